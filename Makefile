@@ -1,0 +1,56 @@
+# Two commands: `make up` runs Rollcall, `make test` proves it.
+.PHONY: install up test lint types architecture unit bench lock clean
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+help:
+	@echo "make up [ARGS='--port 9000']  run Rollcall here: Kafka, PostgreSQL and the services"
+	@echo "make test                     lint, types, architecture and the whole test suite"
+	@echo "make bench                    CPU per heartbeat, beside a plain service (minutes)"
+	@echo "make install                  only the locked dependencies, into $(VENV)"
+	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
+
+# The stamp holds the lock that the environment was built from.
+$(VENV)/.locked: requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Rollcall needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+install: $(VENV)/.locked
+
+up: install
+	@exec $(BIN)/rollcall up $(ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+architecture: install
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/pytest -q tests/unit
+
+test: lint types architecture
+	$(BIN)/pytest
+
+bench: install
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# Universal: one lock for every platform and Python that we support, no index host inside.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+lock:
+	$(LOCK) pyproject.toml -o requirements.lock
+	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

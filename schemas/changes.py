@@ -1,0 +1,46 @@
+"""One record of ``presence.changes``: a change of a device's state or screen (design, section 5).
+
+The JSON Schema beside this module, ``changes.schema.json``, is the published contract; a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+State: TypeAlias = Literal["foreground", "background", "offline"]
+Reason: TypeAlias = Literal[
+    "started",
+    "resumed",
+    "navigated",
+    "backgrounded",
+    "logged_out",
+    "timed_out",
+    "disconnected",
+    "opted_out",
+    "erased",
+    "evicted",
+]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """``id`` is ``partition:offset:index:ordinal``: the same change always has the same id, so a
+    consumer that remembers the last one of each partition drops repeats. Index -1 stands for what
+    happened because time passed, before the record's first event. ``at`` is log time, RFC 3339
+    with milliseconds."""
+
+    id: str
+    at: str
+    user_id: str
+    device: str
+    reason: Reason
+    previous_state: State
+    state: State
+    previous_screen: str | None
+    screen: str | None
+    user_state: State
+    user_screen: str | None
+    app_version: str | None
+    platform: str | None

@@ -1,0 +1,151 @@
+"""The events of ``presence.events`` and their codec.
+
+One Kafka record is a batch of events of one partition: msgpack ``[version, [event, …]]``. An
+event is an array whose first item is its kind, so that one decode of the record gives all of
+them. Fields may be appended within a version (old readers ignore them); anything else is a new
+version, and a reader refuses a version that it does not know.
+
+Ingest cleans what phones send and writes it as it was meant; what it *means* for presence (is
+``background`` a screen?) is decided by the processor alone, so that the log can be replayed under
+a better rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+VERSION: Final = 1
+
+#: What ``app_state`` may be (design, section 1); anything else counts as absent.
+FOREGROUND_APP_STATES: Final = frozenset({"foreground", "resumed", "inactive"})
+BACKGROUND_APP_STATES: Final = frozenset({"background", "hidden", "paused", "detached"})
+
+#: Longest text of each field in characters; longer text is cut at the door.
+MAX_TEXT: Final = {"screen": 128, "app_version": 64, "device_info": 256, "platform": 32}
+MAX_DEVICE_ID: Final = 128
+MAX_USER_ID: Final = 256
+MAX_NAME: Final = 256
+
+
+class _Event(
+    msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=False, kw_only=True
+):
+    """Common form of events: positional on the wire, immutable in memory."""
+
+
+class Heartbeat(_Event, frozen=True, tag="heartbeat"):
+    """A sign of life. ``None`` means that the phone said nothing of it.
+
+    ``token`` is the token identity: ``sid:`` and the claim, else ``sha256:`` and the first 16
+    bytes of the token's hash, URL-safe base64. ``claimed_device`` is the token's ``device_id`` or
+    ``sid`` claim. ``connection`` is the socket's random id, ``None`` over HTTP.
+    """
+
+    user: str
+    token: str
+    name: str | None = None
+    device_id: str | None = None
+    claimed_device: str | None = None
+    device_info: str | None = None
+    platform: str | None = None
+    app_version: str | None = None
+    screen: str | None = None
+    app_state: str | None = None
+    connection: str | None = None
+
+
+class Logout(_Event, frozen=True, tag="logout"):
+    """The user signed out. ``token_expires_ms`` is the last instant (Unix milliseconds) at which
+    ingest accepts the token, leeway included; ``None`` where it has no expiry."""
+
+    user: str
+    token: str
+    device_id: str | None = None
+    claimed_device: str | None = None
+    token_expires_ms: int | None = None
+    connection: str | None = None
+
+
+class Tick(_Event, frozen=True, tag="tick"):
+    """Nothing happened here: lets log time pass in a partition without clients."""
+
+
+Event: TypeAlias = Heartbeat | Logout | Tick
+ClientEvent: TypeAlias = Heartbeat | Logout
+
+
+class UndecodableRecordError(ValueError):
+    """A record that is no batch of events: rejected whole."""
+
+
+class BadEvent(msgspec.Struct, frozen=True):
+    """An event that could not be decoded: rejected alone, the rest of its record counts."""
+
+    error: str
+    raw: bytes
+
+
+_encoder = msgspec.msgpack.Encoder()
+_batch_decoder = msgspec.msgpack.Decoder(tuple[int, list[Event]])
+_raw_decoder = msgspec.msgpack.Decoder(tuple[int, list[msgspec.Raw]])
+_event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+
+
+def encode_event(event: Event) -> bytes:
+    """One event, to be joined by :func:`join_batch`."""
+    return _encoder.encode(event)
+
+
+def join_batch(events: Iterable[bytes]) -> bytes:
+    """A record's value from already encoded events (no second encoding)."""
+    return _encoder.encode((VERSION, [msgspec.Raw(event) for event in events]))
+
+
+def encode_batch(events: Iterable[Event]) -> bytes:
+    """A record's value."""
+    return _encoder.encode((VERSION, list(events)))
+
+
+def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
+    """The events of a record, in order.
+
+    Raises :class:`UndecodableRecordError` if it is no batch or of an unknown version. A single bad
+    event comes back as :class:`BadEvent` in its place, so that indexes stay those of the record.
+    """
+    if value is None:
+        raise UndecodableRecordError("the record has no value")
+    try:
+        version, events = _batch_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _decode_one_by_one(value)
+    if version != VERSION:
+        raise UndecodableRecordError(f"unknown schema version {version}")
+    return list(events)
+
+
+def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
+    try:
+        version, raws = _raw_decoder.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UndecodableRecordError(f"not a batch of events: {error}") from error
+    if version != VERSION:
+        raise UndecodableRecordError(f"unknown schema version {version}")
+    events: list[Event | BadEvent] = []
+    for raw in raws:
+        try:
+            events.append(_event_decoder.decode(raw))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            events.append(BadEvent(error=str(error), raw=bytes(raw)))
+    return events
+
+
+def partition_of(user: str, partitions: int) -> int:
+    """The partition that holds all events of a user: CRC-32 of the id's UTF-8, modulo.
+
+    Part of the wire format: another hash would split a user's history over two partitions.
+    """
+    return crc32(user.encode()) % partitions

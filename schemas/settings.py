@@ -1,0 +1,167 @@
+"""Settings that more than one service reads from the environment.
+
+Each service has one frozen settings object that inherits from the groups it needs, so that a
+name such as ``ROLLCALL_OFFLINE_AFTER_SECONDS`` means the same everywhere. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+from pydantic import Field, PostgresDsn, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
+INTERVALS_TOLERATED = 3
+DELIVERY_SLACK_SECONDS = 20.0
+
+
+class Settings(BaseSettings):
+    """Base of every settings object: frozen, from ``ROLLCALL_…`` variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROLLCALL_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+
+class KafkaSettings(Settings):
+    """Where the log is and how its topics are made."""
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
+    topic_prefix: str = Field("", description="Put before every topic name.")
+    partitions: int = Field(
+        12, ge=1, le=1024, description="Partitions of the topics; fixed when a deployment is made."
+    )
+    replication_factor: int = Field(3, ge=1, description="Copies of each partition.")
+
+
+class DatabaseSettings(Settings):
+    """Where presence is stored."""
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://rollcall@127.0.0.1:5432/rollcall"),
+        description="PostgreSQL connection URL.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_url(self) -> Self:
+        PostgresDsn(self.database_url.get_secret_value())
+        return self
+
+    @property
+    def dsn(self) -> str:
+        return self.database_url.get_secret_value()
+
+
+class TimingSettings(Settings):
+    """The durations that decide who is online (design: section 2 and promises 3, 5 and 7)."""
+
+    heartbeat_interval_seconds: float = Field(
+        90.0, gt=0, description="Heartbeat interval that the server advertises, in seconds."
+    )
+    offline_after_seconds: float = Field(
+        300.0, gt=0, description="Silence after which a device is offline, in seconds."
+    )
+    logout_fence_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="How long after a logout its tokens' events are ignored, in seconds.",
+    )
+    allow_short_timing: bool = Field(
+        False, description="Accept timing that cannot tolerate two lost heartbeats (tests only)."
+    )
+
+    @model_validator(mode="after")
+    def _tolerates_two_lost_heartbeats(self) -> Self:
+        problem = timing_problem(self.heartbeat_interval_seconds, self.offline_after_seconds)
+        if problem and not self.allow_short_timing:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def reconnect_grace_seconds(self) -> float:
+        """What everyone online gets after an outage (promise 3)."""
+        return 2 * self.heartbeat_interval_seconds + DELIVERY_SLACK_SECONDS
+
+
+def timing_problem(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str | None:
+    """Why this timing breaks promise 7, with the sum and two remedies; ``None`` if it holds."""
+    needed = INTERVALS_TOLERATED * heartbeat_interval_seconds + DELIVERY_SLACK_SECONDS
+    if needed <= offline_after_seconds:
+        return None
+    longest = (offline_after_seconds - DELIVERY_SLACK_SECONDS) / INTERVALS_TOLERATED
+    shorter = f"a heartbeat interval of {int(longest)} s or less, or " if longest >= 1 else ""
+    return (
+        f"{INTERVALS_TOLERATED} × {heartbeat_interval_seconds:g} s + {DELIVERY_SLACK_SECONDS:g} s "
+        f"= {needed:g} s is more than offline-after {offline_after_seconds:g} s: two lost "
+        f"heartbeats would show a phone offline; use {shorter}"
+        f"offline-after {needed:g} s or more"
+    )
+
+
+class TokenSettings(Settings):
+    """How the tokens of phones and of staff are verified."""
+
+    jwt_secret: SecretStr | None = Field(None, description="Shared secret for HS256.")
+    jwt_public_key: str | None = Field(
+        None, description="Public key as PEM text, for RS256, ES256 or EdDSA."
+    )
+    jwks_url: str | None = Field(None, description="URL of a JSON Web Key Set.")
+    jwks_refresh_seconds: float = Field(
+        300.0, gt=0, description="Age at which the key set is fetched again, in seconds."
+    )
+    jwks_cooldown_seconds: float = Field(
+        10.0, ge=0, description="Least time between two fetches for an unknown key, in seconds."
+    )
+    jwt_algorithms: str = Field(
+        "", description="Comma-separated subset of HS256, RS256, ES256, EdDSA; default by key."
+    )
+    jwt_issuer: str | None = Field(None, description="Required `iss`, if set.")
+    jwt_audience: str | None = Field(None, description="Required `aud`, if set.")
+    jwt_leeway_seconds: float = Field(
+        30.0, ge=0, description="Clock skew tolerated in `exp` and `nbf`, in seconds."
+    )
+    user_claim: str = Field("sub", min_length=1, description="Claim that names the user.")
+    name_claim: str = Field("name", min_length=1, description="Claim with the user's name.")
+    token_cache_size: int = Field(
+        100_000, ge=1, description="Verified tokens remembered by each process."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_source_of_keys(self) -> Self:
+        sources = [
+            name
+            for name, value in (
+                ("ROLLCALL_JWT_SECRET", self.jwt_secret),
+                ("ROLLCALL_JWT_PUBLIC_KEY", self.jwt_public_key),
+                ("ROLLCALL_JWKS_URL", self.jwks_url),
+            )
+            if value
+        ]
+        if len(sources) != 1:
+            found = " and ".join(sources) or "none"
+            raise ValueError(
+                "set exactly one of ROLLCALL_JWT_SECRET, ROLLCALL_JWT_PUBLIC_KEY and "
+                f"ROLLCALL_JWKS_URL (found {found})"
+            )
+        if self.jwt_secret and len(self.jwt_secret.get_secret_value().encode()) < 32:
+            raise ValueError("ROLLCALL_JWT_SECRET must have at least 32 bytes (HS256, RFC 7518)")
+        return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_or_exit(settings: Callable[[], S]) -> S:
+    """Settings from the environment; on a bad one, a line per mistake on stderr and exit code 2."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for mistake in error.errors(include_url=False, include_input=False):
+            where = "_".join(str(part) for part in mistake["loc"])
+            name = f"ROLLCALL_{where.upper()}: " if where else ""
+            message = mistake["msg"].removeprefix("Value error, ")
+            sys.stderr.write(f"rollcall: {name}{message}\n")
+        raise SystemExit(2) from None

@@ -1,0 +1,168 @@
+"""The topics, their settings, and the check that a running Kafka has them as they must be.
+
+Retentions and the reason for ``segment.ms``: design, section 5. A topic that presence cannot run
+on is refused at start-up with the command that mends it, because both mistakes (CreateTime, or
+another partition count) would give wrong answers silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from schemas.settings import KafkaSettings
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+EVENTS = "presence.events"
+CHANGES = "presence.changes"
+REJECTS = "presence.rejects"
+
+# A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
+MAX_RECORD_BYTES = 1_000_000
+
+
+class TopicProblemError(RuntimeError):
+    """A topic is missing or not as it must be; the message names the command that mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """What a topic must look like. ``required`` settings are checked at start-up."""
+
+    name: str
+    partitions: int
+    settings: dict[str, str]
+    required: dict[str, str] = field(default_factory=dict)
+
+
+def topic_name(settings: KafkaSettings, topic: str) -> str:
+    """The name of ``topic`` in this deployment."""
+    return settings.topic_prefix + topic
+
+
+def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
+    """Every topic of a deployment."""
+
+    def retained(retention_ms: int) -> dict[str, str]:
+        # An active segment is never deleted: roll often enough for retention to mean something.
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(retention_ms),
+            "segment.ms": str(retention_ms // 12),
+        }
+
+    log_time = {"message.timestamp.type": "LogAppendTime"}
+    return [
+        TopicSpec(
+            topic_name(settings, EVENTS),
+            settings.partitions,
+            {**retained(72 * HOUR_MS), **log_time},
+            required={**log_time, "cleanup.policy": "delete"},
+        ),
+        TopicSpec(topic_name(settings, CHANGES), settings.partitions, retained(7 * DAY_MS)),
+        TopicSpec(topic_name(settings, REJECTS), settings.partitions, retained(7 * DAY_MS)),
+    ]
+
+
+@asynccontextmanager
+async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="rollcall-topics"
+    )
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()
+
+
+async def create_topics(settings: KafkaSettings) -> list[str]:
+    """Create the topics that are missing and check all; gives the names of those created.
+
+    Raises :class:`TopicProblemError` if one that exists is not as it must be, ``KafkaError`` if
+    Kafka cannot be asked.
+    """
+    specs = topic_specs(settings)
+    created = []
+    async with _admin(settings) as admin:
+        existing = set(await admin.list_topics())
+        for spec in specs:
+            if spec.name in existing:
+                continue
+            topic = NewTopic(
+                name=spec.name,
+                num_partitions=spec.partitions,
+                replication_factor=settings.replication_factor,
+                topic_configs=spec.settings,
+            )
+            try:
+                # aiokafka's client gives the answer without raising for each topic's error.
+                response = await admin.create_topics([topic])
+            except TopicAlreadyExistsError:
+                continue
+            for error in response.topic_errors:
+                if error[1] not in (0, TopicAlreadyExistsError.errno):
+                    raise TopicProblemError(f"Kafka did not create topic {spec.name}: {error[2]}")
+            created.append(spec.name)
+        # Metadata of new topics takes a moment to reach every broker.
+        await _wait_for(admin, {spec.name for spec in specs})
+        await _check(admin, specs)
+    return created
+
+
+async def check_topics(settings: KafkaSettings) -> None:
+    """Start-up check of a service. Raises :class:`TopicProblemError`, or ``KafkaError``."""
+    async with _admin(settings) as admin:
+        await _check(admin, topic_specs(settings))
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    async with asyncio.timeout(30):
+        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110  (Kafka has no event)
+            await asyncio.sleep(0.1)
+
+
+async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    described = {
+        topic["topic"]: topic for topic in await admin.describe_topics([s.name for s in specs])
+    }
+    for spec in specs:
+        topic = described.get(spec.name)
+        if topic is None or topic.get("error_code"):
+            raise TopicProblemError(
+                f"topic {spec.name} does not exist; create it with: rollcall topics"
+            )
+        found = len(topic["partitions"])
+        if found != spec.partitions:
+            raise TopicProblemError(
+                f"topic {spec.name} has {found} partitions, not {spec.partitions}: the count is "
+                f"fixed when a deployment is made; set ROLLCALL_PARTITIONS={found}, or start a "
+                "deployment with another ROLLCALL_TOPIC_PREFIX"
+            )
+    for spec in specs:
+        if spec.required:
+            await _check_settings(admin, spec)
+
+
+async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, spec.name)
+    [response] = await admin.describe_configs([resource])
+    [(error_code, error_message, _, _, entries)] = response.resources
+    if error_code:
+        raise KafkaError(f"cannot read the settings of topic {spec.name}: {error_message}")
+    found = {entry[0]: entry[1] for entry in entries}
+    for key, wanted in spec.required.items():
+        if found.get(key) != wanted:
+            raise TopicProblemError(
+                f"topic {spec.name} has {key}={found.get(key)}, not {wanted}: presence runs on "
+                "the broker's clock; mend it with: kafka-configs.sh --alter --entity-type topics "
+                f"--entity-name {spec.name} --add-config {key}={wanted}"
+            )
