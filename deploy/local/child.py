@@ -14,6 +14,8 @@ from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 LOG_MAX_BYTES = 5_000_000
+LAST_WORDS_BYTES = 4096
+LAST_WORDS_CHARACTERS = 300
 POLL_SECONDS = 0.03
 # The guard itself needs a moment after its own deadline.
 GUARD_MARGIN_SECONDS = 3.0
@@ -79,8 +81,17 @@ class RunningChild:
         """Raise `ChildFailedError` if it has ended."""
         if self.exit_status is not None:
             raise ChildFailedError(
-                f"{self.child.name} ended with status {self.exit_status}: see {self.child.log_path}"
+                f"{self.child.name} ended with status {self.exit_status}{self.last_words()}: "
+                f"see {self.child.log_path}"
             )
+
+    def last_words(self) -> str:
+        """The last line of its log, in brackets; empty if there is none."""
+        with self.child.log_path.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        words = [line.strip() for line in lines if line.strip()]
+        return f" ({words[-1][-LAST_WORDS_CHARACTERS:]})" if words else ""
 
     def request_stop(self) -> None:
         """Ask for an orderly stop; returns at once."""

@@ -62,9 +62,9 @@ class Jar:
         return self.path.name
 
 
-def read_lock(path: Path = LOCK_FILE) -> list[Jar]:
+def read_lock() -> list[Jar]:
     """The jars of the lock, in class path order."""
-    lines = (line.split() for line in path.read_text().splitlines() if not line.startswith("#"))
+    lines = (line.split() for line in LOCK_FILE.read_text().splitlines())
     return [Jar(sha256, PurePosixPath(name)) for sha256, name in lines]
 
 
@@ -128,13 +128,13 @@ def _download(jars: list[Jar], directory: Path, progress: Progress) -> None:
             counter.add_jar()
         else:
             missing.append(jar)
-    with ThreadPoolExecutor(DOWNLOAD_THREADS) as pool:
+    pool = ThreadPoolExecutor(DOWNLOAD_THREADS)
+    try:
         for done in [pool.submit(_fetch, jar, directory, counter) for jar in missing]:
-            try:
-                done.result()
-            except DownloadError:
-                pool.shutdown(cancel_futures=True)
-                raise
+            done.result()
+    finally:
+        # After a failure or Ctrl-C nothing waits for what is still on its way.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fetch(jar: Jar, directory: Path, counter: _Counter) -> None:
@@ -227,7 +227,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_lock(path: Path = LOCK_FILE) -> int:
+def write_lock() -> int:
     """Resolve `ENDPOINT` anew and pin what Maven Central has; returns the number of jars."""
     import jgo
 
@@ -238,7 +238,7 @@ def write_lock(path: Path = LOCK_FILE) -> int:
     for artifact in [*kafka, binding]:
         place = PurePosixPath(*artifact.groupId.split("."), artifact.artifactId, artifact.version)
         lines.append(f"{sha256_of(Path(artifact.resolve()))}  {place / artifact.filename}")
-    path.write_text("\n".join(lines) + "\n")
+    LOCK_FILE.write_text("\n".join(lines) + "\n")
     return len(lines)
 
 

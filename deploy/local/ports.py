@@ -13,34 +13,40 @@ FIRST_PORT, LAST_PORT = 20_000, 29_999
 ATTEMPTS = 200
 
 
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    """True if a server could listen on `host:port` now."""
+def try_port(port: int, host: str) -> None:
+    """Bind `host:port` and let it go. Raises the `OSError` that a server would get."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # As servers do: connections in TIME_WAIT are no obstacle.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+        probe.bind((host, port))
+
+
+def is_free(port: int) -> bool:
+    """True if a server could listen on this port of 127.0.0.1 now."""
+    try:
+        try_port(port, "127.0.0.1")
+    except OSError:
+        return False
     return True
 
 
-def free_port(*, not_in: set[int] | None = None) -> int:
+def free_port(*, not_in: frozenset[int] = frozenset()) -> int:
     """A port that is free on loopback now.
 
     Raises `OSError` if none was found.
     """
-    taken = not_in or set()
     for _ in range(ATTEMPTS):
         port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - nothing secret
-        if port not in taken and is_free(port):
+        if port not in not_in and is_free(port):
             return port
     raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT} on 127.0.0.1")
 
 
-def remembered_ports(path: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """One free port for each name: that of the last start where it is still free.
+def remembered_ports(
+    path: Path, names: tuple[str, ...], *, avoid: frozenset[int] = frozenset()
+) -> dict[str, int]:
+    """One free port for each name, none in `avoid`: that of the last start where still free.
 
     Kept as JSON in `path`, so that dashboards and consoles pointed at a stack keep working.
     """
@@ -51,8 +57,9 @@ def remembered_ports(path: Path, names: tuple[str, ...]) -> dict[str, int]:
     ports: dict[str, int] = {}
     for name in names:
         port = before.get(name) if isinstance(before, dict) else None
-        if not isinstance(port, int) or port in ports.values() or not is_free(port):
-            port = free_port(not_in=set(ports.values()))
+        taken = avoid | set(ports.values())
+        if not isinstance(port, int) or port in taken or not is_free(port):
+            port = free_port(not_in=taken)
         ports[name] = port
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(ports, indent=2) + "\n")

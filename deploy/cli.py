@@ -1,0 +1,260 @@
+"""The command `rollcall`: run everything here, run one service, or make a token.
+
+Errors are one line on standard error that names the remedy. Exit code 2: what you asked for
+cannot be; 1: it went wrong on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    name="rollcall",
+    help="Who is online in your mobile apps, on which screen, since when, and why we say so.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        envvar="ROLLCALL_DATA_DIR", help="Directory of keys, logs, Kafka's and PostgreSQL's files."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@app.command()
+def up(
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="ROLLCALL_HOST",
+            help="Address to listen on; 0.0.0.0 lets phones in your network reach it.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="ROLLCALL_PORT", help="TCP port of API and dashboard.")
+    ] = 8080,
+    data_dir: DataDir = Path(".rollcall"),
+    offline_after: Annotated[
+        float,
+        typer.Option(
+            envvar="ROLLCALL_OFFLINE_AFTER_SECONDS",
+            help="Silence after which a device is offline, in seconds.",
+        ),
+    ] = 300.0,
+    heartbeat_interval: Annotated[
+        float,
+        typer.Option(
+            envvar="ROLLCALL_HEARTBEAT_INTERVAL_SECONDS",
+            help="Heartbeat interval that phones are told, in seconds.",
+        ),
+    ] = 90.0,
+    allow_short_timing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-short-timing",
+            envvar="ROLLCALL_ALLOW_SHORT_TIMING",
+            help="Accept durations that do not tolerate two lost heartbeats, for tests.",
+        ),
+    ] = False,
+) -> None:
+    """Run Rollcall here: Kafka, PostgreSQL and all services, without Docker."""
+    started = time.monotonic()
+    _check_timing(offline_after, heartbeat_interval, allow_short_timing)
+    if not 1 <= port <= 65_535:
+        fail(f"--port {port}: choose a port from 1 to 65535", USAGE)
+    if sys.platform == "win32":
+        fail("rollcall up runs on Linux and macOS; on Windows use WSL", USAGE)
+
+    from deploy.local import jars, up
+    from deploy.local.lock import DataDirBusyError
+    from deploy.local.stack import UpOptions
+    from deploy.local.supervisor import StackFailedError
+
+    options = UpOptions(host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing)
+    try:
+        up.run(options, started)
+    except (up.CannotStartError, DataDirBusyError) as error:
+        fail(str(error), USAGE)
+    except (jars.DownloadError, StackFailedError, OSError) as error:
+        fail(str(error), FAILURE)
+    except KeyboardInterrupt:
+        # During the download: its threads would hold up an orderly exit; nothing else runs yet.
+        sys.stderr.write("rollcall: interrupted\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+
+@app.command()
+def ingest() -> None:
+    """Run the ingest service.
+
+    Its settings are ROLLCALL_… variables: docs/operations.md.
+    """
+    from ingest.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def processor() -> None:
+    """Run the processor.
+
+    Its settings are ROLLCALL_… variables: docs/operations.md.
+    """
+    from processor.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def api() -> None:
+    """Run the query API.
+
+    Its settings are ROLLCALL_… variables: docs/operations.md.
+    """
+    from api.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema.
+
+    The database is that of ROLLCALL_DATABASE_URL.
+    """
+    import psycopg
+
+    from schemas.migrate import MigrationError
+    from schemas.migrate import migrate as apply
+    from schemas.settings import DatabaseSettings, load_or_exit
+
+    settings = load_or_exit(DatabaseSettings)
+    try:
+        applied = apply(settings.dsn)
+    except (MigrationError, psycopg.Error) as error:
+        fail(f"cannot migrate the database of ROLLCALL_DATABASE_URL: {error}", FAILURE)
+    for name in applied:
+        typer.echo(f"applied {name}")
+    if not applied:
+        typer.echo("up to date")
+
+
+@app.command()
+def topics() -> None:
+    """Create and check Kafka's topics.
+
+    With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
+    ROLLCALL_REPLICATION_FACTOR.
+    """
+    from aiokafka.errors import KafkaError
+
+    from schemas.settings import KafkaSettings, load_or_exit
+    from schemas.topics import TopicProblemError, create_topics
+
+    settings = load_or_exit(KafkaSettings)
+    try:
+        created = asyncio.run(create_topics(settings))
+    except TopicProblemError as error:
+        fail(str(error), FAILURE)
+    except (KafkaError, OSError) as error:
+        fail(
+            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {error}",
+            FAILURE,
+        )
+    for name in created:
+        typer.echo(f"created {name}")
+    if not created:
+        typer.echo("all there, as they must be")
+
+
+@app.command()
+def token(
+    user: Annotated[
+        str, typer.Option(envvar="ROLLCALL_TOKEN_USER", help="User id that phones and lists use.")
+    ],
+    device_id: Annotated[
+        str | None,
+        typer.Option(envvar="ROLLCALL_TOKEN_DEVICE_ID", help="Device that the token belongs to."),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(envvar="ROLLCALL_TOKEN_NAME", help="Name to show for the user."),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_TOKEN_SCOPE",
+            help='Scopes, separated by spaces, such as "presence:read". None by default.',
+        ),
+    ] = None,
+    expires: Annotated[
+        float,
+        typer.Option(envvar="ROLLCALL_TOKEN_EXPIRES_SECONDS", help="Validity in seconds."),
+    ] = 3600.0,
+    data_dir: DataDir = Path(".rollcall"),
+) -> None:
+    """Print a token for development.
+
+    Signed with ROLLCALL_JWT_SECRET where that is set, else with the key of the data directory.
+    """
+    from deploy.tokens import NoKeyError, make_token, signing_key
+
+    _check_positive("--expires", expires)
+    if not user:
+        fail("--user is empty: name a user", USAGE)
+    try:
+        key = signing_key(data_dir)
+    except NoKeyError as error:
+        fail(str(error), USAGE)
+    typer.echo(
+        make_token(
+            key, user=user, device_id=device_id, name=name, scope=scope, expires_seconds=expires
+        )
+    )
+
+
+def _check_timing(
+    offline_after_seconds: float, heartbeat_interval_seconds: float, allow_short: bool
+) -> None:
+    from schemas.settings import timing_problem
+
+    _check_positive("--offline-after", offline_after_seconds)
+    _check_positive("--heartbeat-interval", heartbeat_interval_seconds)
+    problem = timing_problem(heartbeat_interval_seconds, offline_after_seconds)
+    if problem and not allow_short:
+        fail(f"{problem} (a test may pass --allow-short-timing)", USAGE)
+
+
+def _check_positive(option: str, seconds: float) -> None:
+    if not 0 < seconds < float("inf"):
+        fail(f"{option} {seconds:g}: give a number of seconds above 0", USAGE)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """One line on standard error, and out."""
+    one_line = " ".join(message.split())
+    sys.stderr.write(f"rollcall: {one_line}\n")
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

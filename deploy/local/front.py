@@ -1,0 +1,88 @@
+"""`python -m deploy.local.front`: ingest and API in one process, on one origin.
+
+In production a gateway joins the two; `rollcall up` has none, and the sample app has a single
+`baseUrl`. Both services install themselves into one aiohttp application here, exactly as each does
+into its own, and share one registry of metrics and one admin port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+import api.app
+import ingest.app
+from api.settings import ApiSettings
+from ingest.errors import not_found
+from ingest.health import create_admin_app
+from ingest.settings import IngestSettings
+from schemas.settings import load_or_exit
+
+# Beyond what a call may wait for Kafka: time to write its answer.
+SHUTDOWN_MARGIN_SECONDS = 2.0
+
+
+def create_app(
+    ingest_settings: IngestSettings, api_settings: ApiSettings, *, registry: CollectorRegistry
+) -> web.Application:
+    """The public application: routes and life cycles of both services.
+
+    Raises `ValueError` on token settings that contradict each other.
+    """
+    app = web.Application()
+    ingest.app.install(app, ingest_settings, registry=registry)
+    api.app.install(app, api_settings, registry=registry)
+    app.router.add_route("*", "/{path:.*}", not_found)
+    return app
+
+
+async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting and answer what is in flight."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    app = create_app(ingest_settings, api_settings, registry=registry)
+    public = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=ingest_settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
+    )
+    admin = web.AppRunner(
+        create_admin_app(registry, lambda: app[ingest.app.EVENT_LOG].not_ready), access_log=None
+    )
+    settings = ingest_settings
+    try:
+        await admin.setup()
+        await web.TCPSite(admin, settings.ingest_admin_host, settings.ingest_admin_port).start()
+        await public.setup()
+        await web.TCPSite(public, settings.ingest_host, settings.ingest_port).start()
+        await stop.wait()
+    finally:
+        await public.cleanup()
+        await admin.cleanup()
+
+
+def main() -> None:
+    """Entry point; settings come from the environment."""
+    ingest_settings, api_settings = load_or_exit(IngestSettings), load_or_exit(ApiSettings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # It repeats every attempt to connect; ingest says once that Kafka is away, and why.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        uvloop.run(serve(ingest_settings, api_settings))
+    except (OSError, ValueError) as error:  # a port in use; settings that contradict each other
+        sys.stderr.write(f"rollcall: {error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""What `rollcall up` runs: settings, files, ports and the environment of the services."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.child import Child
+from deploy.local.kafka import LocalKafka
+from deploy.local.ports import remembered_ports
+from deploy.local.postgres import LocalPostgres
+from deploy.tokens import SECRET_VARIABLE, make_dev_key, make_token
+from schemas.settings import KafkaSettings
+
+PARTITIONS = 4
+PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
+LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
+# Where keys come from elsewhere, the development key must not open a second door.
+FOREIGN_KEYS = ("ROLLCALL_JWKS_URL", "ROLLCALL_JWT_PUBLIC_KEY")
+# Longer than the front waits for Kafka (5 s) and its clients (2 s more).
+SERVICE_STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The options of `rollcall up`."""
+
+    host: str
+    port: int
+    data_dir: Path
+    offline_after_seconds: float
+    heartbeat_interval_seconds: float
+    allow_short_timing: bool
+
+
+class Stack:
+    """One data directory and everything that runs on it."""
+
+    def __init__(self, options: UpOptions) -> None:
+        """Choose ports and keys; nothing is started, nothing is downloaded."""
+        self.options = options
+        self.data_dir = options.data_dir.absolute()
+        self.log_dir = self.data_dir / "logs"
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        ports = remembered_ports(
+            self.data_dir / "ports.json", PORTS, avoid=frozenset({options.port})
+        )
+        self.kafka = LocalKafka(
+            self.data_dir / "kafka",
+            log_dir=self.log_dir,
+            ports=(ports["kafka"], ports["kafka_controller"]),
+        )
+        self.postgres = LocalPostgres(
+            self.data_dir / "postgres", log_dir=self.log_dir, port=ports["postgres"]
+        )
+        self._ports = ports
+        self.foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
+        self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
+
+    @property
+    def public_url(self) -> str:
+        """Where a browser on this machine finds the front."""
+        host = self.options.host
+        if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            host = "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.options.port}"
+
+    def admin_url(self, service: str) -> str:
+        """Base URL of a service's admin port."""
+        return f"http://127.0.0.1:{self._ports[f'{service}_admin']}"
+
+    def token(self, user: str, *, scope: str | None = None, expires_seconds: float) -> str:
+        """A token that this stack accepts; meaningless with `foreign_keys`."""
+        return make_token(self._key, user=user, scope=scope, expires_seconds=expires_seconds)
+
+    def environment(self) -> dict[str, str]:
+        """What the services read, beside the `ROLLCALL_…` variables that the user has set."""
+        options = self.options
+        chosen = {
+            "ROLLCALL_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            "ROLLCALL_REPLICATION_FACTOR": "1",
+            "ROLLCALL_DATABASE_URL": self.postgres.dsn,
+            "ROLLCALL_OFFLINE_AFTER_SECONDS": f"{options.offline_after_seconds:g}",
+            "ROLLCALL_HEARTBEAT_INTERVAL_SECONDS": f"{options.heartbeat_interval_seconds:g}",
+            "ROLLCALL_ALLOW_SHORT_TIMING": str(options.allow_short_timing).lower(),
+            "ROLLCALL_INGEST_HOST": options.host,
+            "ROLLCALL_INGEST_PORT": str(options.port),
+            "ROLLCALL_API_HOST": options.host,
+            "ROLLCALL_API_PORT": str(options.port),
+            "ROLLCALL_INGEST_ADMIN_HOST": "127.0.0.1",
+            "ROLLCALL_INGEST_ADMIN_PORT": str(self._ports["front_admin"]),
+            "ROLLCALL_API_ADMIN_HOST": "127.0.0.1",
+            "ROLLCALL_API_ADMIN_PORT": str(self._ports["front_admin"]),
+            "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
+            "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if not self.foreign_keys:
+            chosen[SECRET_VARIABLE] = self._key
+        defaults = {
+            "ROLLCALL_PARTITIONS": str(PARTITIONS),
+            "ROLLCALL_CORS_ORIGINS": LOCAL_ORIGINS,
+        }
+        return {
+            **{name: value for name, value in defaults.items() if not os.environ.get(name)},
+            **chosen,
+        }
+
+    def kafka_settings(self) -> KafkaSettings:
+        """The services' Kafka settings, for creating the topics in this process."""
+        environment = {**os.environ, **self.environment()}
+        return KafkaSettings(
+            kafka_bootstrap=environment["ROLLCALL_KAFKA_BOOTSTRAP"],
+            topic_prefix=environment.get("ROLLCALL_TOPIC_PREFIX", ""),
+            partitions=int(environment["ROLLCALL_PARTITIONS"]),
+            replication_factor=1,
+        )
+
+    def service(self, name: str, module: str) -> Child:
+        """A Python service of this stack as a supervised child."""
+        return Child(
+            name=name,
+            # -P: a package `api` in the directory that the user stands in is not ours.
+            command=[sys.executable, "-P", "-m", module],
+            log_path=self.log_dir / f"{name}.log",
+            environment=self.environment(),
+            stop_seconds=SERVICE_STOP_SECONDS,
+        )

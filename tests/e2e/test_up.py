@@ -1,0 +1,288 @@
+"""`rollcall up` as a user meets it: one command, real servers, nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+
+from deploy.local.ports import free_port
+
+START_SECONDS = 90.0
+STOP_SECONDS = 60.0
+LAST_LINE = "Ctrl-C stops everything"
+ROLLCALL = [sys.executable, "-m", "deploy.cli"]
+
+
+class Up:
+    """One `rollcall up` of a test."""
+
+    def __init__(self, data_dir: Path, port: int, *arguments: str) -> None:
+        self.data_dir = data_dir
+        self.url = f"http://127.0.0.1:{port}"
+        self._output_path = data_dir.with_name(f"{data_dir.name}.out")
+        with self._output_path.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*ROLLCALL, "up", "--data-dir", str(data_dir), "--port", str(port), *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output_path.read_text()
+
+    def wait_ready(self) -> Up:
+        wait_for(lambda: LAST_LINE in self.output or self.process.poll() is not None, START_SECONDS)
+        assert LAST_LINE in self.output, self.output
+        return self
+
+    def family(self) -> list[psutil.Process]:
+        """All processes below this one: guards, servers and the servers' own children."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_SECONDS)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.interrupt()
+
+    def database_url(self) -> str:
+        port = json.loads((self.data_dir / "ports.json").read_text())["postgres"]
+        password = (self.data_dir / "postgres" / "password").read_text()
+        return f"postgresql://rollcall:{password}@127.0.0.1:{port}/rollcall"
+
+
+def wait_for(condition: Callable[[], bool], deadline_seconds: float) -> None:
+    deadline = time.monotonic() + deadline_seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition was not met in time"
+        time.sleep(0.05)
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    assert alive == []
+
+
+def refused(*arguments: str) -> str:
+    """The one line of an `up` that does not start."""
+    done = subprocess.run(
+        [*ROLLCALL, "up", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("rollcall: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def get(url: str, token: str | None = None) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    try:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        connection.request("GET", parts.path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The stack that the tests of this file share; none of them stops it."""
+    started = Up(tmp_path_factory.mktemp("up") / "data", free_port())
+    try:
+        yield started.wait_ready()
+    finally:
+        started.end()
+
+
+def test_it_shows_every_step_and_then_what_to_do_next(up: Up) -> None:
+    for step in ("PostgreSQL on ", "Kafka on ", "database: ", "topics: ", "processor (", "front ("):
+        assert f"✓ {step}" in up.output
+    assert "http://10.0.2.2:" in up.output
+    assert "http://localhost:" in up.output
+    assert "--host 0.0.0.0" in up.output
+    assert "\x1b" not in up.output  # not a terminal: no colours, no cursor movements
+
+
+def test_the_curl_line_is_a_heartbeat_that_runs_as_printed(up: Up) -> None:
+    [line] = [line for line in up.output.splitlines() if line.startswith("  curl ")]
+    done = subprocess.run(
+        [*shlex.split(line), "--silent"], capture_output=True, text=True, timeout=20, check=True
+    )
+    assert json.loads(done.stdout) == {"success": True}
+
+
+def test_the_dashboard_link_carries_a_token_that_may_read_presence(up: Up) -> None:
+    found = re.search(r"^  (http://\S+)/login#token=(\S+)$", up.output, re.MULTILINE)
+    assert found is not None
+    assert found[1] == up.url
+    assert get(f"{up.url}/login")[0] == 200
+    assert get(f"{up.url}/api/v1/online-users", found[2])[0] == 200
+
+
+def test_the_token_command_makes_tokens_for_this_stack(up: Up) -> None:
+    command = [*ROLLCALL, "token", "--user", "staff", "--data-dir", str(up.data_dir)]
+    without = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    reader = subprocess.run(
+        [*command, "--scope", "presence:read"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert get(f"{up.url}/api/v1/online-users", without.stdout.strip())[0] == 403
+    assert get(f"{up.url}/api/v1/online-users", reader.stdout.strip())[0] == 200
+
+
+def test_every_admin_address_that_is_shown_serves_metrics_and_health(up: Up) -> None:
+    addresses = re.findall(r"^  (http://127\.0\.0\.1:\d+)/metrics ", up.output, re.MULTILINE)
+    assert len(addresses) == 2
+    for address in addresses:
+        for path in ("metrics", "healthz", "readyz"):
+            assert get(f"{address}/{path}")[0] == 200
+
+
+def test_servers_listen_on_loopback_only(up: Up) -> None:
+    for process in up.family():
+        for connection in process.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN:
+                assert connection.laddr.ip in ("127.0.0.1", "::ffff:127.0.0.1")
+
+
+def test_a_second_copy_on_the_same_data_is_refused(up: Up) -> None:
+    line = refused("--data-dir", str(up.data_dir), "--port", str(free_port()))
+    assert f"process {up.process.pid}" in line
+    assert "--data-dir" in line
+
+
+def test_a_port_in_use_is_told_with_the_remedy(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = refused("--data-dir", str(tmp_path / "data"), "--port", str(port))
+    assert f"127.0.0.1:{port}" in line
+    assert "--port" in line
+
+
+def test_no_network_for_the_first_download_is_told_with_what_would_be_downloaded(
+    tmp_path: Path,
+) -> None:
+    offline = {"ROLLCALL_CACHE_DIR": str(tmp_path), "ROLLCALL_MAVEN_URL": "http://127.0.0.1:1"}
+    done = subprocess.run(
+        [*ROLLCALL, "up", "--data-dir", str(tmp_path / "data"), "--port", str(free_port())],
+        env={**os.environ, **offline},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "cannot download Apache Kafka 4.3.0" in done.stderr
+    assert "check the network" in done.stderr
+
+
+def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_it_alone(
+    up: Up, tmp_path: Path
+) -> None:
+    other = Up(tmp_path / "data", free_port()).wait_ready()
+    try:
+        family = other.family()
+        assert len(family) > 8  # four guards, four servers, PostgreSQL's own processes
+        assert other.interrupt() == 0
+        assert_gone(family)
+        stopped = re.findall(r"✓ (\w+) stopped", other.output)
+        assert stopped == ["front", "processor", "PostgreSQL", "Kafka"]
+    finally:
+        other.end()
+    assert get(f"{up.url}/api/online-users-count")[0] == 200
+
+
+def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    killed = Up(tmp_path / "data", port).wait_ready()
+    with psycopg.connect(killed.database_url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    identity = (killed.data_dir / "kafka" / "storage" / "meta.properties").read_text()
+    family = killed.family()
+    killed.process.kill()
+    killed.process.wait()
+    # At once: the next start itself waits for what is still stopping.
+    again = Up(tmp_path / "data", port)
+    try:
+        assert_gone(family)
+        again.wait_ready()
+        assert (again.data_dir / "kafka" / "storage" / "meta.properties").read_text() == identity
+        assert "topics: all there" in again.output
+        with psycopg.connect(again.database_url()) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+    finally:
+        again.end()
+
+
+def test_a_crashed_service_is_started_again_and_said_so(tmp_path: Path) -> None:
+    stack = Up(tmp_path / "data", free_port()).wait_ready()
+    try:
+        [victim] = [
+            process
+            for process in stack.family()
+            if process.cmdline()[-2:] == ["-m", "processor"]
+            and "guard.py" not in " ".join(process.cmdline())
+        ]
+        os.kill(victim.pid, signal.SIGKILL)
+        ports = json.loads((stack.data_dir / "ports.json").read_text())
+        wait_for(lambda: "! processor ended with status 137" in stack.output, START_SECONDS)
+
+        def is_back() -> bool:
+            try:
+                return get(f"http://127.0.0.1:{ports['processor_admin']}/readyz")[0] == 200
+            except OSError:
+                return False
+
+        wait_for(is_back, START_SECONDS)
+        stack.process.terminate()
+        assert stack.process.wait(STOP_SECONDS) == 0
+    finally:
+        stack.end()
+
+
+def test_a_service_that_cannot_start_is_told_with_its_last_words_and_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_JWT_SECRET", "too short")
+    stack = Up(tmp_path / "data", free_port())
+    family: set[psutil.Process] = set()
+    while stack.process.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family |= set(stack.family())
+        time.sleep(0.05)
+    assert stack.process.returncode == 1
+    [line] = [line for line in stack.output.splitlines() if line.startswith("rollcall: ")]
+    assert "front ended with status 2" in line
+    assert "ROLLCALL_JWT_SECRET must have at least 32 bytes" in line
+    assert str(stack.data_dir / "logs" / "front.log") in line
+    assert len(family) > 8
+    assert_gone(list(family))

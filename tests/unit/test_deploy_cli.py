@@ -1,0 +1,133 @@
+"""What `rollcall` answers before anything is started, and the tokens that it makes."""
+
+from __future__ import annotations
+
+import stat
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+from typer.testing import CliRunner, Result
+
+from deploy.cli import app
+from deploy.tokens import make_dev_key
+
+SECRET = "a development secret with at least 32 bytes"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JWT_SECRET", "DATA_DIR", "USER_CLAIM", "JWT_ISSUER", "JWT_AUDIENCE"):
+        monkeypatch.delenv(f"ROLLCALL_{name}", raising=False)
+
+
+def rollcall(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def refusal(*arguments: str) -> str:
+    """The one line of a command that is refused."""
+    result = rollcall(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("rollcall: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_timing_that_does_not_tolerate_two_lost_heartbeats_is_refused_with_the_sum() -> None:
+    line = refusal("up", "--heartbeat-interval", "100")
+    assert "3 × 100 s + 20 s = 320 s" in line
+    assert "offline-after 300 s" in line
+    assert "93 s or less" in line
+    assert "320 s or more" in line
+    assert "--allow-short-timing" in line
+
+
+@pytest.mark.parametrize("option", ["--offline-after", "--heartbeat-interval"])
+@pytest.mark.parametrize("value", ["0", "-5", "nan", "inf"])
+def test_a_duration_must_be_a_positive_number_of_seconds(option: str, value: str) -> None:
+    assert f"{option} " in refusal("up", option, value, "--allow-short-timing")
+
+
+def test_a_port_must_be_a_port() -> None:
+    assert "1 to 65535" in refusal("up", "--port", "70000")
+
+
+def test_an_unwritable_data_directory_is_told_with_the_remedy(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    line = refusal("up", "--data-dir", str(in_the_way / "data"))
+    assert "cannot write to" in line
+    assert "--data-dir" in line
+
+
+def test_a_host_that_is_not_ours_is_told_with_the_remedy(tmp_path: Path) -> None:
+    line = refusal("up", "--host", "192.0.2.1", "--data-dir", str(tmp_path))
+    assert "--host 192.0.2.1" in line
+    assert "127.0.0.1" in line
+
+
+def test_help_names_unit_and_variable_of_every_option() -> None:
+    text = " ".join(rollcall("up", "--help").stdout.split())
+    for name in ("HOST", "PORT", "DATA_DIR", "OFFLINE_AFTER_SECONDS", "ALLOW_SHORT_TIMING"):
+        assert f"env var: ROLLCALL_{name}" in text
+    assert "in seconds" in text
+
+
+def test_a_token_is_one_line_with_the_claims_that_were_asked_for(tmp_path: Path) -> None:
+    key = make_dev_key(tmp_path)
+    before = int(time.time())
+    result = rollcall("token", "--user", "ada", "--expires", "60", "--data-dir", str(tmp_path))
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert result.stdout.count("\n") == 1
+    claims = jwt.decode(result.stdout.strip(), key, algorithms=["HS256"])
+    assert set(claims) == {"sub", "iat", "exp", "jti"}
+    assert claims["sub"] == "ada"
+    assert claims["exp"] - claims["iat"] == 60
+    assert before <= claims["iat"] <= int(time.time())
+
+
+def test_a_token_may_carry_device_name_and_scope(tmp_path: Path) -> None:
+    key = make_dev_key(tmp_path)
+    wanted = ["--device-id", "phone-1", "--name", "Ada", "--scope", "presence:read"]
+    result = rollcall("token", "--user", "ada", *wanted, "--data-dir", str(tmp_path))
+    claims = jwt.decode(result.stdout.strip(), key, algorithms=["HS256"])
+    assert (claims["device_id"], claims["name"], claims["scope"]) == (
+        "phone-1",
+        "Ada",
+        "presence:read",
+    )
+
+
+def test_two_tokens_are_never_the_same(tmp_path: Path) -> None:
+    make_dev_key(tmp_path)
+    arguments = ("token", "--user", "ada", "--data-dir", str(tmp_path))
+    assert rollcall(*arguments).stdout != rollcall(*arguments).stdout
+
+
+def test_the_secret_of_the_environment_signs_where_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_JWT_SECRET", SECRET)
+    result = rollcall("token", "--user", "ada", "--data-dir", str(tmp_path))
+    assert jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])["sub"] == "ada"
+
+
+def test_a_token_without_a_key_names_the_remedy(tmp_path: Path) -> None:
+    assert "rollcall up" in refusal("token", "--user", "ada", "--data-dir", str(tmp_path))
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
+def test_a_token_must_be_valid_for_some_time(tmp_path: Path, seconds: str) -> None:
+    line = refusal("token", "--user", "a", "--expires", seconds, "--data-dir", str(tmp_path))
+    assert "--expires" in line
+
+
+def test_the_key_is_random_and_for_its_owner_only(tmp_path: Path) -> None:
+    key = make_dev_key(tmp_path)
+    assert len(bytes.fromhex(key)) == 32
+    assert make_dev_key(tmp_path) == key
+    assert stat.S_IMODE((tmp_path / "dev-key").stat().st_mode) == 0o600

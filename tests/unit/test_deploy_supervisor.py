@@ -1,0 +1,69 @@
+"""Decisions of the supervisor that need no process."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from deploy.local.ports import is_free, remembered_ports
+from deploy.local.screen import base_urls, heartbeat_curl
+from deploy.local.supervisor import RestartPolicy
+
+
+def test_a_process_that_keeps_ending_is_started_again_ever_more_slowly() -> None:
+    policy = RestartPolicy(max_failures=None)
+    pauses = [policy.pause_seconds(ran_seconds=1) for _ in range(9)]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_a_process_that_ran_for_a_minute_starts_again_at_once() -> None:
+    policy = RestartPolicy(max_failures=None)
+    for _ in range(5):
+        policy.pause_seconds(ran_seconds=1)
+    assert policy.pause_seconds(ran_seconds=60) == 0.5
+
+
+def test_a_store_that_ends_too_often_in_a_row_is_given_up() -> None:
+    policy = RestartPolicy(max_failures=3)
+    assert [policy.pause_seconds(ran_seconds=1) for _ in range(3)] == [0.5, 1, None]
+
+
+def test_a_port_is_the_same_again_unless_somebody_took_it(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    first = remembered_ports(file, ("one", "two"))
+    assert remembered_ports(file, ("one", "two")) == first
+    assert first["one"] != first["two"]
+    with socket.create_server(("127.0.0.1", first["one"])):
+        assert not is_free(first["one"])
+        second = remembered_ports(file, ("one", "two"))
+    assert second["one"] != first["one"]
+    assert second["two"] == first["two"]
+
+
+def test_the_port_that_was_asked_for_is_not_given_to_anybody_else(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    first = remembered_ports(file, ("one",))["one"]
+    assert remembered_ports(file, ("one",), avoid=frozenset({first}))["one"] != first
+
+
+def test_a_damaged_file_of_ports_is_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "ports.json"
+    file.write_text('["one"]')
+    assert set(remembered_ports(file, ("one",))) == {"one"}
+
+
+def test_the_addresses_for_the_sample_fit_the_host() -> None:
+    local = base_urls("127.0.0.1", 8080)
+    assert local[0].startswith("http://10.0.2.2:8080/api ")
+    assert local[1].startswith("http://localhost:8080/api ")
+    assert "--host 0.0.0.0" in local[2]
+    everywhere = base_urls("0.0.0.0", 8080)
+    assert everywhere[:2] == local[:2]
+    assert "phone in the same network" in everywhere[2]
+    assert "development only" in everywhere[2]
+    assert base_urls("192.0.2.7", 8080)[0].startswith("http://192.0.2.7:8080/api ")
+
+
+def test_the_heartbeat_to_paste_survives_the_shell() -> None:
+    assert "-H 'Authorization: Bearer a.b-c_d'" in heartbeat_curl("http://h:1", "a.b-c_d")
+    assert '-H "Authorization: Bearer $TOKEN"' in heartbeat_curl("http://h:1", "$TOKEN")
