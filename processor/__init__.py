@@ -1,0 +1,1 @@
+"""Events in, presence out: the Faust processor that keeps who is online in PostgreSQL."""

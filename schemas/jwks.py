@@ -109,5 +109,6 @@ class JwksClient:
             self._fetched_at = self._clock()
         except (aiohttp.ClientError, TimeoutError) as error:
             self._error = type(error).__name__
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError):
+        # What PyJWT lets through for documents that are no key set, among others.
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
             self._error = "it is not a JSON Web Key Set"

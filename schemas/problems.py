@@ -49,7 +49,7 @@ class FieldProblem:
     message: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # exceptions are hashed by what logs them
 class ProblemError(Exception):
     """Raise it anywhere behind a door; the door answers it. ``headers`` are added to the answer."""
 

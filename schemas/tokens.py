@@ -148,7 +148,8 @@ class TokenVerifier:
             raise TokenRefusedError("token_invalid", "The token is too long.")
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
+        # Whatever a stranger puts there, bytes that are no UTF-8 and endless nesting included.
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise TokenRefusedError(
                 "token_invalid", "The token is not a JSON Web Token."
             ) from error
@@ -201,7 +202,7 @@ class TokenVerifier:
             raise TokenRefusedError(
                 code or "token_invalid", f"The token has no {error.claim} claim."
             ) from error
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
         until = self._accepted_until(claims)
         if until is not None and self._clock() >= until + expired_for_seconds:

@@ -126,7 +126,7 @@ async def check_topics(settings: KafkaSettings) -> None:
 
 async def _wait_for(admin: AIOKafkaAdminClient, names: set[str]) -> None:
     async with asyncio.timeout(30):
-        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110  (Kafka has no event)
+        while not names <= set(await admin.list_topics()):
             await asyncio.sleep(0.1)
 
 

@@ -1,0 +1,148 @@
+"""Publishing ``presence.changes`` and ``presence.rejects``: at least once, in order.
+
+Changes are stored by the batch that made them and published after it, one batch at a time. How far
+is stored with the *next* batch; a partition's new owner publishes again from there. Ids are the
+same each time, so a consumer drops repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from processor.partition import LoggedChange, Reject
+from schemas.changes import Change
+from schemas.settings import KafkaSettings
+from schemas.topics import CHANGES, REJECTS, topic_name
+
+RETRY_SECONDS = 1.0
+
+
+def change_id(partition: int, offset: int, index: int, ordinal: int) -> str:
+    """``partition:offset:index:ordinal`` (design, section 6)."""
+    return f"{partition}:{offset}:{index}:{ordinal}"
+
+
+def rfc3339(ms: int) -> str:
+    """Unix milliseconds as RFC 3339 UTC with milliseconds and ``Z``."""
+    seconds, rest = divmod(ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def change_of(partition: int, logged: LoggedChange) -> Change:
+    """The published form of a change."""
+    changed = logged.changed
+    return Change(
+        id=change_id(partition, logged.offset, logged.index, logged.ordinal),
+        at=rfc3339(changed.at_ms),
+        user_id=changed.user_id,
+        device=changed.device,
+        reason=changed.reason,
+        previous_state=changed.previous_state,
+        state=changed.state,
+        previous_screen=changed.previous_screen,
+        screen=changed.screen,
+        user_state=changed.user_state,
+        user_screen=changed.user_screen,
+        app_version=changed.app_version,
+        platform=changed.platform,
+    )
+
+
+def published_change(partition: int, row: tuple[Any, ...]) -> Change:
+    """The same from a row of ``unpublished_changes`` in queries.sql."""
+    offset, index, ordinal, at_ms, *fields = row
+    return Change(change_id(partition, offset, index, ordinal), rfc3339(at_ms), *fields)
+
+
+class ChangePublisher:
+    """Writes to ``presence.changes`` and ``presence.rejects``."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._changes_topic = topic_name(settings, CHANGES)
+        self._rejects_topic = topic_name(settings, REJECTS)
+        self._bootstrap = settings.kafka_bootstrap
+        self._producer: AIOKafkaProducer | None = None
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def publish_changes(self, changes: Sequence[Change]) -> None:
+        """Return once the broker has them all; repeats the whole while Kafka is away."""
+        await self._publish(
+            self._changes_topic,
+            [(change.user_id.encode(), msgspec.json.encode(change)) for change in changes],
+        )
+
+    async def publish_rejects(self, partition: int, rejects: Iterable[Reject]) -> None:
+        """Say which events did not count and why. A hash, never the body: that is user data."""
+        await self._publish(
+            self._rejects_topic,
+            [
+                (
+                    None,
+                    msgspec.json.encode(
+                        {
+                            "partition": partition,
+                            "offset": reject.offset,
+                            "index": reject.index,
+                            "error": reject.error,
+                            "sha256": hashlib.sha256(reject.raw).hexdigest(),
+                        }
+                    ),
+                )
+                for reject in rejects
+            ],
+        )
+
+    async def _publish(self, topic: str, messages: list[tuple[bytes | None, bytes]]) -> None:
+        if not messages:
+            return
+        while True:
+            try:
+                producer = await self._started()
+                # One key stays in one partition of the topic, and the producer is idempotent:
+                # what is sent in order arrives in order.
+                sent = [await producer.send(topic, value, key=key) for key, value in messages]
+                await asyncio.gather(*sent)
+            except KafkaError:
+                await self._discard()
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap,
+                client_id="rollcall-processor-changes",
+                acks="all",
+                enable_idempotence=True,
+                linger_ms=5,
+                max_batch_size=256 * 1024,
+            )
+            try:
+                await producer.start()
+            except BaseException:
+                await producer.stop()
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _discard(self) -> None:
+        """A producer that failed may be in a state it never leaves: the next try has a new one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                await asyncio.wait_for(producer.stop(), 5)
+            except (KafkaError, TimeoutError):
+                return

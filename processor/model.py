@@ -1,0 +1,138 @@
+"""The state that presence is made of: frozen, so that an event which fails leaves no trace.
+
+All times are Unix milliseconds of log time (design, section 2).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from schemas.changes import Reason, State
+
+MAX_DEVICES: Final = 16
+MAX_SIGN_OUTS: Final = 16
+DEFAULT_DEVICE: Final = "default"
+
+#: From worst to best; a user has the best state of their devices.
+STATE_RANK: Final[dict[State, int]] = {"offline": 0, "background": 1, "foreground": 2}
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The durations that presence is a function of. Stored with each partition (promise 4)."""
+
+    offline_after_ms: int
+    logout_fence_ms: int
+    reconnect_grace_ms: int
+    outage_gap_ms: int = 15_000
+    outage_hold_ms: int = 900_000
+
+
+class Device(msgspec.Struct, frozen=True, gc=False):
+    """One device of a user. ``expires_ms`` counts only while it is online, and an offline device
+    has no screen. ``token`` is the identity of the last token seen with it."""
+
+    device: str
+    state: State
+    reason: Reason
+    changed_ms: int
+    last_active_ms: int
+    expires_ms: int
+    online_since_ms: int | None = None
+    screen: str | None = None
+    app_version: str | None = None
+    device_info: str | None = None
+    platform: str | None = None
+    token: str | None = None
+    signed_out: bool = False
+
+    @property
+    def online(self) -> bool:
+        return self.state != "offline"
+
+
+class SignOut(msgspec.Struct, frozen=True):
+    """A logout as long as it matters (promise 5).
+
+    Until ``fence_until_ms`` events with one of ``tokens`` are ignored unless they are of a device
+    in ``spared``; until ``expires_ms`` (``None``: for ever) ``token`` alone needs evidence to open
+    a session on one of ``devices``.
+    """
+
+    token: str
+    fence_until_ms: int
+    expires_ms: int | None
+    tokens: tuple[str, ...]
+    devices: tuple[str, ...]
+    spared: tuple[str, ...]
+
+    def alive(self, now_ms: int) -> bool:
+        return now_ms < self.fence_until_ms or self.expires_ms is None or now_ms < self.expires_ms
+
+    def fences(self, token: str, now_ms: int) -> bool:
+        return now_ms < self.fence_until_ms and token in self.tokens
+
+
+class User(msgspec.Struct, frozen=True):
+    """A user and their devices, ordered as they were first seen. ``changed_ms`` and ``reason`` are
+    of the last change of what :func:`visible_device` shows."""
+
+    user_id: str
+    state: State
+    reason: Reason
+    changed_ms: int
+    name: str | None = None
+    screen: str | None = None
+    online_since_ms: int | None = None
+    devices: tuple[Device, ...] = ()
+    sign_outs: tuple[SignOut, ...] = ()
+
+    @property
+    def online(self) -> bool:
+        return self.state != "offline"
+
+
+class Changed(msgspec.Struct, frozen=True, gc=False):
+    """A device's state or screen changed; what :class:`schemas.changes.Change` is made of."""
+
+    at_ms: int
+    user_id: str
+    device: str
+    reason: Reason
+    previous_state: State
+    state: State
+    previous_screen: str | None
+    screen: str | None
+    user_state: State
+    user_screen: str | None
+    app_version: str | None
+    platform: str | None
+
+
+def visible_device(devices: tuple[Device, ...]) -> Device | None:
+    """The device whose state and screen are the user's: of those in the best state the one that
+    changed last, on a tie the smaller name (design, section 2)."""
+    if len(devices) == 1:
+        return devices[0]
+    best: Device | None = None
+    for device in devices:
+        if best is None or _shows_before(device, best):
+            best = device
+    return best
+
+
+def _shows_before(one: Device, other: Device) -> bool:
+    if one.state != other.state:
+        return STATE_RANK[one.state] > STATE_RANK[other.state]
+    if one.changed_ms != other.changed_ms:
+        return one.changed_ms > other.changed_ms
+    return one.device < other.device
+
+
+def next_expiry_ms(user: User) -> int | None:
+    """When the first of the user's online devices goes offline; ``None`` without one."""
+    if len(user.devices) == 1:
+        device = user.devices[0]
+        return device.expires_ms if device.state != "offline" else None
+    return min((d.expires_ms for d in user.devices if d.state != "offline"), default=None)

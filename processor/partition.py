@@ -1,0 +1,262 @@
+"""One partition of the log applied to the users in it. PURE: records in, changes out.
+
+Log time is the broker's time of the records as a running maximum. Before the events of a record
+come the things that happened because time passed: an outage that the record ends, then everyone
+whose deadline it reached, in order of deadline, user and device, so that the same log gives the
+same changes however batches were cut (promise 4).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from processor.model import Changed, Policy, User, next_expiry_ms
+from processor.outage import Grace, Outage, grace_after, graced_deadline_ms, held_deadline_ms, jump
+from processor.presence import APPLIED, Outcome, apply_heartbeat, apply_logout, expire
+from schemas.events import BadEvent, Event, Heartbeat, Logout, Tick, partition_of
+
+#: ``event_index`` of what happened because time passed.
+TIME_PASSED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decoded record: its offset, the broker's time and the events in it. ``refused`` are the
+    indexes of events that the database could not store: they are rejected without being tried."""
+
+    offset: int
+    timestamp_ms: int
+    events: Sequence[Event | BadEvent]
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """A change with its place in the log: ``(offset, index, ordinal)`` orders and names it."""
+
+    offset: int
+    index: int
+    ordinal: int
+    changed: Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An event (or, with index ``None``, a whole record) that did not count, and why."""
+
+    offset: int
+    index: int | None
+    error: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch did to a partition, to be stored in one transaction."""
+
+    touched: set[str] = field(default_factory=set)
+    changes: list[LoggedChange] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter)
+
+
+class Partition:
+    """The users of a partition whom memory holds: all who are online, and those of the batch.
+
+    Before :meth:`apply`, whoever is in the records and not in ``users`` must be put there with
+    :meth:`remember` if PostgreSQL knows them.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        policy: Policy,
+        *,
+        next_offset: int,
+        log_time_ms: int | None = None,
+        graces: Iterable[Grace] = (),
+    ) -> None:
+        self.partition = partition
+        self.partitions = partitions
+        self.policy = policy
+        self.next_offset = next_offset
+        self.log_time_ms = log_time_ms
+        self.graces = list(graces)
+        self.users: dict[str, User] = {}
+        self.foreground = 0
+        self.background = 0
+        # (deadline, user) at least once for everyone online; an entry may be too early, never
+        # too late: it is put off when it comes up, so that a heartbeat costs no heap operation.
+        self._deadlines: list[tuple[int, str]] = []
+
+    def load_online(self, users: Iterable[User]) -> None:
+        """Everyone online as of ``next_offset``, as stored."""
+        for stored in users:
+            user = self._with_graces(stored)
+            self.users[user.user_id] = user
+            self._count(user, 1)
+            self._watch(user)
+
+    def remember(self, user: User) -> None:
+        """A stored user who is offline and named in the next batch."""
+        self.users[user.user_id] = user
+
+    def forget_offline(self, user_ids: Iterable[str]) -> None:
+        """Memory holds nobody who is offline once PostgreSQL does."""
+        for user_id in user_ids:
+            user = self.users.get(user_id)
+            if user is not None and not user.online:
+                del self.users[user_id]
+
+    def apply(self, record: Record, effects: Effects) -> None:
+        """Let the time of ``record`` come, then its events."""
+        self._let_time_pass(record, effects)
+        now_ms = self.log_time_ms
+        assert now_ms is not None  # noqa: S101  (a record has a time)
+        for index, event in enumerate(record.events):
+            if isinstance(event, Tick):
+                continue
+            if isinstance(event, BadEvent):
+                effects.rejects.append(Reject(record.offset, index, event.error, event.raw))
+                continue
+            error = record.refused.get(index) or self._problem(event)
+            if error is None:
+                error = self._apply_event(record.offset, index, event, now_ms, effects)
+            if error is not None:
+                effects.rejects.append(Reject(record.offset, index, error, repr(event).encode()))
+        self.next_offset = record.offset + 1
+
+    def skip(
+        self, offset: int, error: str, raw: bytes, timestamp_ms: int, effects: Effects
+    ) -> None:
+        """An undecodable record: rejected whole, but its time has come all the same."""
+        self._let_time_pass(Record(offset, timestamp_ms, ()), effects)
+        effects.rejects.append(Reject(offset, None, error, raw))
+        self.next_offset = offset + 1
+
+    def _problem(self, event: Heartbeat | Logout) -> str | None:
+        if partition_of(event.user, self.partitions) != self.partition:
+            return "the user belongs to another partition"
+        return None
+
+    def _apply_event(
+        self, offset: int, index: int, event: Heartbeat | Logout, now_ms: int, effects: Effects
+    ) -> str | None:
+        before = self.users.get(event.user)
+        try:
+            outcome = (
+                apply_heartbeat(before, event, now_ms, self.policy)
+                if isinstance(event, Heartbeat)
+                else apply_logout(before, event, now_ms, self.policy)
+            )
+        except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
+            return f"{type(error).__name__}: {error}"
+        effects.verdicts[outcome.verdict] += 1
+        if outcome.verdict == APPLIED:
+            self._settle(before, outcome, effects)
+            effects.changes.extend(
+                LoggedChange(offset, index, ordinal, changed)
+                for ordinal, changed in enumerate(outcome.changes)
+            )
+        return None
+
+    def _settle(self, before: User | None, outcome: Outcome, effects: Effects) -> None:
+        user = outcome.user
+        self.users[user.user_id] = user
+        effects.touched.add(user.user_id)
+        if outcome.changes:
+            if before is not None:
+                self._count(before, -1)
+            self._count(user, 1)
+        watched_ms = next_expiry_ms(before) if before is not None else None
+        deadline_ms = next_expiry_ms(user)
+        if deadline_ms is not None and (watched_ms is None or deadline_ms < watched_ms):
+            # A session has begun, or another policy gives less time: else the entry that is
+            # there comes up early enough.
+            heapq.heappush(self._deadlines, (deadline_ms, user.user_id))
+
+    def _let_time_pass(self, record: Record, effects: Effects) -> None:
+        outage = jump(self.log_time_ms, record.timestamp_ms, self.policy)
+        if outage is not None:
+            self._hold(outage)
+            effects.outages.append(outage)
+        if self.log_time_ms is None or record.timestamp_ms > self.log_time_ms:
+            self.log_time_ms = record.timestamp_ms
+        self._expire(record.offset, self.log_time_ms, effects)
+        if outage is not None:
+            self._grant(grace_after(outage, self.policy))
+        self.graces = [g for g in self.graces if g.until_ms > self.log_time_ms]
+
+    def _hold(self, outage: Outage) -> None:
+        """Nobody goes offline in the hold: their deadlines move to its end."""
+        for user_id, user in self.users.items():
+            if user.online:
+                devices = tuple(
+                    replace(d, expires_ms=held_deadline_ms(d.expires_ms, outage, self.policy))
+                    if d.online
+                    else d
+                    for d in user.devices
+                )
+                self.users[user_id] = replace(user, devices=devices)
+
+    def _grant(self, grace: Grace) -> None:
+        self.graces.append(grace)
+        for user_id, user in self.users.items():
+            if user.online:
+                self.users[user_id] = self._with_graces(user)
+
+    def _with_graces(self, user: User) -> User:
+        if not self.graces:
+            return user
+        devices = tuple(
+            replace(d, expires_ms=graced_deadline_ms(d.expires_ms, d.last_active_ms, self.graces))
+            if d.online
+            else d
+            for d in user.devices
+        )
+        return replace(user, devices=devices)
+
+    def _expire(self, offset: int, now_ms: int, effects: Effects) -> None:
+        due: list[tuple[int, str, str]] = []
+        looked_at: set[str] = set()
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            _, user_id = heapq.heappop(self._deadlines)
+            user = self.users.get(user_id)
+            if user is None or user_id in looked_at:
+                continue
+            looked_at.add(user_id)
+            due.extend(
+                (d.expires_ms, user_id, d.device)
+                for d in user.devices
+                if d.online and d.expires_ms <= now_ms
+            )
+        due.sort()
+        for ordinal, (deadline_ms, user_id, key) in enumerate(due):
+            before = self.users[user_id]
+            device = next(d for d in before.devices if d.device == key)
+            user, changed = expire(before, device, deadline_ms)
+            self._count(before, -1)
+            self._count(user, 1)
+            self.users[user_id] = user
+            effects.touched.add(user_id)
+            effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
+        for user_id in looked_at:
+            self._watch(self.users[user_id])
+
+    def _watch(self, user: User) -> None:
+        deadline_ms = next_expiry_ms(user)
+        if deadline_ms is not None:
+            heapq.heappush(self._deadlines, (deadline_ms, user.user_id))
+
+    def _count(self, user: User, by: int) -> None:
+        if user.state == "foreground":
+            self.foreground += by
+        elif user.state == "background":
+            self.background += by

@@ -1,0 +1,288 @@
+"""Batches of records: load, reduce, commit, publish (design, section 6). No Kafka consumer here.
+
+What this process remembers is a cache of PostgreSQL at an offset boundary. Whatever goes wrong,
+the cure is the same: forget everything, read it again and try the same records once more; those
+that were committed after all are then below ``next_offset`` and drop out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+
+from processor.changes import ChangePublisher, change_of
+from processor.metrics import Metrics
+from processor.model import Policy
+from processor.partition import Effects, Partition, Record
+from processor.store import Batch, FenceLostError, Store
+from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_SECONDS = 0.1
+LONGEST_BACKOFF_SECONDS = 5.0
+
+
+class LogGapError(RuntimeError):
+    """Records are missing between what is stored and what Kafka gave. Fatal: start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as Kafka gave it. ``timestamp_ms`` is the broker's clock."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    value: bytes | None
+
+
+@dataclass(slots=True)
+class _Work:
+    """The effects of a batch on one partition, before they are stored."""
+
+    state: Partition
+    expected_offset: int
+    effects: Effects = field(default_factory=Effects)
+    named: set[str] = field(default_factory=set)
+
+
+class Pipeline:
+    """One batch at a time. ``generation`` is the consumer group's: what was loaded in another one
+    is not trusted."""
+
+    def __init__(
+        self,
+        partitions: int,
+        policy: Policy,
+        store: Store,
+        publisher: ChangePublisher,
+        metrics: Metrics,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._partitions = partitions
+        self._policy = policy
+        self._store = store
+        self._publisher = publisher
+        self._metrics = metrics
+        self._sleep = sleep
+        self._loaded: dict[int, Partition] = {}
+        self._generation: int | None = None
+        self._publishing: asyncio.Task[None] | None = None
+        #: Why the last attempt failed; ``None`` while all is well.
+        self.trouble: str | None = None
+
+    async def close(self) -> None:
+        """Finish publishing what is committed."""
+        await self._published()
+        await self._publisher.close()
+        await self._store.close()
+
+    async def process(
+        self, records: Sequence[RawRecord], generation: int, owned: Callable[[int], bool]
+    ) -> None:
+        """Store what the records do, exactly once; returns when that is durable.
+
+        Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
+        (any more) are skipped. Raises :class:`LogGapError`.
+        """
+        if generation != self._generation:
+            self._forget()
+            self._metrics.forget_partitions()
+            self._generation = generation
+        backoff_seconds = FIRST_BACKOFF_SECONDS
+        isolate = False
+        while True:
+            ours = [record for record in records if owned(record.partition)]
+            try:
+                if isolate:
+                    await self._one_by_one(ours)
+                else:
+                    await self._attempt(ours)
+            except FenceLostError as error:
+                self._forget()
+                self._metrics.fences_lost.inc()
+                log.warning("%s: reading the partitions again", error)
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                self._forget()
+                isolate = True
+                log.warning("PostgreSQL refused a batch (%s): looking for the event", error)
+            except psycopg.OperationalError as error:
+                self._forget()
+                self.trouble = f"PostgreSQL: {error}"
+                self._metrics.retries.inc()
+                log.warning("PostgreSQL is away (%s): trying again", error)
+            else:
+                self.trouble = None
+                return
+            await self._sleep(backoff_seconds)
+            backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
+
+    async def _attempt(
+        self, records: Sequence[RawRecord], refused: dict[int, str] | None = None
+    ) -> None:
+        works = await self._reduce(records, refused or {})
+        if not works:
+            return
+        for work in works:
+            await self._publisher.publish_rejects(work.state.partition, work.effects.rejects)
+        # The changes of the batch before this one are on their topic once this returns.
+        await self._published()
+        with self._metrics.commit_seconds.time():
+            await self._store.commit([_batch(work) for work in works])
+        for work in works:
+            self._metrics.count(work.state, work.effects)
+            work.state.forget_offline(work.named | work.effects.touched)
+        self._publishing = asyncio.create_task(
+            self._publisher.publish_changes(
+                [
+                    change_of(work.state.partition, change)
+                    for work in works
+                    for change in work.effects.changes
+                ]
+            )
+        )
+
+    async def _reduce(self, records: Sequence[RawRecord], refused: dict[int, str]) -> list[_Work]:
+        """Apply the records to the partitions in memory; a replayed record drops out."""
+        works: dict[int, _Work] = {}
+        decoded: list[tuple[_Work, RawRecord, Record | UndecodableRecordError]] = []
+        expected: dict[int, int] = {}
+        for raw in records:
+            state = self._loaded.get(raw.partition) or await self._load(raw.partition)
+            wanted = expected.get(raw.partition, state.next_offset)
+            if raw.offset < wanted:
+                continue
+            if raw.offset > wanted:
+                raise LogGapError(
+                    f"partition {raw.partition}: offset {wanted} is next, Kafka gave {raw.offset}"
+                )
+            expected[raw.partition] = raw.offset + 1
+            work = works.setdefault(raw.partition, _Work(state, state.next_offset))
+            record = _decode(raw, refused)
+            if isinstance(record, Record):
+                work.named.update(_users(record))
+            decoded.append((work, raw, record))
+        await self._remember(works.values())
+        for work, raw, record in decoded:
+            if isinstance(record, Record):
+                work.state.apply(record, work.effects)
+            else:
+                work.state.skip(
+                    raw.offset, str(record), raw.value or b"", raw.timestamp_ms, work.effects
+                )
+        return list(works.values())
+
+    async def _remember(self, works: Iterable[_Work]) -> None:
+        absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
+        # PostgreSQL cannot be asked for a NUL; who has one is refused as nobody it knows.
+        names = [name for name in absent if "\x00" not in name]
+        if names:
+            for user in await self._store.load_users(names):
+                absent[user.user_id].remember(user)
+
+    async def _load(self, partition: int) -> Partition:
+        stored = await self._store.load(partition)
+        behind = await self._store.unpublished(
+            partition, stored.published_through, stored.next_offset
+        )
+        await self._publisher.publish_changes(behind)
+        state = Partition(
+            partition,
+            self._partitions,
+            self._policy,
+            next_offset=stored.next_offset,
+            log_time_ms=stored.log_time_ms,
+            graces=stored.graces,
+        )
+        state.load_online(stored.online)
+        self._loaded[partition] = state
+        if stored.policy is not None and stored.policy != self._policy:
+            log.info("partition %d adopts another policy: %s", partition, self._policy)
+        log.info(
+            "partition %d: %d users online, next offset %d",
+            partition,
+            len(stored.online),
+            stored.next_offset,
+        )
+        return state
+
+    async def _one_by_one(self, records: Sequence[RawRecord]) -> None:
+        """One transaction a record; of a record that fails, all events but the culprits count."""
+        for raw in records:
+            refused: dict[int, str] = {}
+            while True:
+                try:
+                    await self._attempt([raw], refused)
+                    break
+                except (psycopg.DataError, psycopg.IntegrityError) as error:
+                    self._forget()
+                    culprit = await self._culprit(raw, refused)
+                    refused[culprit] = f"PostgreSQL refuses it: SQLSTATE {error.sqlstate}"
+
+    async def _culprit(self, raw: RawRecord, refused: dict[int, str]) -> int:
+        """The first event without which, and without those after it, the record is accepted."""
+        events = decode_batch(raw.value)
+        accepted, failing = 0, len(events)
+        while failing - accepted > 1:
+            middle = (accepted + failing) // 2
+            if await self._accepts(raw, refused, middle):
+                accepted = middle
+            else:
+                failing = middle
+        if accepted == 0 and not await self._accepts(raw, refused, 0):
+            raise LogGapError(
+                f"partition {raw.partition}, offset {raw.offset}: PostgreSQL refuses the record "
+                "even without its events"
+            )
+        return accepted
+
+    async def _accepts(self, raw: RawRecord, refused: dict[int, str], events: int) -> bool:
+        """Would the database take the first ``events`` of the record? Stores nothing."""
+        rest = dict.fromkeys(range(events, len(decode_batch(raw.value))), "not tried")
+        try:
+            works = await self._reduce([raw], {**refused, **rest})
+            await self._store.commit([_batch(work) for work in works], probe=True)
+        except (psycopg.DataError, psycopg.IntegrityError):
+            return False
+        else:
+            return True
+        finally:
+            self._forget()
+
+    async def _published(self) -> None:
+        if self._publishing is not None:
+            await self._publishing
+            self._publishing = None
+
+    def _forget(self) -> None:
+        self._loaded.clear()
+
+
+def _batch(work: _Work) -> Batch:
+    users = (work.state.users.get(user_id) for user_id in sorted(work.effects.touched))
+    return Batch(
+        state=work.state,
+        expected_offset=work.expected_offset,
+        # Everything before this batch has been published by the time it commits.
+        published_through=work.expected_offset,
+        users=[user for user in users if user is not None],
+        changes=work.effects.changes,
+        outages=work.effects.outages,
+    )
+
+
+def _decode(raw: RawRecord, refused: dict[int, str]) -> Record | UndecodableRecordError:
+    try:
+        events = decode_batch(raw.value)
+    except UndecodableRecordError as error:
+        return error
+    return Record(raw.offset, raw.timestamp_ms, events, refused)
+
+
+def _users(record: Record) -> set[str]:
+    return {event.user for event in record.events if not isinstance(event, Tick | BadEvent)}

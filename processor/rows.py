@@ -1,0 +1,164 @@
+"""Users as rows of ``presence`` and back. PURE.
+
+A one-device user is one flat row; ``devices`` is written only for the others (design, section 7).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from processor.model import Device, SignOut, User, visible_device
+from processor.partition import LoggedChange
+
+#: PostgreSQL's types of the COPY columns: the binary format has no casts.
+PRESENCE_TYPES: Final = [
+    "text",
+    "int4",
+    "text",
+    "text",
+    "text",
+    "text",
+    "int8",
+    "int8",
+    "int8",
+    "int2",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "int8",
+    "bool",
+    "text",
+    "text",
+]
+CHANGE_TYPES: Final = [
+    "int8",
+    "int4",
+    "int8",
+    "int4",
+    "int4",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+]
+OFFSET_TYPES: Final = ["int4", "int8", "int8", "int8", "int8", "int8", "int8", "text", "text"]
+OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
+
+_devices = msgspec.json.Decoder(tuple[Device, ...])
+_sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])
+
+
+def presence_row(user: User, partition: int) -> tuple[Any, ...]:
+    """The row of ``batch_presence`` in queries.sql."""
+    shown = visible_device(user.devices)
+    sign_outs = msgspec.json.encode(user.sign_outs).decode() if user.sign_outs else None
+    head = (user.user_id, partition, user.name, user.state, user.reason, user.screen)
+    if shown is None:
+        nothing = (None,) * 6
+        times = (user.changed_ms, None, None, 0)
+        return (*head, *times, *nothing, False, "[]", sign_outs)
+    several = len(user.devices) > 1
+    return (
+        *head,
+        user.changed_ms,
+        user.online_since_ms,
+        max(d.last_active_ms for d in user.devices) if several else shown.last_active_ms,
+        sum(d.online for d in user.devices) if several else int(user.state != "offline"),
+        shown.device,
+        shown.app_version,
+        shown.device_info,
+        shown.platform,
+        shown.token,
+        shown.expires_ms,
+        shown.signed_out,
+        msgspec.json.encode(user.devices).decode() if several else None,
+        sign_outs,
+    )
+
+
+def user_of_row(row: tuple[Any, ...]) -> User:
+    """The user of a row of ``load_online`` or ``load_users``."""
+    (
+        user_id,
+        name,
+        state,
+        reason,
+        screen,
+        changed_ms,
+        online_since_ms,
+        last_active_ms,
+        device,
+        app_version,
+        device_info,
+        platform,
+        token,
+        expires_ms,
+        signed_out,
+        devices,
+        sign_outs,
+    ) = row
+    if devices is not None:
+        remembered = _devices.decode(devices)
+    else:
+        remembered = (
+            Device(
+                device=device,
+                state=state,
+                reason=reason,
+                changed_ms=changed_ms,
+                last_active_ms=last_active_ms,
+                expires_ms=expires_ms,
+                online_since_ms=online_since_ms,
+                screen=screen,
+                app_version=app_version,
+                device_info=device_info,
+                platform=platform,
+                token=token,
+                signed_out=signed_out,
+            ),
+        )
+    return User(
+        user_id=user_id,
+        state=state,
+        reason=reason,
+        changed_ms=changed_ms,
+        name=name,
+        screen=screen,
+        online_since_ms=online_since_ms,
+        devices=remembered,
+        sign_outs=_sign_outs.decode(sign_outs) if sign_outs is not None else (),
+    )
+
+
+def change_row(change: LoggedChange, partition: int) -> tuple[Any, ...]:
+    """The row of ``batch_changes`` in queries.sql."""
+    c = change.changed
+    return (
+        c.at_ms,
+        partition,
+        change.offset,
+        change.index,
+        change.ordinal,
+        c.user_id,
+        c.device,
+        c.reason,
+        c.previous_state,
+        c.state,
+        c.previous_screen,
+        c.screen,
+        c.user_state,
+        c.user_screen,
+        c.app_version,
+        c.platform,
+    )

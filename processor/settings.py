@@ -1,0 +1,47 @@
+"""Settings of the processor, from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from processor.model import Policy
+from schemas.settings import DatabaseSettings, KafkaSettings, TimingSettings
+
+
+class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
+    """Everything that the processor needs to know."""
+
+    processor_admin_host: str = Field("127.0.0.1", description="Address of the admin port.")
+    processor_admin_port: int = Field(
+        9102, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz."
+    )
+    consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
+    session_timeout_seconds: float = Field(
+        6.0, gt=0, description="Silence after which Kafka gives a processor's partitions away."
+    )
+    outage_gap_seconds: float = Field(
+        15.0, gt=0, description="Silence of the log that counts as our own outage, in seconds."
+    )
+    outage_hold_seconds: float = Field(
+        900.0, ge=0, description="Longest time that an outage keeps anybody online, in seconds."
+    )
+    batch_records: int = Field(100, ge=1, description="Records of a batch at most.")
+    batch_seconds: float = Field(0.05, gt=0, description="How long a batch may gather, in seconds.")
+    changes_retention_days: int = Field(
+        14, ge=1, description="Days for which the history of changes is kept."
+    )
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that these settings ask for."""
+        return Policy(
+            offline_after_ms=_ms(self.offline_after_seconds),
+            logout_fence_ms=_ms(self.logout_fence_seconds),
+            reconnect_grace_ms=_ms(self.reconnect_grace_seconds),
+            outage_gap_ms=_ms(self.outage_gap_seconds),
+            outage_hold_ms=_ms(self.outage_hold_seconds),
+        )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,265 @@
+"""Presence in PostgreSQL: loading a partition, and committing a batch exactly once.
+
+One connection, one transaction at a time. A batch is copied into temporary tables; then one round
+trip advances ``stream_offsets`` from where this process believes it to be, applies the batch and
+commits. So the lock of the fence lives for that round trip, and a process that was frozen holds
+nothing that its successor waits for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
+
+from processor.changes import published_change
+from processor.model import Policy, User
+from processor.outage import Grace, Outage
+from processor.partition import LoggedChange, Partition
+from processor.rows import (
+    CHANGE_TYPES,
+    OFFSET_TYPES,
+    OUTAGE_TYPES,
+    PRESENCE_TYPES,
+    change_row,
+    presence_row,
+    user_of_row,
+)
+from schemas.changes import Change
+from schemas.sql_files import load_queries
+
+FENCE_LOST_SQLSTATE = "RC001"
+CONNECT_TIMEOUT_SECONDS = 5
+
+_graces = msgspec.json.Decoder(list[Grace])
+_policy = msgspec.json.Decoder(Policy)
+
+
+class FenceLostError(RuntimeError):
+    """Another processor has advanced a partition of the batch: nothing of it was applied."""
+
+
+class UnusableDeploymentError(RuntimeError):
+    """What is stored does not belong to this log; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A partition as stored: where it stands, the policy in force and everyone online."""
+
+    next_offset: int
+    log_time_ms: int | None
+    published_through: int
+    policy: Policy | None
+    graces: list[Grace]
+    online: list[User]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch made of one partition. ``state`` is as of the batch's end."""
+
+    state: Partition
+    expected_offset: int
+    published_through: int
+    users: Sequence[User]
+    changes: Sequence[LoggedChange]
+    outages: Sequence[Outage]
+
+
+class Store:
+    """Raises ``psycopg.OperationalError`` while PostgreSQL is away; the next call connects anew."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._queries = load_queries("processor", "queries.sql")
+        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def open_deployment(self, topic: str, topic_id: str, earliest: dict[int, int]) -> None:
+        """Claim an empty database for this topic, or check that it is the one it belongs to.
+
+        ``earliest`` holds the first offset of every partition. Raises
+        :class:`UnusableDeploymentError` if the database belongs to another log.
+        """
+        connection = await self._connected()
+        async with connection.transaction():
+            create = self._queries["create_deployment"]
+            await connection.execute(create, (topic, topic_id, len(earliest)))
+            cursor = await connection.execute(self._queries["deployment"])
+            row = await cursor.fetchone()
+            assert row is not None  # noqa: S101  (it was just made)
+            _check_deployment(row, topic, topic_id, len(earliest))
+            starts = (list(earliest), list(earliest.values()))
+            await connection.execute(self._queries["create_offsets"], starts)
+
+    async def load(self, partition: int) -> Stored:
+        """A partition and everyone online in it, as of one instant."""
+        connection = await self._connected()
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        try:
+            async with connection.transaction():
+                cursor = await connection.execute(self._queries["load_partition"], (partition,))
+                row = await cursor.fetchone()
+                if row is None:
+                    raise UnusableDeploymentError(
+                        f"the database has no offset of partition {partition}: start the "
+                        "processor again"
+                    )
+                next_offset, log_time_ms, published_through, policy, graces = row
+                cursor = await connection.execute(self._queries["load_online"], (partition,))
+                online = [user_of_row(row) async for row in cursor]
+        finally:
+            if not connection.closed:
+                await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return Stored(
+            next_offset=next_offset,
+            log_time_ms=log_time_ms,
+            published_through=published_through,
+            policy=_policy.decode(policy) if policy is not None else None,
+            graces=_graces.decode(graces),
+            online=online,
+        )
+
+    async def load_users(self, user_ids: Iterable[str]) -> list[User]:
+        """Those of the users who are stored."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
+            return [user_of_row(row) for row in await cursor.fetchall()]
+
+    async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
+        """Changes of records in ``[through, below)``, in the order of the log."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                self._queries["unpublished_changes"], (partition, through, below)
+            )
+            return [published_change(partition, row) for row in await cursor.fetchall()]
+
+    async def commit(self, batches: Sequence[Batch], *, probe: bool = False) -> None:
+        """Apply batches of different partitions together, once or not at all. With ``probe``
+        only try whether the database would take them.
+
+        Raises :class:`FenceLostError`, ``psycopg.DataError`` or ``IntegrityError`` where the
+        database cannot hold a value, ``OperationalError`` if it is away (then it is not known
+        whether the batch was applied; what is stored tells).
+        """
+        connection = await self._connected()
+        queries = self._queries
+        try:
+            offsets = [_offset_row(batch) for batch in batches]
+            await self._copy(connection, "copy_offsets", OFFSET_TYPES, offsets)
+            for query, types, rows in (
+                ("copy_presence", PRESENCE_TYPES, _presence_rows(batches)),
+                ("copy_changes", CHANGE_TYPES, _change_rows(batches)),
+                ("copy_outages", OUTAGE_TYPES, _outage_rows(batches)),
+            ):
+                if rows:
+                    await self._copy(connection, query, types, rows)
+            async with connection.pipeline():
+                await connection.execute(queries["apply_batch"])
+                if probe:
+                    await connection.rollback()
+                else:
+                    await connection.commit()
+        except psycopg.Error as error:
+            await self._reset(connection)
+            if error.sqlstate == FENCE_LOST_SQLSTATE:
+                raise FenceLostError(str(error)) from error
+            raise
+        except BaseException:
+            # A cancelled transaction's connection is in an unknown state.
+            await self.close()
+            raise
+
+    async def _copy(
+        self,
+        connection: AsyncConnection[tuple[Any, ...]],
+        query: str,
+        types: Sequence[str],
+        rows: Iterable[tuple[Any, ...]],
+    ) -> None:
+        async with connection.cursor() as cursor, cursor.copy(self._queries[query]) as copy:
+            copy.set_types(types)
+            for row in rows:
+                await copy.write_row(row)
+
+    async def _reset(self, connection: AsyncConnection[tuple[Any, ...]]) -> None:
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            await self.close()
+
+    async def _connected(self) -> AsyncConnection[tuple[Any, ...]]:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        connection = await AsyncConnection.connect(
+            self._dsn,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="rollcall-processor",
+        )
+        try:
+            await connection.execute(self._queries["create_batch_tables"])
+            await connection.execute(self._queries["create_apply_batch"])
+            await connection.commit()
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+
+def _check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partitions: int) -> None:
+    stored_topic, stored_id, stored_partitions = row
+    if stored_partitions != partitions:
+        raise UnusableDeploymentError(
+            f"the database was created for {stored_partitions} partitions, the topic has "
+            f"{partitions}: use the topic or the database that belong together"
+        )
+    if (stored_topic, str(stored_id)) != (topic, topic_id):
+        raise UnusableDeploymentError(
+            f"the database belongs to topic {stored_topic} with id {stored_id}, Kafka has {topic} "
+            f"with id {topic_id}: the topic was made again, or one of ROLLCALL_KAFKA_BOOTSTRAP, "
+            "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; start "
+            "with an empty database, or point back to the right one"
+        )
+
+
+def _offset_row(batch: Batch) -> tuple[Any, ...]:
+    state = batch.state
+    return (
+        state.partition,
+        batch.expected_offset,
+        state.next_offset,
+        state.log_time_ms,
+        batch.published_through,
+        state.foreground,
+        state.background,
+        msgspec.json.encode(state.policy).decode(),
+        msgspec.json.encode(state.graces).decode(),
+    )
+
+
+def _presence_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+    return [presence_row(user, b.state.partition) for b in batches for user in b.users]
+
+
+def _change_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+    return [change_row(change, b.state.partition) for b in batches for change in b.changes]
+
+
+def _outage_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+    return [
+        (b.state.partition, outage.kind, outage.started_ms, outage.ended_ms)
+        for b in batches
+        for outage in b.outages
+    ]

@@ -1,0 +1,82 @@
+"""Topics and migrations against real servers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from schemas.migrate import migrate
+from schemas.settings import KafkaSettings
+from schemas.topic_ids import topic_id
+from schemas.topics import EVENTS, TopicProblemError, check_topics, create_topics, topic_name
+
+
+def test_migrating_twice_changes_nothing_the_second_time(database_url: str) -> None:
+    assert migrate(database_url) == []
+
+
+def test_an_instant_survives_the_way_to_postgres_and_back(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        for ms in (0, 1, 999, 1_795_500_000_001, 1_795_500_000_999):
+            row = connection.execute("SELECT to_ms(from_ms(%s))", (ms,)).fetchone()
+            assert row == (ms,)
+
+
+def test_topics_are_created_once_and_then_accepted(kafka_settings: KafkaSettings) -> None:
+    assert asyncio.run(create_topics(kafka_settings)) == []
+    asyncio.run(check_topics(kafka_settings))
+
+
+def test_a_missing_topic_is_refused_naming_the_command(kafka_bootstrap: str) -> None:
+    settings = KafkaSettings(kafka_bootstrap=kafka_bootstrap, topic_prefix="absent.")
+    with pytest.raises(TopicProblemError, match="rollcall topics"):
+        asyncio.run(check_topics(settings))
+
+
+def test_another_partition_count_is_refused_naming_the_setting(
+    kafka_settings: KafkaSettings,
+) -> None:
+    other = kafka_settings.model_copy(update={"partitions": 7})
+    with pytest.raises(TopicProblemError, match="ROLLCALL_PARTITIONS=4"):
+        asyncio.run(check_topics(other))
+
+
+def test_a_topic_on_the_producers_clock_is_refused_naming_the_fix(kafka_bootstrap: str) -> None:
+    settings = KafkaSettings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix="createtime.",
+        partitions=2,
+        replication_factor=1,
+    )
+
+    async def create() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_bootstrap)
+        await admin.start()
+        await admin.create_topics([NewTopic(topic_name(settings, EVENTS), 2, 1)])
+        await admin.close()
+
+    asyncio.run(create())
+    with pytest.raises(TopicProblemError, match=r"message\.timestamp\.type=LogAppendTime"):
+        asyncio.run(create_topics(settings))
+
+
+def test_a_topic_made_again_has_another_id(kafka_settings: KafkaSettings) -> None:
+    name = topic_name(kafka_settings, EVENTS)
+    bootstrap = kafka_settings.kafka_bootstrap
+    first = asyncio.run(topic_id(bootstrap, name))
+    assert asyncio.run(topic_id(bootstrap, name)) == first
+
+    async def make_again() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        await admin.delete_topics([name])
+        while name in await admin.list_topics():
+            await asyncio.sleep(0.05)
+        await admin.close()
+        await create_topics(kafka_settings)
+
+    asyncio.run(asyncio.wait_for(make_again(), 30))
+    assert asyncio.run(topic_id(bootstrap, name)) != first
