@@ -27,6 +27,10 @@ FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
 
 
+#: The database cannot hold a value, however often it is asked: SQLSTATE classes 22, 23 and 54.
+DATA_ERRORS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+
+
 class LogGapError(RuntimeError):
     """Records are missing between what is stored and what Kafka gave. Fatal: start again."""
 
@@ -82,6 +86,11 @@ class Pipeline:
         await self._publisher.close()
         await self._store.close()
 
+    def next_offset(self, partition: int) -> int | None:
+        """Where a loaded partition goes on; ``None`` if it is not loaded."""
+        state = self._loaded.get(partition)
+        return state.next_offset if state is not None else None
+
     async def process(
         self, records: Sequence[RawRecord], generation: int, owned: Callable[[int], bool]
     ) -> None:
@@ -107,7 +116,7 @@ class Pipeline:
                 self._forget()
                 self._metrics.fences_lost.inc()
                 log.warning("%s: reading the partitions again", error)
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
+            except DATA_ERRORS as error:
                 self._forget()
                 isolate = True
                 log.warning("PostgreSQL refused a batch (%s): looking for the event", error)
@@ -219,7 +228,7 @@ class Pipeline:
                 try:
                     await self._attempt([raw], refused)
                     break
-                except (psycopg.DataError, psycopg.IntegrityError) as error:
+                except DATA_ERRORS as error:
                     self._forget()
                     culprit = await self._culprit(raw, refused)
                     refused[culprit] = f"PostgreSQL refuses it: SQLSTATE {error.sqlstate}"
@@ -247,7 +256,7 @@ class Pipeline:
         try:
             works = await self._reduce([raw], {**refused, **rest})
             await self._store.commit([_batch(work) for work in works], probe=True)
-        except (psycopg.DataError, psycopg.IntegrityError):
+        except DATA_ERRORS:
             return False
         else:
             return True

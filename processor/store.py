@@ -101,6 +101,13 @@ class Store:
             starts = (list(earliest), list(earliest.values()))
             await connection.execute(self._queries["create_offsets"], starts)
 
+    async def next_offsets(self) -> dict[int, int]:
+        """Where each partition of the deployment goes on."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["next_offsets"])
+            return dict(await cursor.fetchall())
+
     async def load(self, partition: int) -> Stored:
         """A partition and everyone online in it, as of one instant."""
         connection = await self._connected()

@@ -13,7 +13,7 @@ a better rule.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -31,6 +31,19 @@ MAX_USER_ID: Final = 256
 MAX_NAME: Final = 256
 
 
+# A reader holds every writer to these bounds: what is indexed must fit an index.
+_User: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_USER_ID)]
+_Token: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+_Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_NAME)]
+_DeviceId: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_DEVICE_ID)]
+_DeviceInfo: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["device_info"])]
+_Platform: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["platform"])]
+_AppVersion: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["app_version"])]
+_Screen: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["screen"])]
+_AppState: TypeAlias = Annotated[str, msgspec.Meta(max_length=32)]
+_Connection: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
+
+
 class _Event(
     msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=False, kw_only=True
 ):
@@ -45,29 +58,29 @@ class Heartbeat(_Event, frozen=True, tag="heartbeat"):
     ``sid`` claim. ``connection`` is the socket's random id, ``None`` over HTTP.
     """
 
-    user: str
-    token: str
-    name: str | None = None
-    device_id: str | None = None
-    claimed_device: str | None = None
-    device_info: str | None = None
-    platform: str | None = None
-    app_version: str | None = None
-    screen: str | None = None
-    app_state: str | None = None
-    connection: str | None = None
+    user: _User
+    token: _Token
+    name: _Name | None = None
+    device_id: _DeviceId | None = None
+    claimed_device: _DeviceId | None = None
+    device_info: _DeviceInfo | None = None
+    platform: _Platform | None = None
+    app_version: _AppVersion | None = None
+    screen: _Screen | None = None
+    app_state: _AppState | None = None
+    connection: _Connection | None = None
 
 
 class Logout(_Event, frozen=True, tag="logout"):
     """The user signed out. ``token_expires_ms`` is the last instant (Unix milliseconds) at which
     ingest accepts the token, leeway included; ``None`` where it has no expiry."""
 
-    user: str
-    token: str
-    device_id: str | None = None
-    claimed_device: str | None = None
+    user: _User
+    token: _Token
+    device_id: _DeviceId | None = None
+    claimed_device: _DeviceId | None = None
     token_expires_ms: int | None = None
-    connection: str | None = None
+    connection: _Connection | None = None
 
 
 class Tick(_Event, frozen=True, tag="tick"):

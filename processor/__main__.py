@@ -1,0 +1,123 @@
+"""``python -m processor``: composes the processor and runs it until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+import psycopg
+from aiohttp import web
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from processor.app import create_app
+from processor.changes import ChangePublisher
+from processor.health import create_admin_app
+from processor.maintenance import keep_house
+from processor.metrics import Metrics
+from processor.pipeline import Pipeline
+from processor.settings import ProcessorSettings
+from processor.startup import open_deployment
+from processor.store import Store, UnusableDeploymentError
+from schemas.settings import load_or_exit
+from schemas.topics import TopicProblemError
+
+log = logging.getLogger("processor")
+
+#: Faust may hang in a stop that meets a rebalance; nothing is lost by not waiting for it.
+STOP_DEADLINE_SECONDS = 8.0
+STARTUP_RETRY_SECONDS = 1.0
+
+
+async def serve(settings: ProcessorSettings) -> int:
+    """Run until SIGTERM, SIGINT or a crash; the exit status."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    metrics = Metrics(registry)
+    store = Store(settings.dsn)
+    pipeline = Pipeline(
+        settings.partitions, settings.policy, store, ChangePublisher(settings), metrics
+    )
+    waiting_for = "starting"
+    app: Any = None
+
+    def not_ready() -> str | None:
+        if app is None:
+            return waiting_for
+        if not app.assigned:
+            return "Kafka has not assigned any partitions yet"
+        return pipeline.trouble
+
+    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
+    await admin.setup()
+    await web.TCPSite(admin, settings.processor_admin_host, settings.processor_admin_port).start()
+    house = asyncio.create_task(keep_house(settings))
+    try:
+        while not stop.is_set():
+            try:
+                await open_deployment(settings, store)
+                break
+            except (KafkaError, psycopg.OperationalError, OSError) as error:
+                waiting_for = f"{type(error).__name__}: {error}"
+                log.warning("cannot start yet (%s): trying again", waiting_for)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), STARTUP_RETRY_SECONDS)
+        if stop.is_set():
+            return 0
+        app = create_app(settings, pipeline, metrics)
+        return await _run(app, stop)
+    finally:
+        house.cancel()
+        await asyncio.gather(house, return_exceptions=True)
+        await pipeline.close()
+        await admin.cleanup()
+
+
+async def _run(app: Any, stop: asyncio.Event) -> int:
+    """Run Faust until ``stop`` or a crash. A crash is an exit status of 1: the supervisor starts
+    another process, which reads everything from PostgreSQL."""
+    await app.start()
+    stopping = asyncio.create_task(stop.wait())
+    crashed = asyncio.create_task(app._crashed.wait())
+    try:
+        await asyncio.wait({stopping, crashed}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        crashed.cancel()
+    failed = bool(app.crashed)
+    try:
+        async with asyncio.timeout(STOP_DEADLINE_SECONDS):
+            await app.stop()
+    except TimeoutError:
+        log.warning("Faust did not stop in %s s: ending the process", STOP_DEADLINE_SECONDS)
+        # Committed is committed, and the rest is read again.
+        os._exit(1)
+    return 1 if failed else 0
+
+
+def main() -> None:
+    """Entry point; settings come from the environment."""
+    settings = load_or_exit(ProcessorSettings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("faust", "mode", "aiokafka"):
+        # Around a rebalance they report as errors what the recipe expects.
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        status = asyncio.run(serve(settings))
+    except (UnusableDeploymentError, TopicProblemError, psycopg.Error, OSError) as error:
+        sys.stderr.write(f"rollcall: {error}\n")
+        raise SystemExit(1) from None
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""The agent over ``presence.events``: Faust's events to the pipeline's records, then the ack."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from processor.pipeline import Pipeline, RawRecord
+from processor.settings import ProcessorSettings
+
+log = logging.getLogger(__name__)
+
+
+def add_agent(app: Any, topic: Any, pipeline: Pipeline, settings: ProcessorSettings) -> None:
+    """Register the one agent. An exception in it is fatal: Faust would restart the agent without
+    the batch that it had taken, so the process ends and its supervisor starts another."""
+
+    @app.agent(topic, name="presence")  # type: ignore[untyped-decorator]
+    async def presence(stream: Any) -> None:
+        # noack_take is the only batch that is not acknowledged when its body raises.
+        async for events in stream.noack_take(settings.batch_records, settings.batch_seconds):
+            try:
+                await _process(app, pipeline, events)
+            except Exception as error:
+                log.critical("cannot go on: %s", error, exc_info=error)
+                await app.crash(error)
+                raise
+            for event in events:
+                await stream.ack(event)
+
+
+async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
+    generation = app.consumer_generation_id
+
+    def owned(partition: int) -> bool:
+        return bool(
+            app.consumer_generation_id == generation
+            and any(tp.partition == partition for tp in app.consumer.assignment())
+        )
+
+    records = [
+        RawRecord(
+            message.partition,
+            message.offset,
+            # Faust divides the broker's milliseconds by 1000: this gives them back exactly.
+            int(message.timestamp * 1000 + 0.5),
+            message.value,
+        )
+        for message in (event.message for event in events)
+        # Of another generation: whoever owns the partition now reads it again.
+        if message.generation_id == generation
+    ]
+    if records:
+        await pipeline.process(records, generation, owned)

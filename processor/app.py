@@ -1,0 +1,98 @@
+"""The Faust application: its settings, its agent, and a gauge of its lag."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+import psycopg
+from psycopg import AsyncConnection
+
+from processor.agent import add_agent
+from processor.metrics import Metrics
+from processor.offsets import stored_offsets_transport
+from processor.pipeline import Pipeline
+from processor.settings import ProcessorSettings
+from schemas.sql_files import load_queries
+from schemas.topics import EVENTS, topic_name
+
+log = logging.getLogger(__name__)
+
+#: How long a rebalance may wait for PostgreSQL before the process gives up and starts again.
+SEEK_DEADLINE_SECONDS = 30.0
+LAG_EVERY_SECONDS = 5.0
+
+
+class PresenceApp(faust.App):
+    """Faust with our transport, and with the word of whether partitions were ever assigned."""
+
+    transport_class: Any
+    assigned = False
+
+    def _new_transport(self) -> Any:
+        return self.transport_class(self.conf.broker_consumer, self)
+
+
+def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics) -> PresenceApp:
+    """The application; it needs the deployment to be open (``startup.open_deployment``)."""
+    topic = topic_name(settings, EVENTS)
+    app = PresenceApp(
+        settings.topic_prefix + settings.consumer_group,
+        broker=[f"aiokafka://{server}" for server in settings.kafka_bootstrap.split(",")],
+        # What Rollcall has no use for: tables, changelogs, a leader, a web server.
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        processing_guarantee="at_least_once",
+        stream_wait_empty=False,
+        stream_recovery_delay=0,
+        # A small buffer that fills makes Faust sleep for a whole second.
+        stream_buffer_maxsize=4096,
+        broker_max_poll_records=500,
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        consumer_auto_offset_reset="earliest",
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=settings.session_timeout_seconds / 6,
+        broker_commit_interval=1.0,
+        value_serializer="raw",
+        key_serializer="raw",
+    )
+
+    async def read_offsets() -> Mapping[int, int]:
+        offsets = await _next_offsets(settings.dsn)
+        app.assigned = True
+        return offsets
+
+    app.transport_class = stored_offsets_transport(read_offsets, topic)
+    # A record without a value is ours to reject: Faust would drop it, and leave a gap.
+    events = app.topic(topic, value_type=bytes, value_serializer="raw", allow_empty=True)
+    add_agent(app, events, pipeline, settings)
+
+    @app.timer(LAG_EVERY_SECONDS)  # type: ignore[untyped-decorator]
+    async def measure_lag(app: Any) -> None:
+        for tp in app.consumer.assignment():
+            highwater = app.consumer.highwater(tp)
+            stored = pipeline.next_offset(tp.partition)
+            if highwater is not None and stored is not None:
+                metrics.lag.labels(str(tp.partition)).set(max(0, highwater - stored))
+
+    return app
+
+
+async def _next_offsets(dsn: str) -> dict[int, int]:
+    """On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
+    query = load_queries("processor", "queries.sql")["next_offsets"]
+    async with asyncio.timeout(SEEK_DEADLINE_SECONDS):
+        while True:
+            try:
+                connection = await AsyncConnection.connect(dsn, connect_timeout=5)
+                async with connection:
+                    cursor = await connection.execute(query)
+                    return dict(await cursor.fetchall())
+            except psycopg.OperationalError as error:
+                log.warning("PostgreSQL is away during a rebalance (%s): trying again", error)
+                await asyncio.sleep(0.5)

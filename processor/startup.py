@@ -1,0 +1,59 @@
+"""Checks before the first record: does the database belong to this log, and is all of it there?"""
+
+from __future__ import annotations
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from processor.settings import ProcessorSettings
+from processor.store import Store, UnusableDeploymentError
+from schemas.topic_ids import topic_id
+from schemas.topics import EVENTS, check_topics, topic_name
+
+
+async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
+    """Claim an empty database for the topic, or make sure that the two still fit.
+
+    Raises :class:`UnusableDeploymentError`, ``schemas.topics.TopicProblemError``, ``KafkaError``
+    or ``psycopg.Error``.
+    """
+    await check_topics(settings)
+    topic = topic_name(settings, EVENTS)
+    identity = await topic_id(settings.kafka_bootstrap, topic)
+    earliest, latest = await _log_ends(settings, topic)
+    await store.open_deployment(topic, str(identity), earliest)
+    lost = 0
+    for partition, next_offset in (await store.next_offsets()).items():
+        lost += max(0, earliest[partition] - next_offset)
+        if next_offset > latest[partition]:
+            raise UnusableDeploymentError(
+                f"partition {partition} of {topic} ends at offset {latest[partition]}, but "
+                f"{next_offset} is stored as next: Kafka has lost records, or was restored from "
+                "an older copy; restore the database to the same time, or start with an empty "
+                "one and another ROLLCALL_TOPIC_PREFIX"
+            )
+    if lost:
+        raise UnusableDeploymentError(
+            f"{lost} records of {topic} were deleted by retention before they were processed: "
+            "start with an empty database (a command that accepts the loss comes with the "
+            "outage tools)"
+        )
+
+
+async def _log_ends(
+    settings: ProcessorSettings, topic: str
+) -> tuple[dict[int, int], dict[int, int]]:
+    """The first offset of each partition, and the one that the next record will have."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, client_id="rollcall-processor-startup"
+    )
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
+        earliest = await consumer.beginning_offsets(partitions)
+        latest = await consumer.end_offsets(partitions)
+    finally:
+        await consumer.stop()
+    return (
+        {tp.partition: offset for tp, offset in earliest.items()},
+        {tp.partition: offset for tp, offset in latest.items()},
+    )

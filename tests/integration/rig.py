@@ -1,0 +1,152 @@
+"""What the integration tests of the processor share: real processes, a producer, a recount."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import psycopg
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from schemas.events import Event, encode_batch
+from schemas.settings import KafkaSettings
+from schemas.topics import CHANGES, EVENTS, topic_name
+
+T = TypeVar("T")
+
+#: Generous: a deadline tells a hang from a slow machine, nothing else.
+DEADLINE_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, condition: Callable[[], T | None], seconds: float = DEADLINE_SECONDS) -> T:
+    """The first truthy value of ``condition``; fails with ``what`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what} (last: {value!r})")
+        time.sleep(0.05)
+
+
+class ProcessorProcess:
+    """``python -m processor`` as a process of its own."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "processor"],
+                env={**os.environ, **environment, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0"},
+                stdout=output,
+                stderr=output,
+            )
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    @property
+    def exit_status(self) -> int | None:
+        return self._process.poll()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit status."""
+        self.send(signal.SIGTERM)
+        return self._process.wait(DEADLINE_SECONDS)
+
+    def kill(self) -> None:
+        self.send(signal.SIGCONT)
+        self._process.kill()
+        self._process.wait()
+
+
+def processor_environment(
+    kafka: KafkaSettings, database_url: str, **overrides: str
+) -> dict[str, str]:
+    """Environment of a processor with short windows; ``overrides`` are ROLLCALL_ settings."""
+    settings = {
+        "KAFKA_BOOTSTRAP": kafka.kafka_bootstrap,
+        "TOPIC_PREFIX": kafka.topic_prefix,
+        "PARTITIONS": str(kafka.partitions),
+        "DATABASE_URL": database_url,
+        "ALLOW_SHORT_TIMING": "true",
+        **overrides,
+    }
+    return {f"ROLLCALL_{name}": value for name, value in settings.items()}
+
+
+async def produce(kafka: KafkaSettings, records: Sequence[tuple[int, bytes | None]]) -> None:
+    """Append records (partition, value) to ``presence.events``, in order."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.kafka_bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_batch_size=1 << 20,
+    )
+    await producer.start()
+    try:
+        topic = topic_name(kafka, EVENTS)
+        sent = [
+            # aiokafka wants a key where there is no value.
+            await producer.send(topic, value, key=None if value else b"", partition=p)
+            for p, value in records
+        ]
+        await asyncio.gather(*sent)
+    finally:
+        await producer.stop()
+
+
+def batch(*events: Event) -> bytes:
+    return encode_batch(events)
+
+
+async def read_all(kafka: KafkaSettings, topic: str) -> list[Any]:
+    """Every record that a topic holds now, by partition and offset."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.kafka_bootstrap)
+    await consumer.start()
+    try:
+        name = topic_name(kafka, topic)
+        partitions = [TopicPartition(name, p) for p in range(kafka.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        found: list[Any] = []
+        while any([await consumer.position(tp) < ends[tp] for tp in partitions]):
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                found.extend(records)
+    finally:
+        await consumer.stop()
+    return sorted(found, key=lambda record: (record.partition, record.offset))
+
+
+def published_changes(kafka: KafkaSettings) -> list[dict[str, Any]]:
+    """The records of ``presence.changes``."""
+    records = asyncio.run(read_all(kafka, CHANGES))
+    return [msgspec.json.decode(record.value) for record in records]
+
+
+def rows(database_url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute(query.encode(), parameters).fetchall()
+
+
+def stored_through(database_url: str) -> dict[int, int]:
+    """``next_offset`` by partition."""
+    return dict(rows(database_url, 'SELECT "partition", next_offset FROM stream_offsets'))

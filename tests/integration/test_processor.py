@@ -1,0 +1,140 @@
+"""The processor as a process, on a real Kafka and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from schemas.events import Heartbeat, Logout, Tick, encode_event, partition_of
+from schemas.settings import KafkaSettings
+from schemas.topics import REJECTS
+from tests.integration.rig import (
+    ProcessorProcess,
+    batch,
+    processor_environment,
+    produce,
+    published_changes,
+    read_all,
+    rows,
+    stored_through,
+    wait_for,
+)
+
+
+@pytest.fixture
+def environment(kafka_settings: KafkaSettings, database_url: str) -> dict[str, str]:
+    return processor_environment(kafka_settings, database_url)
+
+
+@pytest.fixture
+def processor(environment: dict[str, str], tmp_path: Path) -> Iterator[ProcessorProcess]:
+    process = ProcessorProcess(environment, tmp_path / "processor.log")
+    yield process
+    if process.exit_status is None:
+        process.kill()
+
+
+def partition(kafka: KafkaSettings, user: str) -> int:
+    return partition_of(user, kafka.partitions)
+
+
+def user_in(kafka: KafkaSettings, wanted: int, prefix: str = "user") -> str:
+    """Some user of a partition."""
+    return next(name for n in range(1000) if partition(kafka, name := f"{prefix}-{n}") == wanted)
+
+
+def test_a_heartbeat_becomes_a_row_a_change_and_a_count(
+    processor: ProcessorProcess, kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    beat = Heartbeat(user="ada", token="t1", name="Ada", screen="Home", app_version="1.2")
+    asyncio.run(produce(kafka_settings, [(partition(kafka_settings, "ada"), batch(beat))]))
+    found = wait_for(
+        "ada is stored",
+        lambda: rows(database_url, "SELECT state::text, screen, name, reason::text FROM presence"),
+    )
+    assert found == [("foreground", "Home", "Ada", "started")]
+    assert rows(database_url, "SELECT sum(foreground), sum(background) FROM stream_offsets") == [
+        (1, 0)
+    ]
+    [change] = wait_for("the change is published", lambda: published_changes(kafka_settings))
+    assert (change["user_id"], change["state"], change["screen"], change["reason"]) == (
+        "ada",
+        "foreground",
+        "Home",
+        "started",
+    )
+    assert processor.stop() == 0
+
+
+def test_bad_events_are_rejected_alone(
+    processor: ProcessorProcess, kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    where = 2
+    good, nul = (user_in(kafka_settings, where, prefix) for prefix in ("good", "nul\x00"))
+    elsewhere = user_in(kafka_settings, 1, "elsewhere")
+    events = [
+        encode_event(Heartbeat(user=good, token="t", screen="Home")),
+        encode_event(Heartbeat(user=nul, token="t", screen="Home")),
+        encode_event(Heartbeat(user=elsewhere, token="t")),
+        msgspec.msgpack.encode(["heartbeat", 5]),
+        msgspec.msgpack.encode(["no such kind"]),
+        encode_event(Heartbeat(user=good, token="t", device_id="tv", screen="bad\x00screen")),
+        encode_event(Heartbeat(user=good, token="t", device_id="x" * 100_000, screen="Cart")),
+        encode_event(Logout(user=good, token="other", device_id="nowhere", token_expires_ms=2**62)),
+        encode_event(Heartbeat(user=good, token="t2", screen="Last")),
+    ]
+    value = msgspec.msgpack.encode((1, [msgspec.Raw(event) for event in events]))
+    records = [
+        (where, value),
+        (where, b"\xc1 no msgpack"),
+        (where, None),
+        (where, msgspec.msgpack.encode((99, []))),
+        (where, batch(Heartbeat(user=good, token="t2", screen="After"))),
+    ]
+    asyncio.run(produce(kafka_settings, records))
+    wait_for("all is stored", lambda: stored_through(database_url).get(where) == len(records))
+    assert rows(database_url, "SELECT user_id, state::text, screen FROM presence") == [
+        (good, "foreground", "After")
+    ]
+    rejects = [
+        msgspec.json.decode(record.value)
+        for record in asyncio.run(read_all(kafka_settings, REJECTS))
+    ]
+    rejected = {(reject["offset"], reject["index"]) for reject in rejects}
+    assert {
+        (0, 1),
+        (0, 2),
+        (0, 3),
+        (0, 4),
+        (0, 5),
+        (0, 6),
+        (1, None),
+        (2, None),
+        (3, None),
+    } == rejected
+    assert all(len(reject["sha256"]) == 64 for reject in rejects)
+    assert processor.exit_status is None
+
+
+def test_another_topic_under_the_same_name_is_refused(
+    processor: ProcessorProcess,
+    environment: dict[str, str],
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    tmp_path: Path,
+) -> None:
+    asyncio.run(produce(kafka_settings, [(0, batch(Tick()))]))
+    wait_for("the tick is stored", lambda: stored_through(database_url).get(0) == 1)
+    assert processor.stop() == 0
+    rows(
+        database_url,
+        "UPDATE deployment SET topic_id = gen_random_uuid() RETURNING topic",
+    )
+    other = ProcessorProcess(environment, tmp_path / "other.log")
+    wait_for("it refuses to start", lambda: other.exit_status is not None)
+    assert other.exit_status == 1
+    assert "the topic was made again" in other.log.read_text()
