@@ -1,0 +1,65 @@
+"""The published form of a change is what its JSON Schema says."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.changes import rfc3339
+from schemas.changes import Change
+
+SCHEMA: dict[str, Any] = json.loads(files("schemas").joinpath("changes.schema.json").read_text())
+CHANGE = Change(
+    id="3:120:-1:0",
+    at="2026-11-24T03:00:00.000Z",
+    user_id="ada",
+    device="default",
+    reason="timed_out",
+    previous_state="foreground",
+    state="offline",
+    previous_screen="Home",
+    screen=None,
+    user_state="offline",
+    user_screen=None,
+    app_version=None,
+    platform=None,
+)
+
+
+def test_a_change_fits_the_published_schema() -> None:
+    jsonschema.validate(json.loads(msgspec.json.encode(CHANGE)), SCHEMA)
+
+
+@pytest.mark.parametrize("field", ["id", "reason", "state", "user_state"])
+def test_the_schema_refuses_what_no_change_holds(field: str) -> None:
+    change = {**json.loads(msgspec.json.encode(CHANGE)), field: "elsewhere"}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(change, SCHEMA)
+
+
+def test_the_schema_and_the_struct_name_the_same_fields() -> None:
+    assert set(SCHEMA["properties"]) == set(Change.__struct_fields__) == set(SCHEMA["required"])
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_795_489_200_007, "2026-11-24T03:00:00.007Z"),
+        (1_795_489_199_999, "2026-11-24T02:59:59.999Z"),
+    ],
+)
+def test_times_are_rfc_3339_with_milliseconds(ms: int, text: str) -> None:
+    assert rfc3339(ms) == text
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_times_sort_as_their_milliseconds_do(ms: int) -> None:
+    assert rfc3339(ms) < rfc3339(ms + 1)
