@@ -1,0 +1,129 @@
+"""The connection to Kafka, kept by one task: there, away, or not known yet.
+
+Kafka being away ends nothing. Who waits for the connection waits until the keeper knows more: it is
+there, or the attempt failed and everybody is told so at once, until a later one succeeds. Where
+users report that nothing goes through any more, the keeper starts again from the bootstrap servers:
+brokers may have come back at other addresses, and aiokafka's client only knows the old ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from ingest.metrics import IngestMetrics
+from ingest.settings import IngestSettings
+from schemas.topics import EVENTS, TopicProblemError, check_topics, topic_name
+
+RECONNECT_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+class Connection:
+    """A client of Kafka that knows the leaders of ``presence.events``."""
+
+    def __init__(self, settings: IngestSettings, metrics: IngestMetrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._client: AIOKafkaClient | None = None
+        self._away: str | None = None
+        # Set once it is known whether Kafka is there: connected, or away.
+        self._settled = asyncio.Event()
+        self._suspect = asyncio.Event()
+        self._topics_checked = False
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def away(self) -> str | None:
+        """Why Kafka cannot be used, as of the last attempt to reach it; ``None`` if it can or if
+        that is not known yet."""
+        return self._away
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why phones should not be sent here now."""
+        if self._client is None:
+            return self._away or "Kafka has not answered yet"
+        return None
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """Half of what a call waits: a connection that died silently is found in time for a
+        second attempt on another."""
+        return max(500, int(self._settings.accept_timeout_seconds * 500))
+
+    def start(self) -> None:
+        """Begin to connect; does not wait for Kafka."""
+        self._keeper = asyncio.create_task(self._keep(), name="kafka-connection")
+
+    async def close(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        await self._disconnect()
+
+    async def client(self) -> AIOKafkaClient:
+        """The client, once there is one. Raises ``KafkaError`` while Kafka is away."""
+        while self._client is None:
+            if self._away is not None:
+                raise KafkaError(self._away)
+            self._settled.clear()
+            await self._settled.wait()
+        return self._client
+
+    def suspect(self) -> None:
+        """Nothing goes through any more: connect again."""
+        self._suspect.set()
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._settings.accept_timeout_seconds):
+                    self._client = await self._connect()
+            except (KafkaError, OSError, TimeoutError, TopicProblemError) as error:
+                reason = str(error) or type(error).__name__
+                if self._away is None:
+                    logger.error("Kafka cannot be used, calls get a 503: %s", reason)
+                self._away = reason
+            else:
+                logger.info("Connected to Kafka")
+                self._away = None
+                self._metrics.kafka_connected.set(1)
+            self._settled.set()
+            if self._client is not None:
+                self._suspect.clear()
+                await self._suspect.wait()
+                logger.warning("Kafka did not acknowledge in time: connecting again")
+                await self._disconnect()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _connect(self) -> AIOKafkaClient:
+        if not self._topics_checked:
+            await check_topics(self._settings)
+            self._topics_checked = True
+        client = AIOKafkaClient(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            client_id="rollcall-ingest",
+            request_timeout_ms=self.request_timeout_ms,
+            retry_backoff_ms=int(RETRY_SECONDS * 1000),
+        )
+        try:
+            await client.bootstrap()
+            if not await client.set_topics([topic_name(self._settings, EVENTS)]):
+                raise KafkaError("no metadata from any broker")
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        self._metrics.kafka_connected.set(0)
+        if client is not None:
+            await client.close()

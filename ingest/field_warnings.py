@@ -1,0 +1,35 @@
+"""What was done to fields that could not be taken as they were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from schemas.events import MAX_TEXT
+
+WarningKind: TypeAlias = Literal[
+    "cut", "characters_removed", "taken_as_text", "unknown_value", "not_an_instant", "not_an_object"
+]
+WARNING_TEXT: Final[dict[WarningKind, str]] = {
+    "cut": "cut to {limit} characters",
+    "characters_removed": "control characters removed",
+    "taken_as_text": "taken as text",
+    "unknown_value": "unknown value ignored",
+    "not_an_instant": "not an instant with UTC offset, ignored",
+    "not_an_object": "not a JSON object, ignored",
+}
+
+
+class FieldWarning(NamedTuple):
+    """One thing that was done to a field (``body``: to the whole body)."""
+
+    field: str
+    kind: WarningKind
+
+
+def warning_header(warnings: Iterable[FieldWarning]) -> str:
+    """The value of ``X-Rollcall-Warning``: ``field: what was done; field: …``, ASCII."""
+    return "; ".join(
+        f"{field}: {WARNING_TEXT[kind].format(limit=MAX_TEXT.get(field))}"
+        for field, kind in warnings
+    )

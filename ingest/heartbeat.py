@@ -1,0 +1,212 @@
+"""The phones' two calls over HTTP (design, sections 1 and 8).
+
+The hot path does nothing twice and waits for one thing: a cached token, one typed decode, one
+encode, then the group's acknowledgement. It needs no middleware, because the application may be
+shared with another service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict
+
+from ingest.auth import identify
+from ingest.cors import Cors
+from ingest.errors import REQUEST_ID, method_not_allowed, problem_response, request_id_of
+from ingest.field_warnings import warning_header
+from ingest.metrics import ACCEPTED, GONE, IngestMetrics
+from ingest.publisher import Publisher, unavailable
+from ingest.settings import IngestSettings
+from ingest.validate import Sent, parse_heartbeat, parse_logout
+from schemas.events import Heartbeat, Logout, encode_event
+from schemas.problems import ProblemError
+from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS, TokenVerifier
+
+HEARTBEAT_PATH: Final = "/api/update-online-status"
+LOGOUT_PATH: Final = "/api/logout-status"
+#: The bytes that the published sample was written against.
+SUCCESS: Final = b'{"success": true}'
+#: A body that is not there by then was never meant to come.
+BODY_TIMEOUT_SECONDS: Final = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class PhoneCalls:
+    """Handlers of the two calls, with their collaborators."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        verifier: TokenVerifier,
+        publisher: Publisher,
+        metrics: IngestMetrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._verifier = verifier
+        self._publisher = publisher
+        self._metrics = metrics
+        self._clock = clock
+        self._max_body_bytes = settings.max_body_bytes
+        self._cors = Cors(settings.cors_origin_list)
+        common = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+        # One answer is a copy of these with its request id.
+        self._logout_headers = CIMultiDict(common)
+        self._heartbeat_headers = CIMultiDict(
+            common, **{"X-Heartbeat-Interval-Seconds": f"{settings.heartbeat_interval_seconds:g}"}
+        )
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        for path, handler in ((HEARTBEAT_PATH, self.heartbeat), (LOGOUT_PATH, self.logout)):
+            router.add_post(path, handler)
+            router.add_options(path, self.preflight)
+            router.add_route("*", path, method_not_allowed("OPTIONS, POST", phone_call=True))
+
+    async def heartbeat(self, request: web.Request) -> web.Response:
+        return await self._answer(
+            request, "heartbeat", self._accept_heartbeat, self._heartbeat_headers
+        )
+
+    async def logout(self, request: web.Request) -> web.Response:
+        return await self._answer(request, "logout", self._accept_logout, self._logout_headers)
+
+    async def preflight(self, request: web.Request) -> web.Response:
+        headers = request.headers
+        return web.Response(
+            status=204,
+            headers={
+                "Allow": "OPTIONS, POST",
+                REQUEST_ID: request_id_of(headers.get(REQUEST_ID)),
+                **self._cors.preflight_headers(headers.get("Origin")),
+            },
+        )
+
+    async def _accept_heartbeat(self, request: web.Request) -> Sent:
+        identity = await identify(self._verifier, request.headers.get("Authorization"))
+        sent = parse_heartbeat(await self._body(request))
+        event = Heartbeat(
+            user=identity.user,
+            token=identity.token,
+            name=identity.name,
+            device_id=sent.device_id,
+            claimed_device=identity.device,
+            device_info=sent.device_info,
+            platform=sent.platform,
+            app_version=sent.app_version,
+            screen=sent.screen,
+            app_state=sent.app_state,
+        )
+        if not await self._publisher.publish(identity.user, encode_event(event)):
+            raise unavailable()
+        return sent
+
+    async def _accept_logout(self, request: web.Request) -> Sent:
+        identity = await identify(
+            self._verifier,
+            request.headers.get("Authorization"),
+            expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS,
+        )
+        sent = parse_logout(await self._body(request))
+        until = identity.accepted_until
+        event = Logout(
+            user=identity.user,
+            token=identity.token,
+            device_id=sent.device_id,
+            claimed_device=identity.device,
+            token_expires_ms=None if until is None else int(until * 1000),
+        )
+        if not await self._publisher.publish(identity.user, encode_event(event), urgent=True):
+            raise unavailable()
+        return sent
+
+    async def _answer(
+        self,
+        request: web.Request,
+        call: str,
+        accept: Callable[[web.Request], Awaitable[Sent]],
+        accepted_headers: CIMultiDict[str],
+    ) -> web.Response:
+        """Run ``accept``; its exceptions become problems, so that nothing leaves us otherwise."""
+        started = time.perf_counter()
+        headers = request.headers
+        request_id = request_id_of(headers.get(REQUEST_ID))
+        outcome = ACCEPTED
+        try:
+            sent = await accept(request)
+        except ProblemError as problem:
+            outcome = problem.code
+            response = problem_response(problem, request_id, phone_call=True)
+            if outcome == "bad_request":
+                response.force_close()  # where this request ends is not known
+        except (ConnectionError, asyncio.CancelledError):
+            self._metrics.requests[call, GONE].inc()
+            raise
+        except Exception:
+            logger.exception("Unexpected error in request %s", request_id)
+            outcome = "internal"
+            fault = ProblemError("internal", "This is our fault. The request id finds it.")
+            response = problem_response(fault, request_id, phone_call=True)
+        else:
+            response = web.Response(body=SUCCESS, headers=accepted_headers)
+            response.headers[REQUEST_ID] = request_id
+            if sent.warnings:
+                response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
+            self._observe(sent)
+            self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
+        self._metrics.requests[call, outcome].inc()
+        if outcome in self._metrics.token_refusals:
+            self._metrics.token_refusals[outcome].inc()
+        cors_headers = self._cors.headers(headers.get("Origin"))
+        if cors_headers:
+            response.headers.update(cors_headers)
+        return response
+
+    def _observe(self, sent: Sent) -> None:
+        for warning in sent.warnings:
+            self._metrics.field_warnings[warning].inc()
+        if sent.unknown_fields:
+            self._metrics.unknown_fields.inc(sent.unknown_fields)
+        if sent.sent_at is not None:
+            self._metrics.clock_skew_seconds.observe(sent.sent_at - self._clock())
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The body, at most ``max_body_bytes`` long once decompressed.
+
+        Raises ``ProblemError`` ``body_too_large`` or ``bad_request``.
+        """
+        content = request.content
+        try:
+            if content.is_eof():  # the usual case: it came with the head
+                body = content.read_nowait()
+            else:
+                body = await self._slow_body(request)
+        except (HttpProcessingError, web.RequestPayloadError) as error:
+            content.feed_eof()  # aiohttp would wait for the rest, and log that it cannot be read
+            raise ProblemError("bad_request", "The body cannot be read as it was sent.") from error
+        if len(body) > self._max_body_bytes:
+            raise self._too_large()
+        return body
+
+    async def _slow_body(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > self._max_body_bytes:
+            raise self._too_large()
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+                while chunk := await request.content.readany():
+                    body += chunk
+                    if len(body) > self._max_body_bytes:
+                        raise self._too_large()
+        except TimeoutError as error:
+            raise ProblemError("bad_request", "The body did not arrive in time.") from error
+        return bytes(body)
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError("body_too_large", f"A body has at most {self._max_body_bytes} bytes.")

@@ -1,0 +1,56 @@
+"""The settings of the ingest service, from ``ROLLCALL_…`` variables."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Self
+
+from pydantic import Field, model_validator
+
+from schemas.settings import KafkaSettings, TimingSettings, TokenSettings
+
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
+
+
+class IngestSettings(KafkaSettings, TimingSettings, TokenSettings):
+    """Where ingest listens, and how long and how much it holds for Kafka."""
+
+    ingest_host: str = Field("127.0.0.1", description="Address that phones reach.")
+    ingest_port: int = Field(8081, ge=0, le=65535, description="Port that phones reach.")
+    ingest_admin_host: str = Field("127.0.0.1", description="Address of metrics and health.")
+    ingest_admin_port: int = Field(9081, ge=0, le=65535, description="Port of metrics and health.")
+    accept_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a call may wait for Kafka before its 503."
+    )
+    tick_interval_seconds: float = Field(
+        1.0, gt=0, le=5, description="A partition not written to for this long gets a tick."
+    )
+    buffer_bytes: int = Field(
+        1_048_576,
+        ge=16_384,
+        description="Bytes of events that wait for Kafka, per partition; above it, 503 at once.",
+    )
+    max_linger_seconds: float = Field(
+        0.04, ge=0, le=0.09, description="The longest that an event waits for company under load."
+    )
+    max_body_bytes: int = Field(16_384, ge=1_024, description="Largest body of a call.")
+    cors_origins: str = Field(
+        "",
+        description="Comma-separated origins whose pages may call, such as "
+        "https://app.example.com or http://localhost:* for any port.",
+    )
+
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Self:
+        for origin in self.cors_origin_list:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"ROLLCALL_CORS_ORIGINS: {origin!r} is not an origin; write one like "
+                    "https://app.example.com or http://localhost:*"
+                )
+        return self
+
+    @property
+    def cors_origin_list(self) -> tuple[str, ...]:
+        """The allowed origins as browsers spell them, in lower case."""
+        return tuple(o.strip().lower() for o in self.cors_origins.split(",") if o.strip())

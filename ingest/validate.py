@@ -1,0 +1,187 @@
+"""What a phone's body says. PURE: bytes in; fields, warnings or a ``ProblemError`` out.
+
+The policy (design, section 1: a field that serves analytics never costs presence):
+
+1. A body is a JSON object in UTF-8, or empty; anything else is 400 ``bad_json``. Numbers such as
+   ``NaN``, which are no JSON, and nesting too deep to read are ``bad_json`` too.
+2. ``null`` means absent, and so does a text that is blank. Otherwise text stays as it was sent,
+   except that
+   - a number or boolean is taken as the text that was sent for it,
+   - control characters, NUL and lone surrogates are removed,
+   - ``screen``, ``app_version``, ``device_info`` and ``platform`` are cut to their limits,
+   - an ``app_state`` that we do not know counts as absent (case is ignored),
+   - a ``sent_at`` that is no instant counts as absent.
+   Each of these gives a warning that names the field.
+3. Only an object or array in place of a text, or a ``device_id`` over its limit, is 422
+   ``bad_field``: a device that cannot be told apart would be somebody else's presence.
+4. Unknown fields are ignored and counted.
+5. A logout matters more than its body: only ``device_id`` is looked at, and a body that is no
+   JSON object is a warning, because the token alone says who signs out.
+
+A well-formed body takes one typed decode. Only when that fails is it read again leniently: msgspec
+refuses lone surrogates and unknown fields, among others.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from ingest.field_warnings import FieldWarning
+from ingest.lenient import bad_fields, read_object, take_sent_at, take_texts
+from schemas.events import (
+    BACKGROUND_APP_STATES,
+    FOREGROUND_APP_STATES,
+    MAX_DEVICE_ID,
+    MAX_TEXT,
+)
+from schemas.problems import FieldProblem, ProblemError
+from schemas.text import clean_text
+
+APP_STATES: Final = FOREGROUND_APP_STATES | BACKGROUND_APP_STATES
+
+# A number above it is milliseconds since 1970: as seconds it would be the year 5138.
+_MILLISECONDS_FROM: Final = 1e11
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """The clean fields of a body. ``sent_at`` is Unix seconds by the phone's clock."""
+
+    screen: str | None = None
+    app_state: str | None = None
+    app_version: str | None = None
+    device_info: str | None = None
+    device_id: str | None = None
+    platform: str | None = None
+    sent_at: float | None = None
+    warnings: tuple[FieldWarning, ...] = ()
+    unknown_fields: int = 0
+
+
+class _Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    screen: str | None = None
+    app_state: str | None = None
+    app_version: str | None = None
+    device_info: str | None = None
+    device_id: str | None = None
+    platform: str | None = None
+    sent_at: str | int | float | None = None
+
+
+class _LogoutBody(msgspec.Struct, gc=False):
+    device_id: str | None = None
+
+
+_EMPTY: Final = Sent()
+_TEXT_FIELDS: Final = (*MAX_TEXT, "app_state", "device_id")
+_fast = msgspec.json.Decoder(_Body)
+_fast_logout = msgspec.json.Decoder(_LogoutBody)
+
+
+def parse_heartbeat(body: bytes) -> Sent:
+    """The fields of a heartbeat. Raises ``ProblemError`` ``bad_json`` or ``bad_field``."""
+    if not body or body.isspace():
+        return _EMPTY
+    warnings: list[FieldWarning] = []
+    unknown_fields = 0
+    try:
+        sent = _fast.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        values = read_object(body)
+        sent = _Body(
+            **take_texts(values, _TEXT_FIELDS, warnings),
+            sent_at=take_sent_at(values.pop("sent_at", None), warnings),
+        )
+        unknown_fields = len(values)
+    return Sent(
+        _text("screen", sent.screen, warnings),
+        _app_state(sent.app_state, warnings),
+        _text("app_version", sent.app_version, warnings),
+        _text("device_info", sent.device_info, warnings),
+        _device_id(sent.device_id, warnings),
+        _text("platform", sent.platform, warnings),
+        _instant(sent.sent_at, warnings),
+        tuple(warnings),
+        unknown_fields,
+    )
+
+
+def parse_logout(body: bytes) -> Sent:
+    """What a logout's body says: at most ``device_id``. Raises ``ProblemError`` ``bad_field``."""
+    if not body or body.isspace():
+        return _EMPTY
+    warnings: list[FieldWarning] = []
+    try:
+        device_id = _fast_logout.decode(body).device_id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            values = read_object(body)
+        except ProblemError:
+            return Sent(warnings=(FieldWarning("body", "not_an_object"),))
+        device_id = take_texts(values, ("device_id",), warnings)["device_id"]
+    return Sent(device_id=_device_id(device_id, warnings), warnings=tuple(warnings))
+
+
+def _text(field: str, text: str | None, warnings: list[FieldWarning]) -> str | None:
+    if not text:
+        return None
+    cleaned = _cleaned(field, text, warnings)
+    limit = MAX_TEXT[field]
+    if len(cleaned) > limit:
+        cleaned = cleaned[:limit]
+        warnings.append(FieldWarning(field, "cut"))
+    return None if cleaned.isspace() else cleaned or None
+
+
+def _app_state(text: str | None, warnings: list[FieldWarning]) -> str | None:
+    if not text:
+        return None
+    state = _cleaned("app_state", text, warnings).strip().lower()
+    if state in APP_STATES:
+        return state
+    if state:
+        warnings.append(FieldWarning("app_state", "unknown_value"))
+    return None
+
+
+def _device_id(text: str | None, warnings: list[FieldWarning]) -> str | None:
+    if not text:
+        return None
+    cleaned = _cleaned("device_id", text, warnings)
+    if len(cleaned) > MAX_DEVICE_ID:
+        raise bad_fields(
+            [FieldProblem("device_id", f"must have at most {MAX_DEVICE_ID} characters")]
+        )
+    return None if cleaned.isspace() else cleaned or None
+
+
+def _cleaned(field: str, text: str, warnings: list[FieldWarning]) -> str:
+    cleaned = clean_text(text)
+    if len(cleaned) != len(text):
+        warnings.append(FieldWarning(field, "characters_removed"))
+    return cleaned
+
+
+def _instant(value: str | int | float | None, warnings: list[FieldWarning]) -> float | None:
+    """Unix seconds of an RFC 3339 text, or of a number of seconds or milliseconds."""
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str):
+            instant = datetime.fromisoformat(value)
+            if instant.tzinfo is None:
+                raise ValueError("a local time")
+            seconds = instant.timestamp()
+        else:
+            seconds = float(value)
+            if abs(seconds) > _MILLISECONDS_FROM:
+                seconds /= 1000
+            if not math.isfinite(seconds):
+                raise ValueError("out of range")
+    except (ValueError, OverflowError):
+        warnings.append(FieldWarning("sent_at", "not_an_instant"))
+        return None
+    return seconds

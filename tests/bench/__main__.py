@@ -1,0 +1,226 @@
+"""``make bench``: CPU µs per heartbeat of each part, beside a plain service, in one run.
+
+Trust CPU per heartbeat, not heartbeats per second: the load generator shares the machine. Each
+figure is a difference of two readings of /proc; the second one is taken after the processor has
+stored everything. The plain service (``tests/bench/baseline.py``) upserts one row a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+import psycopg
+import typer
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.child import Child, RunningChild
+from deploy.local.kafka import LocalKafka
+from deploy.local.postgres import LocalPostgres
+from schemas.migrate import migrate
+from schemas.settings import KafkaSettings
+from schemas.topics import EVENTS, create_topics, topic_name
+from tests.bench.cpu import cpu_seconds
+from tests.integration.rig import free_port, rows, stored_through, wait_for
+
+PARTITIONS = 4
+console = Console()
+
+
+@dataclass(frozen=True)
+class Servers:
+    kafka: RunningChild
+    postgres: RunningChild
+    kafka_settings: KafkaSettings
+    database_url: str
+    baseline_url: str
+
+
+@contextmanager
+def servers(directory: Path) -> Iterator[Servers]:
+    """Kafka and PostgreSQL as `rollcall up` runs them: durable, on this machine."""
+    kafka, postgres = LocalKafka(directory / "kafka"), LocalPostgres(directory / "postgres")
+    kafka.prepare()
+    postgres.prepare()
+    with ExitStack() as stack:
+        running = []
+        for child in (kafka.child(), postgres.child()):
+            running.append(RunningChild(child))
+            stack.callback(running[-1].stop)
+        asyncio.run(kafka.wait_ready(120, running[0]))
+        asyncio.run(postgres.wait_ready(120, running[1]))
+        settings = KafkaSettings(
+            kafka_bootstrap=kafka.bootstrap, partitions=PARTITIONS, replication_factor=1
+        )
+        asyncio.run(create_topics(settings))
+        migrate(postgres.dsn)
+        # Its own database: one service's table is not the other's vacuum.
+        rows_outside_transaction(postgres.dsn, "CREATE DATABASE baseline")
+        yield Servers(running[0], running[1], settings, postgres.dsn, postgres.dsn_of("baseline"))
+
+
+def rows_outside_transaction(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+@contextmanager
+def service(directory: Path, name: str, command: list[str], **environment: str) -> Iterator[int]:
+    """A process under its guard; gives the guard's pid."""
+    child = RunningChild(
+        Child(name, [sys.executable, *command], directory / f"{name}.log", environment)
+    )
+    try:
+        yield child.pid
+    finally:
+        child.stop()
+
+
+def load(port: int, secret: str, heartbeats: int, connections: int, users: int, mode: str) -> float:
+    """Run the load generator; heartbeats per second. Every answer must be a 200."""
+    arguments = [port, secret, heartbeats, connections, users, mode]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    result = json.loads(done.stdout)
+    if result["failed"]:
+        raise SystemExit(f"{result['failed']} of {heartbeats} heartbeats were not answered 200")
+    return float(result["heartbeats"] / result["seconds"])
+
+
+async def log_ends(kafka: KafkaSettings) -> dict[int, int]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.kafka_bootstrap)
+    await consumer.start()
+    try:
+        topic = topic_name(kafka, EVENTS)
+        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in range(PARTITIONS)])
+        return {tp.partition: end for tp, end in ends.items()}
+    finally:
+        await consumer.stop()
+
+
+def drained(servers: Servers) -> None:
+    """Wait until everything that is in the log now is stored."""
+    ends = asyncio.run(log_ends(servers.kafka_settings))
+    wait_for(
+        "the processor has stored the log",
+        lambda: all(stored_through(servers.database_url).get(p, 0) >= e for p, e in ends.items()),
+        seconds=300,
+    )
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def measure(
+    heartbeats: int = 60_000, connections: int = 64, users: int = 20_000
+) -> dict[str, dict[str, float]]:
+    """CPU µs per heartbeat by way of connecting, then by part."""
+    secret = secrets.token_hex(32)
+    figures: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        directory = Path(temporary)
+        # PostgreSQL may run as another user, who must get in.
+        directory.chmod(0o755)
+        run = stack.enter_context(servers(directory))
+        ingest_port, ingest_admin, admin, baseline_port = (free_port() for _ in range(4))
+        common = {
+            "ROLLCALL_KAFKA_BOOTSTRAP": run.kafka_settings.kafka_bootstrap,
+            "ROLLCALL_PARTITIONS": str(PARTITIONS),
+            "ROLLCALL_REPLICATION_FACTOR": "1",
+            "ROLLCALL_DATABASE_URL": run.database_url,
+            "ROLLCALL_JWT_SECRET": secret,
+            "ROLLCALL_INGEST_PORT": str(ingest_port),
+            "ROLLCALL_INGEST_ADMIN_PORT": str(ingest_admin),
+            "ROLLCALL_PROCESSOR_ADMIN_PORT": str(admin),
+        }
+        pids = {
+            "ingest": stack.enter_context(service(directory, "ingest", ["-m", "ingest"], **common)),
+            "processor": stack.enter_context(
+                service(directory, "processor", ["-m", "processor"], **common)
+            ),
+            "postgres": run.postgres.pid,
+            "kafka": run.kafka.pid,
+        }
+        wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{ingest_admin}/readyz"))
+        wait_for("the processor is ready", lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
+        plain = stack.enter_context(
+            service(
+                directory,
+                "baseline",
+                ["-m", "tests.bench.baseline", str(baseline_port), run.baseline_url, secret],
+            )
+        )
+        wait_for("the plain service is up", lambda: _listens(baseline_port))
+        for mode, share in (("keep", 1.0), ("new", 0.4)):
+            sent = int(heartbeats * share)
+            # Not measured: caches, tables and the JVM warm up, the same for both.
+            load(ingest_port, secret, sent // 3, connections, users, mode)
+            load(baseline_port, secret, sent // 3, connections, users, mode)
+            drained(run)
+
+            before = {part: cpu_seconds(pid) for part, pid in pids.items()}
+            rate = load(ingest_port, secret, sent, connections, users, mode)
+            drained(run)
+            spent = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
+            figures[f"rollcall, {mode}"] = _per_heartbeat(spent, sent, rate)
+
+            before_service, before_postgres = cpu_seconds(plain), cpu_seconds(run.postgres.pid)
+            rate = load(baseline_port, secret, sent, connections, users, mode)
+            spent = {
+                "service": cpu_seconds(plain) - before_service,
+                "postgres": cpu_seconds(run.postgres.pid) - before_postgres,
+            }
+            figures[f"plain, {mode}"] = _per_heartbeat(spent, sent, rate)
+        online = rows(run.database_url, "SELECT sum(foreground)::bigint FROM stream_offsets")
+        if online != [(min(users, heartbeats),)]:
+            raise SystemExit(f"the count is wrong: {online}, not {users}")
+    return figures
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _per_heartbeat(spent: dict[str, float], heartbeats: int, rate: float) -> dict[str, float]:
+    micros = {part: 1e6 * seconds / heartbeats for part, seconds in spent.items()}
+    return {**micros, "total": sum(micros.values()), "heartbeats_per_second": rate}
+
+
+def main(heartbeats: int = 60_000, connections: int = 64, users: int = 20_000) -> None:
+    """Print CPU µs per heartbeat of Rollcall and of a plain service, and their ratio."""
+    figures = measure(heartbeats, connections, users)
+    columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]
+    table = Table("CPU µs per heartbeat", *columns, "heartbeats/s")
+    for name, row in figures.items():
+        cells = [f"{row[c]:.1f}" if c in row else "" for c in columns]
+        table.add_row(name, *cells, f"{row['heartbeats_per_second']:.0f}")
+    console.print(table)
+    for mode, words in (("keep", "kept-alive connections"), ("new", "a connection per heartbeat")):
+        ratio = figures[f"rollcall, {mode}"]["total"] / figures[f"plain, {mode}"]["total"]
+        console.print(f"{words}: {ratio:.2f} of the plain service's CPU")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,110 @@
+"""The load generator: heartbeats as the published sample sends them, in a closed loop.
+
+Run as ``python -m tests.bench.load PORT SECRET HEARTBEATS CONNECTIONS USERS keep|new``; prints one
+JSON object: heartbeats, seconds, and how many answers were not 200.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from itertools import count
+
+import jwt
+import uvloop
+
+# One heartbeat in five names another screen; the others are the sample's timer.
+SCREENS = ["Unknown", "Unknown", "Home", "Unknown", "Unknown", "Unknown", "Cart", "Unknown"]
+
+
+def requests(port: int, secret: str, users: int, *, keep: bool) -> list[bytes]:
+    """The bytes of every (user, screen) pair: made once, so that sending costs little."""
+    made = []
+    for n in range(users):
+        token = jwt.encode({"sub": f"user-{n:06d}", "exp": int(time.time()) + 3600}, secret)
+        for screen in ("Unknown", "Home", "Cart"):
+            body = json.dumps(
+                {"app_version": "1.4.2", "device_info": "Pixel 8 / Android 15", "screen": screen}
+            ).encode()
+            made.append(
+                b"POST /api/update-online-status HTTP/1.1\r\n"
+                b"user-agent: Dart/3.5 (dart:io)\r\naccept-encoding: gzip\r\n"
+                + f"authorization: Bearer {token}\r\ncontent-length: {len(body)}\r\n".encode()
+                + b"content-type: application/json; charset=utf-8\r\n"
+                + (b"" if keep else b"connection: close\r\n")
+                + f"host: 127.0.0.1:{port}\r\n\r\n".encode()
+                + body
+            )
+    return made
+
+
+class Client(asyncio.Protocol):
+    """One connection's answers; a heartbeat waits for the answer to the one before it."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bool] | None = None
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if b'{"success": true}' in self._received and self.answer and not self.answer.done():
+            self.answer.set_result(self._received.startswith(b"HTTP/1.1 200"))
+            self._received = b""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.answer and not self.answer.done():
+            self.answer.set_result(False)
+
+
+async def run(
+    port: int, secret: str, heartbeats: int, connections: int, users: int, *, keep: bool
+) -> dict[str, float]:
+    loop = asyncio.get_running_loop()
+    prepared = requests(port, secret, users, keep=keep)
+    numbers = count()
+    failed = 0
+
+    async def connect() -> tuple[asyncio.Transport, Client]:
+        return await loop.create_connection(Client, "127.0.0.1", port)
+
+    async def client() -> None:
+        nonlocal failed
+        transport, protocol = await connect()
+        while (number := next(numbers)) < heartbeats:
+            if not keep and protocol.answer is not None:
+                transport.close()
+                transport, protocol = await connect()
+            screen = SCREENS[(number // users) % len(SCREENS)]
+            offset = ("Unknown", "Home", "Cart").index(screen)
+            protocol.answer = loop.create_future()
+            transport.write(prepared[3 * (number % users) + offset])
+            failed += not await protocol.answer
+        transport.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return {
+        "heartbeats": heartbeats,
+        "seconds": time.perf_counter() - started,
+        "failed": failed,
+    }
+
+
+if __name__ == "__main__":
+    _, port_, secret_, heartbeats_, connections_, users_, mode_ = sys.argv
+    print(  # noqa: T201
+        json.dumps(
+            uvloop.run(
+                run(
+                    int(port_),
+                    secret_,
+                    int(heartbeats_),
+                    int(connections_),
+                    int(users_),
+                    keep=mode_ == "keep",
+                )
+            )
+        )
+    )

@@ -1,0 +1,176 @@
+"""A real ingest on a port of its own, a phone that speaks in bytes, and a reader of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from aiohttp import web
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from ingest.app import CONNECTION, create_app
+from ingest.settings import IngestSettings
+from schemas.events import BadEvent, Event, Heartbeat, Logout, decode_batch
+from schemas.settings import KafkaSettings
+from schemas.topics import EVENTS, topic_name
+
+SECRET = "the secret of the tests, of 32 bytes and more"
+DEADLINE_SECONDS = 20.0
+
+
+def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **claims: Any) -> str:
+    """A token of ``user``, valid for an hour unless ``claims`` say otherwise."""
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 3600, **claims}, key, algorithm)
+
+
+def ingest_settings(kafka: KafkaSettings, **values: Any) -> IngestSettings:
+    if not {"jwt_public_key", "jwks_url"} & values.keys():
+        values.setdefault("jwt_secret", SECRET)
+    return IngestSettings(**{**kafka.model_dump(), **values})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. Header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Ingest:
+    """A running ingest."""
+
+    app: web.Application
+    port: int
+    registry: CollectorRegistry
+
+    @property
+    def not_ready(self) -> str | None:
+        return self.app[CONNECTION].not_ready
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A sample's value; 0 before its first."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    async def until_ready(self) -> None:
+        await wait_until(lambda: self.not_ready is None)
+
+    async def send(self, *parts: bytes) -> Answer:
+        """Send raw bytes on a new connection, each part by itself, and read one answer."""
+        return await exchange(self.port, *parts)
+
+    async def call(
+        self, path: str, body: bytes = b"", method: str = "POST", **headers: str
+    ) -> Answer:
+        lines = [f"{method} {path} HTTP/1.1", "host: x", f"content-length: {len(body)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        return await self.send("\r\n".join([*lines, "", ""]).encode() + body)
+
+    async def heartbeat(self, body: bytes = b"", user: str = "u1", **headers: str) -> Answer:
+        headers.setdefault("authorization", f"Bearer {token(user)}")
+        return await self.call("/api/update-online-status", body, **headers)
+
+    async def logout(self, body: bytes = b"", user: str = "u1", **headers: str) -> Answer:
+        headers.setdefault("authorization", f"Bearer {token(user)}")
+        return await self.call("/api/logout-status", body, **headers)
+
+
+async def exchange(port: int, *parts: bytes) -> Answer:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(0)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            status, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+            headers = {name.lower(): value for name, value in (h.split(": ", 1) for h in lines)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            return Answer(int(status.split()[1]), headers, body)
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def running_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
+    """Ingest in this process, as its own ``__main__`` runs it."""
+    registry = CollectorRegistry()
+    app = create_app(settings, registry=registry)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield Ingest(app, site.port, registry)
+    finally:
+        await runner.cleanup()
+
+
+async def wait_until(condition: Any, seconds: float = DEADLINE_SECONDS) -> None:
+    """Wait for a condition that nothing announces."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the log: where it is, how large, and what it says."""
+
+    partition: int
+    bytes: int
+    events: list[Event | BadEvent]
+
+
+async def read_log(settings: KafkaSettings) -> list[Record]:
+    """Everything that is in ``presence.events`` now, in the order of each partition."""
+    topic = topic_name(settings, EVENTS)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap, enable_auto_commit=False
+    )
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        records = []
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for partition in partitions:
+                while await consumer.position(partition) < ends[partition]:
+                    batch = await consumer.getmany(partition, timeout_ms=200)
+                    for message in batch.get(partition, []):
+                        records.append(
+                            Record(
+                                partition.partition,
+                                len(message.value),
+                                decode_batch(message.value),
+                            )
+                        )
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def client_events(settings: KafkaSettings) -> list[Heartbeat | Logout]:
+    """The events of phones that are in the log now, ticks left out."""
+    return [
+        event
+        for record in await read_log(settings)
+        for event in record.events
+        if isinstance(event, Heartbeat | Logout)
+    ]

@@ -1,0 +1,332 @@
+"""The phones' calls over HTTP: who may call, with what, and what they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from schemas.events import Heartbeat, Logout
+from schemas.settings import KafkaSettings
+from tests.contract.harness import (
+    Answer,
+    Ingest,
+    client_events,
+    ingest_settings,
+    running_ingest,
+    token,
+)
+
+HEARTBEAT = "/api/update-online-status"
+LOGOUT = "/api/logout-status"
+
+
+@pytest.fixture
+async def ingest(kafka_settings: KafkaSettings) -> AsyncIterator[Ingest]:
+    settings = ingest_settings(
+        kafka_settings,
+        cors_origins="http://localhost:*",
+        jwt_issuer="https://id.example",
+        jwt_audience="rollcall",
+        heartbeat_interval_seconds=45.5,
+    )
+    async with running_ingest(settings) as running:
+        yield running
+
+
+def good_token(user: str = "u1", **claims: object) -> str:
+    return token(user, **{"iss": "https://id.example", "aud": "rollcall", **claims})
+
+
+def bearer(**claims: object) -> str:
+    return f"Bearer {good_token(**claims)}"  # type: ignore[arg-type]
+
+
+async def beat(ingest: Ingest, body: bytes = b"", **headers: str) -> Answer:
+    return await ingest.heartbeat(body, **{"authorization": bearer(), **headers})
+
+
+def assert_problem(answer: Answer, status: int, code: str) -> None:
+    problem = answer.json
+    assert answer.status == status
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["success"] is False
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/json; charset=latin-1",
+        'application/json;charset="UTF-8"',
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "nonsense",
+    ],
+)
+async def test_a_body_is_json_in_utf8_whatever_its_type_says(
+    ingest: Ingest, kafka_settings: KafkaSettings, content_type: str
+) -> None:
+    answer = await beat(ingest, '{"screen": "Küche"}'.encode(), content_type=content_type)
+    assert answer.status == 200
+    assert answer.headers["x-heartbeat-interval-seconds"] == "45.5"
+    [event] = await client_events(kafka_settings)
+    assert isinstance(event, Heartbeat)
+    assert event.screen == "Küche"
+
+
+async def test_what_was_mended_is_named_counted_and_logged(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    body = rb'{"screen": "a\u0000\ud800b", "app_state": "asleep", "app_version": 2, "x": 1}'
+    answer = await beat(ingest, body)
+    assert answer.status == 200
+    assert answer.headers["x-rollcall-warning"] == (
+        "app_version: taken as text; screen: control characters removed; "
+        "app_state: unknown value ignored"
+    )
+    [event] = await client_events(kafka_settings)
+    assert isinstance(event, Heartbeat)
+    assert (event.screen, event.app_state, event.app_version) == ("ab", None, "2")
+    for field, kind in (
+        ("screen", "characters_removed"),
+        ("app_state", "unknown_value"),
+        ("app_version", "taken_as_text"),
+    ):
+        name = "rollcall_ingest_field_warnings_total"
+        assert ingest.metric(name, field=field, kind=kind) == 1
+    assert ingest.metric("rollcall_ingest_unknown_fields_total") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"[]", 400, "bad_json"),
+        (b"null", 400, "bad_json"),
+        (b'{"screen"', 400, "bad_json"),
+        (b'{"screen": "\xff"}', 400, "bad_json"),
+        (b'{"screen": NaN}', 400, "bad_json"),
+        (b'{"x": ' + b"[" * 16_000, 400, "bad_json"),
+        (b'{"screen": {}}', 422, "bad_field"),
+        (b'{"device_id": "%b"}' % (b"d" * 129), 422, "bad_field"),
+        (b" " * 16_385, 413, "body_too_large"),
+        (b'{"screen": "%b"}' % (b"x" * 20_000), 413, "body_too_large"),
+        (b"x" * 3_000_000, 413, "body_too_large"),
+    ],
+)
+async def test_bodies_that_cannot_be_used_are_refused(
+    ingest: Ingest, kafka_settings: KafkaSettings, body: bytes, status: int, code: str
+) -> None:
+    assert_problem(await beat(ingest, body), status, code)
+    name = "rollcall_ingest_requests_total"
+    assert ingest.metric(name, call="heartbeat", outcome=code) == 1
+    assert await client_events(kafka_settings) == []
+
+
+async def test_a_bad_field_is_named(ingest: Ingest) -> None:
+    answer = await beat(ingest, b'{"screen": [], "device_id": {}}')
+    assert [error["field"] for error in answer.json["errors"]] == ["screen", "device_id"]
+
+
+async def test_a_body_of_16_kib_is_the_largest(ingest: Ingest) -> None:
+    body = b'{"screen": "Home"}'
+    assert (await beat(ingest, body + b" " * (16_384 - len(body)))).status == 200
+
+
+def chunked(*chunks: bytes) -> bytes:
+    head = f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\nauthorization: {bearer()}\r\n"
+    body = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in (*chunks, b""))
+    return head.encode() + b"transfer-encoding: chunked\r\n\r\n" + body
+
+
+async def test_a_body_may_come_in_chunks_up_to_the_same_size(ingest: Ingest) -> None:
+    assert (await ingest.send(chunked(b'{"scre', b'en": "Home"}'))).status == 200
+    assert_problem(await ingest.send(chunked(*[b"x" * 4096] * 5)), 413, "body_too_large")
+
+
+async def test_a_broken_chunk_is_a_bad_request(ingest: Ingest) -> None:
+    request = chunked(b"{}").removesuffix(b"2\r\n{}\r\n0\r\n\r\n")
+    assert (await ingest.send(request, b"zz\r\n{}\r\n0\r\n\r\n")).status == 400
+
+
+async def test_a_compressed_body_is_measured_unpacked(ingest: Ingest) -> None:
+    assert (await beat(ingest, gzip.compress(b"{}"), content_encoding="gzip")).status == 200
+    bomb = gzip.compress(b" " * 10_000_000)
+    answer = await beat(ingest, bomb, content_encoding="gzip")
+    assert_problem(answer, 413, "body_too_large")
+    answer = await beat(ingest, b"no gzip at all", content_encoding="gzip")
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (None, "token_missing"),
+        ("", "token_missing"),
+        ("Bearer", "token_missing"),
+        ("Bearer ", "token_missing"),
+        ("Basic dTpw", "token_missing"),
+        ("Bearer null", "token_invalid"),
+        (f"Bearer {token(iss='https://id.example', aud='other')}", "wrong_audience"),
+        (f"Bearer {token(iss='other', aud='rollcall')}", "wrong_issuer"),
+        (bearer(exp=int(time.time()) - 25 * 3600), "token_expired"),
+        (bearer(nbf=int(time.time()) + 3600), "token_not_yet_valid"),
+        (bearer()[:-4] + "AAAA", "bad_signature"),
+        (f"Bearer {token('u', 'another secret of 32 bytes or more')}", "bad_signature"),
+    ],
+)
+@pytest.mark.parametrize("path", [HEARTBEAT, LOGOUT])
+async def test_every_refusal_of_a_token_names_its_cause(
+    ingest: Ingest, path: str, authorization: str | None, code: str
+) -> None:
+    headers = {} if authorization is None else {"authorization": authorization}
+    answer = await ingest.call(path, b"{}", **headers)
+    assert_problem(answer, 401, code)
+    assert answer.headers["www-authenticate"].startswith('Bearer realm="rollcall"')
+    assert ingest.metric("rollcall_ingest_token_refusals_total", code=code) == 1
+
+
+async def test_bytes_that_are_no_text_are_no_token(ingest: Ingest) -> None:
+    request = f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nauthorization: Bearer "
+    assert_problem(await ingest.send(request.encode() + b"\xff\xfe\r\n\r\n"), 401, "token_invalid")
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer  "])
+async def test_the_scheme_has_no_case(ingest: Ingest, scheme: str) -> None:
+    answer = await ingest.heartbeat(authorization=f"{scheme} {good_token()}")
+    assert answer.status == 200
+
+
+async def test_a_numeric_user_is_decimal_text(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    numeric = good_token(sub=12345)
+    assert (await ingest.heartbeat(authorization=f"Bearer {numeric}")).status == 200
+    [event] = await client_events(kafka_settings)
+    assert event.user == "12345"
+
+
+async def test_logout_takes_a_token_that_expired_within_a_day(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    expired = int(time.time()) - 23 * 3600
+    answer = await ingest.logout(authorization=bearer(exp=expired))
+    assert answer.status == 200
+    assert "x-heartbeat-interval-seconds" not in answer.headers
+    [event] = await client_events(kafka_settings)
+    assert isinstance(event, Logout)
+    assert event.token_expires_ms == (expired + 30) * 1000
+    longer_ago = await ingest.logout(authorization=bearer(exp=expired - 2 * 3600))
+    assert_problem(longer_ago, 401, "token_expired")
+    same_token = await ingest.heartbeat(authorization=bearer(exp=expired))
+    assert_problem(same_token, 401, "token_expired")
+
+
+async def test_a_token_without_expiry_is_logged_as_such(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    assert (await ingest.logout(authorization=bearer(exp=None))).status == 200
+    [event] = await client_events(kafka_settings)
+    assert isinstance(event, Logout)
+    assert event.token_expires_ms is None
+
+
+async def test_a_logout_counts_even_with_a_body_that_cannot_be_read(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    answer = await ingest.logout(b"not json", authorization=bearer())
+    assert (answer.status, answer.body) == (200, b'{"success": true}')
+    assert answer.headers["x-rollcall-warning"] == "body: not a JSON object, ignored"
+    [event] = await client_events(kafka_settings)
+    assert isinstance(event, Logout)
+
+
+async def test_a_sane_request_id_is_taken_over_and_no_other(ingest: Ingest) -> None:
+    assert (await beat(ingest, x_request_id="trace-1.a:b")).headers["x-request-id"] == "trace-1.a:b"
+    for odd in ("", "a b", "x" * 129, "<script>", "ü"):
+        given = (await beat(ingest, x_request_id=odd)).headers["x-request-id"]
+        assert given != odd
+        assert len(given) == 24
+    first, second = (await beat(ingest), await beat(ingest))
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+
+
+async def test_another_method_is_told_which_there_are(ingest: Ingest) -> None:
+    for path in (HEARTBEAT, LOGOUT):
+        for method in ("GET", "PUT", "DELETE", "PATCH"):
+            answer = await ingest.call(path, method=method)
+            assert_problem(answer, 405, "method_not_allowed")
+            assert answer.headers["allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize("path", ["/", "/api", f"{HEARTBEAT}/", "/api/%00", "/metrics", "/healthz"])
+async def test_another_path_is_not_found(ingest: Ingest, path: str) -> None:
+    answer = await ingest.call(path, method="GET")
+    assert answer.status == 404
+    assert answer.json["code"] == "not_found"
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_a_page_of_an_allowed_origin_may_call(ingest: Ingest) -> None:
+    origin = "http://localhost:5173"
+    asked = await ingest.call(
+        HEARTBEAT,
+        method="OPTIONS",
+        origin=origin,
+        access_control_request_method="POST",
+        access_control_request_headers="authorization,content-type",
+    )
+    assert asked.status == 204
+    assert asked.headers["access-control-allow-origin"] == origin
+    assert asked.headers["access-control-allow-methods"] == "POST"
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    for answer in (
+        await beat(ingest, origin=origin),
+        await beat(ingest, b"[]", origin=origin),
+        await ingest.call(HEARTBEAT, origin=origin),
+    ):
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_page_of_another_origin_gets_no_permission(ingest: Ingest) -> None:
+    asked = await ingest.call(HEARTBEAT, method="OPTIONS", origin="https://evil.example")
+    answer = await beat(ingest, origin="https://evil.example")
+    assert answer.status == 200
+    for headers in (asked.headers, answer.headers):
+        assert not [name for name in headers if name.startswith("access-control")]
+        assert headers["vary"] == "Origin"
+
+
+async def test_the_phones_clock_only_feeds_a_histogram(ingest: Ingest) -> None:
+    for sent_at in (time.time() + 86_400 * 30, "2001-01-01T00:00:00Z", "nonsense"):
+        answer = await beat(ingest, json.dumps({"sent_at": sent_at}).encode())
+        assert answer.status == 200
+    assert ingest.metric("rollcall_ingest_clock_skew_seconds_count") == 2
+    assert ingest.metric("rollcall_ingest_clock_skew_seconds_bucket", le="-86400.0") == 1
+    assert ingest.metric("rollcall_ingest_clock_skew_seconds_bucket", le="86400.0") == 1
+
+
+async def test_a_phone_that_leaves_in_the_middle_harms_nobody(ingest: Ingest) -> None:
+    head = f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\nauthorization: {bearer()}\r\n"
+    for sent in (b"", head.encode(), head.encode() + b"content-length: 100\r\n\r\n{"):
+        _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    assert (await beat(ingest)).status == 200

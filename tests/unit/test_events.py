@@ -1,0 +1,234 @@
+"""The codec of ``presence.events``: part of the wire format, so written down in bytes."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import (
+    VERSION,
+    BadEvent,
+    Event,
+    Heartbeat,
+    Logout,
+    Tick,
+    UndecodableRecordError,
+    decode_batch,
+    encode_batch,
+    encode_event,
+    join_batch,
+    partition_of,
+)
+from schemas.text import clean_text
+
+texts = st.text(min_size=1, max_size=32)
+optional = st.none() | st.text(max_size=32)
+heartbeats = st.builds(
+    Heartbeat,
+    user=texts,
+    token=texts,
+    name=optional,
+    device_id=optional,
+    claimed_device=optional,
+    device_info=optional,
+    platform=optional,
+    app_version=optional,
+    screen=optional,
+    app_state=optional,
+    connection=optional,
+)
+logouts = st.builds(
+    Logout,
+    user=texts,
+    token=texts,
+    device_id=optional,
+    claimed_device=optional,
+    token_expires_ms=st.none() | st.integers(-(2**63), 2**64 - 1),
+    connection=optional,
+)
+events = heartbeats | logouts | st.builds(Tick)
+HEARTBEAT = Heartbeat(user="u", token="sha256:t", screen="Home")
+
+
+@given(st.lists(events, max_size=10))
+def test_a_batch_comes_back_as_it_went_in(batch: list[Event]) -> None:
+    assert decode_batch(encode_batch(batch)) == batch
+
+
+@given(st.lists(events, max_size=10))
+def test_joining_encoded_events_gives_the_same_record(batch: list[Event]) -> None:
+    assert join_batch([encode_event(event) for event in batch]) == encode_batch(batch)
+
+
+def test_the_bytes_of_a_record_never_change() -> None:
+    record = encode_batch(
+        [
+            Heartbeat(
+                user="u",
+                token="t",
+                name="n",
+                device_id="d",
+                claimed_device="c",
+                device_info="i",
+                platform="p",
+                app_version="v",
+                screen="s",
+                app_state="a",
+                connection="x",
+            ),
+            Logout(user="u", token="t", token_expires_ms=1),
+            Tick(),
+        ]
+    )
+    assert msgspec.msgpack.decode(record) == [
+        1,
+        [
+            ["heartbeat", "u", "t", "n", "d", "c", "i", "p", "v", "s", "a", "x"],
+            ["logout", "u", "t", None, None, 1, None],
+            ["tick"],
+        ],
+    ]
+
+
+def record_of(*raw_events: object, version: object = VERSION) -> bytes:
+    return msgspec.msgpack.encode([version, list(raw_events)])
+
+
+def test_a_field_that_a_newer_writer_appended_is_ignored() -> None:
+    raw = msgspec.msgpack.decode(encode_event(HEARTBEAT))
+    assert decode_batch(record_of([*raw, "new"], ["tick", 5])) == [HEARTBEAT, Tick()]
+
+
+def test_fields_that_an_older_writer_did_not_have_are_absent() -> None:
+    assert decode_batch(record_of(["heartbeat", "u", "t"])) == [Heartbeat(user="u", token="t")]
+    assert decode_batch(record_of(["logout", "u", "t", "d"])) == [
+        Logout(user="u", token="t", device_id="d")
+    ]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        [],
+        ["heartbeat"],
+        ["heartbeat", "u"],
+        ["heartbeat", None, "t"],
+        ["heartbeat", 5, "t"],
+        ["heartbeat", "u", "t", ["name"]],
+        ["heartbeat", "", "t"],
+        ["heartbeat", "u" * 257, "t"],
+        ["heartbeat", "u", "t" * 257],
+        ["heartbeat", "u", "t", None, "d" * 129],
+        ["heartbeat", *"ut", *[None] * 6, "s" * 129],
+        ["logout", "u", "t", "d" * 129],
+        ["logout", "u", "t", None, None, "soon"],
+        ["logout", "u", "t", None, None, 1.5],
+        ["unheard-of", "u", "t"],
+        ["Heartbeat", "u", "t"],
+        [None],
+        {},
+        None,
+        5,
+        "heartbeat",
+    ],
+)
+def test_a_bad_event_is_rejected_alone_and_in_its_place(bad: object) -> None:
+    first, found, last = decode_batch(record_of(["tick"], bad, ["heartbeat", "u", "t"]))
+    assert first == Tick()
+    assert last == Heartbeat(user="u", token="t")
+    assert isinstance(found, BadEvent)
+    assert msgspec.msgpack.decode(found.raw) == bad
+    assert found.error
+
+
+def test_text_that_is_no_utf8_is_rejected_alone() -> None:
+    broken = encode_event(Heartbeat(user="u", token="t", screen="xy")).replace(b"xy", b"\xff\xfe")
+    tick, found = decode_batch(join_batch([encode_event(Tick()), broken]))
+    assert tick == Tick()
+    assert isinstance(found, BadEvent)
+    assert found.raw == broken
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        b"",
+        b"\xc0",
+        b"not msgpack",
+        msgspec.msgpack.encode([]),
+        msgspec.msgpack.encode([1]),
+        msgspec.msgpack.encode([1, None]),
+        msgspec.msgpack.encode([1, ["tick"], 3]),
+        msgspec.msgpack.encode(["1", []]),
+        msgspec.msgpack.encode({"1": []}),
+        record_of(["tick"], version=2),
+        record_of({"another": "shape"}, version=2),
+        record_of(["tick"], version=0),
+        record_of(["tick"], version=-1),
+        record_of(["tick"]) + b"\x00",
+        record_of(["tick"])[:-1],
+        b"\x92\x01" + b"\x91" * 100_000,
+        # An event nested deeper than can be skipped: its end is not known.
+        b"\x92\x01\x92" + b"\x91" * 5_000 + b"\xc0" + encode_event(Tick()),
+    ],
+)
+def test_what_is_no_batch_is_rejected_whole(value: bytes | None) -> None:
+    with pytest.raises(UndecodableRecordError):
+        decode_batch(value)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_decode_or_are_rejected(value: bytes) -> None:
+    try:
+        decoded = decode_batch(value)
+    except UndecodableRecordError:
+        return
+    assert isinstance(decoded, list)
+
+
+@pytest.mark.parametrize(
+    ("user", "partition"),
+    [("", 0), ("u1", 2), ("user-42", 7), ("auth0|5f", 5), ("Zoë", 2), ("用户", 1)],
+)
+def test_a_user_stays_in_their_partition_for_ever(user: str, partition: int) -> None:
+    """Values written down: another hash would split every user's history."""
+    assert partition_of(user, 12) == partition
+
+
+@given(texts, st.integers(1, 64))
+def test_a_partition_is_one_of_those_there_are(user: str, partitions: int) -> None:
+    assert 0 <= partition_of(user, partitions) < partitions
+
+
+def test_users_spread_evenly() -> None:
+    counts = [0] * 12
+    for number in range(12_000):
+        counts[partition_of(f"user-{number}", 12)] += 1
+    assert min(counts) > 900
+    assert max(counts) < 1100
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("plain", "plain"),
+        ("", ""),
+        ("a\x00b\x1fc\x7fd\x9fe", "abcde"),
+        ("\t\r\n", ""),
+        ("a\ud800b\udfffc", "abc"),
+        ("Zoë 用户 👩‍👩‍👧 \u00a0\u200f\u2028\ufeff\U0010ffff", None),
+    ],
+)
+def test_only_what_cannot_be_stored_is_removed(text: str, cleaned: str | None) -> None:
+    assert clean_text(text) == (text if cleaned is None else cleaned)
+
+
+@given(st.text(st.characters(codec=None, categories=None)))
+def test_clean_text_can_be_stored_and_cleaned_again(text: str) -> None:
+    cleaned = clean_text(text)
+    assert cleaned.encode().decode() == cleaned
+    assert "\x00" not in cleaned
+    assert clean_text(cleaned) == cleaned
