@@ -1,17 +1,20 @@
 """Publishing ``presence.changes`` and ``presence.rejects``: at least once, in order.
 
-Changes are stored by the batch that made them and published after it, one batch at a time. How far
-is stored with the *next* batch; a partition's new owner publishes again from there. Ids are the
-same each time, so a consumer drops repeats.
+A user's changes go to the partition of ``presence.changes`` with the number of the user's partition
+of ``presence.events``. They are stored by the batch that made them and published after it, one
+batch at a time. How far is stored with the *next* batch; a partition's new owner publishes again
+from there. Ids are the same each time, so a consumer drops repeats.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import msgspec
 from aiokafka import AIOKafkaProducer
@@ -22,7 +25,12 @@ from schemas.changes import Change
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, REJECTS, topic_name
 
+log = logging.getLogger(__name__)
+
 RETRY_SECONDS = 1.0
+
+#: Key and value.
+Message: TypeAlias = tuple[bytes | None, bytes]
 
 
 def change_id(partition: int, offset: int, index: int, ordinal: int) -> str:
@@ -30,6 +38,7 @@ def change_id(partition: int, offset: int, index: int, ordinal: int) -> str:
     return f"{partition}:{offset}:{index}:{ordinal}"
 
 
+@lru_cache(maxsize=1024)
 def rfc3339(ms: int) -> str:
     """Unix milliseconds as RFC 3339 UTC with milliseconds and ``Z``."""
     seconds, rest = divmod(ms, 1000)
@@ -76,45 +85,49 @@ class ChangePublisher:
         if producer is not None:
             await producer.stop()
 
-    async def publish_changes(self, changes: Sequence[Change]) -> None:
-        """Return once the broker has them all; repeats the whole while Kafka is away."""
-        await self._publish(
-            self._changes_topic,
-            [(change.user_id.encode(), msgspec.json.encode(change)) for change in changes],
-        )
+    async def publish_changes(self, changes: Mapping[int, Sequence[Change]]) -> None:
+        """Return once the broker has them all, by partition; tries again while Kafka is away."""
+        for partition, some in changes.items():
+            messages = [(c.user_id.encode(), msgspec.json.encode(c)) for c in some]
+            await self._publish(self._changes_topic, partition, messages)
 
     async def publish_rejects(self, partition: int, rejects: Iterable[Reject]) -> None:
         """Say which events did not count and why. A hash, never the body: that is user data."""
-        await self._publish(
-            self._rejects_topic,
-            [
-                (
-                    None,
-                    msgspec.json.encode(
-                        {
-                            "partition": partition,
-                            "offset": reject.offset,
-                            "index": reject.index,
-                            "error": reject.error,
-                            "sha256": hashlib.sha256(reject.raw).hexdigest(),
-                        }
-                    ),
-                )
-                for reject in rejects
-            ],
-        )
+        messages: list[Message] = [
+            (
+                None,
+                msgspec.json.encode(
+                    {
+                        "partition": partition,
+                        "offset": reject.offset,
+                        "index": reject.index,
+                        "error": reject.error,
+                        "sha256": hashlib.sha256(reject.raw).hexdigest(),
+                    }
+                ),
+            )
+            for reject in rejects
+        ]
+        await self._publish(self._rejects_topic, partition, messages)
 
-    async def _publish(self, topic: str, messages: list[tuple[bytes | None, bytes]]) -> None:
+    async def _publish(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
+        """Batches of our own making: a call a message would cost more than the change did."""
         if not messages:
             return
         while True:
             try:
                 producer = await self._started()
-                # One key stays in one partition of the topic, and the producer is idempotent:
-                # what is sent in order arrives in order.
-                sent = [await producer.send(topic, value, key=key) for key, value in messages]
+                sent = []
+                builder = producer.create_batch()
+                for key, value in messages:
+                    if builder.append(key=key, value=value, timestamp=None) is None:
+                        sent.append(await producer.send_batch(builder, topic, partition=partition))
+                        builder = producer.create_batch()
+                        builder.append(key=key, value=value, timestamp=None)
+                sent.append(await producer.send_batch(builder, topic, partition=partition))
                 await asyncio.gather(*sent)
-            except KafkaError:
+            except KafkaError as error:
+                log.warning("cannot publish to %s (%s): trying again", topic, error)
                 await self._discard()
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -127,7 +140,6 @@ class ChangePublisher:
                 client_id="rollcall-processor-changes",
                 acks="all",
                 enable_idempotence=True,
-                linger_ms=5,
                 max_batch_size=256 * 1024,
             )
             try:

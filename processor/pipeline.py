@@ -148,11 +148,12 @@ class Pipeline:
             work.state.forget_offline(work.named | work.effects.touched)
         self._publishing = asyncio.create_task(
             self._publisher.publish_changes(
-                [
-                    change_of(work.state.partition, change)
+                {
+                    work.state.partition: [
+                        change_of(work.state.partition, change) for change in work.effects.changes
+                    ]
                     for work in works
-                    for change in work.effects.changes
-                ]
+                }
             )
         )
 
@@ -199,7 +200,7 @@ class Pipeline:
         behind = await self._store.unpublished(
             partition, stored.published_through, stored.next_offset
         )
-        await self._publisher.publish_changes(behind)
+        await self._publisher.publish_changes({partition: behind})
         state = Partition(
             partition,
             self._partitions,

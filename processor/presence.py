@@ -83,7 +83,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     """What ``event`` at log time ``now_ms`` makes of the user (``None``: not known yet)."""
     if user is None:
         user = User(user_id=event.user, state="offline", reason="started", changed_ms=now_ms)
-    key = _device_of_heartbeat(user, event)
+    key = _device_of_heartbeat(user, event, now_ms)
     device = _find(user, key)
     if user.sign_outs:
         for sign_out in user.sign_outs:
@@ -178,13 +178,14 @@ def expire(user: User, device: Device, at_ms: int) -> tuple[User, Changed]:
     return _end(user, device, "timed_out", at_ms, signed_out=False)
 
 
-def _device_of_heartbeat(user: User, event: Heartbeat) -> str:
+def _device_of_heartbeat(user: User, event: Heartbeat, now_ms: int) -> str:
     named = event.device_id or event.claimed_device or event.device_info
     if named:
         return named
     seen = [d for d in user.devices if d.token == event.token]
     if not seen:
-        by_token = {k for s in user.sign_outs if s.token == event.token for k in s.devices}
+        mine = [s for s in user.sign_outs if s.token == event.token and s.alive(now_ms)]
+        by_token = {key for sign_out in mine for key in sign_out.devices}
         seen = [d for d in user.devices if d.signed_out and d.device in by_token]
     if not seen:
         return DEFAULT_DEVICE
