@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: install up test lint types architecture unit bench lock clean
+.PHONY: help install up test browser lint types architecture unit bench lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -39,7 +39,14 @@ architecture: install
 unit: install
 	$(BIN)/pytest -q tests/unit
 
-test: lint types architecture
+# The pages are tested in a real browser, from Debian's packages where that is possible.
+browser:
+	@command -v chromedriver >/dev/null && command -v chromium >/dev/null \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium chromium-driver >/dev/null 2>&1; } \
+	|| echo "No chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the packages chromium and chromium-driver to run them."
+
+test: lint types architecture browser
 	$(BIN)/pytest
 
 bench: install
@@ -51,6 +58,10 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+# Pages that are made from the code.
+docs: install
+	$(BIN)/python -m deploy.settings_doc docs/settings.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
 
     processor_admin_host: str = Field("127.0.0.1", description="Address of the admin port.")
     processor_admin_port: int = Field(
-        9102, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz."
+        9083, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz."
     )
     consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
     session_timeout_seconds: float = Field(
@@ -26,7 +26,7 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
         900.0, ge=0, description="Longest time that an outage keeps anybody online, in seconds."
     )
     batch_records: int = Field(100, ge=1, description="Records of a batch at most.")
-    batch_seconds: float = Field(0.05, gt=0, description="How long a batch may gather, in seconds.")
+    batch_seconds: float = Field(0.1, gt=0, description="How long a batch may gather, in seconds.")
     changes_retention_days: int = Field(
         14, ge=1, description="Days for which the history of changes is kept."
     )

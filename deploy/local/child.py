@@ -109,7 +109,7 @@ class RunningChild:
 
     async def wait(self) -> int:
         """Wait for its end, however it comes; returns the exit status."""
-        while self._process.poll() is None:  # noqa: ASYNC110 - no event loop of its own
+        while self._process.poll() is None:
             await asyncio.sleep(POLL_SECONDS)
         return self._reap()
 
