@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 import api.app
 import ingest.app
+from api.health import create_admin_app
 from api.settings import ApiSettings
 from ingest.errors import not_found
-from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
 from schemas.settings import load_or_exit
 
@@ -56,9 +56,11 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
         access_log=None,
         shutdown_timeout=ingest_settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
     )
-    admin = web.AppRunner(
-        create_admin_app(registry, lambda: app[ingest.app.EVENT_LOG].not_ready), access_log=None
-    )
+
+    async def not_ready() -> str | None:
+        return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
+
+    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
     settings = ingest_settings
     try:
         await admin.setup()

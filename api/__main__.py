@@ -1,0 +1,80 @@
+"""``python -m api``: the composition root of the query API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from api.app import STORE, create_app
+from api.health import create_admin_app
+from api.settings import ApiSettings
+from schemas.settings import load_or_exit
+
+#: Beyond the longest query: time to write its answer.
+SHUTDOWN_MARGIN_SECONDS = 2.0
+
+logger = logging.getLogger("api")
+
+
+class StartError(Exception):
+    """The API cannot start; the message is one line that names the remedy."""
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Serve until SIGTERM or SIGINT; then stop accepting and answer what is in flight. Raises
+    :class:`StartError`."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    try:
+        app = create_app(settings, registry=registry)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+    public = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=settings.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
+    )
+    admin = web.AppRunner(create_admin_app(registry, app[STORE].not_ready), access_log=None)
+    try:
+        await _listen(admin, settings.api_admin_host, settings.api_admin_port)
+        await _listen(public, settings.api_host, settings.api_port)
+        logger.info("Listening on %s port %d", settings.api_host, settings.api_port)
+        await stop.wait()
+    finally:
+        await public.cleanup()
+        await admin.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        reason = error.strerror or error
+        raise StartError(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+def main() -> None:
+    """Entry point; settings come from the environment."""
+    settings = load_or_exit(ApiSettings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        uvloop.run(serve(settings))
+    except StartError as error:
+        sys.stderr.write(f"rollcall: {error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The API as an aiohttp application: what is built, from what, and in which order it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from api.auth import Readers
+from api.dashboard import Dashboard
+from api.database import Database
+from api.errors import Door, not_found
+from api.metrics import ApiMetrics
+from api.presence import PresenceCalls
+from api.settings import ApiSettings
+from api.store import Store
+from schemas.jwks import JwksClient
+from schemas.tokens import TokenVerifier, key_source
+
+STORE: Final = web.AppKey("api_store", Store)
+DOOR: Final = web.AppKey("api_door", Door)
+
+
+def install(
+    app: web.Application, settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY
+) -> None:
+    """Add the API and the dashboard to an application that other services may share.
+
+    Raises ``ValueError`` on token settings that contradict each other.
+    """
+    metrics = ApiMetrics(registry)
+    door = Door(metrics)
+    database = Database(settings, metrics)
+    store = Store(database, metrics)
+    keys = key_source(settings)
+    readers = Readers(TokenVerifier(settings, keys))
+    PresenceCalls(settings, store, readers).add_routes(app.router, door)
+    Dashboard(settings, readers).add_routes(app.router, door)
+    app[STORE] = store
+    app[DOOR] = door
+
+    async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
+        await database.open()
+        yield
+        await database.close()
+        if isinstance(keys, JwksClient):
+            await keys.close()
+
+    app.cleanup_ctx.append(life_cycle)
+
+
+def create_app(settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY) -> web.Application:
+    """The API alone: :func:`install`, and 404 for every other path."""
+    app = web.Application()
+    install(app, settings, registry=registry)
+    app.router.add_route("*", "/{path:.*}", app[DOOR].guard("other", not_found))
+    return app

@@ -1,0 +1,32 @@
+"""Bodies of requests, read up to a limit of the call's own."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from schemas.problems import ProblemError
+
+BODY_TIMEOUT_SECONDS: Final = 20.0
+
+
+async def read_body(request: web.Request, max_bytes: int) -> bytes:
+    """The body, decompressed. Raises ``ProblemError``: ``body_too_large``, or ``bad_request`` if
+    it does not come in time or is not what its headers say."""
+    content = request.content
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            while chunk := await content.readany():
+                body += chunk
+                if len(body) > max_bytes:
+                    raise ProblemError("body_too_large", f"A body has at most {max_bytes} bytes.")
+    except TimeoutError as error:
+        raise ProblemError("bad_request", "The body did not arrive in time.") from error
+    except (HttpProcessingError, web.RequestPayloadError) as error:
+        content.feed_eof()  # aiohttp would wait for the rest, and log that it cannot be read
+        raise ProblemError("bad_request", "The body cannot be read as it was sent.") from error
+    return bytes(body)

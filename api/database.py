@@ -1,0 +1,144 @@
+"""PostgreSQL as the API needs it: bounded connections, bounded waits, away without harm.
+
+The API starts while PostgreSQL is away, answers 503 in bounded time while it is, and goes on when
+it is back. Everything here is a read, so that one on a connection that had died is made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeAlias, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from api.metrics import ApiMetrics
+from api.settings import ApiSettings
+from schemas.problems import ProblemError
+from schemas.sql_files import load_queries
+
+Connection: TypeAlias = AsyncConnection[TupleRow]
+T = TypeVar("T")
+
+#: After an attempt to connect failed for this long, the next call makes a new one at once.
+RECONNECT_SECONDS: Final = 1.0
+CONNECT_SECONDS: Final = 3
+#: Idle connections are given back: eight of each API process would be many for PostgreSQL.
+MAX_IDLE_SECONDS: Final = 60.0
+#: Calls that wait for one of ``n`` connections: more than this times ``n`` would wait in vain.
+WAITING_PER_CONNECTION: Final = 32
+#: Beyond PostgreSQL's own time limit: time for its refusal to arrive.
+ANSWER_MARGIN_SECONDS: Final = 1.0
+
+
+class Database:
+    """A pool of connections that can only read."""
+
+    def __init__(self, settings: ApiSettings, metrics: ApiMetrics) -> None:
+        self._metrics = metrics
+        self._timeout_ms = str(round(settings.api_statement_timeout_seconds * 1000))
+        self._deadline_seconds = (
+            settings.api_pool_wait_seconds
+            + settings.api_statement_timeout_seconds
+            + ANSWER_MARGIN_SECONDS
+        )
+        self._configure_query = load_queries("api", "queries.sql")["configure"]
+        self._late: set[asyncio.Task[Any]] = set()
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            settings.dsn,
+            open=False,
+            min_size=0,
+            max_size=settings.api_pool_size,
+            timeout=settings.api_pool_wait_seconds,
+            max_waiting=settings.api_pool_size * WAITING_PER_CONNECTION,
+            max_idle=MAX_IDLE_SECONDS,
+            reconnect_timeout=RECONNECT_SECONDS,
+            configure=self._configure,
+            name="api",
+            kwargs={
+                "autocommit": True,
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": "rollcall-api",
+                # A network that swallows packets is found out while callers still wait.
+                "keepalives_idle": 10,
+                "keepalives_interval": 3,
+                "keepalives_count": 3,
+                "tcp_user_timeout": 10_000,
+            },
+        )
+
+    async def open(self) -> None:
+        """Get ready; does not wait for PostgreSQL."""
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        for task in self._late:
+            task.cancel()
+        await self._pool.close(timeout=ANSWER_MARGIN_SECONDS)
+
+    async def read(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What ``work`` gives on a connection of its own; ``query`` is its name in metrics.
+
+        Raises ``ProblemError`` with code ``unavailable`` if there was no answer in time.
+        """
+        task = asyncio.create_task(self._read(query, work), name=f"read-{query}")
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._deadline_seconds)
+        except asyncio.CancelledError:
+            self._abandon(task)
+            raise
+        if not done:
+            # A frozen server answers a cancel request as little as the query: don't wait for that.
+            self._abandon(task)
+            raise self._unavailable("no_answer", "The database does not answer.")
+        return task.result()
+
+    def _abandon(self, task: asyncio.Task[T]) -> None:
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        task.add_done_callback(lambda late: late.cancelled() or late.exception())
+        task.cancel()
+
+    async def _read(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            try:
+                return await self._once(query, work)
+            except psycopg.errors.QueryCanceled:
+                raise
+            except psycopg.OperationalError:
+                # PostgreSQL was restarted: the other idle connections are dead as well.
+                await self._pool.drain()
+                return await self._once(query, work)
+        except (PoolTimeout, TooManyRequests, PoolClosed):
+            raise self._unavailable(
+                "pool_wait", "The database is busy or cannot be reached."
+            ) from None
+        except psycopg.errors.QueryCanceled:
+            raise self._unavailable(
+                "statement_timeout", "The database took too long for this answer."
+            ) from None
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            raise self._unavailable(
+                "not_migrated", "The database has not been migrated to this version yet."
+            ) from error
+        except psycopg.OperationalError as error:
+            raise self._unavailable("connection", "The database cannot be reached.") from error
+
+    async def _once(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        with self._metrics.pool_waiting.track_inprogress():
+            connection = await self._pool.getconn()
+        try:
+            with self._metrics.query_seconds[query].time():
+                return await work(connection)
+        finally:
+            await self._pool.putconn(connection)
+
+    async def _configure(self, connection: Connection) -> None:
+        await connection.execute(self._configure_query, {"statement_timeout_ms": self._timeout_ms})
+
+    def _unavailable(self, cause: str, detail: str) -> ProblemError:
+        self._metrics.database_failures[cause].inc()
+        return ProblemError("unavailable", detail)

@@ -1,0 +1,109 @@
+"""From an exception to the answer that the caller gets, and what every answer has (design,
+section 8).
+
+A decorator around each handler, not a middleware: ``rollcall up`` runs the API in an application
+that it shares with ingest, which has its own rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeAlias
+
+from aiohttp import web
+
+from api.metrics import ANSWERED, GONE, ApiMetrics
+from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
+
+REQUEST_ID: Final = "X-Request-ID"
+_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+logger = logging.getLogger(__name__)
+
+
+def request_id_of(inbound: str | None) -> str:
+    """The caller's request id if it is sane (a gateway's trace id), else a random one."""
+    if inbound is not None and _SANE_REQUEST_ID.fullmatch(inbound):
+        return inbound
+    return os.urandom(12).hex()
+
+
+def problem_response(problem: ProblemError, request_id: str) -> web.Response:
+    """The problem document. ASCII: a parameter's name may hold what UTF-8 cannot."""
+    return web.Response(
+        status=problem.status,
+        body=json.dumps(problem.body(request_id)).encode(),
+        headers={"Content-Type": PROBLEM_JSON, **problem.all_headers()},
+    )
+
+
+class Door:
+    """Wraps handlers: errors become problem documents, everything is counted and timed."""
+
+    def __init__(self, metrics: ApiMetrics) -> None:
+        self._metrics = metrics
+
+    def guard(
+        self, route: str, handler: Handler, headers: Mapping[str, str] | None = None
+    ) -> Handler:
+        """``handler`` behind the door. ``route`` is one of ``api.metrics.ROUTES``; ``headers`` go
+        with every answer, errors included."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            request_id = request_id_of(request.headers.get(REQUEST_ID))
+            started = time.perf_counter()
+            outcome = GONE
+            try:
+                response, outcome = await self._outcome(route, handler, request, request_id)
+            finally:
+                self._metrics.requests[route, outcome].inc()
+                self._metrics.request_seconds[route].observe(time.perf_counter() - started)
+            response.headers.update(headers or {})
+            # What a handler does not declare public concerns people: no cache may keep it.
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.headers[REQUEST_ID] = request_id
+            return response
+
+        return answer
+
+    async def _outcome(
+        self, route: str, handler: Handler, request: web.Request, request_id: str
+    ) -> tuple[web.StreamResponse, str]:
+        try:
+            return await handler(request), ANSWERED
+        except ProblemError as error:
+            problem = error
+        except (ConnectionError, asyncio.CancelledError):
+            raise  # the client left: nobody to answer
+        except Exception:
+            # The route's name only: paths and queries name people.
+            logger.exception("Unexpected error on %s, request %s", route, request_id)
+            problem = ProblemError("internal", "An error that we did not foresee; it was logged.")
+        if problem.code in TOKEN_CODES:
+            self._metrics.token_refusals[problem.code].inc()
+        return problem_response(problem, request_id), problem.code
+
+
+async def not_found(request: web.Request) -> web.StreamResponse:
+    """For a catch-all route behind all others."""
+    raise ProblemError("not_found", "Nothing is at this address.")
+
+
+def method_not_allowed(allow: str) -> Handler:
+    """A handler for the methods that a path does not have; ``allow`` lists those it has.
+
+    Routes of their own, because a catch-all behind them would turn aiohttp's 405 into its 404.
+    """
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise ProblemError("method_not_allowed", f"Use {allow} here.", headers={"Allow": allow})
+
+    return refuse

@@ -1,0 +1,82 @@
+"""What the API tells about itself. Label values come from closed sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from schemas.problems import CODES, TOKEN_CODES
+
+ROUTES: Final = (
+    *("count", "online_users", "users", "user", "lookup"),
+    *("dashboard", "login", "logout", "static", "other"),
+)
+ANSWERED: Final = "answered"
+#: The client went away before its answer.
+GONE: Final = "gone"
+OUTCOMES: Final = (ANSWERED, GONE, *CODES)
+QUERIES: Final = ("freshness", "list", "user", "lookup")
+#: Why PostgreSQL did not answer in time.
+FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
+
+_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class ApiMetrics:
+    """One object per service."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        requests = Counter(
+            "rollcall_api_requests",
+            "Calls, by route and outcome: answered, gone (the client left), or a problem's code.",
+            ("route", "outcome"),
+            registry=registry,
+        )
+        self.requests: Mapping[tuple[str, str], Counter] = {
+            (route, outcome): requests.labels(route, outcome)
+            for route in ROUTES
+            for outcome in OUTCOMES
+        }
+        request_seconds = Histogram(
+            "rollcall_api_request_seconds",
+            "From the request's head to its answer, in seconds.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.request_seconds = {route: request_seconds.labels(route) for route in ROUTES}
+        query_seconds = Histogram(
+            "rollcall_api_query_seconds",
+            "Time of a query in PostgreSQL and on the way, in seconds.",
+            ("query",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.query_seconds = {query: query_seconds.labels(query) for query in QUERIES}
+        failures = Counter(
+            "rollcall_api_database_failures",
+            "Reads that PostgreSQL did not answer, by cause; each was a 503.",
+            ("cause",),
+            registry=registry,
+        )
+        self.database_failures = {cause: failures.labels(cause) for cause in FAILURES}
+        refusals = Counter(
+            "rollcall_api_token_refusals",
+            "Calls whose token was refused, by cause.",
+            ("code",),
+            registry=registry,
+        )
+        self.token_refusals = {code: refusals.labels(code) for code in sorted(TOKEN_CODES)}
+        self.as_of_age_seconds = Gauge(
+            "rollcall_api_as_of_age_seconds",
+            "PostgreSQL's clock less as_of at the last read, in seconds; NaN without an as_of.",
+            registry=registry,
+        )
+        self.as_of_age_seconds.set(float("nan"))
+        self.pool_waiting = Gauge(
+            "rollcall_api_pool_waiting",
+            "Reads that wait for a connection to PostgreSQL now.",
+            registry=registry,
+        )

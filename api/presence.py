@@ -1,0 +1,139 @@
+"""Who is online: the public count, lists of users, single ones and many at once."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from api.answers import count_answer, rfc3339, single_user_answer, user_answer
+from api.auth import Readers
+from api.bodies import read_body
+from api.errors import Door, method_not_allowed
+from api.filters import (
+    ListRequest,
+    check_user_id,
+    parse_lookup,
+    parse_online_users,
+    parse_users,
+    refuse_parameters,
+)
+from api.freshness import Freshness
+from api.settings import ApiSettings
+from api.shared_read import SharedRead
+from api.store import Store
+from schemas.problems import ProblemError
+
+USER_PATH: Final = "/api/v1/users/"
+LOOKUP_PATH: Final = "/api/v1/users/lookup"
+#: The count is shared for this long: with what caches may add, it is under two seconds old.
+COUNT_SHARED_SECONDS: Final = 0.5
+COUNT_CACHE_CONTROL: Final = "public, max-age=1"
+ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
+#: 1,000 ids of 256 characters, all of them escaped.
+MAX_LOOKUP_BYTES: Final = 2_097_152
+
+
+class PresenceCalls:
+    """The handlers. All but the count want a reader's token."""
+
+    def __init__(self, settings: ApiSettings, store: Store, readers: Readers) -> None:
+        self._settings = settings
+        self._store = store
+        self._readers = readers
+        self._count = SharedRead(store.freshness, COUNT_SHARED_SECONDS)
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        count = "/api/online-users-count"
+        router.add_get(count, door.guard("count", self.count, ANY_ORIGIN))
+        router.add_route("*", count, door.guard("count", method_not_allowed("GET, HEAD")))
+        for path, route, handler in (
+            ("/api/v1/online-users", "online_users", self.online_users),
+            ("/api/v1/users", "users", self.users),
+        ):
+            router.add_get(path, door.guard(route, handler))
+            router.add_route("*", path, door.guard(route, method_not_allowed("GET, HEAD")))
+        # A user may be called `lookup`: a GET asks for them, a POST looks up.
+        user = door.guard("user", self.user)
+        router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
+        router.add_get(LOOKUP_PATH, user)
+        router.add_route(
+            "*", LOOKUP_PATH, door.guard("lookup", method_not_allowed("GET, HEAD, POST"))
+        )
+        any_user = USER_PATH + "{user_id:.+}"
+        router.add_get(any_user, user)
+        router.add_route("*", any_user, door.guard("user", method_not_allowed("GET, HEAD")))
+
+    async def count(self, request: web.Request) -> web.Response:
+        """Public. Parameters are ignored: people add their own to get past caches."""
+        freshness = await self._count.get()
+        answer = count_answer(
+            freshness,
+            stale_after_seconds=self._settings.stale_after_seconds,
+            offline_after_seconds=self._settings.offline_after_seconds,
+        )
+        return _json(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
+
+    async def online_users(self, request: web.Request) -> web.Response:
+        await self._readers.admit(request, cookie=True)
+        return await self._list(parse_online_users(request.rel_url.raw_query_string))
+
+    async def users(self, request: web.Request) -> web.Response:
+        await self._readers.admit(request, cookie=True)
+        return await self._list(parse_users(request.rel_url.raw_query_string))
+
+    async def user(self, request: web.Request) -> web.Response:
+        await self._readers.admit(request, cookie=True)
+        refuse_parameters(request.rel_url.raw_query_string)
+        user_id = check_user_id(user_id_of_path(request.rel_url.raw_path))
+        row = await self._store.user(user_id)
+        if row is None:
+            raise ProblemError("unknown_user", "No user with this id has ever been seen.")
+        return _json(single_user_answer(row))
+
+    async def lookup(self, request: web.Request) -> web.Response:
+        """A POST only because many ids are long: it changes nothing. No cookie: see api.auth."""
+        await self._readers.admit(request, cookie=False)
+        refuse_parameters(request.rel_url.raw_query_string)
+        user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES))
+        known, freshness = await self._store.lookup(user_ids)
+        return _json(
+            {
+                "items": [user_answer(known[user_id]) for user_id in user_ids if user_id in known],
+                "unknown": [user_id for user_id in user_ids if user_id not in known],
+                **self._quality(freshness),
+            }
+        )
+
+    async def _list(self, request: ListRequest) -> web.Response:
+        page = await self._store.page(request)
+        return _json(
+            {
+                "items": [user_answer(row) for row in page.rows],
+                "next_cursor": page.next_cursor,
+                **self._quality(page.freshness),
+            }
+        )
+
+    def _quality(self, freshness: Freshness) -> dict[str, Any]:
+        return {
+            "as_of": rfc3339(freshness.as_of),
+            "stale": freshness.stale(self._settings.stale_after_seconds),
+        }
+
+
+def user_id_of_path(raw_path: str) -> str:
+    """The rest of the path behind ``/api/v1/users/``, decoded once.
+
+    From the raw path, because aiohttp decodes some of it before routes match. Bytes that are no
+    UTF-8 become lone surrogates, which no user id holds.
+    """
+    return unquote(raw_path.removeprefix(USER_PATH), errors="surrogateescape")
+
+
+def _json(answer: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(answer), content_type="application/json", headers=headers
+    )

@@ -1,0 +1,72 @@
+-- Every statement of the API, by name (schemas/sql_files.py reads them). Those of lists are put
+-- together in api/store.py: {columns}, {audience} and {matching} stand for the parts named so.
+-- Plans are made for the values given (plan_cache_mode), so that a filter that is NULL costs nothing.
+
+-- name: configure
+SELECT set_config('statement_timeout', %(statement_timeout_ms)s, false),
+       set_config('plan_cache_mode', 'force_custom_plan', false),
+       set_config('default_transaction_read_only', 'on', false),
+       set_config('TimeZone', 'UTC', false)
+
+-- name: freshness
+-- One row, also before there is a deployment. The cost is that of the partitions, not of the fleet.
+SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END AS as_of,
+       coalesce(sum(o.foreground), 0)::bigint AS foreground,
+       coalesce(sum(o.background), 0)::bigint AS background,
+       max((o.policy ->> 'offline_after_ms')::bigint) AS offline_after_ms,
+       clock_timestamp() AS read_at
+FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
+
+-- name: columns
+user_id, name, state::text AS state, reason::text AS reason, screen, changed_at, online_since,
+last_active, device_count, app_version, device_info, platform
+
+-- name: online
+state <> 'offline'
+
+-- name: known
+true
+
+-- name: matching
+(%(screen)s::text IS NULL OR screen = %(screen)s::text)
+AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
+AND (%(app_version)s::text IS NULL OR app_version = %(app_version)s::text)
+AND (%(device)s::text IS NULL OR lower(device_info) LIKE lower(%(device)s::text))
+AND (%(q)s::text IS NULL OR user_id LIKE %(q)s::text
+     OR lower(name) COLLATE "C" LIKE lower(%(q)s::text))
+
+-- name: by_change
+-- Two reads of the index, so that many users with one changed_at (the end of an outage) cost no
+-- page more than its own length: those with the cursor's very time, then those before it.
+SELECT {columns} FROM (
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND changed_at = %(at)s::timestamptz AND user_id > %(after)s::text
+     ORDER BY user_id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND (%(at)s::timestamptz IS NULL OR changed_at < %(at)s::timestamptz)
+     ORDER BY changed_at DESC, user_id LIMIT %(limit)s)
+) AS page
+ORDER BY changed_at DESC, user_id LIMIT %(limit)s
+
+-- name: by_activity
+-- In no index, so that heartbeats stay cheap: the top of what matches. 'epoch': never active.
+SELECT {columns} FROM presence
+WHERE {audience} AND {matching}
+  AND (%(at)s::timestamptz IS NULL
+       OR coalesce(last_active, 'epoch') < %(at)s::timestamptz
+       OR coalesce(last_active, 'epoch') = %(at)s::timestamptz AND user_id > %(after)s::text)
+ORDER BY coalesce(last_active, 'epoch') DESC, user_id LIMIT %(limit)s
+
+-- name: by_user
+SELECT {columns} FROM presence
+WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(after)s::text)
+ORDER BY user_id LIMIT %(limit)s
+
+-- name: user
+SELECT {columns}, device, devices FROM presence WHERE user_id = %(user_id)s
+
+-- name: lookup
+SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)

@@ -1,0 +1,33 @@
+"""The settings of the query API, from ``ROLLCALL_…`` variables."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from schemas.settings import DatabaseSettings, TimingSettings, TokenSettings
+
+
+class ApiSettings(DatabaseSettings, TimingSettings, TokenSettings):
+    """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
+
+    api_host: str = Field("127.0.0.1", description="Address of the API and the dashboard.")
+    api_port: int = Field(8082, ge=0, le=65535, description="Port of the API and the dashboard.")
+    api_admin_host: str = Field("127.0.0.1", description="Address of metrics and health.")
+    api_admin_port: int = Field(9082, ge=0, le=65535, description="Port of metrics and health.")
+    stale_after_seconds: float = Field(
+        10.0, gt=0, description="Age of as_of above which an answer says that it is stale."
+    )
+    api_pool_size: int = Field(
+        8, ge=1, le=1_000, description="Connections to PostgreSQL at most, per process."
+    )
+    api_pool_wait_seconds: float = Field(
+        2.0, gt=0, le=30, description="How long a call may wait for a connection before its 503."
+    )
+    api_statement_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a query may run before it is cancelled: a 503."
+    )
+    api_cookie_secure: bool = Field(
+        False,
+        description="Mark the dashboard's cookie Secure even where the gateway does not tell that "
+        "the browser came by https.",
+    )

@@ -1,0 +1,16 @@
+"use strict";
+
+// A link /login#token=… signs in: a fragment never reaches a server or its logs.
+function signInByLink() {
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!token) return;
+  // Out of the address bar and the history before anything else.
+  history.replaceState(null, "", location.pathname);
+  const form = document.getElementById("login");
+  form.elements.token.value = token;
+  form.submit();
+}
+
+// A second link opened in this tab changes only the fragment.
+addEventListener("hashchange", signInByLink);
+signInByLink();

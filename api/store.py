@@ -1,0 +1,155 @@
+"""What the API reads: users, lists of them, and how fresh both are. All SQL is in queries.sql."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, get_args
+
+from psycopg.rows import class_row
+
+from api.cursor import Position, decode_cursor, encode_cursor
+from api.database import Connection, Database
+from api.filters import Audience, ListRequest, Sort, UserFilter, like_prefix, like_substring
+from api.freshness import Freshness
+from api.metrics import ApiMetrics
+from api.rows import UserRow, UserWithDevices
+from schemas.problems import ProblemError
+from schemas.sql_files import load_queries
+
+#: A list by last activity ends here (design, section 8): it is in no index.
+MAX_BY_ACTIVITY: Final = 10_000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
+    "-changed_at": "by_change",
+    "-last_active": "by_activity",
+    "user_id": "by_user",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``next_cursor`` is ``None`` on the last page."""
+
+    rows: list[UserRow]
+    next_cursor: str | None
+    freshness: Freshness
+
+
+class Store:
+    """Reads through a :class:`Database`; every method raises ``ProblemError`` as that does.
+
+    Freshness is read before the rows: they may be newer than ``as_of`` says, never older.
+    """
+
+    def __init__(self, database: Database, metrics: ApiMetrics) -> None:
+        self._database = database
+        self._metrics = metrics
+        queries = load_queries("api", "queries.sql")
+        columns = queries["columns"]
+        self._freshness = queries["freshness"]
+        self._user = queries["user"].replace(b"{columns}", columns)
+        self._lookup = queries["lookup"].replace(b"{columns}", columns)
+        self._lists: dict[tuple[Sort, Audience], bytes] = {
+            (sort, audience): queries[name]
+            .replace(b"{columns}", columns)
+            .replace(b"{audience}", queries[audience])
+            .replace(b"{matching}", queries["matching"])
+            for sort, name in _QUERY_OF_SORT.items()
+            for audience in get_args(Audience)
+        }
+
+    async def freshness(self) -> Freshness:
+        """Counts and as_of, at a cost that no fleet changes."""
+        return await self._database.read("freshness", self._read_freshness)
+
+    async def page(self, request: ListRequest) -> Page:
+        """A page of a list. Raises ``ProblemError`` with code ``bad_cursor`` too."""
+        wanted, context = request.filter, request.filter.context
+        after = decode_cursor(request.cursor, context) if request.cursor else None
+        limit, seen = request.limit, after.seen if after else 0
+        if wanted.sort == "-last_active":
+            limit = min(limit, MAX_BY_ACTIVITY - seen)
+        parameters = {
+            **_filter_parameters(wanted),
+            "at": _time_of(after),
+            "after": after.user_id if after else None,
+            "limit": limit + 1,  # whether there is another page
+        }
+        query = self._lists[wanted.sort, wanted.audience]
+
+        async def read(connection: Connection) -> tuple[Freshness, list[UserRow]]:
+            freshness = await self._read_freshness(connection)
+            async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                await cursor.execute(query, parameters)
+                return freshness, await cursor.fetchall()
+
+        freshness, rows = await self._database.read("list", read)
+        more, rows = len(rows) > limit, rows[:limit]
+        seen += len(rows)
+        if not more or (wanted.sort == "-last_active" and seen >= MAX_BY_ACTIVITY):
+            return Page(rows, None, freshness)
+        position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
+        return Page(rows, encode_cursor(position, context), freshness)
+
+    async def user(self, user_id: str) -> UserWithDevices | None:
+        async def read(connection: Connection) -> UserWithDevices | None:
+            async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
+                await cursor.execute(self._user, {"user_id": user_id})
+                return await cursor.fetchone()
+
+        return await self._database.read("user", read)
+
+    async def lookup(self, user_ids: list[str]) -> tuple[dict[str, UserRow], Freshness]:
+        """Those of the users who are known, by id."""
+
+        async def read(connection: Connection) -> tuple[list[UserRow], Freshness]:
+            freshness = await self._read_freshness(connection)
+            async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                await cursor.execute(self._lookup, {"user_ids": user_ids})
+                return await cursor.fetchall(), freshness
+
+        rows, freshness = await self._database.read("lookup", read)
+        return {row.user_id: row for row in rows}, freshness
+
+    async def not_ready(self) -> str | None:
+        """Why calls should not be sent here now: PostgreSQL does not answer."""
+        try:
+            await self.freshness()
+        except ProblemError as problem:
+            return problem.detail
+        return None
+
+    async def _read_freshness(self, connection: Connection) -> Freshness:
+        async with connection.cursor(row_factory=class_row(Freshness)) as cursor:
+            await cursor.execute(self._freshness)
+            freshness = await cursor.fetchone()
+        assert freshness is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+        age = freshness.age_seconds
+        self._metrics.as_of_age_seconds.set(float("nan") if age is None else age)
+        return freshness
+
+
+def _filter_parameters(wanted: UserFilter) -> dict[str, object]:
+    return {
+        "screen": wanted.screen,
+        "state": wanted.state,
+        "app_version": wanted.app_version,
+        "device": like_substring(wanted.device) if wanted.device else None,
+        "q": like_prefix(wanted.q) if wanted.q else None,
+    }
+
+
+def _time_of(after: Position | None) -> datetime | None:
+    if after is None or after.at_us is None:
+        return None
+    return EPOCH + after.at_us * _MICROSECOND
+
+
+def _sorted_us(sort: Sort, row: UserRow) -> int | None:
+    if sort == "user_id":
+        return None
+    at = row.changed_at if sort == "-changed_at" else row.last_active or EPOCH
+    return (at - EPOCH) // _MICROSECOND

@@ -1,0 +1,425 @@
+"""Presence a second time, as slow and plain as can be, to hold the processor's against.
+
+It shares no code with ``processor`` and no idea either: it keeps no state of anybody, only the
+list of what has happened (facts: plain dicts, in the order of the log). Whatever is asked of a
+device or a user is found by going through that list again:
+
+* a device is online if a heartbeat of it comes after the last time that it went;
+* its screen is the last real one that a foreground heartbeat of that session named;
+* it changed last at the last of its facts after which it showed something else than before it;
+* its deadline is that of its last heartbeat, moved by every outage since;
+* who must go offline is found by looking at every device of every user.
+
+Written from the design (sections 1 to 3), with the decisions that the docstring of
+``processor/presence.py`` takes where the design is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from schemas.events import Heartbeat, Logout
+
+Fact = dict[str, Any]
+Shown = tuple[str, str | None]  # state and screen
+
+NOTHING: Shown = ("offline", None)
+RANK = ["offline", "background", "foreground"]
+
+
+class Oracle:
+    """Feed it records with :meth:`record`; ask :meth:`rows`, ``changes``, ``counts``, ``outages``
+    and ``rejected``. ``policy`` may be replaced between records."""
+
+    def __init__(self, policy: Mapping[str, int]) -> None:
+        self.policy = policy
+        self.facts: list[Fact] = []
+        self.changes: list[Fact] = []
+        self.outages: list[tuple[int, int]] = []
+        self.rejected: list[tuple[int, int | None]] = []
+        self.counts: list[tuple[int, int]] = []  # foreground and background after each record
+        self.now = 0
+        self.began = False
+        self.place: tuple[int, int, int] = (0, 0, 0)
+
+    # -- what comes in
+
+    def record(
+        self,
+        offset: int,
+        timestamp: int,
+        events: Sequence[object] | None,
+        refused: Sequence[int] = (),
+    ) -> None:
+        """``events`` is ``None`` for a record that could not be decoded."""
+        self._pass_time(offset, timestamp)
+        if events is None:
+            self.rejected.append((offset, None))
+        for index, event in enumerate(events or ()):
+            self.place = (offset, index, 0)
+            if isinstance(event, Heartbeat | Logout):
+                if index in refused:
+                    self.rejected.append((offset, index))
+                elif isinstance(event, Heartbeat):
+                    self._heartbeat(event)
+                else:
+                    self._logout(event)
+            elif type(event).__name__ != "Tick":
+                self.rejected.append((offset, index))
+        shown = [self.shown_by_user(user) for user in self.users()]
+        states = [state for state, _ in shown]
+        self.counts.append((states.count("foreground"), states.count("background")))
+
+    def _pass_time(self, offset: int, timestamp: int) -> None:
+        before = self.now if self.began else timestamp
+        self.now, self.began = max(before, timestamp), True
+        outage = timestamp - before > self.policy["outage_gap"]
+        if outage:
+            self.outages.append((before, self.now))
+        due = []
+        for user in self.users():
+            for device in self.devices(user):
+                if self.shown(user, device) == NOTHING:
+                    continue
+                deadline = self.deadline(user, device)
+                if outage:
+                    # In an outage silence counts only after the hold.
+                    deadline = max(deadline, before + self.policy["outage_hold"])
+                if deadline <= self.now:
+                    due.append((deadline, user, device))
+        self.place = (offset, -1, 0)
+        for deadline, user, device in sorted(due):
+            self._gone(user, device, "timed_out", deadline)
+        if outage:
+            self.facts.append(
+                {
+                    "what": "outage",
+                    "user": None,
+                    "device": None,
+                    "until": self.now + self.policy["reconnect_grace"],
+                }
+            )
+
+    def _heartbeat(self, event: Heartbeat) -> None:
+        user = event.user
+        named = event.device_id or event.claimed_device or event.device_info
+        device = named or self._device_of_nameless(event)
+        for logout in self._logouts(user):
+            if (
+                self.now < logout["fence_until"]
+                and event.token in logout["tokens"]
+                and device not in logout["spared"]
+            ):
+                return
+        if self._wants_evidence(event, named, device) and not _is_evidence(event):
+            return
+        if device not in self.devices(user) and len(self.devices(user)) == 16:
+            self._evict(user)
+        self._happened(
+            {
+                "what": "beat",
+                "at": self.now,
+                "user": user,
+                "device": device,
+                "event": event,
+                "deadline": self.now + self.policy["offline_after"],
+            },
+            None,
+        )
+
+    def _device_of_nameless(self, event: Heartbeat) -> str:
+        user = event.user
+        has = self.devices(user)
+        fits = [d for d in has if self.last(user, d).token == event.token]
+        if not fits:
+            mine = [entry for entry in self._logouts(user) if entry["token"] == event.token]
+            gone = {device for entry in mine for device in entry["devices"]}
+            fits = [d for d in has if d in gone and self.signed_out(user, d)]
+        fits.sort()  # of those seen in the same record the smaller name
+        fits.sort(key=lambda device: self.last_active(user, device), reverse=True)
+        return fits[0] if fits else "default"
+
+    def _wants_evidence(self, event: Heartbeat, named: str | None, device: str) -> bool:
+        for logout in self._logouts(event.user):
+            if logout["token"] != event.token or not _before(self.now, logout["expires"]):
+                continue
+            if self.signed_out(event.user, device):
+                return True
+            if named is None and device not in self.devices(event.user):
+                return True
+        return False
+
+    def _evict(self, user: str) -> None:
+        def value(device: str) -> tuple[bool, int]:
+            online = self.shown(user, device) != NOTHING
+            return online, self.last_active(user, device)
+
+        self._gone(user, min(sorted(self.devices(user)), key=value), "evicted", self.now)
+
+    def _logout(self, event: Logout) -> None:
+        user = event.user
+        has = self.devices(user)
+        out = (
+            [name for name in (event.device_id, event.claimed_device) if name in has][:1]
+            or [d for d in has if self.last(user, d).token == event.token]
+            or has
+        )
+        fences = [
+            entry
+            for entry in self._logouts(user)
+            if self.now < entry["fence_until"] and event.token in entry["tokens"]
+        ]
+        out = sorted(d for d in out if all(d in entry["spared"] for entry in fences))
+        if fences and not out:
+            return
+        tokens = {event.token} | {self.last(user, device).token for device in out}
+        for device in out:
+            self._gone(user, device, "logged_out", self.now)
+        for entry in self._logouts(user):
+            if entry["token"] == event.token and self.now >= entry["fence_until"]:
+                entry["forgotten"] = True  # the new one stands for it
+        self.facts.append(
+            {
+                "what": "logout",
+                "at": self.now,
+                "user": user,
+                "device": None,
+                "token": event.token,
+                "tokens": tokens,
+                "fence_until": self.now + self.policy["logout_fence"],
+                "expires": event.token_expires_ms,
+                "devices": out,
+                "spared": [d for d in has if self.shown(user, d) != NOTHING],
+                "forgotten": False,
+            }
+        )
+        for logout in self._logouts(user)[:-16]:
+            logout["forgotten"] = True
+
+    def _logouts(self, user: str) -> list[Fact]:
+        return [
+            fact
+            for fact in self.facts
+            if fact["what"] == "logout"
+            and fact["user"] == user
+            and not fact["forgotten"]
+            and (self.now < fact["fence_until"] or _before(self.now, fact["expires"]))
+        ]
+
+    def _gone(self, user: str, device: str, reason: str, at: int) -> None:
+        self._happened(
+            {"what": "gone", "at": at, "user": user, "device": device, "reason": reason}, reason
+        )
+
+    def _happened(self, fact: Fact, reason: str | None) -> None:
+        user, device = fact["user"], fact["device"]
+        before, user_before = self.shown(user, device), self.shown_by_user(user)
+        previous = self.last(user, device) if device in self.devices(user) else None
+        about = {
+            field: self.told(user, device, field) if previous else None
+            for field in ("app_version", "platform")
+        }
+        self.facts.append(fact)
+        after = self.shown(user, device)
+        if before == after:
+            return
+        if device in self.devices(user):
+            about = {field: self.told(user, device, field) for field in about}
+        state, screen = self.shown_by_user(user)
+        self.changes.append(
+            {
+                "place": self.place,
+                "at": fact["at"],
+                "user": user,
+                "device": device,
+                "reason": reason or _reason(before, after),
+                "before": before,
+                "after": after,
+                "user_before": user_before,
+                "user_after": (state, screen),
+                **about,
+            }
+        )
+        offset, index, ordinal = self.place
+        self.place = (offset, index, ordinal + 1)
+
+    # -- what is asked of a device
+
+    def life(self, user: str, device: str) -> list[Fact]:
+        """What has happened to the device since it was last evicted."""
+        facts = [f for f in self.facts if f["user"] == user and f["device"] == device]
+        for number in range(len(facts), 0, -1):
+            if facts[number - 1].get("reason") == "evicted":
+                return facts[number:]
+        return facts
+
+    def shown(self, user: str, device: str) -> Shown:
+        return _shown_after(self.life(user, device))
+
+    def last_change(self, user: str, device: str) -> tuple[int, str]:
+        """When the device last changed its state or screen, and the reason."""
+        life = self.life(user, device)
+        for number in range(len(life), 0, -1):
+            before, after = _shown_after(life[: number - 1]), _shown_after(life[:number])
+            if before != after:
+                fact = life[number - 1]
+                return fact["at"], fact.get("reason") or _reason(before, after)
+        raise LookupError(device)
+
+    def last(self, user: str, device: str) -> Heartbeat:
+        beats = [f["event"] for f in self.life(user, device) if f["what"] == "beat"]
+        event = beats[-1]
+        assert isinstance(event, Heartbeat)
+        return event
+
+    def last_active(self, user: str, device: str) -> int:
+        return max(int(f["at"]) for f in self.life(user, device) if f["what"] == "beat")
+
+    def signed_out(self, user: str, device: str) -> bool:
+        life = self.life(user, device)
+        return bool(life) and life[-1].get("reason") == "logged_out"
+
+    def told(self, user: str, device: str, field: str) -> str | None:
+        """The last that the device said of itself."""
+        said = [getattr(f["event"], field) for f in self.life(user, device) if f["what"] == "beat"]
+        return next((str(text) for text in reversed(said) if text is not None), None)
+
+    def deadline(self, user: str, device: str) -> int:
+        deadline = 0
+        for fact in self.facts:
+            if fact["what"] == "beat" and (fact["user"], fact["device"]) == (user, device):
+                deadline = fact["deadline"]
+            elif fact["what"] == "outage":
+                deadline = max(deadline, fact["until"])
+        return deadline
+
+    # -- what is asked of a user
+
+    def users(self) -> list[str]:
+        return sorted({f["user"] for f in self.facts if f["user"] is not None})
+
+    def devices(self, user: str) -> list[str]:
+        """Those remembered, in the order in which they were first seen."""
+        seen: list[str] = []
+        for fact in self.facts:
+            if fact["user"] != user:
+                continue
+            if fact["what"] == "beat" and fact["device"] not in seen:
+                seen.append(fact["device"])
+            if fact.get("reason") == "evicted":
+                seen.remove(fact["device"])
+        return seen
+
+    def visible(self, user: str) -> str | None:
+        devices = sorted(self.devices(user))
+        if not devices:
+            return None
+        best = max(RANK.index(self.shown(user, d)[0]) for d in devices)
+        best_ones = [d for d in devices if RANK.index(self.shown(user, d)[0]) == best]
+        latest = max(self.last_change(user, d)[0] for d in best_ones)
+        return next(d for d in best_ones if self.last_change(user, d)[0] == latest)
+
+    def shown_by_user(self, user: str) -> Shown:
+        device = self.visible(user)
+        return self.shown(user, device) if device is not None else NOTHING
+
+    def rows(self) -> dict[str, Fact]:
+        """Everything that is stored of each user; times and deadlines in milliseconds."""
+        return {user: self._row(user) for user in self.users()}
+
+    def _row(self, user: str) -> Fact:
+        state, screen = self.shown_by_user(user)
+        devices = self.devices(user)
+        mine = [c for c in self.changes if c["user"] == user]
+        turns = [c for c in mine if c["user_before"] != c["user_after"]]
+        arrivals = [c["at"] for c in turns if c["user_before"] == NOTHING]
+        facts = [f for f in self.facts if f["user"] == user]
+        names = [f["event"].name for f in facts if f["what"] == "beat"]
+        return {
+            "name": next((name for name in reversed(names) if name is not None), None),
+            "state": state,
+            "screen": screen,
+            # A logout may be all that was ever heard of a user.
+            "reason": turns[-1]["reason"] if turns else "logged_out",
+            "changed_ms": turns[-1]["at"] if turns else facts[0]["at"],
+            "online_since_ms": arrivals[-1] if state != "offline" else None,
+            "last_active_ms": max((self.last_active(user, d) for d in devices), default=None),
+            "device_count": sum(self.shown(user, d) != NOTHING for d in devices),
+            "device": self.visible(user),
+            "devices": [self._device_row(user, device) for device in devices],
+        }
+
+    def _device_row(self, user: str, device: str) -> Fact:
+        state, screen = self.shown(user, device)
+        changed, reason = self.last_change(user, device)
+        arrivals = [
+            c["at"]
+            for c in self.changes
+            if (c["user"], c["device"]) == (user, device) and c["before"] == NOTHING
+        ]
+        online = state != "offline"
+        return {
+            "device": device,
+            "state": state,
+            "screen": screen,
+            "reason": reason,
+            "changed_ms": changed,
+            "last_active_ms": self.last_active(user, device),
+            "online_since_ms": arrivals[-1] if online else None,
+            "expires_ms": self.deadline(user, device) if online else None,
+            "app_version": self.told(user, device, "app_version"),
+            "device_info": self.told(user, device, "device_info"),
+            "platform": self.told(user, device, "platform"),
+            "token": self.last(user, device).token,
+            "signed_out": self.signed_out(user, device),
+        }
+
+
+FOREGROUND = ["foreground", "resumed", "inactive"]
+BACKGROUND = ["background", "hidden", "paused", "detached"]
+
+
+def _in_background(event: Heartbeat) -> bool:
+    return (event.app_state or "").lower() in BACKGROUND or (
+        (event.screen or "").strip().lower() == "background"
+    )
+
+
+def _names_screen(event: Heartbeat) -> bool:
+    nothing = event.screen is None or event.screen.strip() in ("", "Unknown")
+    return not nothing and not _in_background(event)
+
+
+def _is_evidence(event: Heartbeat) -> bool:
+    """Does this tell that somebody uses the app, not that its timer was left running?"""
+    return _names_screen(event) or (
+        (event.app_state or "").lower() in FOREGROUND and not _in_background(event)
+    )
+
+
+def _shown_after(life: Sequence[Fact]) -> Shown:
+    """State and screen of a device to which this has happened."""
+    session: list[Heartbeat] = []
+    for fact in life:
+        if fact["what"] == "gone":
+            session = []
+        else:
+            session.append(fact["event"])
+    if not session:
+        return NOTHING
+    screens = [event.screen for event in session if _names_screen(event)]
+    state = "background" if _in_background(session[-1]) else "foreground"
+    return state, screens[-1] if screens else None
+
+
+def _reason(before: Shown, after: Shown) -> str:
+    if before == NOTHING:
+        return "started"
+    if before[0] != after[0]:
+        return "resumed" if after[0] == "foreground" else "backgrounded"
+    return "navigated"
+
+
+def _before(now: int, end: int | None) -> bool:
+    return end is None or now < end

@@ -1,0 +1,369 @@
+"""Random logs of one partition, and what the processor and the oracle make of them.
+
+:class:`Processor` stands in for the pipeline and its store: it applies records in batches and
+keeps rows as PostgreSQL would, so that a log can be cut into batches anywhere and memory be
+dropped between them. Times are small integers: the unit means nothing to presence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from processor.model import Policy, User
+from processor.outage import Grace
+from processor.partition import Effects, LoggedChange, Partition, Record
+from processor.rows import presence_row, user_of_row
+from schemas.events import BadEvent, Event, Heartbeat, Logout, Tick
+from schemas.sql_files import load_queries
+from tests.unit.oracle import Oracle
+
+_QUERIES = {name: text.decode() for name, text in load_queries("processor", "queries.sql").items()}
+#: A column of ``presence`` and the column of ``batch_presence`` that it is filled from.
+_MILLISECONDS = {
+    "changed_at": "changed_ms",
+    "online_since": "online_since_ms",
+    "last_active": "last_active_ms",
+    "expires_at": "expires_ms",
+}
+
+
+def columns_written() -> list[str]:
+    """The columns of ``batch_presence`` in queries.sql, in the order of the COPY."""
+    table = re.search(r"batch_presence \((.*?)\) ON COMMIT", _QUERIES["create_batch_tables"], re.S)
+    assert table is not None
+    return [column.split()[0].strip('"') for column in table[1].split(",")]
+
+
+def columns_read(query: str) -> list[str]:
+    """The columns that a query of ``presence`` gives, by their names in ``batch_presence``."""
+    selected = re.search(r"SELECT (.*?)\sFROM presence", _QUERIES[query], re.S)
+    assert selected is not None
+    names = [re.sub(r"to_ms\((\w+)\)|::text", r"\1", column) for column in selected[1].split(",")]
+    return [_MILLISECONDS.get(name.strip(), name.strip()) for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A record of the log: ``events`` is ``None`` where it cannot be decoded."""
+
+    timestamp: int
+    events: tuple[Event | BadEvent, ...] | None
+    refused: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Processor:
+    """What is stored of a partition, and the memory that goes with it while it lasts."""
+
+    policy: Policy
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    next_offset: int = 0
+    log_time_ms: int | None = None
+    graces: bytes = b"[]"
+    changes: list[LoggedChange] = field(default_factory=list)
+    outages: list[tuple[int, int]] = field(default_factory=list)
+    rejected: list[tuple[int, int | None]] = field(default_factory=list)
+    verdicts: list[str] = field(default_factory=list)
+    counts: list[tuple[int, int]] = field(default_factory=list)
+    memory: Partition | None = None
+
+    def restart(self, policy: Policy | None = None) -> None:
+        """Drop all memory; another policy holds from the next record."""
+        self.memory = None
+        self.policy = policy or self.policy
+
+    def batch(self, records: Sequence[Written]) -> None:
+        """Apply records and store what they did, as one transaction would."""
+        memory = self.memory = self.memory or self._load()
+        named = {
+            event.user
+            for record in records
+            for event in record.events or ()
+            if isinstance(event, Heartbeat | Logout)
+        }
+        for user_id in named - memory.users.keys():
+            if user_id in self.rows:
+                memory.remember(self._read(user_id, "load_users"))
+        effects = Effects()
+        for record in records:
+            self._apply(memory, record, effects)
+            self.counts.append((memory.foreground, memory.background))
+        for user_id in sorted(effects.touched):
+            row = presence_row(memory.users[user_id], memory.partition)
+            self.rows[user_id] = dict(zip(columns_written(), row, strict=True))
+        self.next_offset = memory.next_offset
+        self.log_time_ms = memory.log_time_ms
+        self.graces = msgspec.json.encode(memory.graces)
+        self.changes += effects.changes
+        self.outages += [(outage.started_ms, outage.ended_ms) for outage in effects.outages]
+        self.rejected += [(reject.offset, reject.index) for reject in effects.rejects]
+        self.verdicts += effects.verdicts.elements()
+        memory.forget_offline(named | effects.touched)
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """The rows as a processor that starts now reads them: with the graces in force."""
+        loaded = self._load().users
+        users = [loaded.get(name) or self._read(name, "load_users") for name in sorted(self.rows)]
+        return {
+            user.user_id: dict(zip(columns_written(), presence_row(user, 0), strict=True))
+            for user in users
+        }
+
+    def _apply(self, memory: Partition, record: Written, effects: Effects) -> None:
+        offset = memory.next_offset
+        if record.events is None:
+            memory.skip(offset, "not a batch of events", b"", record.timestamp, effects)
+        else:
+            refused = dict.fromkeys(record.refused, "PostgreSQL refuses it")
+            memory.apply(Record(offset, record.timestamp, record.events, refused), effects)
+
+    def _load(self) -> Partition:
+        memory = Partition(
+            0,
+            1,
+            self.policy,
+            next_offset=self.next_offset,
+            log_time_ms=self.log_time_ms,
+            graces=msgspec.json.decode(self.graces, type=list[Grace]),
+        )
+        memory.load_online(
+            self._read(user_id, "load_online")
+            for user_id, row in self.rows.items()
+            if row["state"] != "offline"
+        )
+        return memory
+
+    def _read(self, user_id: str, query: str) -> User:
+        row = self.rows[user_id]
+        values = [
+            # jsonb keeps the value, not the text.
+            json.dumps(json.loads(row[name]))
+            if name in ("devices", "sign_outs") and row[name] is not None
+            else row[name]
+            for name in columns_read(query)
+        ]
+        return user_of_row(tuple(values))
+
+
+def oracle_of(records: Iterable[Written], policy: Policy) -> Oracle:
+    """The oracle after these records."""
+    oracle = Oracle(durations(policy))
+    for offset, record in enumerate(records):
+        oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
+    return oracle
+
+
+def durations(policy: Policy) -> dict[str, int]:
+    return {
+        "offline_after": policy.offline_after_ms,
+        "logout_fence": policy.logout_fence_ms,
+        "reconnect_grace": policy.reconnect_grace_ms,
+        "outage_gap": policy.outage_gap_ms,
+        "outage_hold": policy.outage_hold_ms,
+    }
+
+
+def agree(processor: Processor, oracle: Oracle) -> None:
+    """Fails where the two differ in anything that is stored or published."""
+    assert [_change(change) for change in processor.changes] == [
+        (
+            c["place"],
+            c["at"],
+            c["user"],
+            c["device"],
+            c["reason"],
+            c["before"],
+            c["after"],
+            c["user_after"],
+            c["app_version"],
+            c["platform"],
+        )
+        for c in oracle.changes
+    ]
+    assert processor.counts == oracle.counts
+    assert processor.outages == oracle.outages
+    assert processor.rejected == oracle.rejected
+    wanted = oracle.rows()
+    stored = processor.stored()
+    assert stored.keys() == wanted.keys()
+    for user_id, row in stored.items():
+        assert _row(row) == wanted[user_id]
+
+
+def _change(change: LoggedChange) -> tuple[object, ...]:
+    c = change.changed
+    return (
+        (change.offset, change.index, change.ordinal),
+        c.at_ms,
+        c.user_id,
+        c.device,
+        c.reason,
+        (c.previous_state, c.previous_screen),
+        (c.state, c.screen),
+        (c.user_state, c.user_screen),
+        c.app_version,
+        c.platform,
+    )
+
+
+_OF_USER = ("name", "state", "screen", "reason", "changed_ms", "online_since_ms")
+_OF_SHOWN = ("device", "app_version", "device_info", "platform", "token", "signed_out")
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of ``presence`` in the oracle's form."""
+    user = {name: row[name] for name in (*_OF_USER, "last_active_ms", "device_count", "device")}
+    if row["devices"] is None:
+        times = ("state", "screen", "reason", "changed_ms", "online_since_ms", "last_active_ms")
+        devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms")}]
+    else:
+        devices = json.loads(row["devices"])
+        shown = [device for device in devices if device["device"] == row["device"]]
+        assert len(shown) == bool(devices)
+        # What the flat columns say is said of the device that the user is shown by.
+        for device in shown:
+            assert {name: device[name] for name in (*_OF_SHOWN, "expires_ms")} == {
+                name: row[name] for name in (*_OF_SHOWN, "expires_ms")
+            }
+    for device in devices:
+        if device["state"] == "offline":
+            device["expires_ms"] = None  # the deadline counts only while it is online
+    return {**user, "devices": devices}
+
+
+# -- strategies
+
+#: The same logs on every run, so that a red build is red for its change;
+#: ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
+_HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES", "0"))
+EXAMPLES = settings(
+    max_examples=_HUNTED or 150,
+    derandomize=not _HUNTED,
+    deadline=None,
+    print_blob=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+USERS = ("ann", "bob", "cem")
+#: Durations between which all orders occur: outages are long, short or none, as are the fence,
+#: the hold and the grace beside them.
+POLICIES = (
+    Policy(30, 10, 20, outage_gap_ms=15, outage_hold_ms=60),
+    Policy(30, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60),
+    Policy(20, 40, 5, outage_gap_ms=8, outage_hold_ms=12),
+    Policy(50, 0, 7, outage_gap_ms=10, outage_hold_ms=0),
+)
+_SAID = (
+    *((screen, None) for screen in (None, "Unknown", "home", "cart", "film", "background")),
+    *((None, app_state) for app_state in ("resumed", "paused")),
+    ("BACKGROUND", None),
+    ("  ", None),
+    ("", "foreground"),
+    ("home", "hidden"),
+    ("cart", "inactive"),
+    ("background", "resumed"),
+    ("Unknown", "Detached"),
+)
+#: ``device_id``, ``claimed_device`` and ``device_info``.
+_NAMING = (
+    (None, None, None),
+    ("a", None, None),
+    ("b", None, None),
+    (None, "a", None),
+    (None, "c", None),
+    (None, None, "Pixel"),
+    ("b", "c", "Pixel"),
+    ("default", None, "Nexus"),
+)
+_DETAILS = ((None, None, None), ("Ann", "1.0", "ios"), ("Anna", "1.1", None), (None, "1.1", "web"))
+_DELTAS = (0, 0, 0, 1, 1, 2, 5, -1, -3, 8, 10, 11, 15, 16, 20, 30, 45, 70, 110)
+
+_heartbeats = st.builds(
+    lambda user, token, naming, said, details: Heartbeat(
+        user=user,
+        token=f"{user}-{token}",
+        device_id=naming[0],
+        claimed_device=naming[1],
+        device_info=naming[2],
+        screen=said[0],
+        app_state=said[1],
+        name=details[0],
+        app_version=details[1],
+        platform=details[2],
+    ),
+    st.sampled_from(USERS),
+    st.integers(1, 3),
+    st.sampled_from(_NAMING),
+    st.sampled_from(_SAID),
+    st.sampled_from(_DETAILS),
+)
+#: ``token_expires_ms`` is relative here: :func:`_dated` makes it a time.
+_logouts = st.builds(
+    lambda user, token, naming, expires: Logout(
+        user=user,
+        token=f"{user}-{token}",
+        device_id=naming[0],
+        claimed_device=naming[1],
+        token_expires_ms=expires,
+    ),
+    st.sampled_from(USERS),
+    st.integers(1, 3),
+    st.sampled_from((*_NAMING[:5], ("z", "a", None))),
+    st.sampled_from((None, -5, 5, 20, 60)),
+)
+_others = st.sampled_from((Tick(), BadEvent("unknown kind", b"\x90")))
+#: More devices than one user may have, all seen in one record.
+_crowds = st.builds(
+    lambda user, count, said: tuple(
+        Heartbeat(user=user, token=f"{user}-1", device_id=f"x{n:02}", screen=said[0])
+        for n in range(count)
+    ),
+    st.sampled_from(USERS),
+    st.integers(14, 18),
+    st.sampled_from(_SAID),
+)
+_events = st.integers(0, 19).flatmap(
+    lambda roll: _logouts if roll >= 15 else _others if roll == 14 else _heartbeats
+)
+_batches = st.integers(0, 29).flatmap(
+    lambda roll: (
+        st.none()
+        if roll == 29
+        else _crowds
+        if roll == 28
+        else st.lists(_events, max_size=4).map(tuple)
+    )
+)
+_records = st.tuples(st.sampled_from(_DELTAS), _batches, st.sampled_from((None,) * 9 + (0, 1)))
+
+policies = st.sampled_from(POLICIES)
+logs = st.lists(_records, min_size=1, max_size=25).map(lambda records: _dated(records))
+
+
+def _dated(
+    records: Sequence[tuple[int, Any, int | None]],
+) -> list[Written]:
+    now, log = 1_000, []
+    for delta, events, refused in records:
+        # Broker clocks that go back are absorbed: only what is above counts.
+        timestamp, now = now + delta, max(now, now + delta)
+        dated = events and tuple(
+            msgspec.structs.replace(event, token_expires_ms=now + event.token_expires_ms)
+            if isinstance(event, Logout) and event.token_expires_ms is not None
+            else event
+            for event in events
+        )
+        log.append(
+            Written(timestamp, dated, frozenset() if refused is None else frozenset({refused}))
+        )
+    return log

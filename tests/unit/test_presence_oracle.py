@@ -1,0 +1,42 @@
+"""The processor and the oracle say the same of any log (promise 4)."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.model import Policy
+from tests.unit.presence_logs import (
+    EXAMPLES,
+    Processor,
+    Written,
+    agree,
+    durations,
+    logs,
+    oracle_of,
+    policies,
+)
+
+
+@EXAMPLES
+@given(logs, policies)
+def test_the_processor_and_the_oracle_agree(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(logs, policies, policies, st.integers(0, 25))
+def test_they_agree_when_another_policy_is_adopted(
+    log: list[Written], first: Policy, second: Policy, adopted: int
+) -> None:
+    processor = Processor(first)
+    processor.batch(log[:adopted])
+    processor.restart(second)
+    processor.batch(log[adopted:])
+    oracle = oracle_of(log[:adopted], first)
+    oracle.policy = durations(second)
+    for offset, record in enumerate(log[adopted:], start=len(log[:adopted])):
+        oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
+    agree(processor, oracle)
