@@ -222,11 +222,11 @@ def test_the_table_follows_who_comes_changes_and_goes(page: Browser, table: Tabl
     table.user("u1", name="Ada", screen="Home", app_version="1.0.0", device_info="Pixel 9")
     table.offsets(0, foreground=1)
     wait_for_rows(page, 1)
-    for part in ("Ada", "u1", "foreground", "Home", "1.0.0", "Pixel 9"):
+    for part in ("Ada", "u1", "Foreground", "Home", "1.0.0", "Pixel 9"):
         assert part in rows(page)[0]
     assert not shown(page, "#waiting")
     table.user("u1", "background", name="Ada", screen="Home", reason="backgrounded")
-    wait_until(lambda: "background" in rows(page)[0], "a new state")
+    wait_until(lambda: "Background" in rows(page)[0], "a new state")
     table.user("u1", "offline", name="Ada")
     wait_for_rows(page, 0)
     wait_until(lambda: shown(page, "#nobody"), "nobody is online")
@@ -327,7 +327,9 @@ def test_it_fits_phones_and_desks_by_day_and_night(
     try:
         wait_for_rows(page, 3)
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
-        ground = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+        ground = page.execute_script(
+            "return getComputedStyle(document.documentElement).backgroundColor"
+        )
         levels = [float(n) for n in ground.strip("rgba()").split(",")[:3]]
         assert (sum(levels) / 3 > 128) == (scheme == "light")
         page.save_screenshot(str(tmp_path / f"{width}-{scheme}.png"))

@@ -1,0 +1,73 @@
+"""Many who ask at once cost one read."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from api.shared_read import SharedRead
+
+
+class Source:
+    """Counts reads; each waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.reads = 0
+        self.go = asyncio.Event()
+        self.error: Exception | None = None
+        self.shared = SharedRead(self._read, 1.0, lambda: self.now)
+
+    async def _read(self) -> int:
+        self.reads += 1
+        number = self.reads
+        await self.go.wait()
+        if self.error:
+            raise self.error
+        return number
+
+
+async def test_who_asks_while_a_read_is_under_way_waits_for_it() -> None:
+    source = Source()
+    askers = [asyncio.create_task(source.shared.get()) for _ in range(100)]
+    await asyncio.sleep(0)
+    source.go.set()
+    assert await asyncio.gather(*askers) == [1] * 100
+
+
+async def test_a_value_is_kept_for_its_age_counted_from_the_start_of_its_read() -> None:
+    source = Source()
+    asker = asyncio.create_task(source.shared.get())
+    await asyncio.sleep(0)
+    source.now = 0.6  # the read took this long
+    source.go.set()
+    assert await asker == 1
+    source.now = 0.9
+    assert await source.shared.get() == 1
+    source.now = 1.0
+    assert await source.shared.get() == 2
+
+
+async def test_a_failure_goes_to_who_waited_and_is_not_kept() -> None:
+    source = Source()
+    source.error = ValueError("away")
+    askers = [asyncio.create_task(source.shared.get()) for _ in range(3)]
+    await asyncio.sleep(0)
+    source.go.set()
+    results = await asyncio.gather(*askers, return_exceptions=True)
+    assert results == [source.error] * 3
+    source.error = None
+    assert await source.shared.get() == 2
+
+
+async def test_who_leaves_does_not_end_the_read_of_the_others() -> None:
+    source = Source()
+    leaver = asyncio.create_task(source.shared.get())
+    stayer = asyncio.create_task(source.shared.get())
+    await asyncio.sleep(0)
+    leaver.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    source.go.set()
+    assert await stayer == 1
