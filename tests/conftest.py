@@ -52,7 +52,7 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with ExitStack() as stack:
         if docker_answers():
-            container = stack.enter_context(KafkaContainer("apache/kafka:4.3.0").with_kraft())
+            container = stack.enter_context(KafkaContainer().with_kraft())
             yield container.get_bootstrap_server()
             return
         kafka = LocalKafka(tmp_path_factory.mktemp("kafka"))
