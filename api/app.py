@@ -55,5 +55,5 @@ def create_app(settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY)
     """The API alone: :func:`install`, and 404 for every other path."""
     app = web.Application()
     install(app, settings, registry=registry)
-    app.router.add_route("*", "/{path:.*}", app[DOOR].guard("other", not_found))
+    app.router.add_route("*", r"/{path:[\s\S]*}", app[DOOR].guard("other", not_found))
     return app

@@ -32,8 +32,8 @@ LOOKUP_PATH: Final = "/api/v1/users/lookup"
 COUNT_SHARED_SECONDS: Final = 0.5
 COUNT_CACHE_CONTROL: Final = "public, max-age=1"
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
-#: 1,000 ids of 256 characters, all of them escaped.
-MAX_LOOKUP_BYTES: Final = 2_097_152
+#: 1,000 ids of 256 characters, all of them escaped as surrogate pairs: twelve bytes each.
+MAX_LOOKUP_BYTES: Final = 3_145_728
 
 
 class PresenceCalls:
@@ -62,7 +62,7 @@ class PresenceCalls:
         router.add_route(
             "*", LOOKUP_PATH, door.guard("lookup", method_not_allowed("GET, HEAD, POST"))
         )
-        any_user = USER_PATH + "{user_id:.+}"
+        any_user = USER_PATH + r"{user_id:[\s\S]+}"  # any character, as the path is decoded here
         router.add_get(any_user, user)
         router.add_route("*", any_user, door.guard("user", method_not_allowed("GET, HEAD")))
 

@@ -57,5 +57,5 @@ def create_app(
     """Ingest alone: :func:`install`, and 404 for every other path."""
     app = web.Application()
     install(app, settings, registry=registry)
-    app.router.add_route("*", "/{path:.*}", not_found)
+    app.router.add_route("*", r"/{path:[\s\S]*}", not_found)
     return app

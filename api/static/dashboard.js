@@ -116,7 +116,7 @@ function fill(row, user) {
   setTime(part(".last-active time"), user.last_active, words.ago);
   setTime(part(".online-since time"), user.online_since, words.since);
   setText(part(".version"), user.app_version ?? "–");
-  const others = user.device_count > 1 ? ` + ${user.device_count - 1}` : "";
+  const others = user.device_count > 1 ? ` and ${user.device_count - 1} more` : "";
   setText(part(".device"), (user.device_info ?? user.platform ?? "–") + others);
   return row;
 }

@@ -38,7 +38,7 @@ def create_app(
     app = web.Application()
     ingest.app.install(app, ingest_settings, registry=registry)
     api.app.install(app, api_settings, registry=registry)
-    app.router.add_route("*", "/{path:.*}", not_found)
+    app.router.add_route("*", r"/{path:[\s\S]*}", not_found)
     return app
 
 

@@ -83,8 +83,8 @@ CREATE INDEX presence_online_by_change ON presence (changed_at DESC, user_id)
 CREATE INDEX presence_online_by_screen ON presence (screen, changed_at DESC, user_id)
     WHERE state <> 'offline';
 CREATE INDEX presence_by_change ON presence (changed_at DESC, user_id);
--- COLLATE "C": serves LIKE 'prefix%'.
-CREATE INDEX presence_by_name ON presence (lower(name) COLLATE "C") WHERE name IS NOT NULL;
+-- COLLATE "C" serves LIKE 'prefix%'; not partial, or PostgreSQL has no statistics of lower(name) to plan with.
+CREATE INDEX presence_by_name ON presence (lower(name) COLLATE "C");
 
 -- Every change of a device's state or screen: the outbox of presence.changes, and history.
 CREATE TABLE changes (

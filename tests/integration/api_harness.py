@@ -100,7 +100,9 @@ class Api:
 async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api]:
     """The API in this process, as its own ``__main__`` runs it."""
     registry = CollectorRegistry()
-    runner = web.AppRunner(create_app(settings, registry=registry), access_log=None)
+    runner = web.AppRunner(
+        create_app(settings, registry=registry), access_log=None, shutdown_timeout=2
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()

@@ -90,8 +90,13 @@ def test_offline_since_is_the_last_change_of_who_is_offline() -> None:
 
 def stored(device: str, state: str, last_active_ms: int | None = 0, **more: Any) -> dict[str, Any]:
     return {
-        **{"device": device, "state": state, "reason": "started", "changed_ms": 5},
-        **{"last_active_ms": last_active_ms, "token": "sha256:secret", "signed_out": False},
+        "device": device,
+        "state": state,
+        "reason": "started",
+        "changed_ms": 5,
+        "last_active_ms": last_active_ms,
+        "token": "sha256:secret",
+        "signed_out": False,
         **more,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +23,7 @@ from api.filters import (
     refuse_parameters,
 )
 from schemas.problems import ProblemError
+from schemas.text import clean_text
 
 
 def refused(query: str) -> list[tuple[str, str]]:
@@ -122,19 +124,16 @@ def test_a_call_without_parameters_refuses_any() -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     query = "screen=" + quote(text, errors="surrogatepass")
-    try:
+    if clean_text(text) == text and 1 <= len(text) <= 128:
         assert parse_online_users(query).filter.screen == text
-    except ProblemError as problem:
-        assert problem.code == "bad_parameter"
+    else:
+        assert refused(query)[0][0] == "screen"
 
 
 @given(st.text(st.characters(codec="latin-1")))
 def test_any_query_string_is_parsed_or_refused(query: str) -> None:
-    try:
+    with suppress(ProblemError):
         parse_online_users(query)
-    except ProblemError as problem:
-        assert problem.code == "bad_parameter"
-        json.dumps(problem.body("x")).encode()
 
 
 def like(pattern: str) -> re.Pattern[str]:

@@ -39,7 +39,8 @@ async def test_who_asks_while_a_read_is_under_way_waits_for_it() -> None:
 async def test_a_value_is_kept_for_its_age_counted_from_the_start_of_its_read() -> None:
     source = Source()
     asker = asyncio.create_task(source.shared.get())
-    await asyncio.sleep(0)
+    while source.reads == 0:
+        await asyncio.sleep(0)
     source.now = 0.6  # the read took this long
     source.go.set()
     assert await asker == 1

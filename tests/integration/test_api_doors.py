@@ -1,0 +1,315 @@
+"""Who is let in, and what everybody else is told: tokens, cookies, methods, errors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator
+from http.cookies import Morsel, SimpleCookie
+from typing import Any
+
+import pytest
+
+from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
+
+ONLINE = "/api/v1/online-users"
+PROTECTED = [
+    ("GET", ONLINE),
+    ("GET", "/api/v1/users"),
+    ("GET", "/api/v1/users/u1"),
+    ("POST", "/api/v1/users/lookup"),
+]
+
+
+@pytest.fixture
+async def api(database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(database_url, jwt_leeway_seconds=0)) as running:
+        yield running
+
+
+def assert_problem(answer: Answer, status: int, code: str) -> None:
+    assert answer.status == status
+    problem = answer.json
+    assert problem.keys() == {
+        *("type", "title", "status", "detail", "code", "errors", "request_id")
+    }
+    assert problem["type"] == "about:blank"
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_without_a_token_nobody_reads_of_people(api: Api, method: str, path: str) -> None:
+    answer = await api.call(path, method, bearer=None)
+    assert_problem(answer, 401, "token_missing")
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rollcall"'
+
+
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+@pytest.mark.parametrize("scope", [None, "", "presence:write", "presence:readall", "presence"])
+async def test_a_token_without_the_scope_is_not_enough(
+    api: Api, method: str, path: str, scope: str | None
+) -> None:
+    answer = await api.call(path, method, bearer=token(scope=scope))
+    assert_problem(answer, 403, "scope_missing")
+    assert "insufficient_scope" in answer.headers["WWW-Authenticate"]
+    assert "presence:read" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"scope": "other presence:read"},
+        {"scope": None, "scp": ["presence:read"]},
+        {"scope": None, "scopes": ["presence:read"]},
+        {"scope": None, "permissions": ["x", "presence:read"]},
+    ],
+)
+async def test_scopes_are_found_where_issuers_put_them(api: Api, claims: dict[str, Any]) -> None:
+    assert (await api.call(ONLINE, bearer=token(**claims))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("bearer", "code"),
+    [
+        (token(exp=1), "token_expired"),
+        (token(nbf=int(time.time()) + 3600), "token_not_yet_valid"),
+        (token()[:-8] + "AAAAAAAA", "bad_signature"),
+        ("nonsense", "token_invalid"),
+        ("é", "token_invalid"),
+    ],
+)
+async def test_a_bad_token_is_told_its_cause(api: Api, bearer: str, code: str) -> None:
+    answer = await api.call(ONLINE, bearer=bearer)
+    assert_problem(answer, 401, code)
+    assert code in answer.headers["WWW-Authenticate"]
+    assert api.metric("rollcall_api_token_refusals_total", code=code) == 1
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic YTpi", token()])
+async def test_only_a_bearer_header_counts(api: Api, authorization: str) -> None:
+    answer = await api.call(ONLINE, bearer=None, headers={"Authorization": authorization})
+    assert_problem(answer, 401, "token_missing")
+
+
+async def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
+    headers = {"Authorization": f"bEARER {token()}"}
+    assert (await api.call(ONLINE, bearer=None, headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "allow"),
+    [
+        ("/api/online-users-count", "GET, HEAD"),
+        (ONLINE, "GET, HEAD"),
+        ("/api/v1/users", "GET, HEAD"),
+        ("/api/v1/users/u1", "GET, HEAD"),
+        ("/api/v1/users/lookup", "GET, HEAD, POST"),
+        ("/", "GET, HEAD"),
+        ("/login", "GET, HEAD, POST"),
+        ("/logout", "POST"),
+        ("/static/x/rollcall.css", "GET, HEAD"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(api: Api, path: str, allow: str) -> None:
+    answer = await api.call(path, "DELETE", bearer=None)
+    assert_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == allow
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothing", "/api", "/favicon.ico", "/static/x/y.js"])
+async def test_an_unknown_path_is_not_found(api: Api, path: str) -> None:
+    assert_problem(await api.call(path, bearer=None), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", [ONLINE, "/api/v1/users", "/login", "/static/x/rollcall.css"])
+async def test_head_works_where_get_does(api: Api, path: str) -> None:
+    get, head = await api.call(path), await api.call(path, "HEAD")
+    assert (get.status, head.status, head.body) == (200, 200, b"")
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+async def test_a_sane_request_id_is_taken_over_and_no_other(api: Api) -> None:
+    for path in (ONLINE, "/api/online-users-count", "/nothing", "/login"):
+        given = await api.call(path, headers={"X-Request-ID": "trace/1.2:3"})
+        assert given.headers["X-Request-ID"] == "trace/1.2:3"
+        for odd in ("", "x" * 129, "a b", "<script>"):
+            made = await api.call(path, headers={"X-Request-ID": odd})
+            assert made.headers["X-Request-ID"] != odd
+            assert 16 <= len(made.headers["X-Request-ID"]) <= 32
+
+
+async def test_calls_are_counted_by_route_and_outcome(api: Api) -> None:
+    await api.call(ONLINE)
+    await api.call(ONLINE + "?limit=0")
+    name = "rollcall_api_requests_total"
+    assert api.metric(name, route="online_users", outcome="answered") == 1
+    assert api.metric(name, route="online_users", outcome="bad_parameter") == 1
+
+
+# The dashboard's session.
+
+
+def cookie_of(answer: Answer) -> Morsel[str]:
+    jar = SimpleCookie(answer.headers["Set-Cookie"])
+    [morsel] = jar.values()
+    return morsel
+
+
+async def log_in(api: Api, given: str, **headers: str) -> Answer:
+    return await api.call("/login", "POST", bearer=None, data={"token": given}, headers=headers)
+
+
+async def test_a_login_gives_a_cookie_that_reads(api: Api) -> None:
+    given = token()
+    answer = await log_in(api, f" {given[:30]}\n{given[30:]} ")  # as terminals break it
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    assert answer.headers["Cache-Control"] == "no-store"
+    cookie = cookie_of(answer)
+    assert cookie.key == f"rollcall_session_{api.port}"
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Strict"
+    assert cookie["path"] == "/"
+    assert not cookie["secure"]
+    assert 3590 <= int(cookie["max-age"]) <= 3600
+    headers = {"Cookie": f"{cookie.key}={cookie.value}"}
+    for path in (ONLINE, "/api/v1/users", "/"):
+        read = await api.call(path, bearer=None, headers=headers)
+        assert read.status == 200
+        assert "Access-Control-Allow-Origin" not in read.headers
+
+
+async def test_a_session_never_outlives_its_token_nor_half_a_day(api: Api) -> None:
+    now = int(time.time())
+    for expires, longest in ((now + 60, 60), (now + 10**6, 43_200), (None, 43_200)):
+        cookie = cookie_of(await log_in(api, token(exp=expires)))
+        assert longest - 10 <= int(cookie["max-age"]) <= longest
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "word"),
+    [
+        ("", 401, "token"),
+        ("nonsense", 401, "JSON Web Token"),
+        (token(exp=1), 401, "expired"),
+        (token(scope=None), 403, "presence:read"),
+        (token(filler="x" * 4000), 400, "too long"),
+    ],
+)
+async def test_a_login_that_fails_says_why_on_the_page(
+    api: Api, given: str, status: int, word: str
+) -> None:
+    answer = await log_in(api, given)
+    assert answer.status == status
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "Set-Cookie" not in answer.headers
+    assert word in answer.body.decode()
+    assert not given or given not in answer.body.decode()
+
+
+async def test_a_form_of_another_site_logs_nobody_in(api: Api) -> None:
+    ours = f"127.0.0.1:{api.port}"
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": f"http://{ours}"},
+    ):
+        answer = await log_in(api, token(), **headers)
+        assert answer.status == 400
+        assert "Set-Cookie" not in answer.headers
+    for headers in (
+        {"Sec-Fetch-Site": "same-origin", "Origin": f"http://{ours}"},
+        {"Origin": f"https://{ours}"},  # a gateway ends TLS
+        {},
+    ):
+        assert (await log_in(api, token(), **headers)).status == 303
+
+
+async def test_a_form_that_is_none_is_refused(api: Api) -> None:
+    for data in (b"\xff\xfe", b"a=1&" * 20, b"x" * 20_000):
+        answer = await api.call("/login", "POST", bearer=None, data=data)
+        assert answer.status in (400, 401, 413)
+        assert "Set-Cookie" not in answer.headers
+
+
+async def test_the_cookie_is_secure_where_the_browser_came_by_https(
+    api: Api, database_url: str
+) -> None:
+    answer = await log_in(api, token(), **{"X-Forwarded-Proto": "https"})
+    assert cookie_of(answer)["secure"]
+    async with running_api(api_settings(database_url, api_cookie_secure=True)) as strict:
+        assert cookie_of(await log_in(strict, token()))["secure"]
+
+
+async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> None:
+    cookie = {"Cookie": f"rollcall_session_{api.port}={token()}"}
+    for site in ("same-origin", "none"):
+        answer = await api.call(ONLINE, bearer=None, headers={**cookie, "Sec-Fetch-Site": site})
+        assert answer.status == 200
+    for site in ("cross-site", "same-site"):
+        answer = await api.call(ONLINE, bearer=None, headers={**cookie, "Sec-Fetch-Site": site})
+        assert_problem(answer, 401, "token_missing")
+    answer = await api.call(
+        "/api/v1/users/lookup", "POST", bearer=None, headers=cookie, json={"user_ids": ["a"]}
+    )
+    assert_problem(answer, 401, "token_missing")
+    # A Bearer token that is bad is not made good by a cookie.
+    assert_problem(await api.call(ONLINE, bearer="nonsense", headers=cookie), 401, "token_invalid")
+    # Stacks on one host have different ports, and cookies know none.
+    other = {"Cookie": f"rollcall_session_{api.port + 1}={token()}; rollcall_session={token()}"}
+    assert_problem(await api.call(ONLINE, bearer=None, headers=other), 401, "token_missing")
+
+
+async def test_a_cookie_whose_token_has_expired_leads_to_the_login(api: Api) -> None:
+    headers = {"Cookie": f"rollcall_session_{api.port}={token(exp=1)}"}
+    page = await api.call("/", bearer=None, headers=headers)
+    assert (page.status, page.headers["Location"]) == (303, "/login")
+    assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_expired")
+
+
+async def test_logout_takes_the_cookie_away(api: Api) -> None:
+    answer = await api.call("/logout", "POST", bearer=None)
+    assert (answer.status, answer.headers["Location"]) == (303, "/login")
+    assert cookie_of(answer)["max-age"] == "0"
+    foreign = await api.call(
+        "/logout", "POST", bearer=None, headers={"Origin": "https://evil.example"}
+    )
+    assert_problem(foreign, 400, "bad_request")
+
+
+async def test_pages_allow_nothing_but_their_own_files(api: Api) -> None:
+    for path in ("/login", "/static/x/dashboard.js"):
+        headers = (await api.call(path, bearer=None)).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_files_are_kept_for_ever_at_the_address_of_their_version(api: Api) -> None:
+    page = (await api.call("/login", bearer=None)).body.decode()
+    sheet = page.split('rel="stylesheet" href="')[1].split('"')[0]
+    kept = await api.call(sheet, bearer=None)
+    assert kept.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    # During an upgrade another version's page asks: it gets ours, and does not keep it.
+    other = await api.call("/static/other/login.js", bearer=None)
+    assert other.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert other.headers["Cache-Control"] == "no-cache"
+
+
+async def test_no_token_is_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    given = token()
+    await api.call(ONLINE, bearer=given)
+    await log_in(api, given)
+    await log_in(api, given[:-4] + "AAAA")
+    assert given.split(".")[1] not in caplog.text
