@@ -141,14 +141,12 @@ class Oracle:
         return fits[0] if fits else "default"
 
     def _wants_evidence(self, event: Heartbeat, named: str | None, device: str) -> bool:
-        for logout in self._logouts(event.user):
-            if logout["token"] != event.token or not _before(self.now, logout["expires"]):
-                continue
-            if self.signed_out(event.user, device):
-                return True
-            if named is None and device not in self.devices(event.user):
-                return True
-        return False
+        """Has its token been logged out, and the device with it, or a device unknown to us?"""
+        user = event.user
+        if all(entry["token"] != event.token for entry in self._logouts(user)):
+            return False
+        unknown = named is None and device not in self.devices(user)
+        return unknown or self.signed_out(user, device)
 
     def _evict(self, user: str) -> None:
         def value(device: str) -> tuple[bool, int]:

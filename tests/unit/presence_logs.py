@@ -246,7 +246,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 #: ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
 _HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES", "0"))
 EXAMPLES = settings(
-    max_examples=_HUNTED or 150,
+    max_examples=_HUNTED or 250,
     derandomize=not _HUNTED,
     deadline=None,
     print_blob=True,
@@ -254,17 +254,24 @@ EXAMPLES = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
-USERS = ("ann", "bob", "cem")
-#: Durations between which all orders occur: outages are long, short or none, as are the fence,
-#: the hold and the grace beside them.
-POLICIES = (
+#: Most of it happens to one user, so that events meet each other's consequences.
+_USERS = ("ann",) * 5 + ("bob", "bob", "cem")
+_TOKENS = (1, 1, 1, 2, 2, 3)
+#: Durations in all orders: outages are long, short or none, as are the fence, the hold and the
+#: grace beside them.
+_POLICIES = (
     Policy(30, 10, 20, outage_gap_ms=15, outage_hold_ms=60),
-    Policy(30, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60),
+    Policy(60, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60),
     Policy(20, 40, 5, outage_gap_ms=8, outage_hold_ms=12),
     Policy(50, 0, 7, outage_gap_ms=10, outage_hold_ms=0),
+    Policy(10, 5, 40, outage_gap_ms=15, outage_hold_ms=30),
+    Policy(200, 8, 100, outage_gap_ms=20, outage_hold_ms=900),
 )
+#: ``screen`` and ``app_state``.
 _SAID = (
-    *((screen, None) for screen in (None, "Unknown", "home", "cart", "film", "background")),
+    *((None, None), ("Unknown", None)) * 2,
+    *((screen, None) for screen in ("home", "cart", "home", "cart", "film")),
+    *(("background", None),) * 2,
     *((None, app_state) for app_state in ("resumed", "paused")),
     ("BACKGROUND", None),
     ("  ", None),
@@ -276,17 +283,25 @@ _SAID = (
 )
 #: ``device_id``, ``claimed_device`` and ``device_info``.
 _NAMING = (
-    (None, None, None),
-    ("a", None, None),
-    ("b", None, None),
+    *((None, None, None), ("a", None, None), ("b", None, None)) * 3,
     (None, "a", None),
     (None, "c", None),
     (None, None, "Pixel"),
     ("b", "c", "Pixel"),
     ("default", None, "Nexus"),
+    ("x03", None, None),
 )
+_LOGOUT_NAMING = (
+    *((None, None), ("a", None)) * 3,
+    ("b", None),
+    (None, "a"),
+    (None, "c"),
+    ("z", "a"),
+    ("x03", None),
+)
+#: ``name``, ``app_version`` and ``platform``.
 _DETAILS = ((None, None, None), ("Ann", "1.0", "ios"), ("Anna", "1.1", None), (None, "1.1", "web"))
-_DELTAS = (0, 0, 0, 1, 1, 2, 5, -1, -3, 8, 10, 11, 15, 16, 20, 30, 45, 70, 110)
+_DELTAS = (*(0, 1, 2, 5, 10) * 3, 0, -1, -3, 8, 11, 15, 16, 20, 30, 45, 70, 110)
 
 _heartbeats = st.builds(
     lambda user, token, naming, said, details: Heartbeat(
@@ -301,8 +316,8 @@ _heartbeats = st.builds(
         app_version=details[1],
         platform=details[2],
     ),
-    st.sampled_from(USERS),
-    st.integers(1, 3),
+    st.sampled_from(_USERS),
+    st.sampled_from(_TOKENS),
     st.sampled_from(_NAMING),
     st.sampled_from(_SAID),
     st.sampled_from(_DETAILS),
@@ -316,38 +331,41 @@ _logouts = st.builds(
         claimed_device=naming[1],
         token_expires_ms=expires,
     ),
-    st.sampled_from(USERS),
-    st.integers(1, 3),
-    st.sampled_from((*_NAMING[:5], ("z", "a", None))),
-    st.sampled_from((None, -5, 5, 20, 60)),
+    st.sampled_from(_USERS),
+    st.sampled_from(_TOKENS),
+    st.sampled_from(_LOGOUT_NAMING),
+    st.sampled_from((None, None, None, -5, 5, 20, 60)),
 )
 _others = st.sampled_from((Tick(), BadEvent("unknown kind", b"\x90")))
-#: More devices than one user may have, all seen in one record.
+#: About as many devices as one user may have, or as many logouts as are remembered, at once.
 _crowds = st.builds(
-    lambda user, count, said: tuple(
-        Heartbeat(user=user, token=f"{user}-1", device_id=f"x{n:02}", screen=said[0])
+    lambda user, count, said, going: tuple(
+        Logout(user=user, token=f"{user}-{n + 1}", device_id="a")
+        if going
+        else Heartbeat(user=user, token=f"{user}-1", device_id=f"x{n:02}", screen=said[0])
         for n in range(count)
     ),
-    st.sampled_from(USERS),
-    st.integers(14, 18),
+    st.sampled_from(_USERS),
+    st.integers(13, 18),
     st.sampled_from(_SAID),
+    st.sampled_from((False, False, True)),
 )
 _events = st.integers(0, 19).flatmap(
     lambda roll: _logouts if roll >= 15 else _others if roll == 14 else _heartbeats
 )
+_several = st.lists(_events, max_size=4).map(tuple)
 _batches = st.integers(0, 29).flatmap(
-    lambda roll: (
-        st.none()
-        if roll == 29
-        else _crowds
-        if roll == 28
-        else st.lists(_events, max_size=4).map(tuple)
-    )
+    lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else _several
 )
-_records = st.tuples(st.sampled_from(_DELTAS), _batches, st.sampled_from((None,) * 9 + (0, 1)))
+_records = st.tuples(st.sampled_from(_DELTAS), _batches, st.sampled_from((*(None,) * 9, 0, 1)))
 
-policies = st.sampled_from(POLICIES)
-logs = st.lists(_records, min_size=1, max_size=25).map(lambda records: _dated(records))
+LONGEST = 25
+policies = st.sampled_from(_POLICIES)
+# Long ones on average, yet short enough to read once they are shrunk.
+logs = st.one_of(
+    st.lists(_records, min_size=1, max_size=8),
+    *(st.lists(_records, min_size=16, max_size=LONGEST) for _ in range(3)),
+).map(lambda records: _dated(records))
 
 
 def _dated(

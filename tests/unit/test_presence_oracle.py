@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from processor.model import Policy
 from tests.unit.presence_logs import (
     EXAMPLES,
+    LONGEST,
     Processor,
     Written,
     agree,
@@ -27,7 +28,7 @@ def test_the_processor_and_the_oracle_agree(log: list[Written], policy: Policy) 
 
 
 @EXAMPLES
-@given(logs, policies, policies, st.integers(0, 25))
+@given(logs, policies, policies, st.integers(0, LONGEST))
 def test_they_agree_when_another_policy_is_adopted(
     log: list[Written], first: Policy, second: Policy, adopted: int
 ) -> None:

@@ -1,0 +1,119 @@
+"""Users as rows of ``presence`` and back; the layouts are those of queries.sql."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from processor.partition import LoggedChange
+from processor.rows import CHANGE_TYPES, PRESENCE_TYPES, change_row
+from schemas.sql_files import load_queries
+from tests.unit.presence_logs import columns_read, columns_written
+from tests.unit.presence_story import START_MS, Story, heartbeat
+
+SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2", "boolean": "bool"}
+
+
+def declared(table: str) -> list[tuple[str, str]]:
+    """Columns and binary types of a batch table."""
+    ddl = load_queries("processor", "queries.sql")["create_batch_tables"].decode()
+    body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
+    assert body is not None
+    columns = [column.replace('"', "").split() for column in body[1].split(",")]
+    return [(column[0], SHORT[column[1]]) for column in columns]
+
+
+def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
+    assert [kind for _, kind in declared("batch_presence")] == PRESENCE_TYPES
+    assert [kind for _, kind in declared("batch_changes")] == CHANGE_TYPES
+
+
+@pytest.mark.parametrize("query", ["load_online", "load_users"])
+def test_what_is_read_has_been_written(query: str) -> None:
+    derived = {"partition", "device_count"}
+    assert set(columns_read(query)) == set(columns_written()) - derived
+    assert columns_read(query) == columns_read("load_online")
+
+
+def test_the_row_of_a_one_device_user_is_flat() -> None:
+    row = Story().beat("a", "home", name="Ann", app_version="1.0", platform="ios").user()
+    assert row == {
+        "user_id": "ann",
+        "partition": 0,
+        "name": "Ann",
+        "state": "foreground",
+        "reason": "started",
+        "screen": "home",
+        "changed_ms": START_MS,
+        "online_since_ms": START_MS,
+        "last_active_ms": START_MS,
+        "device_count": 1,
+        "device": "a",
+        "app_version": "1.0",
+        "device_info": None,
+        "platform": "ios",
+        "token": "t1",
+        "expires_ms": START_MS + 300_000,
+        "signed_out": False,
+        "devices": None,
+        "sign_outs": None,
+    }
+
+
+def test_the_row_of_a_user_with_several_devices_lists_all_of_them() -> None:
+    row = Story().beat("a", "home").wait(10).beat("b", "cart").wait(10).beat("a").user()
+    assert [device["device"] for device in json.loads(row["devices"])] == ["a", "b"]
+    assert (row["device"], row["screen"], row["device_count"]) == ("b", "cart", 2)
+    assert row["last_active_ms"] == START_MS + 20_000
+
+
+def test_the_row_of_a_user_who_is_known_by_a_logout_alone_has_no_device() -> None:
+    row = Story().logout(None).user()
+    assert (row["state"], row["reason"], row["device_count"]) == ("offline", "logged_out", 0)
+    assert (row["device"], row["last_active_ms"], json.loads(row["devices"])) == (None, None, [])
+
+
+STORIES: dict[str, Story] = {
+    "one device": Story().beat("a", "home", name="Ann", device_info="Pixel"),
+    "a device that is signed out": Story().beat("a", "home").logout("a"),
+    "a device that timed out": Story().beat("a", "home").wait(301),
+    "several devices": Story().beat("a").wait(10).beat("b", "background").logout("a"),
+    "no device": Story().logout("a", token_expires_ms=START_MS + 1_000),
+    "odd names": Story().beat('a|"b"/\\', "ä\u2028🎬", name="O'Ann"),
+}
+
+
+@pytest.mark.parametrize("kind", STORIES)
+def test_a_user_who_is_read_is_the_user_who_was_written(kind: str) -> None:
+    story = STORIES[kind]
+    # `stored` reads what has been written, and writes it once more.
+    assert story.processor.stored() == story.processor.rows
+
+
+def test_a_row_of_changes_has_the_columns_of_its_table() -> None:
+    story = Story().beat("a", "home", app_version="1.0", platform="ios")
+    story.record(heartbeat("b", "cart"), heartbeat("a", "film"))
+    change: LoggedChange = story.processor.changes[-1]
+    names = [name for name, _ in declared("batch_changes")]
+    row: dict[str, Any] = dict(zip(names, change_row(change, 3), strict=True))
+    assert row == {
+        "at_ms": START_MS,
+        "partition": 3,
+        "log_offset": 1,
+        "event_index": 1,
+        "ordinal": 0,
+        "user_id": "ann",
+        "device": "a",
+        "reason": "navigated",
+        "previous_state": "foreground",
+        "state": "foreground",
+        "previous_screen": "home",
+        "screen": "film",
+        "user_state": "foreground",
+        "user_screen": "film",
+        "app_version": "1.0",
+        "platform": "ios",
+    }
