@@ -35,6 +35,9 @@ class PresenceApp(faust.App):
     def _new_transport(self) -> Any:
         return self.transport_class(self.conf.broker_consumer, self)
 
+    def _create_directories(self) -> None:
+        """Faust's are for tables: nothing of ours belongs on this machine's disk."""
+
 
 def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics) -> PresenceApp:
     """The application; it needs the deployment to be open (``startup.open_deployment``)."""

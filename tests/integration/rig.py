@@ -53,7 +53,8 @@ class ProcessorProcess:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "processor"],
+                [sys.executable, "-P", "-m", "processor"],
+                cwd=log.parent,
                 env={**os.environ, **environment, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0"},
                 stdout=output,
                 stderr=output,

@@ -68,6 +68,7 @@ def test_a_heartbeat_becomes_a_row_a_change_and_a_count(
         "started",
     )
     assert processor.stop() == 0
+    assert sorted(path.name for path in processor.log.parent.iterdir()) == ["processor.log"]
 
 
 def test_bad_events_are_rejected_alone(
