@@ -18,7 +18,16 @@ from msgspec.structs import replace
 from processor.model import Changed, Policy, User, next_expiry_ms
 from processor.outage import Grace, Outage, grace_after, graced_deadline_ms, held_deadline_ms, jump
 from processor.presence import APPLIED, Outcome, apply_heartbeat, apply_logout, expire
-from schemas.events import BadEvent, Event, Heartbeat, Logout, Tick, partition_of
+from schemas.events import (
+    BadEvent,
+    Disconnect,
+    Event,
+    Heartbeat,
+    Logout,
+    Renew,
+    Tick,
+    partition_of,
+)
 
 #: ``event_index`` of what happened because time passed.
 TIME_PASSED = -1
@@ -121,7 +130,7 @@ class Partition:
         now_ms = self.log_time_ms
         assert now_ms is not None  # noqa: S101  (a record has a time)
         for index, event in enumerate(record.events):
-            if isinstance(event, Tick):
+            if isinstance(event, Tick | Renew | Disconnect):
                 continue
             if isinstance(event, BadEvent):
                 effects.rejects.append(Reject(record.offset, index, event.error, event.raw))

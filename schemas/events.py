@@ -29,6 +29,8 @@ MAX_TEXT: Final = {"screen": 128, "app_version": 64, "device_info": 256, "platfo
 MAX_DEVICE_ID: Final = 128
 MAX_USER_ID: Final = 256
 MAX_NAME: Final = 256
+#: No socket is silent for longer than it takes to notice; a day bounds what a writer may claim.
+MAX_SILENT_MS: Final = 86_400_000
 
 
 # A reader holds every writer to these bounds: what is indexed must fit an index.
@@ -83,12 +85,49 @@ class Logout(_Event, frozen=True, tag="logout"):
     connection: _Connection | None = None
 
 
+class Connect(Heartbeat, frozen=True, tag="connect"):
+    """A socket was opened and its device is known: a heartbeat with what its first frames said.
+
+    It means foreground unless they said background, and it is evidence that somebody uses the app
+    (promise 5). ``connection`` is never ``None``.
+    """
+
+    def __post_init__(self) -> None:
+        if self.connection is None:
+            raise ValueError("a connect names its connection")
+
+
+class Renew(_Event, frozen=True, tag="renew"):
+    """A socket answered pings, or its token was replaced: the phone is there.
+
+    ``token`` is that of the socket now. ``device_id`` or ``claimed_device`` or ``device_info``
+    name the socket's device, for where its connection has been forgotten.
+    """
+
+    user: _User
+    token: _Token
+    connection: _Connection
+    device_id: _DeviceId | None = None
+    claimed_device: _DeviceId | None = None
+    device_info: _DeviceInfo | None = None
+
+
+class Disconnect(_Event, frozen=True, tag="disconnect"):
+    """A socket is gone. ``by_server``: we ended it, which says nothing of the phone.
+    ``silent_ms`` is how long before that the phone was last heard of (0: it closed the socket)."""
+
+    user: _User
+    connection: _Connection
+    by_server: bool = False
+    silent_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_SILENT_MS)] = 0
+
+
 class Tick(_Event, frozen=True, tag="tick"):
     """Nothing happened here: lets log time pass in a partition without clients."""
 
 
-Event: TypeAlias = Heartbeat | Logout | Tick
-ClientEvent: TypeAlias = Heartbeat | Logout
+ClientEvent: TypeAlias = Heartbeat | Connect | Logout | Renew | Disconnect
+Event: TypeAlias = ClientEvent | Tick
 
 
 class UndecodableRecordError(ValueError):

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from schemas.events import (
     VERSION,
     BadEvent,
+    Connect,
+    Disconnect,
     Event,
     Heartbeat,
     Logout,
+    Renew,
     Tick,
     UndecodableRecordError,
     decode_batch,
@@ -48,7 +51,26 @@ logouts = st.builds(
     token_expires_ms=st.none() | st.integers(-(2**63), 2**64 - 1),
     connection=optional,
 )
-events = heartbeats | logouts | st.builds(Tick)
+connects = st.builds(
+    Connect, user=texts, token=texts, connection=texts, screen=optional, app_state=optional
+)
+renewals = st.builds(
+    Renew,
+    user=texts,
+    token=texts,
+    connection=texts,
+    device_id=optional,
+    claimed_device=optional,
+    device_info=optional,
+)
+disconnects = st.builds(
+    Disconnect,
+    user=texts,
+    connection=texts,
+    by_server=st.booleans(),
+    silent_ms=st.integers(0, 86_400_000),
+)
+events = heartbeats | logouts | connects | renewals | disconnects | st.builds(Tick)
 HEARTBEAT = Heartbeat(user="u", token="sha256:t", screen="Home")
 
 
@@ -79,6 +101,9 @@ def test_the_bytes_of_a_record_never_change() -> None:
                 connection="x",
             ),
             Logout(user="u", token="t", token_expires_ms=1),
+            Connect(user="u", token="t", screen="s", connection="x"),
+            Renew(user="u", token="t", connection="x", device_info="i"),
+            Disconnect(user="u", connection="x", by_server=True, silent_ms=7),
             Tick(),
         ]
     )
@@ -87,6 +112,9 @@ def test_the_bytes_of_a_record_never_change() -> None:
         [
             ["heartbeat", "u", "t", "n", "d", "c", "i", "p", "v", "s", "a", "x"],
             ["logout", "u", "t", None, None, 1, None],
+            ["connect", "u", "t", *[None] * 6, "s", None, "x"],
+            ["renew", "u", "t", "x", None, None, "i"],
+            ["disconnect", "u", "x", True, 7],
             ["tick"],
         ],
     ]
@@ -125,6 +153,10 @@ def test_fields_that_an_older_writer_did_not_have_are_absent() -> None:
         ["logout", "u", "t", "d" * 129],
         ["logout", "u", "t", None, None, "soon"],
         ["logout", "u", "t", None, None, 1.5],
+        ["connect", "u", "t"],
+        ["renew", "u", "t", None],
+        ["disconnect", "u", "x", False, -1],
+        ["disconnect", "u", "x", False, 86_400_001],
         ["unheard-of", "u", "t"],
         ["Heartbeat", "u", "t"],
         [None],
