@@ -36,7 +36,7 @@ def install(
     store = Store(database, metrics)
     keys = key_source(settings)
     readers = Readers(TokenVerifier(settings, keys))
-    PresenceCalls(settings, store, readers).add_routes(app.router, door)
+    PresenceCalls(settings, store, readers, metrics).add_routes(app.router, door)
     Dashboard(settings, readers).add_routes(app.router, door)
     app[STORE] = store
     app[DOOR] = door

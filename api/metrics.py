@@ -13,6 +13,8 @@ ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup"),
     *("dashboard", "login", "logout", "static", "other"),
 )
+#: Those of them that are limited by client address.
+LIMITED_ROUTES: Final = ("count",)
 ANSWERED: Final = "answered"
 #: The client went away before its answer.
 GONE: Final = "gone"
@@ -47,6 +49,13 @@ class ApiMetrics:
             registry=registry,
         )
         self.request_seconds = {route: request_seconds.labels(route) for route in ROUTES}
+        limited = Counter(
+            "rollcall_api_rate_limited",
+            "Calls that were refused because their address asks too often, by route.",
+            ("route",),
+            registry=registry,
+        )
+        self.rate_limited = {route: limited.labels(route) for route in LIMITED_ROUTES}
         query_seconds = Histogram(
             "rollcall_api_query_seconds",
             "Time of a query in PostgreSQL and on the way, in seconds.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -21,10 +22,12 @@ from api.filters import (
     refuse_parameters,
 )
 from api.freshness import Freshness
+from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from api.shared_read import SharedRead
 from api.store import Store
-from schemas.problems import ProblemError
+from schemas.problems import ProblemError, rate_limited
+from schemas.token_bucket import BucketPolicy, TokenBuckets
 
 USER_PATH: Final = "/api/v1/users/"
 LOOKUP_PATH: Final = "/api/v1/users/lookup"
@@ -39,10 +42,17 @@ MAX_LOOKUP_BYTES: Final = 3_145_728
 class PresenceCalls:
     """The handlers. All but the count want a reader's token."""
 
-    def __init__(self, settings: ApiSettings, store: Store, readers: Readers) -> None:
+    def __init__(
+        self, settings: ApiSettings, store: Store, readers: Readers, metrics: ApiMetrics
+    ) -> None:
         self._settings = settings
         self._store = store
         self._readers = readers
+        self._proxies = settings.proxies
+        self._count_limits = TokenBuckets(
+            BucketPolicy(settings.count_calls_per_second, settings.count_calls_burst)
+        )
+        self._count_rate_limited = metrics.rate_limited["count"]
         self._count = SharedRead(store.freshness, COUNT_SHARED_SECONDS)
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -67,7 +77,14 @@ class PresenceCalls:
         router.add_route("*", any_user, door.guard("user", method_not_allowed("GET, HEAD")))
 
     async def count(self, request: web.Request) -> web.Response:
-        """Public. Parameters are ignored: people add their own to get past caches."""
+        """Public. Parameters are ignored: people add their own to get past caches.
+
+        Raises ``ProblemError`` ``rate_limited`` for an address that asks too often.
+        """
+        wait_seconds = self._count_limits.take(self._proxies.client_of(request), time.monotonic())
+        if wait_seconds:
+            self._count_rate_limited.inc()
+            raise rate_limited("This address asks for the count too often.", wait_seconds)
         freshness = await self._count.get()
         answer = count_answer(
             freshness,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.settings import DatabaseSettings, TimingSettings, TokenSettings
+from schemas.settings import DatabaseSettings, HttpSettings, TimingSettings, TokenSettings
 
 
-class ApiSettings(DatabaseSettings, TimingSettings, TokenSettings):
+class ApiSettings(DatabaseSettings, TimingSettings, TokenSettings, HttpSettings):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 
     api_host: str = Field("127.0.0.1", description="Address of the API and the dashboard.")
@@ -30,4 +30,13 @@ class ApiSettings(DatabaseSettings, TimingSettings, TokenSettings):
         False,
         description="Mark the dashboard's cookie Secure even where the gateway does not tell that "
         "the browser came by https.",
+    )
+    count_calls_per_second: float = Field(
+        50.0,
+        gt=0,
+        description="Public counts that a client address may ask for in the long run; above it "
+        "429.",
+    )
+    count_calls_burst: int = Field(
+        500, ge=1, description="Public counts that a client address may ask for at once."
     )

@@ -8,9 +8,11 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from ingest.auth import Authentication
 from ingest.connection import Connection
 from ingest.errors import not_found
 from ingest.heartbeat import PhoneCalls
+from ingest.limits import AuthFailureLimits, UserLimits
 from ingest.log import EventLog
 from ingest.metrics import IngestMetrics
 from ingest.publisher import Publisher
@@ -36,7 +38,12 @@ def install(
     log = EventLog(topic_name(settings, EVENTS), connection)
     publisher = Publisher(settings, log, metrics)
     keys = key_source(settings)
-    PhoneCalls(settings, TokenVerifier(settings, keys), publisher, metrics).add_routes(app.router)
+    authentication = Authentication(
+        TokenVerifier(settings, keys), AuthFailureLimits(settings), settings.proxies, metrics
+    )
+    PhoneCalls(settings, authentication, UserLimits(settings), publisher, metrics).add_routes(
+        app.router
+    )
     app[CONNECTION] = connection
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:

@@ -27,12 +27,17 @@ class Cors:
         ]
         self._allowed = re.compile("|".join(patterns)) if patterns else None
 
+    def origin_allowed(self, origin: str | None) -> bool:
+        """Whether a page of this origin may open a socket, which CORS does not cover: a browser
+        asks nobody before it does. Phones send no ``Origin`` and are not meant."""
+        return origin is None or bool(self._allowed and self._allowed.fullmatch(origin))
+
     def headers(self, origin: str | None) -> Mapping[str, str]:
         """What to add to an answer for a page of this origin."""
         if self._allowed is None:
             return {}
         # The answer differs by origin even where there is none: a cache must not mix them up.
-        if origin is None or not self._allowed.fullmatch(origin):
+        if origin is None or not self.origin_allowed(origin):
             return {"Vary": "Origin"}
         return {
             "Vary": "Origin",

@@ -17,17 +17,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
-from ingest.auth import identify
+from ingest.auth import Authentication
 from ingest.cors import Cors
 from ingest.errors import REQUEST_ID, method_not_allowed, problem_response, request_id_of
 from ingest.field_warnings import warning_header
+from ingest.limits import UserLimits
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.publisher import Publisher, unavailable
 from ingest.settings import IngestSettings
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 from schemas.events import Heartbeat, Logout, encode_event
-from schemas.problems import ProblemError
-from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS, TokenVerifier
+from schemas.problems import ProblemError, rate_limited
+from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
 
 HEARTBEAT_PATH: Final = "/api/update-online-status"
 LOGOUT_PATH: Final = "/api/logout-status"
@@ -45,12 +46,14 @@ class PhoneCalls:
     def __init__(
         self,
         settings: IngestSettings,
-        verifier: TokenVerifier,
+        authentication: Authentication,
+        limits: UserLimits,
         publisher: Publisher,
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._verifier = verifier
+        self._authentication = authentication
+        self._limits = limits
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
@@ -89,7 +92,8 @@ class PhoneCalls:
         )
 
     async def _accept_heartbeat(self, request: web.Request) -> Sent:
-        identity = await identify(self._verifier, request.headers.get("Authorization"))
+        identity = await self._authentication.of_request(request)
+        self._check_rate(identity.user)
         sent = parse_heartbeat(await self._body(request))
         event = Heartbeat(
             user=identity.user,
@@ -108,10 +112,8 @@ class PhoneCalls:
         return sent
 
     async def _accept_logout(self, request: web.Request) -> Sent:
-        identity = await identify(
-            self._verifier,
-            request.headers.get("Authorization"),
-            expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS,
+        identity = await self._authentication.of_request(
+            request, expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS
         )
         sent = parse_logout(await self._body(request))
         until = identity.accepted_until
@@ -125,6 +127,12 @@ class PhoneCalls:
         if not await self._publisher.publish(identity.user, encode_event(event), urgent=True):
             raise unavailable()
         return sent
+
+    def _check_rate(self, user: str) -> None:
+        wait_seconds = self._limits.take(user, time.monotonic())
+        if wait_seconds:
+            self._metrics.rate_limited["user_events"].inc()
+            raise rate_limited("This user sends more often than any app needs to.", wait_seconds)
 
     async def _answer(
         self,

@@ -16,6 +16,8 @@ ACCEPTED: Final = "accepted"
 #: The client went away before its answer.
 GONE: Final = "gone"
 OUTCOMES: Final = (ACCEPTED, GONE, *CODES)
+#: Which limit was met: see ingest.limits.
+LIMITS: Final = ("user_events", "auth_failures", "user_connections", "max_connections")
 FIELDS: Final = (*MAX_TEXT, "app_state", "device_id", "sent_at", "body")
 
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -56,6 +58,13 @@ class IngestMetrics:
             registry=registry,
         )
         self.token_refusals = {code: refusals.labels(code) for code in sorted(TOKEN_CODES)}
+        limited = Counter(
+            "rollcall_ingest_rate_limited",
+            "Calls, frames and sockets that were refused, by the limit that they met.",
+            ("limit",),
+            registry=registry,
+        )
+        self.rate_limited = {limit: limited.labels(limit) for limit in LIMITS}
         warnings = Counter(
             "rollcall_ingest_field_warnings",
             "Fields that were mended or ignored, by field and what was done.",

@@ -7,13 +7,13 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from schemas.settings import KafkaSettings, TimingSettings, TokenSettings
+from schemas.settings import HttpSettings, KafkaSettings, TimingSettings, TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
 
 
-class IngestSettings(KafkaSettings, TimingSettings, TokenSettings):
-    """Where ingest listens, and how long and how much it holds for Kafka."""
+class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings):
+    """Where ingest listens, what it holds for Kafka, and how much it lets clients do."""
 
     ingest_host: str = Field("127.0.0.1", description="Address that phones reach.")
     ingest_port: int = Field(8081, ge=0, le=65535, description="Port that phones reach.")
@@ -38,6 +38,24 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings):
         "",
         description="Comma-separated origins whose pages may call, such as "
         "https://app.example.com or http://localhost:* for any port.",
+    )
+
+    user_events_per_second: float = Field(
+        1.0, gt=0, description="Events of a user in the long run; above it 429. Logouts are free."
+    )
+    user_events_burst: int = Field(60, ge=1, description="Events of a user at once, after a pause.")
+    auth_failures_per_second: float = Field(
+        50.0,
+        gt=0,
+        description="Failed authentications of a client address in the long run; above it 429 "
+        "before a token is verified.",
+    )
+    auth_failures_burst: int = Field(
+        500, ge=1, description="Failed authentications of a client address at once."
+    )
+    user_connections: int = Field(20, ge=1, description="Sockets of a user, per process.")
+    max_connections: int = Field(
+        50_000, ge=1, description="Sockets of all users together, per process."
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ section 8.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -92,3 +93,10 @@ class ProblemError(Exception):
         elif self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
             headers.setdefault("Retry-After", "1")
         return headers
+
+
+def rate_limited(detail: str, wait_seconds: float) -> ProblemError:
+    """A 429 that says when to come back, in whole seconds (RFC 9110, section 10.2.3)."""
+    return ProblemError(
+        "rate_limited", detail, headers={"Retry-After": str(max(1, math.ceil(wait_seconds)))}
+    )

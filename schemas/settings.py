@@ -13,6 +13,8 @@ from typing import Self, TypeVar
 from pydantic import Field, PostgresDsn, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.client_address import TrustedProxies, parse_networks
+
 # Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
 INTERVALS_TOLERATED = 3
 DELIVERY_SLACK_SECONDS = 20.0
@@ -149,6 +151,31 @@ class TokenSettings(Settings):
         if self.jwt_secret and len(self.jwt_secret.get_secret_value().encode()) < 32:
             raise ValueError("ROLLCALL_JWT_SECRET must have at least 32 bytes (HS256, RFC 7518)")
         return self
+
+
+class HttpSettings(Settings):
+    """Who stands between us and the clients."""
+
+    trusted_proxies: str = Field(
+        "",
+        description="Comma-separated addresses and CIDRs of the proxies in front of us: behind "
+        "them the client's address, which only limits use, comes from X-Forwarded-For.",
+    )
+
+    @model_validator(mode="after")
+    def _proxies_are_networks(self) -> Self:
+        try:
+            parse_networks(self.trusted_proxies)
+        except ValueError as error:
+            raise ValueError(
+                f"ROLLCALL_TRUSTED_PROXIES: {error}; write addresses or networks such as "
+                "10.0.0.0/8, without host bits"
+            ) from error
+        return self
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        return TrustedProxies(parse_networks(self.trusted_proxies))
 
 
 S = TypeVar("S", bound=Settings)

@@ -46,6 +46,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         ROLLCALL_LOGOUT_FENCE_SECONDS=str(FENCE_SECONDS),
         ROLLCALL_OUTAGE_GAP_SECONDS=str(OUTAGE_GAP_SECONDS),
         ROLLCALL_STALE_AFTER_SECONDS=str(STALE_AFTER_SECONDS),
+        # Phones that are kept alive while a test looks again and again.
+        ROLLCALL_USER_EVENTS_BURST="10000",
     )
     try:
         yield Stack(up.wait_ready())

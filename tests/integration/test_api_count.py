@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from schemas.sql_files import load_queries
-from tests.integration.api_harness import Api, Table, api_settings, running_api, wait_until
+from tests.integration.api_harness import Answer, Api, Table, api_settings, running_api, wait_until
 
 
 @pytest.fixture
@@ -136,3 +136,31 @@ async def test_its_cost_does_not_grow_with_the_fleet(api: Api, table: Table) -> 
     )
     tables = set(re.findall(r"'Relation Name': '(\w+)'", str(plan)))
     assert tables == {"deployment", "stream_offsets"}
+
+
+async def test_an_address_that_asks_too_often_is_told_when_to_come_back(database_url: str) -> None:
+    settings = api_settings(
+        database_url,
+        count_calls_per_second=0.02,
+        count_calls_burst=3,
+        trusted_proxies="127.0.0.1",
+    )
+    async with running_api(settings) as api:
+
+        async def ask(client: str) -> Answer:
+            return await api.call(
+                "/api/online-users-count", bearer=None, headers={"X-Forwarded-For": client}
+            )
+
+        answers = [await ask("198.51.100.1") for _ in range(4)]
+        assert [answer.status for answer in answers] == [200, 200, 200, 429]
+        refused = answers[-1]
+        assert refused.json["code"] == "rate_limited"
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert refused.headers["Cache-Control"] == "no-store"
+        assert refused.headers["Access-Control-Allow-Origin"] == "*"
+        assert 30 < int(refused.headers["Retry-After"]) <= 50
+        assert api.metric("rollcall_api_rate_limited_total", route="count") == 1
+        assert (await ask("198.51.100.2")).status == 200
+        # Staff are no strangers: their calls have no limit of this kind.
+        assert (await api.get("/api/v1/online-users")).status == 200

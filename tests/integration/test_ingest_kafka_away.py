@@ -166,7 +166,10 @@ async def far_settings(proxy: Proxy, request: pytest.FixtureRequest) -> KafkaSet
 @pytest.fixture
 async def ingest(far_settings: KafkaSettings) -> AsyncIterator[Ingest]:
     settings = ingest_settings(
-        far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS, buffer_bytes=16_384
+        far_settings,
+        accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS,
+        buffer_bytes=16_384,
+        user_events_burst=10_000,
     )
     async with running_ingest(settings) as running:
         await running.until_ready()

@@ -22,6 +22,7 @@ LOCAL = Cors(["http://localhost:*", "http://127.0.0.1:*", "https://app.example.c
 def test_a_listed_origin_may_call_and_read_our_headers(origin: str) -> None:
     headers = LOCAL.headers(origin)
     assert headers["Access-Control-Allow-Origin"] == origin
+    assert LOCAL.origin_allowed(origin)
     assert "X-Heartbeat-Interval-Seconds" in headers["Access-Control-Expose-Headers"]
     assert headers["Vary"] == "Origin"
     assert LOCAL.preflight_headers(origin)["Access-Control-Allow-Methods"] == "POST"
@@ -60,3 +61,11 @@ def test_credentials_are_never_allowed() -> None:
 def test_without_a_list_there_is_no_cors_at_all() -> None:
     assert Cors([]).headers("http://localhost:1") == {}
     assert Cors([]).preflight_headers("http://localhost:1") == {}
+
+
+def test_a_socket_is_opened_by_who_sends_no_origin_or_a_listed_one() -> None:
+    assert LOCAL.origin_allowed(None)
+    assert not LOCAL.origin_allowed("https://evil.example")
+    assert not LOCAL.origin_allowed("")
+    assert Cors([]).origin_allowed(None)
+    assert not Cors([]).origin_allowed("http://localhost:1")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from schemas.settings import (
     DatabaseSettings,
+    HttpSettings,
     KafkaSettings,
     TimingSettings,
     TokenSettings,
@@ -148,3 +149,11 @@ def test_a_mistake_of_several_settings_is_one_line_too(
 def test_good_settings_are_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROLLCALL_JWT_SECRET", SECRET)
     assert load_or_exit(TokenSettings).user_claim == "sub"
+
+
+def test_a_trusted_proxy_that_is_no_network_is_named_with_the_remedy() -> None:
+    with pytest.raises(ValidationError, match=r"ROLLCALL_TRUSTED_PROXIES: .*10\.0\.0\.1/8.* write"):
+        HttpSettings(trusted_proxies="10.0.0.1/8")
+    assert HttpSettings(trusted_proxies="10.0.0.0/8").proxies.client("10.1.1.1", ["1.2.3.4"]) == (
+        "1.2.3.4"
+    )
