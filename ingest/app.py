@@ -12,11 +12,13 @@ from ingest.auth import Authentication
 from ingest.connection import Connection
 from ingest.errors import not_found
 from ingest.heartbeat import PhoneCalls
-from ingest.limits import AuthFailureLimits, UserLimits
+from ingest.limits import AuthFailureLimits, ConnectionLimits, UserLimits
 from ingest.log import EventLog
 from ingest.metrics import IngestMetrics
 from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
+from ingest.sign_outs import SignOuts
+from ingest.websocket import Sockets
 from schemas.jwks import JwksClient
 from schemas.tokens import TokenVerifier, key_source
 from schemas.topics import EVENTS, topic_name
@@ -41,21 +43,31 @@ def install(
     authentication = Authentication(
         TokenVerifier(settings, keys), AuthFailureLimits(settings), settings.proxies, metrics
     )
-    PhoneCalls(settings, authentication, UserLimits(settings), publisher, metrics).add_routes(
-        app.router
+    user_limits = UserLimits(settings)
+    PhoneCalls(settings, authentication, user_limits, publisher, metrics).add_routes(app.router)
+    sockets = Sockets(
+        settings, authentication, publisher, metrics, user_limits, ConnectionLimits(settings)
     )
+    sockets.add_routes(app.router)
+    sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         connection.start()
         publisher.start()
+        sign_outs.start()
         yield
+        await sign_outs.close()
         await publisher.close()
         await connection.close()
         if isinstance(keys, JwksClient):
             await keys.close()
 
+    async def drain(_app: web.Application) -> None:
+        await sockets.drain()
+
     app.cleanup_ctx.append(life_cycle)
+    app.on_shutdown.append(drain)
 
 
 def create_app(

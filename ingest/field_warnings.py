@@ -8,7 +8,13 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from schemas.events import MAX_TEXT
 
 WarningKind: TypeAlias = Literal[
-    "cut", "characters_removed", "taken_as_text", "unknown_value", "not_an_instant", "not_an_object"
+    "cut",
+    "characters_removed",
+    "taken_as_text",
+    "unknown_value",
+    "not_an_instant",
+    "not_an_object",
+    "other_device",
 ]
 WARNING_TEXT: Final[dict[WarningKind, str]] = {
     "cut": "cut to {limit} characters",
@@ -17,6 +23,7 @@ WARNING_TEXT: Final[dict[WarningKind, str]] = {
     "unknown_value": "unknown value ignored",
     "not_an_instant": "not an instant with UTC offset, ignored",
     "not_an_object": "not a JSON object, ignored",
+    "other_device": "not the device of this socket, ignored",
 }
 
 

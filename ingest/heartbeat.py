@@ -166,7 +166,7 @@ class PhoneCalls:
             response.headers[REQUEST_ID] = request_id
             if sent.warnings:
                 response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
-            self._observe(sent)
+            self._metrics.count_fields(sent, self._clock())
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
         self._metrics.requests[call, outcome].inc()
         if outcome in self._metrics.token_refusals:
@@ -175,14 +175,6 @@ class PhoneCalls:
         if cors_headers:
             response.headers.update(cors_headers)
         return response
-
-    def _observe(self, sent: Sent) -> None:
-        for warning in sent.warnings:
-            self._metrics.field_warnings[warning].inc()
-        if sent.unknown_fields:
-            self._metrics.unknown_fields.inc(sent.unknown_fields)
-        if sent.sent_at is not None:
-            self._metrics.clock_skew_seconds.observe(sent.sent_at - self._clock())
 
     async def _body(self, request: web.Request) -> bytes:
         """The body, at most ``max_body_bytes`` long once decompressed.

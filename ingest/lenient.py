@@ -14,7 +14,7 @@ from ingest.field_warnings import FieldWarning
 from schemas.problems import FieldProblem, ProblemError
 
 
-class _Number(str):
+class Number(str):
     """A number as it was spelled: as a text, it is what the phone sent. It also keeps Python from
     computing one of thousands of digits."""
 
@@ -27,23 +27,30 @@ def _refuse_constant(name: str) -> None:
 
 # Raw control characters in a text are no JSON either, but they are removed anyway.
 _lenient = json.JSONDecoder(
-    strict=False, parse_int=_Number, parse_float=_Number, parse_constant=_refuse_constant
+    strict=False, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
 )
 
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises ``ProblemError`` ``bad_json``."""
     try:
-        value = _lenient.decode(body.decode("utf-8-sig"))
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProblemError("bad_json", "The body is not UTF-8.") from error
-    except RecursionError as error:
-        raise ProblemError("bad_json", "The body is nested too deeply.") from error
-    except ValueError as error:
-        raise ProblemError("bad_json", "The body is not JSON.") from error
+    value = read_json(text, "body")
     if not isinstance(value, dict):
         raise ProblemError("bad_json", "The body is JSON, but not an object.")
     return value
+
+
+def read_json(text: str, what: str) -> Any:
+    """The JSON value in ``text``, which an error calls ``what``. Raises ``bad_json``."""
+    try:
+        return _lenient.decode(text)
+    except RecursionError as error:
+        raise ProblemError("bad_json", f"The {what} is nested too deeply.") from error
+    except ValueError as error:
+        raise ProblemError("bad_json", f"The {what} is not JSON.") from error
 
 
 def take_texts(
@@ -55,8 +62,8 @@ def take_texts(
     for field in fields:
         value = values.pop(field, None)
         if isinstance(value, bool):
-            value = _Number("true" if value else "false")
-        if isinstance(value, _Number):
+            value = Number("true" if value else "false")
+        if isinstance(value, Number):
             warnings.append(FieldWarning(field, "taken_as_text"))
             value = str(value)
         if isinstance(value, dict | list):
@@ -70,7 +77,7 @@ def take_texts(
 
 def take_sent_at(value: Any, warnings: list[FieldWarning]) -> str | float | None:
     """``sent_at`` if it has a type that can say an instant."""
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return float(value)
     if value is None or isinstance(value, str):
         return value

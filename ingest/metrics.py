@@ -8,7 +8,10 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ingest.field_warnings import WARNING_TEXT, FieldWarning
-from schemas.events import MAX_TEXT
+from ingest.frames import ERROR_CODES
+from ingest.session_actions import CLOSE_CODES, Write
+from ingest.validate import Sent
+from schemas.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
 from schemas.problems import CODES, TOKEN_CODES
 
 CALLS: Final = ("heartbeat", "logout")
@@ -19,6 +22,7 @@ OUTCOMES: Final = (ACCEPTED, GONE, *CODES)
 #: Which limit was met: see ingest.limits.
 LIMITS: Final = ("user_events", "auth_failures", "user_connections", "max_connections")
 FIELDS: Final = (*MAX_TEXT, "app_state", "device_id", "sent_at", "body")
+SOCKET_KINDS: Final = (Connect, Heartbeat, Logout, Renew, Disconnect)
 
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _HOUR: Final = 3600
@@ -76,6 +80,37 @@ class IngestMetrics:
             for field in FIELDS
             for kind in WARNING_TEXT
         }
+        self.sockets_open = Gauge(
+            "rollcall_ingest_sockets_open", "Sockets open now.", registry=registry
+        )
+        handshakes = Counter(
+            "rollcall_ingest_handshake_refusals",
+            "Handshakes of sockets that were refused, by the problem's code.",
+            ("code",),
+            registry=registry,
+        )
+        self.handshake_refusals = {code: handshakes.labels(code) for code in CODES}
+        closes = Counter(
+            "rollcall_ingest_socket_closes",
+            "Sockets that ended, by close code; 1000 where the client ended it or was cut off.",
+            ("code",),
+            registry=registry,
+        )
+        self.socket_closes = {code: closes.labels(str(code)) for code in CLOSE_CODES}
+        events = Counter(
+            "rollcall_ingest_socket_events",
+            "Events of sockets that Kafka acknowledged, by kind.",
+            ("kind",),
+            registry=registry,
+        )
+        self._socket_events = {kind: events.labels(kind.__name__.lower()) for kind in SOCKET_KINDS}
+        frame_errors = Counter(
+            "rollcall_ingest_frame_errors",
+            "Frames of sockets that were answered with an error, by its code.",
+            ("code",),
+            registry=registry,
+        )
+        self.frame_errors = {code: frame_errors.labels(code) for code in ERROR_CODES}
         self.unknown_fields = Counter(
             "rollcall_ingest_unknown_fields",
             "Fields of bodies that Rollcall does not know and ignored.",
@@ -128,3 +163,18 @@ class IngestMetrics:
             "1 while Kafka answers, else 0.",
             registry=registry,
         )
+
+    def count_fields(self, sent: Sent, unix_seconds: float) -> None:
+        """What an accepted body or frame said that is worth counting."""
+        for warning in sent.warnings:
+            self.field_warnings[warning].inc()
+        if sent.unknown_fields:
+            self.unknown_fields.inc(sent.unknown_fields)
+        if sent.sent_at is not None:
+            self.clock_skew_seconds.observe(sent.sent_at - unix_seconds)
+
+    def count_socket_event(self, write: Write, unix_seconds: float) -> None:
+        """An event of a socket is in the log."""
+        self._socket_events[type(write.event)].inc()
+        if write.sent is not None:
+            self.count_fields(write.sent, unix_seconds)

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from ingest.session_actions import SessionPolicy
 from schemas.settings import HttpSettings, KafkaSettings, TimingSettings, TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
@@ -57,6 +58,32 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
     max_connections: int = Field(
         50_000, ge=1, description="Sockets of all users together, per process."
     )
+    websocket_auth_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a socket may take to authenticate."
+    )
+    websocket_first_frame_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="How long a socket's device may stay unnamed before the token names it.",
+    )
+    websocket_ping_interval_seconds: float = Field(
+        30.0, gt=0, description="A socket that is silent for this long is pinged."
+    )
+    websocket_ping_timeout_seconds: float = Field(
+        30.0, gt=0, description="A socket that does not answer a ping for this long is lost."
+    )
+    websocket_drain_seconds: float = Field(
+        3.0, ge=0, le=60, description="Over how long the sockets are closed when ingest stops."
+    )
+    websocket_reconnect_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="Over how long clients come back after that; at most a third of offline-after.",
+    )
+    websocket_compression: bool = Field(
+        False, description="Offer permessage-deflate: some 300 KB of memory per socket."
+    )
 
     @model_validator(mode="after")
     def _origins_are_origins(self) -> Self:
@@ -72,3 +99,20 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
     def cors_origin_list(self) -> tuple[str, ...]:
         """The allowed origins as browsers spell them, in lower case."""
         return tuple(o.strip().lower() for o in self.cors_origins.split(",") if o.strip())
+
+    @property
+    def session_policy(self) -> SessionPolicy:
+        """What the life of a socket goes by."""
+        return SessionPolicy(
+            heartbeat_interval_seconds=self.heartbeat_interval_seconds,
+            offline_after_seconds=self.offline_after_seconds,
+            auth_timeout_seconds=self.websocket_auth_timeout_seconds,
+            first_frame_seconds=self.websocket_first_frame_seconds,
+            ping_interval_seconds=self.websocket_ping_interval_seconds,
+            ping_timeout_seconds=self.websocket_ping_timeout_seconds,
+        )
+
+    @property
+    def reconnect_spread_ms(self) -> int:
+        """The longest that a client is told to wait before it comes back."""
+        return int(1000 * min(self.websocket_reconnect_seconds, self.offline_after_seconds / 3))

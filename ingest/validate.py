@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -61,7 +61,9 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     unknown_fields: int = 0
 
 
-class _Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+class Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A heartbeat's fields as they were sent. A socket's frame has these and more."""
+
     screen: str | None = None
     app_state: str | None = None
     app_version: str | None = None
@@ -77,7 +79,7 @@ class _LogoutBody(msgspec.Struct, gc=False):
 
 _EMPTY: Final = Sent()
 _TEXT_FIELDS: Final = (*MAX_TEXT, "app_state", "device_id")
-_fast = msgspec.json.Decoder(_Body)
+_fast = msgspec.json.Decoder(Body)
 _fast_logout = msgspec.json.Decoder(_LogoutBody)
 
 
@@ -85,17 +87,28 @@ def parse_heartbeat(body: bytes) -> Sent:
     """The fields of a heartbeat. Raises ``ProblemError`` ``bad_json`` or ``bad_field``."""
     if not body or body.isspace():
         return _EMPTY
-    warnings: list[FieldWarning] = []
-    unknown_fields = 0
     try:
         sent = _fast.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        values = read_object(body)
-        sent = _Body(
-            **take_texts(values, _TEXT_FIELDS, warnings),
-            sent_at=take_sent_at(values.pop("sent_at", None), warnings),
-        )
-        unknown_fields = len(values)
+        return heartbeat_of(read_object(body))
+    return clean(sent)
+
+
+def heartbeat_of(values: dict[str, Any]) -> Sent:
+    """The fields of a heartbeat that was read leniently. Raises ``bad_field``."""
+    warnings: list[FieldWarning] = []
+    sent = Body(
+        **take_texts(values, _TEXT_FIELDS, warnings),
+        sent_at=take_sent_at(values.pop("sent_at", None), warnings),
+    )
+    return clean(sent, warnings, unknown_fields=len(values))
+
+
+def clean(
+    sent: Body, warnings: list[FieldWarning] | None = None, *, unknown_fields: int = 0
+) -> Sent:
+    """The rules 2 and 3 above. Raises ``ProblemError`` ``bad_field``."""
+    warnings = [] if warnings is None else warnings
     return Sent(
         _text("screen", sent.screen, warnings),
         _app_state(sent.app_state, warnings),

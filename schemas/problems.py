@@ -25,6 +25,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "wrong_audience": (401, "The token is for another audience"),
     "wrong_issuer": (401, "The token is from another issuer"),
     "scope_missing": (403, "The token lacks a scope"),
+    "origin_refused": (403, "The page's origin is not allowed"),
     "bad_json": (400, "The body is not a JSON object"),
     "bad_field": (422, "A field cannot be used"),
     "bad_parameter": (400, "A parameter cannot be used"),

@@ -24,6 +24,8 @@ DAY_MS = 24 * HOUR_MS
 EVENTS = "presence.events"
 CHANGES = "presence.changes"
 REJECTS = "presence.rejects"
+#: Those of the changes that end sockets: ingest reads them (deploy/adr/0004).
+SIGN_OUTS = "presence.sign_outs"
 
 # A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
 MAX_RECORD_BYTES = 1_000_000
@@ -69,6 +71,7 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
         ),
         TopicSpec(topic_name(settings, CHANGES), settings.partitions, retained(7 * DAY_MS)),
         TopicSpec(topic_name(settings, REJECTS), settings.partitions, retained(7 * DAY_MS)),
+        TopicSpec(topic_name(settings, SIGN_OUTS), settings.partitions, retained(HOUR_MS)),
     ]
 
 
