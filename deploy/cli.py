@@ -7,6 +7,7 @@ cannot be; 1: it went wrong on the way.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -106,7 +107,7 @@ def up(
 def ingest() -> None:
     """Run the ingest service.
 
-    Its settings are ROLLCALL_… variables: docs/operations.md.
+    Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from ingest.__main__ import main as run
 
@@ -117,7 +118,7 @@ def ingest() -> None:
 def processor() -> None:
     """Run the processor.
 
-    Its settings are ROLLCALL_… variables: docs/operations.md.
+    Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from processor.__main__ import main as run
 
@@ -128,7 +129,7 @@ def processor() -> None:
 def api() -> None:
     """Run the query API.
 
-    Its settings are ROLLCALL_… variables: docs/operations.md.
+    Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from api.__main__ import main as run
 
@@ -171,6 +172,8 @@ def topics() -> None:
     from schemas.topics import TopicProblemError, create_topics
 
     settings = load_or_exit(KafkaSettings)
+    # What it says about each attempt is in the one line below.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         created = asyncio.run(create_topics(settings))
     except TopicProblemError as error:
@@ -217,10 +220,11 @@ def token(
     Signed with ROLLCALL_JWT_SECRET where that is set, else with the key of the data directory.
     """
     from deploy.tokens import NoKeyError, make_token, signing_key
+    from schemas.events import MAX_USER_ID
 
     _check_positive("--expires", expires)
-    if not user:
-        fail("--user is empty: name a user", USAGE)
+    if not 1 <= len(user) <= MAX_USER_ID:
+        fail(f"--user must have 1 to {MAX_USER_ID} characters: services refuse others", USAGE)
     try:
         key = signing_key(data_dir)
     except NoKeyError as error:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,6 +18,7 @@ from typer.testing import CliRunner, Result
 from deploy.cli import app
 from deploy.tokens import make_dev_key
 
+ROOT = Path(__file__).parents[2]
 SECRET = "a development secret with at least 32 bytes"
 
 
@@ -76,6 +82,30 @@ def test_help_names_unit_and_variable_of_every_option() -> None:
     assert "in seconds" in text
 
 
+@pytest.mark.parametrize("command", ["ingest", "processor", "api"])
+def test_help_of_a_service_names_a_page_that_exists(command: str) -> None:
+    [page] = re.findall(r"docs/\S+\.md", rollcall(command, "--help").stdout)
+    assert (ROOT / page).is_file()
+
+
+def test_a_kafka_that_is_not_there_is_one_line_that_names_the_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    # A process of its own: what a library prints past the command's own streams counts.
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "topics"],
+        env={**os.environ, "ROLLCALL_KAFKA_BOOTSTRAP": address},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert f"{address} (ROLLCALL_KAFKA_BOOTSTRAP)" in done.stderr
+
+
 def test_a_token_is_one_line_with_the_claims_that_were_asked_for(tmp_path: Path) -> None:
     key = make_dev_key(tmp_path)
     before = int(time.time())
@@ -118,6 +148,13 @@ def test_the_secret_of_the_environment_signs_where_it_is_set(
 
 def test_a_token_without_a_key_names_the_remedy(tmp_path: Path) -> None:
     assert "rollcall up" in refusal("token", "--user", "ada", "--data-dir", str(tmp_path))
+
+
+@pytest.mark.parametrize("user", ["", "a" * 257])
+def test_a_token_for_a_user_that_services_refuse_is_not_made(tmp_path: Path, user: str) -> None:
+    make_dev_key(tmp_path)
+    line = refusal("token", "--user", user, "--data-dir", str(tmp_path))
+    assert "--user must have 1 to 256 characters" in line
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan"])
