@@ -140,7 +140,7 @@ function make(tag, className = "") {
 
 setText(
   element("curl"),
-  `TOKEN=$(rollcall token --user ada)
+  `TOKEN=$(.venv/bin/rollcall token --user ada)
 curl -X POST ${location.origin}/api/update-online-status \\
   -H "Authorization: Bearer $TOKEN" \\
   -H 'Content-Type: application/json' \\

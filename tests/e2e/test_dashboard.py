@@ -211,7 +211,7 @@ def test_an_empty_deployment_says_how_to_send_the_first_heartbeat(page: Browser,
     assert "Waiting for the first heartbeat" in text(page, "#waiting")
     assert f"{api.origin}/api/update-online-status" in text(page, "#curl")
     assert "$TOKEN" in text(page, "#curl")
-    assert "rollcall token --user ada" in text(page, "#waiting")
+    assert "TOKEN=$(.venv/bin/rollcall token --user ada)" in text(page, "#curl")
     assert f"baseUrl = '{api.origin}/api'" in text(page, "#dart")
     assert "Uri.parse('$baseUrl/update-online-status')" in text(page, "#dart")
     assert text(page, "#count") == "0"
