@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from api.app import STORE, create_app
 from api.health import create_admin_app
 from api.settings import ApiSettings
+from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 
 #: Beyond the longest query: time to write its answer.
@@ -68,7 +69,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 def main() -> None:
     """Entry point; settings come from the environment."""
     settings = load_or_exit(ApiSettings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     try:
         uvloop.run(serve(settings))
     except StartError as error:

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from ingest.app import CONNECTION, create_app
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
+from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 from schemas.topics import TopicProblemError, check_topics
 
@@ -91,7 +92,7 @@ def _registry() -> CollectorRegistry:
 def main() -> None:
     """Entry point; settings come from the environment."""
     settings = load_or_exit(IngestSettings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     # It repeats every attempt to connect; ingest.connection says once that Kafka is away, and why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:

@@ -25,6 +25,7 @@ from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
 from processor.store import Store, UnusableDeploymentError
+from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 from schemas.topics import TopicProblemError
 
@@ -111,7 +112,7 @@ async def _run(app: Any, stop: asyncio.Event) -> int:
 def main() -> None:
     """Entry point; settings come from the environment."""
     settings = load_or_exit(ProcessorSettings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     for noisy in ("faust", "mode", "aiokafka"):
         # Around a rebalance they report as errors what the recipe expects.
         logging.getLogger(noisy).setLevel(logging.WARNING)

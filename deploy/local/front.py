@@ -22,6 +22,7 @@ from api.health import create_admin_app
 from api.settings import ApiSettings
 from ingest.errors import not_found
 from ingest.settings import IngestSettings
+from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 
 # Beyond what a call may wait for Kafka: time to write its answer.
@@ -76,7 +77,7 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
 def main() -> None:
     """Entry point; settings come from the environment."""
     ingest_settings, api_settings = load_or_exit(IngestSettings), load_or_exit(ApiSettings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr()
     # It repeats every attempt to connect; ingest says once that Kafka is away, and why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
