@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
 
+_connections = msgspec.json.Decoder(list[str])
+
 #: Key and value.
 Message: TypeAlias = tuple[bytes | None, bytes]
 
@@ -62,12 +64,14 @@ def change_of(partition: int, logged: LoggedChange) -> Change:
         user_screen=changed.user_screen,
         app_version=changed.app_version,
         platform=changed.platform,
+        connections=list(changed.connections),
     )
 
 
 def published_change(partition: int, row: tuple[Any, ...]) -> Change:
     """The same from a row of ``unpublished_changes`` in queries.sql."""
     offset, index, ordinal, at_ms, *fields = row
+    fields[-1] = _connections.decode(fields[-1])
     return Change(change_id(partition, offset, index, ordinal), rfc3339(at_ms), *fields)
 
 

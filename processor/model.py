@@ -12,6 +12,7 @@ import msgspec
 from schemas.changes import Reason, State
 
 MAX_DEVICES: Final = 16
+MAX_CONNECTIONS: Final = 8
 MAX_SIGN_OUTS: Final = 16
 DEFAULT_DEVICE: Final = "default"
 
@@ -20,18 +21,49 @@ STATE_RANK: Final[dict[State, int]] = {"offline": 0, "background": 1, "foregroun
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The durations that presence is a function of. Stored with each partition (promise 4)."""
+    """The durations that presence is a function of. Stored with each partition (promise 4); a
+    field that came later has the value that held before it was stored."""
 
     offline_after_ms: int
     logout_fence_ms: int
     reconnect_grace_ms: int
     outage_gap_ms: int = 15_000
     outage_hold_ms: int = 900_000
+    disconnect_grace_ms: int = 30_000
+
+
+class Connection(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A socket that is open as far as the log tells, until ``forgotten_ms`` if nothing more is
+    heard of it."""
+
+    id: str
+    forgotten_ms: int
+
+
+class Lost(msgspec.Struct, frozen=True, gc=False):
+    """The last socket is gone, and the grace after it runs: ``expires_ms`` of the device is its
+    end. ``at_ms`` is the disconnect, ``silent_ms`` the silence before it, ``silence_expires_ms``
+    the deadline that the device has without the grace."""
+
+    at_ms: int
+    silent_ms: int
+    silence_expires_ms: int
+
+
+class Sockets(msgspec.Struct, frozen=True):
+    """What a device knows of its sockets in this session. ``connections`` are ordered from the one
+    least recently seen; ``http_expires_ms`` is the deadline that the last HTTP heartbeat gives."""
+
+    connections: tuple[Connection, ...] = ()
+    http_expires_ms: int | None = None
+    lost: Lost | None = None
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
     """One device of a user. ``expires_ms`` counts only while it is online, and an offline device
-    has no screen. ``token`` is the identity of the last token seen with it."""
+    has no screen. ``token`` is the identity of the last token seen with it. ``sockets`` is
+    ``None`` where this session has been heard of over HTTP alone; ``ended_in_foreground`` is of
+    the last session, while offline."""
 
     device: str
     state: State
@@ -46,6 +78,8 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     platform: str | None = None
     token: str | None = None
     signed_out: bool = False
+    sockets: Sockets | None = None
+    ended_in_foreground: bool = False
 
     @property
     def online(self) -> bool:
@@ -94,7 +128,8 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
-    """A device's state or screen changed; what :class:`schemas.changes.Change` is made of."""
+    """A device's state or screen changed; what :class:`schemas.changes.Change` is made of.
+    ``connections`` are the sockets that this signed out."""
 
     at_ms: int
     user_id: str
@@ -108,6 +143,7 @@ class Changed(msgspec.Struct, frozen=True, gc=False):
     user_screen: str | None
     app_version: str | None
     platform: str | None
+    connections: tuple[str, ...] = ()
 
 
 def visible_device(devices: tuple[Device, ...]) -> Device | None:

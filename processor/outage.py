@@ -3,7 +3,7 @@
 Log time that jumps by more than ``outage_gap`` means that Kafka or all of ingest was away, from
 the record before the jump to the one after it. Nobody goes offline in the first ``outage_hold``
 of it, and everyone who is still online at its end stays so for at least ``reconnect_grace`` more.
-Grace never shortens a deadline.
+Grace never shortens a deadline, and a deadline set after the outage's end is not moved by it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ class Outage(msgspec.Struct, frozen=True):
 
 
 class Grace(msgspec.Struct, frozen=True, array_like=True):
-    """Who was online at ``end_ms`` (with a deadline set before it) is so until ``until_ms``."""
+    """Who was online before the events of the record at ``end_offset``, with which an outage
+    ended, is so until ``until_ms``."""
 
-    end_ms: int
+    end_offset: int
     until_ms: int
 
 
@@ -39,21 +40,18 @@ def jump(log_time_ms: int | None, next_ms: int, policy: Policy) -> Outage | None
     return Outage("jump", log_time_ms, next_ms)
 
 
-def held_deadline_ms(deadline_ms: int, outage: Outage, policy: Policy) -> int:
-    """The deadline during the outage: not before the hold is over, or the grace if that is less."""
-    hold_ms = outage.started_ms + policy.outage_hold_ms
-    return max(deadline_ms, min(hold_ms, grace_after(outage, policy).until_ms))
+def hold_ends_ms(outage: Outage, policy: Policy) -> int:
+    """Until when nobody goes offline in the outage."""
+    return outage.started_ms + policy.outage_hold_ms
 
 
-def grace_after(outage: Outage, policy: Policy) -> Grace:
+def grace_after(outage: Outage, end_offset: int, policy: Policy) -> Grace:
     """The grace of those who are still online when the outage ends."""
-    return Grace(outage.ended_ms, outage.ended_ms + policy.reconnect_grace_ms)
+    return Grace(end_offset, outage.ended_ms + policy.reconnect_grace_ms)
 
 
-def graced_deadline_ms(deadline_ms: int, set_at_ms: int, graces: list[Grace]) -> int:
-    """A stored deadline with the graces since it was set at ``set_at_ms``: how a row that was
-    written before an outage is read after it, without writing every row at its end."""
-    for grace in graces:
-        if set_at_ms < grace.end_ms:
-            deadline_ms = max(deadline_ms, grace.until_ms)
-    return deadline_ms
+def granted_until_ms(log_offset: int, graces: list[Grace]) -> int | None:
+    """What the graces since the record at ``log_offset`` give to a row that it was the last to
+    touch: how a row that was written before an outage is read after it, without writing every row
+    at its end."""
+    return max((g.until_ms for g in graces if log_offset < g.end_offset), default=None)

@@ -16,11 +16,20 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from processor.model import Changed, Policy, User, next_expiry_ms
-from processor.outage import Grace, Outage, grace_after, graced_deadline_ms, held_deadline_ms, jump
-from processor.presence import APPLIED, Outcome, apply_heartbeat, apply_logout, expire
+from processor.outage import Grace, Outage, grace_after, granted_until_ms, hold_ends_ms, jump
+from processor.presence import (
+    APPLIED,
+    Outcome,
+    apply_disconnect,
+    apply_heartbeat,
+    apply_logout,
+    apply_renew,
+    expire,
+)
+from processor.sockets import kept_until
 from schemas.events import (
     BadEvent,
-    Disconnect,
+    ClientEvent,
     Event,
     Heartbeat,
     Logout,
@@ -66,9 +75,10 @@ class Reject:
 
 @dataclass(slots=True)
 class Effects:
-    """What a batch did to a partition, to be stored in one transaction."""
+    """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
+    whose rows are to be written, with the offset of the last record that changed them."""
 
-    touched: set[str] = field(default_factory=set)
+    touched: dict[str, int] = field(default_factory=dict)
     changes: list[LoggedChange] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
@@ -101,14 +111,18 @@ class Partition:
         self.users: dict[str, User] = {}
         self.foreground = 0
         self.background = 0
-        # (deadline, user) at least once for everyone online; an entry may be too early, never
-        # too late: it is put off when it comes up, so that a heartbeat costs no heap operation.
+        # (deadline, user) for everyone online; an entry may be too early, never too late: it is
+        # put off when it comes up, so that a heartbeat costs no heap operation. Of several of one
+        # user only that with the deadline in `_watched` counts.
         self._deadlines: list[tuple[int, str]] = []
+        self._watched: dict[str, int] = {}
 
-    def load_online(self, users: Iterable[User]) -> None:
-        """Everyone online as of ``next_offset``, as stored."""
-        for stored in users:
-            user = self._with_graces(stored)
+    def load_online(self, users: Iterable[tuple[User, int]]) -> None:
+        """Everyone online as of ``next_offset``, as stored, with the offset of the last record
+        that changed the row."""
+        for stored, log_offset in users:
+            until_ms = granted_until_ms(log_offset, self.graces)
+            user = stored if until_ms is None else _kept_online(stored, until_ms)
             self.users[user.user_id] = user
             self._count(user, 1)
             self._watch(user)
@@ -130,7 +144,7 @@ class Partition:
         now_ms = self.log_time_ms
         assert now_ms is not None  # noqa: S101  (a record has a time)
         for index, event in enumerate(record.events):
-            if isinstance(event, Tick | Renew | Disconnect):
+            if isinstance(event, Tick):
                 continue
             if isinstance(event, BadEvent):
                 effects.rejects.append(Reject(record.offset, index, event.error, event.raw))
@@ -150,99 +164,81 @@ class Partition:
         effects.rejects.append(Reject(offset, None, error, raw))
         self.next_offset = offset + 1
 
-    def _problem(self, event: Heartbeat | Logout) -> str | None:
+    def _problem(self, event: ClientEvent) -> str | None:
         if partition_of(event.user, self.partitions) != self.partition:
             return "the user belongs to another partition"
         return None
 
     def _apply_event(
-        self, offset: int, index: int, event: Heartbeat | Logout, now_ms: int, effects: Effects
+        self, offset: int, index: int, event: ClientEvent, now_ms: int, effects: Effects
     ) -> str | None:
         before = self.users.get(event.user)
         try:
-            outcome = (
-                apply_heartbeat(before, event, now_ms, self.policy)
-                if isinstance(event, Heartbeat)
-                else apply_logout(before, event, now_ms, self.policy)
-            )
+            if isinstance(event, Heartbeat):
+                outcome = apply_heartbeat(before, event, now_ms, self.policy)
+            elif isinstance(event, Renew):
+                outcome = apply_renew(before, event, now_ms, self.policy)
+            elif isinstance(event, Logout):
+                outcome = apply_logout(before, event, now_ms, self.policy)
+            else:
+                outcome = apply_disconnect(before, event, now_ms, self.policy)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return f"{type(error).__name__}: {error}"
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
-            self._settle(before, outcome, effects)
+            self._settle(offset, before, outcome, effects)
             effects.changes.extend(
                 LoggedChange(offset, index, ordinal, changed)
                 for ordinal, changed in enumerate(outcome.changes)
             )
         return None
 
-    def _settle(self, before: User | None, outcome: Outcome, effects: Effects) -> None:
+    def _settle(self, offset: int, before: User | None, outcome: Outcome, effects: Effects) -> None:
         user = outcome.user
         self.users[user.user_id] = user
-        effects.touched.add(user.user_id)
+        effects.touched[user.user_id] = offset
         if outcome.changes:
             if before is not None:
                 self._count(before, -1)
             self._count(user, 1)
-        watched_ms = next_expiry_ms(before) if before is not None else None
-        deadline_ms = next_expiry_ms(user)
-        if deadline_ms is not None and (watched_ms is None or deadline_ms < watched_ms):
-            # A session has begun, or another policy gives less time: else the entry that is
-            # there comes up early enough.
-            heapq.heappush(self._deadlines, (deadline_ms, user.user_id))
+        self._watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects) -> None:
         outage = jump(self.log_time_ms, record.timestamp_ms, self.policy)
-        if outage is not None:
-            self._hold(outage)
-            effects.outages.append(outage)
         if self.log_time_ms is None or record.timestamp_ms > self.log_time_ms:
             self.log_time_ms = record.timestamp_ms
-        self._expire(record.offset, self.log_time_ms, effects)
-        if outage is not None:
-            self._grant(grace_after(outage, self.policy))
+        if outage is None:
+            self._expire(record.offset, self.log_time_ms, effects)
+        else:
+            effects.outages.append(outage)
+            held_ms = hold_ends_ms(outage, self.policy)
+            self._expire(record.offset, self.log_time_ms, effects, held_ms)
+            self._grant(grace_after(outage, record.offset, self.policy))
         self.graces = [g for g in self.graces if g.until_ms > self.log_time_ms]
-
-    def _hold(self, outage: Outage) -> None:
-        """Nobody goes offline in the hold: their deadlines move to its end."""
-        for user_id, user in self.users.items():
-            if user.online:
-                devices = tuple(
-                    replace(d, expires_ms=held_deadline_ms(d.expires_ms, outage, self.policy))
-                    if d.online
-                    else d
-                    for d in user.devices
-                )
-                self.users[user_id] = replace(user, devices=devices)
 
     def _grant(self, grace: Grace) -> None:
         self.graces.append(grace)
         for user_id, user in self.users.items():
             if user.online:
-                self.users[user_id] = self._with_graces(user)
+                self.users[user_id] = _kept_online(user, grace.until_ms)
 
-    def _with_graces(self, user: User) -> User:
-        if not self.graces:
-            return user
-        devices = tuple(
-            replace(d, expires_ms=graced_deadline_ms(d.expires_ms, d.last_active_ms, self.graces))
-            if d.online
-            else d
-            for d in user.devices
-        )
-        return replace(user, devices=devices)
-
-    def _expire(self, offset: int, now_ms: int, effects: Effects) -> None:
+    def _expire(self, offset: int, now_ms: int, effects: Effects, held_ms: int = 0) -> None:
+        """Whose deadline has come goes offline; in an outage nobody before ``held_ms``."""
+        if held_ms > now_ms:
+            return
         due: list[tuple[int, str, str]] = []
-        looked_at: set[str] = set()
+        looked_at: list[str] = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
-            _, user_id = heapq.heappop(self._deadlines)
-            user = self.users.get(user_id)
-            if user is None or user_id in looked_at:
+            deadline_ms, user_id = heapq.heappop(self._deadlines)
+            if self._watched.get(user_id) != deadline_ms:
                 continue
-            looked_at.add(user_id)
+            del self._watched[user_id]
+            user = self.users.get(user_id)
+            if user is None:
+                continue
+            looked_at.append(user_id)
             due.extend(
-                (d.expires_ms, user_id, d.device)
+                (max(d.expires_ms, held_ms), user_id, d.device)
                 for d in user.devices
                 if d.online and d.expires_ms <= now_ms
             )
@@ -254,14 +250,18 @@ class Partition:
             self._count(before, -1)
             self._count(user, 1)
             self.users[user_id] = user
-            effects.touched.add(user_id)
+            effects.touched[user_id] = offset
             effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
         for user_id in looked_at:
             self._watch(self.users[user_id])
 
     def _watch(self, user: User) -> None:
         deadline_ms = next_expiry_ms(user)
-        if deadline_ms is not None:
+        if deadline_ms is None:
+            return
+        watched_ms = self._watched.get(user.user_id)
+        if watched_ms is None or deadline_ms < watched_ms:
+            self._watched[user.user_id] = deadline_ms
             heapq.heappush(self._deadlines, (deadline_ms, user.user_id))
 
     def _count(self, user: User, by: int) -> None:
@@ -269,3 +269,9 @@ class Partition:
             self.foreground += by
         elif user.state == "background":
             self.background += by
+
+
+def _kept_online(user: User, until_ms: int) -> User:
+    """``user`` whose devices that are online stay so until then at least."""
+    devices = tuple(kept_until(d, until_ms) if d.online else d for d in user.devices)
+    return replace(user, devices=devices)

@@ -145,7 +145,7 @@ class Pipeline:
             await self._store.commit([_batch(work) for work in works])
         for work in works:
             self._metrics.count(work.state, work.effects)
-            work.state.forget_offline(work.named | work.effects.touched)
+            work.state.forget_offline(work.named | work.effects.touched.keys())
         self._publishing = asyncio.create_task(
             self._publisher.publish_changes(
                 {
@@ -274,13 +274,16 @@ class Pipeline:
 
 
 def _batch(work: _Work) -> Batch:
-    users = (work.state.users.get(user_id) for user_id in sorted(work.effects.touched))
+    users = work.state.users
     return Batch(
         state=work.state,
         expected_offset=work.expected_offset,
         # Everything before this batch has been published by the time it commits.
         published_through=work.expected_offset,
-        users=[user for user in users if user is not None],
+        users=[
+            (users[user_id], log_offset)
+            for user_id, log_offset in sorted(work.effects.touched.items())
+        ],
         changes=work.effects.changes,
         outages=work.effects.outages,
     )

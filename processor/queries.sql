@@ -22,19 +22,19 @@ FROM stream_offsets WHERE "partition" = %s
 -- name: load_online
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
        to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
-       signed_out, devices::text, sign_outs::text
+       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset
 FROM presence WHERE "partition" = %s AND state <> 'offline'
 
 -- name: load_users
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
        to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
-       signed_out, devices::text, sign_outs::text
+       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset
 FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
 SELECT log_offset, event_index, ordinal, to_ms(at), user_id, device, reason::text,
        previous_state::text, state::text, previous_screen, screen, user_state::text, user_screen,
-       app_version, platform
+       app_version, platform, coalesce(connections, '[]')::text
 FROM changes
 WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
 ORDER BY log_offset, event_index, ordinal
@@ -50,13 +50,14 @@ CREATE TEMP TABLE IF NOT EXISTS batch_presence (
     user_id text COLLATE "C", "partition" integer, name text, state text, reason text,
     screen text, changed_ms bigint, online_since_ms bigint, last_active_ms bigint,
     device_count smallint, device text, app_version text, device_info text, platform text,
-    token text, expires_ms bigint, signed_out boolean, devices text, sign_outs text
+    token text, expires_ms bigint, signed_out boolean, devices text, sign_outs text,
+    sockets text, ended_in_foreground boolean, log_offset bigint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
     user_id text, device text, reason text, previous_state text, state text,
     previous_screen text, screen text, user_state text, user_screen text, app_version text,
-    platform text
+    platform text, connections text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_outages (
     "partition" integer, kind text, started_ms bigint, ended_ms bigint
@@ -96,12 +97,12 @@ BEGIN
     INSERT INTO presence (
         user_id, "partition", name, state, reason, screen, changed_at, online_since, last_active,
         device_count, device, app_version, device_info, platform, token, expires_at, signed_out,
-        devices, sign_outs
+        devices, sign_outs, sockets, ended_in_foreground, log_offset
     )
     SELECT user_id, "partition", name, state::presence_state, reason::change_reason, screen,
            from_ms(changed_ms), from_ms(online_since_ms), from_ms(last_active_ms), device_count,
            device, app_version, device_info, platform, token, from_ms(expires_ms), signed_out,
-           devices::jsonb, sign_outs::jsonb
+           devices::jsonb, sign_outs::jsonb, sockets::jsonb, ended_in_foreground, log_offset
     FROM batch_presence
     ON CONFLICT (user_id) DO UPDATE SET
         "partition" = EXCLUDED."partition", name = EXCLUDED.name, state = EXCLUDED.state,
@@ -111,16 +112,18 @@ BEGIN
         app_version = EXCLUDED.app_version, device_info = EXCLUDED.device_info,
         platform = EXCLUDED.platform, token = EXCLUDED.token, expires_at = EXCLUDED.expires_at,
         signed_out = EXCLUDED.signed_out, devices = EXCLUDED.devices,
-        sign_outs = EXCLUDED.sign_outs;
+        sign_outs = EXCLUDED.sign_outs, sockets = EXCLUDED.sockets,
+        ended_in_foreground = EXCLUDED.ended_in_foreground, log_offset = EXCLUDED.log_offset;
 
     INSERT INTO changes (
         at, "partition", log_offset, event_index, ordinal, user_id, device, reason,
         previous_state, state, previous_screen, screen, user_state, user_screen, app_version,
-        platform
+        platform, connections
     )
     SELECT from_ms(at_ms), "partition", log_offset, event_index, ordinal, user_id, device,
            reason::change_reason, previous_state::presence_state, state::presence_state,
-           previous_screen, screen, user_state::presence_state, user_screen, app_version, platform
+           previous_screen, screen, user_state::presence_state, user_screen, app_version, platform,
+           connections::jsonb
     FROM batch_changes;
 
     INSERT INTO outages ("partition", kind, started_at, ended_at)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from processor.model import Device, SignOut, User, visible_device
+from processor.model import Device, SignOut, Sockets, User, visible_device
 from processor.partition import LoggedChange
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
@@ -33,6 +33,9 @@ PRESENCE_TYPES: Final = [
     "bool",
     "text",
     "text",
+    "text",
+    "bool",
+    "int8",
 ]
 CHANGE_TYPES: Final = [
     "int8",
@@ -51,23 +54,26 @@ CHANGE_TYPES: Final = [
     "text",
     "text",
     "text",
+    "text",
 ]
 OFFSET_TYPES: Final = ["int4", "int8", "int8", "int8", "int8", "int8", "int8", "text", "text"]
 OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
 
 _devices = msgspec.json.Decoder(tuple[Device, ...])
 _sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])
+_sockets = msgspec.json.Decoder(Sockets)
 
 
-def presence_row(user: User, partition: int) -> tuple[Any, ...]:
-    """The row of ``batch_presence`` in queries.sql."""
+def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]:
+    """The row of ``batch_presence`` in queries.sql; ``log_offset`` is of the last record that
+    changed the user."""
     shown = visible_device(user.devices)
     sign_outs = msgspec.json.encode(user.sign_outs).decode() if user.sign_outs else None
     head = (user.user_id, partition, user.name, user.state, user.reason, user.screen)
     if shown is None:
         nothing = (None,) * 6
         times = (user.changed_ms, None, None, 0)
-        return (*head, *times, *nothing, False, "[]", sign_outs)
+        return (*head, *times, *nothing, False, "[]", sign_outs, None, False, log_offset)
     several = len(user.devices) > 1
     return (
         *head,
@@ -84,11 +90,14 @@ def presence_row(user: User, partition: int) -> tuple[Any, ...]:
         shown.signed_out,
         msgspec.json.encode(user.devices).decode() if several else None,
         sign_outs,
+        msgspec.json.encode(shown.sockets).decode() if shown.sockets is not None else None,
+        shown.ended_in_foreground,
+        log_offset,
     )
 
 
-def user_of_row(row: tuple[Any, ...]) -> User:
-    """The user of a row of ``load_online`` or ``load_users``."""
+def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
+    """The user of a row of ``load_online`` or ``load_users``, and the row's ``log_offset``."""
     (
         user_id,
         name,
@@ -107,6 +116,9 @@ def user_of_row(row: tuple[Any, ...]) -> User:
         signed_out,
         devices,
         sign_outs,
+        sockets,
+        ended_in_foreground,
+        log_offset,
     ) = row
     if devices is not None:
         remembered = _devices.decode(devices)
@@ -126,9 +138,11 @@ def user_of_row(row: tuple[Any, ...]) -> User:
                 platform=platform,
                 token=token,
                 signed_out=signed_out,
+                sockets=_sockets.decode(sockets) if sockets is not None else None,
+                ended_in_foreground=ended_in_foreground,
             ),
         )
-    return User(
+    user = User(
         user_id=user_id,
         state=state,
         reason=reason,
@@ -139,6 +153,7 @@ def user_of_row(row: tuple[Any, ...]) -> User:
         devices=remembered,
         sign_outs=_sign_outs.decode(sign_outs) if sign_outs is not None else (),
     )
+    return user, log_offset
 
 
 def change_row(change: LoggedChange, partition: int) -> tuple[Any, ...]:
@@ -161,4 +176,5 @@ def change_row(change: LoggedChange, partition: int) -> tuple[Any, ...]:
         c.user_screen,
         c.app_version,
         c.platform,
+        msgspec.json.encode(c.connections).decode() if c.connections else None,
     )

@@ -40,6 +40,7 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
             reconnect_grace_ms=_ms(self.reconnect_grace_seconds),
             outage_gap_ms=_ms(self.outage_gap_seconds),
             outage_hold_ms=_ms(self.outage_hold_seconds),
+            disconnect_grace_ms=_ms(self.disconnect_grace_seconds),
         )
 
 

@@ -49,24 +49,26 @@ class UnusableDeploymentError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A partition as stored: where it stands, the policy in force and everyone online."""
+    """A partition as stored: where it stands, the policy in force and everyone online, each with
+    the offset of the last record that changed the row."""
 
     next_offset: int
     log_time_ms: int | None
     published_through: int
     policy: Policy | None
     graces: list[Grace]
-    online: list[User]
+    online: list[tuple[User, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one batch made of one partition. ``state`` is as of the batch's end."""
+    """What one batch made of one partition. ``state`` is as of the batch's end; ``users`` come
+    with the offset of the last record that changed them."""
 
     state: Partition
     expected_offset: int
     published_through: int
-    users: Sequence[User]
+    users: Sequence[tuple[User, int]]
     changes: Sequence[LoggedChange]
     outages: Sequence[Outage]
 
@@ -141,7 +143,7 @@ class Store:
         connection = await self._connected()
         async with connection.transaction():
             cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
-            return [user_of_row(row) for row in await cursor.fetchall()]
+            return [user for user, _ in map(user_of_row, await cursor.fetchall())]
 
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""
@@ -257,7 +259,11 @@ def _offset_row(batch: Batch) -> tuple[Any, ...]:
 
 
 def _presence_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
-    return [presence_row(user, b.state.partition) for b in batches for user in b.users]
+    return [
+        presence_row(user, b.state.partition, log_offset)
+        for b in batches
+        for user, log_offset in b.users
+    ]
 
 
 def _change_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:

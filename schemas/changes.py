@@ -29,7 +29,7 @@ class Change(msgspec.Struct, frozen=True):
     """``id`` is ``partition:offset:index:ordinal``: the same change always has the same id, so a
     consumer that remembers the last one of each partition drops repeats. Index -1 stands for what
     happened because time passed, before the record's first event. ``at`` is log time, RFC 3339
-    with milliseconds."""
+    with milliseconds. ``connections`` are the ids of the sockets that the change signed out."""
 
     id: str
     at: str
@@ -44,3 +44,4 @@ class Change(msgspec.Struct, frozen=True):
     user_screen: str | None
     app_version: str | None
     platform: str | None
+    connections: list[str]

@@ -71,6 +71,12 @@ class TimingSettings(Settings):
         ge=0,
         description="How long after a logout its tokens' events are ignored, in seconds.",
     )
+    disconnect_grace_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="How long a device whose last socket was lost may take to come back, in "
+        "seconds.",
+    )
     allow_short_timing: bool = Field(
         False, description="Accept timing that cannot tolerate two lost heartbeats (tests only)."
     )

@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
-from schemas.events import Heartbeat, Logout, Tick, encode_event, partition_of
+from schemas.events import (
+    Connect,
+    Disconnect,
+    Event,
+    Heartbeat,
+    Logout,
+    Renew,
+    Tick,
+    encode_event,
+    partition_of,
+)
 from schemas.settings import KafkaSettings
 from schemas.topics import REJECTS
 from tests.integration.rig import (
@@ -69,6 +80,56 @@ def test_a_heartbeat_becomes_a_row_a_change_and_a_count(
     )
     assert processor.stop() == 0
     assert sorted(path.name for path in processor.log.parent.iterdir()) == ["processor.log"]
+
+
+def four_changes(kafka: KafkaSettings) -> list[dict[str, Any]] | None:
+    """The first four, without the repeats that a restart may bring."""
+    found = list({change["id"]: change for change in published_changes(kafka)}.values())
+    return found if len(found) == 4 else None
+
+
+def test_sockets_outlive_a_restart_and_a_logout_names_them(
+    processor: ProcessorProcess,
+    environment: dict[str, str],
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    tmp_path: Path,
+) -> None:
+    where = partition(kafka_settings, "ada")
+    beat = Heartbeat(user="ada", token="t1", device_id="tv", screen="Home")
+    connects = [
+        Connect(user="ada", token="t2", device_id="phone", connection=name) for name in ("c1", "c2")
+    ]
+    asyncio.run(produce(kafka_settings, [(where, batch(beat, *connects))]))
+    wait_for("they are stored", lambda: stored_through(database_url).get(where) == 1)
+    assert processor.stop() == 0
+
+    other = ProcessorProcess(environment, tmp_path / "other.log")
+    try:
+        events: list[Event] = [
+            Renew(user="ada", token="t3", connection="c1"),
+            Disconnect(user="ada", connection="c2"),
+            Disconnect(user="ada", connection="never seen"),
+            Heartbeat(user="ada", token="t3", connection="c1", screen="Cart"),
+            Logout(user="ada", token="t3", connection="c1"),
+        ]
+        asyncio.run(produce(kafka_settings, [(where, batch(*events))]))
+        wait_for("all is stored", lambda: stored_through(database_url).get(where) == 2)
+        published = wait_for("all is published", lambda: four_changes(kafka_settings))
+    finally:
+        other.kill()
+    assert [(c["device"], c["reason"], c["connections"]) for c in published] == [
+        ("tv", "started", []),
+        ("phone", "started", []),
+        ("phone", "navigated", []),
+        ("phone", "logged_out", ["c1"]),
+    ]
+    assert rows(database_url, "SELECT connections FROM changes WHERE connections IS NOT NULL") == [
+        (["c1"],)
+    ]
+    assert rows(database_url, "SELECT state::text, screen, log_offset FROM presence") == [
+        ("foreground", "Home", 1)
+    ]
 
 
 def test_bad_events_are_rejected_alone(

@@ -4,14 +4,16 @@ It shares no code with ``processor`` and no idea either: it keeps no state of an
 list of what has happened (facts: plain dicts, in the order of the log). Whatever is asked of a
 device or a user is found by going through that list again:
 
-* a device is online if a heartbeat of it comes after the last time that it went;
+* a device is online if a heartbeat or renewal of it comes after the last time that it went;
 * its screen is the last real one that a foreground heartbeat of that session named;
 * it changed last at the last of its facts after which it showed something else than before it;
-* its deadline is that of its last heartbeat, moved by every outage since;
+* its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
+  socket that nothing has ended since, moved by every outage since;
+* its connections are those that were heard of in this session, less those that went;
 * who must go offline is found by looking at every device of every user.
 
-Written from the design (sections 1 to 3), with the decisions that the docstring of
-``processor/presence.py`` takes where the design is silent.
+Written from the design (sections 1 to 4), with the decisions that the docstrings of
+``processor/presence.py``, ``devices.py`` and ``sockets.py`` take where the design is silent.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.events import Heartbeat, Logout
+from schemas.events import Connect, Disconnect, Heartbeat, Logout, Renew
 
 Fact = dict[str, Any]
 Shown = tuple[str, str | None]  # state and screen
@@ -58,11 +60,15 @@ class Oracle:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
             self.place = (offset, index, 0)
-            if isinstance(event, Heartbeat | Logout):
+            if isinstance(event, Heartbeat | Logout | Renew | Disconnect):
                 if index in refused:
                     self.rejected.append((offset, index))
                 elif isinstance(event, Heartbeat):
                     self._heartbeat(event)
+                elif isinstance(event, Renew):
+                    self._renew(event)
+                elif isinstance(event, Disconnect):
+                    self._disconnect(event)
                 else:
                     self._logout(event)
             elif type(event).__name__ != "Tick":
@@ -90,7 +96,8 @@ class Oracle:
                     due.append((deadline, user, device))
         self.place = (offset, -1, 0)
         for deadline, user, device in sorted(due):
-            self._gone(user, device, "timed_out", deadline)
+            lost = self.lost(user, device) is not None
+            self._gone(user, device, "disconnected" if lost else "timed_out", deadline)
         if outage:
             self.facts.append(
                 {
@@ -104,14 +111,9 @@ class Oracle:
     def _heartbeat(self, event: Heartbeat) -> None:
         user = event.user
         named = event.device_id or event.claimed_device or event.device_info
-        device = named or self._device_of_nameless(event)
-        for logout in self._logouts(user):
-            if (
-                self.now < logout["fence_until"]
-                and event.token in logout["tokens"]
-                and device not in logout["spared"]
-            ):
-                return
+        device = self._device_of(event)
+        if self._fenced(event, device):
+            return
         if self._wants_evidence(event, named, device) and not _is_evidence(event):
             return
         if device not in self.devices(user) and len(self.devices(user)) == 16:
@@ -124,14 +126,81 @@ class Oracle:
                 "device": device,
                 "event": event,
                 "deadline": self.now + self.policy["offline_after"],
+                "connection": event.connection,
+                "forgotten": self.now + self.policy["offline_after"],
             },
             None,
         )
 
-    def _device_of_nameless(self, event: Heartbeat) -> str:
+    def _renew(self, event: Renew) -> None:
+        user, device = event.user, self._device_of(event)
+        if self._fenced(event, device) or device not in self.devices(user):
+            return
+        state, _ = self.shown(user, device)
+        if state == "offline":
+            life = self.life(user, device)
+            cut_off = life[-1]["reason"] in ("timed_out", "disconnected")
+            if not cut_off or _shown_after(life[:-1])[0] != "foreground":
+                return
+        later = self.now + self.policy["offline_after"]
+        self._happened(
+            {
+                "what": "renewal",
+                "at": self.now,
+                "user": user,
+                "device": device,
+                "event": event,
+                "deadline": None if state == "background" else later,
+                "connection": event.connection,
+                "forgotten": later,
+            },
+            None,
+        )
+
+    def _disconnect(self, event: Disconnect) -> None:
+        user = event.user
+        for device in self.devices(user):
+            others = dict(self.connections(user, device))
+            if others.pop(event.connection, None) is None:
+                continue
+            grace = None
+            if not others and not event.by_server:
+                after_http = self.http_deadline(user, device) or 0
+                grace = max(self.now + self.policy["disconnect_grace"], after_http)
+                if self.deadline(user, device) <= grace:
+                    grace = None
+            self.facts.append(
+                {
+                    "what": "hangup",
+                    "at": self.now,
+                    "user": user,
+                    "device": device,
+                    "connection": event.connection,
+                    "silent": event.silent_ms,
+                    "grace": grace,
+                }
+            )
+            return
+
+    def _fenced(self, event: Heartbeat | Renew, device: str) -> bool:
+        return any(
+            self.now < logout["fence_until"]
+            and event.token in logout["tokens"]
+            and device not in logout["spared"]
+            for logout in self._logouts(event.user)
+        )
+
+    def _device_of(self, event: Heartbeat | Renew) -> str:
+        for device in self.devices(event.user):
+            if event.connection in dict(self.connections(event.user, device)):
+                return device
+        named = event.device_id or event.claimed_device or event.device_info
+        return named or self._device_of_nameless(event)
+
+    def _device_of_nameless(self, event: Heartbeat | Renew) -> str:
         user = event.user
         has = self.devices(user)
-        fits = [d for d in has if self.last(user, d).token == event.token]
+        fits = [d for d in has if self.token(user, d) == event.token]
         if not fits:
             mine = [entry for entry in self._logouts(user) if entry["token"] == event.token]
             gone = {device for entry in mine for device in entry["devices"]}
@@ -159,8 +228,10 @@ class Oracle:
         user = event.user
         has = self.devices(user)
         out = (
-            [name for name in (event.device_id, event.claimed_device) if name in has][:1]
-            or [d for d in has if self.last(user, d).token == event.token]
+            [d for d in has if d == event.device_id]
+            or [d for d in has if event.connection in dict(self.connections(user, d))]
+            or [d for d in has if d == event.claimed_device]
+            or [d for d in has if self.token(user, d) == event.token]
             or has
         )
         fences = [
@@ -171,7 +242,7 @@ class Oracle:
         out = sorted(d for d in out if all(d in entry["spared"] for entry in fences))
         if fences and not out:
             return
-        tokens = {event.token} | {self.last(user, device).token for device in out}
+        tokens = {event.token} | {self.token(user, device) for device in out}
         for device in out:
             self._gone(user, device, "logged_out", self.now)
         for entry in self._logouts(user):
@@ -213,11 +284,12 @@ class Oracle:
     def _happened(self, fact: Fact, reason: str | None) -> None:
         user, device = fact["user"], fact["device"]
         before, user_before = self.shown(user, device), self.shown_by_user(user)
-        previous = self.last(user, device) if device in self.devices(user) else None
+        known = device in self.devices(user)
         about = {
-            field: self.told(user, device, field) if previous else None
+            field: self.told(user, device, field) if known else None
             for field in ("app_version", "platform")
         }
+        open_ones = [name for name, _ in self.connections(user, device)] if known else []
         self.facts.append(fact)
         after = self.shown(user, device)
         if before == after:
@@ -236,6 +308,7 @@ class Oracle:
                 "after": after,
                 "user_before": user_before,
                 "user_after": (state, screen),
+                "connections": open_ones if reason == "logged_out" else [],
                 **about,
             }
         )
@@ -265,14 +338,12 @@ class Oracle:
                 return fact["at"], fact.get("reason") or _reason(before, after)
         raise LookupError(device)
 
-    def last(self, user: str, device: str) -> Heartbeat:
-        beats = [f["event"] for f in self.life(user, device) if f["what"] == "beat"]
-        event = beats[-1]
-        assert isinstance(event, Heartbeat)
-        return event
+    def token(self, user: str, device: str) -> str:
+        """The last one seen with the device."""
+        return str([f["event"].token for f in self.life(user, device) if "event" in f][-1])
 
     def last_active(self, user: str, device: str) -> int:
-        return max(int(f["at"]) for f in self.life(user, device) if f["what"] == "beat")
+        return max(int(f["at"]) for f in self.life(user, device) if "event" in f)
 
     def signed_out(self, user: str, device: str) -> bool:
         life = self.life(user, device)
@@ -283,14 +354,66 @@ class Oracle:
         said = [getattr(f["event"], field) for f in self.life(user, device) if f["what"] == "beat"]
         return next((str(text) for text in reversed(said) if text is not None), None)
 
+    def life_and_outages(self, user: str, device: str) -> list[Fact]:
+        return [
+            fact
+            for fact in self.facts
+            if fact["what"] == "outage" or (fact["user"], fact["device"]) == (user, device)
+        ]
+
     def deadline(self, user: str, device: str) -> int:
+        lost = self.lost(user, device)
+        return int(lost["deadline"]) if lost else self.silence_deadline(user, device)
+
+    def silence_deadline(self, user: str, device: str) -> int:
         deadline = 0
-        for fact in self.facts:
-            if fact["what"] == "beat" and (fact["user"], fact["device"]) == (user, device):
-                deadline = fact["deadline"]
-            elif fact["what"] == "outage":
+        for fact in self.life_and_outages(user, device):
+            if fact["what"] == "outage":
                 deadline = max(deadline, fact["until"])
+            elif "event" in fact and fact["deadline"] is not None:
+                deadline = fact["deadline"]
         return deadline
+
+    def lost(self, user: str, device: str) -> Fact | None:
+        """The loss of the last socket, if the grace after it runs, and the end of that."""
+        lost: Fact | None = None
+        for fact in self.life_and_outages(user, device):
+            if fact["what"] == "outage":
+                if lost:
+                    lost["deadline"] = max(lost["deadline"], fact["until"])
+            elif fact["what"] == "hangup" and fact["grace"] is not None:
+                lost = {"at": fact["at"], "silent": fact["silent"], "deadline": fact["grace"]}
+            else:
+                lost = None
+        return lost
+
+    def http_deadline(self, user: str, device: str) -> int | None:
+        """What the last HTTP heartbeat of the session gives, until it has passed and a socket was
+        heard of after that."""
+        deadline: int | None = None
+        for fact in self.life_and_outages(user, device):
+            if fact["what"] == "gone":
+                deadline = None
+            elif fact["what"] == "outage":
+                deadline = deadline and max(deadline, fact["until"])
+            elif "event" in fact and fact["connection"] is None:
+                deadline = fact["deadline"]
+            elif "event" in fact and deadline is not None and deadline <= fact["at"]:
+                deadline = None
+        return deadline if deadline is not None and self.now < deadline else None
+
+    def connections(self, user: str, device: str) -> list[tuple[str, int]]:
+        """Those open, in the order in which they were last seen, and when each is forgotten."""
+        seen: list[tuple[str, int]] = []
+        for fact in self.life(user, device):
+            name = fact.get("connection")
+            if fact["what"] == "gone":
+                seen = []
+            elif name is not None:
+                seen = [(n, until) for n, until in seen if n != name and fact["at"] < until]
+                if "event" in fact:
+                    seen = [*seen, (name, fact["forgotten"])][-8:]
+        return [(name, until) for name, until in seen if self.now < until]
 
     # -- what is asked of a user
 
@@ -369,9 +492,20 @@ class Oracle:
             "app_version": self.told(user, device, "app_version"),
             "device_info": self.told(user, device, "device_info"),
             "platform": self.told(user, device, "platform"),
-            "token": self.last(user, device).token,
+            "token": self.token(user, device),
             "signed_out": self.signed_out(user, device),
+            "ended_in_foreground": not online and self._ended_in_foreground(user, device),
+            "connections": self.connections(user, device),
+            "http_deadline": self.http_deadline(user, device),
+            "lost": self.lost(user, device),
+            "silence_deadline": self.silence_deadline(user, device) if online else None,
         }
+
+    def _ended_in_foreground(self, user: str, device: str) -> bool:
+        life = self.life(user, device)
+        while _shown_after(life) == NOTHING:
+            life = life[:-1]
+        return _shown_after(life)[0] == "foreground"
 
 
 FOREGROUND = ["foreground", "resumed", "inactive"]
@@ -391,6 +525,8 @@ def _names_screen(event: Heartbeat) -> bool:
 
 def _is_evidence(event: Heartbeat) -> bool:
     """Does this tell that somebody uses the app, not that its timer was left running?"""
+    if isinstance(event, Connect):
+        return True
     return _names_screen(event) or (
         (event.app_state or "").lower() in FOREGROUND and not _in_background(event)
     )
@@ -398,16 +534,18 @@ def _is_evidence(event: Heartbeat) -> bool:
 
 def _shown_after(life: Sequence[Fact]) -> Shown:
     """State and screen of a device to which this has happened."""
-    session: list[Heartbeat] = []
+    session: list[Heartbeat | Renew] = []
     for fact in life:
         if fact["what"] == "gone":
             session = []
-        else:
+        elif "event" in fact:
             session.append(fact["event"])
     if not session:
         return NOTHING
-    screens = [event.screen for event in session if _names_screen(event)]
-    state = "background" if _in_background(session[-1]) else "foreground"
+    beats = [event for event in session if isinstance(event, Heartbeat)]
+    screens = [event.screen for event in beats if _names_screen(event)]
+    # A session that a renewal has begun is one in the foreground.
+    state = "background" if beats and _in_background(beats[-1]) else "foreground"
     return state, screens[-1] if screens else None
 
 

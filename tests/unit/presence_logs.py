@@ -22,7 +22,16 @@ from processor.model import Policy, User
 from processor.outage import Grace
 from processor.partition import Effects, LoggedChange, Partition, Record
 from processor.rows import presence_row, user_of_row
-from schemas.events import BadEvent, Event, Heartbeat, Logout, Tick
+from schemas.events import (
+    BadEvent,
+    Connect,
+    Disconnect,
+    Event,
+    Heartbeat,
+    Logout,
+    Renew,
+    Tick,
+)
 from schemas.sql_files import load_queries
 from tests.unit.oracle import Oracle
 
@@ -88,17 +97,18 @@ class Processor:
             event.user
             for record in records
             for event in record.events or ()
-            if isinstance(event, Heartbeat | Logout)
+            if not isinstance(event, Tick | BadEvent)
         }
         for user_id in named - memory.users.keys():
             if user_id in self.rows:
-                memory.remember(self._read(user_id, "load_users"))
+                user, _ = self._read(user_id, "load_users")
+                memory.remember(user)
         effects = Effects()
         for record in records:
             self._apply(memory, record, effects)
             self.counts.append((memory.foreground, memory.background))
-        for user_id in sorted(effects.touched):
-            row = presence_row(memory.users[user_id], memory.partition)
+        for user_id, log_offset in sorted(effects.touched.items()):
+            row = presence_row(memory.users[user_id], memory.partition, log_offset)
             self.rows[user_id] = dict(zip(columns_written(), row, strict=True))
         self.next_offset = memory.next_offset
         self.log_time_ms = memory.log_time_ms
@@ -107,16 +117,17 @@ class Processor:
         self.outages += [(outage.started_ms, outage.ended_ms) for outage in effects.outages]
         self.rejected += [(reject.offset, reject.index) for reject in effects.rejects]
         self.verdicts += effects.verdicts.elements()
-        memory.forget_offline(named | effects.touched)
+        memory.forget_offline(named | effects.touched.keys())
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """The rows as a processor that starts now reads them: with the graces in force."""
         loaded = self._load().users
-        users = [loaded.get(name) or self._read(name, "load_users") for name in sorted(self.rows)]
-        return {
-            user.user_id: dict(zip(columns_written(), presence_row(user, 0), strict=True))
-            for user in users
+        stored = {name: self._read(name, "load_users") for name in sorted(self.rows)}
+        rows = {
+            name: presence_row(loaded.get(name, user), 0, log_offset)
+            for name, (user, log_offset) in stored.items()
         }
+        return {name: dict(zip(columns_written(), row, strict=True)) for name, row in rows.items()}
 
     def _apply(self, memory: Partition, record: Written, effects: Effects) -> None:
         offset = memory.next_offset
@@ -142,12 +153,12 @@ class Processor:
         )
         return memory
 
-    def _read(self, user_id: str, query: str) -> User:
+    def _read(self, user_id: str, query: str) -> tuple[User, int]:
         row = self.rows[user_id]
         values = [
             # jsonb keeps the value, not the text.
             json.dumps(json.loads(row[name]))
-            if name in ("devices", "sign_outs") and row[name] is not None
+            if name in ("devices", "sign_outs", "sockets") and row[name] is not None
             else row[name]
             for name in columns_read(query)
         ]
@@ -169,6 +180,7 @@ def durations(policy: Policy) -> dict[str, int]:
         "reconnect_grace": policy.reconnect_grace_ms,
         "outage_gap": policy.outage_gap_ms,
         "outage_hold": policy.outage_hold_ms,
+        "disconnect_grace": policy.disconnect_grace_ms,
     }
 
 
@@ -186,6 +198,7 @@ def agree(processor: Processor, oracle: Oracle) -> None:
             c["user_after"],
             c["app_version"],
             c["platform"],
+            c["connections"],
         )
         for c in oracle.changes
     ]
@@ -196,7 +209,7 @@ def agree(processor: Processor, oracle: Oracle) -> None:
     stored = processor.stored()
     assert stored.keys() == wanted.keys()
     for user_id, row in stored.items():
-        assert _row(row) == wanted[user_id]
+        assert _row(row, processor.log_time_ms or 0) == wanted[user_id]
 
 
 def _change(change: LoggedChange) -> tuple[object, ...]:
@@ -212,19 +225,29 @@ def _change(change: LoggedChange) -> tuple[object, ...]:
         (c.user_state, c.user_screen),
         c.app_version,
         c.platform,
+        list(c.connections),
     )
 
 
 _OF_USER = ("name", "state", "screen", "reason", "changed_ms", "online_since_ms")
-_OF_SHOWN = ("device", "app_version", "device_info", "platform", "token", "signed_out")
+_OF_SHOWN = (
+    "device",
+    "app_version",
+    "device_info",
+    "platform",
+    "token",
+    "signed_out",
+    "ended_in_foreground",
+)
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any], now: int) -> dict[str, Any]:
     """A row of ``presence`` in the oracle's form."""
     user = {name: row[name] for name in (*_OF_USER, "last_active_ms", "device_count", "device")}
     if row["devices"] is None:
         times = ("state", "screen", "reason", "changed_ms", "online_since_ms", "last_active_ms")
-        devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms")}]
+        devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms", "sockets")}]
+        devices[0]["sockets"] = row["sockets"] and json.loads(row["sockets"])
     else:
         devices = json.loads(row["devices"])
         shown = [device for device in devices if device["device"] == row["device"]]
@@ -234,10 +257,32 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
             assert {name: device[name] for name in (*_OF_SHOWN, "expires_ms")} == {
                 name: row[name] for name in (*_OF_SHOWN, "expires_ms")
             }
-    for device in devices:
-        if device["state"] == "offline":
-            device["expires_ms"] = None  # the deadline counts only while it is online
-    return {**user, "devices": devices}
+            assert device["sockets"] == (row["sockets"] and json.loads(row["sockets"]))
+    return {**user, "devices": [_device(device, now) for device in devices]}
+
+
+def ahead(deadline: int | None, now: int) -> int | None:
+    """One that has passed means nothing: it may lack the last grace, as that is forgotten."""
+    return deadline if deadline is not None and now < deadline else None
+
+
+def _device(device: dict[str, Any], now: int) -> dict[str, Any]:
+    online = device["state"] != "offline"
+    # A device without sockets has been heard of over HTTP alone.
+    sockets = device["sockets"] or {"http_expires_ms": device["expires_ms"] if online else None}
+    lost = sockets.get("lost")
+    expires = device["expires_ms"] if online else None
+    return {
+        **{name: value for name, value in device.items() if name != "sockets"},
+        "expires_ms": expires,  # the deadline counts only while it is online
+        "connections": [
+            (name, until) for name, until in sockets.get("connections", ()) if now < until
+        ],
+        "http_deadline": ahead(sockets["http_expires_ms"], now),
+        "lost": lost
+        and {"at": lost["at_ms"], "silent": lost["silent_ms"], "deadline": device["expires_ms"]},
+        "silence_deadline": lost["silence_expires_ms"] if lost else expires,
+    }
 
 
 # -- strategies
@@ -257,15 +302,16 @@ EXAMPLES = settings(
 #: Most of it happens to one user, so that events meet each other's consequences.
 _USERS = ("ann",) * 5 + ("bob", "bob", "cem")
 _TOKENS = (1, 1, 1, 2, 2, 3)
+_CONNECTIONS = ("c1", "c1", "c1", "c2", "c2", "c3")
 #: Durations in all orders: outages are long, short or none, as are the fence, the hold and the
 #: grace beside them.
 _POLICIES = (
-    Policy(30, 10, 20, outage_gap_ms=15, outage_hold_ms=60),
-    Policy(60, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60),
-    Policy(20, 40, 5, outage_gap_ms=8, outage_hold_ms=12),
-    Policy(50, 0, 7, outage_gap_ms=10, outage_hold_ms=0),
-    Policy(10, 5, 40, outage_gap_ms=15, outage_hold_ms=30),
-    Policy(200, 8, 100, outage_gap_ms=20, outage_hold_ms=900),
+    Policy(30, 10, 20, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=10),
+    Policy(60, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60, disconnect_grace_ms=15),
+    Policy(20, 40, 5, outage_gap_ms=8, outage_hold_ms=12, disconnect_grace_ms=30),
+    Policy(50, 0, 7, outage_gap_ms=10, outage_hold_ms=0, disconnect_grace_ms=0),
+    Policy(10, 5, 40, outage_gap_ms=15, outage_hold_ms=30, disconnect_grace_ms=5),
+    Policy(200, 8, 100, outage_gap_ms=20, outage_hold_ms=900, disconnect_grace_ms=25),
 )
 #: ``screen`` and ``app_state``.
 _SAID = (
@@ -304,7 +350,7 @@ _DETAILS = ((None, None, None), ("Ann", "1.0", "ios"), ("Anna", "1.1", None), (N
 _DELTAS = (*(0, 1, 2, 5, 10) * 3, 0, -1, -3, 8, 11, 15, 16, 20, 30, 45, 70, 110)
 
 _heartbeats = st.builds(
-    lambda user, token, naming, said, details: Heartbeat(
+    lambda kind, user, token, naming, said, details, connection: kind(
         user=user,
         token=f"{user}-{token}",
         device_id=naming[0],
@@ -315,44 +361,81 @@ _heartbeats = st.builds(
         name=details[0],
         app_version=details[1],
         platform=details[2],
+        connection=connection[kind is Heartbeat],
     ),
+    st.sampled_from((*(Heartbeat,) * 3, Connect)),
     st.sampled_from(_USERS),
     st.sampled_from(_TOKENS),
     st.sampled_from(_NAMING),
     st.sampled_from(_SAID),
     st.sampled_from(_DETAILS),
+    # Of a connect, and of a heartbeat: two in three come over HTTP.
+    st.sampled_from([(c, h) for c in _CONNECTIONS for h in (c, None, None)]),
+)
+_renews = st.builds(
+    lambda user, token, connection, naming: Renew(
+        user=user,
+        token=f"{user}-{token}",
+        connection=connection,
+        device_id=naming[0],
+        claimed_device=naming[1],
+        device_info=naming[2],
+    ),
+    st.sampled_from(_USERS),
+    st.sampled_from(_TOKENS),
+    st.sampled_from(_CONNECTIONS),
+    st.sampled_from(_NAMING),
+)
+_disconnects = st.builds(
+    lambda user, connection, by_server, silent: Disconnect(
+        user=user, connection=connection, by_server=by_server, silent_ms=silent
+    ),
+    st.sampled_from(_USERS),
+    st.sampled_from(_CONNECTIONS),
+    st.sampled_from((False, False, False, True)),
+    st.sampled_from((0, 0, 3, 20)),
 )
 #: ``token_expires_ms`` is relative here: :func:`_dated` makes it a time.
 _logouts = st.builds(
-    lambda user, token, naming, expires: Logout(
+    lambda user, token, naming, expires, connection: Logout(
         user=user,
         token=f"{user}-{token}",
         device_id=naming[0],
         claimed_device=naming[1],
         token_expires_ms=expires,
+        connection=connection,
     ),
     st.sampled_from(_USERS),
     st.sampled_from(_TOKENS),
     st.sampled_from(_LOGOUT_NAMING),
     st.sampled_from((None, None, None, -5, 5, 20, 60)),
+    st.sampled_from((None, None, *_CONNECTIONS[2:])),
 )
 _others = st.sampled_from((Tick(), BadEvent("unknown kind", b"\x90")))
-#: About as many devices as one user may have, or as many logouts as are remembered, at once.
+#: About as many devices as one user may have, as many logouts as are remembered, or as many
+#: connections of one device, at once.
 _crowds = st.builds(
-    lambda user, count, said, going: tuple(
+    lambda user, count, said, kind: tuple(
         Logout(user=user, token=f"{user}-{n + 1}", device_id="a")
-        if going
+        if kind == "logouts"
+        else Connect(user=user, token=f"{user}-1", device_id="a", connection=f"c{(n + 1) % 10}")
+        if kind == "connects"
         else Heartbeat(user=user, token=f"{user}-1", device_id=f"x{n:02}", screen=said[0])
         for n in range(count)
     ),
     st.sampled_from(_USERS),
     st.integers(13, 18),
     st.sampled_from(_SAID),
-    st.sampled_from((False, False, True)),
+    st.sampled_from(("devices", "devices", "logouts", "connects")),
 )
-_events = st.integers(0, 19).flatmap(
-    lambda roll: _logouts if roll >= 15 else _others if roll == 14 else _heartbeats
+_KINDS = (
+    *(_heartbeats,) * 15,
+    *(_renews,) * 4,
+    *(_disconnects,) * 5,
+    *(_logouts,) * 5,
+    _others,
 )
+_events = st.integers(0, len(_KINDS) - 1).flatmap(lambda roll: _KINDS[roll])
 _several = st.lists(_events, max_size=4).map(tuple)
 _batches = st.integers(0, 29).flatmap(
     lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else _several

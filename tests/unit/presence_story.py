@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from processor.model import Policy
-from schemas.events import BadEvent, Event, Heartbeat, Logout, Tick
+from schemas.events import BadEvent, Connect, Disconnect, Event, Heartbeat, Logout, Renew, Tick
 from tests.unit.presence_logs import Processor, Written
 
 START_MS = 1_700_000_000_000
@@ -57,6 +57,22 @@ class Story:
         self.record(logout(device, **fields))
         return self
 
+    def connect(self, connection: str, device: str | None = "a", **fields: Any) -> Story:
+        """A socket opens; beats of it have ``connection`` among their fields."""
+        given = {"user": "ann", "token": "t1", **fields}
+        self.record(Connect(connection=connection, device_id=device, **given))
+        return self
+
+    def renew(self, connection: str, device: str | None = "a", **fields: Any) -> Story:
+        given = {"user": "ann", "token": "t1", **fields}
+        self.record(Renew(connection=connection, device_id=device, **given))
+        return self
+
+    def hang_up(self, connection: str, **fields: Any) -> Story:
+        """A socket is gone: ``by_server`` and ``silent_ms`` tell how."""
+        self.record(Disconnect(**{"user": "ann", "connection": connection, **fields}))
+        return self
+
     # -- what is shown
 
     def user(self, user: str = "ann") -> dict[str, Any]:
@@ -68,16 +84,37 @@ class Story:
 
     def devices(self, user: str = "ann") -> dict[str, dict[str, Any]]:
         row = self.user(user)
-        remembered = json.loads(row["devices"]) if row["devices"] is not None else [row]
+        remembered = (
+            json.loads(row["devices"])
+            if row["devices"] is not None
+            else [{**row, "sockets": row["sockets"] and json.loads(row["sockets"])}]
+        )
         return {device["device"]: device for device in remembered}
 
     def device(self, device: str = "a", user: str = "ann") -> tuple[str, str | None]:
         found = self.devices(user)[device]
         return found["state"], found["screen"]
 
+    def connections(self, device: str = "a", user: str = "ann") -> list[str]:
+        """Those that are open, the least recently seen first."""
+        sockets = self.devices(user)[device]["sockets"] or {"connections": ()}
+        now = self.processor.log_time_ms or 0
+        return [name for name, forgotten in sockets["connections"] if now < forgotten]
+
+    def went(self, device: str = "a", user: str = "ann") -> tuple[str, float]:
+        """Why the device is offline, and since when."""
+        found = self.devices(user)[device]
+        assert found["state"] == "offline"
+        return found["reason"], self.seconds(found["changed_ms"])
+
     def reasons(self) -> list[tuple[str, str]]:
         """Device and reason of every change so far."""
         return [(c.changed.device, c.changed.reason) for c in self.processor.changes]
+
+    def signed_out(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Device and connections of every change that names some."""
+        changes = [change.changed for change in self.processor.changes]
+        return [(c.device, c.connections) for c in changes if c.connections]
 
     def verdicts(self) -> list[str]:
         return self.processor.verdicts

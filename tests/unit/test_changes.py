@@ -30,6 +30,7 @@ CHANGE = Change(
     user_screen=None,
     app_version=None,
     platform=None,
+    connections=[],
 )
 
 

@@ -234,7 +234,8 @@ def test_an_event_of_another_partitions_user_is_rejected() -> None:
     assert partition_of(theirs, 2) == 1
     events = (heartbeat("a", user=theirs), Logout(user=theirs, token="t"), heartbeat(user=ours))
     partition.apply(Record(7, START_MS, events), effects)
-    assert set(partition.users) == effects.touched == {ours}
+    assert set(partition.users) == {ours}
+    assert effects.touched == {ours: 7}
     assert [(reject.offset, reject.index) for reject in effects.rejects] == [(7, 0), (7, 1)]
     assert partition.next_offset == 8
 

@@ -112,6 +112,7 @@ def test_a_heartbeat_moves_last_active_and_nothing_else_that_is_shown() -> None:
     assert {name for name in after if after[name] != before[name]} == {
         "last_active_ms",
         "expires_ms",
+        "log_offset",
     }
 
 

@@ -60,6 +60,9 @@ def test_the_row_of_a_one_device_user_is_flat() -> None:
         "signed_out": False,
         "devices": None,
         "sign_outs": None,
+        "sockets": None,
+        "ended_in_foreground": False,
+        "log_offset": 0,
     }
 
 
@@ -116,4 +119,5 @@ def test_a_row_of_changes_has_the_columns_of_its_table() -> None:
         "user_screen": "film",
         "app_version": "1.0",
         "platform": "ios",
+        "connections": None,
     }
