@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from tests.bench.cpu import cpu_seconds
 from tests.integration.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
+TOKENS_LAST_SECONDS = 6 * 3600
 console = Console()
 
 
@@ -88,9 +90,20 @@ def service(directory: Path, name: str, command: list[str], **environment: str) 
         child.stop()
 
 
-def load(port: int, secret: str, heartbeats: int, connections: int, users: int, mode: str) -> float:
+@dataclass(frozen=True)
+class Fleet:
+    """The phones: their tokens stay the same for the whole run, as they do for an hour in life."""
+
+    secret: str
+    tokens_expire_at: int
+    connections: int
+    users: int
+
+
+def load(port: int, fleet: Fleet, heartbeats: int, mode: str) -> float:
     """Run the load generator; heartbeats per second. Every answer must be a 200."""
-    arguments = [port, secret, heartbeats, connections, users, mode]
+    arguments: list[object] = [port, fleet.secret, fleet.tokens_expire_at, heartbeats]
+    arguments += [fleet.connections, fleet.users, mode]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
         check=True,
@@ -133,10 +146,11 @@ def answers(url: str) -> bool:
 
 
 def measure(
-    heartbeats: int = 60_000, connections: int = 64, users: int = 20_000
+    heartbeats: int = 60_000, connections: int = 256, users: int = 20_000
 ) -> dict[str, dict[str, float]]:
     """CPU µs per heartbeat by way of connecting, then by part."""
     secret = secrets.token_hex(32)
+    fleet = Fleet(secret, int(time.time()) + TOKENS_LAST_SECONDS, connections, users)
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         directory = Path(temporary)
@@ -175,18 +189,18 @@ def measure(
         for mode, share in (("keep", 1.0), ("new", 0.4)):
             sent = int(heartbeats * share)
             # Not measured: caches, tables and the JVM warm up, the same for both.
-            load(ingest_port, secret, sent // 3, connections, users, mode)
-            load(baseline_port, secret, sent // 3, connections, users, mode)
+            load(ingest_port, fleet, sent // 3, mode)
+            load(baseline_port, fleet, sent // 3, mode)
             drained(run)
 
             before = {part: cpu_seconds(pid) for part, pid in pids.items()}
-            rate = load(ingest_port, secret, sent, connections, users, mode)
+            rate = load(ingest_port, fleet, sent, mode)
             drained(run)
             spent = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
             figures[f"rollcall, {mode}"] = _per_heartbeat(spent, sent, rate)
 
             before_service, before_postgres = cpu_seconds(plain), cpu_seconds(run.postgres.pid)
-            rate = load(baseline_port, secret, sent, connections, users, mode)
+            rate = load(baseline_port, fleet, sent, mode)
             spent = {
                 "service": cpu_seconds(plain) - before_service,
                 "postgres": cpu_seconds(run.postgres.pid) - before_postgres,
@@ -208,7 +222,7 @@ def _per_heartbeat(spent: dict[str, float], heartbeats: int, rate: float) -> dic
     return {**micros, "total": sum(micros.values()), "heartbeats_per_second": rate}
 
 
-def main(heartbeats: int = 60_000, connections: int = 64, users: int = 20_000) -> None:
+def main(heartbeats: int = 60_000, connections: int = 256, users: int = 20_000) -> None:
     """Print CPU µs per heartbeat of Rollcall and of a plain service, and their ratio."""
     figures = measure(heartbeats, connections, users)
     columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]

@@ -1,7 +1,8 @@
 """The load generator: heartbeats as the published sample sends them, in a closed loop.
 
-Run as ``python -m tests.bench.load PORT SECRET HEARTBEATS CONNECTIONS USERS keep|new``; prints one
-JSON object: heartbeats, seconds, and how many answers were not 200.
+Run as ``python -m tests.bench.load PORT SECRET EXPIRY HEARTBEATS CONNECTIONS USERS keep|new``;
+prints one JSON object: heartbeats, seconds, and how many answers were not 200. The same secret and
+expiry (Unix seconds) make the same tokens: phones keep theirs for dozens of heartbeats.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import uvloop
 SCREENS = ["Unknown", "Unknown", "Home", "Unknown", "Unknown", "Unknown", "Cart", "Unknown"]
 
 
-def requests(port: int, secret: str, users: int, *, keep: bool) -> list[bytes]:
+def requests(port: int, secret: str, expiry: int, users: int, *, keep: bool) -> list[bytes]:
     """The bytes of every (user, screen) pair: made once, so that sending costs little."""
     made = []
     for n in range(users):
-        token = jwt.encode({"sub": f"user-{n:06d}", "exp": int(time.time()) + 3600}, secret)
+        token = jwt.encode({"sub": f"user-{n:06d}", "exp": expiry}, secret)
         for screen in ("Unknown", "Home", "Cart"):
             body = json.dumps(
                 {"app_version": "1.4.2", "device_info": "Pixel 8 / Android 15", "screen": screen}
@@ -59,10 +60,17 @@ class Client(asyncio.Protocol):
 
 
 async def run(
-    port: int, secret: str, heartbeats: int, connections: int, users: int, *, keep: bool
+    port: int,
+    secret: str,
+    expiry: int,
+    heartbeats: int,
+    connections: int,
+    users: int,
+    *,
+    keep: bool,
 ) -> dict[str, float]:
     loop = asyncio.get_running_loop()
-    prepared = requests(port, secret, users, keep=keep)
+    prepared = requests(port, secret, expiry, users, keep=keep)
     numbers = count()
     failed = 0
 
@@ -93,13 +101,14 @@ async def run(
 
 
 if __name__ == "__main__":
-    _, port_, secret_, heartbeats_, connections_, users_, mode_ = sys.argv
+    _, port_, secret_, expiry_, heartbeats_, connections_, users_, mode_ = sys.argv
     print(  # noqa: T201
         json.dumps(
             uvloop.run(
                 run(
                     int(port_),
                     secret_,
+                    int(expiry_),
                     int(heartbeats_),
                     int(connections_),
                     int(users_),
