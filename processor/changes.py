@@ -20,7 +20,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from processor.partition import LoggedChange, Reject
+from processor.effects import LoggedChange, Reject
 from schemas.changes import Change
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, REJECTS, topic_name

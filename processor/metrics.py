@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from processor.partition import Effects, Partition
+from processor.effects import Effects
+from processor.partition import Partition
 
 
 class Metrics:

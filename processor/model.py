@@ -30,6 +30,8 @@ class Policy(msgspec.Struct, frozen=True):
     outage_gap_ms: int = 15_000
     outage_hold_ms: int = 900_000
     disconnect_grace_ms: int = 30_000
+    max_screens: int = 200
+    reporting_time_zone: str = "UTC"
 
 
 class Connection(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -59,6 +61,19 @@ class Sockets(msgspec.Struct, frozen=True):
     lost: Lost | None = None
 
 
+class Stay(msgspec.Struct, frozen=True, gc=False):
+    """What an online device remembers of its session (``processor/stays.py``): when its present
+    span began and whether that is a view, and of the spans before it how many were views (this one
+    included) and visits, their time in the foreground, and the screen of the first view."""
+
+    since_ms: int
+    is_view: bool = False
+    views: int = 0
+    visits: int = 0
+    foreground_ms: int = 0
+    entry_screen: str | None = None
+
+
 class Device(msgspec.Struct, frozen=True, gc=False):
     """One device of a user. ``expires_ms`` counts only while it is online, and an offline device
     has no screen. ``token`` is the identity of the last token seen with it. ``sockets`` is
@@ -80,6 +95,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     signed_out: bool = False
     sockets: Sockets | None = None
     ended_in_foreground: bool = False
+    stay: Stay | None = None
 
     @property
     def online(self) -> bool:
@@ -110,7 +126,9 @@ class SignOut(msgspec.Struct, frozen=True):
 
 class User(msgspec.Struct, frozen=True):
     """A user and their devices, ordered as they were first seen. ``changed_ms`` and ``reason`` are
-    of the last change of what :func:`visible_device` shows."""
+    of the last change of what :func:`visible_device` shows. ``first_day`` and ``active_day`` are
+    the first and the last day of the reporting zone (days since 1970-01-01) on which the user was
+    in the foreground."""
 
     user_id: str
     state: State
@@ -121,6 +139,8 @@ class User(msgspec.Struct, frozen=True):
     online_since_ms: int | None = None
     devices: tuple[Device, ...] = ()
     sign_outs: tuple[SignOut, ...] = ()
+    first_day: int | None = None
+    active_day: int | None = None
 
     @property
     def online(self) -> bool:

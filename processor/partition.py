@@ -2,21 +2,24 @@
 
 Log time is the broker's time of the records as a running maximum. Before the events of a record
 come the things that happened because time passed: an outage that the record ends, then everyone
-whose deadline it reached, in order of deadline, user and device, so that the same log gives the
-same changes however batches were cut (promise 4).
+whose deadline it reached, in order of deadline, user and device, and between them the samples of
+concurrency, so that the same log gives the same rows however batches were cut (promise 4).
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 from msgspec.structs import replace
 
-from processor.model import Changed, Policy, User, next_expiry_ms
-from processor.outage import Grace, Outage, grace_after, granted_until_ms, hold_ends_ms, jump
+from processor.analytics import Analytics, Place
+from processor.concurrency import Sample, instants, sample
+from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject
+from processor.model import Policy, User, next_expiry_ms
+from processor.outage import Grace, grace_after, granted_until_ms, hold_ends_ms, jump
 from processor.presence import (
     APPLIED,
     Outcome,
@@ -27,62 +30,17 @@ from processor.presence import (
     expire,
 )
 from processor.sockets import kept_until
+from processor.stays import continue_spans, follow
+from processor.windows import ScreenNames
 from schemas.events import (
     BadEvent,
     ClientEvent,
-    Event,
     Heartbeat,
     Logout,
     Renew,
     Tick,
     partition_of,
 )
-
-#: ``event_index`` of what happened because time passed.
-TIME_PASSED = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A decoded record: its offset, the broker's time and the events in it. ``refused`` are the
-    indexes of events that the database could not store: they are rejected without being tried."""
-
-    offset: int
-    timestamp_ms: int
-    events: Sequence[Event | BadEvent]
-    refused: dict[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedChange:
-    """A change with its place in the log: ``(offset, index, ordinal)`` orders and names it."""
-
-    offset: int
-    index: int
-    ordinal: int
-    changed: Changed
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """An event (or, with index ``None``, a whole record) that did not count, and why."""
-
-    offset: int
-    index: int | None
-    error: str
-    raw: bytes
-
-
-@dataclass(slots=True)
-class Effects:
-    """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
-    whose rows are to be written, with the offset of the last record that changed them."""
-
-    touched: dict[str, int] = field(default_factory=dict)
-    changes: list[LoggedChange] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    outages: list[Outage] = field(default_factory=list)
-    verdicts: Counter[str] = field(default_factory=Counter)
 
 
 class Partition:
@@ -101,6 +59,7 @@ class Partition:
         next_offset: int,
         log_time_ms: int | None = None,
         graces: Iterable[Grace] = (),
+        screen_names: ScreenNames | None = None,
     ) -> None:
         self.partition = partition
         self.partitions = partitions
@@ -111,6 +70,9 @@ class Partition:
         self.users: dict[str, User] = {}
         self.foreground = 0
         self.background = 0
+        #: Users in the foreground by screen.
+        self._by_screen: Counter[str | None] = Counter()
+        self._analytics = Analytics(policy, screen_names or ScreenNames())
         # (deadline, user) for everyone online; an entry may be too early, never too late: it is
         # put off when it comes up, so that a heartbeat costs no heap operation. Of several of one
         # user only that with the deadline in `_watched` counts.
@@ -141,8 +103,7 @@ class Partition:
     def apply(self, record: Record, effects: Effects) -> None:
         """Let the time of ``record`` come, then its events."""
         self._let_time_pass(record, effects)
-        now_ms = self.log_time_ms
-        assert now_ms is not None  # noqa: S101  (a record has a time)
+        now_ms = self._now_ms
         for index, event in enumerate(record.events):
             if isinstance(event, Tick):
                 continue
@@ -164,6 +125,12 @@ class Partition:
         effects.rejects.append(Reject(offset, None, error, raw))
         self.next_offset = offset + 1
 
+    @property
+    def _now_ms(self) -> int:
+        """Log time, once there was a record."""
+        assert self.log_time_ms is not None  # noqa: S101  (a record has a time)
+        return self.log_time_ms
+
     def _problem(self, event: ClientEvent) -> str | None:
         if partition_of(event.user, self.partitions) != self.partition:
             return "the user belongs to another partition"
@@ -182,19 +149,24 @@ class Partition:
                 outcome = apply_logout(before, event, now_ms, self.policy)
             else:
                 outcome = apply_disconnect(before, event, now_ms, self.policy)
+            user, findings = follow(before, outcome.user, outcome.changes)
+            user, continued = continue_spans(user, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return f"{type(error).__name__}: {error}"
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
-            self._settle(offset, before, outcome, effects)
+            place = Place(offset, index, 0, now_ms)
+            user = self._analytics.note(user, [*findings, *continued], place, effects, heard=True)
+            self._settle(offset, before, user, outcome, effects)
             effects.changes.extend(
                 LoggedChange(offset, index, ordinal, changed)
                 for ordinal, changed in enumerate(outcome.changes)
             )
         return None
 
-    def _settle(self, offset: int, before: User | None, outcome: Outcome, effects: Effects) -> None:
-        user = outcome.user
+    def _settle(
+        self, offset: int, before: User | None, user: User, outcome: Outcome, effects: Effects
+    ) -> None:
         self.users[user.user_id] = user
         effects.touched[user.user_id] = offset
         if outcome.changes:
@@ -204,17 +176,29 @@ class Partition:
         self._watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects) -> None:
-        outage = jump(self.log_time_ms, record.timestamp_ms, self.policy)
-        if self.log_time_ms is None or record.timestamp_ms > self.log_time_ms:
-            self.log_time_ms = record.timestamp_ms
+        before_ms, self.log_time_ms = (
+            self.log_time_ms,
+            max(self.log_time_ms or 0, record.timestamp_ms),
+        )
+        outage = jump(before_ms, record.timestamp_ms, self.policy)
+        expiries = count()
+        for at_ms in instants(before_ms, self.log_time_ms):
+            if outage is not None and at_ms != before_ms:
+                break  # nothing is known of what is inside it
+            self._expire(record.offset, at_ms, expiries, effects)
+            effects.samples.append(self._sample(at_ms))
         if outage is None:
-            self._expire(record.offset, self.log_time_ms, effects)
+            self._expire(record.offset, self.log_time_ms, expiries, effects)
         else:
             effects.outages.append(outage)
             held_ms = hold_ends_ms(outage, self.policy)
-            self._expire(record.offset, self.log_time_ms, effects, held_ms)
+            self._expire(record.offset, self.log_time_ms, expiries, effects, held_ms)
             self._grant(grace_after(outage, record.offset, self.policy))
         self.graces = [g for g in self.graces if g.until_ms > self.log_time_ms]
+
+    def _sample(self, at_ms: int) -> Sample:
+        screens, most = self._by_screen, self.policy.max_screens
+        return sample(at_ms, self.foreground, self.background, screens, most)
 
     def _grant(self, grace: Grace) -> None:
         self.graces.append(grace)
@@ -222,7 +206,14 @@ class Partition:
             if user.online:
                 self.users[user_id] = _kept_online(user, grace.until_ms)
 
-    def _expire(self, offset: int, now_ms: int, effects: Effects, held_ms: int = 0) -> None:
+    def _expire(
+        self,
+        offset: int,
+        now_ms: int,
+        ordinals: Iterator[int],
+        effects: Effects,
+        held_ms: int = 0,
+    ) -> None:
         """Whose deadline has come goes offline; in an outage nobody before ``held_ms``."""
         if held_ms > now_ms:
             return
@@ -243,10 +234,14 @@ class Partition:
                 if d.online and d.expires_ms <= now_ms
             )
         due.sort()
-        for ordinal, (deadline_ms, user_id, key) in enumerate(due):
+        for deadline_ms, user_id, key in due:
+            ordinal = next(ordinals)
             before = self.users[user_id]
             device = next(d for d in before.devices if d.device == key)
             user, changed = expire(before, device, deadline_ms)
+            user, findings = follow(before, user, (changed,))
+            place = Place(offset, TIME_PASSED, ordinal, self._now_ms)
+            user = self._analytics.note(user, findings, place, effects, heard=False)
             self._count(before, -1)
             self._count(user, 1)
             self.users[user_id] = user
@@ -267,6 +262,9 @@ class Partition:
     def _count(self, user: User, by: int) -> None:
         if user.state == "foreground":
             self.foreground += by
+            self._by_screen[user.screen] += by
+            if not self._by_screen[user.screen]:
+                del self._by_screen[user.screen]
         elif user.state == "background":
             self.background += by
 

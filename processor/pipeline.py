@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from processor.batch import Batch
 from processor.changes import ChangePublisher, change_of
+from processor.effects import Effects, Record
 from processor.metrics import Metrics
 from processor.model import Policy
-from processor.partition import Effects, Partition, Record
-from processor.store import Batch, FenceLostError, Store
+from processor.partition import Partition
+from processor.store import FenceLostError, Store
 from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
 
 log = logging.getLogger(__name__)
@@ -208,6 +210,7 @@ class Pipeline:
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
             graces=stored.graces,
+            screen_names=stored.screen_names,
         )
         state.load_online(stored.online)
         self._loaded[partition] = state
@@ -284,8 +287,7 @@ def _batch(work: _Work) -> Batch:
             (users[user_id], log_offset)
             for user_id, log_offset in sorted(work.effects.touched.items())
         ],
-        changes=work.effects.changes,
-        outages=work.effects.outages,
+        effects=work.effects,
     )
 
 

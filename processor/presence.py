@@ -154,6 +154,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         platform=event.platform or (device.platform if device else None),
         token=event.token,
         sockets=sockets,
+        stay=device.stay if device else None,
     )
     if reason is None:
         # The usual heartbeat: nothing that anybody sees has changed.

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from processor.model import Device, SignOut, Sockets, User, visible_device
-from processor.partition import LoggedChange
+from processor.effects import LoggedChange
+from processor.model import Device, SignOut, Sockets, Stay, User, visible_device
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 PRESENCE_TYPES: Final = [
@@ -36,6 +36,9 @@ PRESENCE_TYPES: Final = [
     "text",
     "bool",
     "int8",
+    "text",
+    "int4",
+    "int4",
 ]
 CHANGE_TYPES: Final = [
     "int8",
@@ -62,6 +65,7 @@ OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
 _devices = msgspec.json.Decoder(tuple[Device, ...])
 _sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])
 _sockets = msgspec.json.Decoder(Sockets)
+_stay = msgspec.json.Decoder(Stay)
 
 
 def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]:
@@ -73,7 +77,8 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
     if shown is None:
         nothing = (None,) * 6
         times = (user.changed_ms, None, None, 0)
-        return (*head, *times, *nothing, False, "[]", sign_outs, None, False, log_offset)
+        rest = (False, "[]", sign_outs, None, False, log_offset, None)
+        return (*head, *times, *nothing, *rest, user.first_day, user.active_day)
     several = len(user.devices) > 1
     return (
         *head,
@@ -93,6 +98,9 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         msgspec.json.encode(shown.sockets).decode() if shown.sockets is not None else None,
         shown.ended_in_foreground,
         log_offset,
+        msgspec.json.encode(shown.stay).decode() if shown.stay is not None else None,
+        user.first_day,
+        user.active_day,
     )
 
 
@@ -119,6 +127,9 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
         sockets,
         ended_in_foreground,
         log_offset,
+        stay,
+        first_day,
+        active_day,
     ) = row
     if devices is not None:
         remembered = _devices.decode(devices)
@@ -140,6 +151,7 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
                 signed_out=signed_out,
                 sockets=_sockets.decode(sockets) if sockets is not None else None,
                 ended_in_foreground=ended_in_foreground,
+                stay=_stay.decode(stay) if stay is not None else None,
             ),
         )
     user = User(
@@ -152,6 +164,8 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
         online_since_ms=online_since_ms,
         devices=remembered,
         sign_outs=_sign_outs.decode(sign_outs) if sign_outs is not None else (),
+        first_day=first_day,
+        active_day=active_day,
     )
     return user, log_offset
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from processor.model import Policy
-from schemas.settings import DatabaseSettings, KafkaSettings, TimingSettings
+from schemas.settings import AnalyticsSettings, DatabaseSettings, KafkaSettings, TimingSettings
 
 
-class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
+class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, AnalyticsSettings):
     """Everything that the processor needs to know."""
 
     processor_admin_host: str = Field("127.0.0.1", description="Address of the admin port.")
@@ -31,6 +31,14 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
         14, ge=1, description="Days for which the history of changes is kept."
     )
 
+    max_screens: int = Field(
+        200,
+        ge=1,
+        le=10_000,
+        description="Screen names that count as themselves per minute and partition; any further "
+        "one counts as (other) in analytics.",
+    )
+
     @property
     def policy(self) -> Policy:
         """The policy that these settings ask for."""
@@ -41,6 +49,8 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings):
             outage_gap_ms=_ms(self.outage_gap_seconds),
             outage_hold_ms=_ms(self.outage_hold_seconds),
             disconnect_grace_ms=_ms(self.disconnect_grace_seconds),
+            max_screens=self.max_screens,
+            reporting_time_zone=self.reporting_time_zone,
         )
 
 

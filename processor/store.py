@@ -16,19 +16,12 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 
+from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
 from processor.model import Policy, User
-from processor.outage import Grace, Outage
-from processor.partition import LoggedChange, Partition
-from processor.rows import (
-    CHANGE_TYPES,
-    OFFSET_TYPES,
-    OUTAGE_TYPES,
-    PRESENCE_TYPES,
-    change_row,
-    presence_row,
-    user_of_row,
-)
+from processor.outage import Grace
+from processor.rows import user_of_row
+from processor.windows import MINUTE_MS, ScreenNames
 from schemas.changes import Change
 from schemas.sql_files import load_queries
 
@@ -58,19 +51,7 @@ class Stored:
     policy: Policy | None
     graces: list[Grace]
     online: list[tuple[User, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one batch made of one partition. ``state`` is as of the batch's end; ``users`` come
-    with the offset of the last record that changed them."""
-
-    state: Partition
-    expected_offset: int
-    published_through: int
-    users: Sequence[tuple[User, int]]
-    changes: Sequence[LoggedChange]
-    outages: Sequence[Outage]
+    screen_names: ScreenNames
 
 
 class Store:
@@ -78,7 +59,10 @@ class Store:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._queries = load_queries("processor", "queries.sql")
+        self._queries = {
+            **load_queries("processor", "queries.sql"),
+            **load_queries("processor", "analytics.sql"),
+        }
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
 
     async def close(self) -> None:
@@ -126,6 +110,10 @@ class Store:
                 next_offset, log_time_ms, published_through, policy, graces = row
                 cursor = await connection.execute(self._queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
+                minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
+                names = self._queries["load_screen_names"]
+                cursor = await connection.execute(names, (partition, minute_ms))
+                screen_names = ScreenNames(minute_ms, [name async for (name,) in cursor])
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
@@ -136,6 +124,7 @@ class Store:
             policy=_policy.decode(policy) if policy is not None else None,
             graces=_graces.decode(graces),
             online=online,
+            screen_names=screen_names,
         )
 
     async def load_users(self, user_ids: Iterable[str]) -> list[User]:
@@ -165,17 +154,15 @@ class Store:
         connection = await self._connected()
         queries = self._queries
         try:
-            offsets = [_offset_row(batch) for batch in batches]
-            await self._copy(connection, "copy_offsets", OFFSET_TYPES, offsets)
-            for query, types, rows in (
-                ("copy_presence", PRESENCE_TYPES, _presence_rows(batches)),
-                ("copy_changes", CHANGE_TYPES, _change_rows(batches)),
-                ("copy_outages", OUTAGE_TYPES, _outage_rows(batches)),
-            ):
+            for query, types, rows in copies(batches):
                 if rows:
                     await self._copy(connection, query, types, rows)
+            windows = window_rows(batches)
             async with connection.pipeline():
                 await connection.execute(queries["apply_batch"])
+                await connection.execute(
+                    queries["apply_analytics"], (msgspec.json.encode(windows).decode(),)
+                )
                 if probe:
                     await connection.rollback()
                 else:
@@ -219,6 +206,8 @@ class Store:
         try:
             await connection.execute(self._queries["create_batch_tables"])
             await connection.execute(self._queries["create_apply_batch"])
+            await connection.execute(self._queries["create_analytics_tables"])
+            await connection.execute(self._queries["create_apply_analytics"])
             await connection.commit()
         except BaseException:
             await connection.close()
@@ -241,38 +230,3 @@ def _check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partition
             "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; start "
             "with an empty database, or point back to the right one"
         )
-
-
-def _offset_row(batch: Batch) -> tuple[Any, ...]:
-    state = batch.state
-    return (
-        state.partition,
-        batch.expected_offset,
-        state.next_offset,
-        state.log_time_ms,
-        batch.published_through,
-        state.foreground,
-        state.background,
-        msgspec.json.encode(state.policy).decode(),
-        msgspec.json.encode(state.graces).decode(),
-    )
-
-
-def _presence_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
-    return [
-        presence_row(user, b.state.partition, log_offset)
-        for b in batches
-        for user, log_offset in b.users
-    ]
-
-
-def _change_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
-    return [change_row(change, b.state.partition) for b in batches for change in b.changes]
-
-
-def _outage_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
-    return [
-        (b.state.partition, outage.kind, outage.started_ms, outage.ended_ms)
-        for b in batches
-        for outage in b.outages
-    ]

@@ -9,8 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Self, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, PostgresDsn, SecretStr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    PostgresDsn,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.client_address import TrustedProxies, parse_networks
@@ -92,6 +100,33 @@ class TimingSettings(Settings):
     def reconnect_grace_seconds(self) -> float:
         """What everyone online gets after an outage (promise 3)."""
         return 2 * self.heartbeat_interval_seconds + DELIVERY_SLACK_SECONDS
+
+
+class AnalyticsSettings(Settings):
+    """What the days of analytics are."""
+
+    reporting_time_zone: str = Field(
+        "UTC",
+        description="IANA time zone in which days begin: of active users and of daily rollups.",
+    )
+
+    @field_validator("reporting_time_zone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        time_zone(name)
+        return name
+
+    @property
+    def reporting_zone(self) -> ZoneInfo:
+        return time_zone(self.reporting_time_zone)
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """A time zone by its IANA name. Raises ``ValueError`` that says what would be right."""
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError("must be an IANA time zone such as Europe/Berlin or UTC") from None
 
 
 def timing_problem(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str | None:

@@ -18,10 +18,12 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from processor.effects import Effects, LoggedChange, Record
 from processor.model import Policy, User
 from processor.outage import Grace
-from processor.partition import Effects, LoggedChange, Partition, Record
+from processor.partition import Partition
 from processor.rows import presence_row, user_of_row
+from processor.windows import MINUTE_MS, MinuteCounts, ScreenNames
 from schemas.events import (
     BadEvent,
     Connect,
@@ -56,7 +58,8 @@ def columns_read(query: str) -> list[str]:
     """The columns that a query of ``presence`` gives, by their names in ``batch_presence``."""
     selected = re.search(r"SELECT (.*?)\sFROM presence", _QUERIES[query], re.S)
     assert selected is not None
-    names = [re.sub(r"to_ms\((\w+)\)|::text", r"\1", column) for column in selected[1].split(",")]
+    pattern = r"to_ms\((\w+)\)|::text| - date '1970-01-01'"
+    names = [re.sub(pattern, r"\1", column) for column in selected[1].split(",")]
     return [_MILLISECONDS.get(name.strip(), name.strip()) for name in names]
 
 
@@ -84,6 +87,8 @@ class Processor:
     verdicts: list[str] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
     memory: Partition | None = None
+    #: What was stored for analytics so far, windows summed up.
+    effects: Effects = field(default_factory=Effects)
 
     def restart(self, policy: Policy | None = None) -> None:
         """Drop all memory; another policy holds from the next record."""
@@ -117,7 +122,24 @@ class Processor:
         self.outages += [(outage.started_ms, outage.ended_ms) for outage in effects.outages]
         self.rejected += [(reject.offset, reject.index) for reject in effects.rejects]
         self.verdicts += effects.verdicts.elements()
+        self._add(effects)
         memory.forget_offline(named | effects.touched.keys())
+
+    def _add(self, effects: Effects) -> None:
+        """Insert, or add to what is there, as analytics.sql does."""
+        total, windows = self.effects, self.effects.windows
+        total.spans += effects.spans
+        total.sessions += effects.sessions
+        total.samples += effects.samples
+        total.user_days += effects.user_days
+        windows.names += effects.windows.names
+        windows.transitions.update(effects.windows.transitions)
+        windows.late_quarters |= effects.windows.late_quarters
+        for window, counts in effects.windows.minutes.items():
+            sum_ = windows.minutes.setdefault(window, MinuteCounts())
+            sum_.dwell_buckets.update(counts.dwell_buckets)
+            for name in ("views", "visits", "dwell_ms", "silent_dwell_ms", "exits", "bounces"):
+                setattr(sum_, name, getattr(sum_, name) + getattr(counts, name))
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """The rows as a processor that starts now reads them: with the graces in force."""
@@ -138,6 +160,7 @@ class Processor:
             memory.apply(Record(offset, record.timestamp, record.events, refused), effects)
 
     def _load(self) -> Partition:
+        minute = (self.log_time_ms or 0) // MINUTE_MS * MINUTE_MS
         memory = Partition(
             0,
             1,
@@ -145,6 +168,9 @@ class Processor:
             next_offset=self.next_offset,
             log_time_ms=self.log_time_ms,
             graces=msgspec.json.decode(self.graces, type=list[Grace]),
+            screen_names=ScreenNames(
+                minute, [name for at, name in self.effects.windows.names if at == minute]
+            ),
         )
         memory.load_online(
             self._read(user_id, "load_online")
@@ -273,7 +299,7 @@ def _device(device: dict[str, Any], now: int) -> dict[str, Any]:
     lost = sockets.get("lost")
     expires = device["expires_ms"] if online else None
     return {
-        **{name: value for name, value in device.items() if name != "sockets"},
+        **{name: value for name, value in device.items() if name not in ("sockets", "stay")},
         "expires_ms": expires,  # the deadline counts only while it is online
         "connections": [
             (name, until) for name, until in sockets.get("connections", ()) if now < until

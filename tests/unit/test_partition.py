@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 import processor.partition
+from processor.effects import TIME_PASSED, Effects, Record
 from processor.model import Policy
-from processor.partition import TIME_PASSED, Effects, Partition, Record
+from processor.partition import Partition
 from schemas.events import BadEvent, Logout, Tick, partition_of
 from tests.unit.presence_logs import Written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat, logout

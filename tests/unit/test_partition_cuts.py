@@ -38,6 +38,13 @@ def everything(processor: Processor) -> dict[str, Any]:
         "outages": processor.outages,
         "rejected": processor.rejected,
         "verdicts": sorted(processor.verdicts),
+        "analytics": (
+            processor.effects.spans,
+            processor.effects.sessions,
+            processor.effects.windows,
+            processor.effects.samples,
+            processor.effects.user_days,
+        ),
         "stands": (processor.next_offset, processor.log_time_ms, processor.graces),
     }
 

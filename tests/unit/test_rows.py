@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from processor.partition import LoggedChange
+from processor.effects import LoggedChange
 from processor.rows import CHANGE_TYPES, PRESENCE_TYPES, change_row
 from schemas.sql_files import load_queries
 from tests.unit.presence_logs import columns_read, columns_written
@@ -40,6 +40,15 @@ def test_what_is_read_has_been_written(query: str) -> None:
 
 def test_the_row_of_a_one_device_user_is_flat() -> None:
     row = Story().beat("a", "home", name="Ann", app_version="1.0", platform="ios").user()
+    stay = json.loads(row.pop("stay"))
+    assert stay == {
+        "since_ms": START_MS,
+        "is_view": True,
+        "views": 1,
+        "visits": 0,
+        "foreground_ms": 0,
+        "entry_screen": "home",
+    }
     assert row == {
         "user_id": "ann",
         "partition": 0,
@@ -63,6 +72,8 @@ def test_the_row_of_a_one_device_user_is_flat() -> None:
         "sockets": None,
         "ended_in_foreground": False,
         "log_offset": 0,
+        "first_day": START_MS // 86_400_000,
+        "active_day": START_MS // 86_400_000,
     }
 
 

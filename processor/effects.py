@@ -1,0 +1,88 @@
+"""What the log does to a partition: records in, and the effects of a batch of them. PURE."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from processor.concurrency import Sample
+from processor.model import Changed, Device
+from processor.outage import Outage
+from processor.stays import Session, Span
+from processor.windows import Windows
+from schemas.events import BadEvent, Event
+
+F = TypeVar("F")
+
+#: ``event_index`` of what happened because time passed.
+TIME_PASSED: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decoded record: its offset, the broker's time and the events in it. ``refused`` are the
+    indexes of events that the database could not store: they are rejected without being tried."""
+
+    offset: int
+    timestamp_ms: int
+    events: Sequence[Event | BadEvent]
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Logged(Generic[F]):
+    """A span or a session that is over, with the place of the change that ended it."""
+
+    offset: int
+    index: int
+    ordinal: int
+    finding: F
+
+
+@dataclass(frozen=True, slots=True)
+class UserDay:
+    """A user's first foreground instant on a day (days since 1970-01-01), and on which device."""
+
+    day: int
+    user_id: str
+    is_new: bool
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """A change with its place in the log: ``(offset, index, ordinal)`` orders and names it."""
+
+    offset: int
+    index: int
+    ordinal: int
+    changed: Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An event (or, with index ``None``, a whole record) that did not count, and why."""
+
+    offset: int
+    index: int | None
+    error: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
+    whose rows are to be written, with the offset of the last record that changed them."""
+
+    touched: dict[str, int] = field(default_factory=dict)
+    changes: list[LoggedChange] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    spans: list[Logged[Span]] = field(default_factory=list)
+    sessions: list[Logged[Session]] = field(default_factory=list)
+    windows: Windows = field(default_factory=Windows)
+    samples: list[Sample] = field(default_factory=list)
+    user_days: list[UserDay] = field(default_factory=list)

@@ -1,0 +1,159 @@
+"""Screen windows: what views, visits and sessions add to minutes and quarter-hours. PURE.
+
+Views are counted in the minute in which they start; visits, their dwell and the exit of a session
+in the minute of their end for engagement; transitions in the quarter-hour of the view that they
+lead to, or of the session's end.
+
+What ends by silence is noticed later than it ended, after an outage much later. A window more than
+15 minutes behind log time may be rolled up already: its quarter-hour is noted as late, and rolled
+up again.
+
+At most ``max_screens`` names count as themselves in a minute of log time, the first ones; further
+ones are ``(other)``, so that nobody fills the tables by naming screens. A screen without a name is
+``(none)``, so that rows sum to totals.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from processor.reporting_days import QUARTER_MS
+from processor.stays import Finding, Session, Span, View
+from schemas.dwell import bucket_of
+
+MINUTE_MS: Final = 60_000
+#: Maintenance rolls a quarter-hour up when ``as_of`` is at least twice this past its end.
+LATE_AFTER_MS: Final = 900_000
+NO_SCREEN: Final = "(none)"
+OTHER_SCREENS: Final = "(other)"
+SESSION_START: Final = "(start)"
+SESSION_END: Final = "(end)"
+#: Ends by silence: how long somebody looked on is not known.
+SILENT: Final = frozenset({"timed_out", "disconnected"})
+
+
+@dataclass(slots=True)
+class MinuteCounts:
+    """What a batch adds to a minute of a screen."""
+
+    views: int = 0
+    visits: int = 0
+    dwell_ms: int = 0
+    silent_dwell_ms: int = 0
+    dwell_buckets: Counter[int] = field(default_factory=Counter)
+    exits: int = 0
+    bounces: int = 0
+
+    @property
+    def dwell_histogram(self) -> list[int]:
+        """Counts by bucket, up to the last one that has any."""
+        last = max(self.dwell_buckets, default=-1)
+        return [self.dwell_buckets[bucket] for bucket in range(last + 1)]
+
+
+@dataclass(slots=True)
+class Windows:
+    """What a batch adds. Times are milliseconds: of the minute's start, of the quarter's start."""
+
+    minutes: dict[tuple[int, str], MinuteCounts] = field(default_factory=dict)
+    transitions: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    #: Quarter and offset of the record that came late.
+    late_quarters: set[tuple[int, int]] = field(default_factory=set)
+    #: Minute of log time and a name that counts as itself in it.
+    names: list[tuple[int, str]] = field(default_factory=list)
+
+
+class ScreenNames:
+    """The names that count as themselves in the present minute of log time."""
+
+    def __init__(self, minute_ms: int = 0, names: Iterable[str] = ()) -> None:
+        self._minute_ms = minute_ms
+        self._names = set(names)
+
+    def counted_as(
+        self, screen: str | None, log_time_ms: int, max_screens: int, windows: Windows
+    ) -> str:
+        """The name under which ``screen`` counts; a new one is noted in ``windows``."""
+        if screen is None:
+            return NO_SCREEN
+        minute_ms = _start(log_time_ms, MINUTE_MS)
+        if minute_ms != self._minute_ms:
+            self._minute_ms, self._names = minute_ms, set()
+        if screen not in self._names:
+            if len(self._names) >= max_screens:
+                return OTHER_SCREENS
+            self._names.add(screen)
+            windows.names.append((minute_ms, screen))
+        return screen
+
+
+class Counting:
+    """Counts findings of one record into ``windows``."""
+
+    def __init__(
+        self,
+        windows: Windows,
+        names: ScreenNames,
+        *,
+        offset: int,
+        log_time_ms: int,
+        max_screens: int,
+    ) -> None:
+        self._windows = windows
+        self._names = names
+        self._offset = offset
+        self._log_time_ms = log_time_ms
+        self._max_screens = max_screens
+
+    def count(self, finding: Finding) -> None:
+        if isinstance(finding, View):
+            self._view(finding)
+        elif isinstance(finding, Session):
+            self._session(finding)
+        elif finding.state == "foreground":
+            self._visit(finding)
+
+    def _view(self, view: View) -> None:
+        screen = self._name(view.screen)
+        self._minute(view.at_ms, screen).views += 1
+        from_screen = SESSION_START if view.is_first else self._name(view.from_screen)
+        self._windows.transitions[_start(view.at_ms, QUARTER_MS), from_screen, screen] += 1
+
+    def _visit(self, visit: Span) -> None:
+        dwell_ms = visit.ended_ms - visit.started_ms
+        minute = self._minute(visit.ended_ms, self._name(visit.screen))
+        minute.visits += 1
+        minute.dwell_ms += dwell_ms
+        minute.dwell_buckets[bucket_of(dwell_ms)] += 1
+        if visit.ended_by in SILENT:
+            minute.silent_dwell_ms += dwell_ms
+
+    def _session(self, session: Session) -> None:
+        self._note_late(session.ended_ms)
+        if not session.views:
+            return
+        screen = self._name(session.exit_screen)
+        minute = self._minute(session.ended_ms, screen)
+        minute.exits += 1
+        minute.bounces += session.views == 1
+        quarter_ms = _start(session.ended_ms, QUARTER_MS)
+        self._windows.transitions[quarter_ms, screen, SESSION_END] += 1
+
+    def _name(self, screen: str | None) -> str:
+        return self._names.counted_as(screen, self._log_time_ms, self._max_screens, self._windows)
+
+    def _minute(self, at_ms: int, screen: str) -> MinuteCounts:
+        self._note_late(at_ms)
+        return self._windows.minutes.setdefault((_start(at_ms, MINUTE_MS), screen), MinuteCounts())
+
+    def _note_late(self, at_ms: int) -> None:
+        quarter_ms = _start(at_ms, QUARTER_MS)
+        if self._log_time_ms >= quarter_ms + QUARTER_MS + LATE_AFTER_MS:
+            self._windows.late_quarters.add((quarter_ms, self._offset))
+
+
+def _start(at_ms: int, length_ms: int) -> int:
+    return at_ms - at_ms % length_ms
