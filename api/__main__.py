@@ -11,14 +11,11 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from api.app import STORE, create_app
+from api.app import STORE, create_app, create_runner
 from api.health import create_admin_app
 from api.settings import ApiSettings
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
-
-#: Beyond the longest query: time to write its answer.
-SHUTDOWN_MARGIN_SECONDS = 2.0
 
 logger = logging.getLogger("api")
 
@@ -41,11 +38,7 @@ async def serve(settings: ApiSettings) -> None:
     except ValueError as error:
         raise StartError(str(error)) from error
 
-    public = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=settings.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
-    )
+    public = create_runner(app, settings)
     admin = web.AppRunner(create_admin_app(registry, app[STORE].not_ready), access_log=None)
     try:
         await _listen(admin, settings.api_admin_host, settings.api_admin_port)

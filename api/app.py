@@ -16,11 +16,15 @@ from api.metrics import ApiMetrics
 from api.presence import PresenceCalls
 from api.settings import ApiSettings
 from api.store import Store
+from schemas.http_server import BoundedRunner, allow_open_files
 from schemas.jwks import JwksClient
 from schemas.tokens import TokenVerifier, key_source
 
+#: Beyond the longest query: time to write its answer.
+SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
+METRICS: Final = web.AppKey("api_metrics", ApiMetrics)
 
 
 def install(
@@ -37,9 +41,10 @@ def install(
     keys = key_source(settings)
     readers = Readers(TokenVerifier(settings, keys))
     PresenceCalls(settings, store, readers, metrics).add_routes(app.router, door)
-    Dashboard(settings, readers).add_routes(app.router, door)
+    Dashboard(settings, readers, metrics).add_routes(app.router, door)
     app[STORE] = store
     app[DOOR] = door
+    app[METRICS] = metrics
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
@@ -57,3 +62,14 @@ def create_app(settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY)
     install(app, settings, registry=registry)
     app.router.add_route("*", r"/{path:[\s\S]*}", app[DOOR].guard("other", not_found))
     return app
+
+
+def create_runner(app: web.Application, settings: ApiSettings) -> BoundedRunner:
+    """The runner of :func:`create_app`'s application: its public port."""
+    allow_open_files(settings.max_http_connections)
+    return BoundedRunner(
+        app,
+        settings,
+        app[METRICS].http,
+        shutdown_timeout=settings.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
+    )

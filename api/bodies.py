@@ -7,15 +7,19 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from prometheus_client import Counter
 
 from schemas.problems import ProblemError
 
 BODY_TIMEOUT_SECONDS: Final = 20.0
 
 
-async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """The body, decompressed. Raises ``ProblemError``: ``body_too_large``, or ``bad_request`` if
-    it does not come in time or is not what its headers say."""
+async def read_body(request: web.Request, max_bytes: int, timeouts: Counter) -> bytes:
+    """The body, decompressed.
+
+    Raises ``ProblemError``: ``body_too_large``, or ``bad_request`` if it does not come in time
+    (which ``timeouts`` counts) or is not what its headers say.
+    """
     content = request.content
     body = bytearray()
     try:
@@ -25,6 +29,7 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
                 if len(body) > max_bytes:
                     raise ProblemError("body_too_large", f"A body has at most {max_bytes} bytes.")
     except TimeoutError as error:
+        timeouts.inc()
         raise ProblemError("bad_request", "The body did not arrive in time.") from error
     except (HttpProcessingError, web.RequestPayloadError) as error:
         content.feed_eof()  # aiohttp would wait for the rest, and log that it cannot be read

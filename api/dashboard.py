@@ -24,6 +24,7 @@ from api.auth import (
 )
 from api.bodies import read_body
 from api.errors import Door, method_not_allowed
+from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from schemas.problems import ProblemError
 
@@ -49,9 +50,10 @@ _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 class Dashboard:
     """Pages, their files, login and logout."""
 
-    def __init__(self, settings: ApiSettings, readers: Readers) -> None:
+    def __init__(self, settings: ApiSettings, readers: Readers, metrics: ApiMetrics) -> None:
         self._settings = settings
         self._readers = readers
+        self._body_timeouts = metrics.http.timeouts["body"]
         self._static = _load_static()
         # Part of their address: a page always gets the files that it was made with.
         self._version = _version_of(self._static)
@@ -93,7 +95,7 @@ class Dashboard:
         """From a token to a session; a person reads what is wrong with it."""
         try:
             check_own_page(request)
-            body = await read_body(request, MAX_LOGIN_BYTES)
+            body = await read_body(request, MAX_LOGIN_BYTES, self._body_timeouts)
             token = _token_of_form(body)
             identity = await self._readers.verify(token)
             if len(token) > MAX_COOKIE_TOKEN_CHARACTERS:

@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from schemas.http_server import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 
 ROUTES: Final = (
@@ -30,6 +31,7 @@ class ApiMetrics:
     """One object per service."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.http = HttpMetrics(registry, "rollcall_api")
         requests = Counter(
             "rollcall_api_requests",
             "Calls, by route and outcome: answered, gone (the client left), or a problem's code.",

@@ -52,6 +52,7 @@ class PresenceCalls:
         self._count_limits = TokenBuckets(
             BucketPolicy(settings.count_calls_per_second, settings.count_calls_burst)
         )
+        self._body_timeouts = metrics.http.timeouts["body"]
         self._count_rate_limited = metrics.rate_limited["count"]
         self._count = SharedRead(store.freshness, COUNT_SHARED_SECONDS)
 
@@ -114,7 +115,7 @@ class PresenceCalls:
         """A POST only because many ids are long: it changes nothing. No cookie: see api.auth."""
         await self._readers.admit(request, cookie=False)
         refuse_parameters(request.rel_url.raw_query_string)
-        user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES))
+        user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES, self._body_timeouts))
         known, freshness = await self._store.lookup(user_ids)
         return _json(
             {

@@ -12,15 +12,13 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from ingest.app import CONNECTION, create_app
+from ingest.app import CONNECTION, create_app, create_runner
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 from schemas.topics import TopicProblemError, check_topics
 
-#: Beyond what a call may wait for Kafka: time to write its answer.
-SHUTDOWN_MARGIN_SECONDS = 2.0
 #: Phones connect anew for each call, thousands at once after an outage.
 BACKLOG = 4096
 
@@ -43,11 +41,7 @@ async def serve(settings: IngestSettings) -> None:
         app = create_app(settings, registry=registry)
     except ValueError as error:
         raise StartError(str(error)) from error
-    public = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
-    )
+    public = create_runner(app, settings)
     admin = web.AppRunner(
         create_admin_app(registry, lambda: app[CONNECTION].not_ready), access_log=None
     )

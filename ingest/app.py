@@ -19,12 +19,18 @@ from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
 from ingest.sign_outs import SignOuts
 from ingest.websocket import Sockets
+from schemas.http_server import BoundedRunner, allow_open_files
 from schemas.jwks import JwksClient
 from schemas.tokens import TokenVerifier, key_source
 from schemas.topics import EVENTS, topic_name
 
+#: Beyond what a call may wait for Kafka: time to write its answer.
+SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 #: ``app[CONNECTION].not_ready`` says why phones should not be sent here now.
 CONNECTION: Final = web.AppKey("ingest_connection", Connection)
+METRICS: Final = web.AppKey("ingest_metrics", IngestMetrics)
+#: The authenticated sockets.
+SOCKETS: Final = web.AppKey("ingest_sockets", ConnectionLimits)
 
 
 def install(
@@ -45,12 +51,13 @@ def install(
     )
     user_limits = UserLimits(settings)
     PhoneCalls(settings, authentication, user_limits, publisher, metrics).add_routes(app.router)
-    sockets = Sockets(
-        settings, authentication, publisher, metrics, user_limits, ConnectionLimits(settings)
-    )
+    connection_limits = ConnectionLimits(settings)
+    sockets = Sockets(settings, authentication, publisher, metrics, user_limits, connection_limits)
     sockets.add_routes(app.router)
     sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection
+    app[METRICS] = metrics
+    app[SOCKETS] = connection_limits
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         connection.start()
@@ -78,3 +85,15 @@ def create_app(
     install(app, settings, registry=registry)
     app.router.add_route("*", r"/{path:[\s\S]*}", not_found)
     return app
+
+
+def create_runner(app: web.Application, settings: IngestSettings) -> BoundedRunner:
+    """The runner of an application that has ingest in it: its public port."""
+    allow_open_files(settings.max_http_connections + settings.max_connections)
+    return BoundedRunner(
+        app,
+        settings,
+        app[METRICS].http,
+        sockets=lambda: app[SOCKETS].total,
+        shutdown_timeout=settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
+    )

@@ -34,8 +34,6 @@ HEARTBEAT_PATH: Final = "/api/update-online-status"
 LOGOUT_PATH: Final = "/api/logout-status"
 #: The bytes that the published sample was written against.
 SUCCESS: Final = b'{"success": true}'
-#: A body that is not there by then was never meant to come.
-BODY_TIMEOUT_SECONDS: Final = 10.0
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +55,7 @@ class PhoneCalls:
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
+        self._body_timeout_seconds = settings.http_body_timeout_seconds
         self._max_body_bytes = settings.max_body_bytes
         self._cors = Cors(settings.cors_origin_list)
         common = {"Content-Type": "application/json", "Cache-Control": "no-store"}
@@ -199,12 +198,13 @@ class PhoneCalls:
             raise self._too_large()
         body = bytearray()
         try:
-            async with asyncio.timeout(BODY_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._body_timeout_seconds):
                 while chunk := await request.content.readany():
                     body += chunk
                     if len(body) > self._max_body_bytes:
                         raise self._too_large()
         except TimeoutError as error:
+            self._metrics.http.timeouts["body"].inc()
             raise ProblemError("bad_request", "The body did not arrive in time.") from error
         return bytes(body)
 

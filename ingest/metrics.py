@@ -12,6 +12,7 @@ from ingest.frames import ERROR_CODES
 from ingest.session_actions import CLOSE_CODES, Write
 from ingest.validate import Sent
 from schemas.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.http_server import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 
 CALLS: Final = ("heartbeat", "logout")
@@ -36,6 +37,7 @@ class IngestMetrics:
     """One object per service. Children are looked up once: label look-ups cost microseconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.http = HttpMetrics(registry, "rollcall_ingest")
         requests = Counter(
             "rollcall_ingest_requests",
             "Calls answered, by outcome: accepted, gone (the client left), or a problem's code.",

@@ -35,6 +35,9 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
         0.04, ge=0, le=0.09, description="The longest that an event waits for company under load."
     )
     max_body_bytes: int = Field(16_384, ge=1_024, description="Largest body of a call.")
+    http_body_timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="How long the body of a call may take to arrive."
+    )
     cors_origins: str = Field(
         "",
         description="Comma-separated origins whose pages may call, such as "

@@ -195,12 +195,29 @@ class TokenSettings(Settings):
 
 
 class HttpSettings(Settings):
-    """Who stands between us and the clients."""
+    """Who stands between us and the clients, and how slow those may be."""
 
     trusted_proxies: str = Field(
         "",
         description="Comma-separated addresses and CIDRs of the proxies in front of us: behind "
         "them the client's address, which only limits use, comes from X-Forwarded-For.",
+    )
+
+    http_head_timeout_seconds: float = Field(
+        10.0, gt=0, le=600, description="How long the head of a request may take to arrive."
+    )
+    http_idle_timeout_seconds: float = Field(
+        75.0,
+        gt=0,
+        le=3_600,
+        description="How long a connection is kept without a request, or with an answer that its "
+        "client does not read. A gateway must give up its own connections sooner.",
+    )
+    max_http_connections: int = Field(
+        10_000,
+        ge=1,
+        description="Connections of a process that are no authenticated sockets; one more gets a "
+        "503.",
     )
 
     @model_validator(mode="after")

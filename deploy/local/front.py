@@ -25,9 +25,6 @@ from ingest.settings import IngestSettings
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 
-# Beyond what a call may wait for Kafka: time to write its answer.
-SHUTDOWN_MARGIN_SECONDS = 2.0
-
 
 def create_app(
     ingest_settings: IngestSettings, api_settings: ApiSettings, *, registry: CollectorRegistry
@@ -52,11 +49,7 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     app = create_app(ingest_settings, api_settings, registry=registry)
-    public = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=ingest_settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
-    )
+    public = ingest.app.create_runner(app, ingest_settings)
 
     async def not_ready() -> str | None:
         return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()

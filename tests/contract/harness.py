@@ -15,7 +15,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, create_app
+from ingest.app import CONNECTION, create_app, create_runner
 from ingest.settings import IngestSettings
 from schemas.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.settings import KafkaSettings
@@ -110,7 +110,7 @@ async def running_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
     """Ingest in this process, as its own ``__main__`` runs it."""
     registry = CollectorRegistry()
     app = create_app(settings, registry=registry)
-    runner = web.AppRunner(app, access_log=None)
+    runner = create_runner(app, settings)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

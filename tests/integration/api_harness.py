@@ -18,7 +18,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from api.app import create_app
+from api.app import create_app, create_runner
 from api.settings import ApiSettings
 
 SECRET = "the secret of the tests, of 32 bytes and more"
@@ -100,9 +100,7 @@ class Api:
 async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api]:
     """The API in this process, as its own ``__main__`` runs it."""
     registry = CollectorRegistry()
-    runner = web.AppRunner(
-        create_app(settings, registry=registry), access_log=None, shutdown_timeout=2
-    )
+    runner = create_runner(create_app(settings, registry=registry), settings)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()

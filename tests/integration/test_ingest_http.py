@@ -330,3 +330,34 @@ async def test_a_phone_that_leaves_in_the_middle_harms_nobody(ingest: Ingest) ->
         writer.close()
         await writer.wait_closed()
     assert (await beat(ingest)).status == 200
+
+
+async def test_a_body_that_comes_by_and_by_is_not_waited_for(kafka_settings: KafkaSettings) -> None:
+    settings = ingest_settings(
+        kafka_settings, http_body_timeout_seconds=0.3, http_head_timeout_seconds=0.5
+    )
+    async with running_ingest(settings) as ingest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        head = f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token()}\r\n"
+        writer.write(head.encode() + b"content-length: 1000\r\n\r\n")
+        received = asyncio.create_task(reader.read())
+        started = time.monotonic()
+        while not received.done() and time.monotonic() - started < 10:
+            writer.write(b" ")
+            await asyncio.sleep(0.05)
+        assert (await received).startswith(b"HTTP/1.1 400 ")
+        assert ingest.metric("rollcall_ingest_http_timeouts_total", cause="body") == 1
+        assert (await ingest.heartbeat()).status == 200
+        writer.close()
+
+
+async def test_a_head_that_comes_by_and_by_is_not_waited_for(kafka_settings: KafkaSettings) -> None:
+    settings = ingest_settings(kafka_settings, http_head_timeout_seconds=0.3)
+    async with running_ingest(settings) as ingest:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\n".encode())
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        assert ingest.metric("rollcall_ingest_http_timeouts_total", cause="head") == 1
+        assert (await ingest.heartbeat()).status == 200
+        writer.close()

@@ -1,0 +1,234 @@
+"""aiohttp's server, made so that slow and idle clients cannot hold it.
+
+1. The head of a request is complete ``head`` seconds after the connection was made, or after its
+   first byte where the connection had carried a request before. Slowloris sends a byte now and
+   then: each costs us nothing and gains it nothing.
+2. A connection without a request ends after ``idle`` seconds (aiohttp's keep-alive time-out).
+3. So does one whose client does not read its answer.
+4. Of plain HTTP connections there are at most ``max_http_connections`` a process; one more gets a
+   503 at once, unread, and is closed. Authenticated sockets have a limit of their own and do not
+   count here; those that have not authenticated yet do.
+
+Bodies have their time-out where they are read. A request that came in time costs one comparison
+more than in aiohttp's own server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from schemas.problems import PROBLEM_JSON, ProblemError
+from schemas.settings import HttpSettings
+
+#: What a client was too slow with.
+TIMEOUTS: Final = ("head", "body", "idle", "write")
+#: Files that are no connections of clients: listeners, Kafka, PostgreSQL, logs.
+OTHER_OPEN_FILES: Final = 256
+
+logger = logging.getLogger(__name__)
+
+
+class HttpMetrics:
+    """Of one service's public port; ``prefix`` is that of the service's metrics."""
+
+    def __init__(self, registry: CollectorRegistry, prefix: str) -> None:
+        self.connections = Gauge(
+            f"{prefix}_http_connections",
+            "Connections of clients that are open, sockets included.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.refused = Counter(
+            f"{prefix}_http_connections_refused",
+            "Connections that were refused because there are too many.",
+            registry=registry,
+        )
+        timeouts = Counter(
+            f"{prefix}_http_timeouts",
+            "Connections that were closed because the client was too slow, by what was awaited.",
+            ("cause",),
+            registry=registry,
+        )
+        self.timeouts: Mapping[str, Counter] = {cause: timeouts.labels(cause) for cause in TIMEOUTS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    head_seconds: float
+    idle_seconds: float
+    max_http_connections: int
+    sockets: Callable[[], int]
+    metrics: HttpMetrics
+
+
+class BoundedConnection(RequestHandler):
+    """One connection, closed when its client is too slow."""
+
+    __slots__ = ("_bounds", "_counted", "_head_timer", "_server", "_write_timer")
+
+    def __init__(self, server: BoundedServer, bounds: _Bounds, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._bounds = bounds
+        self._counted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._server.is_full:
+            self._refuse(cast(asyncio.Transport, transport))
+            return
+        self._counted = True
+        self._server.open_connections += 1
+        self._bounds.metrics.connections.inc()
+        self._await_head()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._counted:
+            self._counted = False
+            self._server.open_connections -= 1
+            self._bounds.metrics.connections.dec()
+        self._stop_head_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        requests_before = self._request_count
+        super().data_received(data)
+        if self._request_count != requests_before:
+            self._stop_head_timer()
+        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+            self._await_head()  # between requests, and these bytes did not complete one
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self._upgraded:  # a socket has a rule of its own
+            self._write_timer = self._loop.call_later(self._bounds.idle_seconds, self._write_late)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        self._bounds.metrics.timeouts["head"].inc()
+        self.force_close()
+
+    def _process_keepalive(self) -> None:
+        closed_before = self._force_close
+        super()._process_keepalive()
+        if self._force_close and not closed_before:
+            self._bounds.metrics.timeouts["idle"].inc()
+
+    def _write_late(self) -> None:
+        self._write_timer = None
+        self._bounds.metrics.timeouts["write"].inc()
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()  # closing would wait until the client has read everything
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        self._bounds.metrics.refused.inc()
+        problem = ProblemError("unavailable", "Too many connections. Try again later.")
+        # The phones' sample reads `success`, and which call this would have been is not known.
+        body = json.dumps({"success": False, **problem.body(request_id="")}).encode()
+        headers = {
+            "Content-Type": PROBLEM_JSON,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            **problem.all_headers(),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        transport.write(f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + body)
+        transport.close()
+
+
+class BoundedServer(web.Server):
+    """Makes the connections, and counts them."""
+
+    def __init__(self, like: web.Server, bounds: _Bounds) -> None:
+        super().__init__(like.request_handler, request_factory=like.request_factory)
+        self._kwargs = {
+            **like._kwargs,
+            "keepalive_timeout": bounds.idle_seconds,
+            # The rest of a refused body, which is read so that the client reads the answer.
+            "lingering_time": bounds.head_seconds,
+        }
+        self._bounds = bounds
+        self.open_connections = 0
+
+    def __call__(self) -> RequestHandler:
+        return BoundedConnection(self, self._bounds, loop=self._loop, **self._kwargs)
+
+    @property
+    def is_full(self) -> bool:
+        http_connections = self.open_connections - self._bounds.sockets()
+        return http_connections >= self._bounds.max_http_connections
+
+
+class BoundedRunner(web.AppRunner):
+    """Runs an application behind a :class:`BoundedServer`.
+
+    ``sockets`` tells how many authenticated sockets are open; ``shutdown_timeout`` is how long, in
+    seconds, what is in flight may take at the end.
+    """
+
+    def __init__(
+        self,
+        app: web.Application,
+        settings: HttpSettings,
+        metrics: HttpMetrics,
+        *,
+        shutdown_timeout: float,
+        sockets: Callable[[], int] = lambda: 0,
+    ) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
+        self._bounds = _Bounds(
+            head_seconds=settings.http_head_timeout_seconds,
+            idle_seconds=settings.http_idle_timeout_seconds,
+            max_http_connections=settings.max_http_connections,
+            sockets=sockets,
+            metrics=metrics,
+        )
+
+    async def _make_server(self) -> BoundedServer:
+        return BoundedServer(await super()._make_server(), self._bounds)
+
+
+def allow_open_files(connections: int) -> None:
+    """Let this process have so many connections, as far as the system allows it; say so where it
+    does not, because the limits of the settings would then never be reached."""
+    wanted = connections + OTHER_OPEN_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        logger.warning(
+            "This process may open %d files, its connection limits want %d: raise the limit of "
+            "open files (ulimit -Hn), or lower the connection limits",
+            *(hard, wanted),
+        )
+        wanted = hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

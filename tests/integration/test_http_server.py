@@ -1,0 +1,276 @@
+"""Clients that are slow, idle or too many, on the event loops that services run on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import pytest
+import uvloop
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from schemas.http_server import BoundedRunner, HttpMetrics
+from schemas.settings import HttpSettings
+
+HEAD_SECONDS = 0.4
+IDLE_SECONDS = 0.8
+#: On a busy machine a connection may end this late.
+SLACK_SECONDS = 3.0
+REQUEST = b"GET /answer HTTP/1.1\r\nhost: x\r\n\r\n"
+LONG_BODY = b"x" * 1_000_000
+
+
+class Server:
+    def __init__(self, port: int, registry: CollectorRegistry) -> None:
+        self.port = port
+        self._registry = registry
+        self.sockets = 0
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self._registry.get_sample_value(f"test_http_{name}", labels) or 0.0
+
+    def timeouts(self) -> dict[str, float]:
+        counted = {
+            cause: self.metric("timeouts_total", cause=cause)
+            for cause in ("head", "body", "idle", "write")
+        }
+        return {cause: count for cause, count in counted.items() if count}
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self.port)
+
+    async def until_open(self, connections: int) -> None:
+        async with asyncio.timeout(10):
+            while self.metric("connections") != connections:
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(**values: Any) -> AsyncIterator[Server]:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def slow(_request: web.Request) -> web.Response:
+        await asyncio.sleep(2 * IDLE_SECONDS)
+        return web.Response(text="ok")
+
+    async def long(_request: web.Request) -> web.Response:
+        return web.Response(body=LONG_BODY)
+
+    app = web.Application()
+    app.router.add_get("/answer", answer)
+    app.router.add_get("/slow", slow)
+    app.router.add_get("/long", long)
+    registry = CollectorRegistry()
+    timing = {
+        "http_head_timeout_seconds": HEAD_SECONDS,
+        "http_idle_timeout_seconds": IDLE_SECONDS,
+    }
+    server = Server(0, registry)
+    runner = BoundedRunner(
+        app,
+        HttpSettings(**{**timing, **values}),
+        HttpMetrics(registry, "test"),
+        sockets=lambda: server.sockets,
+        shutdown_timeout=1,
+    )
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.port = site.port
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+Scenario = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Scenario], None]:
+    runner = asyncio.run if request.param == "asyncio" else uvloop.run
+
+    def run_scenario(scenario: Scenario) -> None:
+        async def main() -> None:
+            await scenario()
+
+        runner(main())
+
+    return run_scenario
+
+
+async def seconds_until_closed(reader: asyncio.StreamReader, started: float) -> float:
+    async with asyncio.timeout(10):
+        try:
+            while await reader.read(65_536):
+                pass
+        except ConnectionError:
+            pass
+    return time.monotonic() - started
+
+
+def test_a_client_that_sends_nothing_is_closed(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            started = time.monotonic()
+            reader, writer = await server.connect()
+            took = await seconds_until_closed(reader, started)
+            assert HEAD_SECONDS * 0.9 < took < HEAD_SECONDS + SLACK_SECONDS
+            assert server.timeouts() == {"head": 1}
+            await server.until_open(0)
+            writer.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("first", [b"", REQUEST], ids=["first request", "second request"])
+def test_a_client_that_sends_a_byte_now_and_then_is_closed(
+    run: Callable[[Scenario], None], first: bytes
+) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            if first:
+                writer.write(first)
+                await reader.readuntil(b"ok")
+            started = time.monotonic()
+            closed = asyncio.create_task(seconds_until_closed(reader, started))
+            for byte in REQUEST * 10:
+                if closed.done():
+                    break
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+            took = await closed
+            assert HEAD_SECONDS * 0.9 < took < HEAD_SECONDS + SLACK_SECONDS
+            assert server.timeouts() == {"head": 1}
+            writer.close()
+
+    run(scenario)
+
+
+def test_an_idle_connection_is_closed_later(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            writer.write(REQUEST)
+            await reader.readuntil(b"ok")
+            took = await seconds_until_closed(reader, time.monotonic())
+            assert IDLE_SECONDS * 0.9 < took < IDLE_SECONDS + SLACK_SECONDS
+            assert server.timeouts() == {"idle": 1}
+            writer.close()
+
+    run(scenario)
+
+
+def test_a_connection_in_use_is_kept(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            until = time.monotonic() + 2 * IDLE_SECONDS
+            while time.monotonic() < until:
+                writer.write(REQUEST[:20])
+                await asyncio.sleep(HEAD_SECONDS / 4)
+                writer.write(REQUEST[20:])
+                await reader.readuntil(b"ok")
+            assert server.timeouts() == {}
+            writer.close()
+
+    run(scenario)
+
+
+def test_an_answer_that_takes_long_is_waited_for(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            writer.write(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+            await reader.readuntil(b"ok")
+            assert server.timeouts() == {}
+            writer.close()
+
+    run(scenario)
+
+
+def test_a_client_that_does_not_read_is_closed(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            with closing(socket.socket()) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", server.port))
+                started = time.monotonic()
+                client.send(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n" * 20)
+                await server.until_open(1)
+                await server.until_open(0)
+                assert time.monotonic() - started < 2 * IDLE_SECONDS + SLACK_SECONDS
+                assert server.timeouts() == {"write": 1}
+
+    run(scenario)
+
+
+def test_a_client_that_reads_slowly_gets_everything(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            writer.write(b"GET /long HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            received = 0
+            while chunk := await reader.read(65_536):
+                received += len(chunk)
+                await asyncio.sleep(IDLE_SECONDS / 8)
+            assert received > len(LONG_BODY)
+            assert server.timeouts() == {}
+            writer.close()
+
+    run(scenario)
+
+
+def test_one_connection_too_many_gets_a_503_at_once(run: Callable[[Scenario], None]) -> None:
+    async def scenario() -> None:
+        async with running(max_http_connections=2, http_head_timeout_seconds=60) as server:
+            first, second = await server.connect(), await server.connect()
+            await server.until_open(2)
+            reader, writer = await server.connect()
+            async with asyncio.timeout(5):
+                answer = await reader.read()
+            head, _, body = answer.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: " in head.lower()
+            assert b"\r\nconnection: close" in head.lower()
+            problem = json.loads(body)
+            assert problem["success"] is False
+            assert problem["code"] == "unavailable"
+            assert server.metric("connections_refused_total") == 1
+            assert server.metric("connections") == 2
+            writer.close()
+            first[1].close()
+            await server.until_open(1)
+            reader, writer = await server.connect()
+            writer.write(REQUEST)
+            await reader.readuntil(b"ok")
+            for _, other in (second, (reader, writer)):
+                other.close()
+
+    run(scenario)
+
+
+def test_authenticated_sockets_do_not_take_the_place_of_calls(
+    run: Callable[[Scenario], None],
+) -> None:
+    async def scenario() -> None:
+        async with running(max_http_connections=1, http_head_timeout_seconds=60) as server:
+            _, first = await server.connect()
+            await server.until_open(1)
+            server.sockets = 1
+            reader, writer = await server.connect()
+            writer.write(REQUEST)
+            await reader.readuntil(b"ok")
+            first.close()
+            writer.close()
+
+    run(scenario)

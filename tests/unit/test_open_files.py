@@ -1,0 +1,47 @@
+"""How many files a process may open."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from schemas.http_server import OTHER_OPEN_FILES
+
+PROGRAM = """
+import resource, sys
+from schemas.http_server import allow_open_files
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 1000))
+allow_open_files(int(sys.argv[1]))
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("connections", "open_files", "warned"),
+    [(500, 500 + OTHER_OPEN_FILES, False), (10_000, 1000, True)],
+)
+def test_the_soft_limit_is_raised_as_far_as_the_system_allows(
+    connections: int, open_files: int, warned: bool
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(connections)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert int(done.stdout) == open_files
+    assert ("ulimit -Hn" in done.stderr) is warned
+
+
+def test_it_is_never_lowered() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.replace("(200, 1000)", "(900, 1000)"), "10"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert int(done.stdout) == 900
