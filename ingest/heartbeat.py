@@ -23,7 +23,7 @@ from ingest.errors import REQUEST_ID, method_not_allowed, problem_response, requ
 from ingest.field_warnings import warning_header
 from ingest.limits import UserLimits
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
-from ingest.publisher import Publisher, unavailable
+from ingest.publisher import Publisher, overloaded, unavailable
 from ingest.settings import IngestSettings
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 from schemas.events import Heartbeat, Logout, encode_event
@@ -55,6 +55,8 @@ class PhoneCalls:
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
+        self._in_flight = 0
+        self._max_in_flight = settings.max_calls_in_flight
         self._body_timeout_seconds = settings.http_body_timeout_seconds
         self._max_body_bytes = settings.max_body_bytes
         self._cors = Cors(settings.cors_origin_list)
@@ -145,7 +147,12 @@ class PhoneCalls:
         headers = request.headers
         request_id = request_id_of(headers.get(REQUEST_ID))
         outcome = ACCEPTED
+        self._in_flight += 1
+        self._metrics.calls_in_flight.inc()
         try:
+            if self._in_flight > self._max_in_flight:
+                self._metrics.shed["calls"].inc()
+                raise overloaded()
             sent = await accept(request)
         except ProblemError as problem:
             outcome = problem.code
@@ -167,6 +174,9 @@ class PhoneCalls:
                 response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
             self._metrics.count_fields(sent, self._clock())
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
+        finally:
+            self._in_flight -= 1
+            self._metrics.calls_in_flight.dec()
         self._metrics.requests[call, outcome].inc()
         if outcome in self._metrics.token_refusals:
             self._metrics.token_refusals[outcome].inc()

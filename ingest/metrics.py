@@ -22,6 +22,9 @@ GONE: Final = "gone"
 OUTCOMES: Final = (ACCEPTED, GONE, *CODES)
 #: Which limit was met: see ingest.limits.
 LIMITS: Final = ("user_events", "auth_failures", "user_connections", "max_connections")
+#: Why calls and frames get a 503 at once: too many calls in flight, too many bytes waiting (over
+#: all partitions or for one), or Kafka known to be away.
+SHED_CAUSES: Final = ("calls", "buffer", "partition_buffer", "kafka_away")
 FIELDS: Final = (*MAX_TEXT, "app_state", "device_id", "sent_at", "body")
 SOCKET_KINDS: Final = (Connect, Heartbeat, Logout, Renew, Disconnect)
 
@@ -71,6 +74,19 @@ class IngestMetrics:
             registry=registry,
         )
         self.rate_limited = {limit: limited.labels(limit) for limit in LIMITS}
+        shed = Counter(
+            "rollcall_ingest_shed",
+            "Calls and frames that were refused at once to keep memory bounded, by cause.",
+            ("cause",),
+            registry=registry,
+        )
+        self.shed = {cause: shed.labels(cause) for cause in SHED_CAUSES}
+        self.calls_in_flight = Gauge(
+            "rollcall_ingest_calls_in_flight",
+            "Calls that were not answered yet.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         warnings = Counter(
             "rollcall_ingest_field_warnings",
             "Fields that were mended or ignored, by field and what was done.",
@@ -128,6 +144,7 @@ class IngestMetrics:
             "rollcall_ingest_buffer_bytes",
             "Encoded events that wait for Kafka, over all partitions, in bytes.",
             registry=registry,
+            multiprocess_mode="livesum",
         )
         self.record_events = Histogram(
             "rollcall_ingest_record_events",
@@ -162,8 +179,9 @@ class IngestMetrics:
         self.ticks_failed = ticks.labels("failed")
         self.kafka_connected = Gauge(
             "rollcall_ingest_kafka_connected",
-            "1 while Kafka answers, else 0.",
+            "1 while Kafka answers, else 0; of several workers the lowest.",
             registry=registry,
+            multiprocess_mode="livemin",
         )
 
     def count_fields(self, sent: Sent, unix_seconds: float) -> None:

@@ -6,6 +6,9 @@ for a logout. All its calls await one future, which the lane always resolves: ``
 has acknowledged, ``False`` at the latest when the group's oldest call has waited its accept
 time-out. A group that was not handed to Kafka by then is dropped (promise 1).
 
+Events that wait are bounded in bytes, per lane and over all lanes; those in flight count for the
+latter. Above that a call gets its 503 at once, while memory is still what the settings say.
+
 A lane that wrote nothing for ``tick_interval_seconds`` writes a tick by the same path (promise 3).
 """
 
@@ -20,7 +23,7 @@ from ingest.log import EventLog, NotAppendedError
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.events import Tick, encode_event, join_batch, partition_of
-from schemas.problems import ProblemError
+from schemas.problems import ProblemError, retry_after
 from schemas.topics import MAX_RECORD_BYTES
 
 # What join_batch puts around events: version and two array heads.
@@ -28,6 +31,9 @@ FRAMING_BYTES: Final = 16
 MAX_GROUP_BYTES: Final = MAX_RECORD_BYTES - FRAMING_BYTES
 #: Enough for one record: it goes at once.
 FULL_GROUP_BYTES: Final = 65_536
+#: When to come back where Kafka does not answer: a fleet that came at once would be refused again,
+#: and would meet a Kafka that has just come back.
+KAFKA_RETRY_SECONDS: Final = (5, 15)
 _TICK: Final = join_batch([encode_event(Tick())])
 
 
@@ -53,14 +59,30 @@ class _Group:
         self.deadline = deadline
 
 
+class _Budget:
+    """The bytes that all lanes hold together."""
+
+    __slots__ = ("held_bytes", "limit_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+
+
 class _Lane:
     """One partition's groups, and the task that writes them."""
 
     def __init__(
-        self, partition: int, log: EventLog, settings: IngestSettings, metrics: IngestMetrics
+        self,
+        partition: int,
+        log: EventLog,
+        budget: _Budget,
+        settings: IngestSettings,
+        metrics: IngestMetrics,
     ) -> None:
         self._partition = partition
         self._log = log
+        self._budget = budget
         self._metrics = metrics
         self._accept_timeout_seconds = settings.accept_timeout_seconds
         self._tick_interval_seconds = settings.tick_interval_seconds
@@ -81,8 +103,13 @@ class _Lane:
     def add(self, event: bytes, urgent: bool) -> Acknowledgement:
         """Queue an event. Raises ``ProblemError`` ``unavailable``: nothing was queued."""
         size = len(event)
-        if self._closing or self._buffered_bytes + size > self._buffer_limit_bytes:
+        budget = self._budget
+        if self._closing:
             raise unavailable()
+        if self._buffered_bytes + size > self._buffer_limit_bytes:
+            raise self._shed("partition_buffer")
+        if budget.held_bytes + size > budget.limit_bytes:
+            raise self._shed("buffer")
         groups = self._groups
         if groups and groups[-1].bytes + size <= MAX_GROUP_BYTES:
             group = groups[-1]
@@ -94,12 +121,17 @@ class _Lane:
         group.events.append(event)
         group.bytes += size
         self._buffered_bytes += size
+        budget.held_bytes += size
         self._metrics.buffer_bytes.inc(size)
         if urgent:
             group.urgent = True
         if urgent or self._is_full(group):
             self._awake()
         return group.acknowledged
+
+    def _shed(self, cause: str) -> ProblemError:
+        self._metrics.shed[cause].inc()
+        return overloaded()
 
     async def close(self) -> None:
         """Write what is queued, then end."""
@@ -133,6 +165,7 @@ class _Lane:
         self._metrics.buffer_bytes.dec(group.bytes)
         value = join_batch(group.events)
         acknowledged = await self._append(value, group.deadline)
+        self._budget.held_bytes -= group.bytes
         group.acknowledged.set_result(acknowledged)
         if acknowledged:
             self._metrics.record_events.observe(len(group.events))
@@ -192,8 +225,11 @@ class Publisher:
     def __init__(self, settings: IngestSettings, log: EventLog, metrics: IngestMetrics) -> None:
         self._log = log
         self._partitions = settings.partitions
+        self._shed_kafka_away = metrics.shed["kafka_away"]
+        budget = _Budget(settings.total_buffer_bytes)
         self._lanes = [
-            _Lane(partition, log, settings, metrics) for partition in range(settings.partitions)
+            _Lane(partition, log, budget, settings, metrics)
+            for partition in range(settings.partitions)
         ]
 
     def start(self) -> None:
@@ -209,6 +245,7 @@ class Publisher:
         full.
         """
         if self._log.away is not None:
+            self._shed_kafka_away.inc()
             raise unavailable()
         return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
 
@@ -220,5 +257,14 @@ class Publisher:
 def unavailable() -> ProblemError:
     """The 503 of promise 1."""
     return ProblemError(
-        "unavailable", "This was not stored: the log cannot be written to. Send it again later."
+        "unavailable",
+        "This was not stored: the log cannot be written to. Send it again later.",
+        headers={"Retry-After": retry_after(KAFKA_RETRY_SECONDS)},
+    )
+
+
+def overloaded() -> ProblemError:
+    """The 503 of a process that has as much to do as it may hold."""
+    return ProblemError(
+        "unavailable", "This was not stored: too much is waiting. Send it again later."
     )

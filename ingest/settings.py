@@ -31,6 +31,15 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
         ge=16_384,
         description="Bytes of events that wait for Kafka, per partition; above it, 503 at once.",
     )
+    total_buffer_bytes: int = Field(
+        67_108_864,
+        ge=16_384,
+        description="Bytes of events that wait for Kafka or its acknowledgement, over all "
+        "partitions; above it, 503 at once.",
+    )
+    max_calls_in_flight: int = Field(
+        5_000, ge=1, description="Calls that are not answered yet; above it, 503 at once."
+    )
     max_linger_seconds: float = Field(
         0.04, ge=0, le=0.09, description="The longest that an event waits for company under load."
     )

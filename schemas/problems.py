@@ -7,11 +7,15 @@ section 8.
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
 PROBLEM_JSON: Final = "application/problem+json"
+#: When to come back after a 503, in seconds: at random in between, so that a fleet that was
+#: refused in one second does not return in one second.
+BRIEF_RETRY_SECONDS: Final = (1, 5)
 
 #: code -> (status, title). Clients may switch on the code; a code never changes its meaning.
 CODES: Final[dict[str, tuple[int, str]]] = {
@@ -92,8 +96,13 @@ class ProblemError(Exception):
                 "WWW-Authenticate", 'Bearer realm="rollcall", error="insufficient_scope"'
             )
         elif self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            headers.setdefault("Retry-After", "1")
+            headers.setdefault("Retry-After", retry_after(BRIEF_RETRY_SECONDS))
         return headers
+
+
+def retry_after(between_seconds: tuple[int, int]) -> str:
+    """A ``Retry-After`` at random between the two, both included."""
+    return str(random.randint(*between_seconds))  # noqa: S311 - nothing secret
 
 
 def rate_limited(detail: str, wait_seconds: float) -> ProblemError:

@@ -95,7 +95,7 @@ async def assert_unavailable(api: Api, path: str) -> Answer:
     assert time.monotonic() - started < LONGEST_SECONDS + SLACK_SECONDS
     assert answer.status == 503
     assert answer.json["code"] == "unavailable"
-    assert answer.headers["Retry-After"] == "1"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 5
     assert answer.headers["Cache-Control"] == "no-store"
     return answer
 

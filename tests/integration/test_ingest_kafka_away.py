@@ -22,6 +22,7 @@ import pytest
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
+from ingest.app import CONNECTION
 from schemas.events import Heartbeat
 from schemas.settings import KafkaSettings
 from schemas.topics import create_topics
@@ -188,7 +189,7 @@ def assert_unavailable(answer: Answer) -> None:
     assert answer.status == 503
     assert answer.json["code"] == "unavailable"
     assert answer.json["success"] is False
-    assert int(answer.headers["retry-after"]) >= 1
+    assert 1 <= int(answer.headers["retry-after"]) <= 15
 
 
 async def screens(settings: KafkaSettings) -> list[str | None]:
@@ -273,6 +274,46 @@ async def test_a_short_cut_is_bridged(proxy: Proxy, far_settings: KafkaSettings)
         await proxy.start()
         assert (await call).status == 200
     assert await screens(far_settings) == ["before", "during"]
+
+
+async def test_a_fleet_is_told_to_come_back_spread_out(ingest: Ingest, proxy: Proxy) -> None:
+    await proxy.cut()
+    await wait_until(lambda: ingest.app[CONNECTION].away is not None)
+    answers = [await ingest.heartbeat(b"{}", user=f"u{n}") for n in range(60)]
+    for answer in answers:
+        assert_unavailable(answer)
+    seconds = {int(answer.headers["retry-after"]) for answer in answers}
+    assert min(seconds) >= 5, "a fleet that came back sooner would only be refused again"
+    assert len(seconds) > 3
+    assert ingest.metric("rollcall_ingest_shed_total", cause="kafka_away") == 60
+
+
+async def test_more_calls_than_may_wait_are_refused_at_once(
+    proxy: Proxy, far_settings: KafkaSettings
+) -> None:
+    settings = ingest_settings(
+        far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS * 2, max_calls_in_flight=20
+    )
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        proxy.hold()
+        waiting = [
+            asyncio.create_task(ingest.heartbeat(b'{"screen": "waits"}', user=f"u{n}"))
+            for n in range(20)
+        ]
+        await wait_until(lambda: ingest.metric("rollcall_ingest_calls_in_flight") == 20)
+        for path in (ingest.heartbeat, ingest.logout):
+            refused = await path(b"{}", user="one too many")
+            assert_unavailable(refused)
+            assert int(refused.headers["retry-after"]) <= 5
+        # Before its token was looked at: being overloaded is no time for cryptography.
+        assert (await ingest.heartbeat(authorization="Bearer nonsense")).status == 503
+        assert not any(call.done() for call in waiting)
+        assert ingest.metric("rollcall_ingest_shed_total", cause="calls") == 3
+        proxy.release()
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+        assert ingest.metric("rollcall_ingest_calls_in_flight") == 0
+        assert (await ingest.heartbeat(b"{}")).status == 200
 
 
 class Process:
@@ -376,6 +417,31 @@ async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
     for answer in await asyncio.gather(*calls):
         assert_unavailable(answer)
     assert await process.exit_code() == 0
+
+
+async def test_an_overloaded_process_still_tells_how_it_is(
+    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+) -> None:
+    process = Process(
+        far_settings,
+        tmp_path / "ingest.log",
+        ROLLCALL_MAX_CALLS_IN_FLIGHT="5",
+        ROLLCALL_MAX_HTTP_CONNECTIONS="20",
+    )
+    processes.append(process)
+    await process.until_status("/readyz", 200)
+    proxy.hold()
+    calls = [asyncio.create_task(process.heartbeat(f"waits-{n}")) for n in range(40)]
+    await wait_until(lambda: sum(call.done() for call in calls) >= 35)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        answer = await process.get(path)
+        assert answer.status == 200
+    assert b"rollcall_ingest_calls_in_flight 5.0" in answer.body
+    assert b'rollcall_ingest_shed_total{cause="calls"}' in answer.body
+    assert b"rollcall_ingest_http_connections_refused_total" in answer.body
+    proxy.release()
+    statuses = sorted([(await call).status for call in calls])
+    assert statuses == [200] * 5 + [503] * 35
 
 
 async def test_a_process_comes_up_before_kafka_and_says_that_it_is_not_ready(

@@ -137,6 +137,27 @@ async def test_a_full_buffer_refuses_at_once_and_takes_again_once_it_is_written(
         assert parts.registry.get_sample_value("rollcall_ingest_buffer_bytes") == 0
 
 
+async def test_all_partitions_together_hold_so_much_until_kafka_has_it(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async with running(kafka_settings, total_buffer_bytes=16_384) as parts:
+        event_bytes = len(encode_event(Heartbeat(user="u10", token="t", screen="x" * 100)))
+        fitting = 16_384 // event_bytes
+        accepted = [parts.beat(f"u{10 + number % 20}", "x" * 100) for number in range(fitting)]
+        with pytest.raises(ProblemError) as caught:
+            parts.beat("u10", "x" * 100)
+        assert caught.value.code == "unavailable"
+        assert 1 <= int(caught.value.all_headers()["Retry-After"]) <= 5
+        shed = parts.registry.get_sample_value("rollcall_ingest_shed_total", {"cause": "buffer"})
+        assert shed == 1
+        # Handed over is not enough: what is in flight is still in memory.
+        await asyncio.sleep(0)
+        with pytest.raises(ProblemError):
+            parts.beat("u10", "x" * 100)
+        assert all(await asyncio.gather(*accepted))
+        assert await parts.beat("u10", "x" * 100)
+
+
 async def test_a_call_that_is_cancelled_does_not_cancel_the_others(
     kafka_settings: KafkaSettings,
 ) -> None:
