@@ -104,14 +104,23 @@ def up(
 
 
 @app.command()
-def ingest() -> None:
+def ingest(
+    workers: Annotated[
+        int,
+        typer.Option(
+            envvar="ROLLCALL_INGEST_WORKERS",
+            min=1,
+            help="Processes that share the port; about one for each core.",
+        ),
+    ] = 1,
+) -> None:
     """Run the ingest service.
 
     Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from ingest.__main__ import main as run
 
-    run()
+    run(ingest_workers=workers)
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -10,7 +10,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 
 def create_admin_app(
-    registry: CollectorRegistry, not_ready: Callable[[], str | None]
+    registry: CollectorRegistry, not_ready: Callable[[], Awaitable[str | None]]
 ) -> web.Application:
     """``/metrics``, ``/healthz`` (the process runs) and ``/readyz``.
 
@@ -21,7 +21,7 @@ def create_admin_app(
         return web.json_response({"status": "ok"})
 
     async def readyz(_request: web.Request) -> web.Response:
-        reason = not_ready()
+        reason = await not_ready()
         if reason is None:
             return web.json_response({"status": "ready"})
         return web.json_response({"status": "not ready", "reason": reason}, status=503)

@@ -20,8 +20,8 @@ ACCEPTED: Final = "accepted"
 #: The client went away before its answer.
 GONE: Final = "gone"
 OUTCOMES: Final = (ACCEPTED, GONE, *CODES)
-#: Which limit was met: see ingest.limits.
-LIMITS: Final = ("user_events", "auth_failures", "user_connections", "max_connections")
+#: Which limit a call met: see ingest.limits. What sockets meet is in the metrics of sockets.
+LIMITS: Final = ("user_events", "auth_failures")
 #: Why calls and frames get a 503 at once: too many calls in flight, too many bytes waiting (over
 #: all partitions or for one), or Kafka known to be away.
 SHED_CAUSES: Final = ("calls", "buffer", "partition_buffer", "kafka_away")
@@ -69,7 +69,7 @@ class IngestMetrics:
         self.token_refusals = {code: refusals.labels(code) for code in sorted(TOKEN_CODES)}
         limited = Counter(
             "rollcall_ingest_rate_limited",
-            "Calls, frames and sockets that were refused, by the limit that they met.",
+            "Calls and tokens that were refused, by the limit that they met.",
             ("limit",),
             registry=registry,
         )
@@ -99,7 +99,10 @@ class IngestMetrics:
             for kind in WARNING_TEXT
         }
         self.sockets_open = Gauge(
-            "rollcall_ingest_sockets_open", "Sockets open now.", registry=registry
+            "rollcall_ingest_sockets_open",
+            "Sockets open now.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         handshakes = Counter(
             "rollcall_ingest_handshake_refusals",
@@ -198,3 +201,17 @@ class IngestMetrics:
         self._socket_events[type(write.event)].inc()
         if write.sent is not None:
             self.count_fields(write.sent, unix_seconds)
+
+
+class WorkersMetrics:
+    """What the supervisor of several workers tells beside the sums of theirs."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.running = Gauge(
+            "rollcall_ingest_workers", "Worker processes that run now.", registry=registry
+        )
+        self.restarts = Counter(
+            "rollcall_ingest_worker_restarts",
+            "Workers that ended by themselves and were started again.",
+            registry=registry,
+        )

@@ -20,6 +20,9 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
     ingest_port: int = Field(8081, ge=0, le=65535, description="Port that phones reach.")
     ingest_admin_host: str = Field("127.0.0.1", description="Address of metrics and health.")
     ingest_admin_port: int = Field(9081, ge=0, le=65535, description="Port of metrics and health.")
+    ingest_workers: int = Field(
+        1, ge=1, le=64, description="Processes that share the port that phones reach."
+    )
     accept_timeout_seconds: float = Field(
         5.0, gt=0, le=60, description="How long a call may wait for Kafka before its 503."
     )
@@ -105,6 +108,15 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
                     f"ROLLCALL_CORS_ORIGINS: {origin!r} is not an origin; write one like "
                     "https://app.example.com or http://localhost:*"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_share_a_port(self) -> Self:
+        if self.ingest_workers > 1 and self.ingest_port == 0:
+            raise ValueError(
+                "ROLLCALL_INGEST_PORT: with several workers choose a port: with 0 each would get "
+                "another one"
+            )
         return self
 
     @property

@@ -12,9 +12,11 @@ import logging
 from aiohttp.http_exceptions import HttpProcessingError
 
 
-def log_to_stderr() -> None:
-    """Set up the logging of a service; once, at its start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+def log_to_stderr(who: str = "") -> None:
+    """Set up the logging of a service; once, at its start. ``who`` goes before each message."""
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s %(levelname)s %(name)s {who}%(message)s"
+    )
     logging.getLogger("aiohttp.server").addFilter(without_caller)
 
 

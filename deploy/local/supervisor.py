@@ -1,8 +1,7 @@
 """The life of a stack: start in order, restart what crashes, stop in reverse order.
 
 Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor and the
-front. Whatever ends by itself is started again after a pause that doubles from half a second to
-half a minute and is forgotten once a process has run for a minute. A service may go on like that
+front. Whatever ends by itself is started again (`schemas.restarts`). A service may go on like that
 for ever (it is probably waiting for somebody to mend something, and its log says what); a Kafka or
 PostgreSQL that ends five times in a row ends the whole, because nothing works without them.
 
@@ -15,7 +14,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import aiohttp
 import psycopg
@@ -27,14 +25,12 @@ from deploy.local.postgres import POSTGRES_NAME
 from deploy.local.screen import Screen
 from deploy.local.stack import Stack
 from schemas.migrate import MigrationError, migrate
+from schemas.restarts import RestartPolicy
 from schemas.topics import TopicProblemError, create_topics
 
 STORE_READY_SECONDS = 60.0
 SERVICES_READY_SECONDS = 60.0
 READY_POLL_SECONDS = 0.05
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
-SETTLED_SECONDS = 60.0
 STORE_MAX_FAILURES = 5
 
 # Each says in its message what to do, or which log to read.
@@ -51,21 +47,6 @@ START_FAILURES = (
 
 class StackFailedError(RuntimeError):
     """The stack cannot start or go on. The message is one line and names a log or a remedy."""
-
-
-@dataclass(slots=True)
-class RestartPolicy:
-    """When to start again after the end of a process, asked with what happened, without a clock."""
-
-    max_failures: int | None
-    failures: int = 0
-
-    def pause_seconds(self, ran_seconds: float) -> float | None:
-        """How long to wait before the next start; None to give up."""
-        self.failures = 1 if ran_seconds >= SETTLED_SECONDS else self.failures + 1
-        if self.max_failures is not None and self.failures >= self.max_failures:
-            return None
-        return min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** (self.failures - 1))
 
 
 class Supervisor:

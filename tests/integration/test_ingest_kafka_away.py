@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,16 +23,14 @@ from schemas.events import Heartbeat
 from schemas.settings import KafkaSettings
 from schemas.topics import create_topics
 from tests.contract.harness import (
-    SECRET,
     Answer,
     Ingest,
     client_events,
-    exchange,
     ingest_settings,
     running_ingest,
-    token,
     wait_until,
 )
+from tests.integration.ingest_process import Process, refuses
 
 ACCEPT_TIMEOUT_SECONDS = 1.0
 #: On a busy machine an answer may be this late.
@@ -316,68 +310,15 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
         assert (await ingest.heartbeat(b"{}")).status == 200
 
 
-class Process:
-    """`python -m ingest`, as it runs in production."""
-
-    def __init__(self, kafka: KafkaSettings, log: Path, **variables: str) -> None:
-        self.port, self.admin_port = free_port(), free_port()
-        self._log = log
-        environment = {name: v for name, v in os.environ.items() if "ROLLCALL_" not in name}
-        environment |= {
-            "ROLLCALL_KAFKA_BOOTSTRAP": kafka.kafka_bootstrap,
-            "ROLLCALL_TOPIC_PREFIX": kafka.topic_prefix,
-            "ROLLCALL_PARTITIONS": str(kafka.partitions),
-            "ROLLCALL_JWT_SECRET": SECRET,
-            "ROLLCALL_INGEST_PORT": str(self.port),
-            "ROLLCALL_INGEST_ADMIN_PORT": str(self.admin_port),
-            **variables,
-        }
-        with log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "ingest"], env=environment, stdout=output, stderr=output
-            )
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
-
-    async def get(self, path: str) -> Answer:
-        return await exchange(self.admin_port, f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-
-    async def heartbeat(self, screen: str) -> Answer:
-        body = f'{{"screen": "{screen}"}}'
-        head = f"authorization: Bearer {token()}\r\ncontent-length: {len(body)}\r\n\r\n"
-        path = "POST /api/update-online-status HTTP/1.1\r\nhost: x\r\n"
-        return await exchange(self.port, f"{path}{head}{body}".encode())
-
-    async def until_status(self, path: str, status: int) -> Answer:
-        async with asyncio.timeout(20):
-            while True:
-                assert self.popen.poll() is None, self.output
-                with contextlib.suppress(OSError):
-                    answer = await self.get(path)
-                    if answer.status == status:
-                        return answer
-                await asyncio.sleep(0.05)
-
-    async def exit_code(self) -> int:
-        await wait_until(lambda: self.popen.poll() is not None)
-        return self.popen.returncode
-
-
-@pytest.fixture
-def processes() -> Iterator[list[Process]]:
-    started: list[Process] = []
-    yield started
-    for process in started:
-        process.popen.kill()
-        process.popen.wait()
-
-
+@pytest.mark.parametrize("workers", ["1", "2"])
 async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
-    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+    proxy: Proxy,
+    far_settings: KafkaSettings,
+    tmp_path: Path,
+    processes: list[Process],
+    workers: str,
 ) -> None:
-    process = Process(far_settings, tmp_path / "ingest.log")
+    process = Process(far_settings, tmp_path / "ingest.log", ROLLCALL_INGEST_WORKERS=workers)
     processes.append(process)
     await process.until_status("/readyz", 200)
     assert (await process.heartbeat("before")).status == 200
@@ -396,11 +337,6 @@ async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
     assert sorted(str(s) for s in logged) == sorted(
         ["before", *(f"in-flight-{number}" for number in range(len(calls)))]
     )
-
-
-def refuses(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
@@ -466,6 +402,12 @@ async def test_a_process_comes_up_before_kafka_and_says_that_it_is_not_ready(
 @pytest.mark.parametrize(
     ("change", "variables", "line"),
     [
+        ({"partitions": 7}, {"ROLLCALL_INGEST_WORKERS": "2"}, "set ROLLCALL_PARTITIONS=4"),
+        (
+            {},
+            {"ROLLCALL_INGEST_WORKERS": "2", "ROLLCALL_INGEST_HOST": "192.0.2.1"},
+            "cannot listen on 192.0.2.1 port",
+        ),
         ({"topic_prefix": "none."}, {}, "topic none.presence.events does not exist"),
         ({"partitions": 7}, {}, "set ROLLCALL_PARTITIONS=4"),
         ({}, {"ROLLCALL_JWT_ALGORITHMS": "RS256"}, "this kind of key serves HS256"),
@@ -483,7 +425,7 @@ async def test_what_cannot_work_is_one_line_that_names_the_remedy(
     process = Process(far_settings.model_copy(update=change), tmp_path / "ingest.log", **variables)
     processes.append(process)
     assert await process.exit_code() == 1
-    last = process.output.splitlines()[-1]
-    assert last.startswith("rollcall: ")
-    assert line in last
+    [told] = [said for said in process.output.splitlines() if said.startswith("rollcall: ")]
+    assert line in told
+    assert process.output.splitlines()[-1] == told
     assert "Traceback" not in process.output

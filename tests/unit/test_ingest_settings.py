@@ -49,3 +49,9 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 def test_timing_that_breaks_promise_7_is_refused_here_too() -> None:
     with pytest.raises(ValidationError, match="two lost heartbeats"):
         settings(heartbeat_interval_seconds=120)
+
+
+def test_workers_cannot_share_a_port_that_nobody_chose() -> None:
+    with pytest.raises(ValidationError, match="ROLLCALL_INGEST_PORT: with several workers"):
+        settings(ingest_workers=2, ingest_port=0)
+    assert settings(ingest_port=0).ingest_workers == 1

@@ -1,0 +1,113 @@
+"""One ingest process from its first listener to its last answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+from aiokafka.errors import KafkaError
+from prometheus_client import CollectorRegistry
+
+from ingest.app import CONNECTION, create_app, create_runner
+from ingest.health import create_admin_app
+from ingest.settings import IngestSettings
+from schemas.service_log import log_to_stderr
+from schemas.topics import TopicProblemError, check_topics
+
+#: Phones connect anew for each call, thousands at once after an outage.
+BACKLOG: Final = 4096
+
+logger = logging.getLogger("ingest")
+
+
+class StartError(Exception):
+    """Ingest cannot start; the message is one line that names the remedy."""
+
+
+def set_up_logging(who: str = "") -> None:
+    """As :func:`log_to_stderr`."""
+    log_to_stderr(who)
+    # It repeats every attempt to connect; ingest.connection says once that Kafka is away, and why.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve(
+    settings: IngestSettings,
+    stop: asyncio.Event,
+    registry: CollectorRegistry,
+    *,
+    admin_socket: Path | None = None,
+) -> None:
+    """Serve until ``stop``; then stop accepting, answer what is in flight, write what is queued.
+
+    With ``admin_socket``, as one of several workers: the public port is shared, and the admin
+    calls are answered on that Unix socket. Raises :class:`StartError`.
+    """
+    await _refuse_wrong_topics(settings)
+    try:
+        app = create_app(settings, registry=registry)
+    except ValueError as error:
+        raise StartError(str(error)) from error
+
+    async def not_ready() -> str | None:
+        return app[CONNECTION].not_ready
+
+    public = create_runner(app, settings)
+    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
+    try:
+        if admin_socket is None:
+            await listen(admin, settings.ingest_admin_host, settings.ingest_admin_port)
+        await listen(
+            public, settings.ingest_host, settings.ingest_port, shared=admin_socket is not None
+        )
+        if admin_socket is not None:
+            await _listen_on_socket(admin, admin_socket)
+        logger.info("Listening on %s port %d", settings.ingest_host, settings.ingest_port)
+        await stop.wait()
+    finally:
+        await public.cleanup()
+        await admin.cleanup()
+
+
+async def listen(runner: web.AppRunner, host: str, port: int, *, shared: bool = False) -> None:
+    """Set a runner up on a port, which other processes of ours may have too if it is ``shared``.
+
+    Raises :class:`StartError`.
+    """
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
+    except OSError as error:
+        reason = error.strerror or error
+        raise StartError(f"cannot listen on {host} port {port}: {reason}") from error
+
+
+async def _listen_on_socket(runner: web.AppRunner, path: Path) -> None:
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    except OSError as error:  # the usual reason: a path of more than about 100 bytes
+        raise StartError(f"cannot listen on {path}: {error}; set TMPDIR to a short path") from error
+
+
+async def _refuse_wrong_topics(settings: IngestSettings) -> None:
+    """A wrong topic ends the start; a Kafka that is away does not: calls get 503 until it is."""
+    try:
+        async with asyncio.timeout(settings.accept_timeout_seconds):
+            await check_topics(settings)
+    except TopicProblemError as error:
+        raise StartError(str(error)) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        logger.warning("Topics not checked yet, Kafka did not answer: %s", error)

@@ -1,0 +1,96 @@
+"""Ingest as processes of its own, as it runs in production."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from deploy.local.ports import free_port
+from schemas.settings import KafkaSettings
+from tests.contract.harness import SECRET, Answer, exchange, token, wait_until
+
+#: Several Pythons start one after the other, on a machine that does other things too.
+START_SECONDS = 60.0
+
+
+class Process:
+    """`python -m ingest`, as it runs in production."""
+
+    def __init__(self, kafka: KafkaSettings, log: Path, **variables: str) -> None:
+        self.port, self.admin_port = free_port(), free_port()
+        self._log = log
+        environment = {name: v for name, v in os.environ.items() if "ROLLCALL_" not in name}
+        environment |= {
+            "ROLLCALL_KAFKA_BOOTSTRAP": kafka.kafka_bootstrap,
+            "ROLLCALL_TOPIC_PREFIX": kafka.topic_prefix,
+            "ROLLCALL_PARTITIONS": str(kafka.partitions),
+            "ROLLCALL_JWT_SECRET": SECRET,
+            "ROLLCALL_INGEST_PORT": str(self.port),
+            "ROLLCALL_INGEST_ADMIN_PORT": str(self.admin_port),
+            **variables,
+        }
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "ingest"], env=environment, stdout=output, stderr=output
+            )
+
+    @property
+    def children(self) -> list[psutil.Process]:
+        """The workers, in the order of their start."""
+        return sorted(psutil.Process(self.popen.pid).children(), key=lambda c: c.create_time())
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    async def get(self, path: str) -> Answer:
+        return await exchange(self.admin_port, f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+
+    async def heartbeat(self, screen: str, user: str = "u1") -> Answer:
+        body = f'{{"screen": "{screen}"}}'
+        head = f"authorization: Bearer {token(user)}\r\ncontent-length: {len(body)}\r\n\r\n"
+        path = "POST /api/update-online-status HTTP/1.1\r\nhost: x\r\n"
+        return await exchange(self.port, f"{path}{head}{body}".encode())
+
+    async def until_status(self, path: str, status: int) -> Answer:
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                assert self.popen.poll() is None, self.output
+                with contextlib.suppress(OSError):
+                    answer = await self.get(path)
+                    if answer.status == status:
+                        return answer
+                await asyncio.sleep(0.05)
+
+    async def exit_code(self) -> int:
+        await wait_until(lambda: self.popen.poll() is not None, START_SECONDS)
+        return self.popen.returncode
+
+    async def metric(self, name: str) -> float:
+        """The sum of a metric's samples on the admin port."""
+        lines = (await self.get("/metrics")).body.decode().splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith((f"{name} ", f"{name}{{"))
+        )
+
+    def end(self) -> None:
+        """By force, workers included."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in self.children:
+                child.kill()
+        self.popen.kill()
+        self.popen.wait()
+
+
+def refuses(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
