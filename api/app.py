@@ -12,6 +12,7 @@ from api.auth import Readers
 from api.dashboard import Dashboard
 from api.database import Database
 from api.errors import Door, not_found
+from api.keys import ApiKeys
 from api.metrics import ApiMetrics
 from api.presence import PresenceCalls
 from api.settings import ApiSettings
@@ -39,7 +40,8 @@ def install(
     database = Database(settings, metrics)
     store = Store(database, metrics)
     keys = key_source(settings)
-    readers = Readers(TokenVerifier(settings, keys))
+    api_keys = ApiKeys(database)
+    readers = Readers(TokenVerifier(settings, keys), api_keys)
     PresenceCalls(settings, store, readers, metrics).add_routes(app.router, door)
     Dashboard(settings, readers, metrics).add_routes(app.router, door)
     app[STORE] = store
@@ -49,6 +51,7 @@ def install(
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
         yield
+        await api_keys.close()
         await database.close()
         if isinstance(keys, JwksClient):
             await keys.close()

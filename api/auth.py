@@ -1,4 +1,4 @@
-"""Who reads: a Bearer token of a program, or the dashboard's cookie, which holds such a token.
+"""Who reads: a Bearer token or API key of a program, or the dashboard's cookie, which holds one.
 
 A cookie comes along with whatever a browser sends, so that it counts on few calls only: GETs of
 the dashboard and of the API, from our own pages. Every other call wants a Bearer token.
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from api.keys import ApiKeys
+from schemas.api_keys import is_api_key
 from schemas.problems import ProblemError
 from schemas.tokens import Identity, TokenVerifier
 
@@ -29,8 +31,9 @@ _OUR_PAGES: Final = ("same-origin", "none")
 class Readers:
     """Lets those in whose token has the scope ``presence:read``."""
 
-    def __init__(self, verifier: TokenVerifier) -> None:
+    def __init__(self, verifier: TokenVerifier, keys: ApiKeys) -> None:
         self._verifier = verifier
+        self._keys = keys
 
     async def admit(self, request: web.Request, *, cookie: bool) -> Identity:
         """Who asks. ``cookie``: the dashboard's session counts too.
@@ -50,7 +53,10 @@ class Readers:
         """The reader behind a token. Raises as :meth:`admit`."""
         if not token:
             raise _token_missing()
-        identity = self._verifier.cached(token) or await self._verifier.verify(token)
+        if is_api_key(token):
+            identity = await self._keys.verify(token)
+        else:
+            identity = self._verifier.cached(token) or await self._verifier.verify(token)
         if READ_SCOPE not in identity.scopes:
             raise ProblemError("scope_missing", f"The token needs the scope {READ_SCOPE}.")
         return identity

@@ -1,7 +1,8 @@
 """PostgreSQL as the API needs it: bounded connections, bounded waits, away without harm.
 
 The API starts while PostgreSQL is away, answers 503 in bounded time while it is, and goes on when
-it is back. Everything here is a read, so that one on a connection that had died is made again.
+it is back. What was asked on a connection that had died is asked again: it is a read, or a write
+that may be made twice.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ANSWER_MARGIN_SECONDS: Final = 1.0
 
 
 class Database:
-    """A pool of connections that can only read."""
+    """A pool of connections that only read, unless told otherwise."""
 
     def __init__(self, settings: ApiSettings, metrics: ApiMetrics) -> None:
         self._metrics = metrics
@@ -45,7 +46,8 @@ class Database:
             + settings.api_statement_timeout_seconds
             + ANSWER_MARGIN_SECONDS
         )
-        self._configure_query = load_queries("api", "queries.sql")["configure"]
+        queries = load_queries("api", "queries.sql")
+        self._configure_query, self._read_write_query = queries["configure"], queries["read_write"]
         self._late: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
@@ -95,6 +97,16 @@ class Database:
             self._abandon(task)
             raise self._unavailable("no_answer", "The database does not answer.")
         return task.result()
+
+    async def write(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """As :meth:`read`, in a transaction that may write. ``work`` may be run twice."""
+
+        async def transaction(connection: Connection) -> T:
+            async with connection.transaction():
+                await connection.execute(self._read_write_query)
+                return await work(connection)
+
+        return await self.read(query, transaction)
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
         self._late.add(task)

@@ -20,7 +20,7 @@ ANSWERED: Final = "answered"
 #: The client went away before its answer.
 GONE: Final = "gone"
 OUTCOMES: Final = (ANSWERED, GONE, *CODES)
-QUERIES: Final = ("freshness", "list", "user", "lookup")
+QUERIES: Final = ("freshness", "list", "user", "lookup", "keys", "key_used")
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
 
@@ -68,7 +68,7 @@ class ApiMetrics:
         self.query_seconds = {query: query_seconds.labels(query) for query in QUERIES}
         failures = Counter(
             "rollcall_api_database_failures",
-            "Reads that PostgreSQL did not answer, by cause; each was a 503.",
+            "Queries that PostgreSQL did not answer, by cause; each was a 503.",
             ("cause",),
             registry=registry,
         )

@@ -70,3 +70,18 @@ SELECT {columns}, device, devices FROM presence WHERE user_id = %(user_id)s
 
 -- name: lookup
 SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
+
+-- name: read_write
+SET TRANSACTION READ WRITE
+
+-- name: keys
+-- Those that count, and for a month those that did: whoever still uses one is told why not.
+SELECT id, name, digest, scopes, extract(epoch FROM expires_at)::float8 AS expires_at,
+       revoked_at IS NOT NULL AS revoked
+FROM api_keys
+WHERE coalesce(revoked_at, expires_at, 'infinity') > now() - interval '1 month'
+ORDER BY revoked_at DESC NULLS FIRST, id DESC
+LIMIT %(limit)s
+
+-- name: key_used
+UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s

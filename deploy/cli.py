@@ -1,4 +1,4 @@
-"""The command `rollcall`: run everything here, run one service, or make a token.
+"""The command `rollcall`: run everything here, run one service, make a token or a key.
 
 Errors are one line on standard error that names the remedy. Exit code 2: what you asked for
 cannot be; 1: it went wrong on the way.
@@ -12,9 +12,12 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from deploy import key_commands
+from deploy.terminal import FAILURE, INTERRUPTED, USAGE, DataDir, fail
 
 app = typer.Typer(
     name="rollcall",
@@ -25,14 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-USAGE, FAILURE, INTERRUPTED = 2, 1, 130
-
-DataDir = Annotated[
-    Path,
-    typer.Option(
-        envvar="ROLLCALL_DATA_DIR", help="Directory of keys, logs, Kafka's and PostgreSQL's files."
-    ),
-]
+app.add_typer(key_commands.app)
 
 
 def main() -> None:
@@ -260,13 +256,6 @@ def _check_timing(
 def _check_positive(option: str, seconds: float) -> None:
     if not 0 < seconds < float("inf"):
         fail(f"{option} {seconds:g}: give a number of seconds above 0", USAGE)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """One line on standard error, and out."""
-    one_line = " ".join(message.split())
-    sys.stderr.write(f"rollcall: {one_line}\n")
-    raise typer.Exit(code)
 
 
 if __name__ == "__main__":

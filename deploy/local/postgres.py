@@ -77,7 +77,7 @@ class LocalPostgres:
         """Connection URL of the superuser for any database of the cluster."""
         if self._port is None:
             raise RuntimeError("LocalPostgres.prepare() chooses the port: call it first")
-        return f"postgresql://{SUPERUSER}:{self._password}@127.0.0.1:{self._port}/{database}"
+        return _url(self._port, self._password, database)
 
     @property
     def address(self) -> str:
@@ -191,7 +191,7 @@ class LocalPostgres:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _read_or_make_password(self) -> str:
-        file = self.data_dir / "password"
+        file = _password_file(self.data_dir)
         file.touch(mode=0o600)
         if not file.read_text():
             file.write_text(secrets.token_urlsafe(24))
@@ -234,6 +234,22 @@ class LocalPostgres:
             reason = " ".join((done.stderr or done.stdout).split())[-300:]
             raise OSError(f"cannot make a PostgreSQL cluster in {self._cluster}: {reason}")
         unfinished.rename(self._cluster)
+
+
+def url_of_cluster(data_dir: Path, port: int) -> str:
+    """Connection URL of a cluster that another process has prepared and runs on this port.
+
+    Raises `OSError` if there is none.
+    """
+    return _url(port, _password_file(data_dir).read_text(), DATABASE)
+
+
+def _url(port: int, password: str, database: str) -> str:
+    return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{port}/{database}"
+
+
+def _password_file(data_dir: Path) -> Path:
+    return data_dir / "password"
 
 
 def _binaries() -> Path:

@@ -88,6 +88,18 @@ def test_the_token_command_makes_tokens_for_this_stack(up: Up) -> None:
     assert get(f"{up.url}/api/v1/online-users", reader.stdout.strip())[0] == 200
 
 
+def test_the_key_command_makes_keys_for_this_stack(up: Up) -> None:
+    command = [*ROLLCALL, "key", "create", "--name", "CRM", "--scope", "presence:read"]
+    made = subprocess.run(
+        [*command, "--data-dir", str(up.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert get(f"{up.url}/api/v1/online-users", made.stdout.strip())[0] == 200
+
+
 def test_every_admin_address_that_is_shown_serves_metrics_and_health(up: Up) -> None:
     addresses = re.findall(r"^  (http://127\.0\.0\.1:\d+)/metrics ", up.output, re.MULTILINE)
     assert len(addresses) == 2

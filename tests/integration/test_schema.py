@@ -18,6 +18,17 @@ def test_migrating_twice_changes_nothing_the_second_time(database_url: str) -> N
     assert migrate(database_url) == []
 
 
+def test_a_migration_that_comes_late_is_applied_after_those_with_higher_numbers(
+    database_url: str,
+) -> None:
+    """As when two branches land one after the other."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP FUNCTION maintain_daily_partitions")
+        connection.execute("DELETE FROM schema_migrations WHERE name = '0002_daily_partitions'")
+    assert migrate(database_url) == ["0002_daily_partitions"]
+    assert migrate(database_url) == []
+
+
 def test_an_instant_survives_the_way_to_postgres_and_back(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         for ms in (0, 1, 999, 1_795_500_000_001, 1_795_500_000_999):

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from deploy.keys import database_url
 from deploy.tokens import make_dev_key
 
 ROOT = Path(__file__).parents[2]
@@ -24,8 +25,9 @@ SECRET = "a development secret with at least 32 bytes"
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("JWT_SECRET", "DATA_DIR", "USER_CLAIM", "JWT_ISSUER", "JWT_AUDIENCE"):
-        monkeypatch.delenv(f"ROLLCALL_{name}", raising=False)
+    for name in list(os.environ):
+        if name.startswith("ROLLCALL_"):
+            monkeypatch.delenv(name)
 
 
 def rollcall(*arguments: str) -> Result:
@@ -144,6 +146,44 @@ def test_the_secret_of_the_environment_signs_where_it_is_set(
     monkeypatch.setenv("ROLLCALL_JWT_SECRET", SECRET)
     result = rollcall("token", "--user", "ada", "--data-dir", str(tmp_path))
     assert jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])["sub"] == "ada"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--name", "", "--scope", "presence:read"), "--name"),
+        (("--name", " CRM", "--scope", "presence:read"), "--name"),
+        (("--name", "C\x00RM", "--scope", "presence:read"), "--name"),
+        (("--name", "x" * 101, "--scope", "presence:read"), "--name"),
+        (("--name", "CRM", "--scope", ""), "at least one scope"),
+        (("--name", "CRM", "--scope", "presence"), "'presence' is no scope"),
+        (("--name", "CRM", "--scope", "presence:read", "--expires-days", "0"), "--expires-days"),
+        (("--name", "CRM", "--scope", "presence:read", "--expires-days", "9999"), "3650"),
+        (("--name", "CRM", "--scope", "presence:read"), "rollcall up"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    assert word in refusal("key", "create", *arguments, "--data-dir", str(tmp_path))
+
+
+def test_keys_of_no_stack_name_the_remedy(tmp_path: Path) -> None:
+    for content in (None, "", "[]", "{}"):
+        if content is not None:
+            (tmp_path / "ports.json").write_text(content)
+        line = refusal("key", "list", "--data-dir", str(tmp_path))
+        assert "rollcall up" in line
+        assert "ROLLCALL_DATABASE_URL" in line
+
+
+def test_keys_are_in_the_database_of_the_data_directory(tmp_path: Path) -> None:
+    (tmp_path / "ports.json").write_text('{"postgres": 20001}')
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "password").write_text("p")
+    assert database_url(tmp_path, {}) == "postgresql://rollcall:p@127.0.0.1:20001/rollcall"
+    elsewhere = {"ROLLCALL_DATABASE_URL": "postgresql://u@h/d"}
+    assert database_url(tmp_path, elsewhere) == "postgresql://u@h/d"
 
 
 def test_a_token_without_a_key_names_the_remedy(tmp_path: Path) -> None:
