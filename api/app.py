@@ -18,8 +18,7 @@ from api.presence import PresenceCalls
 from api.settings import ApiSettings
 from api.store import Store
 from schemas.http_server import BoundedRunner, allow_open_files
-from schemas.jwks import JwksClient
-from schemas.tokens import TokenVerifier, key_source
+from schemas.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
@@ -39,9 +38,9 @@ def install(
     door = Door(metrics)
     database = Database(settings, metrics)
     store = Store(database, metrics)
-    keys = key_source(settings)
-    api_keys = ApiKeys(database)
-    readers = Readers(TokenVerifier(settings, keys), api_keys)
+    phones, staff = phone_verifier(settings), staff_verifier(settings)
+    keys = ApiKeys(database)
+    readers = Readers(phones, staff, keys)
     PresenceCalls(settings, store, readers, metrics).add_routes(app.router, door)
     Dashboard(settings, readers, metrics).add_routes(app.router, door)
     app[STORE] = store
@@ -51,10 +50,11 @@ def install(
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
         yield
-        await api_keys.close()
+        await keys.close()
         await database.close()
-        if isinstance(keys, JwksClient):
-            await keys.close()
+        await phones.close()
+        if staff is not None:
+            await staff.close()
 
     app.cleanup_ctx.append(life_cycle)
 

@@ -1,5 +1,8 @@
 """Who reads: a Bearer token or API key of a program, or the dashboard's cookie, which holds one.
 
+Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
+their scopes; else scopes alone tell who reads. API keys count either way.
+
 A cookie comes along with whatever a browser sends, so that it counts on few calls only: GETs of
 the dashboard and of the API, from our own pages. Every other call wants a Bearer token.
 """
@@ -15,7 +18,7 @@ from aiohttp import web
 from api.keys import ApiKeys
 from schemas.api_keys import is_api_key
 from schemas.problems import ProblemError
-from schemas.tokens import Identity, TokenVerifier
+from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
 
 READ_SCOPE: Final = "presence:read"
 #: A dashboard that is left alone asks for a token again after this, or when its token expires.
@@ -24,6 +27,7 @@ MAX_SESSION_SECONDS: Final = 12 * 3600
 MAX_COOKIE_TOKEN_CHARACTERS: Final = 3_900
 
 _SCHEME: Final = "bearer "
+_SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 #: `none`: the user typed the address or came from outside the browser.
 _OUR_PAGES: Final = ("same-origin", "none")
 
@@ -31,8 +35,9 @@ _OUR_PAGES: Final = ("same-origin", "none")
 class Readers:
     """Lets those in whose token has the scope ``presence:read``."""
 
-    def __init__(self, verifier: TokenVerifier, keys: ApiKeys) -> None:
-        self._verifier = verifier
+    def __init__(self, phones: TokenVerifier, staff: TokenVerifier | None, keys: ApiKeys) -> None:
+        self._phones = phones
+        self._staff = staff
         self._keys = keys
 
     async def admit(self, request: web.Request, *, cookie: bool) -> Identity:
@@ -55,11 +60,37 @@ class Readers:
             raise _token_missing()
         if is_api_key(token):
             identity = await self._keys.verify(token)
+        elif self._staff is None:
+            identity = await _identity(self._phones, token)
         else:
-            identity = self._verifier.cached(token) or await self._verifier.verify(token)
+            identity = await self._member_of_staff(self._staff, token)
         if READ_SCOPE not in identity.scopes:
             raise ProblemError("scope_missing", f"The token needs the scope {READ_SCOPE}.")
         return identity
+
+    async def _member_of_staff(self, staff: TokenVerifier, token: str) -> Identity:
+        try:
+            return await _identity(staff, token)
+        except TokenRefusedError as refusal:
+            # Signed by staff's issuer, it is none of the phones' issuer's business.
+            if refusal.code in _SIGNED_BY_STAFF or not await self._is_a_phones(token):
+                raise
+        raise ProblemError(
+            "scope_missing",
+            "This is a phone's token. Staff calls take a token of the staff's own issuer, or an "
+            f"API key, with the scope {READ_SCOPE}.",
+        )
+
+    async def _is_a_phones(self, token: str) -> bool:
+        try:
+            await _identity(self._phones, token)
+        except ProblemError:  # refused, or not known now: then it stays what staff's issuer says
+            return False
+        return True
+
+
+async def _identity(verifier: TokenVerifier, token: str) -> Identity:
+    return verifier.cached(token) or await verifier.verify(token)
 
 
 def session_of(request: web.Request) -> str:

@@ -222,7 +222,8 @@ def token(
 ) -> None:
     """Print a token for development.
 
-    Signed with ROLLCALL_JWT_SECRET where that is set, else with the key of the data directory.
+    Signed with ROLLCALL_JWT_SECRET where that is set, else with the key of the data directory; with
+    --scope, where staff has keys of its own, with ROLLCALL_STAFF_JWT_SECRET.
     """
     from deploy.tokens import NoKeyError, make_token, signing_key
     from schemas.events import MAX_USER_ID
@@ -231,7 +232,7 @@ def token(
     if not 1 <= len(user) <= MAX_USER_ID:
         fail(f"--user must have 1 to {MAX_USER_ID} characters: services refuse others", USAGE)
     try:
-        key = signing_key(data_dir)
+        key = signing_key(data_dir, scope=scope)
     except NoKeyError as error:
         fail(str(error), USAGE)
     typer.echo(

@@ -1,7 +1,8 @@
 """Development tokens: HS256, signed with the key of a data directory.
 
 `rollcall up` makes the key; `rollcall token` signs with it. In production tokens come from the
-app's own backend or identity provider.
+app's own backend or identity provider. Where staff has an issuer of its own (`ROLLCALL_STAFF_…`), a
+token with a scope is staff's, else a phone's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 import jwt
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
+STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
+FOREIGN_STAFF_KEYS = ("ROLLCALL_STAFF_JWKS_URL", "ROLLCALL_STAFF_JWT_PUBLIC_KEY")
 READ_SCOPE = "presence:read"
 
 
@@ -31,11 +34,29 @@ def make_dev_key(data_dir: Path) -> str:
     return signing_key(data_dir, {})
 
 
-def signing_key(data_dir: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """`ROLLCALL_JWT_SECRET` if set, else the key of the data directory.
+def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a token with this scope is to be of staff's own issuer."""
+    apart = (STAFF_SECRET_VARIABLE, *FOREIGN_STAFF_KEYS)
+    return bool(scope) and any(environment.get(name) for name in apart)
 
-    Raises `NoKeyError`.
+
+def signing_key(
+    data_dir: Path, environment: Mapping[str, str] = os.environ, *, scope: str | None = None
+) -> str:
+    """What to sign a token of this scope with.
+
+    `ROLLCALL_STAFF_JWT_SECRET` for staff's, else `ROLLCALL_JWT_SECRET` if set, else the key of
+    the data directory. Raises `NoKeyError`.
     """
+    if is_staffs(scope, environment):
+        staff_secret = environment.get(STAFF_SECRET_VARIABLE)
+        if staff_secret:
+            return staff_secret
+        issuer = next(name for name in FOREIGN_STAFF_KEYS if environment.get(name))
+        raise NoKeyError(
+            f"tokens with a scope come from the issuer of {issuer}: take one there, "
+            "or make a key with rollcall key create"
+        )
     secret = environment.get(SECRET_VARIABLE)
     if secret:
         return secret
@@ -65,6 +86,7 @@ def make_token(
     environment: Mapping[str, str] = os.environ,
 ) -> str:
     """One JWT, in the claims that services with this environment expect."""
+    issuer = "ROLLCALL_STAFF_JWT_" if is_staffs(scope, environment) else "ROLLCALL_JWT_"
     now = int(time.time())
     claims: dict[str, object] = {
         environment.get("ROLLCALL_USER_CLAIM") or "sub": user,
@@ -76,8 +98,8 @@ def make_token(
         "device_id": device_id,
         environment.get("ROLLCALL_NAME_CLAIM") or "name": name,
         "scope": scope,
-        "iss": environment.get("ROLLCALL_JWT_ISSUER"),
-        "aud": environment.get("ROLLCALL_JWT_AUDIENCE"),
+        "iss": environment.get(f"{issuer}ISSUER"),
+        "aud": environment.get(f"{issuer}AUDIENCE"),
     }
     claims |= {claim: value for claim, value in optional.items() if value}
     return jwt.encode(claims, key, algorithm="HS256")

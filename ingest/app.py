@@ -20,9 +20,8 @@ from ingest.settings import IngestSettings
 from ingest.sign_outs import SignOuts
 from ingest.websocket import Sockets
 from schemas.http_server import BoundedRunner, allow_open_files
-from schemas.jwks import JwksClient
-from schemas.tokens import TokenVerifier, key_source
 from schemas.topics import EVENTS, topic_name
+from schemas.verifiers import phone_verifier
 
 #: Beyond what a call may wait for Kafka: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
@@ -45,9 +44,9 @@ def install(
     connection = Connection(settings, metrics)
     log = EventLog(topic_name(settings, EVENTS), connection)
     publisher = Publisher(settings, log, metrics)
-    keys = key_source(settings)
+    verifier = phone_verifier(settings)
     authentication = Authentication(
-        TokenVerifier(settings, keys), AuthFailureLimits(settings), settings.proxies, metrics
+        verifier, AuthFailureLimits(settings), settings.proxies, metrics
     )
     user_limits = UserLimits(settings)
     PhoneCalls(settings, authentication, user_limits, publisher, metrics).add_routes(app.router)
@@ -67,8 +66,7 @@ def install(
         await sign_outs.close()
         await publisher.close()
         await connection.close()
-        if isinstance(keys, JwksClient):
-            await keys.close()
+        await verifier.close()
 
     async def drain(_app: web.Application) -> None:
         await sockets.drain()

@@ -52,7 +52,8 @@ class Authentication:
         """The identity behind a request's ``Authorization`` header.
 
         Raises ``ProblemError``: one of the token codes, ``rate_limited``, or ``unavailable`` while
-        the keys cannot be had. ``expired_for_seconds`` as in :meth:`TokenVerifier.verify`.
+        whoever vouches for tokens cannot be asked. ``expired_for_seconds`` as in
+        :meth:`TokenVerifier.verify`.
         """
         try:
             token = bearer_token(request.headers.get("Authorization"))

@@ -8,7 +8,8 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from ingest.session_actions import SessionPolicy
-from schemas.settings import HttpSettings, KafkaSettings, TimingSettings, TokenSettings
+from schemas.settings import HttpSettings, KafkaSettings, TimingSettings
+from schemas.token_settings import TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
 

@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import jwt
 
+from schemas.http_answers import read_at_most
+
 FETCH_TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 1_000_000
 
@@ -100,11 +102,7 @@ class JwksClient:
                 aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as http,
                 http.get(self._url) as answer,
             ):
-                text = bytearray()
-                async for chunk in answer.content.iter_any():
-                    text += chunk
-                    if len(text) > MAX_BYTES:
-                        raise ValueError
+                text = await read_at_most(answer, MAX_BYTES)
             self._keys = jwt.PyJWKSet.from_json(text.decode()).keys
             self._fetched_at = self._clock()
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -144,56 +144,6 @@ def timing_problem(heartbeat_interval_seconds: float, offline_after_seconds: flo
     )
 
 
-class TokenSettings(Settings):
-    """How the tokens of phones and of staff are verified."""
-
-    jwt_secret: SecretStr | None = Field(None, description="Shared secret for HS256.")
-    jwt_public_key: str | None = Field(
-        None, description="Public key as PEM text, for RS256, ES256 or EdDSA."
-    )
-    jwks_url: str | None = Field(None, description="URL of a JSON Web Key Set.")
-    jwks_refresh_seconds: float = Field(
-        300.0, gt=0, description="Age at which the key set is fetched again, in seconds."
-    )
-    jwks_cooldown_seconds: float = Field(
-        10.0, ge=0, description="Least time between two fetches for an unknown key, in seconds."
-    )
-    jwt_algorithms: str = Field(
-        "", description="Comma-separated subset of HS256, RS256, ES256, EdDSA; default by key."
-    )
-    jwt_issuer: str | None = Field(None, description="Required `iss`, if set.")
-    jwt_audience: str | None = Field(None, description="Required `aud`, if set.")
-    jwt_leeway_seconds: float = Field(
-        30.0, ge=0, description="Clock skew tolerated in `exp` and `nbf`, in seconds."
-    )
-    user_claim: str = Field("sub", min_length=1, description="Claim that names the user.")
-    name_claim: str = Field("name", min_length=1, description="Claim with the user's name.")
-    token_cache_size: int = Field(
-        100_000, ge=1, description="Verified tokens remembered by each process."
-    )
-
-    @model_validator(mode="after")
-    def _has_one_source_of_keys(self) -> Self:
-        sources = [
-            name
-            for name, value in (
-                ("ROLLCALL_JWT_SECRET", self.jwt_secret),
-                ("ROLLCALL_JWT_PUBLIC_KEY", self.jwt_public_key),
-                ("ROLLCALL_JWKS_URL", self.jwks_url),
-            )
-            if value
-        ]
-        if len(sources) != 1:
-            found = " and ".join(sources) or "none"
-            raise ValueError(
-                "set exactly one of ROLLCALL_JWT_SECRET, ROLLCALL_JWT_PUBLIC_KEY and "
-                f"ROLLCALL_JWKS_URL (found {found})"
-            )
-        if self.jwt_secret and len(self.jwt_secret.get_secret_value().encode()) < 32:
-            raise ValueError("ROLLCALL_JWT_SECRET must have at least 32 bytes (HS256, RFC 7518)")
-        return self
-
-
 class HttpSettings(Settings):
     """Who stands between us and the clients, and how slow those may be."""
 

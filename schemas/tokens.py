@@ -1,30 +1,23 @@
-"""Who a Bearer token speaks for: verification, and a bounded cache of what was verified.
+"""Who a Bearer token speaks for: its claims become an identity, whoever vouches for them.
 
-Algorithms are a fixed allow-list that follows from the kind of key, never from the token's header
-alone (RFC 8725, section 3.1). A cached identity is never used past the token's own expiry.
+A JWT vouches by its signature (``schemas/jwt_tokens.py``), an opaque token by the answer of its
+authorization server (``schemas/introspection.py``). Both are read by the rules here and remembered
+in a bounded cache, and both are a :class:`TokenVerifier` to the services.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import jwt
 from cachetools import LRUCache
-from jwt.types import Options
 
 from schemas.events import MAX_DEVICE_ID, MAX_NAME, MAX_USER_ID
-from schemas.jwks import JwksClient, KeysUnavailableError, UnknownKeyError
 from schemas.problems import ProblemError
-from schemas.settings import TokenSettings
 from schemas.text import clean_text
-
-SECRET_ALGORITHMS: Final = ("HS256",)
-PUBLIC_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
 
 #: Logout takes a token this long past its expiry (promise 5): a phone that wakes up late can
 #: still sign out.
@@ -54,162 +47,78 @@ class TokenRefusedError(ProblemError):
     """The token is not accepted; ``code`` is one of ``schemas.problems.TOKEN_CODES``."""
 
 
-class KeySource(Protocol):
-    """Finds the key that a token says it was signed with."""
-
-    async def key_for(self, key_id: str | None, algorithm: str) -> Any: ...
-
-
-class FixedKey:
-    """One secret or public key from the settings."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    async def key_for(self, key_id: str | None, algorithm: str) -> Any:
-        return self._key
-
-
-def allowed_algorithms(settings: TokenSettings) -> tuple[str, ...]:
-    """The algorithms that the settings' kind of key can have been used with.
-
-    Raises ``ValueError`` naming an algorithm that the key does not serve.
-    """
-    possible = SECRET_ALGORITHMS if settings.jwt_secret else PUBLIC_ALGORITHMS
-    if settings.jwt_public_key:
-        possible = (_algorithm_of(settings.jwt_public_key),)
-    wanted = tuple(name.strip() for name in settings.jwt_algorithms.split(",") if name.strip())
-    for name in wanted:
-        if name not in possible:
-            raise ValueError(
-                f"ROLLCALL_JWT_ALGORITHMS names {name}, but this kind of key serves "
-                f"{', '.join(possible)}"
-            )
-    return wanted or possible
-
-
-def _algorithm_of(pem: str) -> str:
-    for algorithm in PUBLIC_ALGORITHMS:
-        try:
-            jwt.get_algorithm_by_name(algorithm).prepare_key(pem)
-        except (jwt.InvalidKeyError, ValueError, TypeError):
-            continue
-        return algorithm
-    raise ValueError("ROLLCALL_JWT_PUBLIC_KEY is not an RSA, P-256 or Ed25519 public key in PEM")
-
-
-class TokenVerifier:
-    """Verifies tokens and remembers at most ``token_cache_size`` of them.
-
-    ``clock`` gives Unix seconds. Use :meth:`cached` on the hot path: it never waits.
-    """
-
-    def __init__(
-        self,
-        settings: TokenSettings,
-        keys: KeySource,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._settings = settings
-        self._keys = keys
-        self._clock = clock
-        self._algorithms = list(allowed_algorithms(settings))
-        self._cache: LRUCache[str, Identity] = LRUCache(settings.token_cache_size)
+class TokenVerifier(Protocol):
+    """Says who a token speaks for."""
 
     def cached(self, token: str) -> Identity | None:
-        """The identity of a token that was verified before and is still valid now."""
-        identity = self._cache.get(token)
-        if identity is None:
-            return None
-        if identity.accepted_until is not None and self._clock() >= identity.accepted_until:
-            self._cache.pop(token, None)
-            return None
-        return identity
+        """The identity of a token that was verified before and still counts: the hot path, which
+        never waits."""
+        ...
 
     async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
         """The identity behind a token.
 
         ``expired_for_seconds`` accepts a token that long past its expiry (logout only); such an
         identity is not cached. Raises :class:`TokenRefusedError`, or ``ProblemError`` with code
-        ``unavailable`` while the keys cannot be had.
+        ``unavailable`` while whoever vouches for tokens cannot be asked.
         """
-        identity = self.cached(token)
-        if identity is not None:
-            return identity
-        claims = await self._claims(token, expired_for_seconds)
-        identity = self._identity(token, claims)
-        until = identity.accepted_until
-        if until is None or self._clock() < until:
-            self._cache[token] = identity
-        return identity
+        ...
 
-    async def _claims(self, token: str, expired_for_seconds: float) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRefusedError("token_invalid", "The token is too long.")
-        try:
-            header = jwt.get_unverified_header(token)
-        # Whatever a stranger puts there, bytes that are no UTF-8 and endless nesting included.
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            raise TokenRefusedError(
-                "token_invalid", "The token is not a JSON Web Token."
-            ) from error
-        algorithm = header.get("alg")
-        if algorithm not in self._algorithms:
-            raise TokenRefusedError(
-                "token_invalid",
-                f"Tokens must be signed with {' or '.join(self._algorithms)}.",
-            )
-        try:
-            key = await self._keys.key_for(header.get("kid"), algorithm)
-        except UnknownKeyError as error:
-            raise TokenRefusedError("unknown_key", str(error)) from error
-        except KeysUnavailableError as error:
-            raise ProblemError("unavailable", str(error)) from error
-        return self._decode(token, key, expired_for_seconds)
+    async def close(self) -> None:
+        """Let go of connections; requests in flight end."""
+        ...
 
-    def _decode(self, token: str, key: Any, expired_for_seconds: float) -> dict[str, Any]:
-        options: Options = {
-            # `sub` may be a number here, which PyJWT refuses; _identity checks the user claim.
-            "verify_sub": False,
-            "verify_jti": False,
-            "verify_iat": False,
-            "verify_aud": self._settings.jwt_audience is not None,
-            # PyJWT has one leeway for both ends; expiry has its own below.
-            "verify_exp": False,
-        }
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=self._algorithms,
-                options=options,
-                audience=self._settings.jwt_audience,
-                issuer=self._settings.jwt_issuer,
-                leeway=self._settings.jwt_leeway_seconds,
-            )
-        except jwt.InvalidSignatureError as error:
-            raise TokenRefusedError(
-                "bad_signature", "The token's signature does not match its key."
-            ) from error
-        except jwt.ImmatureSignatureError as error:
-            raise TokenRefusedError("token_not_yet_valid", "The token's nbf is ahead.") from error
-        except jwt.InvalidAudienceError as error:
-            raise TokenRefusedError("wrong_audience", "The token's aud is another.") from error
-        except jwt.InvalidIssuerError as error:
-            raise TokenRefusedError("wrong_issuer", "The token's iss is another.") from error
-        except jwt.MissingRequiredClaimError as error:
-            code = {"aud": "wrong_audience", "iss": "wrong_issuer"}.get(error.claim)
-            raise TokenRefusedError(
-                code or "token_invalid", f"The token has no {error.claim} claim."
-            ) from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
-        until = self._accepted_until(claims)
-        if until is not None and self._clock() >= until + expired_for_seconds:
-            raise TokenRefusedError(
-                "token_expired", "The token has expired; ask its issuer for a new one."
-            )
-        return claims
+
+class VerifiedTokens:
+    """At most ``size`` verified tokens, each until its own time, least recently used out first.
+
+    ``clock`` gives seconds, on the scale of the ``until`` that :meth:`remember` is given.
+    """
+
+    def __init__(self, size: int, clock: Callable[[], float]) -> None:
+        self._kept: LRUCache[str, tuple[Identity, float]] = LRUCache(size)
+        self._clock = clock
+
+    def cached(self, token: str) -> Identity | None:
+        kept = self._kept.get(token)
+        if kept is None:
+            return None
+        if self._clock() >= kept[1]:
+            self._kept.pop(token, None)
+            return None
+        return kept[0]
+
+    def remember(self, token: str, identity: Identity, until: float) -> None:
+        if self._clock() < until:
+            self._kept[token] = identity, until
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRules:
+    """How claims are read. ``issuer`` and ``audience`` are required where they are set;
+    ``leeway_seconds`` is the clock skew tolerated in times."""
+
+    user_claim: str
+    name_claim: str
+    issuer: str | None
+    audience: str | None
+    leeway_seconds: float
+
+    def identity(self, token: str, claims: dict[str, Any]) -> Identity:
+        """Who the claims of ``token`` speak for.
+
+        Raises :class:`TokenRefusedError` if they name no user or an unusable ``exp``. The time and
+        who issued them for whom are the verifier's to check.
+        """
+        session = _text_claim(claims, "sid", MAX_DEVICE_ID)
+        return Identity(
+            user=self._user(claims),
+            token=f"sid:{session}" if session else _token_hash(token),
+            name=_text_claim(claims, self.name_claim, MAX_NAME),
+            device=_text_claim(claims, "device_id", MAX_DEVICE_ID) or session,
+            scopes=frozenset(_scopes(claims)),
+            accepted_until=self._accepted_until(claims),
+        )
 
     def _accepted_until(self, claims: dict[str, Any]) -> float | None:
         expires = claims.get("exp")
@@ -219,21 +128,10 @@ class TokenVerifier:
             raise TokenRefusedError("token_invalid", "The token's exp is not a number.")
         if not abs(expires) < 1e12:  # also NaN
             raise TokenRefusedError("token_invalid", "The token's exp is out of range.")
-        return float(expires) + self._settings.jwt_leeway_seconds
-
-    def _identity(self, token: str, claims: dict[str, Any]) -> Identity:
-        session = _text_claim(claims, "sid", MAX_DEVICE_ID)
-        return Identity(
-            user=self._user(claims),
-            token=f"sid:{session}" if session else _token_hash(token),
-            name=_text_claim(claims, self._settings.name_claim, MAX_NAME),
-            device=_text_claim(claims, "device_id", MAX_DEVICE_ID) or session,
-            scopes=frozenset(_scopes(claims)),
-            accepted_until=self._accepted_until(claims),
-        )
+        return float(expires) + self.leeway_seconds
 
     def _user(self, claims: dict[str, Any]) -> str:
-        claim = self._settings.user_claim
+        claim = self.user_claim
         value = claims.get(claim)
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**255:
             value = str(value)
@@ -248,6 +146,16 @@ class TokenVerifier:
                 "token_invalid", f"The token's {claim} claim holds control characters."
             )
         return value
+
+
+def check_not_expired(identity: Identity, now: float, expired_for_seconds: float) -> None:
+    """Raise :class:`TokenRefusedError` with ``token_expired`` once ``now``, in Unix seconds, is
+    that long past the identity's end."""
+    until = identity.accepted_until
+    if until is not None and now >= until + expired_for_seconds:
+        raise TokenRefusedError(
+            "token_expired", "The token has expired; ask its issuer for a new one."
+        )
 
 
 def _token_hash(token: str) -> str:
@@ -273,17 +181,3 @@ def _scopes(claims: dict[str, Any]) -> Iterable[str]:
             yield from value.split()
         elif isinstance(value, list):
             yield from (item for item in value if isinstance(item, str))
-
-
-def key_source(settings: TokenSettings) -> FixedKey | JwksClient:
-    """Where the settings say that keys come from. A :class:`JwksClient` must be closed."""
-    if settings.jwt_secret:
-        return FixedKey(settings.jwt_secret.get_secret_value())
-    if settings.jwt_public_key:
-        return FixedKey(settings.jwt_public_key)
-    assert settings.jwks_url is not None  # noqa: S101  (the settings were validated)
-    return JwksClient(
-        settings.jwks_url,
-        refresh_seconds=settings.jwks_refresh_seconds,
-        cooldown_seconds=settings.jwks_cooldown_seconds,
-    )

@@ -73,13 +73,12 @@ class Screen:
         self._line("")
         self._line(f"Ready after {elapsed_seconds:.1f} s")
         self._line("")
-        if stack.foreign_keys:
-            link, bearer = f"{url}/", "$TOKEN"
-            note = " (log in with a token of your own issuer)"
+        viewer = stack.token("admin", scope=READ_SCOPE, expires_seconds=LINK_EXPIRES_SECONDS)
+        if viewer is None:
+            link, note = f"{url}/", " (log in with a token of your own issuer)"
         else:
-            viewer = stack.token("admin", scope=READ_SCOPE, expires_seconds=LINK_EXPIRES_SECONDS)
             link, note = f"{url}/login#token={viewer}", ""
-            bearer = stack.token("ada", expires_seconds=PHONE_EXPIRES_SECONDS)
+        bearer = stack.token("ada", expires_seconds=PHONE_EXPIRES_SECONDS) or "$TOKEN"
         self._line(f"Dashboard{note}:")
         self._line(f"  {link}")
         self._line("A phone's heartbeat, to paste into a shell:")

@@ -11,14 +11,21 @@ from deploy.local.child import Child
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import remembered_ports
 from deploy.local.postgres import LocalPostgres
-from deploy.tokens import SECRET_VARIABLE, make_dev_key, make_token
+from deploy.tokens import (
+    SECRET_VARIABLE,
+    NoKeyError,
+    is_staffs,
+    make_dev_key,
+    make_token,
+    signing_key,
+)
 from schemas.settings import KafkaSettings
 
 PARTITIONS = 4
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
-FOREIGN_KEYS = ("ROLLCALL_JWKS_URL", "ROLLCALL_JWT_PUBLIC_KEY")
+FOREIGN_KEYS = ("ROLLCALL_JWKS_URL", "ROLLCALL_JWT_PUBLIC_KEY", "ROLLCALL_INTROSPECTION_URL")
 # Longer than the front waits for Kafka (5 s) and its clients (2 s more).
 SERVICE_STOP_SECONDS = 10.0
 
@@ -56,7 +63,7 @@ class Stack:
             self.data_dir / "postgres", log_dir=self.log_dir, port=ports["postgres"]
         )
         self._ports = ports
-        self.foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
+        self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -71,9 +78,15 @@ class Stack:
         """Base URL of a service's admin port."""
         return f"http://127.0.0.1:{self._ports[f'{service}_admin']}"
 
-    def token(self, user: str, *, scope: str | None = None, expires_seconds: float) -> str:
-        """A token that this stack accepts; meaningless with `foreign_keys`."""
-        return make_token(self._key, user=user, scope=scope, expires_seconds=expires_seconds)
+    def token(self, user: str, *, scope: str | None = None, expires_seconds: float) -> str | None:
+        """A token that this stack accepts; `None` where another issuer makes them."""
+        if self._foreign_keys and not is_staffs(scope):
+            return None
+        try:
+            key = signing_key(self.data_dir, scope=scope)
+        except NoKeyError:
+            return None
+        return make_token(key, user=user, scope=scope, expires_seconds=expires_seconds)
 
     def environment(self) -> dict[str, str]:
         """What the services read, beside the `ROLLCALL_…` variables that the user has set."""
@@ -97,7 +110,7 @@ class Stack:
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "PYTHONUNBUFFERED": "1",
         }
-        if not self.foreign_keys:
+        if not self._foreign_keys:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
             "ROLLCALL_PARTITIONS": str(PARTITIONS),

@@ -31,7 +31,7 @@ def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **cl
 
 
 def ingest_settings(kafka: KafkaSettings, **values: Any) -> IngestSettings:
-    if not {"jwt_public_key", "jwks_url"} & values.keys():
+    if not {"jwt_public_key", "jwks_url", "introspection_url"} & values.keys():
         values.setdefault("jwt_secret", SECRET)
     return IngestSettings(**{**kafka.model_dump(), **values})
 

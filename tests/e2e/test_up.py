@@ -163,6 +163,32 @@ def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_it_alone(
     assert get(f"{up.url}/api/online-users-count")[0] == 200
 
 
+def test_staff_may_have_a_secret_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_STAFF_JWT_SECRET", "the secret of staff, of 32 bytes and more")
+    stack = Up(tmp_path / "data", free_port()).wait_ready()
+    try:
+        link = re.search(r"/login#token=(\S+)$", stack.output, re.MULTILINE)
+        assert link is not None
+        assert get(f"{stack.url}/api/v1/online-users", link[1])[0] == 200
+        phone = re.search(r"Authorization: Bearer (\S+)'", stack.output)
+        assert phone is not None
+        assert get(f"{stack.url}/api/v1/online-users", phone[1])[0] == 403
+        monkeypatch.delenv("ROLLCALL_STAFF_JWT_SECRET")
+        command = [*ROLLCALL, "token", "--user", "x", "--scope", "presence:read"]
+        by_phones = subprocess.run(
+            [*command, "--data-dir", str(stack.data_dir)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        assert get(f"{stack.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 403
+    finally:
+        stack.end()
+
+
 def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
     tmp_path: Path,
 ) -> None:

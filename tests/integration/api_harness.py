@@ -29,8 +29,13 @@ NOON = datetime(2024, 5, 17, 12, 0, 0, 123_000, tzinfo=UTC)
 
 def token(user: str = "staff", *, scope: str | None = "presence:read", **claims: Any) -> str:
     """A token valid for an hour unless ``claims`` say otherwise."""
-    every = {"sub": user, "exp": int(time.time()) + 3600, "scope": scope, **claims}
-    return jwt.encode({k: v for k, v in every.items() if v is not None}, SECRET, "HS256")
+    return token_by(SECRET, user, scope=scope, **claims)
+
+
+def token_by(secret: str, user: str = "staff", **claims: Any) -> str:
+    """A token of another issuer. Claims that are ``None`` are left out."""
+    every = {"sub": user, "exp": int(time.time()) + 3600, **claims}
+    return jwt.encode({k: v for k, v in every.items() if v is not None}, secret, "HS256")
 
 
 def at(seconds: float) -> datetime:
@@ -39,7 +44,9 @@ def at(seconds: float) -> datetime:
 
 
 def api_settings(database_url: str, **values: Any) -> ApiSettings:
-    return ApiSettings(**{"database_url": database_url, "jwt_secret": SECRET, **values})
+    if "introspection_url" not in values:
+        values.setdefault("jwt_secret", SECRET)
+    return ApiSettings(**{"database_url": database_url, **values})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from deploy.keys import database_url
 from deploy.tokens import make_dev_key
 
 ROOT = Path(__file__).parents[2]
+STAFF_SECRET = "a secret of staff with at least 32 bytes"
 SECRET = "a development secret with at least 32 bytes"
 
 
@@ -146,6 +147,36 @@ def test_the_secret_of_the_environment_signs_where_it_is_set(
     monkeypatch.setenv("ROLLCALL_JWT_SECRET", SECRET)
     result = rollcall("token", "--user", "ada", "--data-dir", str(tmp_path))
     assert jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])["sub"] == "ada"
+
+
+def test_a_token_with_a_scope_is_staffs_where_staff_has_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_dev_key(tmp_path)
+    monkeypatch.setenv("ROLLCALL_STAFF_JWT_SECRET", STAFF_SECRET)
+    monkeypatch.setenv("ROLLCALL_STAFF_JWT_AUDIENCE", "staff")
+    monkeypatch.setenv("ROLLCALL_JWT_AUDIENCE", "phones")
+    monkeypatch.setenv("ROLLCALL_JWT_ISSUER", "id")
+    ours = ("token", "--user", "ada", "--data-dir", str(tmp_path))
+    staff = rollcall(*ours, "--scope", "presence:read").stdout.strip()
+    claims = jwt.decode(staff, STAFF_SECRET, algorithms=["HS256"], audience="staff")
+    assert (claims["scope"], claims.get("iss")) == ("presence:read", None)
+    phone = rollcall(*ours).stdout.strip()
+    claims = jwt.decode(phone, key, algorithms=["HS256"], audience="phones", issuer="id")
+    assert "scope" not in claims
+
+
+@pytest.mark.parametrize("variable", ["STAFF_JWKS_URL", "STAFF_JWT_PUBLIC_KEY"])
+def test_a_token_of_an_issuer_of_staff_elsewhere_is_not_ours_to_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    make_dev_key(tmp_path)
+    monkeypatch.setenv(f"ROLLCALL_{variable}", "https://id.example/keys")
+    ours = ("token", "--user", "ada", "--data-dir", str(tmp_path))
+    line = refusal(*ours, "--scope", "presence:read")
+    assert f"ROLLCALL_{variable}" in line
+    assert "rollcall key create" in line
+    assert rollcall(*ours).exit_code == 0
 
 
 @pytest.mark.parametrize(

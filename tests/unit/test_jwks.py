@@ -14,8 +14,9 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from schemas.jwks import MAX_BYTES, JwksClient, KeysUnavailableError, UnknownKeyError
+from schemas.jwt_tokens import JwtVerifier
 from schemas.problems import ProblemError
-from schemas.settings import TokenSettings
+from schemas.token_settings import TokenSettings
 from schemas.tokens import TokenVerifier
 
 REFRESH_SECONDS = 300.0
@@ -84,7 +85,7 @@ async def client(issuer: Issuer) -> AsyncIterator[JwksClient]:
 
 @pytest.fixture
 def by(issuer: Issuer, client: JwksClient) -> TokenVerifier:
-    return TokenVerifier(TokenSettings(jwks_url=issuer.url), client)
+    return JwtVerifier(TokenSettings(jwks_url=issuer.url).phone_issuer, client)
 
 
 async def refused(by: TokenVerifier, token: str) -> str:

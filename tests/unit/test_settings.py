@@ -13,12 +13,18 @@ from schemas.settings import (
     HttpSettings,
     KafkaSettings,
     TimingSettings,
-    TokenSettings,
     load_or_exit,
     timing_problem,
 )
+from schemas.token_settings import StaffSettings, TokenSettings
 
 SECRET = "x" * 32
+STAFF_SECRET = "y" * 32
+INTROSPECTION: dict[str, Any] = {
+    "introspection_url": "https://id.example/introspect",
+    "introspection_client_id": "rollcall",
+    "introspection_client_secret": "s",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +102,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         {"jwt_secret": SECRET, "jwt_public_key": "x"},
         {"jwt_public_key": "x", "jwks_url": "https://x"},
         {"jwt_secret": SECRET, "jwt_public_key": "x", "jwks_url": "https://x"},
+        {"jwks_url": "https://x", **INTROSPECTION},
     ],
 )
 def test_there_is_exactly_one_source_of_keys(values: dict[str, Any]) -> None:
@@ -112,6 +119,85 @@ def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
 def test_a_secret_is_measured_in_bytes_and_never_shown() -> None:
     settings = TokenSettings(jwt_secret="é" * 16)
     assert "é" not in repr(settings)
+
+
+def test_introspection_is_the_fourth_source_of_keys() -> None:
+    server = TokenSettings(**INTROSPECTION, jwt_audience="rollcall").authorization_server
+    assert server is not None
+    assert (server.url, server.cache_seconds) == ("https://id.example/introspect", 60)
+    assert server.rules.audience == "rollcall"
+    assert TokenSettings(jwt_secret=SECRET).authorization_server is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"introspection_client_id": None}, "needs ROLLCALL_INTROSPECTION_CLIENT_ID"),
+        ({"introspection_client_secret": None}, "ROLLCALL_INTROSPECTION_CLIENT_SECRET"),
+        ({"jwt_algorithms": "RS256"}, "ROLLCALL_JWT_ALGORITHMS means nothing"),
+        ({"introspection_url": "id.example"}, "introspection_url"),
+        ({"introspection_cache_seconds": 3601}, "introspection_cache_seconds"),
+    ],
+)
+def test_introspection_that_cannot_work_is_refused_naming_the_setting(
+    values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TokenSettings(**{**INTROSPECTION, **values})
+
+
+def test_staff_is_not_apart_unless_it_is_said() -> None:
+    assert StaffSettings(jwt_secret=SECRET).staff_issuer is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"staff_jwt_secret": STAFF_SECRET},
+        {"staff_jwt_public_key": "pem"},
+        {"staff_jwks_url": "https://x"},
+        {"staff_jwt_secret": SECRET, "staff_jwt_audience": "staff", "jwt_audience": "phones"},
+        {"staff_jwt_secret": SECRET, "staff_jwt_issuer": "staff", "jwt_issuer": "phones"},
+    ],
+)
+def test_staff_has_a_key_or_a_claim_that_tells_it_from_phones(values: dict[str, Any]) -> None:
+    issuer = StaffSettings(jwt_secret=SECRET, **values).staff_issuer
+    assert issuer is not None
+    assert issuer.variables == "ROLLCALL_STAFF_"
+    assert issuer.rules.audience == values.get("staff_jwt_audience")
+    assert issuer.rules.issuer == values.get("staff_jwt_issuer")
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"staff_jwt_secret": "short"}, "ROLLCALL_STAFF_JWT_SECRET must have at least 32 bytes"),
+        ({"staff_jwt_secret": SECRET}, "ROLLCALL_STAFF_JWT_SECRET is the phones' too"),
+        ({"staff_jwt_secret": SECRET, "staff_jwt_audience": "staff"}, "is the phones' too"),
+        (
+            {"staff_jwt_secret": SECRET, "staff_jwt_issuer": "i", "jwt_issuer": "i"},
+            "is the phones' too",
+        ),
+        (
+            {"staff_jwt_secret": STAFF_SECRET, "staff_jwks_url": "https://x"},
+            "unset ROLLCALL_STAFF_JWKS_URL",
+        ),
+        ({"staff_jwt_audience": "staff"}, "ROLLCALL_STAFF_JWT_AUDIENCE needs a key of staff"),
+        ({"staff_jwt_issuer": "staff"}, "ROLLCALL_STAFF_JWT_ISSUER needs a key of staff"),
+    ],
+)
+def test_staff_that_cannot_be_told_from_phones_is_refused(
+    values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        StaffSettings(jwt_secret=SECRET, **values)
+
+
+def test_one_key_set_for_phones_and_staff_needs_two_audiences() -> None:
+    both: dict[str, Any] = {"jwks_url": "https://x", "staff_jwks_url": "https://x"}
+    with pytest.raises(ValidationError, match="ROLLCALL_STAFF_JWKS_URL is the phones' too"):
+        StaffSettings(**both, jwt_audience="a", staff_jwt_audience="a")
+    assert StaffSettings(**both, jwt_audience="a", staff_jwt_audience="b").staff_issuer is not None
 
 
 def test_a_database_is_a_url_and_its_password_is_never_shown() -> None:

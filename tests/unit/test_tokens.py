@@ -19,16 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import MAX_NAME, MAX_USER_ID
+from schemas.jwt_tokens import allowed_algorithms
 from schemas.problems import TOKEN_CODES, ProblemError
-from schemas.settings import TokenSettings
+from schemas.token_settings import TokenSettings
 from schemas.tokens import (
     LOGOUT_EXPIRY_TOLERANCE_SECONDS,
     MAX_TOKEN_CHARACTERS,
     Identity,
     TokenVerifier,
-    allowed_algorithms,
-    key_source,
 )
+from schemas.verifiers import phone_verifier
 
 SECRET = "a secret of thirty-two bytes, or more"
 LEEWAY_SECONDS = 30.0
@@ -56,8 +56,11 @@ def settings(**values: Any) -> TokenSettings:
 
 
 def verifier(clock: Callable[[], float] = time.time, **values: Any) -> TokenVerifier:
-    chosen = settings(**values)
-    return TokenVerifier(chosen, key_source(chosen), clock)
+    return phone_verifier(settings(**values), clock)
+
+
+def algorithms(**values: Any) -> tuple[str, ...]:
+    return allowed_algorithms(settings(**values).phone_issuer)
 
 
 def signed(key: Any = SECRET, algorithm: str = "HS256", /, **claims: Any) -> str:
@@ -147,18 +150,18 @@ async def test_a_secret_serves_hs256_alone() -> None:
 
 
 def test_the_key_decides_the_algorithms() -> None:
-    assert allowed_algorithms(settings()) == ("HS256",)
-    assert allowed_algorithms(settings(jwt_public_key=pem(RSA))) == ("RS256",)
-    assert allowed_algorithms(settings(jwt_public_key=pem(P256))) == ("ES256",)
-    assert allowed_algorithms(settings(jwt_public_key=pem(ED25519))) == ("EdDSA",)
-    assert allowed_algorithms(settings(jwks_url="http://x", jwt_algorithms="ES256, RS256")) == (
+    assert algorithms() == ("HS256",)
+    assert algorithms(jwt_public_key=pem(RSA)) == ("RS256",)
+    assert algorithms(jwt_public_key=pem(P256)) == ("ES256",)
+    assert algorithms(jwt_public_key=pem(ED25519)) == ("EdDSA",)
+    assert algorithms(jwks_url="http://x", jwt_algorithms="ES256, RS256") == (
         "ES256",
         "RS256",
     )
     with pytest.raises(ValueError, match="names RS256, but this kind of key serves HS256"):
-        allowed_algorithms(settings(jwt_algorithms="RS256"))
+        algorithms(jwt_algorithms="RS256")
     with pytest.raises(ValueError, match="names HS256"):
-        allowed_algorithms(settings(jwks_url="http://x", jwt_algorithms="HS256"))
+        algorithms(jwks_url="http://x", jwt_algorithms="HS256")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,7 @@ def test_the_key_decides_the_algorithms() -> None:
 )
 def test_a_key_that_serves_nothing_is_refused_at_start(key: str) -> None:
     with pytest.raises(ValueError, match="JWT_PUBLIC_KEY"):
-        allowed_algorithms(settings(jwt_public_key=key))
+        algorithms(jwt_public_key=key)
 
 
 async def test_a_wrong_key_is_a_bad_signature() -> None:
