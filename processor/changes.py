@@ -1,9 +1,13 @@
-"""Publishing ``presence.changes`` and ``presence.rejects``: at least once, in order.
+"""Publishing ``presence.changes``, ``presence.sign_outs`` and ``presence.rejects``: at least once,
+in order.
 
 A user's changes go to the partition of ``presence.changes`` with the number of the user's partition
 of ``presence.events``. They are stored by the batch that made them and published after it, one
 batch at a time. How far is stored with the *next* batch; a partition's new owner publishes again
 from there. Ids are the same each time, so a consumer drops repeats.
+
+A change that names connections is published on ``presence.sign_outs`` as well, the same bytes and
+before the others: ingest has 2 s to close those sockets (deploy/adr/0004-sign-outs-topic.md).
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from aiokafka.errors import KafkaError
 from processor.effects import LoggedChange, Reject
 from schemas.changes import Change
 from schemas.settings import KafkaSettings
-from schemas.topics import CHANGES, REJECTS, topic_name
+from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +80,11 @@ def published_change(partition: int, row: tuple[Any, ...]) -> Change:
 
 
 class ChangePublisher:
-    """Writes to ``presence.changes`` and ``presence.rejects``."""
+    """Writes to the topics that the processor feeds."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._changes_topic = topic_name(settings, CHANGES)
+        self._sign_outs_topic = topic_name(settings, SIGN_OUTS)
         self._rejects_topic = topic_name(settings, REJECTS)
         self._bootstrap = settings.kafka_bootstrap
         self._producer: AIOKafkaProducer | None = None
@@ -92,7 +97,11 @@ class ChangePublisher:
     async def publish_changes(self, changes: Mapping[int, Sequence[Change]]) -> None:
         """Return once the broker has them all, by partition; tries again while Kafka is away."""
         for partition, some in changes.items():
-            messages = [(c.user_id.encode(), msgspec.json.encode(c)) for c in some]
+            messages: list[Message] = [(c.user_id.encode(), msgspec.json.encode(c)) for c in some]
+            signing_out = [
+                message for message, c in zip(messages, some, strict=True) if c.connections
+            ]
+            await self._publish(self._sign_outs_topic, partition, signing_out)
             await self._publish(self._changes_topic, partition, messages)
 
     async def publish_rejects(self, partition: int, rejects: Iterable[Reject]) -> None:

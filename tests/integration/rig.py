@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.events import Event, encode_batch
 from schemas.settings import KafkaSettings
-from schemas.topics import CHANGES, EVENTS, topic_name
+from schemas.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
 
 T = TypeVar("T")
 
@@ -141,6 +141,11 @@ def published_changes(kafka: KafkaSettings) -> list[dict[str, Any]]:
     """The records of ``presence.changes``."""
     records = asyncio.run(read_all(kafka, CHANGES))
     return [msgspec.json.decode(record.value) for record in records]
+
+
+def published_sign_outs(kafka: KafkaSettings) -> list[tuple[bytes, bytes]]:
+    """Keys and values of ``presence.sign_outs``."""
+    return [(r.key, r.value) for r in asyncio.run(read_all(kafka, SIGN_OUTS))]
 
 
 def rows(database_url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -29,6 +29,7 @@ from tests.integration.rig import (
     processor_environment,
     produce,
     published_changes,
+    published_sign_outs,
     read_all,
     rows,
     stored_through,
@@ -124,6 +125,9 @@ def test_sockets_outlive_a_restart_and_a_logout_names_them(
         ("phone", "navigated", []),
         ("phone", "logged_out", ["c1"]),
     ]
+    [(key, value), *repeats] = published_sign_outs(kafka_settings)
+    assert (key, msgspec.json.decode(value)) == (b"ada", published[-1])
+    assert set(repeats) <= {(key, value)}
     assert rows(database_url, "SELECT connections FROM changes WHERE connections IS NOT NULL") == [
         (["c1"],)
     ]
