@@ -78,6 +78,7 @@ class Session:
         "_fraction",
         "_heard_at",
         "_identity",
+        "_logging_out",
         "_pinged_at",
         "_policy",
         "_renew_at",
@@ -109,7 +110,8 @@ class Session:
         self._written_at = now
         self._identity: Identity | None = None
         self._verifying: Frame | None = None
-        #: Frames that wait for the verification of a token.
+        self._logging_out = False
+        #: Frames that wait for a token to be verified or a logout to be written.
         self._waiting: deque[Frame | BadFrame] = deque()
         self._early_frames = 0
         #: What ``connect`` is to say.
@@ -190,7 +192,7 @@ class Session:
     def written(self, write: Write) -> list[Action]:
         """An event is in the log."""
         actions: list[Action] = []
-        if write.sent is not None and write.frame_id is not None:
+        if write.sent is not None and write.frame_id is not None and self.close_code is None:
             actions.append(Send(frames.ack(write.frame_id, write.sent.warnings)))
         if isinstance(write.event, Logout):
             actions += self.close(LOGGED_OUT, "logged out")
@@ -201,10 +203,14 @@ class Session:
         if isinstance(write.event, Connect):
             self._connected = False
             self._connect_at = now + CONNECT_RETRY_SECONDS * (0.5 + self._fraction())
-        if write.sent is None:
+        if write.sent is None or self.close_code is not None:
             return []
         message = "This was not stored: the log cannot be written to. Send it again later."
-        return [_error(write.frame_id, "unavailable", message)]
+        actions: list[Action] = [_error(write.frame_id, "unavailable", message)]
+        if isinstance(write.event, Logout):
+            self._logging_out = False
+            actions += self._take_frames(now)
+        return actions
 
     def wake(self, now: float) -> list[Action]:
         """Time has passed."""
@@ -265,9 +271,13 @@ class Session:
 
     def _take_frames(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        while self._waiting and self._verifying is None and self.close_code is None:
+        while self._waiting and not self._busy and self.close_code is None:
             actions += self._take_frame(self._waiting.popleft(), now)
         return actions
+
+    @property
+    def _busy(self) -> bool:
+        return self._verifying is not None or self._logging_out
 
     def _take_frame(self, frame: Frame | BadFrame, now: float) -> list[Action]:
         if self._identity is None:
@@ -378,6 +388,7 @@ class Session:
         else:
             named = frame.sent.device_id or self._first.device_id
             event = logout(identity, named, identity.device, None)
+        self._logging_out = True
         return [Write(event, frame.id, frame.sent)]
 
     def _lost(self, now: float) -> list[Action]:

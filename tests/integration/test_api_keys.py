@@ -251,7 +251,7 @@ async def test_without_a_database_keys_are_neither_good_nor_bad(database_url: st
     async with running_api(api_settings(gone, api_pool_wait_seconds=1)) as api:
         answer = await api.call(ONLINE, bearer=new_key())
         assert (answer.status, answer.json["code"]) == (503, "unavailable")
-        assert answer.headers["Retry-After"] == "1"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 5
         page = await api.call("/login", "POST", bearer=None, data={"token": new_key()})
         assert page.status == 503
 

@@ -134,4 +134,4 @@ async def test_without_staff_the_scopes_of_an_opaque_token_count(
         server.status = 500
         answer = await api.call(ONLINE, bearer="another")
         assert_problem(answer, 503, "unavailable")
-        assert answer.headers["Retry-After"] == "1"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 5

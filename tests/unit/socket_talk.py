@@ -100,26 +100,33 @@ class Talk:
         return self.now + self.valid_for.get(token, float("inf"))
 
     def _do(self, actions: list[Action]) -> Talk:
+        """As the shell does: events are handed over together, and answered after the rest."""
+        handed_over: list[Write] = []
         for action in actions:
-            assert self.closed is None or isinstance(action, Write), "nothing is sent after a close"
             match action:
+                case Write():
+                    handed_over.append(action)
                 case Send(text):
+                    assert self.closed is None, "nothing is sent after a close"
                     self.sent.append(json.loads(text))
                 case Ping():
                     self.pings.append(self.now)
                 case Verify(token):
-                    if token in self.known:
-                        valid = self.known[token], self._until(token)
-                        self._do(self.session.verified(*valid, self.now))
-                    else:
-                        self._do(self.session.refused(self.problem, self.now))
+                    self._verify(token)
                 case Close(code, reason):
+                    assert self.closed is None
                     self.closed = code, reason
-                case Write(event):
-                    if self.kafka:
-                        self.events.append(event)
-                        self._do(self.session.written(action))
-                    else:
-                        self.lost.append(event)
-                        self._do(self.session.not_written(action, self.now))
+        for write in handed_over:
+            if self.kafka:
+                self.events.append(write.event)
+                self._do(self.session.written(write))
+            else:
+                self.lost.append(write.event)
+                self._do(self.session.not_written(write, self.now))
         return self
+
+    def _verify(self, token: str) -> None:
+        if token in self.known:
+            self._do(self.session.verified(self.known[token], self._until(token), self.now))
+        else:
+            self._do(self.session.refused(self.problem, self.now))

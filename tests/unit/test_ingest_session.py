@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.session_actions import SessionPolicy
@@ -403,6 +403,19 @@ def test_a_logout_before_the_device_is_known_names_what_the_frame_names() -> Non
     assert (logout.device_id, logout.connection) == ("phone", None)
 
 
+def test_frames_behind_a_logout_in_one_array_are_not_taken() -> None:
+    talk = Talk().auth(device_id="phone").says([{"type": "logout"}, {"id": 1, "screen": "Home"}])
+    assert talk.kinds() == ["connect", "logout", "disconnect"]
+    assert talk.closed == (4409, "logged out")
+
+
+def test_frames_behind_a_logout_that_failed_are_taken() -> None:
+    talk = Talk().auth(device_id="phone")
+    talk.kafka = False
+    talk.says([{"type": "logout", "id": 1}, {"id": 2, "screen": "Home"}])
+    assert talk.answers() == [("error", 1, "unavailable"), ("error", 2, "unavailable")]
+
+
 def test_a_logout_that_cannot_be_written_may_be_sent_again() -> None:
     talk = Talk().auth(device_id="phone")
     talk.kafka = False
@@ -444,6 +457,7 @@ _steps = st.lists(
 )
 
 
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
 @given(_steps, st.booleans())
 def test_every_frame_with_an_id_is_answered_once_and_nothing_goes_wrong(
     steps: list[Any], header: bool

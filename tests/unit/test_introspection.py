@@ -304,7 +304,7 @@ async def test_a_server_that_does_not_say_is_no_reason_to_refuse(
     with pytest.raises(ProblemError) as caught:
         await by.verify("t-1")
     assert (caught.value.status, caught.value.code) == (503, "unavailable")
-    assert caught.value.all_headers()["Retry-After"] == "1"
+    assert 1 <= int(caught.value.all_headers()["Retry-After"]) <= 5
     assert server.requests == 1, "redirects are not followed"
     server.status, server.body = 200, None
     assert (await by.verify("t-1")).user == "u1"
