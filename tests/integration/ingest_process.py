@@ -59,6 +59,11 @@ class Process:
         path = "POST /api/update-online-status HTTP/1.1\r\nhost: x\r\n"
         return await exchange(self.port, f"{path}{head}{body}".encode())
 
+    async def logout(self, bearer: str, body: bytes = b"") -> Answer:
+        head = f"authorization: Bearer {bearer}\r\ncontent-length: {len(body)}\r\n\r\n"
+        path = "POST /api/logout-status HTTP/1.1\r\nhost: x\r\n"
+        return await exchange(self.port, f"{path}{head}".encode() + body)
+
     async def until_status(self, path: str, status: int) -> Answer:
         async with asyncio.timeout(START_SECONDS):
             while True:
