@@ -62,7 +62,7 @@ def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]
             [
                 (p, outage.kind, outage.started_ms, outage.ended_ms)
                 for p, effects in by_partition
-                for outage in effects.outages
+                for outage in effects.outages.values()
             ],
         ),
         (
@@ -104,6 +104,7 @@ def _offset_row(batch: Batch) -> tuple[Any, ...]:
         state.background,
         msgspec.json.encode(state.policy).decode(),
         msgspec.json.encode(state.graces).decode(),
+        msgspec.json.encode(state.silence).decode() if state.silence is not None else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from processor.concurrency import Sample
 from processor.model import Changed, Device
-from processor.outage import Outage
+from processor.outage import Kind, Outage
 from processor.stays import Session, Span
 from processor.windows import Windows
 from schemas.events import BadEvent, Event
@@ -74,12 +74,13 @@ class Reject:
 @dataclass(slots=True)
 class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
-    whose rows are to be written, with the offset of the last record that changed them."""
+    whose rows are to be written, with the offset of the last record that changed them;
+    ``outages`` are by kind and beginning."""
 
     touched: dict[str, int] = field(default_factory=dict)
     changes: list[LoggedChange] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
-    outages: list[Outage] = field(default_factory=list)
+    outages: dict[tuple[Kind, int], Outage] = field(default_factory=dict)
     verdicts: Counter[str] = field(default_factory=Counter)
     spans: list[Logged[Span]] = field(default_factory=list)
     sessions: list[Logged[Session]] = field(default_factory=list)

@@ -21,7 +21,10 @@ class Metrics:
         self.events = counter("events", "Client events by what they came to.", "verdict")
         self.rejects = counter("rejects", "Events and records that did not count.")
         self.changes = counter("changes", "Changes of presence by reason.", "reason")
-        self.outages = counter("outages", "Silences that were our own.", "kind")
+        self.outages = counter("outages", "Silences that were our own and are over.", "kind")
+        self.silenced = gauge(
+            "outage_running", "1 while clients cannot reach us: only ticks arrive.", "partition"
+        )
         self.fences_lost = counter("fences_lost", "Batches dropped: another processor was ahead.")
         self.retries = counter("retries", "Attempts repeated because PostgreSQL was away.")
         self.users = gauge("users_online", "Users online.", "partition", "state")
@@ -44,16 +47,19 @@ class Metrics:
         self.rejects.inc(len(effects.rejects))
         for change in effects.changes:
             self.changes.labels(change.changed.reason).inc()
-        for outage in effects.outages:
-            self.outages.labels(outage.kind).inc()
+        for outage in effects.outages.values():
+            if outage.ended_ms is not None:
+                self.outages.labels(outage.kind).inc()
         partition = str(state.partition)
         self.users.labels(partition, "foreground").set(state.foreground)
         self.users.labels(partition, "background").set(state.background)
+        silenced = state.silence is not None and state.silence.outage_ms is not None
+        self.silenced.labels(partition).set(silenced)
         self.next_offset.labels(partition).set(state.next_offset)
         if state.log_time_ms is not None:
             self.log_time.labels(partition).set(state.log_time_ms / 1000)
 
     def forget_partitions(self) -> None:
         """Partitions may be somebody else's now: no stale figures of them."""
-        for gauge in (self.users, self.log_time, self.next_offset, self.lag):
+        for gauge in (self.users, self.silenced, self.log_time, self.next_offset, self.lag):
             gauge.clear()

@@ -32,6 +32,7 @@ class Policy(msgspec.Struct, frozen=True):
     disconnect_grace_ms: int = 30_000
     max_screens: int = 200
     reporting_time_zone: str = "UTC"
+    client_interval_ms: int = 180_000
 
 
 class Connection(msgspec.Struct, frozen=True, array_like=True, gc=False):

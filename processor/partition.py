@@ -1,9 +1,10 @@
 """One partition of the log applied to the users in it. PURE: records in, changes out.
 
 Log time is the broker's time of the records as a running maximum. Before the events of a record
-come the things that happened because time passed: an outage that the record ends, then everyone
-whose deadline it reached, in order of deadline, user and device, and between them the samples of
-concurrency, so that the same log gives the same rows however batches were cut (promise 4).
+come the things that happened because time passed: an outage that begins, then everyone whose
+deadline it reached, in order of deadline, user and device, and between them the samples of
+concurrency, then the grace after an outage that the record ends; so the same log gives the same
+rows however batches were cut (promise 4).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from processor.analytics import Analytics, Place
 from processor.concurrency import Sample, instants, sample
 from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject
 from processor.model import Policy, User, next_expiry_ms
-from processor.outage import Grace, grace_after, granted_until_ms, hold_ends_ms, jump
+from processor.outage import Grace, Silence, granted_until_ms, is_heard, passage
 from processor.presence import (
     APPLIED,
     Outcome,
@@ -59,6 +60,7 @@ class Partition:
         next_offset: int,
         log_time_ms: int | None = None,
         graces: Iterable[Grace] = (),
+        silence: Silence | None = None,
         screen_names: ScreenNames | None = None,
     ) -> None:
         self.partition = partition
@@ -67,9 +69,12 @@ class Partition:
         self.next_offset = next_offset
         self.log_time_ms = log_time_ms
         self.graces = list(graces)
+        #: ``None`` until the first client event.
+        self.silence = silence
         self.users: dict[str, User] = {}
         self.foreground = 0
         self.background = 0
+        self.foreground_devices = 0
         #: Users in the foreground by screen.
         self._by_screen: Counter[str | None] = Counter()
         self._analytics = Analytics(policy, screen_names or ScreenNames())
@@ -102,7 +107,8 @@ class Partition:
 
     def apply(self, record: Record, effects: Effects) -> None:
         """Let the time of ``record`` come, then its events."""
-        self._let_time_pass(record, effects)
+        heard = is_heard(record.events)
+        self._let_time_pass(record, effects, heard=heard)
         now_ms = self._now_ms
         for index, event in enumerate(record.events):
             if isinstance(event, Tick):
@@ -115,13 +121,15 @@ class Partition:
                 error = self._apply_event(record.offset, index, event, now_ms, effects)
             if error is not None:
                 effects.rejects.append(Reject(record.offset, index, error, repr(event).encode()))
+        if heard:
+            self.silence = Silence(now_ms, self.foreground_devices)
         self.next_offset = record.offset + 1
 
     def skip(
         self, offset: int, error: str, raw: bytes, timestamp_ms: int, effects: Effects
     ) -> None:
         """An undecodable record: rejected whole, but its time has come all the same."""
-        self._let_time_pass(Record(offset, timestamp_ms, ()), effects)
+        self._let_time_pass(Record(offset, timestamp_ms, ()), effects, heard=False)
         effects.rejects.append(Reject(offset, None, error, raw))
         self.next_offset = offset + 1
 
@@ -175,33 +183,37 @@ class Partition:
             self._count(user, 1)
         self._watch(user)
 
-    def _let_time_pass(self, record: Record, effects: Effects) -> None:
-        before_ms, self.log_time_ms = (
-            self.log_time_ms,
-            max(self.log_time_ms or 0, record.timestamp_ms),
-        )
-        outage = jump(before_ms, record.timestamp_ms, self.policy)
+    def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:
+        before_ms = self.log_time_ms
+        now_ms = self.log_time_ms = max(before_ms or 0, record.timestamp_ms)
+        passed = passage(self.silence, before_ms, now_ms, self.policy, heard=heard)
+        self.silence = passed.silence
+        for outage in passed.outages:
+            effects.outages[outage.kind, outage.started_ms] = outage
         expiries = count()
-        for at_ms in instants(before_ms, self.log_time_ms):
-            if outage is not None and at_ms != before_ms:
-                break  # nothing is known of what is inside it
-            self._expire(record.offset, at_ms, expiries, effects)
+        for at_ms in instants(before_ms, now_ms):
+            if not passed.is_known(at_ms):
+                break
+            self._expire(record.offset, at_ms, expiries, effects, passed.held_ms)
             effects.samples.append(self._sample(at_ms))
-        if outage is None:
-            self._expire(record.offset, self.log_time_ms, expiries, effects)
-        else:
-            effects.outages.append(outage)
-            held_ms = hold_ends_ms(outage, self.policy)
-            self._expire(record.offset, self.log_time_ms, expiries, effects, held_ms)
-            self._grant(grace_after(outage, record.offset, self.policy))
-        self.graces = [g for g in self.graces if g.until_ms > self.log_time_ms]
+        self._expire(record.offset, now_ms, expiries, effects, passed.held_ms)
+        if passed.over:
+            self._grant(Grace(record.offset, now_ms + self.policy.reconnect_grace_ms))
+        if self.silence is not None and self.silence.outage_ms is not None and not heard:
+            # Nobody goes offline: deadlines that have passed are still those of online devices.
+            return
+        if passed.jumped and self.silence is not None:
+            self.silence = Silence(now_ms, self.foreground_devices)
+        self.graces = [g for g in self.graces if g.until_ms > now_ms]
 
     def _sample(self, at_ms: int) -> Sample:
         screens, most = self._by_screen, self.policy.max_screens
         return sample(at_ms, self.foreground, self.background, screens, most)
 
     def _grant(self, grace: Grace) -> None:
-        self.graces.append(grace)
+        """Everyone who is online stays so at least as long as the grace says."""
+        # One that ended earlier and gives less says nothing any more.
+        self.graces = [*(g for g in self.graces if g.until_ms > grace.until_ms), grace]
         for user_id, user in self.users.items():
             if user.online:
                 self.users[user_id] = _kept_online(user, grace.until_ms)
@@ -212,9 +224,9 @@ class Partition:
         now_ms: int,
         ordinals: Iterator[int],
         effects: Effects,
-        held_ms: int = 0,
+        held_ms: int,
     ) -> None:
-        """Whose deadline has come goes offline; in an outage nobody before ``held_ms``."""
+        """Whose deadline has come goes offline, but nobody before ``held_ms``."""
         if held_ms > now_ms:
             return
         due: list[tuple[int, str, str]] = []
@@ -262,6 +274,7 @@ class Partition:
     def _count(self, user: User, by: int) -> None:
         if user.state == "foreground":
             self.foreground += by
+            self.foreground_devices += by * sum(d.state == "foreground" for d in user.devices)
             self._by_screen[user.screen] += by
             if not self._by_screen[user.screen]:
                 del self._by_screen[user.screen]

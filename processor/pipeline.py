@@ -210,6 +210,7 @@ class Pipeline:
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
             graces=stored.graces,
+            silence=stored.silence,
             screen_names=stored.screen_names,
         )
         state.load_online(stored.online)

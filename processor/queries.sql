@@ -16,7 +16,8 @@ ON CONFLICT DO NOTHING
 SELECT "partition", next_offset FROM stream_offsets ORDER BY "partition"
 
 -- name: load_partition
-SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text
+SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
+       silence::text
 FROM stream_offsets WHERE "partition" = %s
 
 -- name: load_online
@@ -46,7 +47,8 @@ ORDER BY log_offset, event_index, ordinal
 -- plans are cached for the connection, and its version is that of this program.
 CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
     "partition" integer, expected_offset bigint, next_offset bigint, log_time_ms bigint,
-    published_through bigint, foreground bigint, background bigint, policy text, graces text
+    published_through bigint, foreground bigint, background bigint, policy text, graces text,
+    silence text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_presence (
     user_id text COLLATE "C", "partition" integer, name text, state text, reason text,
@@ -87,7 +89,8 @@ BEGIN
         foreground = b.foreground,
         background = b.background,
         policy = b.policy::jsonb,
-        graces = b.graces::jsonb
+        graces = b.graces::jsonb,
+        silence = b.silence::jsonb
     FROM batch_offsets b
     WHERE s."partition" = b."partition" AND s.next_offset = b.expected_offset;
     GET DIAGNOSTICS advanced = ROW_COUNT;
@@ -132,7 +135,8 @@ BEGIN
     FROM batch_changes;
 
     INSERT INTO outages ("partition", kind, started_at, ended_at)
-    SELECT "partition", kind, from_ms(started_ms), from_ms(ended_ms) FROM batch_outages;
+    SELECT "partition", kind, from_ms(started_ms), from_ms(ended_ms) FROM batch_outages
+    ON CONFLICT ("partition", started_at, kind) DO UPDATE SET ended_at = EXCLUDED.ended_at;
 END
 $$
 

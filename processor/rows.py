@@ -59,7 +59,7 @@ CHANGE_TYPES: Final = [
     "text",
     "text",
 ]
-OFFSET_TYPES: Final = ["int4", "int8", "int8", "int8", "int8", "int8", "int8", "text", "text"]
+OFFSET_TYPES: Final = ["int4", *["int8"] * 6, "text", "text", "text"]
 OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
 
 _devices = msgspec.json.Decoder(tuple[Device, ...])

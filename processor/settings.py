@@ -25,6 +25,12 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, Analyti
     outage_hold_seconds: float = Field(
         900.0, ge=0, description="Longest time that an outage keeps anybody online, in seconds."
     )
+    client_interval_seconds: float = Field(
+        180.0,
+        gt=0,
+        description="The longest interval at which apps in the field send heartbeats in the "
+        "foreground, in seconds: tells a silence of theirs from one of ours.",
+    )
     batch_records: int = Field(100, ge=1, description="Records of a batch at most.")
     batch_seconds: float = Field(0.1, gt=0, description="How long a batch may gather, in seconds.")
     changes_retention_days: int = Field(
@@ -51,6 +57,7 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, Analyti
             disconnect_grace_ms=_ms(self.disconnect_grace_seconds),
             max_screens=self.max_screens,
             reporting_time_zone=self.reporting_time_zone,
+            client_interval_ms=_ms(self.client_interval_seconds),
         )
 
 

@@ -19,7 +19,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
 from processor.model import Policy, User
-from processor.outage import Grace
+from processor.outage import Grace, Silence
 from processor.rows import user_of_row
 from processor.windows import MINUTE_MS, ScreenNames
 from schemas.changes import Change
@@ -29,6 +29,7 @@ FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
 
 _graces = msgspec.json.Decoder(list[Grace])
+_silence = msgspec.json.Decoder(Silence)
 _policy = msgspec.json.Decoder(Policy)
 
 
@@ -50,6 +51,7 @@ class Stored:
     published_through: int
     policy: Policy | None
     graces: list[Grace]
+    silence: Silence | None
     online: list[tuple[User, int]]
     screen_names: ScreenNames
 
@@ -107,7 +109,7 @@ class Store:
                         f"the database has no offset of partition {partition}: start the "
                         "processor again"
                     )
-                next_offset, log_time_ms, published_through, policy, graces = row
+                next_offset, log_time_ms, published_through, policy, graces, silence = row
                 cursor = await connection.execute(self._queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
@@ -123,6 +125,7 @@ class Store:
             published_through=published_through,
             policy=_policy.decode(policy) if policy is not None else None,
             graces=_graces.decode(graces),
+            silence=_silence.decode(silence) if silence is not None else None,
             online=online,
             screen_names=screen_names,
         )

@@ -107,6 +107,11 @@ def fill(url: str) -> None:
             (before, before, before),
         )
         connection.execute(
+            'INSERT INTO outages ("partition", kind, started_at, ended_at) '
+            "VALUES (0, 'jump', from_ms(%s), from_ms(%s))",
+            (NOW_MS - 60_000, NOW_MS - 20_000),
+        )
+        connection.execute(
             'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id, '
             "device, reason, previous_state, state, user_state) VALUES (from_ms(%s), 0, 45, 0, 0, "
             "'gone', 'a', 'timed_out', 'foreground', 'offline', 'offline')",
@@ -127,7 +132,7 @@ async def read(url: str) -> tuple[Stored, list[Change]]:
 
 def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> None:
     fill(database_at_0002)
-    assert migrate(database_at_0002)[0] == "0003_sockets"
+    assert migrate(database_at_0002)[:2] == ["0003_sockets", "0004_ticks_only"]
     assert migrate(database_at_0002) == []
 
     stored, changes = asyncio.run(read(database_at_0002))
@@ -137,6 +142,7 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
     assert stored.policy.disconnect_grace_ms == 30_000
     # Whoever was heard of before the outage's end has its grace, and nobody else.
     assert stored.graces == []
+    assert stored.silence is None
     assert {
         (user.user_id, device.device): device.expires_ms - NOW_MS
         for user, _ in stored.online

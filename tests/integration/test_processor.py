@@ -136,6 +136,41 @@ def test_sockets_outlive_a_restart_and_a_logout_names_them(
     ]
 
 
+def test_an_outage_of_ticks_only_is_seen_while_it_runs_and_when_it_is_over(
+    environment: dict[str, str], kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    where = partition(kafka_settings, "ada")
+    short = {
+        "ROLLCALL_OUTAGE_GAP_SECONDS": "2",
+        "ROLLCALL_CLIENT_INTERVAL_SECONDS": "0.01",
+        "ROLLCALL_OFFLINE_AFTER_SECONDS": "4",
+    }
+    query = "SELECT ended_at IS NULL FROM outages WHERE kind = 'ticks_only'"
+    beat = Heartbeat(user="ada", token="t", device_id="phone", screen="Home")
+
+    def write(event: Event) -> None:
+        asyncio.run(produce(kafka_settings, [(where, batch(event))]))
+
+    def running() -> list[tuple[bool]]:
+        write(Tick())
+        return rows(database_url, query)
+
+    first = ProcessorProcess({**environment, **short}, tmp_path / "first.log")
+    try:
+        write(beat)
+        assert wait_for("ticks alone are an outage", running) == [(True,)]
+        assert first.stop() == 0
+    finally:
+        first.kill()
+    second = ProcessorProcess({**environment, **short}, tmp_path / "second.log")
+    try:
+        write(beat)
+        wait_for("it is over", lambda: rows(database_url, query) == [(False,)])
+    finally:
+        second.kill()
+    assert rows(database_url, "SELECT reason::text FROM changes") == [("started",)]
+
+
 def test_bad_events_are_rejected_alone(
     processor: ProcessorProcess, kafka_settings: KafkaSettings, database_url: str
 ) -> None:

@@ -10,10 +10,12 @@ device or a user is found by going through that list again:
 * its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
   socket that nothing has ended since, moved by every outage since;
 * its connections are those that were heard of in this session, less those that went;
-* who must go offline is found by looking at every device of every user.
+* who must go offline is found by looking at every device of every user;
+* whether silence is an outage is found by going back through the records.
 
 Written from the design (sections 1 to 4), with the decisions that the docstrings of
-``processor/presence.py``, ``devices.py`` and ``sockets.py`` take where the design is silent.
+``processor/presence.py``, ``devices.py``, ``sockets.py`` and ``outage.py`` take where the design
+is silent.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Oracle:
         self.policy = policy
         self.facts: list[Fact] = []
         self.changes: list[Fact] = []
-        self.outages: list[tuple[int, int]] = []
+        self.outages: list[Fact] = []
+        self.records: list[Fact] = []
         self.rejected: list[tuple[int, int | None]] = []
         self.counts: list[tuple[int, int]] = []  # foreground and background after each record
         self.now = 0
@@ -55,7 +58,9 @@ class Oracle:
         refused: Sequence[int] = (),
     ) -> None:
         """``events`` is ``None`` for a record that could not be decoded."""
-        self._pass_time(offset, timestamp)
+        heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
+        jump = self.began and timestamp - self.now > self.policy["outage_gap"]
+        self._pass_time(offset, timestamp, heard, jump)
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -76,29 +81,47 @@ class Oracle:
         shown = [self.shown_by_user(user) for user in self.users()]
         states = [state for state, _ in shown]
         self.counts.append((states.count("foreground"), states.count("background")))
+        self.records.append(
+            {
+                "at": self.now,
+                "heard": heard,
+                "jump": jump,
+                "foreground": sum(
+                    self.shown(user, device)[0] == "foreground"
+                    for user in self.users()
+                    for device in self.devices(user)
+                ),
+            }
+        )
 
-    def _pass_time(self, offset: int, timestamp: int) -> None:
+    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool) -> None:
         before = self.now if self.began else timestamp
         self.now, self.began = max(before, timestamp), True
-        outage = timestamp - before > self.policy["outage_gap"]
-        if outage:
-            self.outages.append((before, self.now))
+        if jump:
+            hold = before + self.policy["outage_hold"]
+            self.outages.append({"kind": "jump", "from": before, "to": self.now, "hold": hold})
+        if not heard and not jump and not self.muted() and self.is_muted_now():
+            hold = self.now + self.policy["outage_hold"]
+            self.outages.append({"kind": "ticks_only", "from": self.now, "to": None, "hold": hold})
+        holds = [outage["hold"] for outage in self.muted()]
+        holds += [self.outages[-1]["hold"]] if jump else []
+        over = jump or (heard and bool(self.muted()))
+        for outage in self.muted() if heard else ():
+            outage["to"] = self.now
         due = []
         for user in self.users():
             for device in self.devices(user):
                 if self.shown(user, device) == NOTHING:
                     continue
-                deadline = self.deadline(user, device)
-                if outage:
-                    # In an outage silence counts only after the hold.
-                    deadline = max(deadline, before + self.policy["outage_hold"])
+                # In an outage silence counts only after the hold.
+                deadline = max(self.deadline(user, device), *holds, 0)
                 if deadline <= self.now:
                     due.append((deadline, user, device))
         self.place = (offset, -1, 0)
         for deadline, user, device in sorted(due):
             lost = self.lost(user, device) is not None
             self._gone(user, device, "disconnected" if lost else "timed_out", deadline)
-        if outage:
+        if over:
             self.facts.append(
                 {
                     "what": "outage",
@@ -107,6 +130,21 @@ class Oracle:
                     "until": self.now + self.policy["reconnect_grace"],
                 }
             )
+
+    def muted(self) -> list[Fact]:
+        """The outage of ticks only that lasts, if there is one."""
+        return [outage for outage in self.outages if outage["to"] is None]
+
+    def is_muted_now(self) -> bool:
+        """Should clients have been heard of in the time without them, up to now?"""
+        if not any(record["heard"] for record in self.records):
+            return False
+        last = next(r for r in reversed(self.records) if r["heard"] or r["jump"])
+        quiet = self.now - last["at"]
+        if quiet < self.policy["outage_gap"]:
+            return False
+        due: float = last["foreground"] * quiet / self.policy["client_interval"]
+        return due >= 30
 
     def _heartbeat(self, event: Heartbeat) -> None:
         user = event.user

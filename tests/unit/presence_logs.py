@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from processor.effects import Effects, LoggedChange, Record
 from processor.model import Policy, User
-from processor.outage import Grace
+from processor.outage import Grace, Silence
 from processor.partition import Partition
 from processor.rows import presence_row, user_of_row
 from processor.windows import MINUTE_MS, MinuteCounts, ScreenNames
@@ -81,8 +81,10 @@ class Processor:
     next_offset: int = 0
     log_time_ms: int | None = None
     graces: bytes = b"[]"
+    silence: bytes = b"null"
     changes: list[LoggedChange] = field(default_factory=list)
-    outages: list[tuple[int, int]] = field(default_factory=list)
+    #: By kind and beginning, the end.
+    outages: dict[tuple[str, int], int | None] = field(default_factory=dict)
     rejected: list[tuple[int, int | None]] = field(default_factory=list)
     verdicts: list[str] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
@@ -118,8 +120,9 @@ class Processor:
         self.next_offset = memory.next_offset
         self.log_time_ms = memory.log_time_ms
         self.graces = msgspec.json.encode(memory.graces)
+        self.silence = msgspec.json.encode(memory.silence)
         self.changes += effects.changes
-        self.outages += [(outage.started_ms, outage.ended_ms) for outage in effects.outages]
+        self.outages |= {key: outage.ended_ms for key, outage in effects.outages.items()}
         self.rejected += [(reject.offset, reject.index) for reject in effects.rejects]
         self.verdicts += effects.verdicts.elements()
         self._add(effects)
@@ -171,6 +174,7 @@ class Processor:
             screen_names=ScreenNames(
                 minute, [name for at, name in self.effects.windows.names if at == minute]
             ),
+            silence=msgspec.json.decode(self.silence, type=Silence | None),
         )
         memory.load_online(
             self._read(user_id, "load_online")
@@ -207,6 +211,7 @@ def durations(policy: Policy) -> dict[str, int]:
         "outage_gap": policy.outage_gap_ms,
         "outage_hold": policy.outage_hold_ms,
         "disconnect_grace": policy.disconnect_grace_ms,
+        "client_interval": policy.client_interval_ms,
     }
 
 
@@ -229,7 +234,7 @@ def agree(processor: Processor, oracle: Oracle) -> None:
         for c in oracle.changes
     ]
     assert processor.counts == oracle.counts
-    assert processor.outages == oracle.outages
+    assert processor.outages == {(o["kind"], o["from"]): o["to"] for o in oracle.outages}
     assert processor.rejected == oracle.rejected
     wanted = oracle.rows()
     stored = processor.stored()
@@ -330,14 +335,32 @@ _USERS = ("ann",) * 5 + ("bob", "bob", "cem")
 _TOKENS = (1, 1, 1, 2, 2, 3)
 _CONNECTIONS = ("c1", "c1", "c1", "c2", "c2", "c3")
 #: Durations in all orders: outages are long, short or none, as are the fence, the hold and the
-#: grace beside them.
+#: grace beside them. Where the client interval is 1, a device's silence soon is an outage.
 _POLICIES = (
-    Policy(30, 10, 20, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=10),
+    Policy(
+        30,
+        10,
+        20,
+        outage_gap_ms=15,
+        outage_hold_ms=60,
+        disconnect_grace_ms=10,
+        client_interval_ms=1,
+    ),
     Policy(60, 10, 20, outage_gap_ms=10_000, outage_hold_ms=60, disconnect_grace_ms=15),
-    Policy(20, 40, 5, outage_gap_ms=8, outage_hold_ms=12, disconnect_grace_ms=30),
+    Policy(
+        20, 40, 5, outage_gap_ms=8, outage_hold_ms=12, disconnect_grace_ms=30, client_interval_ms=1
+    ),
     Policy(50, 0, 7, outage_gap_ms=10, outage_hold_ms=0, disconnect_grace_ms=0),
     Policy(10, 5, 40, outage_gap_ms=15, outage_hold_ms=30, disconnect_grace_ms=5),
-    Policy(200, 8, 100, outage_gap_ms=20, outage_hold_ms=900, disconnect_grace_ms=25),
+    Policy(
+        200,
+        8,
+        100,
+        outage_gap_ms=20,
+        outage_hold_ms=900,
+        disconnect_grace_ms=25,
+        client_interval_ms=1,
+    ),
 )
 #: ``screen`` and ``app_state``.
 _SAID = (
@@ -466,21 +489,36 @@ _several = st.lists(_events, max_size=4).map(tuple)
 _batches = st.integers(0, 29).flatmap(
     lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else _several
 )
-_records = st.tuples(st.sampled_from(_DELTAS), _batches, st.sampled_from((*(None,) * 9, 0, 1)))
+_refused = st.sampled_from((*(None,) * 9, 0, 1))
+_records = st.tuples(st.sampled_from(_DELTAS), _batches, _refused)
+#: Clients are not heard of for a while, though time goes on.
+_quiet = st.lists(
+    st.tuples(
+        st.sampled_from((5, 7, 8)),
+        st.one_of(*(st.just(()),) * 3, st.tuples(_others), st.tuples(_disconnects)),
+        st.none(),
+    ),
+    min_size=3,
+    max_size=9,
+)
+_stretches = st.integers(0, 6).flatmap(
+    lambda roll: _quiet if roll == 6 else st.lists(_records, min_size=1, max_size=3)
+)
 
 LONGEST = 25
 policies = st.sampled_from(_POLICIES)
 # Long ones on average, yet short enough to read once they are shrunk.
 logs = st.one_of(
-    st.lists(_records, min_size=1, max_size=8),
-    *(st.lists(_records, min_size=16, max_size=LONGEST) for _ in range(3)),
-).map(lambda records: _dated(records))
+    st.lists(_stretches, min_size=1, max_size=4),
+    *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(3)),
+).map(lambda stretches: _dated([r for stretch in stretches for r in stretch][:LONGEST]))
 
 
 def _dated(
     records: Sequence[tuple[int, Any, int | None]],
 ) -> list[Written]:
-    now, log = 1_000, []
+    # Most logs pass 10 000, an instant for which concurrency is sampled.
+    now, log = 9_900, []
     for delta, events, refused in records:
         # Broker clocks that go back are absorbed: only what is above counts.
         timestamp, now = now + delta, max(now, now + delta)

@@ -100,13 +100,13 @@ def test_an_undecodable_record_is_rejected_whole_but_its_time_has_come() -> None
 
 
 def test_fifteen_seconds_of_silence_are_no_outage_and_a_millisecond_more_is_one() -> None:
-    assert Story().beat("a").outage(15).processor.outages == []
+    assert Story().beat("a").outage(15).processor.outages == {}
     story = Story().beat("a").outage(15.001)
-    assert story.processor.outages == [(START_MS, START_MS + 15_001)]
+    assert story.processor.outages == {("jump", START_MS): START_MS + 15_001}
 
 
 def test_the_first_record_ends_no_outage() -> None:
-    assert Story().beat("a").processor.outages == []
+    assert Story().beat("a").processor.outages == {}
 
 
 def test_nobody_goes_offline_during_an_outage() -> None:

@@ -45,7 +45,12 @@ def everything(processor: Processor) -> dict[str, Any]:
             processor.effects.samples,
             processor.effects.user_days,
         ),
-        "stands": (processor.next_offset, processor.log_time_ms, processor.graces),
+        "stands": (
+            processor.next_offset,
+            processor.log_time_ms,
+            processor.graces,
+            processor.silence,
+        ),
     }
 
 

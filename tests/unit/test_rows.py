@@ -6,13 +6,15 @@ import json
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from processor.effects import LoggedChange
-from processor.rows import CHANGE_TYPES, PRESENCE_TYPES, change_row
+from processor.model import Policy
+from processor.rows import CHANGE_TYPES, OFFSET_TYPES, OUTAGE_TYPES, PRESENCE_TYPES, change_row
 from schemas.sql_files import load_queries
 from tests.unit.presence_logs import columns_read, columns_written
-from tests.unit.presence_story import START_MS, Story, heartbeat
+from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat
 
 SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2", "boolean": "bool"}
 
@@ -29,6 +31,8 @@ def declared(table: str) -> list[tuple[str, str]]:
 def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
     assert [kind for _, kind in declared("batch_presence")] == PRESENCE_TYPES
     assert [kind for _, kind in declared("batch_changes")] == CHANGE_TYPES
+    assert [kind for _, kind in declared("batch_offsets")] == OFFSET_TYPES
+    assert [kind for _, kind in declared("batch_outages")] == OUTAGE_TYPES
 
 
 @pytest.mark.parametrize("query", ["load_online", "load_users"])
@@ -90,7 +94,18 @@ def test_the_row_of_a_user_who_is_known_by_a_logout_alone_has_no_device() -> Non
     assert (row["device"], row["last_active_ms"], json.loads(row["devices"])) == (None, None, [])
 
 
+def test_a_policy_of_before_a_setting_came_has_the_default_of_it() -> None:
+    stored = b'{"offline_after_ms":300000,"logout_fence_ms":30000,"reconnect_grace_ms":200000}'
+    policy = msgspec.json.decode(stored, type=Policy)
+    assert policy == POLICY
+    assert (policy.disconnect_grace_ms, policy.client_interval_ms) == (30_000, 180_000)
+
+
 STORIES: dict[str, Story] = {
+    "a device with sockets": Story().beat("a").connect("c1").renew("c2"),
+    "a device whose last socket was lost": Story().connect("c1").hang_up("c1", silent_ms=45_000),
+    "devices with sockets": Story().connect("c1").connect("c2", "b").hang_up("c1"),
+    "a session that ended in the foreground": Story().connect("c1").hang_up("c1").wait(30),
     "one device": Story().beat("a", "home", name="Ann", device_info="Pixel"),
     "a device that is signed out": Story().beat("a", "home").logout("a"),
     "a device that timed out": Story().beat("a", "home").wait(301),
