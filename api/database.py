@@ -47,7 +47,7 @@ class Database:
             + ANSWER_MARGIN_SECONDS
         )
         queries = load_queries("api", "queries.sql")
-        self._configure_query, self._read_write_query = queries["configure"], queries["read_write"]
+        self._configure_query, self._read_only_query = queries["configure"], queries["read_only"]
         self._late: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
@@ -99,14 +99,20 @@ class Database:
         return task.result()
 
     async def write(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """As :meth:`read`, in a transaction that may write. ``work`` may be run twice."""
+        """As :meth:`read`, on a connection that may write, each statement by itself: a process
+        that is frozen here holds no lock. ``work`` may be run twice."""
 
-        async def transaction(connection: Connection) -> T:
-            async with connection.transaction():
-                await connection.execute(self._read_write_query)
-                return await work(connection)
+        async def writing(connection: Connection) -> T:
+            try:
+                await connection.execute(self._read_only_query, {"read_only": "off"})
+                result = await work(connection)
+                await connection.execute(self._read_only_query, {"read_only": "on"})
+            except BaseException:
+                await connection.close()  # nobody gets one of which it is not known what it may
+                raise
+            return result
 
-        return await self.read(query, transaction)
+        return await self.read(query, writing)
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
         self._late.add(task)

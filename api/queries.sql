@@ -71,8 +71,8 @@ SELECT {columns}, device, devices FROM presence WHERE user_id = %(user_id)s
 -- name: lookup
 SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
 
--- name: read_write
-SET TRANSACTION READ WRITE
+-- name: read_only
+SELECT set_config('default_transaction_read_only', %(read_only)s, false)
 
 -- name: keys
 -- Those that count, and for a month those that did: whoever still uses one is told why not.

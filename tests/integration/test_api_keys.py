@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from deploy.keys import KeyTable
 from schemas.api_keys import MAX_KEYS, key_digest, new_key
@@ -208,6 +209,16 @@ async def test_a_last_use_that_cannot_be_stored_costs_no_call(
     await wait_until(said)
     assert (await api.call(ONLINE, bearer=key)).status == 200
     assert key not in caplog.text
+
+
+async def test_storing_a_last_use_never_holds_up_a_revocation(database_url: str, api: Api) -> None:
+    """Both change the key's row, and this process serves nothing while it revokes."""
+    table = KeyTable(make_conninfo(database_url, options="-c lock_timeout=2s"))
+    names = [f"key {number}" for number in range(20)]
+    keys = [table.create(name, ["presence:read"], None) for name in names]
+    for name, key in zip(names, keys, strict=True):
+        assert (await api.call(ONLINE, bearer=key)).status == 200
+        table.revoke(name)
 
 
 async def log_in(api: Api, key: str) -> dict[str, str]:
