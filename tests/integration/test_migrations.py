@@ -132,7 +132,7 @@ async def read(url: str) -> tuple[Stored, list[Change]]:
 
 def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> None:
     fill(database_at_0002)
-    assert migrate(database_at_0002)[:2] == ["0003_sockets", "0004_ticks_only"]
+    assert {"0003_sockets", "0005_ticks_only"} <= set(migrate(database_at_0002))
     assert migrate(database_at_0002) == []
 
     stored, changes = asyncio.run(read(database_at_0002))
