@@ -507,3 +507,8 @@ def test_the_row_of_a_user_without_a_socket_says_nothing_of_sockets() -> None:
     assert story.user()["sockets"] is None
     devices = json.loads(story.user("bob")["devices"])
     assert [bool(device["sockets"]) for device in devices] == [True, False]
+    assert story.hang_up("c1", user="bob").beat("a", user="bob").device("a", "bob") == (
+        FOREGROUND,
+        None,
+    )
+    assert story.devices("bob")["a"]["sockets"] is None
