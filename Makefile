@@ -3,6 +3,7 @@
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+TEST_PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -46,8 +47,9 @@ browser:
 	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium chromium-driver >/dev/null 2>&1; } \
 	|| echo "No chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the packages chromium and chromium-driver to run them."
 
+# Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
 test: lint types architecture browser
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

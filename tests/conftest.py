@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import docker
 import psycopg
@@ -64,7 +66,7 @@ def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """URL of the maintenance database of a PostgreSQL for this run."""
     given = os.environ.get("ROLLCALL_TEST_POSTGRES")
     if given:
@@ -75,7 +77,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             container = stack.enter_context(PostgresContainer("postgres:18", driver=None))
             yield container.get_connection_url()
             return
-        postgres = LocalPostgres(tmp_path_factory.mktemp("pg"), durable=False)
+        # Not below pytest's directory: another run that starts closes that to PostgreSQL's user.
+        directory = stack.enter_context(TemporaryDirectory(prefix="rollcall-test-"))
+        postgres = LocalPostgres(Path(directory), durable=False)
         postgres.prepare()
         child = RunningChild(postgres.child())
         stack.callback(child.stop)
