@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
+from ingest.tasks import end
 from schemas.topics import EVENTS, TopicProblemError, check_topics, topic_name
 
 RECONNECT_SECONDS: Final = 0.5
@@ -64,8 +65,7 @@ class Connection:
 
     async def close(self) -> None:
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+            await end(self._keeper)
         await self._disconnect()
 
     async def client(self) -> AIOKafkaClient:

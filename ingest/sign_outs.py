@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest.settings import IngestSettings
+from ingest.tasks import end
 from schemas.topics import SIGN_OUTS, topic_name
 
 RETRY_SECONDS: Final = 1.0
@@ -52,8 +53,7 @@ class SignOuts:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _follow(self) -> None:
         while True:
