@@ -174,6 +174,8 @@ class BoundedServer(web.Server):
         self._kwargs = {
             **like._kwargs,
             "keepalive_timeout": bounds.idle_seconds,
+            # Two system calls a connection, for what our time-outs and pings find much sooner.
+            "tcp_keepalive": False,
             # The rest of a refused body, which is read so that the client reads the answer.
             "lingering_time": bounds.head_seconds,
         }
