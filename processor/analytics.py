@@ -1,4 +1,9 @@
-"""What a partition keeps for analytics: spans, sessions, windows and active days. PURE."""
+"""What a partition keeps for analytics: spans, sessions, windows and active days. PURE.
+
+A user is active on the days of the reporting zone on which a device of theirs is in the foreground
+at a sign of life, or a visit ends for engagement; a day is noted if it is later than those before,
+and with what the user used then: of an event first what it shows, then what it ended.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,6 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from processor.devices import find
 from processor.effects import Effects, Logged, UserDay
 from processor.model import Device, Policy, User
 from processor.reporting_days import day_of
@@ -54,9 +58,7 @@ class Analytics:
                     user = _active_on(today, user, device, effects)
         for _, finding in findings:
             if isinstance(finding, Span) and finding.state == "foreground":
-                visitor = find(user, finding.device)
-                if visitor is not None:
-                    user = _active_on(day_of(finding.ended_ms, zone), user, visitor, effects)
+                user = _active_on(day_of(finding.ended_ms, zone), user, finding, effects)
         return user
 
     def _count(
@@ -78,9 +80,9 @@ class Analytics:
                 effects.sessions.append(Logged(*at, finding))
 
 
-def _active_on(day: int, user: User, device: Device, effects: Effects) -> User:
+def _active_on(day: int, user: User, used: Device | Span, effects: Effects) -> User:
     if user.active_day is not None and day <= user.active_day:
         return user
     is_new = user.first_day is None
-    effects.user_days.append(UserDay(day, user.user_id, is_new, device))
+    effects.user_days.append(UserDay(day, user.user_id, is_new, used))
     return replace(user, active_day=day, first_day=day if is_new else user.first_day)

@@ -75,15 +75,15 @@ def session_row(logged: Logged[Session], partition: int) -> tuple[Any, ...]:
 
 def user_day_row(user_day: UserDay, partition: int) -> tuple[Any, ...]:
     """The row of ``batch_user_days``."""
-    device = user_day.device
+    used = user_day.used
     return (
         user_day.day,
         user_day.user_id,
         partition,
         user_day.is_new,
-        device.app_version,
-        device.device_info,
-        device.platform,
+        used.app_version,
+        used.device_info,
+        used.platform,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from processor.windows import MINUTE_MS, NO_SCREEN, OTHER_SCREENS
+from processor.windows import MINUTE_MS, NO_SCREEN, OTHER_SCREENS, OUR_NAMES
 
 SAMPLE_MS: Final = 10_000
 
@@ -42,15 +42,19 @@ def sample(
     by_screen: Counter[str | None],
     max_screens: int,
 ) -> Sample:
-    """What to write down at ``at_ms``. Of more than ``max_screens`` screens those with fewest users
-    are ``(other)``."""
+    """What to write down at ``at_ms``. Of more than ``max_screens`` named screens those with fewest
+    users are ``(other)``, of those alike the greater names; so is one that has a name of ours."""
     if at_ms % MINUTE_MS:
         return Sample(at_ms, foreground, background)
-    named = sorted(
-        ((screen or NO_SCREEN, users) for screen, users in by_screen.items() if users),
-        key=lambda each: (-each[1], each[0]),
-    )
     totals: Counter[str] = Counter()
-    for place, (screen, users) in enumerate(named):
-        totals[screen if place < max_screens else OTHER_SCREENS] += users
+    named: list[tuple[int, str]] = []
+    for screen, users in by_screen.items():
+        if screen is None:
+            totals[NO_SCREEN] += users
+        elif screen in OUR_NAMES:
+            totals[OTHER_SCREENS] += users
+        else:
+            named.append((-users, screen))
+    for place, (less_users, screen) in enumerate(sorted(named)):
+        totals[screen if place < max_screens else OTHER_SCREENS] -= less_users
     return Sample(at_ms, foreground, background, tuple(sorted(totals.items())))

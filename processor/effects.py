@@ -43,12 +43,13 @@ class Logged(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class UserDay:
-    """A user's first foreground instant on a day (days since 1970-01-01), and on which device."""
+    """A user's first foreground instant on a day (days since 1970-01-01), and what they used: the
+    device that was heard of, or the visit that lasted until then."""
 
     day: int
     user_id: str
     is_new: bool
-    device: Device
+    used: Device | Span
 
 
 @dataclass(frozen=True, slots=True)

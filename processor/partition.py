@@ -158,7 +158,7 @@ class Partition:
             else:
                 outcome = apply_disconnect(before, event, now_ms, self.policy)
             user, findings = follow(before, outcome.user, outcome.changes)
-            user, continued = continue_spans(user, now_ms)
+            user, continued = continue_spans(before, user, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return f"{type(error).__name__}: {error}"
         effects.verdicts[outcome.verdict] += 1

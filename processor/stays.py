@@ -9,8 +9,9 @@ that ended it. ``ended_ms`` is for engagement, because silence is none: after a 
 sign of life, after a lost socket its disconnect less the silence before it (or a later sign of
 life); else the same. Neither is before the start.
 
-What is open for 24 hours is closed by the next sign of life (``continued``) and goes on from there:
-no view, exit or transition.
+What is open for 24 hours is closed by the next sign of life that changes nothing (``continued``)
+and goes on from there: no view, exit or transition. A span says of the phone what was known before
+the event that ended it.
 """
 
 from __future__ import annotations
@@ -112,16 +113,19 @@ def follow(
     return after, findings
 
 
-def continue_spans(user: User, now_ms: int) -> tuple[User, list[tuple[int, Finding]]]:
+def continue_spans(
+    before: User | None, user: User, now_ms: int
+) -> tuple[User, list[tuple[int, Finding]]]:
     """Close the spans that have been open for too long, of devices with a sign of life at
-    ``now_ms``; as :func:`follow`, and after it."""
+    ``now_ms``; as :func:`follow`, and after it. ``before`` is the user before the event."""
     findings: list[tuple[int, Finding]] = []
     for device in user.devices:
         stay = device.stay
         if stay is None or now_ms - stay.since_ms < LONGEST_SPAN_MS:
             continue
-        if device.last_active_ms == now_ms:
-            span = _closed(user, device, stay, now_ms, "continued")
+        was = find(before, device.device) if before is not None else None
+        if before is not None and was is not None and device.last_active_ms == now_ms:
+            span = _closed(before, was, stay, now_ms, "continued")
             findings.append((0, span))
             goes_on = replace(device, stay=replace(_with_visit(stay, span), since_ms=now_ms))
             user = replace(user, devices=with_device(user.devices, goes_on))

@@ -9,8 +9,10 @@ What ends by silence is noticed later than it ended, after an outage much later.
 up again.
 
 At most ``max_screens`` names count as themselves in a minute of log time, the first ones; further
-ones are ``(other)``, so that nobody fills the tables by naming screens. A screen without a name is
-``(none)``, so that rows sum to totals.
+ones are ``(other)``, so that nobody fills the tables by naming screens. First in the order of the
+log, and of one change: the visit that it ended, the session's exit, then the view that it began and
+the screen before. A screen without a name is ``(none)``, so that rows sum to totals; one that an
+app has given a name of ours is ``(other)``. Neither takes a place.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ NO_SCREEN: Final = "(none)"
 OTHER_SCREENS: Final = "(other)"
 SESSION_START: Final = "(start)"
 SESSION_END: Final = "(end)"
+OUR_NAMES: Final = frozenset({NO_SCREEN, OTHER_SCREENS, SESSION_START, SESSION_END})
 #: Ends by silence: how long somebody looked on is not known.
 SILENT: Final = frozenset({"timed_out", "disconnected"})
 
@@ -79,6 +82,8 @@ class ScreenNames:
         """The name under which ``screen`` counts; a new one is noted in ``windows``."""
         if screen is None:
             return NO_SCREEN
+        if screen in OUR_NAMES:
+            return OTHER_SCREENS
         minute_ms = _start(log_time_ms, MINUTE_MS)
         if minute_ms != self._minute_ms:
             self._minute_ms, self._names = minute_ms, set()

@@ -125,6 +125,14 @@ def test_a_span_of_a_day_is_continued() -> None:
     assert sum(counts[0] for counts in minutes(story).values()) == 1
 
 
+def test_a_continued_span_says_what_was_known_before_the_event_that_ended_it() -> None:
+    story = Story(replace(POLICY, offline_after_ms=100_000_000))
+    story.beat("a", "film", name="Ann", app_version="1.0")
+    story.record(heartbeat("a", "film", name="Anna", app_version="1.1"), at=86_400)
+    [span] = [each.finding for each in effects(story).spans]
+    assert (span.name, span.app_version, span.ended_by) == ("Ann", "1.0", "continued")
+
+
 def test_windows_count_views_at_their_start_and_dwell_at_their_end() -> None:
     story = Story().beat("a", "home").wait(70).beat("a", "cart").wait(20).logout("a")
     first, second = START_MS - START_MS % 60_000, START_MS + 70_000
@@ -161,6 +169,25 @@ def test_beyond_the_cap_screens_are_other_in_windows_and_themselves_in_spans() -
     assert "three" in {screen for _, screen in minutes(story)}
 
 
+def test_a_screen_with_a_name_of_ours_is_other_and_no_end_of_a_session() -> None:
+    story = Story().beat("a", "home").wait(1)
+    for screen in ("(end)", "(start)", "(none)", "(other)"):
+        story.beat("a", screen).wait(1)
+    assert {screen for _, screen in minutes(story)} == {"home", "(other)"}
+    found = {(f, t): n for (_, f, t), n in effects(story).windows.transitions.items()}
+    assert found == {("(start)", "home"): 1, ("home", "(other)"): 1, ("(other)", "(other)"): 3}
+    assert effects(story).windows.names == [(START_MS - START_MS % 60_000, "home")]
+
+
+def test_samples_by_screen_name_those_with_most_users_and_all_that_have_none() -> None:
+    story = Story(replace(POLICY, max_screens=1))
+    for user, screen in enumerate([None, "home", "home", "cart", "film", "film", "(other)"]):
+        story.beat("a", screen, user=f"user-{user}")
+    story.wait(120)
+    first = next(sample for sample in effects(story).samples if sample.screens)
+    assert first.screens == (("(none)", 1), ("(other)", 4), ("film", 2))
+
+
 def test_samples_say_how_it_was_at_whole_ten_seconds() -> None:
     story = Story()
     story.record(heartbeat("a", "home"), at=0)
@@ -191,7 +218,7 @@ def test_a_user_is_active_on_a_day_once_and_new_once() -> None:
     story.beat("a", "home").wait(10).beat("b", "home")
     story.now = 86_400
     story.beat("a")
-    found = [(each.is_new, each.device.device) for each in effects(story).user_days]
+    found = [(each.is_new, each.used.device) for each in effects(story).user_days]
     assert found == [(True, "a"), (False, "a")]
     first, second = (each.day for each in effects(story).user_days)
     assert second == first + 1
@@ -200,3 +227,14 @@ def test_a_user_is_active_on_a_day_once_and_new_once() -> None:
 def test_the_background_is_no_activity() -> None:
     story = Story().beat("a", "background").wait(100).beat("a", "background")
     assert effects(story).user_days == []
+
+
+def test_whoever_is_evicted_has_been_active_until_then() -> None:
+    story = Story(replace(POLICY, offline_after_ms=10**9)).beat("a", "home", app_version="1.0")
+    for n in range(15):
+        story.beat(f"d{n:02}", "background")
+    story.now = 86_400
+    story.beat("late", "background")
+    assert spans(story) == [("foreground", "home", 0, 86_400, 86_400, "evicted", True)]
+    found = [(each.is_new, each.used.app_version) for each in effects(story).user_days]
+    assert found == [(True, "1.0"), (False, "1.0")]
