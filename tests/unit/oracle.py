@@ -36,7 +36,7 @@ class Oracle:
     """Feed it records with :meth:`record`; ask :meth:`rows`, ``changes``, ``counts``, ``outages``
     and ``rejected``. ``policy`` may be replaced between records."""
 
-    def __init__(self, policy: Mapping[str, int]) -> None:
+    def __init__(self, policy: Mapping[str, Any]) -> None:
         self.policy = policy
         self.facts: list[Fact] = []
         self.changes: list[Fact] = []
@@ -83,6 +83,8 @@ class Oracle:
         self.counts.append((states.count("foreground"), states.count("background")))
         self.records.append(
             {
+                "offset": offset,
+                "policy": dict(self.policy),
                 "at": self.now,
                 "heard": heard,
                 "jump": jump,
@@ -328,7 +330,7 @@ class Oracle:
             for field in ("app_version", "platform")
         }
         open_ones = [name for name, _ in self.connections(user, device)] if known else []
-        self.facts.append(fact)
+        self.facts.append({**fact, "place": self.place})
         after = self.shown(user, device)
         if before == after:
             return
@@ -338,6 +340,7 @@ class Oracle:
         self.changes.append(
             {
                 "place": self.place,
+                "fact": len(self.facts) - 1,
                 "at": fact["at"],
                 "user": user,
                 "device": device,

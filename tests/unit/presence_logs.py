@@ -197,13 +197,14 @@ class Processor:
 
 def oracle_of(records: Iterable[Written], policy: Policy) -> Oracle:
     """The oracle after these records."""
-    oracle = Oracle(durations(policy))
+    oracle = Oracle(stated(policy))
     for offset, record in enumerate(records):
         oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
     return oracle
 
 
-def durations(policy: Policy) -> dict[str, int]:
+def stated(policy: Policy) -> dict[str, Any]:
+    """The policy as the oracles take it."""
     return {
         "offline_after": policy.offline_after_ms,
         "logout_fence": policy.logout_fence_ms,
@@ -212,6 +213,8 @@ def durations(policy: Policy) -> dict[str, int]:
         "outage_hold": policy.outage_hold_ms,
         "disconnect_grace": policy.disconnect_grace_ms,
         "client_interval": policy.client_interval_ms,
+        "max_screens": policy.max_screens,
+        "time_zone": policy.reporting_time_zone,
     }
 
 
@@ -398,29 +401,36 @@ _LOGOUT_NAMING = (
 _DETAILS = ((None, None, None), ("Ann", "1.0", "ios"), ("Anna", "1.1", None), (None, "1.1", "web"))
 _DELTAS = (*(0, 1, 2, 5, 10) * 3, 0, -1, -3, 8, 11, 15, 16, 20, 30, 45, 70, 110)
 
-_heartbeats = st.builds(
-    lambda kind, user, token, naming, said, details, connection: kind(
-        user=user,
-        token=f"{user}-{token}",
-        device_id=naming[0],
-        claimed_device=naming[1],
-        device_info=naming[2],
-        screen=said[0],
-        app_state=said[1],
-        name=details[0],
-        app_version=details[1],
-        platform=details[2],
-        connection=connection[kind is Heartbeat],
-    ),
-    st.sampled_from((*(Heartbeat,) * 3, Connect)),
-    st.sampled_from(_USERS),
-    st.sampled_from(_TOKENS),
-    st.sampled_from(_NAMING),
-    st.sampled_from(_SAID),
-    st.sampled_from(_DETAILS),
-    # Of a connect, and of a heartbeat: two in three come over HTTP.
-    st.sampled_from([(c, h) for c in _CONNECTIONS for h in (c, None, None)]),
-)
+
+def _heartbeats_saying(
+    said: Sequence[tuple[str | None, str | None]], naming: Sequence[tuple[str | None, ...]]
+) -> st.SearchStrategy[Heartbeat]:
+    return st.builds(
+        lambda kind, user, token, naming, said, details, connection: kind(
+            user=user,
+            token=f"{user}-{token}",
+            device_id=naming[0],
+            claimed_device=naming[1],
+            device_info=naming[2],
+            screen=said[0],
+            app_state=said[1],
+            name=details[0],
+            app_version=details[1],
+            platform=details[2],
+            connection=connection[kind is Heartbeat],
+        ),
+        st.sampled_from((*(Heartbeat,) * 3, Connect)),
+        st.sampled_from(_USERS),
+        st.sampled_from(_TOKENS),
+        st.sampled_from(naming),
+        st.sampled_from(said),
+        st.sampled_from(_DETAILS),
+        # Of a connect, and of a heartbeat: two in three come over HTTP.
+        st.sampled_from([(c, h) for c in _CONNECTIONS for h in (c, None, None)]),
+    )
+
+
+_heartbeats = _heartbeats_saying(_SAID, _NAMING)
 _renews = st.builds(
     lambda user, token, connection, naming: Renew(
         user=user,
@@ -477,33 +487,43 @@ _crowds = st.builds(
     st.sampled_from(_SAID),
     st.sampled_from(("devices", "devices", "logouts", "connects")),
 )
-_KINDS = (
-    *(_heartbeats,) * 15,
-    *(_renews,) * 4,
-    *(_disconnects,) * 5,
-    *(_logouts,) * 5,
-    _others,
-)
-_events = st.integers(0, len(_KINDS) - 1).flatmap(lambda roll: _KINDS[roll])
-_several = st.lists(_events, max_size=4).map(tuple)
-_batches = st.integers(0, 29).flatmap(
-    lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else _several
-)
-_refused = st.sampled_from((*(None,) * 9, 0, 1))
-_records = st.tuples(st.sampled_from(_DELTAS), _batches, _refused)
-#: Clients are not heard of for a while, though time goes on.
-_quiet = st.lists(
-    st.tuples(
-        st.sampled_from((5, 7, 8)),
-        st.one_of(*(st.just(()),) * 3, st.tuples(_others), st.tuples(_disconnects)),
-        st.none(),
-    ),
-    min_size=3,
-    max_size=9,
-)
-_stretches = st.integers(0, 6).flatmap(
-    lambda roll: _quiet if roll == 6 else st.lists(_records, min_size=1, max_size=3)
-)
+_REST = (*(_renews,) * 4, *(_disconnects,) * 5, *(_logouts,) * 5, _others)
+
+
+def _records_of(
+    deltas: Sequence[int], kinds: Sequence[st.SearchStrategy[Any]]
+) -> st.SearchStrategy[tuple[int, Any, int | None]]:
+    events = st.integers(0, len(kinds) - 1).flatmap(lambda roll: kinds[roll])
+    several = st.lists(events, max_size=4).map(tuple)
+    batches = st.integers(0, 29).flatmap(
+        lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else several
+    )
+    refused = st.sampled_from((*(None,) * 9, 0, 1))
+    return st.tuples(st.sampled_from(deltas), batches, refused)
+
+
+_records = _records_of(_DELTAS, (*(_heartbeats,) * 15, *_REST))
+
+
+def _stretches_of(
+    records: st.SearchStrategy[tuple[int, Any, int | None]], quiet_deltas: Sequence[int]
+) -> st.SearchStrategy[list[tuple[int, Any, int | None]]]:
+    """A few records; in one of seven, clients are not heard of for a while, though time goes on."""
+    quiet: st.SearchStrategy[list[tuple[int, Any, int | None]]] = st.lists(
+        st.tuples(
+            st.sampled_from(quiet_deltas),
+            st.one_of(*(st.just(()),) * 3, st.tuples(_others), st.tuples(_disconnects)),
+            st.none(),
+        ),
+        min_size=3,
+        max_size=9,
+    )
+    return st.integers(0, 6).flatmap(
+        lambda roll: quiet if roll == 6 else st.lists(records, min_size=1, max_size=3)
+    )
+
+
+_stretches = _stretches_of(_records, (5, 7, 8))
 
 LONGEST = 25
 policies = st.sampled_from(_POLICIES)
@@ -511,24 +531,112 @@ policies = st.sampled_from(_POLICIES)
 logs = st.one_of(
     st.lists(_stretches, min_size=1, max_size=4),
     *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(3)),
-).map(lambda stretches: _dated([r for stretch in stretches for r in stretch][:LONGEST]))
+).map(
+    # Most logs pass 10 000, an instant for which concurrency is sampled.
+    lambda stretches: _dated(9_900, [r for stretch in stretches for r in stretch][:LONGEST])
+)
 
 
 def _dated(
-    records: Sequence[tuple[int, Any, int | None]],
+    start: int, records: Sequence[tuple[int, Any, int | None]], unit: int = 1
 ) -> list[Written]:
-    # Most logs pass 10 000, an instant for which concurrency is sampled.
-    now, log = 9_900, []
+    """``unit`` is that of the times within events."""
+    now, log = start, []
     for delta, events, refused in records:
         # Broker clocks that go back are absorbed: only what is above counts.
         timestamp, now = now + delta, max(now, now + delta)
-        dated = events and tuple(
-            msgspec.structs.replace(event, token_expires_ms=now + event.token_expires_ms)
-            if isinstance(event, Logout) and event.token_expires_ms is not None
-            else event
-            for event in events
-        )
+        dated = events and tuple(_dated_event(event, now, unit) for event in events)
         log.append(
             Written(timestamp, dated, frozenset() if refused is None else frozenset({refused}))
         )
     return log
+
+
+def _dated_event(event: Event | BadEvent, now: int, unit: int) -> Event | BadEvent:
+    if isinstance(event, Logout) and event.token_expires_ms is not None:
+        return msgspec.structs.replace(event, token_expires_ms=now + unit * event.token_expires_ms)
+    if isinstance(event, Disconnect):
+        return msgspec.structs.replace(event, silent_ms=unit * event.silent_ms)
+    return event
+
+
+# -- on the scale of days: minutes and quarter-hours apart, over midnights, with spans of 24 hours
+
+_MINUTE, _HOUR = 60_000, 3_600_000
+_DAY = 24 * _HOUR
+#: Sessions outlast days, time and again in an outage; or end by silence that is noticed late.
+_DAY_POLICIES = (
+    Policy(300_000, 30_000, 200_000, max_screens=2, reporting_time_zone="Europe/Berlin"),
+    Policy(
+        3 * _DAY,
+        30_000,
+        200_000,
+        outage_gap_ms=2 * _HOUR,
+        max_screens=1,
+        reporting_time_zone="America/St_Johns",
+    ),
+    Policy(
+        2 * _DAY,
+        10_000,
+        100_000,
+        outage_gap_ms=_MINUTE,
+        outage_hold_ms=0,
+        disconnect_grace_ms=_HOUR,
+        max_screens=3,
+        reporting_time_zone="Australia/Lord_Howe",
+    ),
+    Policy(
+        300_000,
+        0,
+        200_000,
+        outage_gap_ms=4 * _HOUR,
+        disconnect_grace_ms=10 * _MINUTE,
+        reporting_time_zone="Asia/Kolkata",
+    ),
+    Policy(
+        2 * _HOUR,
+        30_000,
+        200_000,
+        outage_gap_ms=10 * _MINUTE,
+        client_interval_ms=1_000,
+        max_screens=2,
+        reporting_time_zone="America/Los_Angeles",
+    ),
+)
+#: Just before clocks go forward or back in one of their zones (Berlin twice, Newfoundland, Lord
+#: Howe, Los Angeles), and before a midnight of UTC.
+_STARTS = (
+    1_774_746_000_000,
+    1_792_890_000_000,
+    1_772_947_800_000,
+    1_775_314_800_000,
+    1_793_523_600_000,
+    1_780_271_700_000,
+)
+_DAY_DELTAS = (
+    *(0, 1, 249, 250, 900, 4_000, 9_999, 10_000, 12_345) * 2,
+    *(30_000, _MINUTE, 61_001, 5 * _MINUTE, 15 * _MINUTE - 1, 15 * _MINUTE) * 2,
+    *(-5_000, 45 * _MINUTE, 3 * _HOUR, 11 * _HOUR, _DAY - 1, _DAY, _DAY, _DAY + _HOUR),
+)
+#: Often nothing new, so that spans grow old; else many screens, some named as ours are.
+_DAY_SAID = (
+    *((None, None), ("Unknown", None)) * 5,
+    *((f"screen {n}", None) for n in range(5)),
+    *((screen, None) for screen in ("home", "(other)", "(none)", "(start)", "(end)")),
+    *(("background", None), ("home", "paused")) * 2,
+)
+_day_heartbeats = _heartbeats_saying(_DAY_SAID, (("a", None, None), ("a", None, None), *_NAMING))
+_day_records = _records_of(_DAY_DELTAS, (*(_day_heartbeats,) * 25, *_REST))
+_day_stretches = _stretches_of(_day_records, (7_000, 4 * _MINUTE, 9 * _MINUTE))
+day_policies = st.sampled_from(_DAY_POLICIES)
+day_logs = st.builds(
+    lambda start, before, stretches: _dated(
+        start - before, [r for stretch in stretches for r in stretch][:LONGEST], unit=1_000
+    ),
+    st.sampled_from(_STARTS),
+    st.sampled_from((0, 5_000, 20 * _MINUTE, _DAY)),
+    st.one_of(
+        st.lists(_day_stretches, min_size=1, max_size=4),
+        st.lists(_day_stretches, min_size=6, max_size=LONGEST),
+    ),
+)

@@ -10,7 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.model import Policy
-from tests.unit.presence_logs import EXAMPLES, LONGEST, Processor, Written, ahead, logs, policies
+from tests.unit.presence_logs import (
+    EXAMPLES,
+    LONGEST,
+    Processor,
+    Written,
+    ahead,
+    day_logs,
+    day_policies,
+    logs,
+    policies,
+)
 
 #: After each record: go on, store, or store and begin again from what is stored.
 cuts = st.lists(st.sampled_from("-|!"), min_size=LONGEST, max_size=LONGEST)
@@ -90,6 +100,14 @@ def test_batches_may_be_cut_anywhere(log: list[Written], policy: Policy, cut: li
     cut_up, whole = run(log, policy, cut), run(log, policy, ["-"] * LONGEST)
     assert everything(cut_up) == everything(whole)
     assert without_deadlines(cut_up) == without_deadlines(whole)
+
+
+@EXAMPLES
+@given(day_logs, day_policies, cuts)
+def test_batches_may_be_days_apart(log: list[Written], policy: Policy, cut: list[str]) -> None:
+    cut_up, again = run(log, policy, cut), run(log, policy, ["!"] * LONGEST)
+    assert everything(cut_up) == everything(again)
+    assert without_deadlines(cut_up) == without_deadlines(again)
 
 
 @EXAMPLES

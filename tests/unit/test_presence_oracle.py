@@ -12,10 +12,10 @@ from tests.unit.presence_logs import (
     Processor,
     Written,
     agree,
-    durations,
     logs,
     oracle_of,
     policies,
+    stated,
 )
 
 
@@ -37,7 +37,7 @@ def test_they_agree_when_another_policy_is_adopted(
     processor.restart(second)
     processor.batch(log[adopted:])
     oracle = oracle_of(log[:adopted], first)
-    oracle.policy = durations(second)
+    oracle.policy = stated(second)
     for offset, record in enumerate(log[adopted:], start=len(log[:adopted])):
         oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
     agree(processor, oracle)

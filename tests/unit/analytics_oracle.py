@@ -1,0 +1,361 @@
+"""Analytics a second time, as slow and plain as can be, to hold the processor's against.
+
+It shares no code with ``processor`` and no idea either: nothing is carried along while the log is
+read. Whatever is asked for is found by going through what :class:`tests.unit.oracle.Oracle` has
+noted (facts and changes, in the order of the log) once more from the beginning:
+
+* a span goes from a change of a device to the next one of it, cut at every sign of life that finds
+  it 24 hours old;
+* a visit is a view if none was before it in its session, or the last one was on another screen;
+* a session goes from the change that brought the device online to the one that took it offline;
+* a screen counts as itself if it was among the first ``max_screens`` to be counted in its minute;
+* the users online at an instant are those of the facts up to that instant;
+* a user's days are those of their signs of life and ends of visits in the foreground.
+
+Written from the design (sections 2, 3 and 7), with the decisions that the docstrings of
+``processor/stays.py``, ``windows.py`` and ``concurrency.py`` take where the design is silent. Times
+are milliseconds; a *piece* is a span that is over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from tests.unit.oracle import NOTHING, Fact, Oracle
+
+SAMPLE, MINUTE, QUARTER, DAY = 10_000, 60_000, 900_000, 86_400_000
+OURS = ("(none)", "(other)", "(start)", "(end)")
+
+
+class Recount:
+    """What one partition's log adds up to. ``oracles`` have read it, each for users of its own;
+    ``records`` and ``outages`` are those of the whole partition."""
+
+    def __init__(
+        self, oracles: Sequence[Oracle], records: Iterable[Fact], outages: Sequence[Fact]
+    ) -> None:
+        self.oracles = oracles
+        self.records = {record["offset"]: record for record in records}
+        self.outages = outages
+        _number_expiries(oracles)
+        self.pieces = _in_order(piece for oracle in oracles for piece in _pieces(oracle))
+        self.sessions = _in_order(one for oracle in oracles for one in self._sessions(oracle))
+        self.user_days = sorted(day for oracle in oracles for day in self._user_days(oracle))
+        self.minutes: dict[tuple[int, str], Fact] = {}
+        self.transitions: Counter[tuple[int, str, str]] = Counter()
+        self.late_quarters: set[tuple[int, int]] = set()
+        self.names: list[tuple[int, str]] = []
+        self._count_windows()
+        self.samples: dict[int, tuple[int, int]] = {}
+        self.screen_samples: dict[tuple[int, str], int] = {}
+        self._seen: dict[tuple[int, int], list[tuple[str, str | None]]] = {}
+        self._take_samples()
+
+    # -- sessions
+
+    def _sessions(self, oracle: Oracle) -> Iterator[Fact]:
+        for end in oracle.changes:
+            if end["after"] != NOTHING:
+                continue
+            start = _session_start(oracle, end)
+            pieces = [
+                piece
+                for piece in self.pieces
+                if _same_device(piece, end) and start["place"] < piece["place"] <= end["place"]
+            ]
+            visits = [piece for piece in pieces if piece["state"] == "foreground"]
+            views = [visit for visit in visits if visit["is_view"]]
+            yield {
+                "place": end["place"],
+                "user": end["user"],
+                "device": end["device"],
+                "started": start["at"],
+                "shown_until": pieces[-1]["shown_until"],
+                "ended": pieces[-1]["ended"],
+                "ended_by": end["reason"],
+                "views": len(views),
+                "visits": len(visits),
+                "foreground": sum(visit["ended"] - visit["started"] for visit in visits),
+                "entry_screen": views[0]["screen"] if views else None,
+                "exit_screen": views[-1]["screen"] if views else None,
+                **_told(oracle, end, end["fact"]),
+            }
+
+    # -- windows
+
+    def _count_windows(self) -> None:
+        """In the order of the log; of one change first what it ended, then what it began."""
+        counted = [(visit["place"], 0, visit) for visit in self.pieces]
+        counted += [(session["place"], 1, session) for session in self.sessions]
+        counted += [(view["place"], 2, view) for oracle in self.oracles for view in _views(oracle)]
+        for place, step, counting in sorted(counted, key=lambda each: each[:2]):
+            if step == 0 and counting["state"] == "foreground":
+                self._count_visit(place[0], counting)
+            elif step == 1:
+                self._count_session(place[0], counting)
+            elif step == 2:
+                self._count_view(place[0], counting)
+
+    def _count_visit(self, offset: int, visit: Fact) -> None:
+        dwell = visit["ended"] - visit["started"]
+        minute = self._minute(offset, visit["ended"], self._name(offset, visit["screen"]))
+        minute["visits"] += 1
+        minute["dwell"] += dwell
+        minute["histogram"][bucket(dwell)] += 1
+        if visit["ended_by"] in ("timed_out", "disconnected"):
+            minute["silent_dwell"] += dwell
+
+    def _count_session(self, offset: int, session: Fact) -> None:
+        self._note_late(offset, session["ended"])
+        if session["views"]:
+            screen = self._name(offset, session["exit_screen"])
+            minute = self._minute(offset, session["ended"], screen)
+            minute["exits"] += 1
+            minute["bounces"] += session["views"] == 1
+            self.transitions[_floor(session["ended"], QUARTER), screen, "(end)"] += 1
+
+    def _count_view(self, offset: int, view: Fact) -> None:
+        screen = self._name(offset, view["screen"])
+        self._minute(offset, view["at"], screen)["views"] += 1
+        come_from = "(start)"
+        if not view["first"]:
+            come_from = self._name(offset, view["from"])
+        self.transitions[_floor(view["at"], QUARTER), come_from, screen] += 1
+
+    def _minute(self, offset: int, at: int, screen: str) -> Fact:
+        self._note_late(offset, at)
+        nothing = dict.fromkeys(("views", "visits", "dwell", "silent_dwell", "exits", "bounces"), 0)
+        return self.minutes.setdefault(
+            (_floor(at, MINUTE), screen), {**nothing, "histogram": [0] * 77}
+        )
+
+    def _note_late(self, offset: int, at: int) -> None:
+        quarter = _floor(at, QUARTER)
+        if self.records[offset]["at"] >= quarter + 2 * QUARTER:
+            self.late_quarters.add((quarter, offset))
+
+    def _name(self, offset: int, screen: str | None) -> str:
+        if screen is None:
+            return "(none)"
+        if screen in OURS:
+            return "(other)"
+        minute = _floor(self.records[offset]["at"], MINUTE)
+        named = [name for at, name in self.names if at == minute]
+        if screen not in named:
+            if len(named) >= self.records[offset]["policy"]["max_screens"]:
+                return "(other)"
+            self.names.append((minute, screen))
+        return screen
+
+    # -- samples
+
+    def _take_samples(self) -> None:
+        times = [record["at"] for record in self.records.values()]
+        for at in range(-(-times[0] // SAMPLE) * SAMPLE, times[-1], SAMPLE):
+            if any(o["from"] < at and (o["to"] is None or at < o["to"]) for o in self.outages):
+                continue
+            states, screens = self._shown_at(at)
+            self.samples[at] = (states["foreground"], states["background"])
+            if at % MINUTE == 0:
+                # The first record with a later time brings it, and its policy counts.
+                after = next(r for r in self.records.values() if r["at"] > at)
+                for screen, users in _capped(screens, after["policy"]["max_screens"]).items():
+                    self.screen_samples[at, screen] = users
+
+    def _shown_at(self, at: int) -> tuple[Counter[str], Counter[str | None]]:
+        """Users by state, and those in the foreground by screen."""
+        states: Counter[str] = Counter()
+        screens: Counter[str | None] = Counter()
+        for oracle in self.oracles:
+            for state, screen in self._shown_by_users(oracle, at):
+                states[state] += 1
+                if state == "foreground":
+                    screens[screen] += 1
+        return states, screens
+
+    def _shown_by_users(self, oracle: Oracle, at: int) -> list[tuple[str, str | None]]:
+        past = Oracle(oracle.policy)
+        past.facts = [f for f in oracle.facts if f["user"] is not None and f["at"] <= at]
+        # Between two facts all instants are alike.
+        key = (id(oracle), len(past.facts))
+        if key not in self._seen:
+            self._seen[key] = [past.shown_by_user(user) for user in past.users()]
+        return self._seen[key]
+
+    # -- days
+
+    def _user_days(self, oracle: Oracle) -> Iterator[tuple[Any, ...]]:
+        """Day, user, whether it is their first, and what they used then."""
+        instants: list[tuple[Any, ...]] = []
+        users = oracle.users()
+        for number, fact in enumerate(oracle.facts):
+            if "event" in fact and _state_after(oracle, fact, number) == "foreground":
+                told = _told(oracle, fact, number + 1)
+                instants.append((fact["place"][:2], 0, number, fact["at"], fact["user"], told))
+        for number, piece in enumerate(self.pieces):
+            if piece["state"] == "foreground" and piece["user"] in users:
+                told = {name: piece[name] for name in TOLD}
+                at, user = piece["ended"], piece["user"]
+                instants.append((piece["place"][:2], 1, number, at, user, told))
+        latest: dict[str, date] = {}
+        for place, _, _, at, user, told in sorted(instants, key=lambda each: each[:3]):
+            zone = ZoneInfo(self.records[place[0]]["policy"]["time_zone"])
+            day = datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date()
+            if user not in latest or day > latest[user]:
+                yield (day, user, user not in latest, *told.values())
+                latest[user] = day
+
+
+TOLD = ("app_version", "device_info", "platform")
+
+
+def _number_expiries(oracles: Sequence[Oracle]) -> None:
+    """What happened because time passed is in order of deadline, user and device in its record."""
+    expiries = [c for oracle in oracles for c in oracle.changes if c["place"][1] == -1]
+    for offset in {change["place"][0] for change in expiries}:
+        mine = [change for change in expiries if change["place"][0] == offset]
+        mine.sort(key=lambda change: (change["at"], change["user"], change["device"]))
+        for ordinal, change in enumerate(mine):
+            change["place"] = (offset, -1, ordinal)
+
+
+def _pieces(oracle: Oracle) -> Iterator[Fact]:
+    """The spans that are over."""
+    for begin in oracle.changes:
+        if begin["after"] == NOTHING:
+            continue
+        later = [c for c in oracle.changes if _same_device(c, begin) and c["fact"] > begin["fact"]]
+        end_of_it = later[0]["fact"] if later else len(oracle.facts)
+        start = begin["at"]
+        for number in range(begin["fact"] + 1, end_of_it):
+            fact = oracle.facts[number]
+            if _same_device(fact, begin) and "event" in fact and fact["at"] - start >= DAY:
+                cut = {"at": fact["at"], "reason": "continued", "place": fact["place"]}
+                yield _piece(oracle, begin, start, {**cut, "fact": number})
+                start = fact["at"]
+        if later:
+            yield _piece(oracle, begin, start, later[0])
+
+
+def _piece(oracle: Oracle, begin: Fact, start: int, end: Fact) -> Fact:
+    before = oracle.facts[: end["fact"]]
+    mine = [fact for fact in before if _same_device(fact, begin)]
+    signs = [fact["at"] for fact in mine if "event" in fact]
+    ended = end["at"]
+    if end["reason"] == "timed_out":
+        ended = max(signs)
+    elif end["reason"] == "disconnected":
+        lost = [f for f in mine if f["what"] == "hangup" and f["grace"] is not None][-1]
+        ended = max(*signs, lost["at"] - lost["silent"])
+    is_view = any(view["fact"] == begin["fact"] for view in _views(oracle))
+    arrivals = [
+        change["at"]
+        for change in oracle.changes
+        if change["user"] == begin["user"]
+        and change["fact"] <= begin["fact"]
+        and change["user_before"] == NOTHING
+        and change["user_after"] != NOTHING
+    ]
+    names = [f["event"].name for f in before if (f["what"], f["user"]) == ("beat", begin["user"])]
+    return {
+        "place": end["place"],
+        "user": begin["user"],
+        "device": begin["device"],
+        "state": begin["after"][0],
+        "screen": begin["after"][1],
+        "started": start,
+        "changed": begin["at"],
+        "shown_until": end["at"],
+        "ended": max(start, ended),
+        "ended_by": end["reason"],
+        "is_view": is_view and start == begin["at"],
+        "session_start": _session_start(oracle, begin)["at"],
+        "online_since": arrivals[-1],
+        "name": next((name for name in reversed(names) if name is not None), None),
+        **_told(oracle, begin, end["fact"]),
+    }
+
+
+def _views(oracle: Oracle) -> Iterator[Fact]:
+    """The visits that are views, those that are not over too."""
+    for begin in oracle.changes:
+        state, screen = begin["after"]
+        if state != "foreground":
+            continue
+        start = _session_start(oracle, begin)
+        visits_before = [
+            change["after"][1]
+            for change in oracle.changes
+            if _same_device(change, begin)
+            and start["fact"] <= change["fact"] < begin["fact"]
+            and change["after"][0] == "foreground"
+        ]
+        first = not visits_before
+        if first or visits_before[-1] != screen:
+            come_from = None if first else visits_before[-1]
+            yield {**begin, "screen": screen, "first": first, "from": come_from}
+
+
+def _session_start(oracle: Oracle, change: Fact) -> Fact:
+    """The change that brought the device online for the session that ``change`` is in."""
+    return [
+        one
+        for one in oracle.changes
+        if _same_device(one, change) and one["fact"] <= change["fact"] and one["before"] == NOTHING
+    ][-1]
+
+
+def _told(oracle: Oracle, of: Fact, number: int) -> Fact:
+    """What the device has said of itself before the fact of that number."""
+    mine = [fact for fact in oracle.facts[:number] if _same_device(fact, of)]
+    for place in range(len(mine), 0, -1):
+        if mine[place - 1].get("reason") == "evicted":
+            mine = mine[place:]
+            break
+    said = [fact["event"] for fact in mine if fact["what"] == "beat"]
+    texts = {name: [getattr(event, name) for event in said] for name in TOLD}
+    return {
+        name: next((text for text in reversed(told) if text is not None), None)
+        for name, told in texts.items()
+    }
+
+
+def _state_after(oracle: Oracle, of: Fact, number: int) -> str:
+    """The state of the device after the fact of that number."""
+    changes = [c for c in oracle.changes if _same_device(c, of) and c["fact"] <= number]
+    return str(changes[-1]["after"][0])
+
+
+def _same_device(one: Fact, other: Fact) -> bool:
+    return (one["user"], one["device"]) == (other["user"], other["device"])
+
+
+def _in_order(things: Iterable[Fact]) -> list[Fact]:
+    return sorted(things, key=lambda thing: thing["place"])
+
+
+def _capped(screens: Counter[str | None], most: int) -> Counter[str]:
+    """The ``most`` screens with most users as themselves; of those alike the smaller names."""
+    names = [screen for screen in screens if screen is not None and screen not in OURS]
+    names.sort()
+    names.sort(key=lambda name: screens[name], reverse=True)
+    totals: Counter[str] = Counter()
+    for screen, users in screens.items():
+        if screen is None:
+            totals["(none)"] += users
+        else:
+            totals[screen if screen in names[:most] else "(other)"] += users
+    return totals
+
+
+def bucket(dwell: int) -> int:
+    """Bucket n begins at 250 ms · 2^((n-1)/4): both sides to the power of four are whole."""
+    return sum(dwell**4 >= 250**4 * 2 ** (n - 1) for n in range(1, 77))
+
+
+def _floor(at: int, length: int) -> int:
+    return at // length * length

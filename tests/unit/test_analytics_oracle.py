@@ -1,0 +1,153 @@
+"""What the processor keeps for analytics is what a recount of the log comes to (promise 4)."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.effects import Effects, Logged
+from processor.model import Policy
+from processor.stays import Session, Span
+from schemas.dwell import bucket_of
+from tests.unit.analytics_oracle import Recount, bucket
+from tests.unit.oracle import Oracle
+from tests.unit.presence_logs import (
+    EXAMPLES,
+    LONGEST,
+    Processor,
+    Written,
+    agree,
+    day_logs,
+    day_policies,
+    logs,
+    oracle_of,
+    policies,
+    stated,
+)
+
+
+def agree_on_analytics(found: Effects, oracle: Oracle) -> None:
+    """Fails where what was found is not what the oracle's facts add up to."""
+    wanted = Recount([oracle], oracle.records, oracle.outages)
+    assert [_span(logged) for logged in found.spans] == wanted.pieces
+    assert [_session(logged) for logged in found.sessions] == wanted.sessions
+    windows = found.windows
+    assert {
+        window: {
+            "views": counts.views,
+            "visits": counts.visits,
+            "dwell": counts.dwell_ms,
+            "silent_dwell": counts.silent_dwell_ms,
+            "exits": counts.exits,
+            "bounces": counts.bounces,
+            "histogram": counts.dwell_histogram + [0] * (77 - len(counts.dwell_histogram)),
+        }
+        for window, counts in windows.minutes.items()
+    } == wanted.minutes
+    assert windows.transitions == wanted.transitions
+    assert windows.late_quarters == wanted.late_quarters
+    assert windows.names == wanted.names
+    samples = {sample.at_ms: (sample.foreground, sample.background) for sample in found.samples}
+    assert samples == wanted.samples
+    assert len(found.samples) == len(samples)
+    assert {
+        (sample.at_ms, screen): users
+        for sample in found.samples
+        for screen, users in sample.screens
+    } == wanted.screen_samples
+    assert sorted(_user_day(day) for day in found.user_days) == wanted.user_days
+
+
+def _span(logged: Logged[Span]) -> dict[str, Any]:
+    span = logged.finding
+    return {
+        "place": (logged.offset, logged.index, logged.ordinal),
+        "user": span.user_id,
+        "device": span.device,
+        "state": span.state,
+        "screen": span.screen,
+        "started": span.started_ms,
+        "changed": span.changed_ms,
+        "shown_until": span.shown_until_ms,
+        "ended": span.ended_ms,
+        "ended_by": span.ended_by,
+        "is_view": span.is_view,
+        "session_start": span.session_start_ms,
+        "online_since": span.online_since_ms,
+        "name": span.name,
+        "app_version": span.app_version,
+        "device_info": span.device_info,
+        "platform": span.platform,
+    }
+
+
+def _session(logged: Logged[Session]) -> dict[str, Any]:
+    session = logged.finding
+    return {
+        "place": (logged.offset, logged.index, logged.ordinal),
+        "user": session.user_id,
+        "device": session.device,
+        "started": session.started_ms,
+        "shown_until": session.shown_until_ms,
+        "ended": session.ended_ms,
+        "ended_by": session.ended_by,
+        "views": session.views,
+        "visits": session.visits,
+        "foreground": session.foreground_ms,
+        "entry_screen": session.entry_screen,
+        "exit_screen": session.exit_screen,
+        "app_version": session.app_version,
+        "device_info": session.device_info,
+        "platform": session.platform,
+    }
+
+
+def _user_day(found: Any) -> tuple[Any, ...]:
+    day = date.fromordinal(date(1970, 1, 1).toordinal() + found.day)
+    used = found.used
+    told = (used.app_version, used.device_info, used.platform)
+    return (day, found.user_id, found.is_new, *told)
+
+
+@EXAMPLES
+@given(logs, policies)
+def test_the_processor_and_the_recount_agree(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    agree_on_analytics(processor.effects, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(day_logs, day_policies)
+def test_they_agree_over_days(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    oracle = oracle_of(log, policy)
+    agree(processor, oracle)
+    agree_on_analytics(processor.effects, oracle)
+
+
+@EXAMPLES
+@given(day_logs, day_policies, day_policies, st.integers(0, LONGEST))
+def test_they_agree_when_another_policy_is_adopted(
+    log: list[Written], first: Policy, second: Policy, adopted: int
+) -> None:
+    processor = Processor(first)
+    processor.batch(log[:adopted])
+    processor.restart(second)
+    processor.batch(log[adopted:])
+    oracle = oracle_of(log[:adopted], first)
+    oracle.policy = stated(second)
+    for offset, record in enumerate(log[adopted:], start=len(log[:adopted])):
+        oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
+    agree_on_analytics(processor.effects, oracle)
+
+
+@pytest.mark.parametrize("around", [0, 250, 297, 354, 1_000, 60_000, 3_600_000, 112_000_000])
+def test_a_duration_is_in_the_bucket_that_a_naive_search_finds(around: int) -> None:
+    for duration in range(max(0, around - 300), around + 300):
+        assert bucket_of(duration) == bucket(duration)
