@@ -1,4 +1,5 @@
-"""Users as rows of ``presence`` and back; the layouts are those of queries.sql."""
+"""What goes into the batch tables: users (and back), changes and what analytics keeps; the layouts
+are those of queries.sql and analytics.sql."""
 
 from __future__ import annotations
 
@@ -9,6 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from processor.analytics_rows import (
+    SESSION_TYPES,
+    SPAN_TYPES,
+    USER_DAY_TYPES,
+    session_row,
+    span_row,
+    user_day_row,
+)
 from processor.effects import LoggedChange
 from processor.model import Policy
 from processor.rows import CHANGE_TYPES, OFFSET_TYPES, OUTAGE_TYPES, PRESENCE_TYPES, change_row
@@ -22,6 +31,7 @@ SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2"
 def declared(table: str) -> list[tuple[str, str]]:
     """Columns and binary types of a batch table."""
     ddl = load_queries("processor", "queries.sql")["create_batch_tables"].decode()
+    ddl += load_queries("processor", "analytics.sql")["create_analytics_tables"].decode()
     body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
     assert body is not None
     columns = [column.replace('"', "").split() for column in body[1].split(",")]
@@ -33,6 +43,9 @@ def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
     assert [kind for _, kind in declared("batch_changes")] == CHANGE_TYPES
     assert [kind for _, kind in declared("batch_offsets")] == OFFSET_TYPES
     assert [kind for _, kind in declared("batch_outages")] == OUTAGE_TYPES
+    assert [kind for _, kind in declared("batch_spans")] == SPAN_TYPES
+    assert [kind for _, kind in declared("batch_sessions")] == SESSION_TYPES
+    assert [kind for _, kind in declared("batch_user_days")] == USER_DAY_TYPES
 
 
 @pytest.mark.parametrize("query", ["load_online", "load_users"])
@@ -146,4 +159,71 @@ def test_a_row_of_changes_has_the_columns_of_its_table() -> None:
         "app_version": "1.0",
         "platform": "ios",
         "connections": None,
+    }
+
+
+def named(table: str, row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip([name for name, _ in declared(table)], row, strict=True))
+
+
+def seen_out() -> Story:
+    """A phone that was last heard of at 30 s and went offline at 330 s."""
+    story = (
+        Story().beat("a", "home", name="Ann", **ABOUT).wait(10).beat("a", "cart").wait(20).beat("a")
+    )
+    return story.wait(400)
+
+
+ABOUT = {"app_version": "1.0", "device_info": "Pixel", "platform": "android"}
+END = {"shown_until_ms": START_MS + 330_000, "partition": 3, "event_index": -1, "ordinal": 0}
+
+
+def test_a_row_of_spans_has_the_columns_of_its_table() -> None:
+    logged = seen_out().processor.effects.spans[-1]
+    assert named("batch_spans", span_row(logged, 3)) == {
+        **END,
+        "log_offset": logged.offset,
+        "user_id": "ann",
+        "device": "a",
+        "state": "foreground",
+        "screen": "cart",
+        "started_ms": START_MS + 10_000,
+        "changed_ms": START_MS + 10_000,
+        "ended_ms": START_MS + 30_000,
+        "ended_by": "timed_out",
+        "is_view": True,
+        "session_start_ms": START_MS,
+        "online_since_ms": START_MS,
+        "name": "Ann",
+        **ABOUT,
+    }
+
+
+def test_a_row_of_sessions_has_the_columns_of_its_table() -> None:
+    [logged] = seen_out().processor.effects.sessions
+    assert named("batch_sessions", session_row(logged, 3)) == {
+        **END,
+        "log_offset": logged.offset,
+        "user_id": "ann",
+        "device": "a",
+        "started_ms": START_MS,
+        "ended_ms": START_MS + 30_000,
+        "ended_by": "timed_out",
+        "views": 2,
+        "visits": 2,
+        "foreground_ms": 30_000,
+        "entry_screen": "home",
+        "exit_screen": "cart",
+        **ABOUT,
+    }
+
+
+def test_a_row_of_user_days_has_the_columns_of_its_table() -> None:
+    [day] = seen_out().processor.effects.user_days
+    assert named("batch_user_days", user_day_row(day, 3)) == {
+        "day": START_MS // 86_400_000,
+        "user_id": "ann",
+        "partition": 3,
+        "is_new": True,
+        **ABOUT,
     }
