@@ -10,30 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from aiohttp import web
 
 from api.metrics import ANSWERED, GONE, ApiMetrics
+from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
-
-REQUEST_ID: Final = "X-Request-ID"
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 logger = logging.getLogger(__name__)
-
-
-def request_id_of(inbound: str | None) -> str:
-    """The caller's request id if it is sane (a gateway's trace id), else a random one."""
-    if inbound is not None and _SANE_REQUEST_ID.fullmatch(inbound):
-        return inbound
-    return os.urandom(12).hex()
 
 
 def problem_response(problem: ProblemError, request_id: str) -> web.Response:

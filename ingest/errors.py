@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 from aiohttp import web
 
+from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import PROBLEM_JSON, ProblemError
-
-REQUEST_ID: Final = "X-Request-ID"
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-
-
-def request_id_of(inbound: str | None) -> str:
-    """The caller's request id if it is sane (a gateway's trace id), else a random one."""
-    if inbound is not None and _SANE_REQUEST_ID.fullmatch(inbound):
-        return inbound
-    return os.urandom(12).hex()
 
 
 def problem_response(

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 
 from ingest.auth import Authentication
 from ingest.cors import Cors
-from ingest.errors import REQUEST_ID, method_not_allowed, problem_response, request_id_of
+from ingest.errors import method_not_allowed, problem_response
 from ingest.field_warnings import warning_header
 from ingest.limits import UserLimits
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
@@ -27,6 +27,7 @@ from ingest.publisher import Publisher, overloaded, unavailable
 from ingest.settings import IngestSettings
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 from schemas.events import Heartbeat, Logout, encode_event
+from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import ProblemError, rate_limited
 from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
 

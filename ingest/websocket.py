@@ -18,7 +18,7 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
 from ingest.auth import Authentication
 from ingest.cors import Cors
-from ingest.errors import REQUEST_ID, method_not_allowed, problem_response, request_id_of
+from ingest.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
 from ingest.metrics import IngestMetrics
 from ingest.publisher import Acknowledgement, Publisher
@@ -38,6 +38,7 @@ from ingest.session_actions import (
 )
 from ingest.settings import IngestSettings
 from schemas.events import Logout, encode_event
+from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import ProblemError
 from schemas.tokens import Identity
 
@@ -136,7 +137,7 @@ class Sockets:
         ``ProblemError``."""
         if self._draining:
             raise ProblemError("unavailable", "This server is about to restart; connect again.")
-        if not websocket.can_prepare(request).ok:
+        if not _opens(websocket, request):
             raise ProblemError("bad_request", "Open a WebSocket (RFC 6455, version 13) here.")
         if not self._cors.origin_allowed(request.headers.get("Origin")):
             raise ProblemError("origin_refused", "Pages of this origin may not open a socket.")
@@ -145,6 +146,14 @@ class Sockets:
         if "Authorization" not in request.headers:
             return None
         return await self.authentication.of_request(request)
+
+
+def _opens(websocket: web.WebSocketResponse, request: web.Request) -> bool:
+    """Whether the request opens a WebSocket."""
+    try:
+        return websocket.can_prepare(request).ok
+    except ValueError:  # a key that is not ASCII
+        return False
 
 
 class _Socket:

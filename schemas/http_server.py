@@ -8,6 +8,7 @@
 4. Of plain HTTP connections there are at most ``max_http_connections`` a process; one more gets a
    503 at once, unread, and is closed. Authenticated sockets have a limit of their own and do not
    count here; those that have not authenticated yet do.
+5. What aiohttp would answer by itself is answered as ``schemas.http_problems`` has it.
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server.
@@ -21,12 +22,14 @@ import logging
 import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from schemas.http_problems import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
 from schemas.problems import PROBLEM_JSON, ProblemError
 from schemas.settings import HttpSettings
 
@@ -51,6 +54,11 @@ class HttpMetrics:
         self.refused = Counter(
             f"{prefix}_http_connections_refused",
             "Connections that were refused because there are too many.",
+            registry=registry,
+        )
+        self.unreadable = Counter(
+            f"{prefix}_http_unreadable",
+            "Requests that are not HTTP as we understand it, answered 400.",
             registry=registry,
         )
         timeouts = Counter(
@@ -122,6 +130,47 @@ class BoundedConnection(RequestHandler):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that cannot be parsed, or whose handler failed."""
+        request_id = request_id_of(request.headers.get(REQUEST_ID))
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._count_unreadable(exc)
+            problem = unreadable(exc)
+        else:
+            logger.error("Unexpected error in request %s", request_id, exc_info=exc)
+            problem = ProblemError("internal", "This is our fault. The request id finds it.")
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: another cannot follow")
+        return plain_response(problem, request_id)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """aiohttp gives up on the connection: a fault of ours, unless the body that follows an
+        answered request cannot be decoded."""
+        error = kw.get("exc_info")
+        if isinstance(error, web.RequestPayloadError):
+            self._count_unreadable(error)
+        else:
+            super().log_exception(*args, **kw)
+
+    def _count_unreadable(self, error: BaseException | None) -> None:
+        self._bounds.metrics.unreadable.inc()
+        # Neither the sender's address nor what was sent, which may be a token.
+        logger.warning("Refused a request: %s", type(error).__name__)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPError):
+            # No route: those of an application begin with a slash, `OPTIONS *` has none.
+            resp = plain_response(unrouted(resp), request_id_of(request.headers.get(REQUEST_ID)))
+        return await super().finish_response(request, resp, start_time)
 
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
@@ -208,6 +257,8 @@ class BoundedRunner(web.AppRunner):
         sockets: Callable[[], int] = lambda: 0,
     ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
+        for route in app.router.routes():
+            route._expect_handler = _go_on
         self._bounds = _Bounds(
             head_seconds=settings.http_head_timeout_seconds,
             idle_seconds=settings.http_idle_timeout_seconds,
@@ -218,6 +269,14 @@ class BoundedRunner(web.AppRunner):
 
     async def _make_server(self) -> BoundedServer:
         return BoundedServer(await super()._make_server(), self._bounds)
+
+
+async def _go_on(request: web.Request) -> None:
+    """Answers ``Expect: 100-continue``; any other expectation is ignored (RFC 9110, section
+    10.1.1). aiohttp's handler fails on one that is not UTF-8, and repeats any other."""
+    if request.version >= HttpVersion11 and request.headers["Expect"].lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer has not begun
 
 
 def allow_open_files(connections: int) -> None:

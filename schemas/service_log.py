@@ -18,6 +18,9 @@ def log_to_stderr(who: str = "") -> None:
         level=logging.INFO, format=f"%(asctime)s %(levelname)s %(name)s {who}%(message)s"
     )
     logging.getLogger("aiohttp.server").addFilter(without_caller)
+    # It warns of each handshake that offers subprotocols, naming the sender's address and what was
+    # offered, where some web clients put their token.
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
 
 
 def without_caller(record: logging.LogRecord) -> bool:

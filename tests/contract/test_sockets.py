@@ -7,10 +7,7 @@ none of them is what the server uses.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import os
-import socket as sockets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +19,6 @@ import websocket
 from aiokafka import AIOKafkaProducer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.frames import Frame, Opcode
 from websockets.typing import Origin
 
 from schemas.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
@@ -37,6 +33,7 @@ from tests.contract.harness import (
     token,
     wait_until,
 )
+from tests.contract.raw_socket import RawSocket
 
 
 @pytest.fixture
@@ -168,6 +165,15 @@ async def test_a_plain_request_is_told_to_open_a_websocket(ingest: Ingest) -> No
     assert (answer.status, answer.json["code"]) == (400, "bad_request")
     answer = await ingest.call("/api/ws", method="POST")
     assert (answer.status, answer.headers["allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("key", [b"", b"AAAA", b"=", b"\xff", "é".encode()])
+async def test_a_handshake_with_a_key_that_is_none_is_refused(ingest: Ingest, key: bytes) -> None:
+    answer = await ingest.send(
+        b"GET /api/ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: " + key + b"\r\n\r\n"
+    )
+    assert (answer.status, answer.json["code"]) == (400, "bad_request")
 
 
 async def test_a_full_server_refuses_the_handshake(kafka_settings: KafkaSettings) -> None:
@@ -455,63 +461,6 @@ async def test_one_client_s_trouble_is_not_another_s(ingest: Ingest) -> None:
             await raw.until_closed()
         assert (await good.ask({"id": 2}))["type"] == "ack"
     await wait_until(lambda: ingest.metric("rollcall_ingest_sockets_open") == 0)
-
-
-# -- bytes
-
-
-class RawSocket:
-    """A socket that answers nothing by itself."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, ingest: Ingest, *, receive_buffer_bytes: int | None = None) -> RawSocket:
-        sock = sockets.socket()
-        if receive_buffer_bytes is not None:
-            sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, receive_buffer_bytes)
-        sock.setblocking(False)
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(sock, ("127.0.0.1", ingest.port))
-        reader, writer = await asyncio.open_connection(sock=sock, limit=1024)
-        key = base64.b64encode(os.urandom(16)).decode()
-        writer.write(
-            f"GET /api/ws HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
-            f"sec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n"
-            f"authorization: Bearer {token('raw')}\r\n\r\n".encode()
-        )
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101"), head
-        return cls(reader, writer)
-
-    def send(self, payload: bytes) -> None:
-        self.write(Frame(Opcode.TEXT, payload).serialize(mask=True))
-
-    def write(self, data: bytes) -> None:
-        self._writer.write(data)
-
-    async def close_code(self) -> int:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while True:
-                first, second = await self._reader.readexactly(2)
-                length = second & 0x7F
-                if length == 126:
-                    length = int.from_bytes(await self._reader.readexactly(2), "big")
-                payload = await self._reader.readexactly(length)
-                if first & 0x0F == Opcode.CLOSE:
-                    return int.from_bytes(payload[:2], "big")
-
-    async def until_closed(self) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while await self._reader.read(1024):
-                pass
-        self.end()
-
-    def end(self) -> None:
-        self._writer.transport.abort()
 
 
 async def write_sign_out(kafka: KafkaSettings, *values: Any) -> None:

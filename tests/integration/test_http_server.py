@@ -63,10 +63,15 @@ async def running(**values: Any) -> AsyncIterator[Server]:
     async def long(_request: web.Request) -> web.Response:
         return web.Response(body=LONG_BODY)
 
+    async def broken(_request: web.Request) -> web.Response:
+        raise RuntimeError("a mistake of ours")
+
     app = web.Application()
     app.router.add_get("/answer", answer)
     app.router.add_get("/slow", slow)
     app.router.add_get("/long", long)
+    app.router.add_get("/broken", broken)
+    app.router.add_post("/unread", answer)
     registry = CollectorRegistry()
     timing = {
         "http_head_timeout_seconds": HEAD_SECONDS,
@@ -274,3 +279,118 @@ def test_authenticated_sockets_do_not_take_the_place_of_calls(
             writer.close()
 
     run(scenario)
+
+
+# -- what aiohttp would answer by itself
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "c2VjcmV0" * 1200
+
+
+async def answer_to(server: Server, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer."""
+    reader, writer = await server.connect()
+    with closing(writer):
+        writer.write(request)
+        async with asyncio.timeout(10):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            status, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
+            headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
+            body = await reader.readexactly(int(headers["content-length"]))
+            assert await reader.read() == b"", "the connection ends"
+    return int(status.split()[1]), headers, body
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "code", "detail"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400, "bad_request", "This is not HTTP/1.1."),
+        (
+            b"GET x HTTP/1.1\r\nHost: x\r\n\r\n",
+            400,
+            "bad_request",
+            "The request's target is not a URL.",
+        ),
+        (
+            f"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode(),
+            *(400, "bad_request", "A line of the request's head is too long."),
+        ),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: eyJhbGciOiJIUzI1NiJ9\r\n\r\n",
+            *(400, "bad_request", "The request is not HTTP/1.1 as RFC 9112 defines it."),
+        ),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 404, "not_found", "Nothing is at this address."),
+        (
+            b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+            404,
+            "not_found",
+            "Nothing is at this address.",
+        ),
+        (
+            b"GET /broken HTTP/1.1\r\nHost: x\r\n\r\n",
+            *(500, "internal", "This is our fault. The request id finds it."),
+        ),
+    ],
+)
+def test_what_no_handler_answers_is_a_problem_that_repeats_nothing(
+    run: Callable[[Scenario], None],
+    caplog: pytest.LogCaptureFixture,
+    request_bytes: bytes,
+    status: int,
+    code: str,
+    detail: str,
+) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            answered, headers, body = await answer_to(server, request_bytes)
+            problem = json.loads(body)
+            assert (answered, problem["code"], problem["detail"]) == (status, code, detail)
+            assert problem["success"] is False
+            assert headers["content-type"] == "application/problem+json"
+            assert headers["x-request-id"] == problem["request_id"]
+            assert b"eyJ" not in body
+            assert server.metric("unreadable_total") == (status == 400)
+
+    run(scenario)
+    for never in ("eyJ", "127.0.0.1"):
+        assert never not in caplog.text
+    assert ("Traceback" in caplog.text) == (status == 500)
+
+
+@pytest.mark.parametrize("expectation", [b"100-continue", b"200-ok", b"\xff"])
+def test_an_expectation_costs_nobody_an_answer(
+    run: Callable[[Scenario], None], expectation: bytes
+) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            reader, writer = await server.connect()
+            with closing(writer):
+                writer.write(
+                    b"GET /answer HTTP/1.1\r\nHost: x\r\nExpect: " + expectation + b"\r\n\r\n"
+                )
+                async with asyncio.timeout(10):
+                    status = await reader.readline()
+                    if expectation == b"100-continue":
+                        assert status == b"HTTP/1.1 100 Continue\r\n"
+                        assert await reader.readline() == b"\r\n"
+                        status = await reader.readline()
+            assert status == b"HTTP/1.1 200 OK\r\n"
+
+    run(scenario)
+
+
+def test_a_body_that_cannot_be_decoded_after_the_answer_is_one_line_in_the_log(
+    run: Callable[[Scenario], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            request = (
+                b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\n"
+                b"Content-Length: 2\r\n\r\n{}"
+            )
+            assert (await answer_to(server, request))[0] == 200
+            await server.until_open(0)
+            assert server.metric("unreadable_total") == 1
+
+    run(scenario)
+    assert "Refused a request: RequestPayloadError" in caplog.text
+    assert "Traceback" not in caplog.text

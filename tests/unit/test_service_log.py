@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
-from schemas.service_log import without_caller
+from schemas.service_log import log_to_stderr, without_caller
 
 LOGGER = logging.getLogger("aiohttp.server")
 TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "c2VjcmV0" * 1200
@@ -71,3 +73,28 @@ def test_our_own_mistake_is_logged_with_its_traceback_but_without_the_address(
     assert "Error handling a request" in caplog.text
     assert "RuntimeError: a mistake of ours" in caplog.text
     assert "127.0.0.1" not in caplog.text
+
+
+async def test_a_handshake_that_offers_its_token_as_a_subprotocol_is_not_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("aiohttp.websocket"), "level", logging.NOTSET)
+    log_to_stderr()
+
+    async def socket(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        return websocket
+
+    app = web.Application()
+    app.router.add_get("/", socket)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port = runner.addresses[0][1]
+        async with connect(f"ws://127.0.0.1:{port}/", subprotocols=[Subprotocol("eyJh")]):
+            pass
+    finally:
+        await runner.cleanup()
+    assert "eyJh" not in caplog.text
