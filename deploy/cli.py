@@ -169,7 +169,7 @@ def topics() -> None:
     """Create and check Kafka's topics.
 
     With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
-    ROLLCALL_REPLICATION_FACTOR.
+    ROLLCALL_REPLICATION_FACTOR; with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
     """
     from aiokafka.errors import KafkaError
 

@@ -45,6 +45,12 @@ class KafkaSettings(Settings):
         12, ge=1, le=1024, description="Partitions of the topics; fixed when a deployment is made."
     )
     replication_factor: int = Field(3, ge=1, description="Copies of each partition.")
+    allow_create_time: bool = Field(
+        False,
+        description="For replay and tests only: presence.events has "
+        "message.timestamp.type=CreateTime, so log time is whatever the writer of a record says, "
+        "and its records are kept for ever.",
+    )
 
 
 class DatabaseSettings(Settings):

@@ -3,6 +3,11 @@
 Retentions and the reason for ``segment.ms``: design, section 5. A topic that presence cannot run
 on is refused at start-up with the command that mends it, because both mistakes (CreateTime, or
 another partition count) would give wrong answers silently.
+
+With ``ROLLCALL_ALLOW_CREATE_TIME`` a deployment is one for replay and tests: the writer of a record
+says its time, which may be years ago or years ahead. Kafka counts retention by that time, and would
+delete old records while they are read; so ``presence.events`` is kept for ever there, and a segment
+ends by its size alone. Such a topic is refused without the setting, and any other one with it.
 """
 
 from __future__ import annotations
@@ -27,6 +32,17 @@ REJECTS = "presence.rejects"
 #: Those of the changes that end sockets: ingest reads them (deploy/adr/0004).
 SIGN_OUTS = "presence.sign_outs"
 
+_NO_LIMIT_MS = str(2**63 - 1)
+_MAKE_LIVE = (
+    "presence runs on the broker's clock; mend it with: kafka-configs.sh --alter --entity-type "
+    "topics --entity-name {name} --add-config {key}={value} (a deployment for replay and tests "
+    "sets ROLLCALL_ALLOW_CREATE_TIME)"
+)
+_MAKE_ANOTHER = (
+    "ROLLCALL_ALLOW_CREATE_TIME is for replay and tests; unset it, or make a deployment for them "
+    "with another ROLLCALL_TOPIC_PREFIX and an empty database"
+)
+
 # A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
 MAX_RECORD_BYTES = 1_000_000
 
@@ -37,12 +53,14 @@ class TopicProblemError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """What a topic must look like. ``required`` settings are checked at start-up."""
+    """What a topic must look like. ``required`` settings are checked at start-up; ``remedy`` says
+    why and what to do, with places for ``name``, ``key`` and ``value``."""
 
     name: str
     partitions: int
     settings: dict[str, str]
     required: dict[str, str] = field(default_factory=dict)
+    remedy: str = ""
 
 
 def topic_name(settings: KafkaSettings, topic: str) -> str:
@@ -61,13 +79,28 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
             "segment.ms": str(retention_ms // 12),
         }
 
-    log_time = {"message.timestamp.type": "LogAppendTime"}
+    if settings.allow_create_time:
+        required = {
+            "message.timestamp.type": "CreateTime",
+            "cleanup.policy": "delete",
+            "retention.ms": "-1",
+        }
+        any_time = {
+            "message.timestamp.before.max.ms": _NO_LIMIT_MS,
+            "message.timestamp.after.max.ms": _NO_LIMIT_MS,
+            "segment.ms": _NO_LIMIT_MS,
+        }
+        events = {**required, **any_time}
+    else:
+        required = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
+        events = {**retained(72 * HOUR_MS), **required}
     return [
         TopicSpec(
             topic_name(settings, EVENTS),
             settings.partitions,
-            {**retained(72 * HOUR_MS), **log_time},
-            required={**log_time, "cleanup.policy": "delete"},
+            events,
+            required,
+            _MAKE_ANOTHER if settings.allow_create_time else _MAKE_LIVE,
         ),
         TopicSpec(topic_name(settings, CHANGES), settings.partitions, retained(7 * DAY_MS)),
         TopicSpec(topic_name(settings, REJECTS), settings.partitions, retained(7 * DAY_MS)),
@@ -164,8 +197,7 @@ async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
     found = {entry[0]: entry[1] for entry in entries}
     for key, wanted in spec.required.items():
         if found.get(key) != wanted:
+            remedy = spec.remedy.format(name=spec.name, key=key, value=wanted)
             raise TopicProblemError(
-                f"topic {spec.name} has {key}={found.get(key)}, not {wanted}: presence runs on "
-                "the broker's clock; mend it with: kafka-configs.sh --alter --entity-type topics "
-                f"--entity-name {spec.name} --add-config {key}={wanted}"
+                f"topic {spec.name} has {key}={found.get(key)}, not {wanted}: {remedy}"
             )

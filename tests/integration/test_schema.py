@@ -74,6 +74,32 @@ def test_a_topic_on_the_producers_clock_is_refused_naming_the_fix(kafka_bootstra
         asyncio.run(create_topics(settings))
 
 
+def test_a_topic_for_replay_is_accepted_only_where_the_setting_asks_for_one(
+    kafka_bootstrap: str,
+) -> None:
+    replay = KafkaSettings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix="replayed.",
+        partitions=2,
+        replication_factor=1,
+        allow_create_time=True,
+    )
+    assert "replayed.presence.events" in asyncio.run(create_topics(replay))
+    asyncio.run(check_topics(replay))
+    live = replay.model_copy(update={"allow_create_time": False})
+    with pytest.raises(TopicProblemError, match=r"CreateTime, not LogAppendTime.*clock"):
+        asyncio.run(check_topics(live))
+
+
+def test_a_live_topic_is_refused_where_the_setting_asks_for_one_of_replay(
+    kafka_settings: KafkaSettings,
+) -> None:
+    replay = kafka_settings.model_copy(update={"allow_create_time": True})
+    with pytest.raises(TopicProblemError, match="another ROLLCALL_TOPIC_PREFIX") as caught:
+        asyncio.run(check_topics(replay))
+    assert "kafka-configs" not in str(caught.value)
+
+
 def test_a_topic_made_again_has_another_id(kafka_settings: KafkaSettings) -> None:
     name = topic_name(kafka_settings, EVENTS)
     bootstrap = kafka_settings.kafka_bootstrap
