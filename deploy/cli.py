@@ -1,4 +1,4 @@
-"""The command `rollcall`: run everything here, run one service, make a token or a key.
+"""The command `rollcall`: run everything here or one service, make tokens and keys, replay a file.
 
 Errors are one line on standard error that names the remedy. Exit code 2: what you asked for
 cannot be; 1: it went wrong on the way.
@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from deploy import key_commands
+from deploy import key_commands, replay_command
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, DataDir, fail
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 app.add_typer(key_commands.app)
+app.command()(replay_command.replay)
 
 
 def main() -> None:

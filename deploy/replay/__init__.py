@@ -1,0 +1,1 @@
+"""`rollcall replay`: a CSV file of events becomes a log on the file's own time."""
