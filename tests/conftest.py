@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import docker
+import hypothesis
 import psycopg
 import pytest
 from docker.errors import DockerException
@@ -31,6 +32,12 @@ from deploy.local.postgres import LocalPostgres
 from schemas.migrate import migrate
 from schemas.settings import KafkaSettings
 from schemas.topics import create_topics
+
+# How long an example takes says something of the machine only.
+hypothesis.settings.register_profile(
+    "rollcall", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("rollcall")
 
 PARTITIONS = 4
 READY_SECONDS = 120.0

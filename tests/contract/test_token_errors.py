@@ -185,7 +185,7 @@ async def test_an_issuer_that_is_away_is_503_and_never_401(
 async def test_an_opaque_token_brings_heartbeat_and_logout_into_the_log(
     kafka_settings: KafkaSettings, opaque: Ingest, server: AuthorizationServer
 ) -> None:
-    server.issue("t-1", sid="s1", name="Zoë", exp=NOW + 600, **GOOD)
+    server.issue("t-1", sid="s1", name="Zoë", exp=NOW + 86_400, **GOOD)
     for path in CALLS:
         assert (await call(opaque, path, "Bearer t-1")).status == 200
     assert server.requests == 1
@@ -194,4 +194,4 @@ async def test_an_opaque_token_brings_heartbeat_and_logout_into_the_log(
     assert (heartbeat.user, heartbeat.token, heartbeat.name) == ("u1", "sid:s1", "Zoë")
     assert isinstance(logout, Logout)
     assert (logout.user, logout.token) == ("u1", "sid:s1")
-    assert logout.token_expires_ms == (NOW + 600 + 30) * 1000
+    assert logout.token_expires_ms == (NOW + 86_400 + 30) * 1000

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -16,6 +18,13 @@ from tests.contract.harness import client_events, wait_until
 from tests.integration.ingest_process import Process, refuses
 
 WORKERS = 2
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Short: workers put a Unix socket below it, whose path has at most 107 bytes."""
+    with TemporaryDirectory(prefix="rc-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

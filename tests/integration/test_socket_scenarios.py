@@ -29,7 +29,6 @@ from tests.integration.rig import (
 
 OFFLINE_AFTER_SECONDS = 6
 TIMING = {
-    "OFFLINE_AFTER_SECONDS": str(OFFLINE_AFTER_SECONDS),
     "HEARTBEAT_INTERVAL_SECONDS": "1",
     "DISCONNECT_GRACE_SECONDS": "1",
     "LOGOUT_FENCE_SECONDS": "2",
@@ -95,11 +94,20 @@ class Fleet:
 
 @pytest.fixture
 async def fleet(
-    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path, processes: list[Process]
+    request: pytest.FixtureRequest,
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    tmp_path: Path,
+    processes: list[Process],
 ) -> AsyncIterator[Fleet]:
-    environment = processor_environment(kafka_settings, database_url, **TIMING)
+    """Its parameter is another time after which devices are offline, in seconds."""
+    timing = {
+        **TIMING,
+        "OFFLINE_AFTER_SECONDS": str(getattr(request, "param", OFFLINE_AFTER_SECONDS)),
+    }
+    environment = processor_environment(kafka_settings, database_url, **timing)
     processor = ProcessorProcess(environment, tmp_path / "processor.log")
-    settings = {f"ROLLCALL_{name}": value for name, value in {**TIMING, **SOCKETS}.items()}
+    settings = {f"ROLLCALL_{name}": value for name, value in {**timing, **SOCKETS}.items()}
     for n in (1, 2):
         processes.append(Process(kafka_settings, tmp_path / f"ingest{n}.log", **settings))
     try:
@@ -185,6 +193,8 @@ async def test_a_logout_over_http_closes_the_socket_in_another_process(fleet: Fl
     await fleet.until("foreground", "Film 2", "navigated")
 
 
+# Long enough for 500 phones to come back on a slow machine.
+@pytest.mark.parametrize("fleet", [25], indirect=True)
 async def test_a_killed_ingest_leaves_its_sockets_to_expire_or_return(fleet: Fleet) -> None:
     """Nothing is written for 1,000 sockets that die with their process: half of the phones come
     back elsewhere and are never shown offline, the others go when their time is over."""
