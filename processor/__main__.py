@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from processor.app import create_app
 from processor.changes import ChangePublisher
 from processor.health import create_admin_app
-from processor.maintenance import keep_house
+from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
@@ -62,7 +62,8 @@ async def serve(settings: ProcessorSettings) -> int:
     admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
     await admin.setup()
     await web.TCPSite(admin, settings.processor_admin_host, settings.processor_admin_port).start()
-    house = asyncio.create_task(keep_house(settings))
+    housekeeper = Housekeeper(settings, metrics)
+    housekeeper.start()
     try:
         while not stop.is_set():
             try:
@@ -81,8 +82,7 @@ async def serve(settings: ProcessorSettings) -> int:
         gc.set_threshold(70_000, 20, 100)
         return await _run(app, stop)
     finally:
-        house.cancel()
-        await asyncio.gather(house, return_exceptions=True)
+        await asyncio.to_thread(housekeeper.stop)
         await pipeline.close()
         await admin.cleanup()
 

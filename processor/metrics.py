@@ -39,6 +39,23 @@ class Metrics:
             buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
+        self.maintenance_runs = counter("maintenance_runs", "Runs of maintenance with its lock.")
+        self.maintenance_failures = counter(
+            "maintenance_failures", "Runs that PostgreSQL, or a fault of ours, cut short."
+        )
+        self.maintenance_rows = counter(
+            "maintenance_rows", "Rows and partitions that maintenance wrote or removed.", "work"
+        )
+        self.maintenance_seconds = Histogram(
+            "rollcall_processor_maintenance_seconds",
+            "Time of one transaction of maintenance.",
+            ["work"],
+            buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=registry,
+        )
+        self.rollup_lag = gauge(
+            "rollup_lag_seconds", "How far a rollup is behind as_of, on the runner.", "rollup"
+        )
 
     def count(self, state: Partition, effects: Effects) -> None:
         """A batch of a partition was stored."""

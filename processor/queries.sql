@@ -154,9 +154,3 @@ COPY batch_outages FROM STDIN (FORMAT binary)
 
 -- name: apply_batch
 SELECT pg_temp.apply_batch()
-
--- name: acquire_maintenance
-SELECT pg_try_advisory_xact_lock(%s)
-
--- name: maintain_changes
-SELECT maintain_daily_partitions('changes', %s)

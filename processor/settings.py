@@ -33,16 +33,30 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, Analyti
     )
     batch_records: int = Field(100, ge=1, description="Records of a batch at most.")
     batch_seconds: float = Field(0.1, gt=0, description="How long a batch may gather, in seconds.")
-    changes_retention_days: int = Field(
-        14, ge=1, description="Days for which the history of changes is kept."
-    )
-
     max_screens: int = Field(
         200,
         ge=1,
         le=10_000,
         description="Screen names that count as themselves per minute and partition; any further "
         "one counts as (other) in analytics.",
+    )
+    changes_retention_days: int = Field(
+        14, ge=1, description="Days for which the history of changes is kept."
+    )
+    spans_retention_days: int = Field(
+        14, ge=1, description="Days for which closed spans and sessions are kept."
+    )
+    samples_retention_days: int = Field(
+        14, ge=1, description="Days for which samples of concurrency are kept."
+    )
+    minutes_retention_days: int = Field(
+        3, ge=2, description="Days for which windows of a minute and their transitions are kept."
+    )
+    user_days_retention_days: int = Field(
+        62, ge=31, description="Days for which it is kept on which days a user was active."
+    )
+    rollups_retention_days: int = Field(
+        400, ge=32, description="Days for which quarter-hours and days of analytics are kept."
     )
 
     @property

@@ -72,6 +72,7 @@ CREATE TABLE sessions (
 ) PARTITION BY RANGE (shown_until);
 CREATE TABLE sessions_default PARTITION OF sessions DEFAULT;
 CREATE INDEX sessions_by_user ON sessions (user_id, shown_until);
+CREATE INDEX sessions_by_end ON sessions (ended_at);  -- for the quarters in which they ended
 
 -- Windows. By partition, so that processors never wait for each other's rows.
 -- Views are counted in the minute in which their visit starts, the rest in that in which it ends.
@@ -153,10 +154,29 @@ CREATE TABLE late_quarters (
     PRIMARY KEY (quarter, "partition", log_offset)
 );
 
--- Rollups, over all partitions, by maintenance. Each can be made again from what it is made of.
+-- Rollups, over all partitions, by maintenance (processor/maintenance). Each can be made again from
+-- what it is made of.
 CREATE TABLE rollup_progress (
-    rollup  text PRIMARY KEY,
+    rollup  text PRIMARY KEY CHECK (rollup IN ('quarters', 'hours', 'days')),
     through timestamptz NOT NULL           -- everything before it is rolled up
+);
+
+-- Days that were rolled up before one of their quarters was rolled up again.
+CREATE TABLE late_days (
+    day date PRIMARY KEY
+);
+
+-- One row: the zone whose days the day rollups are of, as of the policy that all partitions had.
+CREATE TABLE reporting_zone (
+    only_row  boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    time_zone text NOT NULL,               -- IANA name
+    since     timestamptz NOT NULL         -- as_of when it was adopted
+);
+
+-- What retention may have removed: everything before kept_from. No row: nothing yet.
+CREATE TABLE retention_progress (
+    table_name text PRIMARY KEY,
+    kept_from  timestamptz NOT NULL
 );
 
 CREATE TABLE screen_quarters (
@@ -171,6 +191,9 @@ CREATE TABLE screen_quarters (
     bounces         bigint NOT NULL,
     PRIMARY KEY (quarter, screen)
 );
+-- What analytics.screen_engagement_hourly is asked for.
+CREATE INDEX screen_quarters_by_hour
+    ON screen_quarters (date_bin('1 hour', quarter, timestamptz 'epoch'));
 
 CREATE TABLE screen_days (
     day             date NOT NULL,         -- of the reporting zone
@@ -182,6 +205,8 @@ CREATE TABLE screen_days (
     dwell_histogram bigint[] NOT NULL,
     exits           bigint NOT NULL,
     bounces         bigint NOT NULL,
+    users           bigint NOT NULL,       -- the sketch's estimate
+    sketch          bytea,                 -- of who began a visit: see screen_hour_users; NULL: none
     PRIMARY KEY (day, screen)
 );
 
@@ -202,10 +227,12 @@ CREATE TABLE transition_days (
 );
 
 -- Users who began a visit on the screen in that hour: Apache DataSketches' HyperLogLog, lg_k 12,
--- relative standard error 1.6 %. From changes, which have a visit as soon as it starts.
+-- relative standard error 1.6 %. From changes, which have a visit as soon as it starts; a screen that
+-- the hour's windows don't have is '(other)' if they have an '(other)'.
 CREATE TABLE screen_hour_users (
     hour   timestamptz NOT NULL,
     screen text COLLATE "C" NOT NULL,
+    users  bigint NOT NULL,                -- the sketch's estimate
     sketch bytea NOT NULL,
     PRIMARY KEY (hour, screen)
 );
@@ -218,7 +245,7 @@ CREATE TABLE session_quarters (
     foreground_ms      bigint NOT NULL,
     views              bigint NOT NULL,
     bounces            bigint NOT NULL,          -- sessions of one view
-    timed_out          bigint NOT NULL           -- sessions that ended by silence
+    timed_out          bigint NOT NULL           -- ended by silence: timed_out or disconnected
 );
 
 -- Only of instants that every partition has.
@@ -252,39 +279,89 @@ CREATE FUNCTION add_counts(integer[], integer[]) RETURNS integer[]
         FROM unnest($1, $2) WITH ORDINALITY AS pair (a, b, n)
     );
 
--- Days to come and retention, for any table partitioned by UTC day.
-CREATE OR REPLACE FUNCTION maintain_daily_partitions(parent text, keep_days integer)
+-- The bucket of a duration. Agrees with schemas/dwell.py.
+CREATE FUNCTION dwell_bucket(duration_ms bigint) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN width_bucket(duration_ms, ARRAY[
+        250, 298, 354, 421, 500, 595, 708, 841, 1000, 1190, 1415, 1682, 2000, 2379, 2829, 3364,
+        4000, 4757, 5657, 6728, 8000, 9514, 11314, 13455, 16000, 19028, 22628, 26909, 32000,
+        38055, 45255, 53818, 64000, 76110, 90510, 107635, 128000, 152219, 181020, 215270,
+        256000, 304438, 362039, 430539, 512000, 608875, 724078, 861078, 1024000, 1217749,
+        1448155, 1722156, 2048000, 2435497, 2896310, 3444312, 4096000, 4870993, 5792619,
+        6888624, 8192000, 9741985, 11585238, 13777247, 16384000, 19483970, 23170476, 27554494,
+        32768000, 38967939, 46340951, 55108988, 65536000, 77935878, 92681901, 110217975
+    ]::bigint[]);
+
+-- The first quarter-hour of a day. Not simply its midnight: where clocks are put back from 01:00 to
+-- 00:00 there are two of them, where they go from 00:00 to 01:00 there is none.
+CREATE FUNCTION start_of_day(day date, time_zone text) RETURNS timestamptz
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (
+        SELECT min(quarter)
+        FROM generate_series(
+            (day::timestamp AT TIME ZONE time_zone) - interval '3 hours',
+            (day::timestamp AT TIME ZONE time_zone) + interval '3 hours', interval '15 minutes'
+        ) AS quarter
+        WHERE (quarter AT TIME ZONE time_zone)::date >= day
+    );
+
+-- Partitions of tomorrow and the day after, by PostgreSQL's clock: today's rows may already be in
+-- the DEFAULT partition.
+DROP FUNCTION maintain_daily_partitions(text, integer);
+CREATE FUNCTION make_daily_partitions(parent text) RETURNS void
+    LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+DECLARE
+    "column" text;
+    child text;
+    first_day date;
+    is_taken boolean;
+BEGIN
+    SELECT a.attname INTO STRICT "column"
+    FROM pg_partitioned_table p
+    JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+    WHERE p.partrelid = to_regclass(parent);
+    FOR first_day IN SELECT current_date + n FROM generate_series(1, 2) AS n LOOP
+        child := parent || '_' || to_char(first_day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass(child) IS NOT NULL;
+        -- A replay may have written ahead: those rows stay where they are.
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= %L AND %I < %L)',
+            parent || '_default', "column", first_day, "column", first_day + 1) INTO is_taken;
+        IF NOT is_taken THEN
+            EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+                child, parent, first_day, first_day + 1);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- At most so many rows of before that day (UTC); how many there were.
+CREATE FUNCTION delete_before(target text, "column" text, first_kept date, most integer)
+    RETURNS integer LANGUAGE plpgsql SET timezone = 'UTC' AS $$
+DECLARE
+    deleted integer;
+BEGIN
+    EXECUTE format(
+        'DELETE FROM %I WHERE ctid = ANY (ARRAY(SELECT ctid FROM %I WHERE %I < %L LIMIT %s))',
+        target, target, "column", first_kept, most
+    );
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN deleted;
+END
+$$;
+
+-- Drop the partitions of before that day, and delete what is older from the DEFAULT one (at most so
+-- many rows); how many partitions and rows there were.
+CREATE FUNCTION drop_daily_partitions(parent text, first_kept date, most integer)
     RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    today date := (now() AT TIME ZONE 'UTC')::date;
-    first_kept date := today - keep_days;
-    day date;
-    child text;
     "column" text;
-    is_taken boolean;
+    child text;
     dropped integer := 0;
 BEGIN
     SELECT a.attname INTO STRICT "column"
     FROM pg_partitioned_table p
     JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
     WHERE p.partrelid = to_regclass(parent);
-    -- Tomorrow and the day after: today's rows may already be in the DEFAULT partition.
-    FOR offset_days IN 1..2 LOOP
-        day := today + offset_days;
-        child := parent || '_' || to_char(day, 'YYYYMMDD');
-        CONTINUE WHEN to_regclass(child) IS NOT NULL;
-        -- A replay may have written ahead: those rows stay where they are.
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= %L AND %I < %L)',
-            parent || '_default', "column", (day::timestamp AT TIME ZONE 'UTC'),
-            "column", ((day + 1)::timestamp AT TIME ZONE 'UTC')) INTO is_taken;
-        IF NOT is_taken THEN
-            EXECUTE format(
-                'CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                child, parent,
-                (day::timestamp AT TIME ZONE 'UTC'), ((day + 1)::timestamp AT TIME ZONE 'UTC')
-            );
-        END IF;
-    END LOOP;
     FOR child IN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = to_regclass(parent) AND c.relname ~ '_[0-9]{8}$'
@@ -293,16 +370,12 @@ BEGIN
         EXECUTE format('DROP TABLE %I', child);
         dropped := dropped + 1;
     END LOOP;
-    EXECUTE format(
-        'DELETE FROM %I WHERE %I < %L', parent || '_default', "column",
-        (first_kept::timestamp AT TIME ZONE 'UTC')
-    );
-    RETURN dropped;
+    RETURN dropped + delete_before(parent || '_default', "column", first_kept, most);
 END
 $$;
 
-SELECT maintain_daily_partitions('spans', 14), maintain_daily_partitions('sessions', 14),
-       maintain_daily_partitions('screen_minutes', 3),
-       maintain_daily_partitions('screen_transitions', 3),
-       maintain_daily_partitions('concurrency_samples', 14),
-       maintain_daily_partitions('screen_samples', 14), maintain_daily_partitions('user_days', 62);
+SELECT make_daily_partitions(parent)
+FROM unnest(ARRAY[
+    'changes', 'spans', 'sessions', 'screen_minutes', 'screen_transitions', 'concurrency_samples',
+    'screen_samples', 'user_days'
+]) AS parent;

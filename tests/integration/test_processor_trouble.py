@@ -164,21 +164,3 @@ def test_a_log_that_ends_before_what_is_stored_is_refused(
     wait_for("it refuses to start", lambda: second.exit_status is not None)
     assert second.exit_status == 1
     assert "ends at offset 1, but 50 is stored as next" in second.log.read_text()
-
-
-def test_partitions_of_days_come_and_go(database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        old = "changes_20200101"
-        connection.execute(
-            f"CREATE TABLE {old} PARTITION OF changes "
-            "FOR VALUES FROM ('2020-01-01 00:00Z') TO ('2020-01-02 00:00Z')".encode()
-        )
-        connection.execute("SELECT maintain_daily_partitions('changes', 14)")
-        names = [
-            row[0]
-            for row in connection.execute(
-                "SELECT relname::text FROM pg_class WHERE relname ~ '^changes_[0-9]{8}$'"
-            ).fetchall()
-        ]
-    assert old not in names
-    assert len(names) == 2

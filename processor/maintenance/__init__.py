@@ -1,0 +1,1 @@
+"""Housekeeping by whichever processor comes first: partitions, retention, rollups, sketches."""

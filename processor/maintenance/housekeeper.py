@@ -1,0 +1,118 @@
+"""The thread that keeps house: every few seconds whatever there is to do, one runner at a time.
+
+It has a connection of its own and stays off the event loop, which serves presence. Killed
+anywhere, or run twice, it leaves the same rows: each transaction replaces what it makes and moves
+its progress with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from processor.maintenance import rollups
+from processor.maintenance.retention import keep_days
+from processor.maintenance.session import Connection, Session, connect
+from processor.metrics import Metrics
+from processor.settings import ProcessorSettings
+
+log = logging.getLogger(__name__)
+
+EVERY_SECONDS = 15.0
+STOP_SECONDS = 5.0
+
+#: One transaction each, repeated while it finds work. In this order: later ones build on earlier.
+_ROLLUPS: dict[str, Callable[[Session], bool]] = {
+    "zone": rollups.roll_up_zone,
+    "quarters": rollups.roll_up_quarters,
+    "late_quarters": rollups.roll_up_late_quarter,
+    "hours": rollups.roll_up_hour,
+    "days": rollups.roll_up_day,
+}
+
+
+class Housekeeper:
+    """Runs from :meth:`start` to :meth:`stop`. ``open_connection`` takes the DSN."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        metrics: Metrics,
+        open_connection: Callable[[str], Connection] = connect,
+        *,
+        every_seconds: float = EVERY_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._open_connection = open_connection
+        self._every_seconds = every_seconds
+        self._connection: Connection | None = None
+        self._stopping = threading.Event()
+        # A daemon: a database that hangs must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Cut the present transaction short; blocks for a few seconds at most."""
+        self._stopping.set()
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            with contextlib.suppress(psycopg.Error):
+                connection.cancel_safe(timeout=STOP_SECONDS)
+        self._thread.join(STOP_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.run_once()
+            except Exception as error:
+                if self._stopping.is_set():
+                    return
+                self._metrics.maintenance_failures.inc()
+                if isinstance(error, psycopg.Error):
+                    log.warning("maintenance: %s; next try in %g s", error, self._every_seconds)
+                else:
+                    log.exception("maintenance failed")
+            self._stopping.wait(self._every_seconds)
+
+    def run_once(self) -> bool:
+        """Everything that there is to do; false if somebody else is at it.
+
+        Raises ``psycopg.Error``; what was committed before is done.
+        """
+        with self._open_connection(self._settings.dsn) as connection:
+            self._connection = connection
+            session = Session(connection)
+            if not session.become_only_runner():
+                self._metrics.rollup_lag.clear()
+                return False
+            self._metrics.maintenance_runs.inc()
+            expiry = keep_days(session, self._settings)
+            self._repeat("retention", session, lambda _: next(expiry, False) is None)
+            for work, roll_up in _ROLLUPS.items():
+                self._repeat(work, session, roll_up)
+            self._show_lag(session)
+        return True
+
+    def _repeat(self, work: str, session: Session, step: Callable[[Session], bool]) -> None:
+        more = True
+        while more and not self._stopping.is_set():
+            started, session.rows = time.perf_counter(), 0
+            more = step(session)
+            self._metrics.maintenance_seconds.labels(work).observe(time.perf_counter() - started)
+            self._metrics.maintenance_rows.labels(work).inc(session.rows)
+
+    def _show_lag(self, session: Session) -> None:
+        with session.transaction():
+            as_of, *rollups_through = session.position()
+        for rollup, through in zip(("quarters", "hours", "days"), rollups_through, strict=True):
+            if as_of is not None and through is not None:
+                lag = (as_of - through).total_seconds()
+                self._metrics.rollup_lag.labels(rollup).set(lag)

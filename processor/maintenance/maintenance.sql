@@ -1,0 +1,325 @@
+-- Every statement of maintenance, by name (schemas/sql_files.py reads them). Each transaction is
+-- REPEATABLE READ: as_of, the windows and the notes of what came late are of one instant.
+
+-- name: acquire
+SELECT pg_try_advisory_lock(%s)
+
+-- name: position
+-- Log time up to which every partition is stored (NULL if one has nothing), and how far the rollups
+-- are (NULL before the first).
+SELECT
+    (SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END FROM stream_offsets),
+    (SELECT through FROM rollup_progress WHERE rollup = 'quarters'),
+    (SELECT through FROM rollup_progress WHERE rollup = 'hours'),
+    (SELECT through FROM rollup_progress WHERE rollup = 'days')
+
+-- name: today
+-- By the clock that is furthest behind: PostgreSQL's, the log's, or that of the rollups, so that
+-- nothing goes that is still to be rolled up, and a broker whose clock runs ahead destroys nothing.
+-- No row: there is nothing yet.
+SELECT (
+    least(
+        now(), min(through),
+        (SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END
+         FROM stream_offsets)
+    ) AT TIME ZONE 'UTC'
+)::date
+FROM rollup_progress
+HAVING count(*) = 3
+
+-- name: make_partitions
+SELECT make_daily_partitions(%s)
+
+-- name: drop_partitions
+SELECT drop_daily_partitions(%s, %s, %s)
+
+-- name: delete_before
+SELECT delete_before(%s, %s, %s, %s)
+
+-- name: note_kept
+INSERT INTO retention_progress (table_name, kept_from) VALUES (%s, %s::date::timestamptz)
+ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
+WHERE retention_progress.kept_from < EXCLUDED.kept_from
+
+-- name: delete_names
+DELETE FROM screen_names WHERE minute < (
+    SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END FROM stream_offsets
+) - interval '2 minutes'
+
+-- name: zones_in_force
+-- The reporting zone in each partition's policy; a policy that is older than the setting means UTC.
+SELECT DISTINCT coalesce(policy ->> 'reporting_time_zone', 'UTC')
+FROM stream_offsets WHERE policy IS NOT NULL
+
+-- name: reporting_zone
+SELECT time_zone FROM reporting_zone
+
+-- name: adopt_zone
+INSERT INTO reporting_zone (time_zone, since)
+SELECT %(zone)s, min(log_time) FROM stream_offsets
+ON CONFLICT (only_row) DO UPDATE SET time_zone = EXCLUDED.time_zone, since = EXCLUDED.since
+
+-- name: restart_days
+-- From the first quarter-hour that there is. What the days hold until they are made again is hidden
+-- by the progress.
+UPDATE rollup_progress SET through = start_of_day(
+    (coalesce((SELECT min(quarter) FROM screen_quarters), through) AT TIME ZONE %(zone)s)::date,
+    %(zone)s
+)
+WHERE rollup = 'days'
+RETURNING (through AT TIME ZONE %(zone)s)::date
+
+-- name: forget_screen_days
+DELETE FROM screen_days WHERE day < %(day)s
+
+-- name: forget_transition_days
+DELETE FROM transition_days WHERE day < %(day)s
+
+-- name: forget_late_days
+DELETE FROM late_days
+
+-- name: begin_quarters
+-- From the oldest of what there is to roll up.
+INSERT INTO rollup_progress (rollup, through)
+SELECT 'quarters', date_bin('15 minutes', least(
+    (SELECT min(minute) FROM screen_minutes),
+    (SELECT min(quarter) FROM screen_transitions),
+    (SELECT min(ended_at) FROM sessions),
+    (SELECT min(at) FROM concurrency_samples),
+    (SELECT min(log_time) FROM stream_offsets)
+), timestamptz 'epoch')
+
+-- name: begin_hours
+INSERT INTO rollup_progress (rollup, through)
+SELECT 'hours', date_bin('1 hour', least(through, (SELECT min(at) FROM changes)), timestamptz 'epoch')
+FROM rollup_progress WHERE rollup = 'quarters'
+
+-- name: begin_days
+INSERT INTO rollup_progress (rollup, through)
+SELECT 'days', start_of_day((through AT TIME ZONE %(zone)s)::date, %(zone)s)
+FROM rollup_progress WHERE rollup = 'quarters'
+
+-- name: advance
+UPDATE rollup_progress SET through = %(to)s WHERE rollup = %(rollup)s
+
+-- name: held_from
+-- Since when retention has left everything that this is made of; NULL: it removed nothing yet.
+SELECT max(kept_from) FROM retention_progress WHERE table_name = ANY (%s)
+
+-- name: quarters_ready
+-- Quarter-hours before it are over by half an hour for every partition.
+SELECT date_bin('15 minutes', %(as_of)s - interval '30 minutes', timestamptz 'epoch')
+
+-- name: rewind
+-- Log time stepped back (design, section 2): what it passes again is rolled up again.
+UPDATE rollup_progress SET through = CASE rollup
+    WHEN 'quarters' THEN %(to)s
+    WHEN 'hours' THEN date_bin('1 hour', %(to)s, timestamptz 'epoch')
+    WHEN 'days' THEN start_of_day((%(to)s AT TIME ZONE %(zone)s)::date, %(zone)s)
+END
+WHERE through > %(to)s
+
+-- name: clear_screens
+DELETE FROM screen_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+
+-- name: roll_up_screens
+INSERT INTO screen_quarters (
+    quarter, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces
+)
+SELECT date_bin('15 minutes', minute, timestamptz 'epoch'), screen, sum(views), sum(visits),
+       sum(dwell_ms), sum(silent_dwell_ms),
+       analytics.merge_histograms(dwell_histogram),
+       sum(exits), sum(bounces)
+FROM screen_minutes
+WHERE minute >= %(from)s AND minute < %(to)s
+GROUP BY 1, 2
+
+-- name: clear_transitions
+DELETE FROM transition_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+
+-- name: roll_up_transitions
+INSERT INTO transition_quarters (quarter, from_screen, to_screen, transitions)
+SELECT quarter, from_screen, to_screen, sum(transitions)
+FROM screen_transitions
+WHERE quarter >= %(from)s AND quarter < %(to)s
+GROUP BY 1, 2, 3
+
+-- name: clear_sessions
+DELETE FROM session_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+
+-- name: roll_up_sessions
+WITH ended AS (
+    SELECT date_bin('15 minutes', ended_at, timestamptz 'epoch') AS quarter,
+           to_ms(ended_at) - to_ms(started_at) AS duration_ms,
+           foreground_ms, views, ended_by IN ('timed_out', 'disconnected') AS in_silence
+    FROM sessions
+    WHERE ended_at >= %(from)s AND ended_at < %(to)s
+), counted AS (
+    SELECT quarter, dwell_bucket(duration_ms) AS bucket, count(*) AS n FROM ended GROUP BY 1, 2
+), histograms AS (
+    SELECT quarter, array_agg(coalesce(n, 0) ORDER BY bucket) AS duration_histogram
+    FROM (
+        SELECT quarter, generate_series(0, max(bucket)) AS bucket FROM counted GROUP BY 1
+    ) AS each
+    LEFT JOIN counted USING (quarter, bucket)
+    GROUP BY 1
+)
+INSERT INTO session_quarters (
+    quarter, sessions, duration_ms, duration_histogram, foreground_ms, views, bounces, timed_out
+)
+SELECT quarter, count(*), sum(duration_ms), duration_histogram, sum(foreground_ms), sum(views),
+       count(*) FILTER (WHERE views = 1), count(*) FILTER (WHERE in_silence)
+FROM ended JOIN histograms USING (quarter)
+GROUP BY quarter, duration_histogram
+
+-- name: clear_concurrency
+DELETE FROM concurrency_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+
+-- name: roll_up_concurrency
+WITH instants AS (
+    SELECT at, sum(foreground) AS foreground, sum(background) AS background
+    FROM concurrency_samples
+    WHERE at >= %(from)s AND at < %(to)s
+    GROUP BY at
+    HAVING count(*) = (SELECT partitions FROM deployment)
+)
+INSERT INTO concurrency_quarters (
+    quarter, samples, foreground_sum, background_sum, peak_online, peak_online_at,
+    peak_foreground, peak_foreground_at
+)
+SELECT date_bin('15 minutes', at, timestamptz 'epoch'), count(*), sum(foreground), sum(background),
+       max(foreground + background),
+       (array_agg(at ORDER BY foreground + background DESC, at))[1],
+       max(foreground), (array_agg(at ORDER BY foreground DESC, at))[1]
+FROM instants
+GROUP BY 1
+
+-- name: delete_late_notes
+-- Those that this transaction sees: what comes later than its snapshot keeps its note.
+DELETE FROM late_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+
+-- name: oldest_late_quarter
+SELECT min(quarter) FROM late_quarters WHERE quarter < %(through)s
+
+-- name: note_late_day
+INSERT INTO late_days (day)
+SELECT (%(from)s AT TIME ZONE time_zone)::date
+FROM reporting_zone, rollup_progress
+WHERE rollup = 'days'
+  AND (%(from)s AT TIME ZONE time_zone)::date < (through AT TIME ZONE time_zone)::date
+ON CONFLICT DO NOTHING
+
+-- name: visitors
+-- Everyone who began a visit on a screen, once each, in an order that is always the same.
+WITH begun AS (
+    SELECT DISTINCT screen, user_id FROM changes
+    WHERE at >= %(from)s AND at < %(to)s
+      AND state = 'foreground' AND reason IN ('started', 'resumed', 'navigated')
+), windows AS (
+    SELECT DISTINCT screen FROM screen_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
+)
+SELECT DISTINCT
+    CASE
+        WHEN begun.screen IS NULL THEN '(none)'
+        -- As in windows: names of ours, and those beyond the cap.
+        WHEN begun.screen IN ('(none)', '(start)', '(end)') THEN '(other)'
+        WHEN windows.screen IS NULL AND EXISTS (SELECT FROM windows WHERE screen = '(other)')
+        THEN '(other)'
+        ELSE begun.screen
+    END COLLATE "C" AS name,
+    user_id
+FROM begun LEFT JOIN windows USING (screen)
+ORDER BY name, user_id
+
+-- name: clear_hour
+DELETE FROM screen_hour_users WHERE hour = %(hour)s
+
+-- name: store_hour
+INSERT INTO screen_hour_users (hour, screen, users, sketch) VALUES (%s, %s, %s, %s)
+
+-- name: hourly_sketches
+SELECT screen, sketch FROM screen_hour_users
+WHERE hour >= %(from)s AND hour < %(to)s ORDER BY screen, hour
+
+-- name: day_to_do
+-- The oldest complete day to roll up: one that came late, or the next. Its first quarter-hour and
+-- that of the day after.
+SELECT day, start_of_day(day, time_zone), start_of_day(day + 1, time_zone), is_late
+FROM reporting_zone, LATERAL (
+    SELECT day, true FROM late_days
+    UNION ALL
+    SELECT (through AT TIME ZONE time_zone)::date, false FROM rollup_progress WHERE rollup = 'days'
+) AS candidates (day, is_late)
+WHERE start_of_day(day + 1, time_zone) <= (
+        SELECT through FROM rollup_progress WHERE rollup = 'quarters'
+    )
+  AND date_bin('1 hour', start_of_day(day + 1, time_zone), timestamptz 'epoch') <= (
+        SELECT through FROM rollup_progress WHERE rollup = 'hours'
+    )
+ORDER BY day, is_late DESC LIMIT 1
+
+-- name: clear_screen_day
+DELETE FROM screen_days WHERE day = %(day)s
+
+-- name: roll_up_screen_day
+INSERT INTO screen_days (
+    day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces,
+    users, sketch
+)
+SELECT %(day)s, screen, coalesce(views, 0), coalesce(visits, 0), coalesce(dwell_ms, 0),
+       coalesce(silent_dwell_ms, 0), coalesce(dwell_histogram, '{}'), coalesce(exits, 0),
+       coalesce(bounces, 0), coalesce(users, 0), sketch
+FROM (
+    SELECT screen, sum(views) AS views, sum(visits) AS visits, sum(dwell_ms) AS dwell_ms,
+           sum(silent_dwell_ms) AS silent_dwell_ms,
+           analytics.merge_histograms(dwell_histogram) AS dwell_histogram,
+           sum(exits) AS exits, sum(bounces) AS bounces
+    FROM screen_quarters
+    WHERE quarter >= %(from)s AND quarter < %(to)s
+    GROUP BY screen
+) AS windows
+FULL JOIN unnest(%(screens)s::text[], %(users)s::bigint[], %(sketches)s::bytea[])
+    AS visitors (screen, users, sketch) USING (screen)
+
+-- name: clear_transition_day
+DELETE FROM transition_days WHERE day = %(day)s
+
+-- name: roll_up_transition_day
+INSERT INTO transition_days (day, from_screen, to_screen, transitions)
+SELECT %(day)s, from_screen, to_screen, sum(transitions)
+FROM transition_quarters
+WHERE quarter >= %(from)s AND quarter < %(to)s
+GROUP BY 2, 3
+
+-- name: roll_up_active_users
+-- Of the day; if it came late, of those after it as well whose weeks and months it is in. Not of
+-- days whose month is not whole any more.
+INSERT INTO active_user_days (day, active, new, weekly_active, monthly_active)
+SELECT of_day, count(*) FILTER (WHERE last = of_day), count(*) FILTER (WHERE is_new),
+       count(*) FILTER (WHERE last > of_day - 7), count(user_id)
+FROM (
+    SELECT of_day FROM (
+        SELECT %(day)s::date
+        UNION
+        SELECT day FROM active_user_days
+        WHERE %(is_late)s AND day > %(day)s AND day < %(day)s::date + 30
+    ) AS days (of_day)
+    WHERE NOT EXISTS (
+        SELECT FROM retention_progress
+        WHERE table_name = 'user_days' AND (kept_from AT TIME ZONE 'UTC')::date > of_day - 29
+    )
+    OFFSET 0
+) AS whole
+LEFT JOIN LATERAL (
+    SELECT user_id, max(day) AS last, bool_or(is_new AND day = of_day) AS is_new
+    FROM user_days
+    WHERE day > of_day - 30 AND day <= of_day
+    GROUP BY user_id
+) AS seen ON true
+GROUP BY of_day
+ON CONFLICT (day) DO UPDATE SET
+    active = EXCLUDED.active, new = EXCLUDED.new, weekly_active = EXCLUDED.weekly_active,
+    monthly_active = EXCLUDED.monthly_active
+
+-- name: delete_late_day
+DELETE FROM late_days WHERE day = %(day)s
