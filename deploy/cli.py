@@ -143,26 +143,52 @@ def api() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    analyst_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_ANALYST_ROLE",
+            help="Role that may read the aggregates of the schema analytics from now on.",
+        ),
+    ] = None,
+    with_people: Annotated[
+        bool,
+        typer.Option(
+            "--with-people",
+            envvar="ROLLCALL_WITH_PEOPLE",
+            help="It may also read analytics.visits and analytics.sessions.",
+        ),
+    ] = False,
+) -> None:
     """Bring the database to this version's schema.
 
     The database is that of ROLLCALL_DATABASE_URL.
     """
     import psycopg
 
-    from schemas.migrate import MigrationError
-    from schemas.migrate import migrate as apply
+    from schemas import migrate as schema
     from schemas.settings import DatabaseSettings, load_or_exit
 
+    if with_people and not analyst_role:
+        fail("--with-people: say to whom with --analyst-role NAME", USAGE)
     settings = load_or_exit(DatabaseSettings)
     try:
-        applied = apply(settings.dsn)
-    except (MigrationError, psycopg.Error) as error:
+        if analyst_role:
+            schema.check_role(settings.dsn, analyst_role)
+        applied = schema.migrate(settings.dsn)
+        if analyst_role:
+            schema.grant_analytics(settings.dsn, analyst_role, with_people=with_people)
+    except schema.NoSuchRoleError as error:
+        fail(f"--analyst-role: {error}", USAGE)
+    except (schema.MigrationError, psycopg.Error) as error:
         fail(f"cannot migrate the database of ROLLCALL_DATABASE_URL: {error}", FAILURE)
     for name in applied:
         typer.echo(f"applied {name}")
     if not applied:
         typer.echo("up to date")
+    if analyst_role:
+        people = " and people's visits and sessions" if with_people else ""
+        typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
 
 
 @app.command()

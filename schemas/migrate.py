@@ -1,28 +1,35 @@
 """Plain SQL migrations: ``schemas/sql/NNNN_name.sql``, each applied once, in order, all or none.
 
 Two processes that migrate at once wait for each other on an advisory lock. A file that was changed
-after it was applied is refused: write a new one.
+after it was applied is refused: write a new one. Analysts keep their grants, also on views that a
+migration makes anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import psycopg
+from psycopg import sql
 
 from schemas.sql_files import load_queries
 
 # Arbitrary, but never to change: it is how migrating processes find each other.
 _ADVISORY_LOCK = 0x726F6C6C63616C6C
+_FOLDER = files("schemas") / "sql"
 
 
 class MigrationError(RuntimeError):
     """The database cannot be brought to this version's schema."""
 
 
-def _migrations() -> dict[str, str]:
-    folder = files("schemas") / "sql"
+class NoSuchRoleError(RuntimeError):
+    """There is no such role; the message names the command that creates it."""
+
+
+def _migrations(folder: Traversable) -> dict[str, str]:
     return {
         entry.name.removesuffix(".sql"): entry.read_text("utf-8")
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
@@ -34,14 +41,14 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def migrate(dsn: str) -> list[str]:
+def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
     """Bring the database to this version's schema; gives the names of what was applied now.
 
     Raises :class:`MigrationError` if an applied file has changed or the database is newer than
     this program, ``psycopg.Error`` if the database refuses.
     """
     queries = load_queries("schemas", "sql/migrations.queries.sql")
-    known = _migrations()
+    known = _migrations(folder)
     applied_now = []
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(queries["lock"], (_ADVISORY_LOCK,))
@@ -61,7 +68,30 @@ def migrate(dsn: str) -> list[str]:
                     )
                 continue
             with connection.transaction():
+                analysts = connection.execute(queries["analysts"]).fetchall()
                 connection.execute(text.encode())
                 connection.execute(queries["record"], (name, _checksum(text)))
+                for analyst in analysts:
+                    connection.execute(queries["grant_analytics"], analyst)
             applied_now.append(name)
     return applied_now
+
+
+def check_role(dsn: str, role: str) -> None:
+    """Raises :class:`NoSuchRoleError` if the server has no such role, or ``psycopg.Error``."""
+    queries = load_queries("schemas", "sql/migrations.queries.sql")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.execute(queries["role_exists"], (role,)).fetchone() != (True,):
+            name = sql.Identifier(role).as_string(connection)
+            raise NoSuchRoleError(
+                f"there is no role {name}: create it with CREATE ROLE {name} LOGIN PASSWORD '…'; "
+                "and run this again"
+            )
+
+
+def grant_analytics(dsn: str, role: str, *, with_people: bool) -> None:
+    """Let a role read the aggregates of the schema ``analytics``; ``with_people`` adds visits and
+    sessions. Grants only, never takes back. The database must be migrated."""
+    queries = load_queries("schemas", "sql/migrations.queries.sql")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(queries["grant_analytics"], (role, with_people))

@@ -13,3 +13,22 @@ SELECT name, checksum FROM schema_migrations ORDER BY name
 
 -- name: record
 INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)
+
+-- name: analysts
+-- Who may read the analytics schema, and whether what is about people as well.
+SELECT r.rolname, EXISTS (
+    SELECT FROM pg_class c, aclexplode(c.relacl) AS held
+    WHERE c.oid = to_regclass('analytics.visits')
+      AND held.grantee = allowed.grantee AND held.privilege_type = 'SELECT'
+)
+FROM pg_namespace n
+CROSS JOIN aclexplode(n.nspacl) AS allowed
+JOIN pg_roles r ON r.oid = allowed.grantee
+WHERE n.nspname = 'analytics' AND allowed.privilege_type = 'USAGE'
+  AND allowed.grantee <> n.nspowner
+
+-- name: role_exists
+SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
+
+-- name: grant_analytics
+SELECT grant_analytics(%s, %s)
