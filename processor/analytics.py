@@ -8,81 +8,68 @@ and with what the user used then: of an event first what it shows, then what it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from processor.effects import Effects, Logged, UserDay
+from processor.effects import TIME_PASSED, Effects, Logged, UserDay
 from processor.model import Device, Policy, User
 from processor.reporting_days import day_of
 from processor.stays import Finding, Session, Span
 from processor.windows import Counting, ScreenNames
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the log something was found: of a record, an event and the first of its changes,
-    at which log time."""
-
-    offset: int
-    index: int
-    ordinal: int
-    log_time_ms: int
-
-
 class Analytics:
-    """Notes findings among the effects of a batch."""
+    """Notes findings among the effects of a batch, record by record."""
 
     def __init__(self, policy: Policy, screen_names: ScreenNames) -> None:
         self._policy = policy
         self._screen_names = screen_names
 
-    def note(
-        self,
-        user: User,
-        findings: Sequence[tuple[int, Finding]],
-        place: Place,
-        effects: Effects,
-        *,
-        heard: bool,
-    ) -> User:
-        """Keep ``findings`` and count them; gives ``user`` with the days on which they were active.
-        ``heard``: an event was heard of the user just now."""
-        if findings:
-            self._count(findings, place, effects)
-        zone = self._policy.reporting_time_zone
-        today = day_of(place.log_time_ms, zone)
-        if heard and user.active_day != today:
-            for device in user.devices:
-                if device.state == "foreground" and device.last_active_ms == place.log_time_ms:
-                    user = _active_on(today, user, device, effects)
-        for _, finding in findings:
-            if isinstance(finding, Span) and finding.state == "foreground":
-                user = _active_on(day_of(finding.ended_ms, zone), user, finding, effects)
-        return user
-
-    def _count(
-        self, findings: Sequence[tuple[int, Finding]], place: Place, effects: Effects
-    ) -> None:
-        counting = Counting(
+    def begin(self, offset: int, log_time_ms: int, effects: Effects) -> None:
+        """The record at ``offset`` comes; what it does is to be noted in ``effects``."""
+        self._offset = offset
+        self._log_time_ms = log_time_ms
+        self._today = day_of(log_time_ms, self._policy.reporting_time_zone)
+        self._effects = effects
+        self._counting = Counting(
             effects.windows,
             self._screen_names,
-            offset=place.offset,
-            log_time_ms=place.log_time_ms,
+            offset=offset,
+            log_time_ms=log_time_ms,
             max_screens=self._policy.max_screens,
         )
+
+    def heard_of(self, user: User, findings: Sequence[tuple[int, Finding]], index: int) -> User:
+        """The event at ``index`` was of ``user`` and led to ``findings``, each with the ordinal of
+        its change; gives the user with the days on which they were active."""
+        if user.active_day != self._today:
+            for device in user.devices:
+                if device.state == "foreground" and device.last_active_ms == self._log_time_ms:
+                    user = self._active_on(self._today, user, device)
+        return self._note(user, findings, index, 0) if findings else user
+
+    def expired(self, user: User, findings: Sequence[tuple[int, Finding]], ordinal: int) -> User:
+        """As time passed a device of ``user`` went offline; as :meth:`heard_of`."""
+        return self._note(user, findings, TIME_PASSED, ordinal)
+
+    def _note(
+        self, user: User, findings: Sequence[tuple[int, Finding]], index: int, ordinal: int
+    ) -> User:
         for nth, finding in findings:
-            counting.count(finding)
-            at = (place.offset, place.index, place.ordinal + nth)
+            self._counting.count(finding)
             if isinstance(finding, Span):
-                effects.spans.append(Logged(*at, finding))
+                logged = Logged(self._offset, index, ordinal + nth, finding)
+                self._effects.spans.append(logged)
+                if finding.state == "foreground":
+                    day = day_of(finding.ended_ms, self._policy.reporting_time_zone)
+                    user = self._active_on(day, user, finding)
             elif isinstance(finding, Session):
-                effects.sessions.append(Logged(*at, finding))
-
-
-def _active_on(day: int, user: User, used: Device | Span, effects: Effects) -> User:
-    if user.active_day is not None and day <= user.active_day:
+                self._effects.sessions.append(Logged(self._offset, index, ordinal + nth, finding))
         return user
-    is_new = user.first_day is None
-    effects.user_days.append(UserDay(day, user.user_id, is_new, used))
-    return replace(user, active_day=day, first_day=day if is_new else user.first_day)
+
+    def _active_on(self, day: int, user: User, used: Device | Span) -> User:
+        if user.active_day is not None and day <= user.active_day:
+            return user
+        is_new = user.first_day is None
+        self._effects.user_days.append(UserDay(day, user.user_id, is_new, used))
+        return replace(user, active_day=day, first_day=day if is_new else user.first_day)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+import msgspec
+
 from processor.concurrency import Sample
 from processor.model import Changed, Device
 from processor.outage import Kind, Outage
@@ -31,8 +33,7 @@ class Record:
     refused: dict[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Logged(Generic[F]):
+class Logged(msgspec.Struct, Generic[F], frozen=True, gc=False):
     """A span or a session that is over, with the place of the change that ended it."""
 
     offset: int

@@ -16,7 +16,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
-from processor.analytics import Analytics, Place
+from processor.analytics import Analytics
 from processor.concurrency import Sample, instants, sample
 from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject
 from processor.model import Policy, User, next_expiry_ms
@@ -31,7 +31,7 @@ from processor.presence import (
     expire,
 )
 from processor.sockets import kept_until
-from processor.stays import continue_spans, follow
+from processor.stays import follow
 from processor.windows import ScreenNames
 from schemas.events import (
     BadEvent,
@@ -157,14 +157,12 @@ class Partition:
                 outcome = apply_logout(before, event, now_ms, self.policy)
             else:
                 outcome = apply_disconnect(before, event, now_ms, self.policy)
-            user, findings = follow(before, outcome.user, outcome.changes)
-            user, continued = continue_spans(before, user, now_ms)
+            user, findings = follow(before, outcome.user, outcome.changes, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return f"{type(error).__name__}: {error}"
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
-            place = Place(offset, index, 0, now_ms)
-            user = self._analytics.note(user, [*findings, *continued], place, effects, heard=True)
+            user = self._analytics.heard_of(user, findings, index)
             self._settle(offset, before, user, outcome, effects)
             effects.changes.extend(
                 LoggedChange(offset, index, ordinal, changed)
@@ -186,6 +184,7 @@ class Partition:
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:
         before_ms = self.log_time_ms
         now_ms = self.log_time_ms = max(before_ms or 0, record.timestamp_ms)
+        self._analytics.begin(record.offset, now_ms, effects)
         passed = passage(self.silence, before_ms, now_ms, self.policy, heard=heard)
         self.silence = passed.silence
         for outage in passed.outages:
@@ -251,9 +250,8 @@ class Partition:
             before = self.users[user_id]
             device = next(d for d in before.devices if d.device == key)
             user, changed = expire(before, device, deadline_ms)
-            user, findings = follow(before, user, (changed,))
-            place = Place(offset, TIME_PASSED, ordinal, self._now_ms)
-            user = self._analytics.note(user, findings, place, effects, heard=False)
+            user, findings = follow(before, user, (changed,), self._now_ms)
+            user = self._analytics.expired(user, findings, ordinal)
             self._count(before, -1)
             self._count(user, 1)
             self.users[user_id] = user
@@ -274,7 +272,11 @@ class Partition:
     def _count(self, user: User, by: int) -> None:
         if user.state == "foreground":
             self.foreground += by
-            self.foreground_devices += by * sum(d.state == "foreground" for d in user.devices)
+            devices = user.devices
+            in_foreground = (
+                1 if len(devices) == 1 else sum(d.state == "foreground" for d in devices)
+            )
+            self.foreground_devices += by * in_foreground
             self._by_screen[user.screen] += by
             if not self._by_screen[user.screen]:
                 del self._by_screen[user.screen]

@@ -17,9 +17,9 @@ the event that ended it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from processor.devices import find, with_device
@@ -30,8 +30,7 @@ LONGEST_SPAN_MS: Final = 86_400_000
 Ending: TypeAlias = Reason | Literal["continued"]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True, gc=False):
     """A span that is over. ``changed_ms`` is earlier than ``started_ms`` if it continued one."""
 
     user_id: str
@@ -52,8 +51,7 @@ class Span:
     platform: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True, gc=False):
     """A session that is over. ``exit_screen`` is that of its last view."""
 
     user_id: str
@@ -72,8 +70,7 @@ class Session:
     platform: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True, gc=False):
     """A view that begins: the session's previous one was on ``from_screen``, if there was one."""
 
     at_ms: int
@@ -86,55 +83,56 @@ Finding: TypeAlias = Span | Session | View
 
 
 def follow(
-    before: User | None, after: User, changes: Sequence[Changed]
+    before: User | None, after: User, changes: Sequence[Changed], now_ms: int
 ) -> tuple[User, list[tuple[int, Finding]]]:
-    """What ``changes`` ended and began, each with the place of its change among them, and ``after``
-    with what its devices are to remember of it. ``before`` is the user before the changes."""
+    """What ``changes`` ended and began, each with the place of its change among them, then what has
+    been open for too long and is continued after a sign of life at ``now_ms``; and ``after`` with
+    what its devices are to remember of it. ``before`` is the user before the changes."""
     findings: list[tuple[int, Finding]] = []
+    if changes:
+        after = _follow_changes(before, after, changes, findings)
+    for device in after.devices:
+        stay = device.stay
+        if stay is not None and now_ms - stay.since_ms >= LONGEST_SPAN_MS:
+            was = find(before, device.device) if before is not None else None
+            if before is not None and was is not None and device.last_active_ms == now_ms:
+                span = _closed(before, was, stay, now_ms, "continued")
+                findings.append((0, span))
+                goes_on = replace(device, stay=_after(stay, span))
+                after = replace(after, devices=with_device(after.devices, goes_on))
+    return after, findings
+
+
+def _follow_changes(
+    before: User | None,
+    after: User,
+    changes: Sequence[Changed],
+    findings: list[tuple[int, Finding]],
+) -> User:
     for place, changed in enumerate(changes):
         was = find(before, changed.device) if before is not None else None
-        now = find(after, changed.device)
         stay = None
         if before is not None and was is not None and was.stay is not None:
             span = _closed(before, was, was.stay, changed.at_ms, changed.reason)
             findings.append((place, span))
-            stay = _with_visit(was.stay, span)
+            stay = _after(was.stay, span)
             if changed.state == "offline":
                 findings.append((place, _session(was, stay, span)))
         if changed.state != "offline":
-            stay = replace(stay, since_ms=changed.at_ms) if stay else Stay(changed.at_ms)
-            if changed.state == "foreground":
-                stay, view = _entered(was, stay, changed)
-                if view is not None:
-                    findings.append((place, view))
+            stay, view = _entered(was, stay or Stay(changed.at_ms), changed)
+            if view is not None:
+                findings.append((place, view))
+        now = find(after, changed.device)
         if now is not None:
             now = replace(now, stay=stay if changed.state != "offline" else None)
             after = replace(after, devices=with_device(after.devices, now))
-    return after, findings
-
-
-def continue_spans(
-    before: User | None, user: User, now_ms: int
-) -> tuple[User, list[tuple[int, Finding]]]:
-    """Close the spans that have been open for too long, of devices with a sign of life at
-    ``now_ms``; as :func:`follow`, and after it. ``before`` is the user before the event."""
-    findings: list[tuple[int, Finding]] = []
-    for device in user.devices:
-        stay = device.stay
-        if stay is None or now_ms - stay.since_ms < LONGEST_SPAN_MS:
-            continue
-        was = find(before, device.device) if before is not None else None
-        if before is not None and was is not None and device.last_active_ms == now_ms:
-            span = _closed(before, was, stay, now_ms, "continued")
-            findings.append((0, span))
-            goes_on = replace(device, stay=replace(_with_visit(stay, span), since_ms=now_ms))
-            user = replace(user, devices=with_device(user.devices, goes_on))
-    return user, findings
+    return after
 
 
 def _closed(user: User, device: Device, stay: Stay, at_ms: int, ending: Ending) -> Span:
     assert device.online_since_ms is not None  # noqa: S101  (it has a stay: it is online)
     assert user.online_since_ms is not None  # noqa: S101  (and so is its user)
+    shown_until_ms = max(stay.since_ms, at_ms)
     return Span(
         user_id=user.user_id,
         name=user.name,
@@ -143,8 +141,8 @@ def _closed(user: User, device: Device, stay: Stay, at_ms: int, ending: Ending) 
         screen=device.screen,
         started_ms=stay.since_ms,
         changed_ms=device.changed_ms,
-        shown_until_ms=max(stay.since_ms, at_ms),
-        ended_ms=max(stay.since_ms, min(at_ms, _last_known_ms(device, at_ms, ending))),
+        shown_until_ms=shown_until_ms,
+        ended_ms=_ended_ms(device, stay, shown_until_ms, ending),
         ended_by=ending,
         is_view=stay.is_view,
         session_start_ms=device.online_since_ms,
@@ -155,45 +153,50 @@ def _closed(user: User, device: Device, stay: Stay, at_ms: int, ending: Ending) 
     )
 
 
-def _last_known_ms(device: Device, at_ms: int, ending: Ending) -> int:
+def _ended_ms(device: Device, stay: Stay, shown_until_ms: int, ending: Ending) -> int:
     """When we last knew that the phone was as the span says."""
     if ending == "timed_out":
-        return device.last_active_ms
-    if ending == "disconnected":
+        known_ms = device.last_active_ms
+    elif ending == "disconnected":
         assert device.sockets is not None  # noqa: S101  (a lost socket ended it)
         lost = device.sockets.lost
         assert lost is not None  # noqa: S101
-        return max(device.last_active_ms, lost.at_ms - lost.silent_ms)
-    return at_ms
+        known_ms = max(device.last_active_ms, lost.at_ms - lost.silent_ms)
+    else:
+        return shown_until_ms
+    return max(stay.since_ms, min(shown_until_ms, known_ms))
 
 
-def _with_visit(stay: Stay, span: Span) -> Stay:
-    """``stay`` after ``span``, which counts in its session."""
-    if span.state != "foreground":
-        return replace(stay, is_view=False)
-    return replace(
-        stay,
-        visits=stay.visits + 1,
-        foreground_ms=stay.foreground_ms + span.ended_ms - span.started_ms,
-        is_view=False,
+def _after(stay: Stay, span: Span) -> Stay:
+    """``stay`` after ``span``, which counts in its session if it is a visit."""
+    is_visit = span.state == "foreground"
+    return Stay(
+        since_ms=span.shown_until_ms,
+        views=stay.views,
+        visits=stay.visits + is_visit,
+        foreground_ms=stay.foreground_ms + is_visit * (span.ended_ms - span.started_ms),
+        entry_screen=stay.entry_screen,
     )
 
 
 def _entered(was: Device | None, stay: Stay, changed: Changed) -> tuple[Stay, View | None]:
-    """A visit begins on ``changed.screen``: is it a view?"""
+    """A span begins: is it a view?"""
+    if changed.state != "foreground":
+        return stay, None
     is_first = stay.views == 0
     # In the background a device keeps the screen of its last visit.
     from_screen = was.screen if was is not None and not is_first else None
     if not is_first and from_screen == changed.screen:
         return stay, None
-    view = View(changed.at_ms, changed.screen, from_screen, is_first)
-    stay = replace(
-        stay,
-        views=stay.views + 1,
-        entry_screen=changed.screen if is_first else stay.entry_screen,
+    stay = Stay(
+        since_ms=stay.since_ms,
         is_view=True,
+        views=stay.views + 1,
+        visits=stay.visits,
+        foreground_ms=stay.foreground_ms,
+        entry_screen=changed.screen if is_first else stay.entry_screen,
     )
-    return stay, view
+    return stay, View(changed.at_ms, changed.screen, from_screen, is_first)
 
 
 def _session(device: Device, stay: Stay, last: Span) -> Session:
@@ -203,7 +206,7 @@ def _session(device: Device, stay: Stay, last: Span) -> Session:
         device=device.device,
         started_ms=device.online_since_ms,
         shown_until_ms=last.shown_until_ms,
-        ended_ms=max(last.ended_ms, device.online_since_ms),
+        ended_ms=last.ended_ms,
         ended_by=last.ended_by,
         views=stay.views,
         visits=stay.visits,

@@ -4,8 +4,8 @@ Views are counted in the minute in which they start; visits, their dwell and the
 in the minute of their end for engagement; transitions in the quarter-hour of the view that they
 lead to, or of the session's end.
 
-What ends by silence is noticed later than it ended, after an outage much later. A window more than
-15 minutes behind log time may be rolled up already: its quarter-hour is noted as late, and rolled
+What ends by silence is noticed later than it ended, after an outage much later. A quarter-hour that
+has been over for 15 minutes of log time may be rolled up already: it is noted as late, and rolled
 up again.
 
 At most ``max_screens`` names count as themselves in a minute of log time, the first ones; further
@@ -76,22 +76,22 @@ class ScreenNames:
         self._minute_ms = minute_ms
         self._names = set(names)
 
-    def counted_as(
-        self, screen: str | None, log_time_ms: int, max_screens: int, windows: Windows
-    ) -> str:
-        """The name under which ``screen`` counts; a new one is noted in ``windows``."""
-        if screen is None:
-            return NO_SCREEN
-        if screen in OUR_NAMES:
-            return OTHER_SCREENS
+    def begin(self, log_time_ms: int) -> None:
+        """Each minute of log time has names of its own."""
         minute_ms = _start(log_time_ms, MINUTE_MS)
         if minute_ms != self._minute_ms:
             self._minute_ms, self._names = minute_ms, set()
-        if screen not in self._names:
-            if len(self._names) >= max_screens:
-                return OTHER_SCREENS
-            self._names.add(screen)
-            windows.names.append((minute_ms, screen))
+
+    def counted_as(self, screen: str | None, max_screens: int, windows: Windows) -> str:
+        """The name under which ``screen`` counts; a new one is noted in ``windows``."""
+        if screen is None:
+            return NO_SCREEN
+        if screen in self._names:
+            return screen
+        if screen in OUR_NAMES or len(self._names) >= max_screens:
+            return OTHER_SCREENS
+        self._names.add(screen)
+        windows.names.append((self._minute_ms, screen))
         return screen
 
 
@@ -110,8 +110,10 @@ class Counting:
         self._windows = windows
         self._names = names
         self._offset = offset
-        self._log_time_ms = log_time_ms
         self._max_screens = max_screens
+        # Quarter-hours that end by then are late.
+        self._late_ms = _start(log_time_ms - LATE_AFTER_MS, QUARTER_MS)
+        names.begin(log_time_ms)
 
     def count(self, finding: Finding) -> None:
         if isinstance(finding, View):
@@ -148,16 +150,19 @@ class Counting:
         self._windows.transitions[quarter_ms, screen, SESSION_END] += 1
 
     def _name(self, screen: str | None) -> str:
-        return self._names.counted_as(screen, self._log_time_ms, self._max_screens, self._windows)
+        return self._names.counted_as(screen, self._max_screens, self._windows)
 
     def _minute(self, at_ms: int, screen: str) -> MinuteCounts:
         self._note_late(at_ms)
-        return self._windows.minutes.setdefault((_start(at_ms, MINUTE_MS), screen), MinuteCounts())
+        window = (_start(at_ms, MINUTE_MS), screen)
+        counts = self._windows.minutes.get(window)
+        if counts is None:
+            counts = self._windows.minutes[window] = MinuteCounts()
+        return counts
 
     def _note_late(self, at_ms: int) -> None:
-        quarter_ms = _start(at_ms, QUARTER_MS)
-        if self._log_time_ms >= quarter_ms + QUARTER_MS + LATE_AFTER_MS:
-            self._windows.late_quarters.add((quarter_ms, self._offset))
+        if at_ms < self._late_ms:
+            self._windows.late_quarters.add((_start(at_ms, QUARTER_MS), self._offset))
 
 
 def _start(at_ms: int, length_ms: int) -> int:
