@@ -8,15 +8,26 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from api.active_users import ActiveUserCalls
 from api.auth import Readers
+from api.breakdown import BreakdownCalls
+from api.calls import Calls
+from api.concurrency import ConcurrencyCalls
 from api.dashboard import Dashboard
 from api.database import Database
 from api.errors import Door, not_found
+from api.flows import FlowCalls
 from api.keys import ApiKeys
 from api.metrics import ApiMetrics
 from api.presence import PresenceCalls
+from api.quality import Quality
+from api.reports import Reports
+from api.screens import ScreenCalls
+from api.sessions import SessionCalls
 from api.settings import ApiSettings
 from api.store import Store
+from api.time_travel import TimeTravel
+from api.timeline import TimelineCalls
 from schemas.http_server import BoundedRunner, allow_open_files
 from schemas.verifiers import phone_verifier, staff_verifier
 
@@ -37,11 +48,25 @@ def install(
     metrics = ApiMetrics(registry)
     door = Door(metrics)
     database = Database(settings, metrics)
-    store = Store(database, metrics)
+    quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
+    store = Store(database, quality)
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
     readers = Readers(phones, staff, keys)
-    PresenceCalls(settings, store, readers, metrics).add_routes(app.router, door)
+    calls = Calls(database, readers, quality, Reports(database, metrics))
+    time_travel = TimeTravel(database, quality)
+    PresenceCalls(
+        settings, store, time_travel, TimelineCalls(calls), quality, readers, metrics
+    ).add_routes(app.router, door)
+    for analytics in (
+        ScreenCalls(calls, time_travel),
+        FlowCalls(calls),
+        ConcurrencyCalls(calls),
+        ActiveUserCalls(calls),
+        BreakdownCalls(calls),
+        SessionCalls(calls),
+    ):
+        analytics.add_routes(app.router, door)
     Dashboard(settings, readers, metrics).add_routes(app.router, door)
     app[STORE] = store
     app[DOOR] = door

@@ -1,6 +1,6 @@
 """Where a list goes on: an opaque cursor that fits one list only. PURE.
 
-A cursor is the position after the last user of a page, with a checksum over it and the *context*:
+A cursor is the position after the last row of a page, with a checksum over it and the *context*:
 the list's filters and sort. So a cursor that was cut, edited or moved to another list is refused
 instead of giving a page that looks right. The checksum is no signature, and need not be: whoever
 forges a position can only start reading elsewhere in a list that they may read anyway.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -23,23 +23,27 @@ _CHECKSUM_BYTES: Final = 9
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """After whom to go on. ``at_us`` is the sorted time in Unix microseconds (what PostgreSQL
-    holds), ``None`` where the list is sorted by ``user_id``; ``seen`` counts users so far."""
+    """After whom to go on in a list of users. ``at_us`` is the sorted time in Unix microseconds
+    (what PostgreSQL holds), ``None`` where the list is sorted by ``user_id``; ``seen`` counts users
+    so far."""
 
     at_us: int | None
     user_id: str
     seen: int
 
 
-def encode_cursor(position: Position, context: bytes) -> str:
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+def encode_cursor(position: msgspec.Struct, context: bytes) -> str:
     """The cursor of a position in the list that ``context`` describes; URL-safe."""
     payload = msgspec.msgpack.encode(position)
     return base64.urlsafe_b64encode(_checksum(payload, context) + payload).rstrip(b"=").decode()
 
 
-def decode_cursor(cursor: str, context: bytes) -> Position:
-    """The position. Raises ``ProblemError`` with code ``bad_cursor`` unless the cursor is exactly
-    one that :func:`encode_cursor` made for this context."""
+def decode_cursor(cursor: str, context: bytes, kind: type[P]) -> P:
+    """The position, of the list's own kind. Raises ``ProblemError`` with code ``bad_cursor`` unless
+    the cursor is exactly one that :func:`encode_cursor` made for this context."""
     if len(cursor) > MAX_CURSOR_CHARACTERS or not cursor.isascii():
         raise _bad_cursor()
     try:
@@ -50,7 +54,7 @@ def decode_cursor(cursor: str, context: bytes) -> Position:
     if checksum != _checksum(payload, context):
         raise _bad_cursor()
     try:
-        position = msgspec.msgpack.decode(payload, type=Position)
+        position = msgspec.msgpack.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _bad_cursor() from None
     # Base64 ignores the last bits of a text: two spellings of one cursor are one too many.

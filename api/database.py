@@ -8,7 +8,8 @@ that may be made twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -31,6 +32,8 @@ CONNECT_SECONDS: Final = 3
 MAX_IDLE_SECONDS: Final = 60.0
 #: Calls that wait for one of ``n`` connections: more than this times ``n`` would wait in vain.
 WAITING_PER_CONNECTION: Final = 32
+#: An export may take this long, its reader included.
+EXPORT_SECONDS: Final = 300.0
 #: Beyond PostgreSQL's own time limit: time for its refusal to arrive.
 ANSWER_MARGIN_SECONDS: Final = 1.0
 
@@ -48,6 +51,8 @@ class Database:
         )
         queries = load_queries("api", "queries.sql")
         self._configure_query, self._read_only_query = queries["configure"], queries["read_only"]
+        self._pool_wait_seconds = settings.api_pool_wait_seconds
+        self._exports = asyncio.Semaphore(max(1, settings.api_pool_size // 4))
         self._late: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
@@ -86,9 +91,26 @@ class Database:
 
         Raises ``ProblemError`` with code ``unavailable`` if there was no answer in time.
         """
-        task = asyncio.create_task(self._read(query, work), name=f"read-{query}")
+        return await self._bounded(self._read(query, work), self._deadline_seconds)
+
+    async def export(
+        self, query: str, work: Callable[[Connection], Awaitable[T]], has_begun: Callable[[], bool]
+    ) -> T:
+        """As :meth:`read`, for work that lasts, one of few at a time. Once it ``has_begun`` to
+        answer it is not made again."""
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._deadline_seconds)
+            await asyncio.wait_for(self._exports.acquire(), self._pool_wait_seconds)
+        except TimeoutError:
+            raise self._unavailable("pool_wait", "Too many exports are running.") from None
+        try:
+            return await self._bounded(self._read(query, work, has_begun), EXPORT_SECONDS)
+        finally:
+            self._exports.release()
+
+    async def _bounded(self, reading: Coroutine[Any, Any, T], deadline_seconds: float) -> T:
+        task = asyncio.create_task(reading, name="read")
+        try:
+            done, _ = await asyncio.wait({task}, timeout=deadline_seconds)
         except asyncio.CancelledError:
             self._abandon(task)
             raise
@@ -120,16 +142,29 @@ class Database:
         task.add_done_callback(lambda late: late.cancelled() or late.exception())
         task.cancel()
 
-    async def _read(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-        try:
+    async def _read(
+        self,
+        query: str,
+        work: Callable[[Connection], Awaitable[T]],
+        has_begun: Callable[[], bool] = lambda: False,
+    ) -> T:
+        with self._refusals():
             try:
                 return await self._once(query, work)
             except psycopg.errors.QueryCanceled:
                 raise
             except psycopg.OperationalError:
+                if has_begun():
+                    raise
                 # PostgreSQL was restarted: the other idle connections are dead as well.
                 await self._pool.drain()
                 return await self._once(query, work)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What goes wrong with PostgreSQL as what the caller is told."""
+        try:
+            yield
         except (PoolTimeout, TooManyRequests, PoolClosed):
             raise self._unavailable(
                 "pool_wait", "The database is busy or cannot be reached."

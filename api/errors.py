@@ -12,13 +12,15 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
 from api.metrics import ANSWERED, GONE, ApiMetrics
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
+
+_REQUEST_ID_KEY: Final = web.RequestKey("api_request_id", str)
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -32,6 +34,12 @@ def problem_response(problem: ProblemError, request_id: str) -> web.Response:
         body=json.dumps(problem.body(request_id)).encode(),
         headers={"Content-Type": PROBLEM_JSON, **problem.all_headers()},
     )
+
+
+def common_headers(request: web.Request) -> dict[str, str]:
+    """What every answer has. What a handler does not declare public concerns people: no cache may
+    keep it. For who sends the head of an answer itself; the door adds them to all others."""
+    return {"Cache-Control": "no-store", REQUEST_ID: request[_REQUEST_ID_KEY]}
 
 
 class Door:
@@ -48,6 +56,7 @@ class Door:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             request_id = request_id_of(request.headers.get(REQUEST_ID))
+            request[_REQUEST_ID_KEY] = request_id
             started = time.perf_counter()
             outcome = GONE
             try:
@@ -55,10 +64,10 @@ class Door:
             finally:
                 self._metrics.requests[route, outcome].inc()
                 self._metrics.request_seconds[route].observe(time.perf_counter() - started)
-            response.headers.update(headers or {})
-            # What a handler does not declare public concerns people: no cache may keep it.
-            response.headers.setdefault("Cache-Control", "no-store")
-            response.headers[REQUEST_ID] = request_id
+            if not response.prepared:
+                response.headers.update(headers or {})
+                for name, value in common_headers(request).items():
+                    response.headers.setdefault(name, value)
             return response
 
         return answer

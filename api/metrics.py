@@ -11,7 +11,9 @@ from schemas.http_server import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 
 ROUTES: Final = (
-    *("count", "online_users", "users", "user", "lookup"),
+    *("count", "online_users", "users", "user", "lookup", "timeline"),
+    *("screens", "engagement", "screen", "flows", "concurrency"),
+    *("active_users", "breakdown", "sessions"),
     *("dashboard", "login", "logout", "static", "other"),
 )
 #: Those of them that are limited by client address.
@@ -20,7 +22,11 @@ ANSWERED: Final = "answered"
 #: The client went away before its answer.
 GONE: Final = "gone"
 OUTCOMES: Final = (ANSWERED, GONE, *CODES)
-QUERIES: Final = ("freshness", "list", "user", "lookup", "keys", "key_used")
+QUERIES: Final = (
+    *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
+    *("screens", "engagement", "screen", "flows", "concurrency"),
+    *("active_users", "breakdown", "sessions", "keys", "key_used"),
+)
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
 
@@ -60,7 +66,7 @@ class ApiMetrics:
         self.rate_limited = {route: limited.labels(route) for route in LIMITED_ROUTES}
         query_seconds = Histogram(
             "rollcall_api_query_seconds",
-            "Time of a query in PostgreSQL and on the way, in seconds.",
+            "Time of a query in PostgreSQL and on the way, in seconds; of an export until its end.",
             ("query",),
             buckets=_SECONDS,
             registry=registry,
@@ -73,6 +79,11 @@ class ApiMetrics:
             registry=registry,
         )
         self.database_failures = {cause: failures.labels(cause) for cause in FAILURES}
+        self.broken_exports = Counter(
+            "rollcall_api_broken_exports",
+            "Exports that were broken off after their start: their readers saw no end.",
+            registry=registry,
+        )
         refusals = Counter(
             "rollcall_api_token_refusals",
             "Calls whose token was refused, by cause.",

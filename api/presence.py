@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import time
 from typing import Any, Final
-from urllib.parse import unquote
 
-import msgspec
 from aiohttp import web
 
 from api.answers import count_answer, rfc3339, single_user_answer, user_answer
 from api.auth import Readers
 from api.bodies import read_body
 from api.errors import Door, method_not_allowed
-from api.filters import (
-    ListRequest,
-    check_user_id,
-    parse_lookup,
-    parse_online_users,
-    parse_users,
-    refuse_parameters,
-)
-from api.freshness import Freshness
+from api.filters import ListRequest, parse_at, parse_lookup, parse_online_users, parse_users
 from api.metrics import ApiMetrics
+from api.parameters import check_user_id, refuse_parameters
+from api.paths import named_in_path
+from api.quality import Quality
+from api.reports import json_answer
 from api.settings import ApiSettings
 from api.shared_read import SharedRead
 from api.store import Store
+from api.time_travel import TimeTravel
+from api.timeline import USER_PATH, TimelineCalls
 from schemas.problems import ProblemError, rate_limited
 from schemas.token_bucket import BucketPolicy, TokenBuckets
 
-USER_PATH: Final = "/api/v1/users/"
 LOOKUP_PATH: Final = "/api/v1/users/lookup"
 #: The count is shared for this long: with what caches may add, it is under two seconds old.
 COUNT_SHARED_SECONDS: Final = 0.5
@@ -43,10 +38,20 @@ class PresenceCalls:
     """The handlers. All but the count want a reader's token."""
 
     def __init__(
-        self, settings: ApiSettings, store: Store, readers: Readers, metrics: ApiMetrics
+        self,
+        settings: ApiSettings,
+        store: Store,
+        time_travel: TimeTravel,
+        timelines: TimelineCalls,
+        quality: Quality,
+        readers: Readers,
+        metrics: ApiMetrics,
     ) -> None:
         self._settings = settings
         self._store = store
+        self._time_travel = time_travel
+        self._timelines = timelines
+        self._quality = quality
         self._readers = readers
         self._proxies = settings.proxies
         self._count_limits = TokenBuckets(
@@ -67,7 +72,7 @@ class PresenceCalls:
             router.add_get(path, door.guard(route, handler))
             router.add_route("*", path, door.guard(route, method_not_allowed("GET, HEAD")))
         # A user may be called `lookup`: a GET asks for them, a POST looks up.
-        user = door.guard("user", self.user)
+        user = self._timelines.beside(door.guard("user", self.user), door)
         router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
         router.add_get(LOOKUP_PATH, user)
         router.add_route(
@@ -92,7 +97,7 @@ class PresenceCalls:
             stale_after_seconds=self._settings.stale_after_seconds,
             offline_after_seconds=self._settings.offline_after_seconds,
         )
-        return _json(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
+        return json_answer(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
 
     async def online_users(self, request: web.Request) -> web.Response:
         await self._readers.admit(request, cookie=True)
@@ -104,12 +109,17 @@ class PresenceCalls:
 
     async def user(self, request: web.Request) -> web.Response:
         await self._readers.admit(request, cookie=True)
-        refuse_parameters(request.rel_url.raw_query_string)
-        user_id = check_user_id(user_id_of_path(request.rel_url.raw_path))
-        row = await self._store.user(user_id)
+        at = parse_at(request.rel_url.raw_query_string)
+        user_id = check_user_id(named_in_path(request.rel_url.raw_path, USER_PATH))
+        travelled: dict[str, Any] = {}
+        if at is None:
+            row = await self._store.user(user_id)
+        else:
+            row, freshness = await self._time_travel.user(user_id, at)
+            travelled = {"at": rfc3339(at), **self._quality.fields(freshness)}
         if row is None:
             raise ProblemError("unknown_user", "No user with this id has ever been seen.")
-        return _json(single_user_answer(row))
+        return json_answer({**single_user_answer(row), **travelled})
 
     async def lookup(self, request: web.Request) -> web.Response:
         """A POST only because many ids are long: it changes nothing. No cookie: see api.auth."""
@@ -117,41 +127,25 @@ class PresenceCalls:
         refuse_parameters(request.rel_url.raw_query_string)
         user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES, self._body_timeouts))
         known, freshness = await self._store.lookup(user_ids)
-        return _json(
+        return json_answer(
             {
                 "items": [user_answer(known[user_id]) for user_id in user_ids if user_id in known],
                 "unknown": [user_id for user_id in user_ids if user_id not in known],
-                **self._quality(freshness),
+                **self._quality.fields(freshness),
             }
         )
 
     async def _list(self, request: ListRequest) -> web.Response:
-        page = await self._store.page(request)
-        return _json(
+        at = request.filter.at
+        if at is None:
+            page = await self._store.page(request)
+        else:
+            page = await self._time_travel.page(request, at)
+        return json_answer(
             {
                 "items": [user_answer(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
-                **self._quality(page.freshness),
+                **({} if at is None else {"at": rfc3339(at)}),
+                **self._quality.fields(page.freshness),
             }
         )
-
-    def _quality(self, freshness: Freshness) -> dict[str, Any]:
-        return {
-            "as_of": rfc3339(freshness.as_of),
-            "stale": freshness.stale(self._settings.stale_after_seconds),
-        }
-
-
-def user_id_of_path(raw_path: str) -> str:
-    """The rest of the path behind ``/api/v1/users/``, decoded once.
-
-    From the raw path, because aiohttp decodes some of it before routes match. Bytes that are no
-    UTF-8 become lone surrogates, which no user id holds.
-    """
-    return unquote(raw_path.removeprefix(USER_PATH), errors="surrogateescape")
-
-
-def _json(answer: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(answer), content_type="application/json", headers=headers
-    )

@@ -85,3 +85,13 @@ LIMIT %(limit)s
 
 -- name: key_used
 UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s
+
+-- name: progress
+SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
+       max(through) FILTER (WHERE rollup = 'days') AS days,
+       max(through) FILTER (WHERE rollup = 'hours') AS hours,
+       (SELECT time_zone FROM reporting_zone) AS time_zone
+FROM rollup_progress
+
+-- name: spans_kept_from
+SELECT kept_from FROM retention_progress WHERE table_name = 'spans'

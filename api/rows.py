@@ -6,17 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.freshness import Freshness
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """A user as lists show them."""
+    """A user as lists show them. ``reason`` and ``changed_at`` are known of every user but who was
+    offline at an instant of which nothing is kept."""
 
     user_id: str
     name: str | None
     state: str
-    reason: str
+    reason: str | None
     screen: str | None
-    changed_at: datetime
+    changed_at: datetime | None
     online_since: datetime | None
     last_active: datetime | None
     device_count: int
@@ -32,3 +35,12 @@ class UserWithDevices(UserRow):
 
     device: str | None
     devices: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``next_cursor`` is ``None`` on the last page."""
+
+    rows: list[UserRow]
+    next_cursor: str | None
+    freshness: Freshness

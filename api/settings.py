@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from schemas.settings import DatabaseSettings, HttpSettings, TimingSettings
+from schemas.settings import AnalyticsSettings, DatabaseSettings, HttpSettings, TimingSettings
 from schemas.token_settings import StaffSettings
 
 
-class ApiSettings(DatabaseSettings, TimingSettings, StaffSettings, HttpSettings):
+class ApiSettings(DatabaseSettings, TimingSettings, StaffSettings, HttpSettings, AnalyticsSettings):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 
     api_host: str = Field("127.0.0.1", description="Address of the API and the dashboard.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
@@ -11,10 +10,10 @@ from psycopg.rows import class_row
 
 from api.cursor import Position, decode_cursor, encode_cursor
 from api.database import Connection, Database
-from api.filters import Audience, ListRequest, Sort, UserFilter, like_prefix, like_substring
+from api.filters import Audience, ListRequest, Sort, filter_parameters
 from api.freshness import Freshness
-from api.metrics import ApiMetrics
-from api.rows import UserRow, UserWithDevices
+from api.quality import Quality
+from api.rows import Page, UserRow, UserWithDevices
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
 
@@ -29,27 +28,17 @@ _QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """``next_cursor`` is ``None`` on the last page."""
-
-    rows: list[UserRow]
-    next_cursor: str | None
-    freshness: Freshness
-
-
 class Store:
     """Reads through a :class:`Database`; every method raises ``ProblemError`` as that does.
 
     Freshness is read before the rows: they may be newer than ``as_of`` says, never older.
     """
 
-    def __init__(self, database: Database, metrics: ApiMetrics) -> None:
+    def __init__(self, database: Database, quality: Quality) -> None:
         self._database = database
-        self._metrics = metrics
+        self._quality = quality
         queries = load_queries("api", "queries.sql")
         columns = queries["columns"]
-        self._freshness = queries["freshness"]
         self._user = queries["user"].replace(b"{columns}", columns)
         self._lookup = queries["lookup"].replace(b"{columns}", columns)
         self._lists: dict[tuple[Sort, Audience], bytes] = {
@@ -63,17 +52,17 @@ class Store:
 
     async def freshness(self) -> Freshness:
         """Counts and as_of, at a cost that no fleet changes."""
-        return await self._database.read("freshness", self._read_freshness)
+        return await self._database.read("freshness", self._quality.freshness)
 
     async def page(self, request: ListRequest) -> Page:
         """A page of a list. Raises ``ProblemError`` with code ``bad_cursor`` too."""
         wanted, context = request.filter, request.filter.context
-        after = decode_cursor(request.cursor, context) if request.cursor else None
+        after = decode_cursor(request.cursor, context, Position) if request.cursor else None
         limit, seen = request.limit, after.seen if after else 0
         if wanted.sort == "-last_active":
             limit = min(limit, MAX_BY_ACTIVITY - seen)
         parameters = {
-            **_filter_parameters(wanted),
+            **filter_parameters(wanted),
             "at": _time_of(after),
             "after": after.user_id if after else None,
             "limit": limit + 1,  # whether there is another page
@@ -81,7 +70,7 @@ class Store:
         query = self._lists[wanted.sort, wanted.audience]
 
         async def read(connection: Connection) -> tuple[Freshness, list[UserRow]]:
-            freshness = await self._read_freshness(connection)
+            freshness = await self._quality.freshness(connection)
             async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
                 await cursor.execute(query, parameters)
                 return freshness, await cursor.fetchall()
@@ -106,7 +95,7 @@ class Store:
         """Those of the users who are known, by id."""
 
         async def read(connection: Connection) -> tuple[list[UserRow], Freshness]:
-            freshness = await self._read_freshness(connection)
+            freshness = await self._quality.freshness(connection)
             async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
                 await cursor.execute(self._lookup, {"user_ids": user_ids})
                 return await cursor.fetchall(), freshness
@@ -122,25 +111,6 @@ class Store:
             return problem.detail
         return None
 
-    async def _read_freshness(self, connection: Connection) -> Freshness:
-        async with connection.cursor(row_factory=class_row(Freshness)) as cursor:
-            await cursor.execute(self._freshness)
-            freshness = await cursor.fetchone()
-        assert freshness is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
-        age = freshness.age_seconds
-        self._metrics.as_of_age_seconds.set(float("nan") if age is None else age)
-        return freshness
-
-
-def _filter_parameters(wanted: UserFilter) -> dict[str, object]:
-    return {
-        "screen": wanted.screen,
-        "state": wanted.state,
-        "app_version": wanted.app_version,
-        "device": like_substring(wanted.device) if wanted.device else None,
-        "q": like_prefix(wanted.q) if wanted.q else None,
-    }
-
 
 def _time_of(after: Position | None) -> datetime | None:
     if after is None or after.at_us is None:
@@ -151,5 +121,5 @@ def _time_of(after: Position | None) -> datetime | None:
 def _sorted_us(sort: Sort, row: UserRow) -> int | None:
     if sort == "user_id":
         return None
-    at = row.changed_at if sort == "-changed_at" else row.last_active or EPOCH
-    return (at - EPOCH) // _MICROSECOND
+    at = row.changed_at if sort == "-changed_at" else row.last_active
+    return ((at or EPOCH) - EPOCH) // _MICROSECOND

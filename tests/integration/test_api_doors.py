@@ -13,11 +13,23 @@ import pytest
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
 
 ONLINE = "/api/v1/online-users"
+ANALYTICS = [
+    "/api/v1/screens",
+    "/api/v1/screens/engagement",
+    "/api/v1/screens/Home",
+    "/api/v1/flows",
+    "/api/v1/concurrency",
+    "/api/v1/active-users",
+    "/api/v1/breakdown",
+    "/api/v1/sessions/summary",
+    "/api/v1/users/u1/timeline",
+]
 PROTECTED = [
     ("GET", ONLINE),
     ("GET", "/api/v1/users"),
     ("GET", "/api/v1/users/u1"),
     ("POST", "/api/v1/users/lookup"),
+    *(("GET", path) for path in ANALYTICS),
 ]
 
 
@@ -110,6 +122,7 @@ async def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
         ("/api/v1/users", "GET, HEAD"),
         ("/api/v1/users/u1", "GET, HEAD"),
         ("/api/v1/users/lookup", "GET, HEAD, POST"),
+        *((path, "GET, HEAD") for path in ANALYTICS),
         ("/", "GET, HEAD"),
         ("/login", "GET, HEAD, POST"),
         ("/logout", "POST"),

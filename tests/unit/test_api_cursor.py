@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -22,14 +24,14 @@ contexts = st.binary(max_size=64)
 
 def refused(cursor: str, context: bytes) -> bool:
     with pytest.raises(ProblemError) as caught:
-        decode_cursor(cursor, context)
+        decode_cursor(cursor, context, Position)
     return caught.value.code == "bad_cursor" and caught.value.errors[0].field == "cursor"
 
 
 @given(positions, contexts)
 def test_a_cursor_gives_its_position_back(position: Position, context: bytes) -> None:
     cursor = encode_cursor(position, context)
-    assert decode_cursor(cursor, context) == position
+    assert decode_cursor(cursor, context, Position) == position
     assert len(cursor) <= MAX_CURSOR_CHARACTERS
     assert set(cursor) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
@@ -76,5 +78,7 @@ def test_the_context_of_a_list_is_all_of_its_filters_and_its_sort_but_not_its_li
         UserFilter("online", device="a"),
         UserFilter("online", q="a"),
         UserFilter("online", state="background"),
+        UserFilter("online", at=datetime(2024, 5, 17, tzinfo=UTC)),
+        UserFilter("online", at=datetime(2024, 5, 17, 0, 0, 0, 1, tzinfo=UTC)),
     ]
     assert len({users.context for users in lists}) == len(lists)

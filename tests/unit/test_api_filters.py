@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from api.filters import (
     ListRequest,
     UserFilter,
-    check_user_id,
     like_prefix,
     like_substring,
     parse_lookup,
     parse_online_users,
     parse_users,
-    refuse_parameters,
 )
+from api.parameters import check_user_id, refuse_parameters
 from schemas.problems import ProblemError
 from schemas.text import clean_text
 

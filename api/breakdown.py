@@ -1,0 +1,104 @@
+"""``/api/v1/breakdown``: users by app version, platform or device.
+
+Of those online now, or of those active in a range of days of the reporting zone: each once, with
+what they used on their last active day of it. The 50 most frequent values are told, all others
+together as ``(other)``; ``null`` is unknown. Versions come newest first, all else by users.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias, cast, get_args
+
+from aiohttp import web
+
+from api import parameters
+from api.calls import Calls, add_get, range_parameters
+from api.database import Connection
+from api.days import check_zone, whole_days
+from api.engagement import share
+from api.errors import Door
+from api.parameters import bad_parameter
+from api.quality import now_of
+from api.reports import Report, Row, one_batch, select
+from api.versions import version_key
+from schemas.sql_files import load_queries
+
+By: TypeAlias = Literal["app_version", "platform", "device"]
+
+BYS: Final[tuple[By, ...]] = get_args(By)
+COLUMNS: Final = ("value", "users", "share")
+OTHER: Final = "(other)"
+#: The place of what is told together, in breakdown.sql.
+OTHER_PLACE: Final = 51
+#: Every user-day of the range is read.
+MOST_DAYS: Final = 31
+
+
+class BreakdownCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        queries = load_queries("api", "breakdown.sql")
+        self._queries = {
+            (by, users): queries["breakdown"]
+            .replace(b"{users}", queries[users])
+            .replace(b"{value}", queries[by])
+            for by in BYS
+            for users in ("online_now", "active_in_days")
+        }
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/breakdown", "breakdown", self.breakdown)
+
+    async def breakdown(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(
+            request,
+            {"by": parameters.one_of(cast(tuple[str, ...], BYS)), **range_parameters()},
+        )
+        by: By | None = values.get("by")
+        if by is None:
+            raise bad_parameter("by", f"is missing: it must be {' or '.join(BYS)}")
+        is_range = "from" in values or "to" in values
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            zone = progress.zone
+            check_zone(values.get("tz"), zone)
+            first, end = None, None
+            if is_range:
+                first, end = whole_days(values, now_of(freshness), zone, MOST_DAYS)
+            query = self._queries[by, "active_in_days" if is_range else "online_now"]
+            batches = select(connection, query, {"day_from": first, "day_to": end})
+            rows = [row async for batch in batches for row in batch]
+            return Report(
+                COLUMNS,
+                one_batch([_shown(row) for row in _in_order(rows, by)]),
+                self._calls.quality.fields(freshness),
+                {
+                    "by": by,
+                    "from": None if first is None else str(first),
+                    "to": None if end is None else str(end),
+                    "tz": zone.key,
+                    "users": rows[0]["total"] if rows else 0,
+                },
+            )
+
+        return await self._calls.reports.answer(request, "breakdown", open_report)
+
+
+def _in_order(rows: list[Row], by: By) -> list[Row]:
+    if by != "app_version":
+        return rows
+    known = [row for row in rows if row["value"] is not None]
+    rest = [row for row in rows if row["value"] is None]  # unknown, then the others
+    return sorted(known, key=lambda row: version_key(row["value"]), reverse=True) + rest
+
+
+def _shown(row: Row) -> Row:
+    return {
+        "value": OTHER if row["place"] == OTHER_PLACE else row["value"],
+        "users": row["users"],
+        "share": share(row["users"], row["total"]),
+    }

@@ -1,0 +1,62 @@
+"""How good an answer is, read where the answer is read (promise 6)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg.rows import class_row, dict_row
+
+from api.answers import rfc3339
+from api.database import Connection
+from api.freshness import Freshness
+from api.metrics import ApiMetrics
+from api.rollups import Progress
+from schemas.settings import time_zone
+from schemas.sql_files import load_queries
+
+
+class Quality:
+    """Reads ``as_of`` and how far rollups are. Before the rows of an answer: these may be newer
+    than ``as_of`` says, never older."""
+
+    def __init__(
+        self, stale_after_seconds: float, reporting_zone: ZoneInfo, metrics: ApiMetrics
+    ) -> None:
+        self._reporting_zone = reporting_zone
+        self._stale_after_seconds = stale_after_seconds
+        self._metrics = metrics
+        queries = load_queries("api", "queries.sql")
+        self._freshness = queries["freshness"]
+        self._progress = queries["progress"]
+
+    async def freshness(self, connection: Connection) -> Freshness:
+        async with connection.cursor(row_factory=class_row(Freshness)) as cursor:
+            await cursor.execute(self._freshness)
+            freshness = await cursor.fetchone()
+        assert freshness is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+        age = freshness.age_seconds
+        self._metrics.as_of_age_seconds.set(float("nan") if age is None else age)
+        return freshness
+
+    async def progress(self, connection: Connection) -> Progress:
+        """The zone is that of the rollups; before there are any, the setting's."""
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(self._progress)
+            row = await cursor.fetchone()
+        assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+        name = row.pop("time_zone")
+        return Progress(zone=time_zone(name) if name else self._reporting_zone, **row)
+
+    def fields(self, freshness: Freshness) -> dict[str, Any]:
+        """As every answer says it."""
+        return {
+            "as_of": rfc3339(freshness.as_of),
+            "stale": freshness.stale(self._stale_after_seconds),
+        }
+
+
+def now_of(freshness: Freshness) -> datetime:
+    """Where ranges without an end stop: ``as_of``, so that the same log gives the same answer."""
+    return freshness.as_of or freshness.read_at

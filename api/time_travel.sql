@@ -1,0 +1,105 @@
+-- Who was online at an instant (design, section 7): spans that hold it and open ones. Those that hold
+-- it end before %(until)s: a span is open for 24 h, and what the next sign of life is late, at most.
+-- {who} and {matching} stand for the parts named so.
+
+-- name: devices_at
+-- The devices that were online, each in its span: one that ended soon after, a long one (the index
+-- spans_long has these), or an open one.
+SELECT user_id, name, device, state, screen, changed_at, online_since, session_start,
+       app_version, device_info, platform
+FROM spans
+WHERE started_at <= %(at)s AND shown_until > %(at)s
+  AND shown_until <= %(at)s + interval '30 minutes' AND {who}
+UNION ALL
+SELECT user_id, name, device, state, screen, changed_at, online_since, session_start,
+       app_version, device_info, platform
+FROM spans
+WHERE started_at <= %(at)s AND shown_until > %(at)s + interval '30 minutes'
+  AND shown_until < %(until)s AND shown_until - started_at > interval '30 minutes' AND {who}
+UNION ALL
+SELECT user_id, name, device, state, screen, changed_at, online_since, online_since,
+       app_version, device_info, platform
+FROM presence
+WHERE state <> 'offline' AND devices IS NULL
+  AND coalesce(from_ms((stay ->> 'since_ms')::bigint), changed_at) <= %(at)s AND {who}
+UNION ALL
+SELECT user_id, name, d.device, d.state::presence_state, d.screen, from_ms(d.changed_ms),
+       online_since, from_ms(d.online_since_ms), d.app_version, d.device_info, d.platform
+FROM presence CROSS JOIN LATERAL jsonb_to_recordset(devices) AS d (
+    device text, state text, screen text, changed_ms bigint, online_since_ms bigint,
+    app_version text, device_info text, platform text, stay jsonb)
+WHERE presence.state <> 'offline' AND devices IS NOT NULL AND d.state <> 'offline'
+  AND from_ms(coalesce((d.stay ->> 'since_ms')::bigint, d.changed_ms)) <= %(at)s AND {who}
+
+-- name: users_at
+-- The users, each as the device shows them that gives their state and screen (design, section 2).
+SELECT DISTINCT ON (user_id) *, count(*) OVER (PARTITION BY user_id)::smallint AS device_count
+FROM ({devices_at}) AS devices
+ORDER BY user_id, state DESC, changed_at DESC, device
+
+-- name: everybody
+true
+
+-- name: those_after
+(%(after)s::text IS NULL OR user_id > %(after)s::text)
+
+-- name: this_one
+user_id = %(user_id)s
+
+-- name: last_shown_change
+-- Of what the user shows: a change of another device leaves both as they are. Within what the user
+-- has done since they came online, or all that is kept of who is offline; the last thousand of it.
+SELECT at, reason FROM (
+    SELECT at, reason, log_offset, event_index, ordinal,
+           (user_state, user_screen) IS DISTINCT FROM
+           (lag(user_state) OVER log, lag(user_screen) OVER log) AS is_shown
+    FROM (SELECT * FROM changes
+          WHERE changes.user_id = users.user_id AND changes.at <= %(at)s
+            AND (users.online_since IS NULL OR changes.at >= users.online_since)
+          ORDER BY changes.at DESC LIMIT 1000) AS recent
+    WINDOW log AS (ORDER BY log_offset, event_index, ordinal)
+) AS steps
+WHERE is_shown ORDER BY log_offset DESC, event_index DESC, ordinal DESC LIMIT 1
+
+-- name: list_at
+SELECT users.user_id, name, state::text AS state, change.reason::text AS reason, screen,
+       coalesce(change.at, changed_at) AS changed_at, online_since,
+       NULL::timestamptz AS last_active, device_count, app_version, device_info, platform
+FROM (SELECT * FROM ({users_at}) AS every WHERE {matching}
+      ORDER BY user_id LIMIT %(limit)s) AS users
+LEFT JOIN LATERAL ({last_shown_change}) AS change ON true
+ORDER BY users.user_id
+
+-- name: user_at
+-- One row if the user is known; of one who was offline what their last span said.
+SELECT users.user_id, users.name, users.state::text AS state, change.reason::text AS reason,
+       users.screen, coalesce(change.at, users.changed_at) AS changed_at, users.online_since,
+       NULL::timestamptz AS last_active, users.device_count, users.app_version, users.device_info,
+       users.platform, NULL::text AS device,
+       coalesce((SELECT jsonb_agg(jsonb_build_object(
+                     'device', d.device, 'state', d.state, 'reason', (
+                         SELECT reason FROM changes
+                         WHERE changes.user_id = d.user_id AND changes.device = d.device
+                           AND changes.at <= %(at)s AND changes.at >= d.session_start
+                         ORDER BY changes.at DESC, log_offset DESC, event_index DESC, ordinal DESC
+                         LIMIT 1),
+                     'screen', d.screen, 'app_version', d.app_version,
+                     'device_info', d.device_info, 'platform', d.platform,
+                     'online_since_ms', to_ms(d.session_start),
+                     'changed_ms', to_ms(d.changed_at)))
+                 FROM ({devices_at}) AS d), '[]') AS devices
+FROM (
+    (SELECT 0 AS place, user_id, name, state, screen, changed_at, online_since, app_version,
+            device_info, platform, device_count
+     FROM ({users_at}) AS shown)
+    UNION ALL
+    (SELECT 1, presence.user_id, ended.name, 'offline', NULL, ended.shown_until, NULL,
+            ended.app_version, ended.device_info, ended.platform, 0
+     FROM presence LEFT JOIN LATERAL (
+         SELECT * FROM spans
+         WHERE spans.user_id = presence.user_id AND shown_until <= %(at)s
+         ORDER BY shown_until DESC, device LIMIT 1) AS ended ON true
+     WHERE presence.user_id = %(user_id)s)
+    ORDER BY place LIMIT 1
+) AS users
+LEFT JOIN LATERAL ({last_shown_change}) AS change ON true

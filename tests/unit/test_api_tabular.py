@@ -1,0 +1,87 @@
+"""Formats: which is chosen, and that a table survives each of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.tabular import accepted_format, csv_head, csv_rows, ndjson_rows
+
+cells = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.text(st.characters(exclude_categories=["Cs", "Cc"]))
+)
+rows = st.lists(st.fixed_dictionaries({"a": cells, "b,": cells}))
+
+
+@pytest.mark.parametrize(
+    ("accept", "format"),
+    [
+        (None, "json"),
+        ("", "json"),
+        ("*/*", "json"),
+        ("text/*", "json"),
+        ("application/json", "json"),
+        ("text/csv", "csv"),
+        ("TEXT/CSV; charset=utf-8", "csv"),
+        ("application/x-ndjson", "ndjson"),
+        ("text/csv, application/json", "csv"),
+        ("text/csv;q=0.5, application/json", "json"),
+        ("text/csv;q=0.5, application/json;q=0.4, */*", "csv"),
+        ("application/x-ndjson;q=0.9,text/csv;q=0.8", "ndjson"),
+        ("text/csv;q=0", "json"),
+        ("text/csv;q=nonsense", "json"),
+        ("text/csv;q=nan", "json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "json"),
+    ],
+)
+def test_the_format_is_the_one_accepted_most(accept: str | None, format: str) -> None:  # noqa: A002
+    assert accepted_format(accept) == format
+
+
+@given(st.text())
+def test_any_accept_is_some_format(accept: str) -> None:
+    assert accepted_format(accept) in ("json", "csv", "ndjson")
+
+
+@given(rows)
+def test_a_sheet_gives_its_cells_back(table: list[dict[str, object]]) -> None:
+    text = (csv_head(["a", "b,"]) + csv_rows(["a", "b,"], table)).decode()
+    head, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert head == ["a", "b,"]
+    assert len(lines) == len(table)
+    for line, row in zip(lines, table, strict=True):
+        for cell, value in zip(line, (row["a"], row["b,"]), strict=True):
+            if value is None:
+                assert cell == ""
+            elif isinstance(value, bool):
+                assert cell == str(value).lower()
+            elif isinstance(value, int):
+                assert cell == str(value)
+            elif str(value)[:1] in ("=", "+", "-", "@"):
+                assert cell == f"'{value}"
+            else:
+                assert cell == value
+
+
+@given(st.text())
+def test_no_text_of_a_sheet_is_a_formula(text: str) -> None:
+    [[cell]] = csv.reader(io.StringIO(csv_rows(["a"], [{"a": "x" + text}]).decode(), newline=""))
+    assert cell == "x" + text
+    for start in "=+-@\t\r":
+        line = csv_rows(["a", "b"], [{"a": start, "b": 1}]).decode()
+        assert line.lstrip('"').startswith("'")
+
+
+@given(rows)
+def test_lines_are_the_rows(table: list[dict[str, object]]) -> None:
+    lines = ndjson_rows(table).split(b"\n")
+    assert lines.pop() == b""
+    assert [json.loads(line) for line in lines] == table
