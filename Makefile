@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test browser lint types architecture unit bench lock docs clean
+.PHONY: help install up test browser lint types architecture unit test-long bench bench-sockets lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -11,6 +11,8 @@ help:
 	@echo "make up [ARGS='--port 9000']  run Rollcall here: Kafka, PostgreSQL and the services"
 	@echo "make test                     lint, types, architecture and the whole test suite"
 	@echo "make bench                    CPU per heartbeat, beside a plain service (minutes)"
+	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
+	@echo "make test-long                the tests that take minutes each: a minute without Kafka"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -51,8 +53,15 @@ browser:
 test: lint types architecture browser
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
+# Those that `make test` leaves out.
+test-long: install
+	$(BIN)/pytest -m long
+
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-sockets: install
+	$(BIN)/python -m tests.bench.sockets $(ARGS)
 
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

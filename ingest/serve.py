@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from ingest.app import CONNECTION, create_app, create_runner
+from ingest.collector import spare_the_living
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
 from schemas.service_log import log_to_stderr
@@ -75,6 +76,7 @@ async def serve(
         if admin_socket is not None:
             await _listen_on_socket(admin, admin_socket)
         logger.info("Listening on %s port %d", settings.ingest_host, settings.ingest_port)
+        spare_the_living()
         await stop.wait()
     finally:
         await public.cleanup()

@@ -1,0 +1,273 @@
+"""``make bench-sockets``: what an idle socket costs ingest, in memory and in CPU.
+
+Each figure comes from an ingest process of its own with 10,000 sockets: memory as the difference
+of two readings, before the sockets and with all of them at rest; CPU as that of two readings of
+/proc around so many connects, pings or renewals. A renewal is only written for a client that was
+heard of, so it comes with a ping, whose cost is taken off again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import typer
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.child import RunningChild
+from deploy.local.kafka import LocalKafka
+from schemas.settings import KafkaSettings
+from schemas.topics import create_topics
+from tests.bench.__main__ import PARTITIONS, answers, service
+from tests.bench.cpu import cpu_seconds
+from tests.integration.rig import free_port, wait_for
+
+CLIENT_PROCESSES = 2
+#: Opened and closed before anything is measured: code, caches and buffers are there afterwards.
+WARM_UP_SOCKETS = 200
+#: So that nothing of it happens while something else is measured.
+NEVER_SECONDS = 3600
+#: Short, so that many happen while they are counted; a renewal needs a ping since the last one.
+PING_SECONDS = 10
+RENEWAL_SECONDS = 12
+console = Console()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of the processes at one moment."""
+
+    ingest_cpu_seconds: float
+    kafka_cpu_seconds: float
+    rss_bytes: int
+    pss_bytes: int
+    pings: int
+    renewals: float
+
+
+class Clients:
+    """The client processes."""
+
+    def __init__(self, port: int, secret: str, first: int, count: int) -> None:
+        module = ["-m", "tests.bench.idle_sockets"]
+        each = count // CLIENT_PROCESSES
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, *module, str(port), secret, str(first + number * each), str(each)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(CLIENT_PROCESSES)
+        ]
+        self._answers()
+
+    def ask(self) -> dict[str, int]:
+        """Let each go on; the sums of what they say then."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        return self._answers()
+
+    def _answers(self) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for process in self._processes:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit("a client process failed: see above")
+            for name, value in json.loads(line).items():
+                sums[name] = sums.get(name, 0) + value
+        return sums
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.communicate()
+
+
+class Ingest:
+    """An ingest process under measurement."""
+
+    def __init__(self, guard_pid: int, port: int, admin_port: int, kafka: RunningChild) -> None:
+        self.port = port
+        self._admin_port = admin_port
+        self._guard_pid = guard_pid
+        self._kafka = kafka
+        [self._process] = psutil.Process(guard_pid).children()
+
+    def metric(self, name: str, **labels: str) -> float:
+        with urlopen(f"http://127.0.0.1:{self._admin_port}/metrics") as answer:
+            text = answer.read().decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    def events(self, kind: str) -> float:
+        return self.metric("rollcall_ingest_socket_events_total", kind=kind)
+
+    @property
+    def sockets(self) -> float:
+        return self.metric("rollcall_ingest_sockets_open")
+
+    def reading(self, clients: Clients | None) -> Reading:
+        told = {"pings": 0} if clients is None else clients.ask()
+        if told.keys() != {"pings"}:
+            raise SystemExit(f"sockets were closed, the figures say nothing: {told}")
+        memory = self._process.memory_full_info()
+        return Reading(
+            cpu_seconds(self._guard_pid),
+            cpu_seconds(self._kafka.pid),
+            memory.rss,
+            memory.pss,
+            told["pings"],
+            self.events("renew"),
+        )
+
+
+@contextmanager
+def ingest(directory: Path, kafka: RunningChild, secret: str, **settings: Any) -> Iterator[Ingest]:
+    port, admin_port = free_port(), free_port()
+    environment = {
+        "jwt_secret": secret,
+        "ingest_port": port,
+        "ingest_admin_port": admin_port,
+        "offline_after_seconds": 4 * NEVER_SECONDS,
+        **settings,
+    }
+    name = f"ingest-{port}"
+    variables = {f"ROLLCALL_{key.upper()}": str(value) for key, value in environment.items()}
+    with service(directory, name, ["-m", "ingest"], **variables) as guard_pid:
+        wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{admin_port}/readyz"))
+        yield Ingest(guard_pid, port, admin_port, kafka)
+
+
+@contextmanager
+def opened(ingest: Ingest, secret: str, count: int) -> Iterator[tuple[Clients, Reading, Reading]]:
+    """So many sockets, and the readings before and after all have connected."""
+    warm_up = Clients(ingest.port, secret, 10 * count, WARM_UP_SOCKETS)
+    warm_up.ask()
+    wait_for("the warm-up is done", lambda: ingest.events("connect") == WARM_UP_SOCKETS)
+    warm_up.end()
+    wait_for("the warm-up has gone", lambda: ingest.sockets == 0)
+    clients = Clients(ingest.port, secret, 0, count)
+    before = ingest.reading(None)
+    try:
+        clients.ask()
+        wait_for(
+            "all sockets have connected",
+            lambda: ingest.events("connect") == WARM_UP_SOCKETS + count,
+            seconds=300,
+        )
+        yield clients, before, ingest.reading(clients)
+    finally:
+        clients.end()
+
+
+@contextmanager
+def kafka(directory: Path) -> Iterator[tuple[RunningChild, dict[str, str]]]:
+    """Kafka as `rollcall up` runs it, and the settings that lead to it."""
+    local = LocalKafka(directory / "kafka")
+    local.prepare()
+    running = RunningChild(local.child())
+    try:
+        asyncio.run(local.wait_ready(120, running))
+        settings = KafkaSettings(
+            kafka_bootstrap=local.bootstrap, partitions=PARTITIONS, replication_factor=1
+        )
+        asyncio.run(create_topics(settings))
+        yield running, {name: str(value) for name, value in settings.model_dump().items()}
+    finally:
+        running.stop()
+
+
+def measure(sockets: int, seconds: float) -> dict[str, float]:
+    """Bytes a socket; CPU µs of ingest and of Kafka a connect, ping and renewal."""
+    secret = secrets.token_hex(32)
+    never = {
+        "heartbeat_interval_seconds": NEVER_SECONDS,
+        "websocket_ping_interval_seconds": NEVER_SECONDS,
+    }
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        directory = Path(temporary)
+        running, where = stack.enter_context(kafka(directory))
+        with (
+            ingest(directory, running, secret, **where, **never) as one,
+            opened(one, secret, sockets) as (_, before, after),
+        ):
+            figures["rss"] = (after.rss_bytes - before.rss_bytes) / sockets
+            figures["pss"] = (after.pss_bytes - before.pss_bytes) / sockets
+            figures["connect"], figures["connect_kafka"] = _micros(before, after, sockets)
+        pinged = never | {"websocket_ping_interval_seconds": PING_SECONDS}
+        with (
+            ingest(directory, running, secret, **where, **pinged) as one,
+            opened(one, secret, sockets) as (clients, _, first),
+        ):
+            time.sleep(seconds)
+            last = one.reading(clients)
+            figures["ping"], _ = _micros(first, last, last.pings - first.pings)
+        renewed = {
+            "heartbeat_interval_seconds": RENEWAL_SECONDS,
+            "websocket_ping_interval_seconds": PING_SECONDS,
+        }
+        with (
+            ingest(directory, running, secret, **where, **renewed) as one,
+            opened(one, secret, sockets) as (clients, _, first),
+        ):
+            time.sleep(seconds)
+            last = one.reading(clients)
+            renewals = last.renewals - first.renewals
+            figures["renewals"] = renewals
+            both, figures["renewal_kafka"] = _micros(first, last, renewals)
+            figures["renewal"] = both - figures["ping"] * (last.pings - first.pings) / renewals
+    return figures
+
+
+def _micros(before: Reading, after: Reading, times: float) -> tuple[float, float]:
+    ingest = after.ingest_cpu_seconds - before.ingest_cpu_seconds
+    kafka = after.kafka_cpu_seconds - before.kafka_cpu_seconds
+    return 1e6 * ingest / times, 1e6 * kafka / times
+
+
+def allow_open_files() -> None:
+    """For this process and those that it starts."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(sockets: int = 10_000, seconds: float = 24.0) -> None:
+    """Print what idle sockets cost; ``seconds`` are spent on pings, and as many on renewals."""
+    allow_open_files()
+    figures = measure(sockets, seconds)
+    table = Table(f"{sockets} idle sockets", "ingest", "kafka")
+    table.add_row("resident bytes a socket", f"{figures['rss']:.0f}")
+    table.add_row("proportional bytes a socket", f"{figures['pss']:.0f}")
+    for name, words in (("connect", "connect, authenticated"), ("renewal", "renewal")):
+        kafka_micros = f"{figures[f'{name}_kafka']:.1f}"
+        table.add_row(f"CPU µs a {words}", f"{figures[name]:.1f}", kafka_micros)
+    table.add_row("CPU µs a ping", f"{figures['ping']:.1f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
