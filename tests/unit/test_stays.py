@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from processor.effects import Effects
@@ -210,6 +211,20 @@ def test_what_is_noticed_late_is_noted_as_late() -> None:
     [quarter] = {quarter for quarter, _ in effects(story).windows.late_quarters}
     assert quarter == START_MS - START_MS % 900_000 + (
         0 if START_MS % 900_000 < 890_000 else 900_000
+    )
+
+
+@pytest.mark.parametrize(("noticed_after", "late"), [(1_799, False), (1_800, True)])
+@pytest.mark.parametrize("into", [0, 200])
+def test_a_quarter_hour_is_late_once_it_has_been_over_for_as_long(
+    into: int, noticed_after: int, late: bool
+) -> None:
+    quarter = 900 - START_MS // 1000 % 900
+    story = Story(replace(POLICY, outage_gap_ms=10**9))
+    story.record(heartbeat("a", "home"), at=quarter + into)
+    story.record(at=quarter + noticed_after)
+    assert {story.seconds(q) for q, _ in effects(story).windows.late_quarters} == (
+        {quarter} if late else set()
     )
 
 
