@@ -181,6 +181,8 @@ async def test_http_heartbeats_beside_a_socket_outlive_it(fleet: Fleet) -> None:
 async def test_a_logout_over_http_closes_the_socket_in_another_process(fleet: Fleet) -> None:
     bearer = token("ann")
     socket = await fleet.socket(fleet.first, bearer=bearer, screen="Home")
+    # In one record the two would start at once, and the smaller name would be shown.
+    await fleet.until("foreground", "Home", "started")
     stays = await fleet.socket(fleet.first, device_id="tablet", screen="Film")
     await fleet.until("foreground", "Film", "started")
     loop = asyncio.get_running_loop()
