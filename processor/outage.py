@@ -6,10 +6,11 @@ away, from the record before the jump to the one after it.
 *Ticks only*: a partition saw nothing of clients for ``outage_gap`` while at least 30 client events
 were due, so phones cannot reach us (gateway, DNS, certificate, a wrong key). Events are due from
 the devices that were in the foreground when the silence began: their number × the silence ÷
-``client_interval``, the longest interval at which apps in the field beat. With 30 expected, none by
-chance is e⁻³⁰. The silence begins with the last record that has a client event: a heartbeat,
-connect, renewal or logout, whatever came of it, for it shows that the path works. Ticks and
-disconnects are ours, and what could not be read shows nothing: neither ends a silence. A jump
+``client_interval``, the longest interval at which apps in the field beat, and for no longer than
+``offline_after``: who has timed out owes nothing, so a quiet night is no outage. With 30 expected,
+none by chance is e⁻³⁰. The silence begins with the last record that has a client event: a
+heartbeat, connect, renewal or logout, whatever came of it, for it shows that the path works. Ticks
+and disconnects are ours, and what could not be read shows nothing: neither ends a silence. A jump
 begins it anew, as the time before has been accounted for. The test fires at a record, before the
 expiries of that record and never at one with a client event; what was decided before stands. The
 outage lasts to the next record with a client event.
@@ -128,7 +129,9 @@ def granted_until_ms(log_offset: int, graces: list[Grace]) -> int | None:
 
 def _ours(silence: Silence, now_ms: int, policy: Policy) -> bool:
     quiet_ms = now_ms - silence.since_ms
+    # Who was last heard of when it began has timed out by then.
+    owed_ms = min(quiet_ms, policy.offline_after_ms)
     return (
         quiet_ms >= policy.outage_gap_ms
-        and silence.foreground * quiet_ms >= EVENTS_DUE * policy.client_interval_ms
+        and silence.foreground * owed_ms >= EVENTS_DUE * policy.client_interval_ms
     )

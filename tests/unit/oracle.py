@@ -145,7 +145,9 @@ class Oracle:
         quiet = self.now - last["at"]
         if quiet < self.policy["outage_gap"]:
             return False
-        due: float = last["foreground"] * quiet / self.policy["client_interval"]
+        # Nobody who is silent for longer is online to beat.
+        beating = min(quiet, self.policy["offline_after"])
+        due: float = last["foreground"] * beating / self.policy["client_interval"]
         return due >= 30
 
     def _heartbeat(self, event: Heartbeat) -> None:

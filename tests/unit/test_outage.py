@@ -88,7 +88,7 @@ def test_devices_that_are_offline_owe_nothing() -> None:
 
 
 def test_the_foreground_devices_are_those_of_when_the_silence_began() -> None:
-    policy = replace(BUSY, offline_after_ms=10_000, client_interval_ms=500)
+    policy = replace(BUSY, offline_after_ms=10_000, client_interval_ms=330)
     story = busy(policy).beat("a").wait(15)
     assert story.shown() == ("offline", None)
     assert outages(story) == {("ticks_only", 15): None}
@@ -101,12 +101,20 @@ def test_a_fleet_too_small_for_the_test_is_not_covered() -> None:
     assert story.processor.counts[-1] == (0, 0)
 
 
+def test_who_has_timed_out_owes_nothing_however_long_it_is_quiet() -> None:
+    """One phone, then a quiet night: with 180 s between events 30 would be due after 5,400 s."""
+    story = Story(POLICY).beat("a", "home").wait(6_000)
+    assert story.shown() == ("offline", None)
+    assert outages(story) == {}
+    assert story.seconds(story.processor.effects.samples[-1].at_ms) >= 5_980
+
+
 def test_before_the_first_client_event_nothing_is_due() -> None:
     assert outages(busy().wait(100)) == {}
 
 
 def test_what_was_decided_before_it_fires_stands() -> None:
-    policy = replace(BUSY, offline_after_ms=14_000)
+    policy = replace(BUSY, offline_after_ms=14_000, client_interval_ms=460)
     story = busy(policy).beat("a").wait(20)
     assert story.went() == ("timed_out", 14)
     assert outages(story) == {("ticks_only", 15): None}
