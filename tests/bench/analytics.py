@@ -24,7 +24,7 @@ import jwt
 import psycopg
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
@@ -49,7 +49,7 @@ HISTORY = frozenset(
 )
 #: What is not rolled up yet, three quarter-hours at most, is read as it is; and a planner looks at
 #: the ends of an index.
-FEW_ROWS = 20_000
+FEW_ROWS = 50_000
 #: Tables of which a call reads fewer are not shown.
 SHOWN_ROWS = 100
 #: PostgreSQL adds up what a connection read once a second.
@@ -212,7 +212,7 @@ def main(users: int = 100_000, sessions: int = 25_000, times: int = 40) -> None:
         }
         stack.enter_context(service(directory, "api", ["-m", "api"], **environment))
         wait_for("the API is ready", lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
-        table = Table("call", "p50 ms", "p95 ms", "KB", "rows read")
+        table = Table(Column("call", overflow="fold"), "p50 ms", "p95 ms", "KB", "rows read")
         problems = []
         for figures in measure(Client(port, secret), database_url, as_of, times):
             table.add_row(
