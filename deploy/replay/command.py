@@ -43,13 +43,14 @@ def run(
     _check_settings(settings, session_gap_seconds)
     with _progress() as bars:
         views = _read(file, columns, zone, bars)
-        _check_client_interval(settings, views)
         policy = ReplayPolicy(
             settings.partitions,
             settings.policy.offline_after_ms,
             settings.policy.outage_gap_ms,
+            settings.reporting_time_zone,
             skip_silence,
         )
+        _check_client_interval(settings, views, policy)
         count = _append(settings, views, policy, bars)
     users = len({view.user for view in views})
     typer.echo(
@@ -76,8 +77,10 @@ def _check_settings(settings: ProcessorSettings, session_gap_seconds: float | No
         )
 
 
-def _check_client_interval(settings: ProcessorSettings, views: list[View]) -> None:
-    shortest = shortest_client_interval_seconds(views, settings.policy.offline_after_ms)
+def _check_client_interval(
+    settings: ProcessorSettings, views: list[View], policy: ReplayPolicy
+) -> None:
+    shortest = shortest_client_interval_seconds(views, policy)
     if settings.client_interval_seconds < shortest:
         fail(
             "nobody in a file sends heartbeats while nothing changes, and the processor would take "

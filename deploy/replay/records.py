@@ -12,7 +12,7 @@ The policy:
   session has timed out to the next view, in all partitions at once. The processor takes that for an
   outage: it holds nobody, because nobody is there, and there are no samples of it.
 - After the last view ticks go on until its session has timed out, and then to half an hour after
-  the end of that hour, when rollups know it.
+  the end of that day in the reporting zone, when rollups know the day.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from typing import Final, NamedTuple
 
 from deploy.replay.table import View
 from processor.outage import EVENTS_DUE
+from processor.reporting_days import QUARTER_MS, day_of
 from schemas.events import Heartbeat, Tick, encode_event, join_batch, partition_of
 
 #: The phones of a file have no tokens; nothing signs them out either.
 TOKEN: Final = "sid:replay"  # noqa: S105
 #: Far below what a record may hold, whatever the views say.
 MAX_EVENTS: Final = 200
-HOUR_MS: Final = 3_600_000
 ROLLED_UP_AFTER_MS: Final = 1_800_000
 
 _TICK: Final = join_batch([encode_event(Tick())])
@@ -45,6 +45,7 @@ class ReplayPolicy:
     partitions: int
     offline_after_ms: int
     outage_gap_ms: int
+    time_zone: str = "UTC"
     skip_silence: bool = False
 
     @property
@@ -74,26 +75,30 @@ def records(views: Sequence[View], policy: ReplayPolicy) -> Iterator[TimedRecord
                 next_tick_ms = max(next_tick_ms, at_ms)
         yield from _heartbeats(at_ms, group, policy)
         online_until_ms = at_ms + policy.offline_after_ms
-    end_ms = _end_ms(online_until_ms)
+    end_ms = _end_ms(online_until_ms, policy.time_zone)
     while next_tick_ms < end_ms:
         yield from _ticks(next_tick_ms, policy)
         next_tick_ms += tick_ms
     yield from _ticks(end_ms, policy)
 
 
-def shortest_client_interval_seconds(views: Sequence[View], offline_after_ms: int) -> int:
+def shortest_client_interval_seconds(views: Sequence[View], policy: ReplayPolicy) -> int:
     """The processor's ``client_interval`` from which on no silence of a file looks like an outage.
 
     It expects a heartbeat of each device in the foreground at that interval, and phones of a file
     send one only when the screen changes.
     """
-    silence_ms = _end_ms(views[-1].at_ms + offline_after_ms) - views[0].at_ms
+    end_ms = _end_ms(views[-1].at_ms + policy.offline_after_ms, policy.time_zone)
     users = len({view.user for view in views})
-    return users * silence_ms // (EVENTS_DUE * 1000) + 1
+    return users * (end_ms - views[0].at_ms) // (EVENTS_DUE * 1000) + 1
 
 
-def _end_ms(online_until_ms: int) -> int:
-    return -(-online_until_ms // HOUR_MS) * HOUR_MS + ROLLED_UP_AFTER_MS
+def _end_ms(online_until_ms: int, time_zone: str) -> int:
+    last_day = day_of(online_until_ms - 1, time_zone)
+    end_ms = -(-online_until_ms // QUARTER_MS) * QUARTER_MS
+    while day_of(end_ms, time_zone) == last_day:
+        end_ms += QUARTER_MS
+    return end_ms + ROLLED_UP_AFTER_MS
 
 
 def _ticks(at_ms: int, policy: ReplayPolicy) -> Iterator[TimedRecord]:

@@ -53,8 +53,8 @@ def test_a_session_gap_that_the_processor_does_not_have_is_refused(file: Path) -
 def test_a_client_interval_that_makes_outages_of_silence_is_refused_with_the_right_one(
     file: Path,
 ) -> None:
-    # Two users × (a day and 1.5 h to the end of the log) ÷ 30 events due.
-    assert "ROLLCALL_CLIENT_INTERVAL_SECONDS to 6121 or more" in refusal(file)
+    # Two users × (two days and half an hour to the end of the log) ÷ 30 events due.
+    assert "ROLLCALL_CLIENT_INTERVAL_SECONDS to 11641 or more" in refusal(file)
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,8 +37,12 @@ def view(after_ms: int, user: str = "ada", screen: str = "Home") -> View:
     return View((START_MS + after_ms) * 1000, user, Sent(screen=screen))
 
 
+def replay_policy(*, time_zone: str = "UTC", skip_silence: bool = False) -> ReplayPolicy:
+    return ReplayPolicy(PARTITIONS, GAP_MS, OUTAGE_GAP_MS, time_zone, skip_silence)
+
+
 def replayed(*views: View, skip_silence: bool = False) -> list[TimedRecord]:
-    return list(records(list(views), ReplayPolicy(PARTITIONS, GAP_MS, OUTAGE_GAP_MS, skip_silence)))
+    return list(records(views, replay_policy(skip_silence=skip_silence)))
 
 
 def processed(log: list[TimedRecord], views: list[View]) -> Effects:
@@ -45,7 +52,7 @@ def processed(log: list[TimedRecord], views: list[View]) -> Effects:
         logout_fence_ms=0,
         reconnect_grace_ms=200_000,
         outage_gap_ms=OUTAGE_GAP_MS,
-        client_interval_ms=1000 * shortest_client_interval_seconds(views, GAP_MS),
+        client_interval_ms=1000 * shortest_client_interval_seconds(views, replay_policy()),
     )
     effects = Effects()
     states = [Partition(p, PARTITIONS, policy, next_offset=0) for p in range(PARTITIONS)]
@@ -148,11 +155,25 @@ def test_silence_is_skipped_only_once_everybody_has_timed_out() -> None:
     assert effects.samples
 
 
-def test_time_goes_on_until_the_last_hour_is_rolled_up() -> None:
-    log = replayed(view(0))
-    last_ms = log[-1].at_ms
-    assert last_ms % HOUR_MS == HOUR_MS // 2
-    assert START_MS + GAP_MS <= last_ms - HOUR_MS // 2 < START_MS + GAP_MS + HOUR_MS
+@pytest.mark.parametrize(
+    ("last_view", "time_zone", "day_after"),
+    [
+        ("2026-03-27T12:00:00", "UTC", "2026-03-28"),
+        ("2026-03-27T23:29:59", "UTC", "2026-03-28"),
+        ("2026-03-27T23:30:00", "UTC", "2026-03-28"),
+        ("2026-03-27T23:30:01", "UTC", "2026-03-29"),
+        ("2026-03-27T23:15:00", "Asia/Kathmandu", "2026-03-29"),
+        ("2026-03-28T22:45:00", "Europe/Berlin", "2026-03-30"),
+    ],
+)
+def test_time_goes_on_until_the_day_of_the_last_sessions_end_is_rolled_up(
+    last_view: str, time_zone: str, day_after: str
+) -> None:
+    last = datetime.fromisoformat(last_view).replace(tzinfo=UTC)
+    views = [View(int(last.timestamp()) * 1_000_000, "ada", Sent(screen="Home"))]
+    end_ms = list(records(views, replay_policy(time_zone=time_zone)))[-1].at_ms
+    midnight = datetime.fromisoformat(day_after).replace(tzinfo=ZoneInfo(time_zone))
+    assert end_ms == 1000 * int(midnight.timestamp()) + HOUR_MS // 2
 
 
 def test_events_of_a_millisecond_are_records_that_a_topic_takes() -> None:
