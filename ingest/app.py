@@ -28,6 +28,7 @@ SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 #: ``app[CONNECTION].not_ready`` says why phones should not be sent here now.
 CONNECTION: Final = web.AppKey("ingest_connection", Connection)
 METRICS: Final = web.AppKey("ingest_metrics", IngestMetrics)
+PHONE_CALLS: Final = web.AppKey("ingest_phone_calls", PhoneCalls)
 #: The authenticated sockets.
 SOCKETS: Final = web.AppKey("ingest_sockets", ConnectionLimits)
 
@@ -49,13 +50,15 @@ def install(
         verifier, AuthFailureLimits(settings), settings.proxies, metrics
     )
     user_limits = UserLimits(settings)
-    PhoneCalls(settings, authentication, user_limits, publisher, metrics).add_routes(app.router)
+    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, metrics)
+    phone_calls.add_routes(app.router)
     connection_limits = ConnectionLimits(settings)
     sockets = Sockets(settings, authentication, publisher, metrics, user_limits, connection_limits)
     sockets.add_routes(app.router)
     sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection
     app[METRICS] = metrics
+    app[PHONE_CALLS] = phone_calls
     app[SOCKETS] = connection_limits
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
@@ -93,5 +96,6 @@ def create_runner(app: web.Application, settings: IngestSettings) -> BoundedRunn
         settings,
         app[METRICS].http,
         sockets=lambda: app[SOCKETS].total,
+        direct=app[PHONE_CALLS].direct,
         shutdown_timeout=settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
     )

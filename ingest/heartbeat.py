@@ -28,6 +28,7 @@ from ingest.settings import IngestSettings
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 from schemas.events import Heartbeat, Logout, encode_event
 from schemas.http_problems import REQUEST_ID, request_id_of
+from schemas.http_server import DirectCalls
 from schemas.problems import ProblemError, rate_limited
 from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
 
@@ -68,9 +69,14 @@ class PhoneCalls:
             common, **{"X-Heartbeat-Interval-Seconds": f"{settings.heartbeat_interval_seconds:g}"}
         )
 
+    @property
+    def direct(self) -> DirectCalls:
+        """The calls that need no router."""
+        return {("POST", HEARTBEAT_PATH): self.heartbeat, ("POST", LOGOUT_PATH): self.logout}
+
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        for path, handler in ((HEARTBEAT_PATH, self.heartbeat), (LOGOUT_PATH, self.logout)):
-            router.add_post(path, handler)
+        for (method, path), handler in self.direct.items():
+            router.add_route(method, path, handler)
             router.add_options(path, self.preflight)
             router.add_route("*", path, method_not_allowed("OPTIONS, POST", phone_call=True))
 

@@ -21,7 +21,7 @@ class LingerPolicy:
     """Bounds of the wait. ``budget_seconds`` keeps the accept p99 below 100 ms."""
 
     min_seconds: float = 0.002
-    max_seconds: float = 0.04
+    max_seconds: float = 0.06
     budget_seconds: float = 0.08
     target_events: int = 100
 

@@ -45,7 +45,7 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings)
         5_000, ge=1, description="Calls that are not answered yet; above it, 503 at once."
     )
     max_linger_seconds: float = Field(
-        0.04, ge=0, le=0.09, description="The longest that an event waits for company under load."
+        0.06, ge=0, le=0.09, description="The longest that an event waits for company under load."
     )
     max_body_bytes: int = Field(16_384, ge=1_024, description="Largest body of a call.")
     http_body_timeout_seconds: float = Field(

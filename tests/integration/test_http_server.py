@@ -66,8 +66,20 @@ async def running(**values: Any) -> AsyncIterator[Server]:
     async def broken(_request: web.Request) -> web.Response:
         raise RuntimeError("a mistake of ours")
 
+    async def is_routed(request: web.Request) -> web.Response:
+        # The router's mark on a request, which direct calls do not get.
+        return web.Response(text="routed" if request._match_info is not None else "direct")
+
+    async def nodelay(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        connection = request.transport.get_extra_info("socket")
+        return web.Response(text=str(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+
     app = web.Application()
     app.router.add_get("/answer", answer)
+    app.router.add_post("/direct", is_routed)
+    app.router.add_get("/direct", is_routed)
+    app.router.add_get("/nodelay", nodelay)
     app.router.add_get("/slow", slow)
     app.router.add_get("/long", long)
     app.router.add_get("/broken", broken)
@@ -84,6 +96,7 @@ async def running(**values: Any) -> AsyncIterator[Server]:
         HttpMetrics(registry, "test"),
         sockets=lambda: server.sockets,
         shutdown_timeout=1,
+        direct={("POST", "/direct"): is_routed},
     )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -354,6 +367,39 @@ def test_what_no_handler_answers_is_a_problem_that_repeats_nothing(
     for never in ("eyJ", "127.0.0.1"):
         assert never not in caplog.text
     assert ("Traceback" in caplog.text) == (status == 500)
+
+
+@pytest.mark.parametrize(
+    ("head", "way"),
+    [
+        (b"POST /direct HTTP/1.1\r\n", b"direct"),
+        (b"POST /direct?a=1 HTTP/1.1\r\n", b"direct"),
+        (b"GET /direct HTTP/1.1\r\n", b"routed"),
+        (b"POST /direct HTTP/1.1\r\nExpect: 200-ok\r\n", b"routed"),
+    ],
+)
+def test_only_the_usual_form_of_a_direct_call_goes_without_the_router(
+    run: Callable[[Scenario], None], head: bytes, way: bytes
+) -> None:
+    async def scenario() -> None:
+        async with running() as server:
+            rest = b"Host: x\r\nConnection: close\r\n\r\n"
+            status, _, answer = await answer_to(server, head + rest)
+            assert (status, answer) == (200, way)
+
+    run(scenario)
+
+
+def test_an_answer_is_never_held_back_for_company(run: Callable[[Scenario], None]) -> None:
+    """TCP_NODELAY, which we leave to the event loop."""
+
+    async def scenario() -> None:
+        async with running() as server:
+            request = b"GET /nodelay HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            status, _, answer = await answer_to(server, request)
+            assert (status, answer) == (200, b"1")
+
+    run(scenario)
 
 
 @pytest.mark.parametrize("expectation", [b"100-continue", b"200-ok", b"\xff"])
