@@ -11,9 +11,10 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from api.active_users import ActiveUserCalls
 from api.auth import Readers
 from api.breakdown import BreakdownCalls
+from api.browser_session import BrowserSessions
 from api.calls import Calls
 from api.concurrency import ConcurrencyCalls
-from api.dashboard import Dashboard
+from api.dashboard.pages import Dashboard
 from api.database import Database
 from api.errors import Door, not_found
 from api.flows import FlowCalls
@@ -52,7 +53,8 @@ def install(
     store = Store(database, quality)
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
-    readers = Readers(phones, staff, keys)
+    sessions = BrowserSessions(settings)
+    readers = Readers(phones, staff, keys, sessions)
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality)
     PresenceCalls(
@@ -67,7 +69,8 @@ def install(
         SessionCalls(calls),
     ):
         analytics.add_routes(app.router, door)
-    Dashboard(settings, readers, metrics).add_routes(app.router, door)
+    Dashboard(settings, readers, sessions, metrics).install(app, door)
+    app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
     app[DOOR] = door
     app[METRICS] = metrics

@@ -9,36 +9,36 @@ the dashboard and of the API, from our own pages. Every other call wants a Beare
 
 from __future__ import annotations
 
-import time
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from api.browser_session import OUR_PAGES, BrowserSessions
 from api.keys import ApiKeys
+from api.scopes import READ_SCOPE
 from schemas.api_keys import is_api_key
 from schemas.problems import ProblemError
 from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
 
-READ_SCOPE: Final = "presence:read"
-#: A dashboard that is left alone asks for a token again after this, or when its token expires.
-MAX_SESSION_SECONDS: Final = 12 * 3600
-#: Browsers drop a cookie of more than 4,096 bytes, name and attributes included, without a word.
-MAX_COOKIE_TOKEN_CHARACTERS: Final = 3_900
-
 _SCHEME: Final = "bearer "
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
-#: `none`: the user typed the address or came from outside the browser.
-_OUR_PAGES: Final = ("same-origin", "none")
 
 
 class Readers:
     """Lets those in whose token has the scope ``presence:read``."""
 
-    def __init__(self, phones: TokenVerifier, staff: TokenVerifier | None, keys: ApiKeys) -> None:
+    def __init__(
+        self,
+        phones: TokenVerifier,
+        staff: TokenVerifier | None,
+        keys: ApiKeys,
+        sessions: BrowserSessions,
+    ) -> None:
         self._phones = phones
         self._staff = staff
         self._keys = keys
+        self._sessions = sessions
 
     async def admit(self, request: web.Request, *, cookie: bool) -> Identity:
         """Who asks. ``cookie``: the dashboard's session counts too.
@@ -49,10 +49,10 @@ class Readers:
         if authorization is not None:
             if authorization[: len(_SCHEME)].lower() != _SCHEME:
                 raise _token_missing()
-            token = authorization[len(_SCHEME) :].strip()
-        else:
-            token = session_of(request) if cookie else ""
-        return await self.verify(token)
+            return await self.verify(authorization[len(_SCHEME) :].strip())
+        identity = await self.verify(self._sessions.token_of(request) if cookie else "")
+        self._sessions.used(request, identity)
+        return identity
 
     async def verify(self, token: str) -> Identity:
         """The reader behind a token. Raises as :meth:`admit`."""
@@ -93,29 +93,6 @@ async def _identity(verifier: TokenVerifier, token: str) -> Identity:
     return verifier.cached(token) or await verifier.verify(token)
 
 
-def session_of(request: web.Request) -> str:
-    """The token in the dashboard's cookie; empty without one, or if another site's page asks."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in _OUR_PAGES:
-        return ""
-    return request.cookies.get(cookie_name(request), "")
-
-
-def cookie_name(request: web.Request) -> str:
-    """Of the session cookie. Cookies know no ports, and stacks on one host differ by theirs."""
-    try:
-        port = urlsplit(f"//{request.host}").port
-    except ValueError:
-        port = None
-    return "rollcall_session" + (f"_{port}" if port else "")
-
-
-def session_seconds(identity: Identity) -> int:
-    """How long the browser may keep the cookie of this token."""
-    if identity.accepted_until is None:
-        return MAX_SESSION_SECONDS
-    return max(0, min(MAX_SESSION_SECONDS, int(identity.accepted_until - time.time())))
-
-
 def check_own_page(request: web.Request) -> None:
     """Refuse a form that another site's page sent: it could log its reader in as somebody else.
 
@@ -124,7 +101,7 @@ def check_own_page(request: web.Request) -> None:
     """
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
-        ours = site in _OUR_PAGES
+        ours = site in OUR_PAGES
     else:
         # By host alone: behind a gateway we see http where the browser sees https.
         ours = origin is None or urlsplit(origin).netloc == request.host

@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from api.dashboard.table import PAGES
 from schemas.http_server import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 
@@ -14,7 +15,8 @@ ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions"),
-    *("dashboard", "login", "logout", "static", "other"),
+    *(page.route for page in PAGES),
+    *("login", "logout", "static", "other"),
 )
 #: Those of them that are limited by client address.
 LIMITED_ROUTES: Final = ("count",)

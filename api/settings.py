@@ -32,6 +32,16 @@ class ApiSettings(DatabaseSettings, TimingSettings, StaffSettings, HttpSettings,
         description="Mark the dashboard's cookie Secure even where the gateway does not tell that "
         "the browser came by https.",
     )
+    session_seconds: int = Field(
+        43_200,
+        ge=60,
+        le=2_592_000,
+        description="How long the dashboard stays signed in after its last use; never longer than "
+        "its token.",
+    )
+    simulated: bool = Field(
+        False, description="Say on every page of the dashboard that the data is simulated."
+    )
     count_calls_per_second: float = Field(
         50.0,
         gt=0,

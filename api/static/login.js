@@ -5,7 +5,7 @@ function signInByLink() {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   if (!token) return;
   // Out of the address bar and the history before anything else.
-  history.replaceState(null, "", location.pathname);
+  history.replaceState(null, "", location.pathname + location.search);
   const form = document.getElementById("login");
   form.elements.token.value = token;
   form.submit();

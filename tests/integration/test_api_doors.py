@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from http.cookies import Morsel, SimpleCookie
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -124,6 +125,7 @@ async def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
         ("/api/v1/users/lookup", "GET, HEAD, POST"),
         *((path, "GET, HEAD") for path in ANALYTICS),
         ("/", "GET, HEAD"),
+        ("/users", "GET, HEAD"),
         ("/login", "GET, HEAD, POST"),
         ("/logout", "POST"),
         ("/static/x/rollcall.css", "GET, HEAD"),
@@ -174,6 +176,12 @@ def cookie_of(answer: Answer) -> Morsel[str]:
     return morsel
 
 
+def session(api: Api, given: str, *, age_seconds: int = 0) -> dict[str, str]:
+    """The headers of a browser whose session was begun or renewed so long ago."""
+    written = int(time.time()) - age_seconds
+    return {"Cookie": f"rollcall_session_{api.port}={written}:{given}"}
+
+
 async def log_in(api: Api, given: str, **headers: str) -> Answer:
     return await api.call("/login", "POST", bearer=None, data={"token": given}, headers=headers)
 
@@ -202,6 +210,43 @@ async def test_a_session_never_outlives_its_token_nor_half_a_day(api: Api) -> No
     for expires, longest in ((now + 60, 60), (now + 10**6, 43_200), (None, 43_200)):
         cookie = cookie_of(await log_in(api, token(exp=expires)))
         assert longest - 10 <= int(cookie["max-age"]) <= longest
+
+
+@pytest.mark.parametrize("path", ["/", ONLINE])
+async def test_a_session_that_is_used_slides(api: Api, path: str) -> None:
+    now = int(time.time())
+    fresh = await api.call(path, bearer=None, headers=session(api, token()))
+    assert (fresh.status, "Set-Cookie" in fresh.headers) == (200, False)
+    for expires, longest in ((now + 60, 60), (now + 10**6, 43_200)):
+        given = token(exp=expires)
+        older = await api.call(path, bearer=None, headers=session(api, given, age_seconds=5_000))
+        assert older.status == 200
+        renewed = cookie_of(older)
+        assert renewed.value.endswith(":" + given)
+        assert renewed["httponly"]
+        assert longest - 10 <= int(renewed["max-age"]) <= longest
+
+
+async def test_a_session_that_nobody_used_is_over_whatever_the_browser_keeps(
+    api: Api, database_url: str
+) -> None:
+    headers = session(api, token(), age_seconds=43_201)
+    assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_missing")
+    async with running_api(api_settings(database_url, session_seconds=60)) as brief:
+        headers = session(brief, token(), age_seconds=61)
+        assert (await brief.call(ONLINE, bearer=None, headers=headers)).status == 401
+
+
+async def test_a_refused_call_renews_nothing(api: Api) -> None:
+    headers = session(api, token(exp=1), age_seconds=5_000)
+    answer = await api.call(ONLINE, bearer=None, headers=headers)
+    assert (answer.status, "Set-Cookie" in answer.headers) == (401, False)
+
+
+async def test_logging_out_is_not_undone_by_a_renewal(api: Api) -> None:
+    headers = session(api, token(), age_seconds=5_000)
+    answer = await api.call("/logout", "POST", bearer=None, headers=headers)
+    assert cookie_of(answer)["max-age"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -263,7 +308,7 @@ async def test_the_cookie_is_secure_where_the_browser_came_by_https(
 
 
 async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> None:
-    cookie = {"Cookie": f"rollcall_session_{api.port}={token()}"}
+    cookie = session(api, token())
     for site in ("same-origin", "none"):
         answer = await api.call(ONLINE, bearer=None, headers={**cookie, "Sec-Fetch-Site": site})
         assert answer.status == 200
@@ -277,12 +322,13 @@ async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> No
     # A Bearer token that is bad is not made good by a cookie.
     assert_problem(await api.call(ONLINE, bearer="nonsense", headers=cookie), 401, "token_invalid")
     # Stacks on one host have different ports, and cookies know none.
-    other = {"Cookie": f"rollcall_session_{api.port + 1}={token()}; rollcall_session={token()}"}
+    value = f"{int(time.time())}:{token()}"
+    other = {"Cookie": f"rollcall_session_{api.port + 1}={value}; rollcall_session={value}"}
     assert_problem(await api.call(ONLINE, bearer=None, headers=other), 401, "token_missing")
 
 
 async def test_a_cookie_whose_token_has_expired_leads_to_the_login(api: Api) -> None:
-    headers = {"Cookie": f"rollcall_session_{api.port}={token(exp=1)}"}
+    headers = session(api, token(exp=1))
     page = await api.call("/", bearer=None, headers=headers)
     assert (page.status, page.headers["Location"]) == (303, "/login")
     assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_expired")
@@ -299,7 +345,7 @@ async def test_logout_takes_the_cookie_away(api: Api) -> None:
 
 
 async def test_pages_allow_nothing_but_their_own_files(api: Api) -> None:
-    for path in ("/login", "/static/x/dashboard.js"):
+    for path in ("/login", "/static/x/live.js"):
         headers = (await api.call(path, bearer=None)).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -314,9 +360,62 @@ async def test_files_are_kept_for_ever_at_the_address_of_their_version(api: Api)
     assert kept.headers["Content-Type"] == "text/css; charset=utf-8"
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     # During an upgrade another version's page asks: it gets ours, and does not keep it.
-    other = await api.call("/static/other/login.js", bearer=None)
+    other = await api.call("/static/other/live.js", bearer=None)
     assert other.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert other.headers["Cache-Control"] == "no-cache"
+
+
+async def test_plotly_comes_from_its_wheel_and_is_kept_for_ever(api: Api) -> None:
+    page = (await api.call("/login", bearer=None)).body.decode()
+    address = page.split('data-plotly="')[1].split('"')[0]
+    assert version("plotly") in address
+    kept = await api.call(address, bearer=None)
+    assert kept.body.startswith(b"/**\n* plotly.js v")
+    assert kept.headers["Content-Encoding"] == "gzip"
+    assert int(kept.headers["Content-Length"]) < 2_000_000
+    assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    other = await api.call("/static/plotly-1.0/plotly.min.js", bearer=None)
+    assert other.headers["Cache-Control"] == "no-cache"
+
+
+async def test_the_login_leads_to_the_page_that_was_asked_for_and_to_ours_only(api: Api) -> None:
+    asked = await api.call("/users?q=%2F%25", bearer=None)
+    assert (asked.status, asked.headers["Location"]) == (
+        303,
+        "/login?next=%2Fusers%3Fq%3D%252F%2525",
+    )
+    form = (await api.call(asked.headers["Location"], bearer=None)).body.decode()
+    assert 'name="next" type="hidden" value="/users?q=%2F%25"' in form
+    for wanted, reached in (
+        ("/users?q=%2F%25", "/users?q=%2F%25"),
+        ("//evil.example", "/"),
+        ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ):
+        data = {"token": token(), "next": wanted}
+        answer = await api.call("/login", "POST", bearer=None, data=data)
+        assert (answer.status, answer.headers["Location"]) == (303, reached)
+
+
+async def test_a_page_without_its_database_is_a_page_that_says_so(database_url: str) -> None:
+    away = api_settings(database_url.rsplit("/", 1)[0] + "/no_such_database")
+    async with running_api(away) as lost:
+        headers = session(lost, "rck_" + "x" * 43)
+        page = await lost.call("/", bearer=None, headers=headers)
+    assert page.status == 503
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert page.headers["Retry-After"]
+    assert "cannot be reached" in page.body.decode()
+
+
+async def test_pages_say_that_data_is_simulated_where_it_is(api: Api, database_url: str) -> None:
+    async with running_api(api_settings(database_url, simulated=True)) as simulated:
+        for running, said in ((api, False), (simulated, True)):
+            page = await running.call("/", bearer=None, headers=session(running, token()))
+            assert ("Simulated data" in page.body.decode()) == said
 
 
 async def test_no_token_is_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,104 @@
+"""The dashboard's files: ours, and Plotly's JavaScript from its wheel.
+
+Each address holds the version of what is there, so that browsers keep it for ever and a page always
+gets the files that it was made with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Final
+
+from aiohttp import web
+
+from schemas.problems import ProblemError
+
+PLOTLY: Final = "plotly.min.js"
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+}
+_IMMUTABLE: Final = "public, max-age=31536000, immutable"
+#: Plotly's 4.9 MB take 0.2 s at this level, 0.8 s at the highest, which saves 3 % more.
+_GZIP_LEVEL: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file as it is and compressed."""
+
+    content: bytes
+    compressed: bytes
+
+
+class Assets:
+    """Answers for ``/static/{version}/{name}``."""
+
+    def __init__(self) -> None:
+        contents = {
+            entry.name: entry.read_bytes()
+            for entry in (files("api") / "static").iterdir()
+            if entry.name.endswith(tuple(_TYPES))
+        }
+        self._ours = {name: _asset(content) for name, content in contents.items()}
+        self._version = _version_of(contents)
+        self._plotly_version = f"plotly-{version('plotly')}"
+        self._plotly: Asset | None = None
+        self._reading_plotly = asyncio.Lock()
+
+    @property
+    def address(self) -> str:
+        """Where our files are, without the slash before a name."""
+        return f"/static/{self._version}"
+
+    @property
+    def plotly_address(self) -> str:
+        return f"/static/{self._plotly_version}/{PLOTLY}"
+
+    async def serve(self, request: web.Request) -> web.Response:
+        """A file. Raises ``ProblemError`` with code ``not_found``."""
+        name, asked = request.match_info["name"], request.match_info["version"]
+        if name == PLOTLY:
+            asset, current = await self._read_plotly(), self._plotly_version
+        elif name in self._ours:
+            asset, current = self._ours[name], self._version
+        else:
+            raise ProblemError("not_found", "Nothing is at this address.")
+        # During an upgrade a page of the other version may ask: ours, but not to be kept.
+        headers = {
+            "Cache-Control": _IMMUTABLE if asked == current else "no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        body = asset.content
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            body = asset.compressed
+            headers["Content-Encoding"] = "gzip"
+        content_type = _TYPES[name[name.rindex(".") :]]
+        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
+
+    async def _read_plotly(self) -> Asset:
+        async with self._reading_plotly:
+            if self._plotly is None:
+                self._plotly = await asyncio.to_thread(_load_plotly)
+            return self._plotly
+
+
+def _load_plotly() -> Asset:
+    return _asset((files("plotly") / "package_data" / PLOTLY).read_bytes())
+
+
+def _asset(content: bytes) -> Asset:
+    return Asset(content, gzip.compress(content, _GZIP_LEVEL, mtime=0))
+
+
+def _version_of(contents: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    return digest.hexdigest()[:12]

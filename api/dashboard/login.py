@@ -1,0 +1,104 @@
+"""The way into the dashboard and out.
+
+The token comes in the address's fragment (which no server and no log sees) or is pasted, is sent
+once by ``POST /login`` and lives in a cookie that scripts cannot read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qs
+
+import aiohttp_jinja2
+from aiohttp import web
+
+from api.auth import Readers, check_own_page
+from api.bodies import read_body
+from api.browser_session import MAX_COOKIE_TOKEN_CHARACTERS, BrowserSessions
+from api.dashboard.security import SECURITY_HEADERS
+from api.errors import Door, method_not_allowed
+from api.metrics import ApiMetrics
+from schemas.problems import ProblemError
+from schemas.text import clean_text
+
+MAX_LOGIN_BYTES: Final = 16_384
+_HOME: Final = "/"
+
+
+class Login:
+    """``/login`` and ``/logout``."""
+
+    def __init__(self, readers: Readers, sessions: BrowserSessions, metrics: ApiMetrics) -> None:
+        self._readers = readers
+        self._sessions = sessions
+        self._body_timeouts = metrics.http.timeouts["body"]
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        for path, route, handler, allow in (
+            ("/login", "login", self.login, "GET, HEAD, POST"),
+            ("/logout", "logout", self.logout, "POST"),
+        ):
+            router.add_post(path, door.guard(route, handler, SECURITY_HEADERS))
+            if "GET" in allow:
+                router.add_get(path, door.guard(route, self.page, SECURITY_HEADERS))
+            router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
+
+    async def page(self, request: web.Request) -> web.Response:
+        return _form(request, 200, own_path(request.query.get("next", _HOME)))
+
+    async def login(self, request: web.Request) -> web.Response:
+        """From a token to a session; a person reads what is wrong with it."""
+        wanted = _HOME
+        try:
+            check_own_page(request)
+            fields = _fields(await read_body(request, MAX_LOGIN_BYTES, self._body_timeouts))
+            wanted = own_path(fields.get("next", _HOME))
+            # Pasted from a terminal, it may be broken into lines.
+            token = "".join(fields.get("token", "").split())
+            identity = await self._readers.verify(token)
+            if len(token) > MAX_COOKIE_TOKEN_CHARACTERS:
+                raise ProblemError("bad_request", "The token is too long for a browser's cookie.")
+        except ProblemError as problem:
+            return _form(request, problem.status, wanted, problem)
+        response = _redirect(wanted)
+        self._sessions.start(request, response, token, identity)
+        return response
+
+    async def logout(self, request: web.Request) -> web.Response:
+        check_own_page(request)
+        response = _redirect("/login")
+        self._sessions.end(request, response)
+        return response
+
+
+def own_path(text: str) -> str:
+    """``text`` if it is an address of ours, else the first page: a link must not lead from our
+    login to another site."""
+    # Browsers drop control characters, and take a backslash for a slash.
+    odd = "\\" in text or not text.isascii() or clean_text(text) != text
+    if odd or not text.startswith("/") or text.startswith("//"):
+        return _HOME
+    return text
+
+
+def _form(
+    request: web.Request, status: int, wanted: str, problem: ProblemError | None = None
+) -> web.Response:
+    response = aiohttp_jinja2.render_template(
+        "login.html", request, {"problem": problem, "next": wanted}, status=status
+    )
+    if problem is not None:
+        response.headers.update(problem.all_headers())
+    return response
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=8)
+    except ValueError:
+        raise ProblemError("bad_request", "The form cannot be read.") from None
+    return {name: values[0] for name, values in fields.items()}
+
+
+def _redirect(where: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": where})

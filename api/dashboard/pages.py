@@ -1,0 +1,107 @@
+"""The dashboard's pages: a frame around each, for those who may see it.
+
+Nothing on these pages was written by users; what users wrote is put in by the scripts, as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp_jinja2
+from aiohttp import web
+from jinja2 import PackageLoader
+
+from api.auth import Readers
+from api.browser_session import BrowserSessions
+from api.dashboard.assets import Assets
+from api.dashboard.login import Login
+from api.dashboard.security import SECURITY_HEADERS
+from api.dashboard.table import PAGES, Page, navigation
+from api.errors import Door, Handler, method_not_allowed
+from api.metrics import ApiMetrics
+from api.settings import ApiSettings
+from schemas.problems import ProblemError
+from schemas.tokens import Identity
+
+
+class Dashboard:
+    """Pages, their files, login and logout."""
+
+    def __init__(
+        self,
+        settings: ApiSettings,
+        readers: Readers,
+        sessions: BrowserSessions,
+        metrics: ApiMetrics,
+        pages: Iterable[Page] = PAGES,
+    ) -> None:
+        self._readers = readers
+        self._pages = tuple(pages)
+        self._assets = Assets()
+        self._login = Login(readers, sessions, metrics)
+        self._globals = {
+            "static": self._assets.address,
+            "plotly": self._assets.plotly_address,
+            "simulated": settings.simulated,
+            "version": version("rollcall"),
+        }
+
+    def install(self, app: web.Application, door: Door) -> None:
+        """Add the routes, and what their handlers need."""
+        templates = aiohttp_jinja2.setup(app, loader=PackageLoader("api"), default_helpers=False)
+        templates.globals |= self._globals
+        router = app.router
+        for page in self._pages:
+            router.add_get(page.path, door.guard(page.route, self._handler(page), SECURITY_HEADERS))
+            router.add_route(
+                "*", page.path, door.guard(page.route, method_not_allowed("GET, HEAD"))
+            )
+        static = "/static/{version}/{name}"
+        router.add_get(static, door.guard("static", self._assets.serve, SECURITY_HEADERS))
+        router.add_route("*", static, door.guard("static", method_not_allowed("GET, HEAD")))
+        self._login.add_routes(router, door)
+
+    def _handler(self, page: Page) -> Handler:
+        async def show(request: web.Request) -> web.Response:
+            try:
+                reader = await self._readers.admit(request, cookie=True)
+            except ProblemError as problem:
+                if problem.status not in (401, 403):
+                    return _trouble(request, problem)
+                return _to_login(request)
+            context = _context(page, reader)
+            if page.scope not in reader.scopes:
+                missing = f"{page.title} needs the scope {page.scope}."
+                return _trouble(request, ProblemError("scope_missing", missing), context)
+            return aiohttp_jinja2.render_template(page.template, request, context)
+
+        return show
+
+
+def _context(page: Page, reader: Identity) -> dict[str, Any]:
+    return {
+        "page": page,
+        "nav": navigation(reader.scopes),
+        "scopes": sorted(reader.scopes),
+        "reader": reader.name or reader.user,
+    }
+
+
+def _trouble(
+    request: web.Request, problem: ProblemError, context: dict[str, Any] | None = None
+) -> web.Response:
+    """A page that says why there is none, for a person."""
+    response = aiohttp_jinja2.render_template(
+        "trouble.html", request, {**(context or {}), "problem": problem}, status=problem.status
+    )
+    response.headers.update(problem.all_headers())
+    return response
+
+
+def _to_login(request: web.Request) -> web.Response:
+    wanted = request.rel_url.raw_path_qs
+    after = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
+    return web.Response(status=303, headers={"Location": f"/login{after}"})

@@ -1,0 +1,34 @@
+"""Which pages the dashboard has. A page is one row here, a template and a script. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from api.scopes import READ_SCOPE
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``path`` as aiohttp's router has it; ``route`` is the page's name in metrics; who has not
+    ``scope`` is not shown the page. ``within`` is the path of the page in the navigation that this
+    one is a part of; empty if it stands there itself."""
+
+    path: str
+    route: str
+    template: str
+    title: str
+    scope: str = READ_SCOPE
+    within: str = ""
+
+
+PAGES: Final = (
+    Page("/", "live_page", "live.html", "Live"),
+    Page("/users", "users_page", "users.html", "Users"),
+)
+
+
+def navigation(scopes: Iterable[str]) -> list[Page]:
+    """What is in the navigation of a reader with these scopes."""
+    return [page for page in PAGES if not page.within and page.scope in scopes]

@@ -1,0 +1,70 @@
+// The API as pages read it, and the server's clock.
+
+const TIMEOUT_MS = 8000;
+const AWAY = new Set([502, 503, 504]);
+// The server's clock less ours, so that "12 s ago" is right on a machine with a wrong clock.
+let skewMs = 0;
+
+/** Nobody is signed in any more; the page is on its way to the login. */
+export class LoggedOut extends Error {}
+
+/** The API refused; `problem` is its problem document. */
+export class ProblemError extends Error {
+  constructor(problem) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+/** There was no answer in time, or the API has no database: the same call may work soon. */
+export class Away extends Error {}
+
+/** The server's clock, in Unix milliseconds. */
+export const now = () => Date.now() + skewMs;
+
+/** Hears what the server's clock said, in Unix milliseconds. */
+export function hearClock(serverMs) {
+  // The Date header has whole seconds: only more than that is a skew.
+  if (!Number.isNaN(serverMs)) skewMs = Math.abs(serverMs - Date.now()) > 1500 ? serverMs - Date.now() : 0;
+}
+
+/** To the login, and back here after it. */
+export function logIn() {
+  const here = location.pathname + location.search;
+  location.replace(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`);
+}
+
+/** The JSON at a path. Throws LoggedOut, ProblemError or Away. */
+export const read = (path) => call(path, {});
+
+/** The JSON that a POST of `body` as JSON gives. Throws as `read`. */
+export const post = (path, body) =>
+  call(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+
+async function call(path, options) {
+  let answer;
+  try {
+    answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS), ...options });
+  } catch (error) {
+    if (error instanceof TypeError || error.name === "TimeoutError") throw new Away("Connection lost");
+    throw error;
+  }
+  if (answer.status === 401) {
+    logIn();
+    throw new LoggedOut();
+  }
+  hearClock(Date.parse(answer.headers.get("Date")));
+  if (AWAY.has(answer.status)) throw new Away("Database away");
+  let content;
+  try {
+    content = await answer.json();
+  } catch (error) {
+    throw new Away("Connection lost");
+  }
+  if (!answer.ok) throw new ProblemError(content);
+  return content;
+}

@@ -1,0 +1,164 @@
+"""The dashboard as a person sees it: a real Chromium, over a real API process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.error import URLError
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from deploy.local.ports import free_port
+from tests.integration.api_harness import SECRET
+
+DEADLINE_SECONDS: Final = 30.0
+#: What users may send as a name, a screen or a device.
+HOSTILE: Final = '<img src=x onerror="window.owned=1"><script>window.owned=1</script>'
+#: Not in the repository: for people to look at.
+SCREENSHOTS: Final = Path(__file__).parents[2] / "screenshots"
+DESK: Final = (1280, 900)
+PHONE: Final = (360, 780)
+_SERIOUS: Final = ("serious", "critical")
+
+
+class Api:
+    """``python -m api`` as a process of its own, at the same address each time it starts.
+    ``settings`` are variables without ``ROLLCALL_``."""
+
+    def __init__(self, database_url: str, **settings: str) -> None:
+        self.port, self._admin_port = free_port(), free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        values = {
+            "DATABASE_URL": database_url,
+            "JWT_SECRET": SECRET,
+            "API_PORT": str(self.port),
+            "API_ADMIN_PORT": str(self._admin_port),
+            **settings,
+        }
+        self._environment = {**os.environ, **{f"ROLLCALL_{k}": v for k, v in values.items()}}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "api"], env=self._environment, stderr=subprocess.DEVNULL
+        )
+        wait_until(self._is_ready, "the API is ready")
+
+    def stop(self) -> int | None:
+        """Its exit status."""
+        if self._process is None:
+            return None
+        self._process.send_signal(signal.SIGTERM)
+        process, self._process = self._process, None
+        return process.wait(DEADLINE_SECONDS)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._admin_port}/readyz", timeout=5):
+                return True
+        except (URLError, OSError):
+            return False
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition that nothing announces; ``what`` names it in the failure."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.05)
+
+
+def chromium() -> str:
+    """The browser; installs Debian's where that can be done."""
+    found = shutil.which("chromium")
+    if found is None and shutil.which("apt-get") and os.geteuid() == 0:
+        for command in (["update"], ["install", "-y", "chromium"]):
+            subprocess.run(["apt-get", *command], capture_output=True, check=False)
+        found = shutil.which("chromium")
+    if found is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    return found
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """A Chromium without a window."""
+    arguments = ["--disable-quic", "--disable-component-update", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium(), args=arguments, chromium_sandbox=False
+        )
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page of a person of its own, and what its console complains of: errors of scripts, breaches
+    of the policy, files that do not load."""
+    context = browser.new_context(viewport={"width": DESK[0], "height": DESK[1]})
+    context.set_default_timeout(DEADLINE_SECONDS * 1000)
+    page = context.new_page()
+    complaints: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        yield page, complaints
+    finally:
+        context.close()
+
+
+def assert_accessible(page: Page) -> None:
+    """No violation that axe calls serious or critical."""
+    result = Axe().run(page)
+    found: list[dict[str, Any]] = result.response["violations"]
+    serious = [
+        f"{rule['id']}: {node['html']} {node['failureSummary']}"
+        for rule in found
+        if rule["impact"] in _SERIOUS
+        for node in rule["nodes"]
+    ]
+    assert serious == []
+
+
+def assert_no_sideways_scroll(page: Page) -> None:
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def shoot(page: Page, name: str) -> None:
+    """Looks of the page by day, by night and on a phone, for people to look at; on each it is
+    accessible, and a phone does not scroll sideways."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    looks: tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...] = (
+        ("light", DESK, "light"),
+        ("dark", DESK, "dark"),
+        ("phone", PHONE, "light"),
+        ("phone-dark", PHONE, "dark"),
+    )
+    for look, (width, height), scheme in looks:
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function("document.fonts.status === 'loaded'")
+        assert_no_sideways_scroll(page)
+        assert_accessible(page)
+        page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=True)
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    page.emulate_media(color_scheme="light")

@@ -1,0 +1,64 @@
+"""What tests of pages share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.browser import Api, running_browser, watched_page
+from tests.integration.api_harness import Table, token
+
+
+@pytest.fixture(scope="module")
+def browser(postgres_url: str) -> Iterator[Browser]:
+    """After PostgreSQL, whose start needs an event loop: Playwright holds this thread's."""
+    with running_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def api(database_url: str) -> Iterator[Api]:
+    running = Api(database_url)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def table(database_url: str) -> Iterator[Table]:
+    opened = Table(database_url)
+    opened.deployment(1)
+    opened.offsets(0)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    with watched_page(browser) as pair:
+        yield pair
+
+
+@pytest.fixture
+def complaints(watched: tuple[Page, list[str]]) -> list[str]:
+    """What the page's console said so far; a test that expects some clears it."""
+    return watched[1]
+
+
+@pytest.fixture
+def stranger(watched: tuple[Page, list[str]], complaints: list[str]) -> Iterator[Page]:
+    """Whoever is not signed in. The test fails if the console complains."""
+    yield watched[0]
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def page(stranger: Page, api: Api, table: Table) -> Page:
+    """The dashboard, opened by the link that ``rollcall up`` prints."""
+    stranger.goto(f"{api.origin}/login#token={token()}")
+    stranger.wait_for_url(f"{api.origin}/")
+    return stranger
