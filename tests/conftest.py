@@ -11,7 +11,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -113,9 +113,9 @@ def database_in(url: str, name: str) -> str:
     return f"{head}://{authority}/{name}{query}" if head else make_conninfo(url, dbname=name)
 
 
-@pytest.fixture
-def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
-    """URL of a fresh migrated database."""
+@contextmanager
+def fresh_database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of a migrated, empty database."""
     name = f"rollcall_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(
@@ -126,6 +126,13 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     yield database_in(postgres_url, name)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of a fresh migrated database."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
 
 
 @pytest.fixture

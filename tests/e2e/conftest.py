@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.conftest import fresh_database
 from tests.e2e.browser import Api, running_browser, watched_page
 from tests.integration.api_harness import Table, token
 
@@ -18,9 +19,17 @@ def browser(postgres_url: str) -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def api(database_url: str) -> Iterator[Api]:
-    running = Api(database_url)
+@pytest.fixture(scope="module")
+def pages_database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of the database of a module's :func:`api`."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def api(pages_database: str) -> Iterator[Api]:
+    """One for all tests of a module; one that stops it starts it again."""
+    running = Api(pages_database)
     running.start()
     try:
         yield running
@@ -29,8 +38,10 @@ def api(database_url: str) -> Iterator[Api]:
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[Table]:
-    opened = Table(database_url)
+def table(pages_database: str) -> Iterator[Table]:
+    """A deployment of one partition in which nothing has happened yet."""
+    opened = Table(pages_database)
+    opened.clear()
     opened.deployment(1)
     opened.offsets(0)
     yield opened
