@@ -1,7 +1,8 @@
 """Who was online at an instant: the answers of then, from what is kept of it (design, section 7).
 
 For ``at`` ≤ ``as_of`` the answer is the sum over partitions of their state after all records and
-expiries with log time ≤ ``at``. A user's state and screen are those of the device that gave them;
+expiries with log time ≤ ``at``. A user's state and screen are those of the device that gave them,
+and so is what it had told of itself by then (of a span the last 16 times that this changed);
 ``changed_at`` and ``reason`` are of the last change of what the user showed, from the history of
 changes. ``last_active`` is not kept: ``null``. Of a user's devices those that were online are told.
 """
@@ -119,4 +120,6 @@ def shown_at_query() -> bytes:
 
 @cache
 def _queries() -> dict[str, bytes]:
-    return load_queries("api", "time_travel.sql")
+    queries = load_queries("api", "time_travel.sql")
+    devices_at = queries["devices_at"].replace(b"{spans_at}", queries["spans_at"])
+    return {**queries, "devices_at": devices_at}

@@ -3,28 +3,39 @@
 -- {who} and {matching} stand for the parts named so.
 
 -- name: devices_at
--- The devices that were online, each in its span: one that ended soon after, a long one (the index
--- spans_long has these), or an open one.
+-- The devices that were online, as they told of themselves by then.
+SELECT user_id, CASE WHEN told IS NULL THEN name ELSE told ->> 1 END AS name, device, state, screen,
+       changed_at, online_since, session_start,
+       CASE WHEN told IS NULL THEN app_version ELSE told ->> 2 END AS app_version,
+       CASE WHEN told IS NULL THEN device_info ELSE told ->> 3 END AS device_info,
+       CASE WHEN told IS NULL THEN platform ELSE told ->> 4 END AS platform
+FROM (SELECT *, CASE WHEN told_before IS NOT NULL THEN told_at(told_before, %(at)s) END AS told
+      FROM ({spans_at}) AS spans) AS devices
+
+-- name: spans_at
+-- Each in its span: one that ended soon after, a long one (the index spans_long has these), or an
+-- open one.
 SELECT user_id, name, device, state, screen, changed_at, online_since, session_start,
-       app_version, device_info, platform
+       app_version, device_info, platform, told_before
 FROM spans
 WHERE started_at <= %(at)s AND shown_until > %(at)s
   AND shown_until <= %(at)s + interval '30 minutes' AND {who}
 UNION ALL
 SELECT user_id, name, device, state, screen, changed_at, online_since, session_start,
-       app_version, device_info, platform
+       app_version, device_info, platform, told_before
 FROM spans
 WHERE started_at <= %(at)s AND shown_until > %(at)s + interval '30 minutes'
   AND shown_until < %(until)s AND shown_until - started_at > interval '30 minutes' AND {who}
 UNION ALL
 SELECT user_id, name, device, state, screen, changed_at, online_since, online_since,
-       app_version, device_info, platform
+       app_version, device_info, platform, stay -> 'told_before'
 FROM presence
 WHERE state <> 'offline' AND devices IS NULL
   AND coalesce(from_ms((stay ->> 'since_ms')::bigint), changed_at) <= %(at)s AND {who}
 UNION ALL
 SELECT user_id, name, d.device, d.state::presence_state, d.screen, from_ms(d.changed_ms),
-       online_since, from_ms(d.online_since_ms), d.app_version, d.device_info, d.platform
+       online_since, from_ms(d.online_since_ms), d.app_version, d.device_info, d.platform,
+       d.stay -> 'told_before'
 FROM presence CROSS JOIN LATERAL jsonb_to_recordset(devices) AS d (
     device text, state text, screen text, changed_ms bigint, online_since_ms bigint,
     app_version text, device_info text, platform text, stay jsonb)
@@ -35,7 +46,7 @@ WHERE presence.state <> 'offline' AND devices IS NOT NULL AND d.state <> 'offlin
 -- The users, each as the device shows them that gives their state and screen (design, section 2).
 SELECT DISTINCT ON (user_id) *, count(*) OVER (PARTITION BY user_id)::smallint AS device_count
 FROM ({devices_at}) AS devices
-ORDER BY user_id, state DESC, changed_at DESC, device
+ORDER BY user_id, state DESC, changed_at DESC, device COLLATE "C"
 
 -- name: everybody
 true
@@ -98,7 +109,8 @@ FROM (
      FROM presence LEFT JOIN LATERAL (
          SELECT * FROM spans
          WHERE spans.user_id = presence.user_id AND shown_until <= %(at)s
-         ORDER BY shown_until DESC, device LIMIT 1) AS ended ON true
+         ORDER BY shown_until DESC, device COLLATE "C",
+                  log_offset DESC, event_index DESC, ordinal DESC LIMIT 1) AS ended ON true
      WHERE presence.user_id = %(user_id)s)
     ORDER BY place LIMIT 1
 ) AS users

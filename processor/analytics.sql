@@ -8,7 +8,8 @@ CREATE TEMP TABLE IF NOT EXISTS batch_spans (
     shown_until_ms bigint, "partition" integer, log_offset bigint, event_index integer,
     ordinal integer, user_id text, device text, state text, screen text, started_ms bigint,
     changed_ms bigint, ended_ms bigint, ended_by text, is_view boolean, session_start_ms bigint,
-    online_since_ms bigint, name text, app_version text, device_info text, platform text
+    online_since_ms bigint, name text, app_version text, device_info text, platform text,
+    told_before text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_sessions (
     shown_until_ms bigint, "partition" integer, log_offset bigint, event_index integer,
@@ -29,12 +30,12 @@ BEGIN
     INSERT INTO spans (
         shown_until, "partition", log_offset, event_index, ordinal, user_id, device, state, screen,
         started_at, changed_at, ended_at, ended_by, is_view, session_start, online_since, name,
-        app_version, device_info, platform
+        app_version, device_info, platform, told_before
     )
     SELECT from_ms(shown_until_ms), "partition", log_offset, event_index, ordinal, user_id, device,
            state::presence_state, screen, from_ms(started_ms), from_ms(changed_ms),
            from_ms(ended_ms), ended_by::span_end, is_view, from_ms(session_start_ms),
-           from_ms(online_since_ms), name, app_version, device_info, platform
+           from_ms(online_since_ms), name, app_version, device_info, platform, told_before::jsonb
     FROM batch_spans;
 
     INSERT INTO sessions (

@@ -12,7 +12,7 @@ from processor.stays import Session, Span
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 SPAN_TYPES: Final = [
     *("int8", "int4", "int8", "int4", "int4", "text", "text", "text", "text", "int8"),
-    *("int8", "int8", "text", "bool", "int8", "int8", "text", "text", "text", "text"),
+    *("int8", "int8", "text", "bool", "int8", "int8", *["text"] * 5),
 ]
 SESSION_TYPES: Final = [
     *("int8", "int4", "int8", "int4", "int4", "text", "text", "int8", "int8", "text"),
@@ -45,6 +45,7 @@ def span_row(logged: Logged[Span], partition: int) -> tuple[Any, ...]:
         span.app_version,
         span.device_info,
         span.platform,
+        msgspec.json.encode(span.told_before).decode() if span.told_before else None,
     )
 
 

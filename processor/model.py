@@ -14,6 +14,7 @@ from schemas.changes import Reason, State
 MAX_DEVICES: Final = 16
 MAX_CONNECTIONS: Final = 8
 MAX_SIGN_OUTS: Final = 16
+MAX_TOLD: Final = 16
 DEFAULT_DEVICE: Final = "default"
 
 #: From worst to best; a user has the best state of their devices.
@@ -62,10 +63,21 @@ class Sockets(msgspec.Struct, frozen=True):
     lost: Lost | None = None
 
 
-class Stay(msgspec.Struct, frozen=True, gc=False):
+class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was known of a phone and its user until ``until_ms``, when they told something else."""
+
+    until_ms: int
+    name: str | None
+    app_version: str | None
+    device_info: str | None
+    platform: str | None
+
+
+class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What an online device remembers of its session (``processor/stays.py``): when its present
     span began and whether that is a view, and of the spans before it how many were views (this one
-    included) and visits, their time in the foreground, and the screen of the first view."""
+    included) and visits, their time in the foreground, and the screen of the first view. And what
+    it told earlier in the present span, the first first (the last 16)."""
 
     since_ms: int
     is_view: bool = False
@@ -73,6 +85,7 @@ class Stay(msgspec.Struct, frozen=True, gc=False):
     visits: int = 0
     foreground_ms: int = 0
     entry_screen: str | None = None
+    told_before: tuple[Told, ...] = ()
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,8 @@ life); else the same. Neither is before the start.
 
 What is open for 24 hours is closed by the next sign of life that changes nothing (``continued``)
 and goes on from there: no view, exit or transition. A span says of the phone what was known before
-the event that ended it.
+the event that ended it, and what it told earlier (``told_before``): time travel shows each as long
+as it held.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.devices import find, with_device
-from processor.model import Changed, Device, Stay, User
+from processor.model import MAX_TOLD, Changed, Device, Stay, Told, User
 from schemas.changes import Reason, State
 
 LONGEST_SPAN_MS: Final = 86_400_000
@@ -49,6 +50,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     app_version: str | None
     device_info: str | None
     platform: str | None
+    told_before: tuple[Told, ...]
 
 
 class Session(msgspec.Struct, frozen=True, gc=False):
@@ -91,16 +93,41 @@ def follow(
     findings: list[tuple[int, Finding]] = []
     if changes:
         after = _follow_changes(before, after, changes, findings)
+    if before is None:
+        return after, findings
     for device in after.devices:
         stay = device.stay
-        if stay is not None and now_ms - stay.since_ms >= LONGEST_SPAN_MS:
-            was = find(before, device.device) if before is not None else None
-            if before is not None and was is not None and device.last_active_ms == now_ms:
-                span = _closed(before, was, stay, now_ms, "continued")
-                findings.append((0, span))
-                goes_on = replace(device, stay=_after(stay, span))
-                after = replace(after, devices=with_device(after.devices, goes_on))
+        was = find(before, device.device) if stay is not None else None
+        if stay is None or was is None or was.stay is not stay:
+            continue
+        # The span that it was in goes on.
+        if now_ms - stay.since_ms >= LONGEST_SPAN_MS and device.last_active_ms == now_ms:
+            span = _closed(before, was, stay, now_ms, "continued")
+            findings.append((0, span))
+            stay = _after(stay, span)
+        elif before.name != after.name or _told_otherwise(was, device):
+            stay = _with_told(stay, before, was, now_ms)
+        else:
+            continue
+        after = replace(after, devices=with_device(after.devices, replace(device, stay=stay)))
     return after, findings
+
+
+def _told_otherwise(was: Device, device: Device) -> bool:
+    return (
+        was.app_version != device.app_version
+        or was.device_info != device.device_info
+        or was.platform != device.platform
+    )
+
+
+def _with_told(stay: Stay, user: User, device: Device, until_ms: int) -> Stay:
+    """``stay`` with what ``device`` of ``user`` told until then."""
+    told = stay.told_before
+    if told and told[-1].until_ms == until_ms:
+        return stay  # what held for no time is not shown
+    past = Told(until_ms, user.name, device.app_version, device.device_info, device.platform)
+    return replace(stay, told_before=(*told, past)[-MAX_TOLD:])
 
 
 def _follow_changes(
@@ -150,6 +177,7 @@ def _closed(user: User, device: Device, stay: Stay, at_ms: int, ending: Ending) 
         app_version=device.app_version,
         device_info=device.device_info,
         platform=device.platform,
+        told_before=stay.told_before,
     )
 
 

@@ -20,7 +20,8 @@ _SCREENS = ("Home", "Cart", "Film", None)
 
 @dataclass(frozen=True)
 class DeviceNow:
-    """A device as presence remembers it; ``since`` is the start of its span."""
+    """A device as presence remembers it; ``since`` is the start of its span, in which it told what
+    is in ``told_before`` until it told something else."""
 
     device: str
     state: str
@@ -29,6 +30,7 @@ class DeviceNow:
     session_start: datetime
     since: datetime
     about: dict[str, str | None]
+    told_before: tuple[tuple[int | str | None, ...], ...] = ()
 
 
 @dataclass
@@ -56,7 +58,8 @@ class UserNow:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to a device. A ``beat`` changes nothing that anybody sees."""
+    """What happened to a device. A ``beat`` changes nothing that anybody sees, ``told`` is one of
+    another version of the app, and perhaps of another name of the user."""
 
     at: datetime
     user: int
@@ -85,13 +88,14 @@ class Histories:
             key=lambda event: event.at,
         )
         self._about = {
-            (user, device): {
-                "app_version": self._rng.choice(("1.0", "1.1", None)),
-                "device_info": f"Phone {device}",
-                "platform": self._rng.choice(("ios", "android", None)),
-            }
-            for user in range(users)
-            for device in "abcd"
+            (user, device): self._some_about(device) for user in range(users) for device in "abcd"
+        }
+
+    def _some_about(self, device: str) -> dict[str, str | None]:
+        return {
+            "app_version": self._rng.choice(("1.0", "1.1", None)),
+            "device_info": f"Phone {device}",
+            "platform": self._rng.choice(("ios", "android", None)),
         }
 
     def _life(self, user: int, device: str, start: datetime, end: datetime) -> list[Event]:
@@ -118,6 +122,9 @@ class Histories:
                 beat = at + timedelta(hours=24, milliseconds=rng.randrange(600_000))
                 if state != "offline" and beat < end:
                     events.append(Event(beat, user, device, state, screen, "beat"))
+            elif state != "offline" and rng.random() < 0.3:
+                told = at + rng.randrange(pause + 1) * MS
+                events.append(Event(told, user, device, state, screen, "told"))
             at += pause * MS
         return events
 
@@ -130,11 +137,14 @@ class Histories:
         user = self.users[event.user]
         before = user.devices.get(event.device)
         is_online = before is not None and before.state != "offline"
+        if event.reason == "told":
+            self._tell(user, event)
+            return
         if before is not None and is_online:
             self._close(user, before, event)
         if event.reason == "beat":
             assert before is not None
-            user.devices[event.device] = replace(before, since=event.at)
+            user.devices[event.device] = replace(before, since=event.at, told_before=())
             return
         started = before.session_start if before is not None and is_online else event.at
         user.devices[event.device] = DeviceNow(
@@ -177,6 +187,18 @@ class Histories:
             }
         )
 
+    def _tell(self, user: UserNow, event: Event) -> None:
+        past, user.name = user.name, f"Name {event.user}{self._rng.choice(('', '', ' II'))}"
+        self._about[event.user, event.device] = self._some_about(event.device)
+        for device in user.devices.values():
+            if device.state == "offline":
+                continue
+            about, told = self._about[event.user, device.device], device.told_before
+            is_new = (past, device.about) != (user.name, about)
+            if is_new and not (told and told[-1][0] == _ms(event.at)):
+                told = (*told, (_ms(event.at), past, *device.about.values()))
+            user.devices[device.device] = replace(device, about=about, told_before=told)
+
     def _close(self, user: UserNow, device: DeviceNow, event: Event) -> None:
         self.spans.append(
             {
@@ -198,6 +220,7 @@ class Histories:
                 "online_since": user.online_since,
                 "name": user.name,
                 **device.about,
+                "told_before": Jsonb(device.told_before) if device.told_before else None,
             }
         )
 
@@ -243,6 +266,7 @@ def _stay(device: DeviceNow) -> dict[str, Any]:
         "visits": 1,
         "foreground_ms": 0,
         "entry_screen": device.screen,
+        "told_before": device.told_before,
     }
 
 

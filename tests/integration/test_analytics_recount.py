@@ -285,6 +285,7 @@ SPAN = {
     "online_since": "to_ms(online_since)",
     "name": "name",
     **TOLD,
+    "told_before": "coalesce(told_before, '[]')",
 }
 SESSION = {
     "user": "user_id",

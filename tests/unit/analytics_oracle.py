@@ -5,7 +5,7 @@ read. Whatever is asked for is found by going through what :class:`tests.unit.or
 noted (facts and changes, in the order of the log) once more from the beginning:
 
 * a span goes from a change of a device to the next one of it, cut at every sign of life that finds
-  it 24 hours old;
+  it 24 hours old; what it told before is found by asking after each of its facts;
 * a visit is a view if none was before it in its session, or the last one was on another screen;
 * a session goes from the change that brought the device online to the one that took it offline;
 * a screen counts as itself if it was among the first ``max_screens`` to be counted in its minute;
@@ -230,18 +230,20 @@ def _pieces(oracle: Oracle) -> Iterator[Fact]:
             continue
         later = [c for c in oracle.changes if _same_device(c, begin) and c["fact"] > begin["fact"]]
         end_of_it = later[0]["fact"] if later else len(oracle.facts)
-        start = begin["at"]
+        start, after = begin["at"], begin["fact"] + 1
         for number in range(begin["fact"] + 1, end_of_it):
             fact = oracle.facts[number]
             if _same_device(fact, begin) and "event" in fact and fact["at"] - start >= DAY:
                 cut = {"at": fact["at"], "reason": "continued", "place": fact["place"]}
-                yield _piece(oracle, begin, start, {**cut, "fact": number})
-                start = fact["at"]
+                yield _piece(oracle, begin, (start, after), {**cut, "fact": number})
+                start, after = fact["at"], number + 1
         if later:
-            yield _piece(oracle, begin, start, later[0])
+            yield _piece(oracle, begin, (start, after), later[0])
 
 
-def _piece(oracle: Oracle, begin: Fact, start: int, end: Fact) -> Fact:
+def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fact:
+    """``since``: when it began, and the number of the first fact after that."""
+    start, after = since
     before = oracle.facts[: end["fact"]]
     mine = [fact for fact in before if _same_device(fact, begin)]
     signs = [fact["at"] for fact in mine if "event" in fact]
@@ -260,7 +262,6 @@ def _piece(oracle: Oracle, begin: Fact, start: int, end: Fact) -> Fact:
         and change["user_before"] == NOTHING
         and change["user_after"] != NOTHING
     ]
-    names = [f["event"].name for f in before if (f["what"], f["user"]) == ("beat", begin["user"])]
     return {
         "place": end["place"],
         "user": begin["user"],
@@ -275,9 +276,33 @@ def _piece(oracle: Oracle, begin: Fact, start: int, end: Fact) -> Fact:
         "is_view": is_view and start == begin["at"],
         "session_start": _session_start(oracle, begin)["at"],
         "online_since": arrivals[-1],
-        "name": next((name for name in reversed(names) if name is not None), None),
+        "name": _named(oracle, begin["user"], end["fact"]),
         **_told(oracle, begin, end["fact"]),
+        "told_before": _told_before(oracle, begin, range(after, end["fact"])),
     }
+
+
+def _told_before(oracle: Oracle, begin: Fact, numbers: range) -> list[list[Any]]:
+    """What the device and its user told until a fact of those numbers told something else."""
+    found: list[list[Any]] = []
+    for number in numbers:
+        fact = oracle.facts[number]
+        if fact["user"] == begin["user"]:
+            told, then = _all_told(oracle, begin, number), _all_told(oracle, begin, number + 1)
+            if told != then and not (found and found[-1][0] == fact["at"]):
+                found.append([fact["at"], *told])
+    return found[-16:]
+
+
+def _all_told(oracle: Oracle, begin: Fact, number: int) -> list[str | None]:
+    return [_named(oracle, begin["user"], number), *_told(oracle, begin, number).values()]
+
+
+def _named(oracle: Oracle, user: str, number: int) -> str | None:
+    """The name of the user before the fact of that number."""
+    facts = oracle.facts[:number]
+    names = [fact["event"].name for fact in facts if (fact["what"], fact["user"]) == ("beat", user)]
+    return next((name for name in reversed(names) if name is not None), None)
 
 
 def _views(oracle: Oracle) -> Iterator[Fact]:

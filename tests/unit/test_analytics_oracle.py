@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +83,7 @@ def _span(logged: Logged[Span]) -> dict[str, Any]:
         "app_version": span.app_version,
         "device_info": span.device_info,
         "platform": span.platform,
+        "told_before": [list(msgspec.structs.astuple(told)) for told in span.told_before],
     }
 
 

@@ -62,8 +62,6 @@ def test_the_row_of_a_one_device_user_is_flat() -> None:
         "since_ms": START_MS,
         "is_view": True,
         "views": 1,
-        "visits": 0,
-        "foreground_ms": 0,
         "entry_screen": "home",
     }
     assert row == {
@@ -196,6 +194,7 @@ def test_a_row_of_spans_has_the_columns_of_its_table() -> None:
         "online_since_ms": START_MS,
         "name": "Ann",
         **ABOUT,
+        "told_before": None,
     }
 
 

@@ -134,6 +134,34 @@ def test_a_continued_span_says_what_was_known_before_the_event_that_ended_it() -
     assert (span.name, span.app_version, span.ended_by) == ("Ann", "1.0", "continued")
 
 
+def test_a_span_keeps_what_phone_and_user_told_earlier_in_it() -> None:
+    story = Story().beat("a", "home", name="Ann", app_version="1.0").beat("b", "cart").wait(10)
+    story.beat("a", app_version="1.1").wait(5).beat("b", name="Anna", platform="ios").wait(5)
+    story.beat("a", "film", app_version="1.2").logout("a").logout("b")
+    told = {
+        (span.device, span.screen): [
+            (story.seconds(past.until_ms), past.name, past.app_version, past.platform)
+            for past in span.told_before
+        ]
+        for span in (logged.finding for logged in effects(story).spans)
+    }
+    assert told == {
+        ("a", "home"): [(10, "Ann", "1.0", None), (15, "Ann", "1.1", None)],
+        ("a", "film"): [],
+        ("b", "cart"): [(15, "Ann", None, None)],
+    }
+
+
+def test_of_what_was_told_in_a_span_the_last_is_kept() -> None:
+    story = Story().beat("a", "home", app_version="0")
+    for version in range(1, 31):
+        story.wait(1).beat("a", app_version=str(version))
+    story.logout("a")
+    [span] = [logged.finding for logged in effects(story).spans]
+    assert [past.app_version for past in span.told_before] == [str(n) for n in range(14, 30)]
+    assert span.app_version == "30"
+
+
 def test_windows_count_views_at_their_start_and_dwell_at_their_end() -> None:
     story = Story().beat("a", "home").wait(70).beat("a", "cart").wait(20).logout("a")
     first, second = START_MS - START_MS % 60_000, START_MS + 70_000
