@@ -9,31 +9,17 @@ concern it.
 from __future__ import annotations
 
 import asyncio
-import itertools
-import random
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
 
-from schemas.events import (
-    Connect,
-    Disconnect,
-    Event,
-    Heartbeat,
-    Logout,
-    Renew,
-    Tick,
-    decode_batch,
-    encode_batch,
-    partition_of,
-)
+from schemas.events import Tick, decode_batch
 from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from schemas.topics import EVENTS
+from tests.integration.phones import Phones
 from tests.integration.rig import (
     ProcessorProcess,
     processor_environment,
@@ -46,9 +32,6 @@ from tests.unit.analytics_oracle import Recount
 from tests.unit.oracle import NOTHING, Fact, Oracle
 
 SECONDS_BETWEEN_RECORDS = 0.02
-USERS = [f"user-{n:02d}" for n in range(48)]
-ACTIVE_AT_ONCE = 16
-SCREENS = ["Home", "Cart", "Search", "Film", "(other)", "Unknown", "Unknown", "background", None]
 ZONE = "Asia/Kolkata"
 MAX_SCREENS = 3
 SETTINGS = {
@@ -73,80 +56,6 @@ POLICY = {
     "max_screens": MAX_SCREENS,
     "time_zone": ZONE,
 }
-
-
-class Fleet:
-    """A thread that writes what random phones do until it is stopped. A few users are active at a
-    time, so that the others fall silent."""
-
-    def __init__(self, kafka: KafkaSettings) -> None:
-        self._kafka = kafka
-        self._random = random.Random(20261125)
-        self._connections: dict[tuple[str, str], list[str]] = {}
-        self._names = itertools.count()
-        self._active: list[str] = []
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _events(self, partition: int) -> list[Event]:
-        users = [u for u in self._active if partition_of(u, self._kafka.partitions) == partition]
-        count = self._random.randrange(4)
-        return [self._event(self._random.choice(users)) for _ in range(count if users else 0)]
-
-    def _event(self, user: str) -> Event:
-        device = self._random.choice(["phone", "phone", "tablet", "tv"])
-        token = f"{user}/{device}"
-        opened = self._connections.setdefault((user, device), [])
-        known: Any = {"user": user, "token": token, "device_id": device}
-        kind = self._random.random()
-        if kind < 0.05:
-            return Logout(**known)
-        if kind < 0.15:
-            opened.append(f"c{next(self._names)}")
-            screen = self._random.choice(SCREENS)
-            return Connect(**known, connection=opened[-1], screen=screen)
-        if kind < 0.25 and opened:
-            return Renew(**known, connection=self._random.choice(opened))
-        if kind < 0.35 and opened:
-            return Disconnect(
-                user=user,
-                connection=opened.pop(self._random.randrange(len(opened))),
-                by_server=self._random.random() < 0.2,
-                silent_ms=self._random.choice([0, 0, 400, 5_000]),
-            )
-        return Heartbeat(
-            **known,
-            name=self._random.choice([None, "Ann", "Bob"]),
-            platform=self._random.choice([None, "ios", "android"]),
-            app_version=self._random.choice([None, "1.9", "1.10"]),
-            device_info=self._random.choice([None, "Pixel 9"]),
-            screen=self._random.choice(SCREENS),
-            connection=opened[-1] if opened and self._random.random() < 0.3 else None,
-        )
-
-    async def _run(self) -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._kafka.kafka_bootstrap, acks="all", enable_idempotence=True
-        )
-        await producer.start()
-        topic = topic_name(self._kafka, EVENTS)
-        try:
-            for turn in itertools.count():
-                if self._stop.is_set():
-                    return
-                if turn % 100 == 0:
-                    self._active = self._random.sample(USERS, ACTIVE_AT_ONCE)
-                partition = turn % self._kafka.partitions
-                value = encode_batch(self._events(partition) or [Tick()])
-                await producer.send_and_wait(topic, value, partition=partition)
-                await asyncio.sleep(SECONDS_BETWEEN_RECORDS)
-        finally:
-            await producer.stop()
 
 
 def recount_of(records: Sequence[tuple[int, int, Sequence[Any]]]) -> Recount:
@@ -205,7 +114,7 @@ def all_further(database_url: str, before: dict[int, int], records: int) -> bool
 def test_analytics_are_the_recount_of_the_topic_through_a_zombie_and_a_kill(
     processors: Any, kafka_settings: KafkaSettings, database_url: str
 ) -> None:
-    fleet = Fleet(kafka_settings)
+    phones = Phones(kafka_settings, SECONDS_BETWEEN_RECORDS)
     try:
         first, second = processors(), processors()
         nothing = dict.fromkeys(range(kafka_settings.partitions), 0)
@@ -222,7 +131,7 @@ def test_analytics_are_the_recount_of_the_topic_through_a_zombie_and_a_kill(
         processors()
         wait_for("its work is taken over", lambda: all_further(database_url, killed_at, 20))
     finally:
-        fleet.stop()
+        phones.stop()
 
     logged = asyncio.run(read_all(kafka_settings, EVENTS))
     ends = {record.partition: record.offset + 1 for record in logged}
@@ -234,7 +143,7 @@ def test_analytics_are_the_recount_of_the_topic_through_a_zombie_and_a_kill(
             if record.partition == partition
         ]
         agree(Stored(database_url, partition), recount_of(records))
-    # What the fleet was made for did happen.
+    # What the phones were made for did happen.
     assert {ending for (ending,) in rows(database_url, "SELECT ended_by::text FROM spans")} >= {
         "navigated",
         "backgrounded",
