@@ -191,10 +191,8 @@ class Pipeline:
 
     async def _remember(self, works: Iterable[_Work]) -> None:
         absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
-        # PostgreSQL cannot be asked for a NUL; who has one is refused as nobody it knows.
-        names = [name for name in absent if "\x00" not in name]
-        if names:
-            for user in await self._store.load_users(names):
+        if absent:
+            for user in await self._store.load_users(absent):
                 absent[user.user_id].remember(user)
 
     async def _load(self, partition: int) -> Partition:

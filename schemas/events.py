@@ -8,6 +8,10 @@ version, and a reader refuses a version that it does not know.
 Ingest cleans what phones send and writes it as it was meant; what it *means* for presence (is
 ``background`` a screen?) is decided by the processor alone, so that the log can be replayed under
 a better rule.
+
+PostgreSQL cannot hold a NUL. Ingest removes it; an event of another writer that has one in a text
+is bad, whether or not just this text would be stored: so the same log gives the same answer
+(promise 4).
 """
 
 from __future__ import annotations
@@ -176,6 +180,8 @@ def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
         return _decode_one_by_one(value)
     if version != VERSION:
         raise UndecodableRecordError(f"unknown schema version {version}")
+    if b"\0" in value:
+        return [_without_nul(event) for event in events]
     return list(events)
 
 
@@ -189,10 +195,17 @@ def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
     events: list[Event | BadEvent] = []
     for raw in raws:
         try:
-            events.append(_event_decoder.decode(raw))
+            events.append(_without_nul(_event_decoder.decode(raw)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             events.append(BadEvent(error=str(error), raw=bytes(raw)))
     return events
+
+
+def _without_nul(event: Event) -> Event | BadEvent:
+    for field, value in msgspec.structs.asdict(event).items():
+        if isinstance(value, str) and "\0" in value:
+            return BadEvent(error=f"{field} holds a NUL", raw=encode_event(event))
+    return event
 
 
 def partition_of(user: str, partitions: int) -> int:

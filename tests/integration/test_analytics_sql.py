@@ -90,9 +90,12 @@ def test_windows_are_added_up_however_they_are_cut_into_batches(database_url: st
     assert {row[:4]: row[4] for row in moves} == transitions
 
 
-def test_an_event_whose_text_cannot_be_stored_leaves_nothing_in_analytics(
+def test_an_event_that_postgresql_refuses_leaves_nothing_in_analytics(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
 ) -> None:
+    with psycopg.connect(database_url) as db:
+        db.execute("ALTER TABLE changes ADD CHECK (screen <> 'refused')")
+        db.execute("ALTER TABLE presence ADD CHECK (app_version <> 'refused')")
     where = partition_of("ada", kafka_settings.partitions)
 
     def beat(screen: str, **fields: str) -> Heartbeat:
@@ -100,9 +103,9 @@ def test_an_event_whose_text_cannot_be_stored_leaves_nothing_in_analytics(
 
     events: list[Event] = [
         beat("Home"),
-        beat("bad\x00screen"),
+        beat("refused"),
         beat("Cart"),
-        beat("Cart", app_version="1\x00"),
+        beat("Cart", app_version="refused"),
         beat("Last", device_info="Pixel"),
         Logout(user="ada", token="t", device_id="phone"),
     ]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from schemas.events import (
     VERSION,
@@ -26,8 +27,9 @@ from schemas.events import (
 )
 from schemas.text import clean_text
 
-texts = st.text(min_size=1, max_size=32)
-optional = st.none() | st.text(max_size=32)
+characters = st.characters(codec="utf-8", exclude_characters="\0")
+texts = st.text(characters, min_size=1, max_size=32)
+optional = st.none() | st.text(characters, max_size=32)
 heartbeats = st.builds(
     Heartbeat,
     user=texts,
@@ -181,6 +183,20 @@ def test_text_that_is_no_utf8_is_rejected_alone() -> None:
     assert tick == Tick()
     assert isinstance(found, BadEvent)
     assert found.raw == broken
+
+
+@given(heartbeats | connects | logouts | renewals, st.data())
+def test_a_text_with_a_nul_makes_its_event_bad(event: Event, data: st.DataObject) -> None:
+    texts = [name for name, value in structs.asdict(event).items() if isinstance(value, str)]
+    name = data.draw(st.sampled_from(texts))
+    text = getattr(event, name)[:8]
+    bad = structs.replace(event, **{name: text[:1] + "\0" + text[1:]})
+    for others in ([], [msgspec.msgpack.encode(["no such kind"])]):
+        value = join_batch([encode_event(Tick()), encode_event(bad), *others])
+        tick, found, *_ = decode_batch(value)
+        assert tick == Tick()
+        assert isinstance(found, BadEvent)
+        assert (found.raw, "NUL" in found.error) == (encode_event(bad), True)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,15 @@ same (promises 2 and 4)."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.model import Policy
+from schemas.events import BadEvent, Event, decode_batch, encode_batch
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,
@@ -24,6 +27,17 @@ from tests.unit.presence_logs import (
 
 #: After each record: go on, store, or store and begin again from what is stored.
 cuts = st.lists(st.sampled_from("-|!"), min_size=LONGEST, max_size=LONGEST)
+#: Of which record, which event gets a NUL, into which of its texts.
+nuls = st.dictionaries(
+    st.tuples(st.integers(0, LONGEST - 1), st.integers(0, 3)),
+    st.sampled_from(
+        [
+            *("user", "token", "name", "device_id", "claimed_device", "device_info", "platform"),
+            *("app_version", "screen", "app_state", "connection"),
+        ]
+    ),
+    min_size=1,
+)
 
 
 def run(log: list[Written], policy: Policy, cut: list[str]) -> Processor:
@@ -100,6 +114,40 @@ def test_batches_may_be_cut_anywhere(log: list[Written], policy: Policy, cut: li
     cut_up, whole = run(log, policy, cut), run(log, policy, ["-"] * LONGEST)
     assert everything(cut_up) == everything(whole)
     assert without_deadlines(cut_up) == without_deadlines(whole)
+
+
+def with_nuls(log: list[Written], nuls: dict[tuple[int, int], str]) -> list[list[Written]]:
+    """The log with NULs, as it is read back from another writer than ingest, and without what has
+    one."""
+    read: list[Written] = []
+    rest: list[Written] = []
+    for offset, record in enumerate(log):
+        if record.events is None:
+            read.append(record)
+            rest.append(record)
+            continue
+        both: list[tuple[Event | BadEvent, Event | BadEvent]] = []
+        for index, event in enumerate(record.events):
+            field = nuls.get((offset, index), "")
+            if isinstance(event, BadEvent) or not hasattr(event, field):
+                both.append((event, event))
+            else:
+                text = getattr(event, field) or ""
+                nul = msgspec.structs.replace(event, **{field: f"{text[:1]}\0{text[1:]}"})
+                both.append((decode_batch(encode_batch([nul]))[0], BadEvent("NUL", b"")))
+        read.append(replace(record, events=tuple(one for one, _ in both)))
+        rest.append(replace(record, events=tuple(other for _, other in both)))
+    return [read, rest]
+
+
+@EXAMPLES
+@given(logs, policies, cuts, nuls)
+def test_an_event_with_a_nul_never_counts(
+    log: list[Written], policy: Policy, cut: list[str], nuls: dict[tuple[int, int], str]
+) -> None:
+    """PostgreSQL cannot hold one, but is shown only what the last event of a batch left of it."""
+    read, rest = with_nuls(log, nuls)
+    assert everything(run(read, policy, cut)) == everything(run(rest, policy, cut))
 
 
 @EXAMPLES
