@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from deploy import key_commands, replay_command
+from deploy import key_commands, replay_command, simulate_command
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, DataDir, fail
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(key_commands.app)
 app.command()(replay_command.replay)
+app.command()(simulate_command.simulate)
 
 
 def main() -> None:

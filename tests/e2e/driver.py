@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 import psutil
 
+from deploy.simulate.wire import SAMPLE_HEADERS
 from deploy.tokens import make_token, signing_key
 from tests.e2e.stack import ROLLCALL, Up, get
 from tests.integration.rig import rows, wait_for
@@ -28,11 +29,6 @@ KAFKA = ("kafka.Kafka",)
 BACKGROUND = '{"screen": "background"}'
 UNKNOWN = '{"screen": "Unknown"}'
 UNKNOWN_WITH_DEVICE = '{"app_version": "1.4.2", "device_info": "Pixel 8", "screen": "Unknown"}'
-_SAMPLE_HEADERS = {
-    "user-agent": "Dart/3.5 (dart:io)",
-    "accept-encoding": "gzip",
-    "content-type": "application/json; charset=utf-8",
-}
 # Longer than a call may wait for Kafka before its 503.
 _CALL_SECONDS = 30.0
 
@@ -65,7 +61,7 @@ class Phone:
         netloc = urlsplit(self._stack.up.url).netloc
         connection = http.client.HTTPConnection(netloc, timeout=_CALL_SECONDS)
         try:
-            headers = {**_SAMPLE_HEADERS, "authorization": f"Bearer {token}"}
+            headers = {**SAMPLE_HEADERS, "authorization": f"Bearer {token}"}
             connection.request("POST", path, body.encode(), headers)
             response = connection.getresponse()
             answer = response.read()
@@ -100,10 +96,15 @@ class Stack:
         return answer
 
     def online(self) -> list[str]:
-        """The users of the list, of which this stack never has a second page."""
+        """Who is on the list."""
+        return [item["user_id"] for item in self.people()]
+
+    def people(self) -> list[dict[str, Any]]:
+        """The list of online users, of which this stack never has a second page."""
         status, body = get(f"{self.up.url}/api/v1/online-users", self._staff)
         assert status == 200, body
-        return [item["user_id"] for item in json.loads(body)["items"]]
+        items: list[dict[str, Any]] = json.loads(body)["items"]
+        return items
 
     def count(self) -> dict[str, Any]:
         status, body = get(f"{self.up.url}/api/online-users-count")

@@ -1,0 +1,1 @@
+"""The one module that makes load: synthetic phones that use a running Rollcall by its own doors."""
