@@ -73,6 +73,15 @@ def up(
             help="Accept durations that do not tolerate two lost heartbeats, for tests.",
         ),
     ] = False,
+    simulate: Annotated[
+        int,
+        typer.Option(
+            envvar="ROLLCALL_SIMULATE",
+            min=0,
+            max=simulate_command.MAX_USERS,
+            help="Users of a synthetic fleet that uses the app meanwhile; 0: none.",
+        ),
+    ] = 0,
 ) -> None:
     """Run Rollcall here: Kafka, PostgreSQL and all services, without Docker."""
     started = time.monotonic()
@@ -87,7 +96,9 @@ def up(
     from deploy.local.stack import UpOptions
     from deploy.local.supervisor import StackFailedError
 
-    options = UpOptions(host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing)
+    options = UpOptions(
+        host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing, simulate
+    )
     try:
         up.run(options, started)
     except (up.CannotStartError, DataDirBusyError) as error:

@@ -86,6 +86,8 @@ class Screen:
         self._line("baseUrl for the Flutter sample:")
         for line in base_urls(options.host, options.port):
             self._line(f"  {line}")
+        if options.simulated_users:
+            self._line(f"{options.simulated_users} users are simulated; the dashboard says so.")
         self._line("Metrics, health:")
         self._line(f"  {stack.admin_url('front')}/metrics   ingest and API")
         self._line(f"  {stack.admin_url('processor')}/metrics   processor")

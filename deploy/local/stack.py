@@ -22,6 +22,7 @@ from deploy.tokens import (
 from schemas.settings import KafkaSettings
 
 PARTITIONS = 4
+SIMULATION_NAME = "simulation"
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
@@ -40,6 +41,8 @@ class UpOptions:
     offline_after_seconds: float
     heartbeat_interval_seconds: float
     allow_short_timing: bool
+    #: So many users are simulated; 0: none.
+    simulated_users: int = 0
 
 
 class Stack:
@@ -110,6 +113,8 @@ class Stack:
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "PYTHONUNBUFFERED": "1",
         }
+        if options.simulated_users:
+            chosen["ROLLCALL_SIMULATED"] = "true"
         if not self._foreign_keys:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
@@ -131,13 +136,19 @@ class Stack:
             replication_factor=1,
         )
 
-    def service(self, name: str, module: str) -> Child:
+    def service(self, name: str, module: str, *arguments: str) -> Child:
         """A Python service of this stack as a supervised child."""
         return Child(
             name=name,
             # -P: a package `api` in the directory that the user stands in is not ours.
-            command=[sys.executable, "-P", "-m", module],
+            command=[sys.executable, "-P", "-m", module, *arguments],
             log_path=self.log_dir / f"{name}.log",
             environment=self.environment(),
             stop_seconds=SERVICE_STOP_SECONDS,
         )
+
+    def simulation(self) -> Child:
+        """The synthetic fleet as a supervised child."""
+        options = ["--users", str(self.options.simulated_users), "--url", self.public_url]
+        options += ["--data-dir", str(self.data_dir)]
+        return self.service(SIMULATION_NAME, "deploy.cli", "simulate", *options)

@@ -1,11 +1,13 @@
 """The life of a stack: start in order, restart what crashes, stop in reverse order.
 
 Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor and the
-front. Whatever ends by itself is started again (`schemas.restarts`). A service may go on like that
-for ever (it is probably waiting for somebody to mend something, and its log says what); a Kafka or
-PostgreSQL that ends five times in a row ends the whole, because nothing works without them.
+front; then, where it is wanted, the synthetic fleet. Whatever ends by itself is started again
+(`schemas.restarts`). A service may go on like that for ever (it is probably waiting for somebody to
+mend something, and its log says what); a Kafka or PostgreSQL that ends five times in a row ends the
+whole, because nothing works without them.
 
-Stop: front, processor, PostgreSQL, Kafka, each with a deadline after which its guard kills it.
+Stop: fleet, front, processor, PostgreSQL, Kafka, each with a deadline after which its guard kills
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from deploy.local.child import Child, ChildFailedError, RunningChild
 from deploy.local.kafka import KAFKA_NAME, NotReadyError
 from deploy.local.postgres import POSTGRES_NAME
 from deploy.local.screen import Screen
-from deploy.local.stack import Stack
+from deploy.local.stack import SIMULATION_NAME, Stack
 from schemas.migrate import MigrationError, migrate
 from schemas.restarts import RestartPolicy
 from schemas.topics import TopicProblemError, create_topics
@@ -85,6 +87,8 @@ class Supervisor:
                     self._serving("processor", f"{stack.admin_url('processor')}/readyz"),
                     self._serving("front", f"{stack.public_url}/api/online-users-count"),
                 )
+            if stack.options.simulated_users:
+                self._launch(stack.simulation())
         except START_FAILURES as error:
             raise StackFailedError(str(error)) from error
 
@@ -168,7 +172,7 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         with self._screen.working("stopping"):
-            for name in ("front", "processor", POSTGRES_NAME, KAFKA_NAME):
+            for name in (SIMULATION_NAME, "front", "processor", POSTGRES_NAME, KAFKA_NAME):
                 running = self._running.get(name)
                 if running is None:
                     continue

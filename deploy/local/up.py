@@ -37,12 +37,14 @@ def run(options: UpOptions, started: float) -> None:
     if not free_at_once:
         screen.done("waited for the processes of a killed run", time.monotonic() - started)
     _check_port(options.host, options.port)
+    stack = Stack(options)
+    _check_simulation(stack)
     if not jars.jars_are_complete():
         begun = time.monotonic()
         with screen.download() as progress:
             jars.ensure_jars(progress)
         screen.done(f"Apache Kafka {jars.KAFKA_VERSION} downloaded", time.monotonic() - begun)
-    asyncio.run(_supervise(Stack(options), screen, lock, started))
+    asyncio.run(_supervise(stack, screen, lock, started))
     screen.farewell()
     lock.close()
 
@@ -68,6 +70,14 @@ def _check_writable(data_dir: Path) -> None:
             f"cannot write to {data_dir} ({error.strerror}): "
             "make it writable, or choose another --data-dir"
         ) from error
+
+
+def _check_simulation(stack: Stack) -> None:
+    if stack.options.simulated_users and stack.token("sim", expires_seconds=60) is None:
+        raise CannotStartError(
+            "--simulate signs tokens with the key of the data directory, and phones' tokens come "
+            "from another issuer here: leave it out, or unset that issuer's ROLLCALL_… variable"
+        )
 
 
 def _check_port(host: str, port: int) -> None:

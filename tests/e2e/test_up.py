@@ -193,7 +193,7 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
     tmp_path: Path,
 ) -> None:
     port = free_port()
-    killed = Up(tmp_path / "data", port).wait_ready()
+    killed = Up(tmp_path / "data", port, "--simulate", "5").wait_ready()
     with psycopg.connect(killed.database_url()) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     identity = (killed.data_dir / "kafka" / "storage" / "meta.properties").read_text()

@@ -1,4 +1,4 @@
-"""What `rollcall simulate` refuses before anything is started."""
+"""What `rollcall simulate` and `rollcall up --simulate` refuse before anything is started."""
 
 from __future__ import annotations
 
@@ -61,3 +61,13 @@ def test_where_no_rollcall_is_that_is_told_with_the_remedy(tmp_path: Path) -> No
     line = refusal("simulate", "--url", url, "--data-dir", str(tmp_path), code=1)
     assert f"no Rollcall at {url}" in line
     assert "--url" in line
+
+
+def test_up_does_not_simulate_where_another_issuer_makes_the_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLCALL_JWKS_URL", "https://id.example/keys")
+    port = str(free_port())
+    line = refusal("up", "--simulate", "5", "--port", port, "--data-dir", str(tmp_path / "data"))
+    assert "--simulate" in line
+    assert "another issuer" in line

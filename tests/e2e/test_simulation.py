@@ -1,0 +1,106 @@
+"""`rollcall up --simulate`: a fleet in the first minute, and nothing left of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import psutil
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.local.ports import free_port
+from tests.e2e.driver import FRONT, Stack
+from tests.e2e.stack import STOP_SECONDS, Up
+from tests.integration.rig import wait_for
+
+SIMULATION = ("deploy.cli", "simulate")
+USERS = 50
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Shared, and stopped by the last test."""
+    data_dir = tmp_path_factory.mktemp("simulation") / "data"
+    up = Up(data_dir, free_port(), "--simulate", str(USERS))
+    try:
+        yield Stack(up.wait_ready())
+    finally:
+        up.end()
+
+
+def open_sockets(stack: Stack) -> float:
+    port = json.loads((stack.up.data_dir / "ports.json").read_text())["front_admin"]
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+    except OSError:  # it is being started again
+        return 0
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "rollcall_ingest_sockets_open"
+    )
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
+    assert alive == []
+
+
+def test_the_first_minute_shows_people_on_screens_over_both_transports(stack: Stack) -> None:
+    def alive() -> list[dict[str, Any]] | None:
+        users = stack.people()
+        states = Counter(user["state"] for user in users)
+        screens = {user["screen"] for user in users}
+        transports = {user["app_version"].startswith("2.") for user in users}
+        shown = states["foreground"] >= 5 and states["background"] >= 1 and len(screens) >= 4
+        return users if shown and len(transports) == 2 else None
+
+    users = wait_for("a fleet is shown", alive)
+    assert all(user["user_id"].startswith("sim-1-") and user["name"] for user in users)
+    assert wait_for("sockets are open", lambda: open_sockets(stack)) <= USERS
+
+
+def test_it_is_said_that_the_fleet_is_simulated(stack: Stack) -> None:
+    assert f"{USERS} users are simulated" in stack.up.output
+    assert stack.process(FRONT).environ()["ROLLCALL_SIMULATED"] == "true"
+
+
+def test_the_fleet_outlives_a_restart_of_the_server(stack: Stack) -> None:
+    fleet = stack.process(SIMULATION)
+    wait_for("sockets are open", lambda: open_sockets(stack))
+    front = stack.process(FRONT)
+    os.kill(front.pid, signal.SIGKILL)
+    wait_for("the front is gone", lambda: not front.is_running())
+    wait_for("sockets are open again", lambda: open_sockets(stack))
+    settled = stack.log_time()
+    wait_for(
+        "phones change again",
+        lambda: stack.select("SELECT 1 FROM changes WHERE at > %s LIMIT 1", settled),
+    )
+    assert fleet.is_running()
+    assert "Traceback" not in (stack.up.data_dir / "logs" / "simulation.log").read_text()
+
+
+def test_a_fleet_that_ends_is_started_again_and_said_and_the_stack_goes_on(stack: Stack) -> None:
+    fleet = stack.process(SIMULATION)
+    os.kill(fleet.pid, signal.SIGKILL)
+    wait_for("it is said", lambda: "! simulation ended with status 137" in stack.up.output)
+    wait_for("the first is gone", lambda: not fleet.is_running())
+    assert stack.process(SIMULATION).pid != fleet.pid
+    assert stack.count()["stale"] is False
+
+
+def test_ctrl_c_stops_the_fleet_first_and_leaves_nothing(stack: Stack) -> None:
+    family = stack.up.family()
+    assert stack.up.interrupt() == 0
+    assert_gone(family)
+    stopped = [line.split()[1] for line in stack.up.output.splitlines() if " stopped (" in line]
+    assert stopped == ["simulation", "front", "processor", "PostgreSQL", "Kafka"]
