@@ -17,6 +17,9 @@ from api.concurrency import ConcurrencyCalls
 from api.dashboard.pages import Dashboard
 from api.database import Database
 from api.errors import Door, not_found
+from api.feed.calls import FeedCall
+from api.feed.hub import Hub
+from api.feed.reader import FeedReader
 from api.flows import FlowCalls
 from api.keys import ApiKeys
 from api.metrics import ApiMetrics
@@ -69,11 +72,18 @@ def install(
         SessionCalls(calls),
     ):
         analytics.add_routes(app.router, door)
+    hub = Hub(FeedReader(database, quality, settings.offline_after_seconds), settings, metrics)
+    FeedCall(hub, readers).add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics).install(app, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
     app[DOOR] = door
     app[METRICS] = metrics
+
+    async def send_viewers_away(_app: web.Application) -> None:
+        await hub.close()
+
+    app.on_shutdown.append(send_viewers_away)
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()

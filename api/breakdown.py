@@ -24,6 +24,7 @@ from api.versions import version_key
 from schemas.sql_files import load_queries
 
 By: TypeAlias = Literal["app_version", "platform", "device"]
+Users: TypeAlias = Literal["online_now", "active_in_days"]
 
 BYS: Final[tuple[By, ...]] = get_args(By)
 COLUMNS: Final = ("value", "users", "share")
@@ -39,13 +40,8 @@ class BreakdownCalls:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        queries = load_queries("api", "breakdown.sql")
         self._queries = {
-            (by, users): queries["breakdown"]
-            .replace(b"{users}", queries[users])
-            .replace(b"{value}", queries[by])
-            for by in BYS
-            for users in ("online_now", "active_in_days")
+            (by, users): breakdown_query(by, users) for by in BYS for users in get_args(Users)
         }
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -74,7 +70,7 @@ class BreakdownCalls:
             rows = [row async for batch in batches for row in batch]
             return Report(
                 COLUMNS,
-                one_batch([_shown(row) for row in _in_order(rows, by)]),
+                one_batch(shown_breakdown(rows, by)),
                 self._calls.quality.fields(freshness),
                 {
                     "by": by,
@@ -86,6 +82,17 @@ class BreakdownCalls:
             )
 
         return await self._calls.reports.answer(request, "breakdown", open_report)
+
+
+def breakdown_query(by: By, users: Users) -> bytes:
+    """The query; of those active it has the parameters ``day_from`` and ``day_to``."""
+    queries = load_queries("api", "breakdown.sql")
+    return queries["breakdown"].replace(b"{users}", queries[users]).replace(b"{value}", queries[by])
+
+
+def shown_breakdown(rows: list[Row], by: By) -> list[Row]:
+    """The query's rows as answers have them."""
+    return [_shown(row) for row in _in_order(rows, by)]
 
 
 def _in_order(rows: list[Row], by: By) -> list[Row]:

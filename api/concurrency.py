@@ -7,8 +7,8 @@ quarter-hour and more come from the rollup as far as it is made.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from datetime import datetime
+from typing import Any, Final
 
 from aiohttp import web
 from psycopg.rows import dict_row
@@ -17,22 +17,16 @@ from api.answers import rfc3339
 from api.calls import Calls, add_get, range_parameters, range_request
 from api.database import Connection
 from api.errors import Door
-from api.freshness import Freshness
 from api.parameters import bad_parameter, exact
+from api.peaks import Peaks, sample_parts
 from api.quality import now_of
 from api.ranges import (
-    FIRST_YEAR,
-    LENGTHS,
-    QUARTER,
     Bucket,
     Range,
     RangeRules,
-    day_start,
-    local_date,
     resolve,
 )
 from api.reports import Report, Row, select, shaped
-from api.rollups import Progress
 from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
@@ -56,10 +50,9 @@ class ConcurrencyCalls:
         self._calls = calls
         queries = load_queries("api", "concurrency.sql")
         samples = queries["samples"]
-        self._partitions = queries["partitions"]
+        self._peaks = Peaks()
         self._series = queries["series"].replace(b"{samples}", samples)
         self._screen_series = queries["screen_series"]
-        self._peak = queries["peak"].replace(b"{samples}", samples)
         self._gaps = queries["gaps"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -82,7 +75,7 @@ class ConcurrencyCalls:
                 now=now_of(freshness),
                 reporting_zone=progress.zone,
             )
-            known = {"as_of": freshness.as_of, "partitions": await self._count(connection)}
+            partitions = await self._peaks.partitions(connection)
             head: dict[str, Any] = {
                 **asked.shown(),
                 "gaps": await self._read_gaps(connection, asked),
@@ -90,8 +83,9 @@ class ConcurrencyCalls:
             edges = list(zip(asked.starts, asked.ends, strict=True))
             columns: tuple[str, ...] = COLUMNS
             parameters: dict[str, Any] = {
-                **known,
-                **_parts(asked, progress),
+                "as_of": freshness.as_of,
+                "partitions": partitions,
+                **sample_parts(asked, progress),
                 "buckets": asked.starts,
             }
             if screen is not None:
@@ -100,7 +94,9 @@ class ConcurrencyCalls:
                 columns, head["screen"] = SCREEN_COLUMNS, screen
             else:
                 batches = select(connection, self._series, parameters)
-                head["peaks"] = await self._peaks(connection, asked, freshness, progress, known)
+                head["peaks"] = await self._peaks.read(
+                    connection, asked.zone, freshness, progress, partitions
+                )
             return Report(
                 columns,
                 shaped(batches, lambda row: _row(row, edges, columns)),
@@ -110,52 +106,10 @@ class ConcurrencyCalls:
 
         return await self._calls.reports.answer(request, "concurrency", open_report)
 
-    async def _count(self, connection: Connection) -> int:
-        row = await (await connection.execute(self._partitions)).fetchone()
-        return cast(int, row[0]) if row else 0
-
     async def _read_gaps(self, connection: Connection, asked: Range) -> list[Row]:
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(self._gaps, {"from": asked.start, "to": asked.end})
             return [_times_shown(row) for row in await cursor.fetchall()]
-
-    async def _peaks(
-        self,
-        connection: Connection,
-        asked: Range,
-        freshness: Freshness,
-        progress: Progress,
-        known: dict[str, Any],
-    ) -> dict[str, Row | None]:
-        """Of today in the range's zone, and of all that is kept."""
-        now = now_of(freshness)
-        today = day_start(local_date(now, asked.zone), asked.zone)
-        end = now + timedelta.resolution
-        found: dict[str, Row | None] = {}
-        for name, start in (
-            ("today", today),
-            ("all_time", now.replace(year=FIRST_YEAR, month=1, day=1)),
-        ):
-            over = Range(start, end, asked.zone, None)
-            async with connection.cursor(row_factory=dict_row) as cursor:
-                await cursor.execute(self._peak, {**known, **_parts(over, progress)})
-                row = await cursor.fetchone()
-            found[name] = None if row is None else _times_shown(row)
-        return found
-
-
-def _parts(asked: Range, progress: Progress) -> dict[str, datetime]:
-    """What quarter-hours answer, and what only samples can."""
-    fine = asked.bucket is not None and LENGTHS[asked.bucket] < QUARTER
-    rolled = asked.start
-    if not fine and progress.quarters is not None:
-        rolled = max(asked.start, min(asked.end, progress.quarters))
-    return {
-        "quarter_from": asked.start,
-        "quarter_to": rolled,
-        "live_from": rolled,
-        "live_to": asked.end,
-    }
 
 
 def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, ...]) -> Row:

@@ -14,7 +14,7 @@ from schemas.problems import CODES, TOKEN_CODES
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "flows", "concurrency"),
-    *("active_users", "breakdown", "sessions"),
+    *("active_users", "breakdown", "sessions", "feed"),
     *(page.route for page in PAGES),
     *("login", "logout", "static", "other"),
 )
@@ -28,6 +28,7 @@ QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
+    *("feed", "feed_screens", "feed_peaks", "feed_mix"),
 )
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
@@ -84,6 +85,14 @@ class ApiMetrics:
         self.broken_exports = Counter(
             "rollcall_api_broken_exports",
             "Exports that were broken off after their start: their readers saw no end.",
+            registry=registry,
+        )
+        self.feed_viewers = Gauge(
+            "rollcall_api_feed_viewers", "Readers that follow the feed now.", registry=registry
+        )
+        self.feed_cut = Counter(
+            "rollcall_api_feed_cut",
+            "Readers of the feed that were cut off because they did not keep up.",
             registry=registry,
         )
         refusals = Counter(

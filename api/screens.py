@@ -40,6 +40,12 @@ RULES: Final = RangeRules()
 _MAX_SCREEN: Final = MAX_TEXT["screen"]
 
 
+def screens_now_query() -> bytes:
+    """Foreground users by screen, with parameter ``limit``."""
+    queries = load_queries("api", "screens.sql")
+    return queries["now"].replace(b"{users}", queries["users_now"])
+
+
 class ScreenCalls:
     """The handlers."""
 
@@ -49,7 +55,7 @@ class ScreenCalls:
         self._engagement = Engagement()
         self._flows = Flows()
         queries = load_queries("api", "screens.sql")
-        self._now = queries["now"].replace(b"{users}", queries["users_now"])
+        self._now = screens_now_query()
         self._at = queries["now"].replace(b"{users}", shown_at_query())
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:

@@ -39,6 +39,18 @@ class ApiSettings(DatabaseSettings, TimingSettings, StaffSettings, HttpSettings,
         description="How long the dashboard stays signed in after its last use; never longer than "
         "its token.",
     )
+    feed_viewers: int = Field(
+        500,
+        ge=1,
+        description="Readers that follow the feed of a process at once; one more gets a 503.",
+    )
+    feed_interval_seconds: float = Field(
+        1.0,
+        ge=0.02,
+        le=60,
+        description="How often the feed tells what is new; as often PostgreSQL is asked, however "
+        "many follow it.",
+    )
     simulated: bool = Field(
         False, description="Say on every page of the dashboard that the data is simulated."
     )

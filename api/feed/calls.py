@@ -1,0 +1,85 @@
+"""``GET /api/v1/feed``."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from typing import Final
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from api.auth import Readers
+from api.calls import add_get
+from api.errors import Door, common_headers
+from api.feed.hub import Hub, Viewer
+from api.parameters import refuse_parameters
+from schemas.problems import ProblemError
+
+#: Of silence, before a comment shows that the connection lives.
+HEARTBEAT_SECONDS: Final = 15.0
+#: A reader whose token has ended is sent away so soon.
+ADMIT_SECONDS: Final = 10.0
+#: When browsers come back after an end, in milliseconds: spread out.
+RETRY_MS: Final = (1_000, 3_000)
+#: What the system and our process may hold for a viewer that does not read.
+SEND_BUFFER_BYTES: Final = 65_536
+
+
+class FeedCall:
+    """The handler."""
+
+    def __init__(self, hub: Hub, readers: Readers) -> None:
+        self._hub = hub
+        self._readers = readers
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/feed", "feed", self.feed)
+
+    async def feed(self, request: web.Request) -> web.StreamResponse:
+        """A snapshot, then deltas, until the reader leaves, is too slow, or its token ends. A HEAD
+        tells whether there is room."""
+        await self._readers.admit(request, cookie=True)
+        refuse_parameters(request.rel_url.raw_query_string)
+        self._hub.check_room()
+        response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
+        response.headers.update(common_headers(request))
+        if request.method == "HEAD":
+            return web.Response(headers=response.headers)
+        transport = request.transport
+        assert transport is not None  # noqa: S101  (before the answer)
+        _bound(transport)
+        viewer = Viewer(request.headers.get("Last-Event-ID"), transport.abort)
+        self._hub.join(viewer)
+        try:
+            await response.prepare(request)
+            async with response:
+                await response.write(f"retry: {random.randint(*RETRY_MS)}\n\n".encode())  # noqa: S311
+                await self._follow(request, response, viewer)
+        finally:
+            self._hub.leave(viewer)
+        return response
+
+    async def _follow(
+        self, request: web.Request, response: EventSourceResponse, viewer: Viewer
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        admitted_at = loop.time()
+        while (event := await viewer.next()) is not None:
+            await response.write(event)
+            if loop.time() - admitted_at < ADMIT_SECONDS:
+                continue
+            admitted_at = loop.time()
+            try:
+                await self._readers.admit(request, cookie=True)
+            except ProblemError as problem:
+                if problem.status in (401, 403):
+                    return
+
+
+def _bound(transport: asyncio.Transport) -> None:
+    transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

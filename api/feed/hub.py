@@ -1,0 +1,176 @@
+"""The viewers of this process and the one poll that serves them all.
+
+While there is a viewer the database is asked once a second; each answer is one event, made once and
+given to everybody. Without viewers nothing is asked. A viewer's backlog is bounded: whoever falls
+behind is cut off, and comes back where they were (``Last-Event-ID``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from api.feed.events import EVENTS_KEPT, EventLog, trouble
+from api.feed.reader import FeedReader
+from api.metrics import ApiMetrics
+from api.settings import ApiSettings
+from schemas.problems import ProblemError
+
+#: Events that wait for one viewer; beside them there is what its connection holds.
+BACKLOG: Final = 16
+#: How long the first viewer may wait for what takes longer to read: it comes later then.
+FIRST_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Viewer:
+    """One reader of the feed. ``cut`` is called when it is too slow."""
+
+    def __init__(self, last_event_id: str | None, cut: Callable[[], None]) -> None:
+        self.last_event_id = last_event_id
+        self.is_greeted = False
+        self._cut = cut
+        self._backlog: asyncio.Queue[bytes | None] = asyncio.Queue(BACKLOG)
+
+    async def next(self) -> bytes | None:
+        """The next event, or ``None``: there are no more."""
+        return await self._backlog.get()
+
+    def give(self, event: bytes) -> bool:
+        """``False``: it does not keep up, and was cut off."""
+        try:
+            self._backlog.put_nowait(event)
+        except asyncio.QueueFull:
+            self._cut()
+            return False
+        return True
+
+    def end(self) -> None:
+        """No more events."""
+        if self._backlog.full():
+            self._cut()
+        else:
+            self._backlog.put_nowait(None)
+
+
+class Hub:
+    """``clock`` is monotonic seconds."""
+
+    def __init__(
+        self,
+        reader: FeedReader,
+        settings: ApiSettings,
+        metrics: ApiMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._most_viewers = settings.feed_viewers
+        self._interval_seconds = settings.feed_interval_seconds
+        self._metrics = metrics
+        self._clock = clock
+        self._viewers: set[Viewer] = set()
+        self._log = EventLog(secrets.token_hex(4))
+        self._told_at = clock()
+        self._polling: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def check_room(self) -> None:
+        """Raises ``ProblemError`` with code ``unavailable`` where no viewer more can be served."""
+        if self._is_closed:
+            raise ProblemError("unavailable", "The API is being stopped.")
+        if len(self._viewers) >= self._most_viewers:
+            raise ProblemError(
+                "unavailable",
+                f"{self._most_viewers} viewers follow the feed of this process already; "
+                "ROLLCALL_FEED_VIEWERS allows more.",
+            )
+
+    def join(self, viewer: Viewer) -> None:
+        """Serve a viewer from now on. Raises as :meth:`check_room`."""
+        self.check_room()
+        self._viewers.add(viewer)
+        self._metrics.feed_viewers.set(len(self._viewers))
+        if self._polling is None or self._polling.done():
+            self._polling = asyncio.create_task(self._poll(), name="feed-poll")
+        elif not self._log.is_empty:
+            self._greet(viewer)
+
+    def leave(self, viewer: Viewer) -> None:
+        """Does nothing if it has left already."""
+        self._viewers.discard(viewer)
+        self._metrics.feed_viewers.set(len(self._viewers))
+        if not self._viewers and self._polling is not None:
+            self._polling.cancel()
+
+    async def close(self) -> None:
+        """Send every viewer away."""
+        self._is_closed = True
+        for viewer in list(self._viewers):
+            viewer.end()
+        if self._polling is not None:
+            self._polling.cancel()
+            await asyncio.gather(self._polling, return_exceptions=True)
+
+    async def _poll(self) -> None:
+        if self._clock() - self._told_at > EVENTS_KEPT * self._interval_seconds:
+            self._log = EventLog(secrets.token_hex(4))
+        if self._log.is_empty:
+            self._reader.begin()
+        first = asyncio.Event()
+        slow = asyncio.create_task(self._poll_slow(first), name="feed-poll-slow")
+        try:
+            if self._log.is_empty:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(first.wait(), FIRST_SECONDS)
+            while True:
+                started = self._clock()
+                await self._tell()
+                await asyncio.sleep(self._interval_seconds - (self._clock() - started))
+        except Exception:
+            # They come back, and find a poll that begins anew.
+            logger.exception("The feed's poll failed")
+            self._log = EventLog(secrets.token_hex(4))
+            for viewer in list(self._viewers):
+                viewer.end()
+        finally:
+            slow.cancel()
+
+    async def _tell(self) -> None:
+        """One event for everybody."""
+        try:
+            reading = await self._reader.read()
+        except ProblemError as problem:
+            for viewer in list(self._viewers):
+                self._give(viewer, trouble(problem.detail))
+            return
+        delta = self._log.advance(reading.sections, reading.changes, reading.changed)
+        self._told_at = self._clock()
+        for viewer in list(self._viewers):
+            if viewer.is_greeted:
+                self._give(viewer, delta)
+            else:
+                self._greet(viewer)
+
+    async def _poll_slow(self, first: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._reader.read_slow()
+            except ProblemError as problem:
+                logger.info("Part of the feed was not read: %s", problem.detail)
+            first.set()
+            await asyncio.sleep(self._interval_seconds)
+
+    def _greet(self, viewer: Viewer) -> None:
+        viewer.is_greeted = True
+        self._give(viewer, self._log.greeting(viewer.last_event_id))
+
+    def _give(self, viewer: Viewer, event: bytes) -> None:
+        if event and not viewer.give(event):
+            self._metrics.feed_cut.inc()
+            self.leave(viewer)
