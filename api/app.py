@@ -16,6 +16,7 @@ from api.calls import Calls
 from api.concurrency import ConcurrencyCalls
 from api.dashboard.pages import Dashboard
 from api.database import Database
+from api.dwell import DwellCalls
 from api.errors import Door, not_found
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
@@ -32,6 +33,7 @@ from api.settings import ApiSettings
 from api.store import Store
 from api.time_travel import TimeTravel
 from api.timeline import TimelineCalls
+from api.trends import TrendCalls
 from schemas.http_server import BoundedRunner, allow_open_files
 from schemas.verifiers import phone_verifier, staff_verifier
 
@@ -65,6 +67,8 @@ def install(
     ).add_routes(app.router, door)
     for analytics in (
         ScreenCalls(calls, time_travel),
+        TrendCalls(calls),
+        DwellCalls(calls),
         FlowCalls(calls),
         ConcurrencyCalls(calls),
         ActiveUserCalls(calls),

@@ -18,7 +18,7 @@ from api.calls import (
 from api.database import Connection
 from api.engagement import share
 from api.errors import Door
-from api.parameters import exact
+from api.parameters import exact, limit_to
 from api.quality import now_of
 from api.ranges import Range, RangeRules, resolve
 from api.reports import Batches, Report, Row, select, shaped
@@ -26,6 +26,8 @@ from api.rollups import Progress, parts_of
 from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
+#: Screens that keep their names at most where the rest are folded.
+MAX_TOP: Final = 100
 COLUMNS: Final = ("from_screen", "to_screen", "transitions", "from_share", "to_share")
 RULES: Final = RangeRules(buckets=())
 _FILTERS: Final = ("from_screen", "to_screen", "screen")
@@ -35,7 +37,13 @@ class Flows:
     """Reads transitions; in a transaction of the connection's."""
 
     def __init__(self) -> None:
-        self._flows = load_queries("api", "flows.sql")["flows"]
+        queries = load_queries("api", "flows.sql")
+        self._flows, self._top_flows = (
+            queries[name]
+            .replace(b"{windows}", queries["windows"])
+            .replace(b"{matching}", queries["matching"])
+            for name in ("flows", "top_flows")
+        )
 
     def rows(
         self,
@@ -47,13 +55,23 @@ class Flows:
     ) -> Batches:
         """Rows of :data:`COLUMNS`, the most frequent first. ``filters``: ``from_screen``,
         ``to_screen`` and ``screen``, which is either."""
-        parameters: dict[str, Any] = {
-            **dict.fromkeys(_FILTERS),
-            **filters,
-            **parts_of(asked, progress).parameters(),
-            "limit": limit,
-        }
+        parameters = _parameters(asked, progress, filters, limit)
         return shaped(select(connection, self._flows, parameters), _row)
+
+    async def folded_rows(
+        self,
+        connection: Connection,
+        asked: Range,
+        progress: Progress,
+        filters: Mapping[str, str],
+        limit: int,
+        top: int,
+    ) -> tuple[int, Batches]:
+        """As :meth:`rows`, with all screens but ``top`` as ``(other)``: how many, and the rows."""
+        parameters = {**_parameters(asked, progress, filters, limit), "top": top}
+        batches = select(connection, self._top_flows, parameters)
+        first: list[Row] = await anext(batches, [])
+        return first[0]["folded"] if first else 0, shaped(_with_first(first, batches), _row)
 
 
 class FlowCalls:
@@ -72,9 +90,11 @@ class FlowCalls:
             {
                 **range_parameters(),
                 **dict.fromkeys(_FILTERS, exact(MAX_TEXT["screen"])),
+                "top": limit_to(MAX_TOP),
                 "limit": limit_parameter(request),
             },
         )
+        top: int | None = values.get("top")
         limit = values.get("limit", usual_limit(request))
 
         async def open_report(connection: Connection) -> Report:
@@ -88,14 +108,38 @@ class FlowCalls:
                 series=None,
             )
             filters: dict[str, str] = {name: values[name] for name in _FILTERS if name in values}
+            folded: int | None = None
+            if top is None:
+                rows = self._flows.rows(connection, asked, progress, filters, limit)
+            else:
+                folded, rows = await self._flows.folded_rows(
+                    connection, asked, progress, filters, limit, top
+                )
             return Report(
                 COLUMNS,
-                self._flows.rows(connection, asked, progress, filters, limit),
+                rows,
                 self._calls.quality.fields(freshness),
-                asked.shown(),
+                {**asked.shown(), "top": top, "folded": folded},
             )
 
         return await self._calls.reports.answer(request, "flows", open_report)
+
+
+def _parameters(
+    asked: Range, progress: Progress, filters: Mapping[str, str], limit: int
+) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(_FILTERS),
+        **filters,
+        **parts_of(asked, progress).parameters(),
+        "limit": limit,
+    }
+
+
+async def _with_first(first: list[Row], rest: Batches) -> Batches:
+    yield first
+    async for batch in rest:
+        yield batch
 
 
 def _row(row: Row) -> Row:

@@ -13,7 +13,7 @@ from schemas.problems import CODES, TOKEN_CODES
 
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
-    *("screens", "engagement", "screen", "flows", "concurrency"),
+    *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "feed"),
     *(page.route for page in PAGES),
     *("login", "logout", "static", "other"),
@@ -26,7 +26,7 @@ GONE: Final = "gone"
 OUTCOMES: Final = (ANSWERED, GONE, *CODES)
 QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
-    *("screens", "engagement", "screen", "flows", "concurrency"),
+    *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
     *("feed", "feed_screens", "feed_peaks", "feed_mix"),
 )

@@ -137,7 +137,11 @@ class ScreenCalls:
                 ("screen", "start", "end", *METRICS),
                 self._engagement.rows(connection, wanted, progress),
                 self._calls.quality.fields(freshness),
-                {**asked.shown(), "sort": sort},
+                {
+                    **asked.shown(),
+                    "sort": sort,
+                    "unique_users_to": rfc3339(progress.hours),
+                },
             )
 
         return await self._calls.reports.answer(request, "engagement", open_report)

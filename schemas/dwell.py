@@ -30,6 +30,13 @@ def bucket_of(duration_ms: int) -> int:
     return bisect_right(_STARTS_MS, duration_ms)
 
 
+def bounds_ms(bucket: int) -> tuple[int, int | None]:
+    """The shortest duration that a bucket holds, and the first that it does not; the last one holds
+    whatever is longer."""
+    edges = [0, *_STARTS_MS]
+    return edges[bucket], edges[bucket + 1] if bucket + 1 < len(edges) else None
+
+
 def percentile_ms(counts: Sequence[int], fraction: float) -> int | None:
     """The duration below which ``fraction`` of those counted lie; ``None`` of none.
 

@@ -19,7 +19,7 @@ START = datetime(2026, 10, 23, tzinfo=UTC)
 END = datetime(2026, 10, 27, tzinfo=UTC)
 DAYS_THROUGH = datetime(2026, 10, 25, 23, tzinfo=UTC)  # the end of a day of 25 hours
 QUARTERS_THROUGH = datetime(2026, 10, 26, 20, 30, tzinfo=UTC)
-SCREENS = ["(start)", "Home", "Cart", "(other)", "(end)"]
+SCREENS = ["(start)", "Home", "Cart", "Film", "Offers", "(other)", "(end)"]
 
 Flow = tuple[datetime, str, str, int]
 
@@ -135,6 +135,50 @@ async def test_flows_are_those_of_a_recount(
     assert around["items"] == [
         flow for flow in wanted if "Home" in (flow["from_screen"], flow["to_screen"])
     ]
+
+
+def folded(flows: list[Flow], top: set[str]) -> list[Flow]:
+    """With every screen but those of ``top`` as ``(other)``."""
+    kept = top | {"(start)", "(end)"}
+
+    def name(screen: str) -> str:
+        return screen if screen in kept else "(other)"
+
+    return [(quarter, name(source), name(target), n) for quarter, source, target, n in flows]
+
+
+def busiest(flows: list[Flow], asked: str | None = None) -> list[str]:
+    """Screens by the transitions from and to them."""
+    counts: Counter[str] = Counter()
+    for _, source, target, count in flows:
+        if asked is None or asked in (source, target):
+            counts[source] += count
+            counts[target] += count
+    names = set(counts) - {"(start)", "(end)", "(other)", asked}
+    return sorted(names, key=lambda name: (-counts[name], name))
+
+
+async def test_all_but_the_top_screens_are_folded_into_one(api: Api, flows: list[Flow]) -> None:
+    start, end = "2026-10-23T00:00:00Z", "2026-10-27T00:00:00Z"
+    query = {"from": start, "to": end}
+    screens = busiest(flows)
+    assert len(screens) == 4
+    for top in (1, 3, 4, 100):
+        answer = await ok(api, **query, top=str(top))
+        assert (answer["top"], answer["folded"]) == (top, max(0, 4 - top))
+        assert answer["items"] == recount(folded(flows, set(screens[:top])), start, end)
+    # Whoever is asked for keeps its name.
+    for name in ("Home", "Film"):
+        around = await ok(api, **query, top="1", screen=name)
+        kept = {name, busiest(flows, name)[0]}
+        wanted = recount(folded(flows, kept), start, end)
+        assert around["folded"] == 2
+        assert around["items"] == [
+            flow for flow in wanted if name in (flow["from_screen"], flow["to_screen"])
+        ]
+    assert (await ok(api, **query))["folded"] is None
+    assert (await ok(api, top="1", **{"from": "2020-01-01", "to": "2020-01-02"}))["folded"] == 0
+    assert (await api.get("/api/v1/flows", top="101")).status == 400
 
 
 async def test_dates_are_days_of_the_zone_asked_for(api: Api, flows: list[Flow]) -> None:
