@@ -72,13 +72,15 @@ SELECT screen, bucket, sketch FROM (
 ORDER BY screen
 
 -- name: now
--- Users by the screen that they are on in the foreground; screen NULL is none that was named.
+-- Users by the screen that they are on in the foreground; screen NULL is none that was named, one
+-- that an app has given a name of ours is '(other)', as in windows.
 SELECT screen, foreground, sum(foreground) OVER ()::bigint AS foreground_total,
        sum(background) OVER ()::bigint AS background_total,
        count(*) FILTER (WHERE foreground > 0) OVER () AS screens
-FROM (SELECT screen, count(*) FILTER (WHERE state = 'foreground') AS foreground,
+FROM (SELECT app_screen(screen) AS screen,
+             count(*) FILTER (WHERE state = 'foreground') AS foreground,
              count(*) FILTER (WHERE state = 'background') AS background
-      FROM ({users}) AS users GROUP BY screen) AS counts
+      FROM ({users}) AS users GROUP BY 1) AS counts
 ORDER BY foreground DESC, screen COLLATE "C" NULLS FIRST
 LIMIT %(limit)s
 

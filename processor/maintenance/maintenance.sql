@@ -221,11 +221,10 @@ WITH begun AS (
 SELECT DISTINCT
     CASE
         WHEN begun.screen IS NULL THEN '(none)'
-        -- As in windows: names of ours, and those beyond the cap.
-        WHEN begun.screen IN ('(none)', '(start)', '(end)') THEN '(other)'
+        -- As in windows: those beyond the cap, and names of ours.
         WHEN windows.screen IS NULL AND EXISTS (SELECT FROM windows WHERE screen = '(other)')
         THEN '(other)'
-        ELSE begun.screen
+        ELSE app_screen(begun.screen)
     END COLLATE "C" AS name,
     user_id
 FROM begun LEFT JOIN windows USING (screen)

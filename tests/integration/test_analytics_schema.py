@@ -18,6 +18,7 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from processor.windows import OUR_NAMES, ScreenNames, Windows
 from schemas.dwell import BUCKETS, bucket_of, percentile_ms
 from schemas.migrate import migrate
 from tests.integration.maintenance_rig import fill, random_source, run, utc
@@ -80,6 +81,13 @@ def test_buckets_are_those_of_the_processor(database_url: str) -> None:
         assert dict(db.execute(query, (list(edges),)).fetchall()) == {
             ms: bucket_of(ms) for ms in edges
         }
+
+
+def test_screens_are_called_as_windows_call_them(database_url: str) -> None:
+    for screen in [None, "Home", "(End)", "", *OUR_NAMES]:
+        query = "SELECT coalesce(app_screen(%s), '(none)')"
+        counted_as = ScreenNames().counted_as(screen, 200, Windows())
+        assert rows(database_url, query, screen) == [(counted_as,)]
 
 
 def test_percentiles_are_those_of_the_api(database_url: str) -> None:

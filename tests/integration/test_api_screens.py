@@ -386,6 +386,24 @@ async def test_screens_now_are_those_that_people_look_at(api: Api, table: Analyt
     ]
 
 
+async def test_a_screen_that_has_a_name_of_ours_is_other_as_in_windows(
+    api: Api, table: AnalyticsTable
+) -> None:
+    table.log_time(AS_OF)
+    begun: dict[str, Any] = {"changed_at": AS_OF, "online_since": AS_OF}
+    table.user("h", screen="Home", **begun)
+    table.user("n", **begun)
+    for number, screen in enumerate(["(end)", "(none)", "(start)", "(other)"]):
+        table.user(f"o{number}", screen=screen, **begun)
+    for parameters in ({}, {"at": "2026-03-30T21:07:00Z"}):
+        answer = await ok(api, "/api/v1/screens", **parameters)
+        assert [(row["screen"], row["foreground"]) for row in answer["items"]] == [
+            ("(other)", 4),
+            (None, 1),
+            ("Home", 1),
+        ]
+
+
 async def test_people_only_in_the_background_are_on_no_screen_but_counted(
     api: Api, table: AnalyticsTable
 ) -> None:

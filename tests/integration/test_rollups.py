@@ -159,13 +159,16 @@ def test_screens_beyond_the_cap_share_the_users_of_other(database_url: str) -> N
         (at, "foreground", "navigated", screen, user)
         for screen, user in [
             *(("Home", "a"), ("P1", "a"), ("P2", "a"), ("P2", "b"), (None, "c")),
-            # A name of ours is no screen's.
-            ("(none)", "d"),
+            # Names of ours are no screen's.
+            *((name, "d") for name in ("(none)", "(start)", "(end)", "(other)")),
         ]
     ]
     # In another hour nothing was beyond it.
     later = at + timedelta(hours=1)
-    source.changes.append((later, "foreground", "resumed", "P1", "a"))
+    source.changes += [
+        (later, "foreground", "resumed", screen, user)
+        for screen, user in [("P1", "a"), ("(end)", "a"), ("(none)", "b")]
+    ]
     fill(database_url, source, at + timedelta(hours=3))
     run(database_url)
     hour = at.replace(minute=0)
@@ -174,4 +177,5 @@ def test_screens_beyond_the_cap_share_the_users_of_other(database_url: str) -> N
         (hour, "(other)"): (3,),
         (hour, "(none)"): (1,),
         (hour + timedelta(hours=1), "P1"): (1,),
+        (hour + timedelta(hours=1), "(other)"): (2,),
     }
