@@ -24,6 +24,7 @@ from api.feed.reader import FeedReader
 from api.flows import FlowCalls
 from api.keys import ApiKeys
 from api.metrics import ApiMetrics
+from api.openapi import OpenApi
 from api.presence import PresenceCalls
 from api.quality import Quality
 from api.reports import Reports
@@ -78,6 +79,7 @@ def install(
         analytics.add_routes(app.router, door)
     hub = Hub(FeedReader(database, quality, settings.offline_after_seconds), settings, metrics)
     FeedCall(hub, readers).add_routes(app.router, door)
+    OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics).install(app, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store

@@ -14,7 +14,7 @@ from schemas.problems import CODES, TOKEN_CODES
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("active_users", "breakdown", "sessions", "feed"),
+    *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *(page.route for page in PAGES),
     *("login", "logout", "static", "other"),
 )

@@ -1,0 +1,96 @@
+"""The document: its parts put together once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.openapi import count, over_time, people, phones, screens, timeline
+from schemas.openapi.answers import ANYBODY, HEADERS, REQUEST_ID, RESPONSES, SECURITY, refusals
+from schemas.openapi.answers import SCHEMAS as SHARED_SCHEMAS
+from schemas.openapi.forms import Json, Part, operation, text
+
+DOCUMENT_PATH: Final = "/api/openapi.json"
+
+_ABOUT: Final = """\
+Who is online in your mobile apps, on which screen, since when and why; and, over time, which \
+screens hold people.
+
+- Names are snake_case; times are RFC 3339 in UTC with milliseconds; what is unknown is `null`, \
+never missing. Units are in names (`_ms`).
+- `as_of` is the time of the log up to which an answer is complete; `stale` says that something \
+does not keep up.
+- A parameter that is unknown, repeated or cannot be used is a `400` that names it and what would \
+be right, as `application/problem+json`. The public count ignores its parameters.
+- Where `text/csv` and `application/x-ndjson` are among the answers, `Accept` chooses: they give \
+the `items` alone. An export that breaks is cut off without the end that HTTP gives a whole answer.
+- `HEAD` is answered wherever `GET` is, the socket aside; any other method is a `405` with `Allow`.
+- Within a major version answers and problems only gain fields.
+"""
+_ITSELF: Final = operation(
+    "readOpenapi",
+    "This document",
+    "Public; any page may read it.",
+    {
+        "200": {
+            "description": "OpenAPI 3.1.",
+            "headers": {
+                **REQUEST_ID,
+                "ETag": {"required": True, "schema": {"type": "string"}},
+                "Access-Control-Allow-Origin": {"required": True, "schema": {"const": "*"}},
+            },
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["openapi", "info", "paths"],
+                        "properties": {"openapi": text("Its version.", "3.1.0")},
+                    }
+                }
+            },
+        },
+        "304": {"description": "It is the one of `If-None-Match`.", "headers": REQUEST_ID},
+        **refusals("BadRequest", "Failed", "Unavailable"),
+    },
+    security=ANYBODY,
+)
+
+
+#: In this order on the page.
+PARTS: Final = (
+    *(phones.PART, count.PART, people.PART, timeline.PART, screens.PART, over_time.PART),
+    Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),
+)
+
+
+def document(version: str) -> Json:
+    """OpenAPI 3.1 for every call of ingest and the API. ``version`` is the program's."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rollcall",
+            "version": version,
+            "summary": "Who is online, on which screen, since when, and why we say so.",
+            "description": _ABOUT,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/", "description": "One origin: a gateway joins ingest and the API."}],
+        "tags": list({part.tag["name"]: part.tag for part in PARTS}.values()),
+        "paths": {
+            path: {
+                method: {"tags": [part.tag["name"]], **operation}
+                for method, operation in operations.items()
+            }
+            for part in PARTS
+            for path, operations in part.paths.items()
+        },
+        "components": {
+            "schemas": {
+                name: schema
+                for schemas in (*(part.schemas for part in PARTS), SHARED_SCHEMAS)
+                for name, schema in schemas.items()
+            },
+            "responses": RESPONSES,
+            "headers": HEADERS,
+            "securitySchemes": SECURITY,
+        },
+    }

@@ -1,0 +1,246 @@
+"""Users over time: concurrency, active users, what they use, sessions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.openapi.answers import OF_READERS, QUALITY, READERS, refusals, table
+from schemas.openapi.forms import (
+    Json,
+    Part,
+    day,
+    flag,
+    instant,
+    many,
+    nullable,
+    number,
+    operation,
+    query,
+    record,
+    ref,
+    text,
+    whole,
+    word,
+)
+from schemas.openapi.words import DAYS, EDGES, RANGE, WINDOW_BUCKETS, a_screen, bucket, range_shown
+
+_TAG: Final = {
+    "name": "Users over time",
+    "description": "From samples and rollups: quarter-hours are rolled up half an hour after they "
+    "have ended, and kept for 400 days. Ranges are half-open.",
+}
+BREAKDOWNS: Final = ("app_version", "platform", "device")
+
+
+def _peak(of: str, example: int) -> dict[str, Json]:
+    return {
+        f"{of}_peak": nullable(whole("The most in one sample.", example)),
+        f"{of}_peak_at": nullable(
+            instant("The first instant that had it.", "2026-03-30T11:07:40.000Z")
+        ),
+    }
+
+
+def _average(what: str, example: float) -> Json:
+    return nullable(number(f"{what}, on average over the samples.", example))
+
+
+_SAMPLED: Final = {
+    **EDGES,
+    "samples": whole("Fewer, or 0 and `null`, where an outage of our own was: see `gaps`.", 90),
+}
+_GAPS: Final = many(
+    record(
+        {
+            "kind": word(
+                "Log time jumped; or nothing but ticks was in the log; or a part of it was lost.",
+                ("jump", "ticks_only", "lost_range"),
+            ),
+            "started_at": instant("When it began.", "2026-03-30T11:31:02.000Z"),
+            "ended_at": nullable(
+                instant("`null` while it lasts.", "2026-03-30T11:33:40.000Z"),
+            ),
+        }
+    ),
+    "Outages of our own in the range.",
+)
+_A_PEAK: Final = nullable(
+    record(
+        {
+            "online": whole("Users online.", 1290),
+            "at": instant("The first instant that had so many.", "2026-03-30T11:07:40.000Z"),
+        }
+    )
+)
+_SESSIONS: Final = {
+    "sessions": whole("That ended.", 1120),
+    "duration_mean_ms": nullable(
+        whole("From online to the last sign of life; mean.", 412_000),
+    ),
+    "duration_p50_ms": nullable(whole("Median, within 9.1 %.", 279_170)),
+    "duration_p90_ms": nullable(whole("90th percentile, within 9.1 %.", 939_012)),
+    "duration_p95_ms": nullable(whole("95th percentile, within 9.1 %.", 1_327_964)),
+    "foreground_mean_ms": nullable(whole("Time on screens; mean.", 301_000)),
+    "views_mean": nullable(number("Views of a session; mean.", 4.21)),
+    "bounces": whole("Sessions with one view.", 133),
+    "bounce_share": nullable(number("Of the sessions.", 0.1188, maximum=1)),
+    "ended_by_silence": whole("Sessions that timed out or lost their socket.", 780),
+    "silence_share": nullable(number("Of the sessions.", 0.6964, maximum=1)),
+}
+_SCHEMAS: Final[dict[str, Json]] = {
+    "ConcurrencyBucket": record(
+        {
+            **_SAMPLED,
+            "online_avg": _average("Users online", 1210.4),
+            "foreground_avg": _average("Users in the foreground", 980.2),
+            "background_avg": _average("Users in the background", 230.2),
+            **_peak("online", 1290),
+            **_peak("foreground", 1044),
+        }
+    ),
+    "Concurrency": record(
+        {
+            "items": many(ref("ConcurrencyBucket")),
+            **range_shown(),
+            "gaps": _GAPS,
+            "peaks": record(
+                {"today": _A_PEAK, "all_time": _A_PEAK},
+                about="Of today (in `tz`) and of all that is kept; `null` without a sample.",
+            ),
+            **QUALITY,
+        },
+        about="Without `screen`.",
+    ),
+    "ScreenConcurrencyBucket": record(
+        {
+            **_SAMPLED,
+            "foreground_avg": _average("Users in the foreground on the screen", 402.1),
+            **_peak("foreground", 431),
+        }
+    ),
+    "ScreenConcurrency": record(
+        {
+            "items": many(ref("ScreenConcurrencyBucket")),
+            **range_shown(),
+            "gaps": _GAPS,
+            "screen": text("As asked.", "Cart"),
+            **QUALITY,
+        },
+        about="With `screen`.",
+    ),
+    "ActiveUsersDay": record(
+        {
+            "day": day("A day of the reporting zone.", "2026-03-29"),
+            "active": whole("Users who were in the foreground.", 8120),
+            "new": whole("Of these who never were before.", 411),
+            "returning": whole("The others.", 7709),
+            "weekly_active": nullable(
+                whole("Distinct users of the 7 days that end with it.", 31_204)
+            ),
+            "monthly_active": nullable(whole("Of the 30 days that end with it.", 70_230)),
+            "complete": flag("`false`: the day is not over.", True),
+        }
+    ),
+    "ActiveUsers": record(
+        {
+            "items": many(ref("ActiveUsersDay")),
+            "from": day("The first day.", "2026-03-29"),
+            "to": day("The day after the last.", "2026-03-30"),
+            "tz": text("The reporting zone.", "Europe/Berlin"),
+            **QUALITY,
+        }
+    ),
+    "BreakdownValue": record(
+        {
+            "value": nullable(
+                text("`null`: unknown; `(other)`: all but the 50 most frequent.", "1.10.0")
+            ),
+            "users": whole("Users who have it.", 1000),
+            "share": number("Of all users counted.", 0.7794, maximum=1),
+        }
+    ),
+    "Breakdown": record(
+        {
+            "items": many(ref("BreakdownValue"), "Versions newest first, all else by users."),
+            "by": word("As asked.", BREAKDOWNS),
+            "from": nullable(day("The first day; `null`: those online now.", "2026-03-29")),
+            "to": nullable(day("The day after the last.", "2026-03-30")),
+            "tz": text("The reporting zone.", "Europe/Berlin"),
+            "users": whole("Users counted, each once.", 1283),
+            **QUALITY,
+        }
+    ),
+    "SessionsBucket": record({**EDGES, **_SESSIONS}),
+    "Sessions": record(
+        {
+            "items": many(ref("SessionsBucket")),
+            **range_shown(),
+            "totals": record(_SESSIONS),
+            **QUALITY,
+        }
+    ),
+}
+
+
+def _read(
+    name: str, summary: str, description: str, answer: Json, row: str, *parameters: Json
+) -> Json:
+    return {
+        "get": operation(
+            name,
+            summary,
+            description,
+            {**table(answer, row, f"{summary}."), **refusals("BadParameter"), **OF_READERS},
+            security=READERS,
+            parameters=parameters,
+        )
+    }
+
+
+_PATHS: Final[dict[str, Json]] = {
+    "/api/v1/concurrency": _read(
+        "readConcurrency",
+        "Users online over time",
+        "From samples every 10 s of log time (kept 14 days); with `screen` the foreground users of "
+        "one screen, from samples every minute. Only instants that every partition has count, and "
+        "none inside an outage of our own.",
+        {"anyOf": [ref("Concurrency"), ref("ScreenConcurrency")]},
+        "`ConcurrencyBucket` (or `ScreenConcurrencyBucket`)",
+        *RANGE,
+        bucket(
+            ("10s", "1m", *WINDOW_BUCKETS),
+            "Without it: `15m` up to two days, `1h` up to two weeks, else `1d`; not `10s` with "
+            "`screen`.",
+        ),
+        query("screen", a_screen("Of this one only.")),
+    ),
+    "/api/v1/active-users": _read(
+        "listActiveUsers",
+        "Active users by day",
+        "Who was in the foreground, by day of the reporting zone; exact.",
+        ref("ActiveUsers"),
+        "`ActiveUsersDay`",
+        *DAYS,
+    ),
+    "/api/v1/breakdown": _read(
+        "readBreakdown",
+        "What users use",
+        "Users online now by app version, platform or device; with `from` or `to` those who were "
+        "active in these days (31 at most), each once with what they used on their last one.",
+        ref("Breakdown"),
+        "`BreakdownValue`",
+        query("by", word("What to tell apart.", BREAKDOWNS), required=True),
+        *DAYS,
+    ),
+    "/api/v1/sessions/summary": _read(
+        "summariseSessions",
+        "Sessions",
+        "By when they ended, in all (`totals`) and by bucket. A duration leaves out the silence "
+        "before a time-out.",
+        ref("Sessions"),
+        "`SessionsBucket`",
+        *RANGE,
+        bucket(),
+    ),
+}
+PART: Final = Part(_TAG, _PATHS, _SCHEMAS)

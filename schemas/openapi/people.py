@@ -1,0 +1,232 @@
+"""Who is online: lists of users, one user, many at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
+from schemas.openapi.answers import (
+    OF_READERS,
+    PROGRAMS,
+    QUALITY,
+    READERS,
+    ok,
+    refusals,
+)
+from schemas.openapi.forms import (
+    STORED_TEXT,
+    Json,
+    Part,
+    in_path,
+    instant,
+    many,
+    nullable,
+    operation,
+    query,
+    record,
+    ref,
+    text,
+    whole,
+    word,
+)
+from schemas.openapi.words import (
+    AT,
+    CURSOR,
+    LIMIT,
+    REASONS,
+    STATES,
+    about_device,
+    screen_shown,
+)
+
+TAG: Final = {
+    "name": "Who is online",
+    "description": "Users as they are, or were at an instant. Online is foreground or background.",
+}
+MAX_LOOKUP: Final = 1_000
+
+USER_ID: Final = text(
+    "The token's user claim.", "ada", minLength=1, maxLength=MAX_USER_ID, pattern=STORED_TEXT
+)
+_SHOWN: Final = {
+    "state": word("`foreground`, `background` or `offline`.", STATES),
+    "reason": nullable(
+        word("Why the state or the screen is what it is; `null`: not kept so far back.", REASONS)
+    ),
+    "screen": nullable(
+        screen_shown("The screen shown; in the background the last one. `null`: none was named.")
+    ),
+    **about_device(),
+    "last_active": nullable(
+        instant(
+            "Log time of the last sign of life; `null` at an instant of the past.",
+            "2026-03-30T11:59:41.007Z",
+        )
+    ),
+    "online_since": nullable(
+        instant("Since when without a break; `null` if offline.", "2026-03-30T11:42:10.250Z")
+    ),
+    "changed_at": nullable(
+        instant("When state or screen changed last.", "2026-03-30T11:58:02.114Z")
+    ),
+}
+_USER: Final = {
+    "user_id": USER_ID,
+    "name": nullable(text("The token's name claim.", "Ada Lovelace")),
+    **_SHOWN,
+    "device_count": whole("Devices that are online.", 1),
+}
+_DEVICE: Final = {"device": text("The device's key.", "phone-1"), **_SHOWN}
+PAGED: Final = {
+    "next_cursor": nullable(
+        text("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")
+    ),
+}
+_AT_SHOWN: Final = {
+    "at": instant("The instant that was asked for, if one was.", "2026-03-30T11:50:00.000Z")
+}
+_SCHEMAS: Final[dict[str, Json]] = {
+    "User": record(_USER, about="A user; screen, version, device and platform are one device's."),
+    "Users": record(
+        {"items": many(ref("User")), **PAGED, **QUALITY},
+        sometimes=_AT_SHOWN,
+        about="A page of users.",
+    ),
+    "Device": record(_DEVICE, about="A device of a user."),
+    "UserWithDevices": record(
+        {
+            **_USER,
+            "devices": many(
+                ref("Device"),
+                "All that are remembered, those online first; at an instant of the past those "
+                "that were online.",
+            ),
+            "offline_since": nullable(instant("`null` while online.", "2026-03-30T12:03:10.000Z")),
+        },
+        sometimes={**_AT_SHOWN, **QUALITY},
+        about="A user with every device. `at`, `as_of` and `stale` are there if `at` was given.",
+    ),
+    "Lookup": {
+        "type": "object",
+        "required": ["user_ids"],
+        "properties": {
+            "user_ids": many(USER_ID, "Whom to look up.", minItems=1, maxItems=MAX_LOOKUP)
+        },
+    },
+    "LookedUp": record(
+        {
+            "items": many(ref("User"), "Those who are known, in the order asked for."),
+            "unknown": many(text("A user id.", "bob"), "Those who have never been seen."),
+            **QUALITY,
+        }
+    ),
+}
+
+_Q: Final = query(
+    "q",
+    text(
+        "The start of the user id, or of the name (whatever the case). Empty: no filter.",
+        "ada",
+        maxLength=max(MAX_USER_ID, MAX_NAME),
+        pattern=STORED_TEXT,
+    ),
+)
+SORTS: Final = ("-changed_at", "-last_active", "user_id")
+_SORT: Final = query(
+    "sort",
+    word(
+        "Newest change first; last active first (of the first 10,000); or by user id. With `at` "
+        "only the last.",
+        SORTS,
+        default=SORTS[0],
+    ),
+)
+_LISTED: Final = (_Q, _SORT, LIMIT, CURSOR)
+
+
+def _equal(name: str, example: str) -> Json:
+    return query(
+        name,
+        text(
+            "Equal, case-sensitive.",
+            example,
+            minLength=1,
+            maxLength=MAX_TEXT[name],
+            pattern=STORED_TEXT,
+        ),
+    )
+
+
+NAMED: Final = in_path("user_id", {**USER_ID, "description": "Percent-encoded: `a/b` is `a%2Fb`."})
+_PATHS: Final[dict[str, Json]] = {
+    "/api/v1/online-users": {
+        "get": operation(
+            "listOnlineUsers",
+            "Who is online",
+            "Filters compare with what the list shows. Under the sorts other than `-changed_at` a "
+            "user who does not change while you page is seen exactly once. With `at`: who was "
+            "online at that instant.",
+            {**ok(ref("Users"), "A page of them."), **refusals("BadList"), **OF_READERS},
+            security=READERS,
+            parameters=(
+                _equal("screen", "Cart"),
+                query("state", word("Only these.", STATES[:2])),
+                _equal("app_version", "1.10.0"),
+                query(
+                    "device",
+                    text(
+                        "Anywhere in `device_info`, whatever the case. Empty: no filter.",
+                        "Pixel",
+                        maxLength=MAX_TEXT["device_info"],
+                        pattern=STORED_TEXT,
+                    ),
+                ),
+                AT,
+                *_LISTED,
+            ),
+        )
+    },
+    "/api/v1/users": {
+        "get": operation(
+            "listUsers",
+            "Every known user",
+            "Online or not.",
+            {**ok(ref("Users"), "A page of them."), **refusals("BadList"), **OF_READERS},
+            security=READERS,
+            parameters=_LISTED,
+        )
+    },
+    "/api/v1/users/{user_id}": {
+        "get": operation(
+            "readUser",
+            "One user",
+            "With all devices, and why they are online or not. With `at`: as they were.",
+            {
+                **ok(ref("UserWithDevices"), "The user."),
+                **refusals("BadParameter", "UnknownUser"),
+                **OF_READERS,
+            },
+            security=READERS,
+            parameters=(NAMED, AT),
+        )
+    },
+    "/api/v1/users/lookup": {
+        "post": operation(
+            "lookUpUsers",
+            "Many users by id",
+            f"At most {MAX_LOOKUP:,} at once. It changes nothing: it is a POST only because ids "
+            "are long. The dashboard's session does not count here.",
+            {
+                **ok(ref("LookedUp"), "Those who are known."),
+                **refusals("BadBody", "BodyTooLarge", "BadField"),
+                **OF_READERS,
+            },
+            security=PROGRAMS,
+            body={
+                "required": True,
+                "content": {"application/json": {"schema": ref("Lookup")}},
+            },
+        )
+    },
+}
+PART: Final = Part(TAG, _PATHS, _SCHEMAS)

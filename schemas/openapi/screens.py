@@ -1,0 +1,218 @@
+"""Screens: who is on which now, what people do there over time, and where they go next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals, table
+from schemas.openapi.forms import (
+    Json,
+    Part,
+    in_path,
+    instant,
+    many,
+    nullable,
+    number,
+    operation,
+    query,
+    record,
+    ref,
+    text,
+    whole,
+    word,
+)
+from schemas.openapi.words import AT, EDGES, RANGE, TABLE_LIMIT, a_screen, bucket, range_shown
+
+_TAG: Final = {
+    "name": "Screens",
+    "description": "A *visit* is a device in the foreground on a screen, unbroken; a *view* is a "
+    "visit of another screen than the session's visit before. Views count where the visit starts; "
+    "visits, dwell and exits where it ends. A screen that was never named is `(none)`; one beyond "
+    "the 200 names a minute (for each partition of the log) is `(other)`.",
+}
+
+_METRICS: Final = {
+    "views": whole("Visits of another screen than the visit before.", 8123),
+    "visits": whole("Visits that ended.", 9011),
+    "unique_users": nullable(
+        whole(
+            "Users who began a visit: an estimate, relative standard error 1.6 %; not additive. "
+            "`null` unless the time is of whole hours (UTC) and days that are rolled up.",
+            2210,
+        )
+    ),
+    "dwell_ms": whole("Time on the screen of the visits that ended.", 271_224_100),
+    "dwell_mean_ms": nullable(whole("Its mean over the visits.", 30_099)),
+    "dwell_p50_ms": nullable(whole("Its median, within 9.1 %.", 17_448)),
+    "dwell_p90_ms": nullable(whole("Its 90th percentile, within 9.1 %.", 69_792)),
+    "dwell_p95_ms": nullable(whole("Its 95th percentile, within 9.1 %.", 98_701)),
+    "exits": whole("Sessions that ended on the screen.", 911),
+    "exit_share": nullable(
+        number("`exits` by `views`; may pass 1 in short ranges.", 0.1122),
+    ),
+    "bounces": whole("Of the exits those of sessions with one view.", 204),
+    "silent_share": nullable(
+        number(
+            "Share of the dwell whose visits ended by silence. It is counted up to the last sign "
+            "of life: a lower bound.",
+            0.0713,
+            maximum=1,
+        )
+    ),
+}
+_NAMED: Final = text("The screen.", "Cart")
+
+
+def _neighbour(share_of: str) -> Json:
+    return record(
+        {
+            "screen": text("Its name; `(start)` and `(end)` are a session's ends.", "Home"),
+            "transitions": whole("How often.", 1311),
+            "share": nullable(number(share_of, 0.6243, maximum=1)),
+        }
+    )
+
+
+_SCHEMAS: Final[dict[str, Json]] = {
+    "ScreenNow": record(
+        {
+            "screen": nullable(text("The screen; `null`: none was named.", "Cart")),
+            "foreground": whole("Users in the foreground there.", 412, minimum=1),
+            "share": number("Of all users in the foreground.", 0.3996, maximum=1),
+        }
+    ),
+    "ScreensNow": record(
+        {
+            "items": many(ref("ScreenNow"), "The most people first."),
+            "foreground": whole("Users in the foreground.", 1031),
+            "background": whole("Users in the background.", 252),
+            "screens": whole("Screens with somebody on them in the foreground.", 18),
+            **QUALITY,
+        },
+        sometimes={"at": instant("If it was given.", "2026-03-30T11:50:00.000Z")},
+    ),
+    "ScreenEngagement": record({"screen": _NAMED, **EDGES, **_METRICS}),
+    "Engagement": record(
+        {
+            "items": many(ref("ScreenEngagement"), "Screens in order, the buckets of each."),
+            **range_shown(bucketed=False),
+            "sort": word("As asked.", ("views", "unique_users", "dwell", "exits")),
+            **QUALITY,
+        }
+    ),
+    "Screen": record(
+        {
+            "screen": _NAMED,
+            **range_shown(),
+            "totals": record(_METRICS),
+            "series": many(record({**EDGES, **_METRICS})),
+            "previous": many(
+                _neighbour("Of all that came here."), "The ten that most come from.", maxItems=10
+            ),
+            "next": many(
+                _neighbour("Of all that left here."), "The ten that most go to.", maxItems=10
+            ),
+            **QUALITY,
+        }
+    ),
+    "Flow": record(
+        {
+            "from_screen": text("`(start)`: the session began.", "Home"),
+            "to_screen": text("`(end)`: the session ended.", "Cart"),
+            "transitions": whole("From one view to the next, so often.", 1311),
+            "from_share": nullable(number("Of all that left `from_screen`.", 0.1614, maximum=1)),
+            "to_share": nullable(number("Of all that came to `to_screen`.", 0.6243, maximum=1)),
+        }
+    ),
+    "Flows": record(
+        {
+            "items": many(ref("Flow"), "The most frequent first."),
+            "from": range_shown()["from"],
+            "to": range_shown()["to"],
+            "bucket": {"type": "null", "description": "There is no series."},
+            "tz": range_shown()["tz"],
+            **QUALITY,
+        }
+    ),
+}
+
+_PATHS: Final[dict[str, Json]] = {
+    "/api/v1/screens": {
+        "get": operation(
+            "listScreens",
+            "Who is on which screen",
+            "Foreground users by screen, the most first. With `at`: those of that instant.",
+            {
+                **table(ref("ScreensNow"), "`ScreenNow`", "Screens with somebody on them."),
+                **refusals("BadParameter"),
+                **OF_READERS,
+            },
+            security=READERS,
+            parameters=(AT, TABLE_LIMIT),
+        )
+    },
+    "/api/v1/screens/engagement": {
+        "get": operation(
+            "readEngagement",
+            "What people do on screens",
+            "The top screens of a range: a row for each, or with `bucket` a row for each of their "
+            "buckets; with `screen` the series of this one.",
+            {
+                **table(ref("Engagement"), "`ScreenEngagement`", "Engagement."),
+                **refusals("BadParameter"),
+                **OF_READERS,
+            },
+            security=READERS,
+            parameters=(
+                *RANGE,
+                bucket(otherwise="Without it and `screen`: one row a screen."),
+                query(
+                    "sort",
+                    word(
+                        "The most first. `unique_users` wants whole hours that are rolled up.",
+                        ("views", "unique_users", "dwell", "exits"),
+                        default="views",
+                    ),
+                ),
+                query("screen", a_screen("This one only.")),
+                TABLE_LIMIT,
+            ),
+        )
+    },
+    "/api/v1/screens/{screen}": {
+        "get": operation(
+            "readScreen",
+            "One screen",
+            "Totals, a series, and the screens before and after it. One that is called "
+            "`engagement` is `%65ngagement`.",
+            {**ok(ref("Screen"), "The screen."), **refusals("BadParameter"), **OF_READERS},
+            security=READERS,
+            parameters=(
+                in_path("screen", a_screen("Percent-encoded: `a/b` is `a%2Fb`.")),
+                *RANGE,
+                bucket(),
+            ),
+        )
+    },
+    "/api/v1/flows": {
+        "get": operation(
+            "listFlows",
+            "Where people go",
+            "Transitions from one view to the next, the most frequent first.",
+            {
+                **table(ref("Flows"), "`Flow`", "Transitions."),
+                **refusals("BadParameter"),
+                **OF_READERS,
+            },
+            security=READERS,
+            parameters=(
+                *RANGE,
+                query("from_screen", a_screen("The ways out of this one.", "Home")),
+                query("to_screen", a_screen("The ways into this one.")),
+                query("screen", a_screen("Both of this one.")),
+                TABLE_LIMIT,
+            ),
+        )
+    },
+}
+PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
