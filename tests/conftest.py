@@ -135,8 +135,7 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def kafka_settings(kafka_bootstrap: str) -> KafkaSettings:
+def fresh_topics(kafka_bootstrap: str) -> KafkaSettings:
     """Settings of a deployment whose topics were just created under a prefix of their own."""
     settings = KafkaSettings(
         kafka_bootstrap=kafka_bootstrap,
@@ -146,6 +145,12 @@ def kafka_settings(kafka_bootstrap: str) -> KafkaSettings:
     )
     asyncio.run(create_topics(settings))
     return settings
+
+
+@pytest.fixture
+def kafka_settings(kafka_bootstrap: str) -> KafkaSettings:
+    """Those of a fresh deployment."""
+    return fresh_topics(kafka_bootstrap)
 
 
 @pytest.fixture

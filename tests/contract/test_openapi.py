@@ -1,0 +1,140 @@
+"""Ingest answers the phones' two calls as the OpenAPI document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from anyio.from_thread import start_blocking_portal
+from hypothesis import settings
+from schemathesis import Case
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
+from ingest.websocket import SOCKET_PATH
+from schemas.text import clean_text
+from tests.conftest import fresh_topics
+from tests.contract.harness import Ingest, ingest_settings, running_ingest, token
+from tests.openapi_harness import described, good_data_is_refused_for_a_reason_only, hold
+
+# schemathesis does it itself; Hypothesis has seeded the module.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
+
+PHONE = token("fuzz", exp=2**33)
+EVERYTHING = described(60, auth={"phoneToken": PHONE})
+CALLS = EVERYTHING.include(path=[HEARTBEAT_PATH, LOGOUT_PATH])
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.fixture(scope="module")
+def ingest(kafka_bootstrap: str) -> Iterator[Ingest]:
+    patient = ingest_settings(
+        fresh_topics(kafka_bootstrap),
+        user_events_burst=10**9,
+        auth_failures_burst=10**9,
+        cors_origins="https://app.example.com",
+    )
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(running_ingest(patient)) as running,
+    ):
+        portal.call(running.until_ready)
+        yield running
+
+
+def origin(ingest: Ingest) -> str:
+    return f"http://127.0.0.1:{ingest.port}"
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """Keeps its connection open."""
+    with requests.Session() as opened:
+        yield opened
+
+
+def check(case: Case[Any], ingest: Ingest, session: requests.Session) -> None:
+    case.call_and_validate(
+        base_url=origin(ingest),
+        session=session,
+        additional_checks=[good_data_is_refused_for_a_reason_only],
+        excluded_checks=[negative_data_rejection] if is_forgiven(case) else [],
+    )
+
+
+def is_forgiven(case: Case[Any]) -> bool:
+    """A logout matters more than its body: what is no object there is a warning. A device id may be
+    as long as is allowed once its control characters are removed."""
+    if case.path == LOGOUT_PATH:
+        return True
+    device_id = case.body.get("device_id") if isinstance(case.body, dict) else None
+    return isinstance(device_id, str) and clean_text(device_id) != device_id
+
+
+@CALLS.parametrize()
+def test_an_answer_is_one_of_those_described(
+    case: Case[Any], ingest: Ingest, session: requests.Session
+) -> None:
+    check(case, ingest, session)
+
+
+@CALLS.parametrize()
+@settings(max_examples=1_000)
+@pytest.mark.long
+def test_an_answer_is_one_of_those_described_after_a_long_hunt(
+    case: Case[Any], ingest: Ingest, session: requests.Session
+) -> None:
+    check(case, ingest, session)
+
+
+@pytest.mark.parametrize("path", [HEARTBEAT_PATH, LOGOUT_PATH])
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        (None, "token_missing"),
+        ("Bearer nonsense", "token_invalid"),
+        (f"Bearer {PHONE[:-8]}AAAAAAAA", "bad_signature"),
+        (f"Bearer {token(exp=1)}", "token_expired"),
+    ],
+)
+def test_a_token_is_refused_as_described(
+    ingest: Ingest, path: str, authorization: str | None, code: str
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization}
+    answer = requests.post(origin(ingest) + path, headers=headers, timeout=20)
+    hold(answer, EVERYTHING, path, "post")
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 400),
+        (HANDSHAKE | {"Authorization": "Bearer nonsense"}, 401),
+        (HANDSHAKE | {"Origin": "https://elsewhere.example"}, 403),
+    ],
+)
+def test_a_handshake_is_refused_as_described(
+    ingest: Ingest, headers: dict[str, str], status: int
+) -> None:
+    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, timeout=20)
+    hold(answer, EVERYTHING, SOCKET_PATH, "get")
+    assert answer.status_code == status
+
+
+def test_the_described_handshake_opens_a_socket(ingest: Ingest) -> None:
+    told = EVERYTHING[SOCKET_PATH]["get"].definition.raw
+    headers = {each["name"]: each["example"] for each in told["parameters"]}
+    assert headers == HANDSHAKE
+    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, stream=True, timeout=20)
+    with answer:
+        assert answer.status_code == 101
+        required = {name for name, of in told["responses"]["101"]["headers"].items()}
+        assert required <= answer.headers.keys()

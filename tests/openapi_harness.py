@@ -1,0 +1,122 @@
+"""The OpenAPI document as schemathesis holds a running service to it.
+
+Of each operation schemathesis sends every boundary of what it takes, and examples drawn at random:
+the same on every run, unless ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import schemathesis
+from requests import Response as HttpResponse
+from schemathesis import Case, CheckContext, Response
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from schemas.openapi.document import document
+
+_HUNTED: Final = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
+#: What requests send. It stays open: unknown fields are ignored.
+_REQUESTS: Final = ("Heartbeat", "Logout", "Lookup")
+#: Parameters whose rules no schema can say: what the others are, what is kept, what was paged.
+_RULED_BY_MORE: Final = frozenset({"from", "to", "tz", "at", "bucket", "sort", "limit", "cursor"})
+
+
+def described(
+    examples: int,
+    *,
+    auth: Mapping[str, str] | None = None,
+    likely: Mapping[str, Sequence[str]] | None = None,
+    unchecked: Sequence[str] = (),
+) -> BaseSchema:
+    """The document for schemathesis.
+
+    ``auth``: the tokens that it sends, by security scheme. ``likely``: values that it tries for a
+    parameter (``query.from``) half of the time; at random none would be of the fleet. ``unchecked``
+    are checks that a service does not promise.
+    """
+    checks: dict[str, Any] = {name: {"enabled": False} for name in unchecked}
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": 1,
+            "suppress-health-check": ["all"],
+            "generation": {
+                "max-examples": _HUNTED or examples,
+                "deterministic": not _HUNTED,
+                "database": "none",
+            },
+            # Nothing links one operation to another.
+            "phases": {"stateful": {"enabled": False}},
+            # Ours is stricter: see below.
+            "checks": {**checks, "positive_data_acceptance": {"enabled": False}},
+            **({"auth": {"openapi": {n: {"bearer": t} for n, t in auth.items()}}} if auth else {}),
+            "dictionaries": {
+                _word(name): {"values": list(values)} for name, values in (likely or {}).items()
+            },
+            "parameters": {
+                name: {"dictionary": _word(name), "probability": 0.5} for name in (likely or {})
+            },
+        }
+    )
+    return schemathesis.openapi.from_dict(closed(document("0")), config=config)
+
+
+def good_data_is_refused_for_a_reason_only(
+    _context: CheckContext, response: Response, case: Case[Any]
+) -> None:
+    """A check: what fits its schema is a 400 only for what no schema can say."""
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if response.status_code in (400, 422):
+        fields = {error["field"] for error in response.json()["errors"]}
+        assert fields
+        assert fields <= _RULED_BY_MORE, response.text
+
+
+def hold(
+    answer: HttpResponse, schema: BaseSchema, path: str, method: str, **path_parameters: str
+) -> None:
+    """Fails unless the operation's description has such an answer."""
+    schema[path][method].Case(path_parameters=path_parameters).validate_response(
+        answer,
+        checks=[
+            status_code_conformance,
+            content_type_conformance,
+            response_headers_conformance,
+            response_schema_conformance,
+        ],
+    )
+
+
+def closed(open_document: dict[str, Any]) -> dict[str, Any]:
+    """The document without its room for further fields: an answer has exactly what is told."""
+    copied = copy.deepcopy(open_document)
+    for name, schema in copied["components"]["schemas"].items():
+        if name not in _REQUESTS:
+            for node in _objects(schema):
+                if "properties" in node:
+                    node["additionalProperties"] = False
+    return copied
+
+
+def _objects(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _objects(each)
+
+
+def _word(parameter: str) -> str:
+    return parameter.replace(".", "-")
