@@ -31,6 +31,7 @@ from api.reports import Reports
 from api.screens import ScreenCalls
 from api.sessions import SessionCalls
 from api.settings import ApiSettings
+from api.single_sign_on import SingleSignOn
 from api.store import Store
 from api.time_travel import TimeTravel
 from api.timeline import TimelineCalls
@@ -60,7 +61,7 @@ def install(
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
     sessions = BrowserSessions(settings)
-    readers = Readers(phones, staff, keys, sessions)
+    readers = Readers(phones, staff, keys, sessions, SingleSignOn(settings, metrics))
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality)
     PresenceCalls(

@@ -1,4 +1,5 @@
-"""Who reads: a Bearer token or API key of a program, or the dashboard's cookie, which holds one.
+"""Who reads: a Bearer token or API key of a program, whom a trusted proxy names, or the dashboard's
+cookie, which holds a token.
 
 Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
 their scopes; else scopes alone tell who reads. API keys count either way.
@@ -17,11 +18,13 @@ from aiohttp import web
 from api.browser_session import OUR_PAGES, BrowserSessions
 from api.keys import ApiKeys
 from api.scopes import READ_SCOPE
+from api.single_sign_on import SingleSignOn
 from schemas.api_keys import is_api_key
 from schemas.problems import ProblemError
 from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
 
 _SCHEME: Final = "bearer "
+_SAFE_METHODS: Final = ("GET", "HEAD")
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 
 
@@ -34,23 +37,33 @@ class Readers:
         staff: TokenVerifier | None,
         keys: ApiKeys,
         sessions: BrowserSessions,
+        single_sign_on: SingleSignOn,
     ) -> None:
         self._phones = phones
         self._staff = staff
         self._keys = keys
         self._sessions = sessions
+        self._single_sign_on = single_sign_on
 
     async def admit(self, request: web.Request, *, cookie: bool) -> Identity:
-        """Who asks. ``cookie``: the dashboard's session counts too.
+        """Who asks. ``cookie``: what a browser sends along counts too, a proxy's single sign-on
+        before the dashboard's session.
 
-        Raises ``ProblemError`` with one of the token codes or ``scope_missing``.
+        Raises ``ProblemError`` with one of the token codes, ``scope_missing`` or ``bad_request``.
         """
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             if authorization[: len(_SCHEME)].lower() != _SCHEME:
                 raise _token_missing()
             return await self.verify(authorization[len(_SCHEME) :].strip())
-        identity = await self.verify(self._sessions.token_of(request) if cookie else "")
+        token = self._sessions.token_of(request) if cookie else ""
+        member = self._single_sign_on.member(request) if cookie else None
+        # Whose sign-on may too little can still log in with a token.
+        if member is not None and (READ_SCOPE in member.scopes or not token):
+            if request.method not in _SAFE_METHODS:
+                check_own_page(request)
+            return _permitted(member, "Your sign-on")
+        identity = await self.verify(token)
         self._sessions.used(request, identity)
         return identity
 
@@ -64,9 +77,7 @@ class Readers:
             identity = await _identity(self._phones, token)
         else:
             identity = await self._member_of_staff(self._staff, token)
-        if READ_SCOPE not in identity.scopes:
-            raise ProblemError("scope_missing", f"The token needs the scope {READ_SCOPE}.")
-        return identity
+        return _permitted(identity, "The token")
 
     async def _member_of_staff(self, staff: TokenVerifier, token: str) -> Identity:
         try:
@@ -87,6 +98,12 @@ class Readers:
         except ProblemError:  # refused, or not known now: then it stays what staff's issuer says
             return False
         return True
+
+
+def _permitted(identity: Identity, what: str) -> Identity:
+    if READ_SCOPE not in identity.scopes:
+        raise ProblemError("scope_missing", f"{what} needs the scope {READ_SCOPE}.")
+    return identity
 
 
 async def _identity(verifier: TokenVerifier, token: str) -> Identity:

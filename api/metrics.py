@@ -102,6 +102,12 @@ class ApiMetrics:
             registry=registry,
         )
         self.token_refusals = {code: refusals.labels(code) for code in sorted(TOKEN_CODES)}
+        self.sign_on_ignored = Counter(
+            "rollcall_api_sign_on_ignored",
+            "Requests with the header of ROLLCALL_SSO_USER_HEADER that no trusted proxy sent: it "
+            "counted for nothing.",
+            registry=registry,
+        )
         self.as_of_age_seconds = Gauge(
             "rollcall_api_as_of_age_seconds",
             "PostgreSQL's clock less as_of at the last read, in seconds; NaN without an as_of.",

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.settings import AnalyticsSettings, DatabaseSettings, HttpSettings, TimingSettings
 from schemas.token_settings import StaffSettings
 
 
-class ApiSettings(DatabaseSettings, TimingSettings, StaffSettings, HttpSettings, AnalyticsSettings):
+class ApiSettings(
+    DatabaseSettings,
+    TimingSettings,
+    StaffSettings,
+    SingleSignOnSettings,
+    HttpSettings,
+    AnalyticsSettings,
+):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 
     api_host: str = Field("127.0.0.1", description="Address of the API and the dashboard.")

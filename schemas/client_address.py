@@ -8,7 +8,8 @@ client made it up.
 
 An IPv6 client counts by its /64: whoever has one address has them all.
 
-Addresses are for limits only; they are never stored or logged.
+Addresses are for limits, and for telling a trusted proxy from everybody else; they are never stored
+or logged.
 """
 
 from __future__ import annotations
@@ -43,9 +44,16 @@ class TrustedProxies:
 
     def client_of(self, request: web.BaseRequest) -> str:
         """The address that this request's limits are counted on."""
-        peer = request.transport and request.transport.get_extra_info("peername")
-        host = peer[0] if isinstance(peer, tuple) else ""
-        return self.client(host, request.headers.getall("X-Forwarded-For", ()))
+        return self.client(_peer(request), request.headers.getall("X-Forwarded-For", ()))
+
+    def sent(self, request: web.BaseRequest) -> bool:
+        """Whether one of these proxies itself sent the request: for what only they may say."""
+        return self.include(_peer(request))
+
+    def include(self, peer: str) -> bool:
+        """Whether this is the address of one of these proxies."""
+        address = _parse(peer)
+        return address is not None and self._trusts(address)
 
     def client(self, peer: str, forwarded_for: Sequence[str]) -> str:
         """The key of the client behind ``peer``; ``forwarded_for`` holds the values of all
@@ -69,6 +77,12 @@ class TrustedProxies:
 def parse_networks(text: str) -> tuple[Network, ...]:
     """Comma-separated addresses and CIDRs. Raises ``ValueError`` naming the one that is none."""
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _peer(request: web.BaseRequest) -> str:
+    """Empty for one without an address."""
+    peer = request.transport and request.transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""
 
 
 def _parse(hop: str) -> Address | None:

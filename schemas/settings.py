@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schemas.client_address import TrustedProxies, parse_networks
+from schemas.client_address import Network, TrustedProxies, parse_networks
 
 # Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
 INTERVALS_TOLERATED = 3
@@ -178,18 +178,24 @@ class HttpSettings(Settings):
 
     @model_validator(mode="after")
     def _proxies_are_networks(self) -> Self:
-        try:
-            parse_networks(self.trusted_proxies)
-        except ValueError as error:
-            raise ValueError(
-                f"ROLLCALL_TRUSTED_PROXIES: {error}; write addresses or networks such as "
-                "10.0.0.0/8, without host bits"
-            ) from error
+        networks_of("ROLLCALL_TRUSTED_PROXIES", self.trusted_proxies)
         return self
 
     @property
     def proxies(self) -> TrustedProxies:
         return TrustedProxies(parse_networks(self.trusted_proxies))
+
+
+def networks_of(variable: str, text: str) -> tuple[Network, ...]:
+    """Comma-separated addresses and CIDRs. Raises ``ValueError`` that names the variable and what
+    would be right."""
+    try:
+        return parse_networks(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{variable}: {error}; write addresses or networks such as 10.0.0.0/8, without host "
+            "bits"
+        ) from error
 
 
 S = TypeVar("S", bound=Settings)

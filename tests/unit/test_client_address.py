@@ -68,3 +68,14 @@ def test_what_is_no_network_is_refused(text: str) -> None:
 def test_spaces_and_empty_parts_do_not_matter() -> None:
     assert len(parse_networks(" 10.0.0.0/8 ,, ::1 ,")) == 2
     assert parse_networks("") == ()
+
+
+@pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3", "192.0.2.7", "2001:db8:ff::1"])
+def test_a_proxy_is_known_by_its_address(peer: str) -> None:
+    assert BEHIND.include(peer)
+    assert not DIRECT.include(peer)
+
+
+@pytest.mark.parametrize("peer", ["203.0.113.5", "192.0.2.8", "::ffff:203.0.113.5", "", "garbage"])
+def test_everybody_else_is_no_proxy(peer: str) -> None:
+    assert not BEHIND.include(peer)
