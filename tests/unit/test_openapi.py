@@ -18,8 +18,8 @@ import ingest.app
 from api import active_users, breakdown, calls, concurrency, engagement, filters, flows, sessions
 from api import parameters as api_parameters
 from api import timeline as api_timeline
-from api.auth import READ_SCOPE
 from api.ranges import WINDOW_BUCKETS
+from api.scopes import READ_SCOPE
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
 from ingest.validate import APP_STATES
