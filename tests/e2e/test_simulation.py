@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import free_port
 from tests.e2e.driver import FRONT, Stack
-from tests.e2e.stack import STOP_SECONDS, Up
+from tests.e2e.stack import STOP_SECONDS, Up, get
 from tests.integration.rig import wait_for
 
 SIMULATION = ("deploy.cli", "simulate")
@@ -70,7 +71,11 @@ def test_the_first_minute_shows_people_on_screens_over_both_transports(stack: St
 
 def test_it_is_said_that_the_fleet_is_simulated(stack: Stack) -> None:
     assert f"{USERS} users are simulated" in stack.up.output
-    assert stack.process(FRONT).environ()["ROLLCALL_SIMULATED"] == "true"
+    link = re.search(r"/login#token=(\S+)$", stack.up.output, re.MULTILINE)
+    assert link is not None
+    status, page = get(f"{stack.up.url}/", link[1])
+    assert status == 200
+    assert b"simulated" in page.lower()
 
 
 def test_the_fleet_outlives_a_restart_of_the_server(stack: Stack) -> None:
