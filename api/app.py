@@ -78,7 +78,7 @@ def install(
         SessionCalls(calls),
     ):
         analytics.add_routes(app.router, door)
-    hub = Hub(FeedReader(database, quality, settings.offline_after_seconds), settings, metrics)
+    hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics).install(app, door)

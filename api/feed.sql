@@ -3,12 +3,12 @@
 
 -- name: pulse
 -- One row, also before there is a deployment. An outage of ticks only lasts (the earliest in any
--- partition), or the grace after an outage of either kind still gives time (the longest).
-SELECT min(outage.since_ms) AS outage_ms,
+-- partition, held for the longest), or the grace after an outage of either kind still gives time.
+SELECT min((o.silence ->> 'outage_ms')::bigint) AS outage_ms,
+       max((o.silence ->> 'held_ms')::bigint) AS held_ms,
        max(grace.until_ms) AS grace_ms,
        EXISTS (SELECT FROM presence) AS anyone
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
-LEFT JOIN LATERAL (SELECT (o.silence ->> 'outage_ms')::bigint AS since_ms) AS outage ON true
 LEFT JOIN LATERAL (
     SELECT max((given ->> 1)::bigint) AS until_ms FROM jsonb_array_elements(o.graces) AS given
     WHERE (given ->> 1)::bigint > to_ms(o.log_time)

@@ -55,7 +55,7 @@ class ApiSettings(
     feed_interval_seconds: float = Field(
         1.0,
         ge=0.02,
-        le=60,
+        le=10,
         description="How often the feed tells what is new; as often PostgreSQL is asked, however "
         "many follow it.",
     )

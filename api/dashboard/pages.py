@@ -5,7 +5,6 @@ Nothing on these pages was written by users; what users wrote is put in by the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
@@ -36,10 +35,8 @@ class Dashboard:
         readers: Readers,
         sessions: BrowserSessions,
         metrics: ApiMetrics,
-        pages: Iterable[Page] = PAGES,
     ) -> None:
         self._readers = readers
-        self._pages = tuple(pages)
         self._assets = Assets()
         self._login = Login(readers, sessions, metrics)
         self._globals = {
@@ -54,7 +51,7 @@ class Dashboard:
         templates = aiohttp_jinja2.setup(app, loader=PackageLoader("api"), default_helpers=False)
         templates.globals |= self._globals
         router = app.router
-        for page in self._pages:
+        for page in PAGES:
             router.add_get(page.path, door.guard(page.route, self._handler(page), SECURITY_HEADERS))
             router.add_route(
                 "*", page.path, door.guard(page.route, method_not_allowed("GET, HEAD"))
@@ -85,6 +82,7 @@ def _context(page: Page, reader: Identity) -> dict[str, Any]:
     return {
         "page": page,
         "nav": navigation(reader.scopes),
+        "routes": [other.route for other in PAGES if other.scope in reader.scopes],
         "scopes": sorted(reader.scopes),
         "reader": reader.name or reader.user,
     }

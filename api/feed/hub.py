@@ -23,7 +23,7 @@ from schemas.problems import ProblemError
 
 #: Events that wait for one viewer; beside them there is what its connection holds.
 BACKLOG: Final = 16
-#: How long the first viewer may wait for what takes longer to read: it comes later then.
+#: How long the first viewer may wait for what takes long to read: it comes later then.
 FIRST_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
@@ -120,14 +120,12 @@ class Hub:
     async def _poll(self) -> None:
         if self._clock() - self._told_at > EVENTS_KEPT * self._interval_seconds:
             self._log = EventLog(secrets.token_hex(4))
-        if self._log.is_empty:
-            self._reader.begin()
+        self._reader.begin(anew=self._log.is_empty)
         first = asyncio.Event()
         slow = asyncio.create_task(self._poll_slow(first), name="feed-poll-slow")
         try:
-            if self._log.is_empty:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(first.wait(), FIRST_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(first.wait(), FIRST_SECONDS)
             while True:
                 started = self._clock()
                 await self._tell()

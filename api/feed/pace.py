@@ -1,7 +1,7 @@
 """When to read again what costs as much as the fleet is large. PURE.
 
 The policy: no sooner than ``least_seconds`` after the last read began, and no more than a
-twentieth of the time is spent on reading. So a small fleet is told every second, and a large one as
+tenth of the time is spent on reading. So a small fleet is told every second, and a large one as
 often as its database bears.
 """
 
@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-_SHARE: Final = 1 / 20
+_SHARE: Final = 1 / 10
 
 
 @dataclass(slots=True)

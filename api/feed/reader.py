@@ -19,6 +19,7 @@ from api.peaks import Peaks
 from api.quality import Quality
 from api.reports import Row
 from api.screens import screens_now_query
+from api.settings import ApiSettings
 from schemas.sql_files import load_queries
 
 #: Changes that a read looks at, at most: some 50 ms of PostgreSQL's time.
@@ -61,12 +62,12 @@ class FeedReader:
         self,
         database: Database,
         quality: Quality,
-        offline_after_seconds: float,
+        settings: ApiSettings,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._quality = quality
-        self._offline_after_seconds = offline_after_seconds
+        self._settings = settings
         self._clock = clock
         queries = load_queries("api", "feed.sql")
         self._pulse, self._outage = queries["pulse"], queries["last_outage"]
@@ -83,11 +84,12 @@ class FeedReader:
         self._minute = Minute()
         self._read_through: datetime | None = None
 
-    def begin(self) -> None:
-        """A new run: nothing was told yet."""
-        self._minute.clear()
-        self._read_through = None
-        self._slow_sections = dict.fromkeys(self._slow)
+    def begin(self, *, anew: bool) -> None:
+        """Reads begin after a pause. ``anew``: nothing was told yet."""
+        if anew:
+            self._minute.clear()
+            self._read_through = None
+            self._slow_sections = dict.fromkeys(self._slow)
         for pace, _ in self._slow.values():
             pace.at_once()
 
@@ -125,7 +127,9 @@ class FeedReader:
                 **self._quality.fields(freshness),
                 "age_seconds": freshness.age_seconds,
                 "read_at": rfc3339(freshness.read_at),
-                "window_seconds": freshness.window_seconds(self._offline_after_seconds),
+                "window_seconds": freshness.window_seconds(self._settings.offline_after_seconds),
+                "stale_after_seconds": self._settings.stale_after_seconds,
+                "interval_seconds": self._settings.feed_interval_seconds,
             },
             "online": {
                 "count": freshness.foreground + freshness.background,
@@ -174,7 +178,7 @@ class FeedReader:
                 "kind": "ticks_only",
                 "started_at": rfc3339(_time(pulse["outage_ms"])),
                 "ended_at": None,
-                "grace_until": None,
+                "held_until": rfc3339(_time(pulse["held_ms"])),
             }
         if pulse["grace_ms"] is None:
             return None
@@ -184,7 +188,7 @@ class FeedReader:
             "kind": last.get("kind"),
             "started_at": rfc3339(last.get("started_at")),
             "ended_at": rfc3339(last.get("ended_at")),
-            "grace_until": rfc3339(_time(pulse["grace_ms"])),
+            "held_until": rfc3339(_time(pulse["grace_ms"])),
         }
 
     async def _screens(self, connection: Connection) -> Section:

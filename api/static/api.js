@@ -45,7 +45,10 @@ export const post = (path, body) =>
     body: JSON.stringify(body),
   });
 
-async function call(path, options) {
+/** Whether there is something at a path and we may read it. Throws as `read`, but never ProblemError. */
+export const reach = async (path) => void (await ask(path, { method: "HEAD" }));
+
+async function ask(path, options) {
   let answer;
   try {
     answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS), ...options });
@@ -59,6 +62,11 @@ async function call(path, options) {
   }
   hearClock(Date.parse(answer.headers.get("Date")));
   if (AWAY.has(answer.status)) throw new Away("Database away");
+  return answer;
+}
+
+async function call(path, options) {
+  const answer = await ask(path, options);
   let content;
   try {
     content = await answer.json();

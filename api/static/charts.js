@@ -43,12 +43,17 @@ export function axisTime(at) {
 /** A text that users wrote, for where Plotly takes a text that is not in a trace. */
 export const plain = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
+/** The place for the chart: that which is there to keep the page from jumping, or a new one. */
 function begin(node) {
-  const plot = make("div", "plot");
+  const caption = node.querySelector("figcaption");
+  let plot = node.querySelector(":scope > .plot");
+  if (plot === null) {
+    plot = make("div", "plot");
+    caption.after(plot);
+  }
   // For a screen reader one picture; what it shows is in the table.
   plot.setAttribute("role", "img");
-  plot.setAttribute("aria-label", node.querySelector("figcaption").textContent.trim());
-  node.querySelector("figcaption").after(plot);
+  plot.setAttribute("aria-label", caption.firstChild.textContent.trim());
   sizes.observe(plot);
   return plot;
 }
@@ -117,7 +122,7 @@ const added = (node) =>
 
 function plainTrace(trace, name = "") {
   if (typeof trace === "string") return plain(trace);
-  if (Array.isArray(trace)) return /colou?rs?$/.test(name) ? trace : trace.map((part) => plainTrace(part));
+  if (Array.isArray(trace)) return /colors?$/.test(name) ? trace : trace.map((part) => plainTrace(part));
   if (trace === null || typeof trace !== "object") return trace;
   return Object.fromEntries(
     Object.entries(trace).map(([key, value]) =>

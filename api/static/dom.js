@@ -12,6 +12,9 @@ export function make(tag, className = "", text = "") {
   return node;
 }
 
+/** Whether the reader has a page; `route` is its name in the table of pages. */
+export const hasPage = (route) => document.documentElement.dataset.pages.split(" ").includes(route);
+
 /** Leaves a node alone whose text is right: what a reader has selected stays, and so does what a
  * screen reader has read. */
 export function setText(node, text) {

@@ -2,14 +2,17 @@
 
 const number = new Intl.NumberFormat("en");
 const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const clock = new Intl.DateTimeFormat(undefined, time);
+const hours = new Intl.DateTimeFormat(undefined, time);
 const clockSeconds = new Intl.DateTimeFormat(undefined, { ...time, second: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 export const count = (n) => number.format(n);
 
-export const absolute = (at) => full.format(new Date(at));
+export const clock = (at) => hours.format(new Date(at));
+
+/** The viewer's zone, then UTC. */
+export const absolute = (at) => `${full.format(new Date(at))} (${new Date(at).toISOString()})`;
 
 export const timeOfDay = (at) => clockSeconds.format(new Date(at));
 
@@ -19,11 +22,60 @@ export function ago(at, now) {
   return seconds < 3 ? "just now" : `${duration(seconds)} ago`;
 }
 
+export const users = (n, where) => `${count(n)} ${n === 1 ? "user" : "users"} ${where}`;
+
+export const share = (part, total) => (total > 0 ? `${Math.round((1000 * part) / total) / 10} %` : "");
+
+export const estimate = (n, isEstimate) => (isEstimate ? `≈ ${count(n)}` : count(n));
+
+/** What arrivals less departures come to. */
+export function net(n) {
+  if (n === 0) return "As many came as left.";
+  return n > 0 ? `${count(n)} more came than left.` : `${count(-n)} more left than came.`;
+}
+
+/** A peak's time: the time of day today, with the day and the year as far as they are others. */
+export function when(at, now) {
+  const then = new Date(at);
+  if (then.toDateString() === new Date(now).toDateString()) return `at ${clockSeconds.format(then)}`;
+  const year = then.getFullYear() === new Date(now).getFullYear() ? "" : ` ${then.getFullYear()}`;
+  return `on ${day.format(then)}${year}, ${hours.format(then)}`;
+}
+
+/** What happened, and the screen that it is about or null. */
+export function change({ reason, state, screen, previous_screen: before }) {
+  switch (reason) {
+    case "started":
+      if (state === "background") return ["came online in the background", null];
+      return screen === null ? ["came online", null] : ["came online on", screen];
+    case "resumed":
+      return screen === null ? ["came back", null] : ["came back to", screen];
+    case "navigated":
+      return screen === null ? ["left the screen", before] : ["went to", screen];
+    case "backgrounded":
+      return ["went to the background", null];
+    case "logged_out":
+      return ["logged out", null];
+    case "timed_out":
+      return ["is offline: no heartbeat any more", null];
+    case "disconnected":
+      return ["is offline: the connection was lost", null];
+    case "opted_out":
+      return ["opted out", null];
+    case "erased":
+      return ["was erased", null];
+    case "evicted":
+      return ["has too many devices: one was forgotten", null];
+    default:
+      return [reason.replaceAll("_", " "), screen];
+  }
+}
+
 /** The time of day today, with the date on any other day. */
 export function since(at, now) {
   const then = new Date(at);
   const today = then.toDateString() === new Date(now).toDateString();
-  return today ? clock.format(then) : `${day.format(then)}, ${clock.format(then)}`;
+  return today ? hours.format(then) : `${day.format(then)}, ${hours.format(then)}`;
 }
 
 export function duration(seconds) {
@@ -33,12 +85,12 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-/** How good a count is, in a sentence. */
-export function quality(answer, now) {
-  const online = `Online means seen in the last ${duration(answer.window_seconds)}.`;
-  if (answer.as_of === null) return `Not complete yet: nothing has been read from some partitions. ${online}`;
-  const asOf = `${timeOfDay(answer.as_of)}, ${ago(answer.as_of, now)}`;
-  if (!answer.stale) return `As of ${asOf}. ${online}`;
-  if (Date.parse(answer.as_of) > now) return `As of ${asOf}, which is in the future: the clocks of Kafka and PostgreSQL differ.`;
-  return `Stale: complete only up to ${asOf}. The processor is behind or down.`;
+/** How good a count is, in a sentence; the banners say it if it is not good. */
+export function quality({ as_of: asOf, stale, window_seconds: seconds }, now) {
+  const online = `Online means seen in the last ${duration(seconds)}.`;
+  return stale || asOf === null ? online : `As of ${timeOfDay(asOf)}, ${ago(asOf, now)}. ${online}`;
 }
+
+const PLATFORMS = { android: "Android", ios: "iOS", linux: "Linux", macos: "macOS", web: "Web", windows: "Windows" };
+
+export const platform = (value) => (Object.hasOwn(PLATFORMS, value ?? "") ? PLATFORMS[value] : value);

@@ -17,7 +17,7 @@ from urllib.error import URLError
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from deploy.local.ports import free_port
 from tests.integration.api_harness import SECRET
@@ -30,6 +30,8 @@ SCREENSHOTS: Final = Path(__file__).parents[2] / "screenshots"
 DESK: Final = (1280, 900)
 PHONE: Final = (360, 780)
 _SERIOUS: Final = ("serious", "critical")
+
+expect.set_options(timeout=DEADLINE_SECONDS * 1000)
 
 
 class Api:
@@ -62,6 +64,13 @@ class Api:
         self._process.send_signal(signal.SIGTERM)
         process, self._process = self._process, None
         return process.wait(DEADLINE_SECONDS)
+
+    def metric(self, name: str) -> float:
+        """A metric without labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._admin_port}/metrics") as answer:
+            lines: list[str] = answer.read().decode().splitlines()
+        [value] = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
+        return float(value)
 
     def _is_ready(self) -> bool:
         try:

@@ -72,25 +72,6 @@ def test_the_navigation_says_where_one_is(page: Page, api: Api) -> None:
     expect(here).to_have_text("Users")
 
 
-def test_an_empty_deployment_says_how_to_send_the_first_heartbeat(page: Page, api: Api) -> None:
-    expect(page.locator("#waiting")).to_contain_text("Waiting for the first heartbeat")
-    expect(page.locator("#curl")).to_contain_text(f"{api.origin}/api/update-online-status")
-    expect(page.locator("#curl")).to_contain_text("TOKEN=$(.venv/bin/rollcall token --user ada)")
-    expect(page.locator("#dart")).to_contain_text(f"baseUrl = '{api.origin}/api'")
-    expect(page.locator("#dart")).to_contain_text("Uri.parse('$baseUrl/update-online-status')")
-    expect(page.locator("#count")).to_have_text("0")
-
-
-def test_the_count_tells_states_and_how_fresh_it_is(page: Page, table: Table) -> None:
-    table.offsets(0, foreground=1200, background=34)
-    expect(page.locator("#count")).to_have_text("1,234")
-    expect(page.locator("#foreground")).to_have_text("1,200")
-    expect(page.locator("#background")).to_have_text("34")
-    expect(page.locator("#quality")).to_contain_text("5 min")
-    table.offsets(0, age_seconds=120, foreground=1)
-    expect(page.locator("#quality")).to_contain_text("Stale")
-
-
 def open_users(page: Page, api: Api) -> None:
     page.goto(f"{api.origin}/users")
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
@@ -212,14 +193,14 @@ def test_charts_keep_the_policy_and_show_what_users_wrote_as_it_is(page: Page, a
         HOSTILE,
     )
     page.evaluate("window.drawn")
-    figure = page.locator("figure")
+    figure = page.locator("figure.chart")
     expect(figure.locator(".plot svg").first).to_be_visible()
     page.evaluate("window.redrawn")
     wait_until(lambda: HOSTILE in (figure.locator(".plot").text_content() or ""), "the labels")
     assert figure.locator(".plot a, .plot img, .plot script").count() == 0
     assert page.evaluate("window.owned") is None
     # Without Plotly's own rules its layers would be below each other.
-    assert page.evaluate("getComputedStyle(document.querySelector('.main-svg')).position") == (
-        "absolute"
-    )
+    assert page.evaluate(
+        "getComputedStyle(document.querySelector('.chart .main-svg')).position"
+    ) == ("absolute")
     assert page.locator("style").count() == 0

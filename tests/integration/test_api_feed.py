@@ -407,6 +407,7 @@ async def test_an_outage_and_its_grace_are_told(api: Api, table: FeedTable) -> N
         assert lasting["phase"] == "lasting"
         assert lasting["kind"] == "ticks_only"
         assert lasting["started_at"] is not None
+        assert lasting["held_until"] > lasting["started_at"]
         table.run(
             "INSERT INTO outages VALUES (0, 'jump', %s, %s), (0, 'ticks_only', %s, %s)",
             *(now - timedelta(hours=3), now - timedelta(hours=2)),
@@ -418,7 +419,7 @@ async def test_an_outage_and_its_grace_are_told(api: Api, table: FeedTable) -> N
         )
         grace = await feed.until("outage")
         assert (grace["phase"], grace["kind"]) == ("grace", "ticks_only")
-        assert datetime.fromisoformat(grace["grace_until"]).timestamp() * 1000 == ms + 200_000
+        assert datetime.fromisoformat(grace["held_until"]).timestamp() * 1000 == ms + 200_000
         assert datetime.fromisoformat(grace["ended_at"]) <= datetime.now(UTC)
         table.run("UPDATE stream_offsets SET graces = '[]'")
         assert await feed.until("outage") is None
@@ -463,7 +464,7 @@ async def test_silence_is_broken_by_comments(
     database_url: str, table: FeedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.feed.calls.HEARTBEAT_SECONDS", 0.2)
-    settings = api_settings(database_url, feed_interval_seconds=30)
+    settings = api_settings(database_url, feed_interval_seconds=10)
     async with running_api(settings) as api, following(api) as feed:
         assert (await feed.next()) is not None
         event = await feed.next()

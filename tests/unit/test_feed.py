@@ -144,10 +144,10 @@ def test_a_cheap_read_is_due_every_time() -> None:
     assert pace.is_due(1.0)
 
 
-def test_a_dear_read_takes_a_twentieth_of_the_time() -> None:
+def test_a_dear_read_takes_a_tenth_of_the_time() -> None:
     pace = Pace(least_seconds=1.0)
     pace.took(10, 12)
-    assert not pace.is_due(49)
-    assert pace.is_due(50)
+    assert not pace.is_due(29)
+    assert pace.is_due(30)
     pace.at_once()
     assert pace.is_due(12)

@@ -1,0 +1,127 @@
+// The last hour on the Live page, against yesterday and last week at the same time.
+
+import { Away, LoggedOut, now, read } from "./api.js";
+import { axisTime, chart, numbers } from "./charts.js";
+import { element, setText } from "./dom.js";
+import * as words from "./words.js";
+
+const MINUTE_MS = 60_000;
+const MINUTES = 60;
+const DRAW_MS = 10_000;
+const READ_MS = 60_000;
+// So much more of the past is read at once: it slides by a minute a minute, and does not change.
+const AHEAD_MS = 60 * MINUTE_MS;
+
+const known = { online: null, as_of: null, isStale: true };
+// By days ago: { from, to, values: Map of a minute's start to its mean, gaps }.
+const parts = new Map();
+let readAt = 0;
+let drawnAt = 0;
+let isBusy = false;
+
+/** Takes over what is known now, and draws again when it is time to. */
+export function showHour(news) {
+  Object.assign(known, news);
+  if (isBusy || known.as_of === null || document.hidden || element("hour").hidden) return;
+  if (Date.now() - drawnAt < DRAW_MS) return;
+  isBusy = true;
+  refresh().finally(() => (isBusy = false));
+}
+
+async function refresh() {
+  drawnAt = Date.now();
+  // The minute that runs is the last: its mean grows until it is over.
+  const end = Math.floor(Date.parse(known.as_of) / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
+  const start = end - MINUTES * MINUTE_MS;
+  try {
+    if (Date.now() - readAt > READ_MS || !parts.has(0)) {
+      parts.set(0, await readPart(start, end));
+      readAt = Date.now();
+    }
+    for (const days of [1, 7]) {
+      const [from, to] = [daysBefore(start, days), daysBefore(end, days)];
+      const part = parts.get(days);
+      if (part === undefined || from < part.from || to > part.to) {
+        parts.set(days, await readPart(from, to + AHEAD_MS));
+      }
+    }
+    await draw(start, end);
+    const isEmpty = [...parts.get(0).values.values()].every((value) => value === null);
+    setText(element("hour-note"), isEmpty ? "begins with the first whole minute" : "");
+  } catch (error) {
+    if (error instanceof LoggedOut) return;
+    setText(element("hour-note"), error instanceof Away ? "cannot be read now, retrying" : error.message);
+  }
+}
+
+async function readPart(from, to) {
+  const range = new URLSearchParams({ from: instant(from), to: instant(to), bucket: "1m" });
+  const { items, gaps } = await read(`/api/v1/concurrency?${range}`);
+  const values = new Map(items.map((item) => [Date.parse(item.start), item.online_avg]));
+  return { from, to, values, gaps };
+}
+
+async function draw(start, end) {
+  const minutes = Array.from({ length: MINUTES }, (_, index) => start + index * MINUTE_MS);
+  const series = [0, 1, 7].map((days) => minutes.map((at) => parts.get(days).values.get(daysBefore(at, days)) ?? null));
+  const x = minutes.map(axisTime);
+  const [today, yesterday, lastWeek] = series;
+  // What is online now is the last point; the minutes before it that are not complete are left out.
+  const counted = today.findLastIndex((value) => value !== null) + 1 || MINUTES;
+  const live = known.isStale ? [] : [{ at: axisTime(now()), online: known.online }];
+  const past = [
+    ["Last week", lastWeek, "dot", "--series-8"],
+    ["Yesterday", yesterday, "dash", "--series-2"],
+  ].filter(([, values]) => values.some((value) => value !== null));
+  const traces = past.map(([name, y, dash, color]) => ({
+    ...{ type: "scatter", mode: "lines", name, x, y, line: { color, dash, width: 1.5 } },
+    hovertemplate: "%{y:,.0f}",
+  }));
+  const color = "--series-1";
+  const most = Math.max(4, known.online, ...series.flat().filter((value) => value !== null));
+  traces.push(
+    {
+      ...{ type: "scatter", mode: "lines", name: "Today", fill: "tozeroy", fillcolor: "--accent-fill" },
+      x: [...(live.length > 0 ? x.slice(0, counted) : x), ...live.map(({ at }) => at)],
+      y: [...(live.length > 0 ? today.slice(0, counted) : today), ...live.map(({ online }) => online)],
+      line: { color, width: 2.5 },
+      hovertemplate: "%{y:,.0f}",
+    },
+    {
+      ...{ type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip" },
+      x: live.map(({ at }) => at),
+      y: live.map(({ online }) => online),
+      marker: { color, size: 9 },
+      cliponaxis: false,
+    },
+  );
+  await chart(element("hour"), traces, {
+    hovermode: "x unified",
+    showlegend: past.length > 0,
+    margin: { t: 8, r: 8, b: 28, l: 40 },
+    legend: { traceorder: "reversed", x: 0, y: -0.12, yanchor: "top" },
+    xaxis: { type: "date", range: [axisTime(start), axisTime(end + MINUTE_MS)], tickformat: "%H:%M", hoverformat: "%H:%M", showgrid: false, nticks: 7 },
+    yaxis: { range: [0, 1.1 * most], tickformat: ",d", nticks: 5 },
+    shapes: parts.get(0).gaps.map((gap) => ({
+      ...{ type: "rect", yref: "paper", y0: 0, y1: 1, layer: "below", line: { width: 0 } },
+      x0: axisTime(Math.max(start, Date.parse(gap.started_at))),
+      x1: axisTime(gap.ended_at === null ? now() : Date.parse(gap.ended_at)),
+      fillcolor: "--warn-tint",
+    })),
+  });
+  const number = (value) => (value === null ? "–" : words.count(Math.round(value)));
+  numbers(
+    element("hour"),
+    ["Time", "Today", "Yesterday", "Last week"],
+    minutes.map((at, index) => [words.clock(at), ...series.map((values) => number(values[index]))]).filter((_, index) => index % 5 === 0),
+  );
+}
+
+const instant = (ms) => new Date(ms).toISOString();
+
+/** The same time of day in the viewer's zone. */
+function daysBefore(ms, days) {
+  const at = new Date(ms);
+  at.setDate(at.getDate() - days);
+  return at.getTime();
+}

@@ -1,0 +1,292 @@
+"""The Live page: what it shows, that it is live, and that it says so when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, Response, expect
+from psycopg.types.json import Jsonb
+
+from tests.e2e.browser import HOSTILE, Api, shoot, wait_until
+from tests.e2e.pages.fleet import Fleet, LogTime
+from tests.integration.api_harness import Table, token
+
+#: Without Plotly; as the browser has it, not as it was sent.
+MOST_PAGE_BYTES = 100_000
+#: The promise is a second; other tests share the machine.
+MOST_PAINT_MS = 5_000
+
+
+@pytest.fixture
+def fleet(table: Table) -> Fleet:
+    return Fleet(table)
+
+
+@pytest.fixture
+def log_time(pages_database: str, table: Table) -> Iterator[LogTime]:
+    running = LogTime(pages_database)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def anew(api: Api) -> None:
+    """The feed still tells of the last minute, which was another test's."""
+    api.stop()
+    api.start()
+
+
+@pytest.fixture
+def filled(anew: None, log_time: LogTime, fleet: Fleet) -> dict[str, int]:
+    """A fleet with a past: how many are in the foreground and in the background."""
+    counts = fleet.online(240)
+    fleet.hours(240)
+    fleet.quarter(datetime(2024, 2, 14, 19, 30, tzinfo=UTC), peak=4410)
+    log_time.count(**counts)
+    return counts
+
+
+def see(page: Page, selector: str, text: str) -> None:
+    expect(page.locator(selector)).to_have_text(text)
+
+
+def is_live(page: Page) -> None:
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+
+
+def test_before_anybody_came_it_says_how_to_send_the_first_heartbeat(
+    page: Page, api: Api, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    expect(page.locator("#waiting")).to_contain_text("Waiting for the first heartbeat")
+    expect(page.locator("#curl")).to_contain_text(f"{api.origin}/api/update-online-status")
+    expect(page.locator("#curl")).to_contain_text("TOKEN=$(.venv/bin/rollcall token --user ada)")
+    expect(page.locator("#dart")).to_contain_text(f"baseUrl = '{api.origin}/api'")
+    expect(page.locator("#dart")).to_contain_text("Uri.parse('$baseUrl/update-online-status')")
+    see(page, "#count", "0")
+    shoot(page, "live-empty")
+    fleet.come("ada", name="Ada", screen="Home")
+    log_time.count(foreground=1)
+    see(page, "#count", "1")
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.locator("#changes")).to_contain_text("Ada came online on Home")
+
+
+def test_it_shows_the_fleet_by_day_by_night_and_on_a_phone(
+    filled: dict[str, int], page: Page, fleet: Fleet
+) -> None:
+    fleet.story()
+    is_live(page)
+    see(page, "#count", "240")
+    see(page, "#foreground", str(filled["foreground"]))
+    see(page, "#background", str(filled["background"]))
+    see(page, "#peak-ever", "4,410")
+    expect(page.locator("#peak-ever-at")).to_contain_text("2024")
+    expect(page.locator("#screens")).to_contain_text("Home")
+    expect(page.locator("#screens")).to_contain_text("No screen named")
+    expect(page.locator("#versions")).to_contain_text("2.4.1")
+    expect(page.locator("#versions")).to_contain_text("Unknown version")
+    expect(page.locator("#platforms")).to_contain_text("Android")
+    expect(page.locator("#quality")).to_contain_text("5 min")
+    see(page, "#arrivals", "1")
+    see(page, "#departures", "3")
+    changes = page.locator("#changes")
+    for text in (
+        *("went to Product", "went to the background", "came back to Checkout", "logged out"),
+        *("no heartbeat any more", "the connection was lost"),
+    ):
+        expect(changes).to_contain_text(text)
+    hour = page.locator("#hour")
+    expect(hour.locator(".plot svg").first).to_be_visible()
+    expect(hour).to_contain_text("Yesterday")
+    expect(hour).to_contain_text("Last week")
+    hour.locator("summary").click()
+    expect(hour.locator("tbody tr")).to_have_count(12)
+    expect(hour.locator("tbody tr").nth(6)).not_to_contain_text("–")
+    hour.locator("summary").click()
+    shoot(page, "live")
+
+
+def test_it_follows_without_being_loaded_again(
+    anew: None, page: Page, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    fleet.come("ada", name="Ada", screen="Home")
+    log_time.count(foreground=1)
+    see(page, "#count", "1")
+    expect(page.locator("#screens li").first).to_contain_text("Home")
+    table.user("ada", name="Ada", screen="Cart")
+    fleet.change("ada", "navigated", screen="Cart", previous_screen="Home")
+    expect(page.locator("#screens li").first).to_contain_text("Cart")
+    expect(page.locator("#changes li").first).to_contain_text("Ada went to Cart")
+    table.user("ada", "offline", name="Ada")
+    fleet.change("ada", "logged_out", "offline")
+    log_time.count(foreground=0)
+    see(page, "#count", "0")
+    see(page, "#arrivals", "1")
+    see(page, "#departures", "1")
+    expect(page.locator("#changes li").first).to_contain_text("Ada logged out")
+    expect(page.locator("#waiting")).to_be_hidden()
+    expect(page.locator("#screens-empty")).to_contain_text("Nobody is in the foreground")
+    assert loads == []
+
+
+def test_the_changes_can_be_stopped_for_reading(
+    anew: None, page: Page, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    table.user("ada")
+    fleet.change("ada", "started")
+    changes, pause = page.locator("#changes li"), page.locator("#pause")
+    expect(changes).to_have_count(1)
+    pause.click()
+    fleet.change("ada", "navigated", screen="Cart")
+    expect(pause).to_have_text("Resume (1 new)")
+    expect(changes).to_have_count(1)
+    pause.click()
+    expect(changes).to_have_count(2)
+
+
+def test_more_changes_than_anyone_can_read_are_sampled_and_it_says_so(
+    page: Page, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    table.user("ada")
+    expect(page.locator("#details")).to_be_visible()
+    for number in range(400):
+        fleet.change(f"u{number}", "started")
+    expect(page.locator("#changes-note")).to_contain_text("a sample: 20 of")
+    assert 0 < page.locator("#changes li").count() <= 50
+
+
+def test_when_data_stops_it_says_so_and_how_old_it_is(
+    page: Page, log_time: LogTime, fleet: Fleet, table: Table, pages_database: str
+) -> None:
+    counts = fleet.online(20)
+    log_time.count(**counts)
+    see(page, "#count", "20")
+    is_live(page)
+    log_time.stop()
+    banner = page.locator("#banner-stale")
+    expect(banner).to_contain_text("Not live.")
+    expect(banner).to_contain_text("processor is behind or down")
+    expect(banner).to_contain_text("1")  # its age ticks
+    expect(page.locator("#connection")).to_have_text("Stale")
+    expect(page.locator("#heading")).to_contain_text("not live")
+    expect(page).to_have_title("Not live · Rollcall")
+    shoot(page, "live-stale")
+    table.offsets(0, foreground=5)
+    expect(banner).to_have_count(0)
+    is_live(page)
+    see(page, "#heading", "Online now")
+
+
+def test_an_outage_and_its_grace_are_said(
+    page: Page, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    log_time.count(**fleet.online(20))
+    now = fleet.now()
+    ms = round(now.timestamp() * 1000)
+    silence = {"since_ms": ms, "foreground": 40, "outage_ms": ms, "held_ms": ms + 900_000}
+    table.run("UPDATE stream_offsets SET silence = %s", Jsonb(silence))
+    banner = page.locator("#banner-outage")
+    expect(banner).to_contain_text("No phone has reached us since")
+    shoot(page, "live-outage")
+    table.run(
+        "INSERT INTO outages VALUES (0, 'ticks_only', %s, %s)", now - timedelta(minutes=2), now
+    )
+    table.run("UPDATE stream_offsets SET silence = NULL, graces = %s", Jsonb([[3, ms + 200_000]]))
+    expect(banner).to_contain_text("Grace after an outage.")
+    table.run("UPDATE stream_offsets SET graces = '[]'")
+    expect(banner).to_have_count(0)
+    is_live(page)
+
+
+def test_a_lost_server_is_said_and_the_page_comes_back_by_itself(
+    page: Page, api: Api, log_time: LogTime, fleet: Fleet, complaints: list[str]
+) -> None:
+    log_time.count(**fleet.online(20))
+    see(page, "#count", "20")
+    assert api.stop() == 0
+    expect(page.locator("#banner-lost")).to_contain_text("Disconnected.")
+    expect(page.locator("#banner-lost")).to_contain_text("as of")
+    expect(page.locator("#connection")).to_contain_text("retrying")
+    expect(page.locator("#heading")).to_contain_text("not live")
+    log_time.count(foreground=3)
+    api.start()
+    see(page, "#count", "3")
+    expect(page.locator("#banner-lost")).to_have_count(0)
+    is_live(page)
+    complaints.clear()  # Chromium reports the calls that failed
+
+
+def test_a_session_that_has_ended_leads_to_the_login(
+    page: Page, api: Api, log_time: LogTime, complaints: list[str]
+) -> None:
+    is_live(page)
+    page.context.clear_cookies()
+    assert api.stop() == 0
+    api.start()
+    expect(page).to_have_url(f"{api.origin}/login")
+    complaints.clear()
+
+
+def test_what_users_write_is_text(
+    page: Page, log_time: LogTime, fleet: Fleet, table: Table
+) -> None:
+    hostile = dict.fromkeys(("name", "screen", "app_version", "device_info", "platform"), HOSTILE)
+    table.user(HOSTILE, **hostile)
+    fleet.change(HOSTILE, "navigated", screen=HOSTILE, previous_screen=HOSTILE)
+    log_time.count(foreground=1)
+    for selector in ("#screens", "#versions", "#changes"):
+        expect(page.locator(selector)).to_contain_text(HOSTILE)
+    expect(page.locator("#platforms")).to_contain_text(HOSTILE.lower())
+    assert page.locator("main img, main script").count() == 0
+    assert page.evaluate("window.owned") is None
+
+
+def test_it_paints_soon_and_weighs_little_and_plotly_comes_after(
+    stranger: Page, api: Api, log_time: LogTime, fleet: Fleet
+) -> None:
+    log_time.count(**fleet.online(50))
+    stranger.goto(f"{api.origin}/login#token={token()}")
+    stranger.wait_for_url(f"{api.origin}/")
+    expect(stranger.locator(".plot svg").first).to_be_visible()
+    bodies: list[Response] = []
+    stranger.on("response", lambda answer: bodies.append(answer))
+    stranger.reload()
+    expect(stranger.locator(".plot svg").first).to_be_visible()
+    timings = stranger.evaluate(
+        """() => ({
+            painted: performance.getEntriesByName("first-contentful-paint")[0].startTime,
+            plotly: performance.getEntriesByType("resource")
+                .find(({ name }) => name.includes("plotly.min")).startTime,
+        })"""
+    )
+    assert timings["painted"] < MOST_PAINT_MS
+    assert timings["painted"] < timings["plotly"]
+    parts = [
+        len(answer.body())
+        for answer in bodies
+        if ("/static/" in answer.url and "plotly.min" not in answer.url) or answer.url.endswith("/")
+    ]
+    assert len(parts) > 8
+    assert sum(parts) < MOST_PAGE_BYTES
+
+
+def test_a_page_that_nobody_looks_at_lets_go_of_its_place(
+    page: Page, api: Api, log_time: LogTime
+) -> None:
+    page.clock.install()
+    page.reload()
+    is_live(page)
+    hide = (
+        "hidden => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        "document.dispatchEvent(new Event('visibilitychange'))}"
+    )
+    page.evaluate(hide, True)
+    page.clock.fast_forward(61_000)
+    wait_until(lambda: api.metric("rollcall_api_feed_viewers") == 0, "nobody follows")
+    page.evaluate(hide, False)
+    wait_until(lambda: api.metric("rollcall_api_feed_viewers") == 1, "the page follows again")
+    is_live(page)

@@ -1,0 +1,91 @@
+"""The Live page over a real `rollcall up`: phones' heartbeats seen on it, through the one front."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from deploy.local.ports import free_port
+from tests.e2e.browser import assert_accessible
+from tests.e2e.driver import BACKGROUND, FRONT, PROCESSOR, Phone, Stack
+from tests.e2e.stack import Up
+from tests.integration.rig import wait_for
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    up = Up(tmp_path_factory.mktemp("live") / "data", free_port())
+    try:
+        yield Stack(up.wait_ready())
+    finally:
+        up.end()
+
+
+@pytest.fixture
+def live(stranger: Page, stack: Stack) -> Page:
+    """The page, by the link that `rollcall up` printed."""
+    link = re.search(r"\S+/login#token=\S+", stack.up.output)
+    assert link is not None
+    stranger.goto(link[0])
+    stranger.wait_for_url(f"{stack.up.url}/")
+    return stranger
+
+
+def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
+    live: Page, stack: Stack
+) -> None:
+    expect(live.locator("#waiting")).to_be_visible()
+    phone = Phone(stack)
+    latest = live.locator("#changes li").first
+    assert phone.show("Home") == 200
+    expect(latest).to_contain_text(f"{phone.user} came online on Home")
+    expect(live.locator("#count")).to_have_text("1")
+    expect(live.locator("#arrivals")).to_have_text("1")
+    expect(live.locator("#waiting")).to_be_hidden()
+    assert phone.show("Cart") == 200
+    expect(latest).to_contain_text(f"{phone.user} went to Cart")
+    expect(live.locator("#screens li").first).to_contain_text("Cart")
+    expect(live.locator("#versions li").first).to_contain_text("1.4.2")
+    expect(live.locator("#platforms li").first).to_contain_text("Android")
+    assert phone.beat(BACKGROUND) == 200
+    expect(latest).to_contain_text(f"{phone.user} went to the background")
+    expect(live.locator("#background")).to_have_text("1")
+    assert phone.log_out() == 200
+    expect(latest).to_contain_text(f"{phone.user} logged out")
+    expect(live.locator("#count")).to_have_text("0")
+    expect(live.locator("#departures")).to_have_text("1")
+    assert_accessible(live)
+
+
+def test_a_processor_that_is_frozen_is_said_and_one_that_goes_on_too(
+    live: Page, stack: Stack
+) -> None:
+    pill = live.locator("#connection")
+    expect(pill).to_have_text("Live")
+    processor = stack.process(PROCESSOR)
+    processor.send_signal(signal.SIGSTOP)
+    try:
+        expect(pill).to_have_text("Stale")
+        expect(live.locator("#banner-stale")).to_contain_text("processor is behind or down")
+        phone = Phone(stack)
+        assert phone.show("Home") == 200
+    finally:
+        processor.send_signal(signal.SIGCONT)
+    expect(pill).to_have_text("Live")
+    expect(live.locator("#changes")).to_contain_text(f"{phone.user} came online on Home")
+
+
+def test_a_front_that_is_killed_is_said_and_the_page_comes_back(
+    live: Page, stack: Stack, complaints: list[str]
+) -> None:
+    expect(live.locator("#connection")).to_have_text("Live")
+    front = stack.process(FRONT)
+    front.kill()
+    expect(live.locator("#banner-lost")).to_contain_text("Disconnected.")
+    wait_for("the front is another", lambda: stack.process(FRONT).pid != front.pid)
+    expect(live.locator("#connection")).to_have_text("Live")
+    complaints.clear()  # Chromium reports the calls that failed
