@@ -4,8 +4,8 @@ cookie, which holds a token.
 Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
 their scopes; else scopes alone tell who reads. API keys count either way.
 
-A cookie comes along with whatever a browser sends, so that it counts on few calls only: GETs of
-the dashboard and of the API, from our own pages. Every other call wants a Bearer token.
+A cookie comes along with whatever a browser sends, so that it counts on few calls only, and from
+our own pages alone. Every other call wants a Bearer token.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 
 
 class Readers:
-    """Lets those in whose token has the scope ``presence:read``."""
+    """Lets those in whose token has the scope that a call asks for."""
 
     def __init__(
         self,
@@ -45,9 +45,11 @@ class Readers:
         self._sessions = sessions
         self._single_sign_on = single_sign_on
 
-    async def admit(self, request: web.Request, *, cookie: bool) -> Identity:
+    async def admit(
+        self, request: web.Request, *, cookie: bool, scope: str = READ_SCOPE
+    ) -> Identity:
         """Who asks. ``cookie``: what a browser sends along counts too, a proxy's single sign-on
-        before the dashboard's session.
+        before the dashboard's session; on what is more than a read only from our own page.
 
         Raises ``ProblemError`` with one of the token codes, ``scope_missing`` or ``bad_request``.
         """
@@ -55,19 +57,19 @@ class Readers:
         if authorization is not None:
             if authorization[: len(_SCHEME)].lower() != _SCHEME:
                 raise _token_missing()
-            return await self.verify(authorization[len(_SCHEME) :].strip())
+            return await self.verify(authorization[len(_SCHEME) :].strip(), scope)
         token = self._sessions.token_of(request) if cookie else ""
         member = self._single_sign_on.member(request) if cookie else None
+        if (member is not None or token) and request.method not in _SAFE_METHODS:
+            check_own_page(request)
         # Whose sign-on may too little can still log in with a token.
-        if member is not None and (READ_SCOPE in member.scopes or not token):
-            if request.method not in _SAFE_METHODS:
-                check_own_page(request)
-            return _permitted(member, "Your sign-on")
-        identity = await self.verify(token)
+        if member is not None and (scope in member.scopes or not token):
+            return _permitted(member, scope, "Your sign-on")
+        identity = await self.verify(token, scope)
         self._sessions.used(request, identity)
         return identity
 
-    async def verify(self, token: str) -> Identity:
+    async def verify(self, token: str, scope: str = READ_SCOPE) -> Identity:
         """The reader behind a token. Raises as :meth:`admit`."""
         if not token:
             raise _token_missing()
@@ -76,10 +78,10 @@ class Readers:
         elif self._staff is None:
             identity = await _identity(self._phones, token)
         else:
-            identity = await self._member_of_staff(self._staff, token)
-        return _permitted(identity, "The token")
+            identity = await self._member_of_staff(self._staff, token, scope)
+        return _permitted(identity, scope, "The token")
 
-    async def _member_of_staff(self, staff: TokenVerifier, token: str) -> Identity:
+    async def _member_of_staff(self, staff: TokenVerifier, token: str, scope: str) -> Identity:
         try:
             return await _identity(staff, token)
         except TokenRefusedError as refusal:
@@ -89,7 +91,7 @@ class Readers:
         raise ProblemError(
             "scope_missing",
             "This is a phone's token. Staff calls take a token of the staff's own issuer, or an "
-            f"API key, with the scope {READ_SCOPE}.",
+            f"API key, with the scope {scope}.",
         )
 
     async def _is_a_phones(self, token: str) -> bool:
@@ -100,9 +102,9 @@ class Readers:
         return True
 
 
-def _permitted(identity: Identity, what: str) -> Identity:
-    if READ_SCOPE not in identity.scopes:
-        raise ProblemError("scope_missing", f"{what} needs the scope {READ_SCOPE}.")
+def _permitted(identity: Identity, scope: str, what: str) -> Identity:
+    if scope not in identity.scopes:
+        raise ProblemError("scope_missing", f"{what} needs the scope {scope}.")
     return identity
 
 
@@ -123,7 +125,7 @@ def check_own_page(request: web.Request) -> None:
         # By host alone: behind a gateway we see http where the browser sees https.
         ours = origin is None or urlsplit(origin).netloc == request.host
     if not ours:
-        raise ProblemError("bad_request", "This form can only be sent from Rollcall's own page.")
+        raise ProblemError("bad_request", "This can only be sent from Rollcall's own page.")
 
 
 def _token_missing() -> ProblemError:

@@ -5,3 +5,5 @@ from __future__ import annotations
 from typing import Final
 
 READ_SCOPE: Final = "presence:read"
+#: To take a list of users out of Rollcall: see api.audiences.
+EXPORT_SCOPE: Final = "presence:export"

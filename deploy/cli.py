@@ -250,7 +250,8 @@ def token(
         str | None,
         typer.Option(
             envvar="ROLLCALL_TOKEN_SCOPE",
-            help='Scopes, separated by spaces, such as "presence:read". None by default.',
+            help='Scopes, separated by spaces, such as "presence:read presence:export". None by '
+            "default.",
         ),
     ] = None,
     expires: Annotated[

@@ -36,7 +36,8 @@ def create(
     scope: Annotated[
         str,
         typer.Option(
-            envvar="ROLLCALL_KEY_SCOPE", help='Scopes, separated by spaces: "presence:read".'
+            envvar="ROLLCALL_KEY_SCOPE",
+            help='Scopes, separated by spaces: "presence:read", "presence:export".',
         ),
     ],
     expires_days: Annotated[

@@ -18,7 +18,8 @@ import jwt
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
 FOREIGN_STAFF_KEYS = ("ROLLCALL_STAFF_JWKS_URL", "ROLLCALL_STAFF_JWT_PUBLIC_KEY")
-READ_SCOPE = "presence:read"
+#: All that staff may do.
+STAFF_SCOPES = "presence:read presence:export"
 
 
 class NoKeyError(RuntimeError):

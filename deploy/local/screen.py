@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.local import jars
 from deploy.local.stack import Stack
-from deploy.tokens import READ_SCOPE
+from deploy.tokens import STAFF_SCOPES
 
 LINK_EXPIRES_SECONDS = 12 * 3600
 PHONE_EXPIRES_SECONDS = 12 * 3600
@@ -73,7 +73,7 @@ class Screen:
         self._line("")
         self._line(f"Ready after {elapsed_seconds:.1f} s")
         self._line("")
-        viewer = stack.token("admin", scope=READ_SCOPE, expires_seconds=LINK_EXPIRES_SECONDS)
+        viewer = stack.token("admin", scope=STAFF_SCOPES, expires_seconds=LINK_EXPIRES_SECONDS)
         if viewer is None:
             link, note = f"{url}/", " (log in with a token of your own issuer)"
         else:
