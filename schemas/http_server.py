@@ -153,7 +153,11 @@ class BoundedConnection(RequestHandler, _Connected):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The answer to a request that cannot be parsed, or whose handler failed."""
+        """The answer to a request that cannot be parsed, or whose handler failed. Raises ``exc`` if
+        that is because the client left: then there is nobody to answer, and nothing to log."""
+        left = self.transport is None or self.transport.is_closing()
+        if left and isinstance(exc, ConnectionError):
+            raise exc
         request_id = request_id_of(request.headers.get(REQUEST_ID))
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._count_unreadable(exc)
