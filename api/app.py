@@ -9,6 +9,10 @@ from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from api.active_users import ActiveUserCalls
+from api.audiences.audit import ExportAudit
+from api.audiences.calls import AudienceCalls
+from api.audiences.export import Exporter
+from api.audiences.store import AudienceStore
 from api.auth import Readers
 from api.breakdown import BreakdownCalls
 from api.browser_session import BrowserSessions
@@ -67,6 +71,12 @@ def install(
     PresenceCalls(
         settings, store, time_travel, TimelineCalls(calls), quality, readers, metrics
     ).add_routes(app.router, door)
+    audiences = AudienceStore(settings, database, quality)
+    audit = ExportAudit(database, quality)
+    exporter = Exporter(database, audiences, audit, quality, metrics)
+    AudienceCalls(readers, audiences, exporter, audit, quality, metrics).add_routes(
+        app.router, door
+    )
     for analytics in (
         ScreenCalls(calls, time_travel),
         TrendCalls(calls),
@@ -96,6 +106,7 @@ def install(
         await database.open()
         yield
         await keys.close()
+        await audit.close()
         await database.close()
         await phones.close()
         if staff is not None:

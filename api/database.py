@@ -8,8 +8,8 @@ that may be made twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -52,7 +52,8 @@ class Database:
         queries = load_queries("api", "queries.sql")
         self._configure_query, self._read_only_query = queries["configure"], queries["read_only"]
         self._pool_wait_seconds = settings.api_pool_wait_seconds
-        self._exports = asyncio.Semaphore(max(1, settings.api_pool_size // 4))
+        few = max(1, settings.api_pool_size // 4)
+        self._exports, self._scans = asyncio.Semaphore(few), asyncio.Semaphore(few)
         self._late: set[asyncio.Task[Any]] = set()
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
@@ -98,14 +99,25 @@ class Database:
     ) -> T:
         """As :meth:`read`, for work that lasts, one of few at a time. Once it ``has_begun`` to
         answer it is not made again."""
-        try:
-            await asyncio.wait_for(self._exports.acquire(), self._pool_wait_seconds)
-        except TimeoutError:
-            raise self._unavailable("pool_wait", "Too many exports are running.") from None
-        try:
+        async with self._one_of_few(self._exports, "Too many exports are running."):
             return await self._bounded(self._read(query, work, has_begun), EXPORT_SECONDS)
+
+    async def scan(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """As :meth:`read`, for work that reads whole tables, one of few at a time: the rest of the
+        pool is for others."""
+        async with self._one_of_few(self._scans, "Too many of these queries are running."):
+            return await self.read(query, work)
+
+    @asynccontextmanager
+    async def _one_of_few(self, few: asyncio.Semaphore, refusal: str) -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(few.acquire(), self._pool_wait_seconds)
+        except TimeoutError:
+            raise self._unavailable("pool_wait", refusal) from None
+        try:
+            yield
         finally:
-            self._exports.release()
+            few.release()
 
     async def _bounded(self, reading: Coroutine[Any, Any, T], deadline_seconds: float) -> T:
         task = asyncio.create_task(reading, name="read")

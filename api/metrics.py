@@ -15,6 +15,7 @@ ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
+    *("audience_preview", "audience_export", "audience_exports"),
     *(page.route for page in PAGES),
     *("login", "logout", "static", "other"),
 )
@@ -29,6 +30,8 @@ QUERIES: Final = (
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
     *("feed", "feed_screens", "feed_peaks", "feed_mix"),
+    *("audience_preview", "audience_export", "audience_exports"),
+    *("audience_export_begin", "audience_export_end"),
 )
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")

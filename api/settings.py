@@ -35,6 +35,13 @@ class ApiSettings(
     api_statement_timeout_seconds: float = Field(
         5.0, gt=0, le=60, description="How long a query may run before it is cancelled: a 503."
     )
+    api_export_timeout_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=240,
+        description="How long PostgreSQL may look for the users of an audience's export before it "
+        "is cancelled: a 503.",
+    )
     api_cookie_secure: bool = Field(
         False,
         description="Mark the dashboard's cookie Secure even where the gateway does not tell that "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -28,6 +29,7 @@ _FORMATS: Final[dict[str, Format]] = {
     "application/x-ndjson": "ndjson",
 }
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_SIGNED_NUMBER: Final = re.compile(r"[+-][0-9]+")
 
 
 def accepted_format(accept: str | None) -> Format:
@@ -51,6 +53,12 @@ def csv_head(columns: Sequence[str]) -> bytes:
 def csv_rows(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
     """A line per row (RFC 4180)."""
     return _csv_lines([_cell(row[column]) for column in columns] for row in rows)
+
+
+def csv_ids(ids: Iterable[str]) -> bytes:
+    """A line per id, in one column. A sign and digits, such as a telephone number, stay as they
+    are: a number to a spreadsheet, nothing to run."""
+    return _csv_lines([each if _SIGNED_NUMBER.fullmatch(each) else _cell(each)] for each in ids)
 
 
 def ndjson_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -58,6 +58,9 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, Analyti
     rollups_retention_days: int = Field(
         400, ge=32, description="Days for which quarter-hours and days of analytics are kept."
     )
+    audience_exports_retention_days: int = Field(
+        400, ge=1, description="Days for which the audit of exported audiences is kept."
+    )
 
     @property
     def policy(self) -> Policy:

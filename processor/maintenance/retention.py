@@ -73,6 +73,13 @@ def keep_days(session: Session, settings: ProcessorSettings) -> Iterator[None]:
                 session.do("note_kept", (table, first_kept))
                 session.rows += deleted
             yield
+    if today is not None:
+        with session.transaction():
+            first_kept = today - timedelta(settings.audience_exports_retention_days)
+            audit = ("audience_exports", "started_at", first_kept, MOST_ROWS)
+            (deleted,) = session.one("delete_before", audit)
+            session.rows += deleted
+        yield
     with session.transaction():
         session.do("delete_names")
     yield

@@ -22,9 +22,15 @@ from schemas.openapi.forms import (
 from schemas.problems import CODES, PROBLEM_JSON, TOKEN_CODES
 
 READ_SCOPE: Final = "presence:read"
+EXPORT_SCOPE: Final = "presence:export"
 PHONES: Final[Security] = ({"phoneToken": []},)
 PROGRAMS: Final[Security] = ({"staffToken": [READ_SCOPE]}, {"apiKey": [READ_SCOPE]})
 READERS: Final[Security] = (*PROGRAMS, {"session": []})
+EXPORTERS: Final[Security] = (
+    {"staffToken": [EXPORT_SCOPE]},
+    {"apiKey": [EXPORT_SCOPE]},
+    {"session": []},
+)
 ANYBODY: Final[Security] = ({},)
 
 SECURITY: Final[dict[str, Json]] = {
@@ -39,8 +45,8 @@ SECURITY: Final[dict[str, Json]] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": f"A token with the scope `{READ_SCOPE}` in `scope`, `scp`, `scopes` or "
-        "`permissions`, of the staff's issuer if there is one.",
+        "description": "A token with the scope that the call asks for in `scope`, `scp`, `scopes` "
+        "or `permissions`, of the staff's issuer if there is one.",
     },
     "apiKey": {
         "type": "http",
@@ -117,6 +123,14 @@ SCHEMAS: Final[dict[str, Json]] = {
 }
 
 
+def _header(name: str) -> Json:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+#: How good a table is, where it is no JSON.
+AS_TABLE: Final = {"X-Rollcall-As-Of": _header("AsOf"), "X-Rollcall-Stale": _header("Stale")}
+
+
 def ok(
     schema: Json, description: str, headers: Mapping[str, Json] | None = None
 ) -> dict[str, Json]:
@@ -132,8 +146,7 @@ def ok(
 
 def table(schema: Json, row: str, description: str) -> dict[str, Json]:
     """A 200 whose ``items``, of the schema named ``row``, come as CSV or NDJSON too."""
-    headers = {"X-Rollcall-As-Of": _header("AsOf"), "X-Rollcall-Stale": _header("Stale")}
-    found = ok(schema, description, headers)
+    found = ok(schema, description, AS_TABLE)
     found["200"]["content"] |= {
         "text/csv": {
             "schema": {
@@ -148,10 +161,6 @@ def table(schema: Json, row: str, description: str) -> dict[str, Json]:
         },
     }
     return found
-
-
-def _header(name: str) -> Json:
-    return {"$ref": f"#/components/headers/{name}"}
 
 
 def refusals(*names: str) -> dict[str, Json]:

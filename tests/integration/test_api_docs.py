@@ -15,10 +15,14 @@ from psycopg.types.json import Jsonb
 
 from api.app import create_app
 from tests.integration.analytics_rows import AnalyticsTable, ScreenMinute, write_screens
-from tests.integration.api_harness import Api, api_settings, running_api
+from tests.integration.api_harness import Api, api_settings, running_api, token
 
 PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```http\n(\w+) (\S+)\n```\n+```json\n(.*?)```", PAGE, re.DOTALL)
+#: Method, path, the body where the page shows one, and the answer.
+EXAMPLES = re.findall(
+    r"```http\n(\w+) (\S+)\n(?:\n(.*?)\n)?```\n+```json\n(.*?)```", PAGE, re.DOTALL
+)
+SCOPES = "presence:read presence:export"
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 ELEVEN = NOON - timedelta(hours=1)
 
@@ -49,6 +53,7 @@ def fill(table: AnalyticsTable) -> None:
             changed_at=ELEVEN,
             online_since=ELEVEN,
             device="phone-1",
+            last_active=ELEVEN,
             stay=Jsonb({"since_ms": round(ELEVEN.timestamp() * 1000)}),
             **about,
         )
@@ -105,6 +110,11 @@ def fill(table: AnalyticsTable) -> None:
         ],
     )
 
+    table.run(
+        "INSERT INTO audience_exports (id, who, format, filter) VALUES (gen_random_uuid(), "
+        "'marketing', 'csv', '{\"online\": true, \"exclude_user_ids\": {\"count\": 3}}')"
+    )
+
 
 def shape(value: Any) -> Any:
     """Keys all the way down; of a list all the shapes that its items have."""
@@ -117,13 +127,16 @@ def shape(value: Any) -> Any:
     return "scalar"
 
 
-@pytest.mark.parametrize(("method", "path", "example"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
+@pytest.mark.parametrize(
+    ("method", "path", "given", "example"), EXAMPLES, ids=[e[1] for e in EXAMPLES]
+)
 async def test_an_example_has_the_fields_of_the_answer(
-    api: Api, table: AnalyticsTable, method: str, path: str, example: str
+    api: Api, table: AnalyticsTable, method: str, path: str, given: str, example: str
 ) -> None:
     fill(table)
-    body = {"user_ids": ["ada", "bob"]} if method == "POST" else None
-    answer = await api.call(path, method, json=body)
+    lookup = {"user_ids": ["ada", "bob"]} if method == "POST" else None
+    body = json.loads(given) if given else lookup
+    answer = await api.call(path, method, json=body, bearer=token(scope=SCOPES))
     assert answer.status == 200, answer.body
     assert shape(answer.json) == shape(json.loads(example))
     assert list(answer.json) == list(json.loads(example))

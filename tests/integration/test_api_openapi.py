@@ -32,9 +32,15 @@ NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 DOCUMENT = document("0")
 USERS = ("user-1", "user-2", "user-3", "a/b", "Zoë|😀", "lookup", "x/timeline")
 SCREENS = ("Home", "Cart", "Checkout", "(none)", "a/b")
-STAFF = token(exp=None)
+STAFF = token(scope="presence:read presence:export", exp=None)
 #: What paths name in calls that somebody makes.
 NAMED = {"user_id": "user-1", "screen": "Cart"}
+
+BODIES: dict[str, Any] = {
+    "/api/v1/users/lookup": {"user_ids": ["user-1", "bob"]},
+    "/api/v1/audiences/preview": {"online": True},
+    "/api/v1/audiences/export": {"app_version": {"op": ">=", "version": "1.9"}},
+}
 
 
 def instants(*hours: float) -> list[str]:
@@ -72,7 +78,8 @@ PROTECTED = [(path, method) for path, method in OPERATIONS if path.startswith("/
 TABLES = [
     path
     for path, method in OPERATIONS
-    if "text/csv" in DOCUMENT["paths"][path][method]["responses"]["200"]["content"]
+    if method == "get"
+    and "text/csv" in DOCUMENT["paths"][path][method]["responses"]["200"]["content"]
 ]
 
 
@@ -161,7 +168,7 @@ def send(api: Api, path: str, method: str, query: str = "", **headers: str) -> r
     """The answer to a call as somebody makes it who has read the document."""
     address = api.origin + path.format(**NAMED)
     required = "?by=platform&" if path == "/api/v1/breakdown" else "?"
-    body = {"user_ids": ["user-1", "bob"]} if method == "post" else None
+    body = BODIES.get(path) if method == "post" else None
     return requests.request(
         method, address + required + query, json=body, headers=headers, timeout=20
     )

@@ -330,6 +330,21 @@ def test_partitions_of_days_to_come_are_made_and_old_ones_are_dropped(database_u
     assert rows(database_url, f"SELECT to_regclass('spans_{old:%Y%m%d}')") == [(None,)]
 
 
+def test_the_audit_of_exports_is_kept_for_its_days(database_url: str) -> None:
+    fill(database_url, Source(1, "UTC"), NOW)
+    with psycopg.connect(database_url) as db:
+        for days in (0, 29, 31, 500):
+            db.execute(
+                "INSERT INTO audience_exports (id, started_at, who, format, filter) "
+                "VALUES (gen_random_uuid(), %s, %s, 'csv', '{}')",
+                (NOW - days * DAY, str(days)),
+            )
+    for _ in range(2):  # the first makes the rollups, before which nothing goes
+        run(database_url, audience_exports_retention_days=30)
+    left = rows(database_url, "SELECT who FROM audience_exports ORDER BY started_at DESC")
+    assert left == [("0",), ("29",)]
+
+
 def test_a_table_that_is_in_use_is_left_for_the_next_run(database_url: str) -> None:
     fill(database_url, Source(1, "UTC"), NOW)
     run(database_url)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tabular import accepted_format, csv_head, csv_rows, ndjson_rows
+from api.tabular import accepted_format, csv_head, csv_ids, csv_rows, ndjson_rows
 
 cells = (
     st.none()
@@ -85,3 +85,10 @@ def test_lines_are_the_rows(table: list[dict[str, object]]) -> None:
     lines = ndjson_rows(table).split(b"\n")
     assert lines.pop() == b""
     assert [json.loads(line) for line in lines] == table
+
+
+def test_ids_in_a_spreadsheet_run_nothing_and_telephone_numbers_stay_as_they_are() -> None:
+    ids = ["ada", "+4915112345", "-7", "=1+1", "+1+1", "-a", "@SUM(A1)", 'a,"b"', "+"]
+    assert csv_ids(ids) == (
+        b'ada\r\n+4915112345\r\n-7\r\n\'=1+1\r\n\'+1+1\r\n\'-a\r\n\'@SUM(A1)\r\n"a,""b"""\r\n\'+\r\n'
+    )

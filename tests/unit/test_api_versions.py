@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.versions import version_key
+from api.versions import OPERATORS, Comparison, Operator, version_key
 
 IN_ORDER = [
     "nightly",
@@ -48,3 +49,49 @@ def test_a_higher_number_is_a_later_version(numbers: list[int], place: int) -> N
     later[place] += 1
     one, other = (".".join(map(str, each)) for each in (numbers, later))
     assert version_key(one) < version_key(other)
+
+
+def holding(version: str) -> dict[str, list[str]]:
+    """Of all texts those on each side of ``version``."""
+    return {op: [t for t in IN_ORDER if Comparison(op, version).holds(t)] for op in OPERATORS}
+
+
+def test_a_comparison_has_the_same_order() -> None:
+    found = holding("1.0.0-rc.1")
+    place = IN_ORDER.index("1.0.0-rc.1")
+    assert found["<"] == IN_ORDER[:place]
+    assert found["<="] == IN_ORDER[: place + 1]
+    assert found["="] == ["1.0.0-rc.1"]
+    assert found[">="] == IN_ORDER[place:]
+    assert found[">"] == IN_ORDER[place + 1 :]
+
+
+def test_who_names_no_build_means_every_build() -> None:
+    found = holding("1.0")
+    assert found["="] == ["1.0.0", "1.0.0 (41)", "1.0.0+102"]
+    assert found["<"] == IN_ORDER[: IN_ORDER.index("1.0.0")]
+    assert found[">"] == IN_ORDER[IN_ORDER.index("v1.0.1") :]
+    assert holding("1.0.0+102")["="] == ["1.0.0+102"]
+    assert holding("1.0.0+50")["<"][-2:] == ["1.0.0", "1.0.0 (41)"]
+
+
+@pytest.mark.parametrize(
+    ("op", "version", "text"),
+    [
+        ("=", "nightly", "Nightly"),
+        ("=", "v1.2", "1.2.0"),
+        (">", "nightly", "0.1"),
+        (">=", "1", "1"),
+    ],
+)
+def test_a_comparison_holds(op: Operator, version: str, text: str) -> None:
+    assert Comparison(op, version).holds(text)
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_a_text_is_on_one_side_of_a_version_or_equals_it(version: str, text: str) -> None:
+    held = {op: Comparison(op, version).holds(text) for op in OPERATORS}
+    assert held["<"] + held["="] + held[">"] == 1
+    assert held["<="] == (held["<"] or held["="])
+    assert held[">="] == (held[">"] or held["="])
+    assert Comparison("=", version).holds(version)

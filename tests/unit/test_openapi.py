@@ -18,9 +18,11 @@ import ingest.app
 from api import active_users, breakdown, calls, concurrency, engagement, filters, flows, sessions
 from api import parameters as api_parameters
 from api import timeline as api_timeline
+from api.audiences import filter as audience_filter
 from api.ranges import WINDOW_BUCKETS
-from api.scopes import READ_SCOPE
+from api.scopes import EXPORT_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
+from api.versions import OPERATORS
 from ingest.settings import IngestSettings
 from ingest.validate import APP_STATES
 from schemas.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
@@ -166,6 +168,19 @@ def test_limits_are_those_of_the_parsers() -> None:
     assert SCHEMAS["Heartbeat"]["properties"]["device_id"]["maxLength"] == MAX_DEVICE_ID
 
 
+def test_an_audiences_filter_has_the_fields_and_limits_of_its_parser() -> None:
+    fields = SCHEMAS["AudienceFilter"]["properties"]
+    assert list(fields) == list(audience_filter.FIELDS)
+    assert list(SCHEMAS["AudiencePeriod"]["properties"]) == list(audience_filter.PERIOD)
+    assert fields["app_version"]["properties"]["op"]["enum"] == list(OPERATORS)
+    assert fields["exclude_user_ids"]["maxItems"] == audience_filter.MAX_EXCLUDED
+    assert fields["exclude_user_ids"]["items"]["maxLength"] == MAX_USER_ID
+    assert (fields["cap"]["minimum"], fields["cap"]["maximum"]) == (1, audience_filter.MAX_CAP)
+    assert fields["seed"]["maxLength"] == audience_filter.MAX_SEED
+    seconds = SCHEMAS["AudiencePeriod"]["properties"]["within_seconds"]
+    assert seconds["maximum"] == audience_filter.MAX_SECONDS
+
+
 @pytest.mark.parametrize("character", ["\x00", "\x1f", "\x7f", "\x9f", " ", "~", "\xa0", "é", "😀"])
 def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
     fits = Draft202012Validator({"pattern": STORED_TEXT}).is_valid(f"a{character}b")
@@ -233,7 +248,8 @@ def test_every_code_is_told_with_its_status_and_none_is_left_out() -> None:
 
 
 def test_staff_need_the_scope_that_the_api_asks_for() -> None:
-    assert answers.READ_SCOPE == READ_SCOPE
+    assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
     for path, _, each in operations():
         if path.startswith("/api/v1/"):
-            assert {"staffToken": [READ_SCOPE]} in each["security"], path
+            scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
+            assert {"staffToken": [scope]} in each["security"], path

@@ -1,0 +1,352 @@
+"""Which users an audience is made of: a JSON object, checked to its last field. PURE.
+
+The policy: a field that is unknown, given twice or cannot be used is refused by name, with what
+would be right; ``null`` is no value. An ignored or mistaken condition would send a message to
+people whom nobody meant. Every mistake is named at once, up to 20.
+
+All conditions must hold. They compare with what lists show (see ``api.filters``):
+
+    last_active        a period in which the user was last active
+    online             true or false, now
+    state, screen      of users online now, as in lists
+    saw, did_not_see   a period in which the user was in the foreground on a screen, if only for a
+                       moment; who is on it now has seen it up to now
+    app_version        an order of versions (see ``api.versions``); an unknown version is in none
+    platform           as in breakdowns, whatever the case
+    exclude_user_ids   everybody but these
+
+A period has a start (``from`` or ``within_seconds``) and an end (``to`` or ``not_within_seconds``).
+Instants and dates are as everywhere (``api.ranges``), dates in ``tz``; ends are half-open. Seconds
+are counted back from ``as_of``, so that a stored filter means the same every day and the same log
+gives the same answer.
+
+``cap`` leaves that many users: those whose SHA-256 of ``seed``, a newline and the user id is
+smallest. So the choice is as good as random, but the same whenever it is made: who comes into the
+audience takes at most one other's place, a larger cap holds the smaller one's users, and another
+seed draws anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, Final, TypeAlias, cast
+from zoneinfo import ZoneInfo
+
+from api.filters import STATES, OnlineState
+from api.parameters import sentence, text_problem
+from api.ranges import day_start, parse_moment, parse_zone
+from api.versions import OPERATORS, Comparison
+from schemas.events import MAX_TEXT, MAX_USER_ID
+from schemas.problems import FieldProblem, ProblemError
+from schemas.text import clean_text
+
+#: 10,000 user ids of some 36 characters are a tenth of this.
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+MAX_EXCLUDED: Final = 10_000
+MAX_CAP: Final = 10_000_000
+MAX_SEED: Final = 64
+MAX_SECONDS: Final = 10 * 366 * 86_400
+MAX_PROBLEMS: Final = 20
+_SHOWN_NAME: Final = 64
+
+#: From a value of JSON to ours; raises ``ValueError`` that says what would be right.
+_Reader: TypeAlias = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Half-open, as it was given; ``None``: no bound. At most one start and one end are given."""
+
+    start: datetime | date | None = None
+    within_seconds: int | None = None
+    end: datetime | date | None = None
+    not_within_seconds: int | None = None
+
+    def resolve(
+        self, field: str, now: datetime, zone: ZoneInfo
+    ) -> tuple[datetime | None, datetime | None]:
+        """Its instants. Raises ``ProblemError`` with code ``bad_field`` if none are in it."""
+        start, end = _instant(self.start, zone), _instant(self.end, zone)
+        if self.within_seconds is not None:
+            start = now - timedelta(seconds=self.within_seconds)
+        if self.not_within_seconds is not None:
+            end = now - timedelta(seconds=self.not_within_seconds)
+        if start is not None and end is not None and start >= end:
+            raise _refusal([FieldProblem(field, "is empty: its start must be before its end")])
+        return start, end
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A screen and when; the period has a start."""
+
+    screen: str
+    period: Period
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceFilter:
+    """``None``: no such condition. ``document`` is what was asked for, with the number of excluded
+    users instead of their ids: an erased user must not live on in what is kept of it."""
+
+    document: Mapping[str, Any]
+    last_active: Period | None = None
+    online: bool | None = None
+    state: OnlineState | None = None
+    screen: str | None = None
+    saw: Sight | None = None
+    did_not_see: Sight | None = None
+    app_version: Comparison | None = None
+    platform: str | None = None
+    exclude_user_ids: tuple[str, ...] = ()
+    cap: int | None = None
+    seed: str = ""
+    tz: ZoneInfo | None = None
+
+
+def parse_filter(body: bytes) -> AudienceFilter:
+    """The filter in a body.
+
+    Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the fields.
+    """
+    document = _document(body)
+    try:
+        values = _read(document, FIELDS)
+        _check_together(values)
+    except _BadFieldsError as error:
+        raise _refusal(error.problems[:MAX_PROBLEMS]) from None
+    excluded = values.get("exclude_user_ids", ())
+    if excluded:
+        document = {**document, "exclude_user_ids": {"count": len(excluded)}}
+    return AudienceFilter(document, **values)
+
+
+class _BadFieldsError(Exception):
+    """Fields of an object that cannot be used, by their names in it."""
+
+    def __init__(self, problems: list[FieldProblem]) -> None:
+        super().__init__()
+        self.problems = problems
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(
+            body.decode(), object_pairs_hook=_once_each, parse_constant=_no_constant
+        )
+    except _BadFieldsError as error:
+        raise _refusal(error.problems[:MAX_PROBLEMS]) from None
+    except (ValueError, RecursionError) as error:
+        raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise ProblemError("bad_json", 'The body must be an object, such as {"online": true}.')
+    return document
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise _BadFieldsError(
+            [
+                FieldProblem(_shown(name), "is given more than once")
+                for name, count in counts.items()
+                if count > 1
+            ]
+        )
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON")
+
+
+def _read(document: Mapping[str, Any], fields: Mapping[str, _Reader]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    problems: list[FieldProblem] = []
+    for name, value in document.items():
+        if len(problems) >= MAX_PROBLEMS:
+            break
+        reader = fields.get(name)
+        if reader is None:
+            problems.append(
+                FieldProblem(_shown(name), f"is no field here (they are: {', '.join(fields)})")
+            )
+            continue
+        try:
+            values[name] = reader(value)
+        except ValueError as error:
+            problems.append(FieldProblem(name, str(error)))
+        except _BadFieldsError as error:
+            problems += [FieldProblem(_within(name, p.field), p.message) for p in error.problems]
+    if problems:
+        raise _BadFieldsError(problems)
+    return values
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    problems = [
+        FieldProblem(name, "is of users online now: leave out online, or set it to true")
+        for name in ("state", "screen")
+        if name in values and values.get("online") is False
+    ]
+    if "seed" in values and "cap" not in values:
+        problems.append(FieldProblem("seed", "draws the users of a cap: give cap too"))
+    if problems:
+        raise _BadFieldsError(problems)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _text(max_characters: int) -> _Reader:
+    def read(value: Any) -> str:
+        problem = text_problem(value, max_characters)
+        if problem:
+            raise ValueError(problem)
+        return cast(str, value)
+
+    return read
+
+
+def _word(allowed: tuple[str, ...], or_else: str = "") -> _Reader:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(f"must be {' or '.join(allowed)}{or_else}")
+        return value
+
+    return read
+
+
+def _whole_number(most: int) -> _Reader:
+    def read(value: Any) -> int:
+        # JSON knows numbers only: 5.0 is one and the same.
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ValueError(f"must be a whole number from 1 to {most}")
+        return value
+
+    return read
+
+
+def _from_text(parse: Callable[[str], Any]) -> _Reader:
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise ValueError("must be a text")
+        return parse(value)
+
+    return read
+
+
+def _object(value: Any, fields: Mapping[str, _Reader]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be an object with {', '.join(fields)}")
+    return _read(value, fields)
+
+
+def _bounds(values: Mapping[str, Any]) -> Period:
+    for one, other in (("from", "within_seconds"), ("to", "not_within_seconds")):
+        if one in values and other in values:
+            raise _BadFieldsError([FieldProblem(other, f"cannot be given together with {one}")])
+    return Period(
+        values.get("from"),
+        values.get("within_seconds"),
+        values.get("to"),
+        values.get("not_within_seconds"),
+    )
+
+
+def _last_active(value: Any) -> Period:
+    values = _object(value, PERIOD)
+    if not values:
+        raise ValueError(f"is empty: give at least one of {', '.join(PERIOD)}")
+    return _bounds(values)
+
+
+def _sight(value: Any) -> Sight:
+    values = _object(value, {"screen": _text(MAX_TEXT["screen"]), **PERIOD})
+    problems = []
+    if "screen" not in values:
+        problems.append(FieldProblem("screen", "is missing: name the screen"))
+    if "from" not in values and "within_seconds" not in values:
+        problems.append(
+            FieldProblem("from", "is missing: say since when, with from or within_seconds")
+        )
+    if problems:
+        raise _BadFieldsError(problems)
+    return Sight(values["screen"], _bounds(values))
+
+
+def _comparison(value: Any) -> Comparison:
+    fields = {
+        "op": _word(cast(tuple[str, ...], OPERATORS)),
+        "version": _text(MAX_TEXT["app_version"]),
+    }
+    values = _object(value, fields)
+    missing = [FieldProblem(name, "is missing") for name in fields if name not in values]
+    if missing:
+        raise _BadFieldsError(missing)
+    return Comparison(values["op"], values["version"])
+
+
+def _user_ids(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list of user ids")
+    if len(value) > MAX_EXCLUDED:
+        raise ValueError(f"has {len(value)} user ids, more than {MAX_EXCLUDED}")
+    problems = [
+        FieldProblem(f"[{index}]", problem)
+        for index, item in enumerate(value)
+        if (problem := text_problem(item, MAX_USER_ID))
+    ]
+    if problems:
+        raise _BadFieldsError(problems[:MAX_PROBLEMS])
+    return tuple(dict.fromkeys(value))
+
+
+def _instant(moment: datetime | date | None, zone: ZoneInfo) -> datetime | None:
+    if moment is None or isinstance(moment, datetime):
+        return moment
+    return day_start(moment, zone)
+
+
+def _within(name: str, field: str) -> str:
+    return name + field if field.startswith("[") else f"{name}.{field}"
+
+
+def _shown(name: str) -> str:
+    return clean_text(name)[:_SHOWN_NAME]
+
+
+def _refusal(problems: list[FieldProblem]) -> ProblemError:
+    return ProblemError("bad_field", sentence(problems), errors=problems)
+
+
+PERIOD: Final[dict[str, _Reader]] = {
+    "within_seconds": _whole_number(MAX_SECONDS),
+    "from": _from_text(parse_moment),
+    "not_within_seconds": _whole_number(MAX_SECONDS),
+    "to": _from_text(parse_moment),
+}
+FIELDS: Final[dict[str, _Reader]] = {
+    "last_active": _last_active,
+    "online": _flag,
+    "state": _word(cast(tuple[str, ...], STATES), "; who is offline has online: false"),
+    "screen": _text(MAX_TEXT["screen"]),
+    "saw": _sight,
+    "did_not_see": _sight,
+    "app_version": _comparison,
+    "platform": _text(MAX_TEXT["platform"]),
+    "exclude_user_ids": _user_ids,
+    "cap": _whole_number(MAX_CAP),
+    "seed": _text(MAX_SEED),
+    "tz": _from_text(parse_zone),
+}
