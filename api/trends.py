@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
 
 from aiohttp import web
 from psycopg.rows import dict_row
@@ -14,11 +14,12 @@ from api.calls import Calls, add_get, range_parameters, range_request
 from api.comparison import change, over_by, range_before
 from api.database import Connection
 from api.errors import Door
-from api.parameters import DEFAULT_LIMIT, limit, one_of
+from api.parameters import DEFAULT_LIMIT, exact, limit, one_of
 from api.quality import now_of
 from api.ranges import DAY, HOUR, WINDOW_BUCKETS, Bucket, Range, RangeRequest, RangeRules, resolve
 from api.reports import Row, json_answer
 from api.rollups import Progress, bucket_parameters, parts_of
+from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
 COUNTED: Final = ("views", "dwell", "exits")
@@ -32,7 +33,9 @@ class TrendCalls:
         self._calls = calls
         screens = load_queries("api", "screens.sql")
         windows = screens["windows"].replace(b"{matching}", screens["matching"])
-        self._trends = load_queries("api", "trends.sql")["trends"].replace(b"{windows}", windows)
+        queries = load_queries("api", "trends.sql")
+        self._trends = queries["trends"].replace(b"{windows}", windows)
+        self._kept_from = queries["kept_from"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/trends", "trends", self.trends)
@@ -40,9 +43,15 @@ class TrendCalls:
     async def trends(self, request: web.Request) -> web.StreamResponse:
         values = await self._calls.parameters(
             request,
-            {**range_parameters(WINDOW_BUCKETS), "of": one_of(COUNTED), "limit": limit},
+            {
+                **range_parameters(WINDOW_BUCKETS),
+                "of": one_of(COUNTED),
+                "screen": exact(MAX_TEXT["screen"]),
+                "limit": limit,
+            },
         )
-        of, most = values.get("of", COUNTED[0]), values.get("limit", DEFAULT_LIMIT)
+        of, only = values.get("of", COUNTED[0]), [values["screen"]] if "screen" in values else None
+        most = 1 if only else values.get("limit", DEFAULT_LIMIT)
 
         async def read(connection: Connection) -> dict[str, Any]:
             async with connection.transaction():
@@ -61,23 +70,35 @@ class TrendCalls:
                     series=2 * most,
                 )
                 earlier = range_before(asked)
-                found = await self._rows(connection, asked, progress, of, most, None)
+                found = await self._rows(connection, asked, progress, of, most, only)
                 screens = [row["screen"] for row in found]
                 before = {
                     row["screen"]: row
                     for row in await self._rows(connection, earlier, progress, of, most, screens)
                 }
                 over = over_by(asked, freshness.as_of)
+                kept_from = await self._first_kept(connection)
+                # What is compared with a part of the range before would seem to rise.
+                is_whole = kept_from is not None and kept_from <= earlier.start
                 return {
-                    "items": [_item(row, before.get(row["screen"]), asked, over) for row in found],
+                    "items": [
+                        _item(row, before.get(row["screen"]), asked, over, is_whole=is_whole)
+                        for row in found
+                    ],
                     **asked.shown(),
                     "of": of,
                     "before": {"from": rfc3339(earlier.start), "to": rfc3339(earlier.end)},
+                    "kept_from": rfc3339(kept_from),
+                    "compared_buckets": over,
                     "compared_to": rfc3339(asked.ends[over - 1]) if over else None,
                     **self._calls.quality.fields(freshness),
                 }
 
         return json_answer(await self._calls.database.read("trends", read))
+
+    async def _first_kept(self, connection: Connection) -> datetime | None:
+        row = await (await connection.execute(self._kept_from)).fetchone()
+        return cast(datetime | None, row[0]) if row else None
 
     async def _rows(
         self,
@@ -105,7 +126,9 @@ def _usual_bucket(length: timedelta) -> Bucket:
     return "15m" if length <= 8 * HOUR else "1h" if length <= 2 * DAY else "1d"
 
 
-def _item(row: Row, before: Mapping[str, Any] | None, asked: Range, over: int) -> Row:
+def _item(
+    row: Row, before: Mapping[str, Any] | None, asked: Range, over: int, *, is_whole: bool
+) -> Row:
     length = len(asked.starts)
     series, earlier = _series(row, length), _series(before, length)
     return {
@@ -113,7 +136,7 @@ def _item(row: Row, before: Mapping[str, Any] | None, asked: Range, over: int) -
         "total": row["total"],
         "compared": sum(series[:over]),
         "compared_before": sum(earlier[:over]),
-        "change": change(series[:over], earlier[:over]),
+        "change": change(series[:over], earlier[:over]) if is_whole else None,
         "series": series,
         "series_before": earlier,
     }

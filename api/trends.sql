@@ -1,5 +1,9 @@
 -- Counts of screens by bucket (api/screens.sql has what {windows} stands for).
 
+-- name: kept_from
+-- The first minute of which anything is kept.
+SELECT least((SELECT min(quarter) FROM screen_quarters), (SELECT min(minute) FROM screen_minutes))
+
 -- name: trends
 -- A row a screen, the greatest first. Buckets without a row have none.
 SELECT screen, sum(count)::bigint AS total, array_agg(bucket) AS buckets, array_agg(count) AS counts

@@ -24,7 +24,7 @@ from tests.integration.api_harness import Api, api_settings, running_api
 
 BERLIN = ZoneInfo("Europe/Berlin")
 #: Berlin's clocks go forward at 01:00Z on the 29th.
-START = datetime(2026, 3, 23, tzinfo=UTC)
+START = datetime(2026, 3, 22, tzinfo=UTC)
 END = datetime(2026, 3, 31, tzinfo=UTC)
 AS_OF = datetime(2026, 3, 30, 21, 7, tzinfo=UTC)
 SCREENS = ["Home", "Cart", "(none)", "(other)", "a/b %25?"]
@@ -46,6 +46,7 @@ def table(database_url: str) -> Iterator[AnalyticsTable]:
 @pytest.fixture
 def minutes(table: AnalyticsTable) -> list[ScreenMinute]:
     made = random_minutes(random.Random(8), START, END, SCREENS, 6_000)
+    made.append(ScreenMinute(START, 0, "Cart", 1, (), 0, 0, 0, frozenset()))
     # One that was not there in the days before.
     made += [
         ScreenMinute(
@@ -121,6 +122,7 @@ async def test_a_trend_compares_what_is_over_with_the_range_before(
         edges_before[0],
         edges_before[-1],
     ]
+    assert answer["compared_buckets"] == over
     assert datetime.fromisoformat(answer["compared_to"]) == edges[over]
     names = sorted({w.screen for w in minutes if edges[0] <= w.minute < edges[-1]})
     totals = {name: sum(counted(minutes, of, name, edges)) for name in names}
@@ -142,6 +144,20 @@ async def test_a_trend_compares_what_is_over_with_the_range_before(
         }
     first = await ok(api, "/api/v1/trends", **query, limit="1")
     assert first["items"] == answer["items"][:1]
+    one = await ok(api, "/api/v1/trends", **query, screen="Cart")
+    assert one["items"] == [item for item in answer["items"] if item["screen"] == "Cart"]
+
+
+async def test_a_range_before_that_is_kept_in_part_is_not_compared(
+    api: Api, minutes: list[ScreenMinute]
+) -> None:
+    query = {"from": "2026-03-26", "to": "2026-03-31"}
+    answer = await ok(api, "/api/v1/trends", **query)
+    assert answer["kept_from"] == "2026-03-22T00:00:00.000Z"
+    assert answer["before"]["from"] == "2026-03-20T23:00:00.000Z"
+    assert answer["items"][0]["change"] is None
+    later = await ok(api, "/api/v1/trends", **{**query, "from": "2026-03-27"})
+    assert later["items"][0]["change"] is not None
 
 
 async def test_a_new_screen_has_no_change(api: Api, minutes: list[ScreenMinute]) -> None:
