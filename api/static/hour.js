@@ -21,6 +21,8 @@ let isBusy = false;
 
 /** Takes over what is known now, and draws again when it is time to. */
 export function showHour(news) {
+  // The point of now goes with what it was told by.
+  if ("isStale" in news && news.isStale !== known.isStale) drawnAt = 0;
   Object.assign(known, news);
   if (isBusy || known.as_of === null || document.hidden || element("hour").hidden) return;
   if (Date.now() - drawnAt < DRAW_MS) return;
