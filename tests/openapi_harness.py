@@ -9,9 +9,11 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 import schemathesis
+from jsonschema import Draft202012Validator
 from requests import Response as HttpResponse
 from schemathesis import Case, CheckContext, Response
 from schemathesis.config import SchemathesisConfig
@@ -101,6 +103,17 @@ def hold(
             response_schema_conformance,
         ],
     )
+
+
+def hold_value(value: Any, name: str) -> None:
+    """Fails unless it is of the schema of that name, closed."""
+    _validator(name).validate(value)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
+    components = closed(document("0"))["components"]
+    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components})
 
 
 def closed(open_document: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,12 @@ from schemas.openapi.answers import ANYBODY, QUALITY, REQUEST_ID, refusals
 from schemas.openapi.forms import Json, Part, operation, record, ref, whole
 from schemas.openapi.people import TAG
 
+WINDOW_SECONDS: Final = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "description": "The silence after which a device is offline, in seconds.",
+    "examples": [300],
+}
 _SCHEMAS: Final[dict[str, Json]] = {
     "Count": record(
         {
@@ -19,12 +25,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 }
             ),
             "as_of": QUALITY["as_of"],
-            "window_seconds": {
-                "type": "number",
-                "exclusiveMinimum": 0,
-                "description": "The silence after which a device is offline, in seconds.",
-                "examples": [300],
-            },
+            "window_seconds": WINDOW_SECONDS,
             "stale": QUALITY["stale"],
         }
     ),

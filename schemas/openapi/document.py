@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi import audiences, count, over_time, people, phones, screens, timeline
+from schemas.openapi import (
+    audiences,
+    count,
+    feed,
+    over_time,
+    people,
+    phones,
+    screen_habits,
+    screens,
+    timeline,
+)
 from schemas.openapi.answers import ANYBODY, HEADERS, REQUEST_ID, RESPONSES, SECURITY, refusals
 from schemas.openapi.answers import SCHEMAS as SHARED_SCHEMAS
 from schemas.openapi.forms import Json, Part, operation, text
@@ -57,7 +67,8 @@ _ITSELF: Final = operation(
 
 #: In this order on the page.
 PARTS: Final = (
-    *(phones.PART, count.PART, people.PART, timeline.PART, screens.PART, over_time.PART),
+    *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
+    *(screens.PART, screen_habits.PART, over_time.PART),
     audiences.PART,
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),
 )

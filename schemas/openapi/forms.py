@@ -115,8 +115,8 @@ def in_path(name: str, schema: Json) -> Json:
     return _parameter("path", name, schema, required=True)
 
 
-def in_header(name: str, schema: Json) -> Json:
-    return _parameter("header", name, schema, required=True)
+def in_header(name: str, schema: Json, *, required: bool = False) -> Json:
+    return _parameter("header", name, schema, required=required)
 
 
 def _parameter(place: str, name: str, schema: Json, *, required: bool) -> Json:

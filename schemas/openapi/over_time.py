@@ -22,7 +22,16 @@ from schemas.openapi.forms import (
     whole,
     word,
 )
-from schemas.openapi.words import DAYS, EDGES, RANGE, WINDOW_BUCKETS, a_screen, bucket, range_shown
+from schemas.openapi.words import (
+    DAYS,
+    EDGES,
+    OUTAGES,
+    RANGE,
+    WINDOW_BUCKETS,
+    a_screen,
+    bucket,
+    range_shown,
+)
 
 _TAG: Final = {
     "name": "Users over time",
@@ -54,7 +63,7 @@ _GAPS: Final = many(
         {
             "kind": word(
                 "Log time jumped; or nothing but ticks was in the log; or a part of it was lost.",
-                ("jump", "ticks_only", "lost_range"),
+                OUTAGES,
             ),
             "started_at": instant("When it began.", "2026-03-30T11:31:02.000Z"),
             "ended_at": nullable(
@@ -71,6 +80,10 @@ _A_PEAK: Final = nullable(
             "at": instant("The first instant that had so many.", "2026-03-30T11:07:40.000Z"),
         }
     )
+)
+PEAKS: Final = record(
+    {"today": _A_PEAK, "all_time": _A_PEAK},
+    about="Of today (in the time zone of days) and of all that is kept; `null` without a sample.",
 )
 _SESSIONS: Final = {
     "sessions": whole("That ended.", 1120),
@@ -103,10 +116,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "items": many(ref("ConcurrencyBucket")),
             **range_shown(),
             "gaps": _GAPS,
-            "peaks": record(
-                {"today": _A_PEAK, "all_time": _A_PEAK},
-                about="Of today (in `tz`) and of all that is kept; `null` without a sample.",
-            ),
+            "peaks": PEAKS,
             **QUALITY,
         },
         about="Without `screen`.",

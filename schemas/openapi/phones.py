@@ -149,7 +149,7 @@ _DURABLE: Final = (
 
 
 def _upgrade(name: str, must_be: str) -> Json:
-    return in_header(name, text("RFC 6455.", must_be, const=must_be))
+    return in_header(name, text("RFC 6455.", must_be, const=must_be), required=True)
 
 
 _PATHS: Final[dict[str, Json]] = {
@@ -221,6 +221,7 @@ _PATHS: Final[dict[str, Json]] = {
                 in_header(
                     "Sec-WebSocket-Key",
                     text("RFC 6455: 16 random bytes, in base64.", "dGhlIHNhbXBsZSBub25jZQ=="),
+                    required=True,
                 ),
             ),
         )

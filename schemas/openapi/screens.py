@@ -1,4 +1,4 @@
-"""Screens: who is on which now, what people do there over time, and where they go next."""
+"""Screens: who is on which now, what people do there over time, one by itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from schemas.openapi.forms import (
 )
 from schemas.openapi.words import AT, EDGES, RANGE, TABLE_LIMIT, a_screen, bucket, range_shown
 
-_TAG: Final = {
+TAG: Final = {
     "name": "Screens",
     "description": "A *visit* is a device in the foreground on a screen, unbroken; a *view* is a "
     "visit of another screen than the session's visit before. Views count where the visit starts; "
@@ -97,6 +97,13 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "items": many(ref("ScreenEngagement"), "Screens in order, the buckets of each."),
             **range_shown(bucketed=False),
             "sort": word("As asked.", ("views", "unique_users", "dwell", "exits")),
+            "unique_users_to": nullable(
+                instant(
+                    "The end of what is rolled up of unique users: let `to` be no later where they "
+                    "matter.",
+                    "2026-03-30T11:00:00.000Z",
+                )
+            ),
             **QUALITY,
         }
     ),
@@ -112,25 +119,6 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "next": many(
                 _neighbour("Of all that left here."), "The ten that most go to.", maxItems=10
             ),
-            **QUALITY,
-        }
-    ),
-    "Flow": record(
-        {
-            "from_screen": text("`(start)`: the session began.", "Home"),
-            "to_screen": text("`(end)`: the session ended.", "Cart"),
-            "transitions": whole("From one view to the next, so often.", 1311),
-            "from_share": nullable(number("Of all that left `from_screen`.", 0.1614, maximum=1)),
-            "to_share": nullable(number("Of all that came to `to_screen`.", 0.6243, maximum=1)),
-        }
-    ),
-    "Flows": record(
-        {
-            "items": many(ref("Flow"), "The most frequent first."),
-            "from": range_shown()["from"],
-            "to": range_shown()["to"],
-            "bucket": {"type": "null", "description": "There is no series."},
-            "tz": range_shown()["tz"],
             **QUALITY,
         }
     ),
@@ -194,25 +182,6 @@ _PATHS: Final[dict[str, Json]] = {
             ),
         )
     },
-    "/api/v1/flows": {
-        "get": operation(
-            "listFlows",
-            "Where people go",
-            "Transitions from one view to the next, the most frequent first.",
-            {
-                **table(ref("Flows"), "`Flow`", "Transitions."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                *RANGE,
-                query("from_screen", a_screen("The ways out of this one.", "Home")),
-                query("to_screen", a_screen("The ways into this one.")),
-                query("screen", a_screen("Both of this one.")),
-                TABLE_LIMIT,
-            ),
-        )
-    },
 }
-PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
+
+PART: Final = Part(TAG, _PATHS, _SCHEMAS)

@@ -18,6 +18,8 @@ ENDINGS: Final = (
     *("navigated", "backgrounded", "resumed", "logged_out", "timed_out", "disconnected"),
     *("opted_out", "erased", "evicted", "continued"),
 )
+#: Silences that were ours.
+OUTAGES: Final = ("jump", "ticks_only", "lost_range")
 MAX_LIMIT: Final = 500
 MAX_EXPORT_ROWS: Final = 100_000
 DEFAULT_LIMIT: Final = 50
@@ -153,6 +155,11 @@ def range_shown(*, bucketed: bool = True) -> dict[str, Json]:
         "bucket": shown if bucketed else nullable({**shown, "description": "`null`: no series."}),
         "tz": text("The time zone of its days.", "Europe/Berlin"),
     }
+
+
+def range_in_one_piece() -> dict[str, Json]:
+    """The range of an answer that has no series."""
+    return {**range_shown(), "bucket": {"type": "null", "description": "There is no series."}}
 
 
 EDGES: Final = {

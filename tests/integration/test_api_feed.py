@@ -24,6 +24,7 @@ from tests.integration.api_harness import (
     token,
     wait_until,
 )
+from tests.openapi_harness import hold_value
 
 FEED = "/api/v1/feed"
 #: Fast enough for tests, slow enough for the machine.
@@ -117,6 +118,8 @@ class Followed:
                 elif "data" in fields or "" in fields:
                     data = json.loads(fields["data"]) if "data" in fields else fields[""]
                     name = fields.get("event", "comment")
+                    if name != "comment":
+                        hold_value(data, f"Feed{name.capitalize()}")
                     event = Event(name, fields.get("id"), data)
                     self.seen.append(event)
                     return event

@@ -18,8 +18,10 @@ from hypothesis import settings
 from psycopg.types.json import Jsonb
 from schemathesis import Case
 
+from api.dashboard.table import PAGES
 from api.metrics import ROUTES
 from schemas.openapi.document import document
+from tests.conftest import fresh_database
 from tests.integration.api_harness import Api, Table, api_settings, running_api, token
 from tests.integration.maintenance_rig import run
 from tests.integration.small_fleet import small_fleet, store
@@ -28,6 +30,7 @@ from tests.openapi_harness import described, good_data_is_refused_for_a_reason_o
 # schemathesis does it itself; Hypothesis has seeded the module.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
 
+FEED = "/api/v1/feed"
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 DOCUMENT = document("0")
 USERS = ("user-1", "user-2", "user-3", "a/b", "Zoë|😀", "lookup", "x/timeline")
@@ -67,7 +70,7 @@ EVERYTHING = described(
     unchecked=("allow_header_conformance",),
 )
 #: The API's; phones' calls are ingest's.
-CALLS = EVERYTHING.exclude(tag="Phones").exclude(tag="This document")
+CALLS = EVERYTHING.exclude(tag="Phones").exclude(tag="This document").exclude(path=FEED)
 OPERATIONS = [
     (path, method)
     for path, item in DOCUMENT["paths"].items()
@@ -84,15 +87,21 @@ TABLES = [
 
 
 @pytest.fixture(scope="module")
-def api(module_database_url: str) -> Iterator[Api]:
+def url(postgres_url: str, template_database: str) -> Iterator[str]:
+    with fresh_database(postgres_url, template_database) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def api(url: str) -> Iterator[Api]:
     """The API over a fleet of a fortnight, as processor and maintenance leave it."""
-    store(module_database_url, small_fleet(5, "Europe/Berlin", NOW, 16))
-    run(module_database_url)
-    table = Table(module_database_url)
+    store(url, small_fleet(5, "Europe/Berlin", NOW, 16))
+    run(url)
+    table = Table(url)
     for number, user in enumerate(USERS):
         add_user(table, user, number)
     table.close()
-    patient = api_settings(module_database_url, count_calls_burst=10**9)
+    patient = api_settings(url, count_calls_burst=10**9)
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(running_api(patient)) as running,
@@ -231,7 +240,7 @@ def test_every_parameter_is_described_and_no_other(api: Api, path: str, method: 
 
 def test_no_call_is_left_out(api: Api) -> None:
     """Several share a route: by the names that metrics have for calls."""
-    pages = {"dashboard", "login", "logout", "static", "other"}
+    others = {*(page.route for page in PAGES), "login", "logout", "static", "other", "feed"}
     name = "rollcall_api_requests_total"
 
     def answered() -> dict[str, float]:
@@ -239,10 +248,20 @@ def test_no_call_is_left_out(api: Api) -> None:
 
     before = answered()
     for path, method in OPERATIONS:
+        if path == FEED:  # it does not end
+            continue
         assert call(api, path, method, Authorization=f"Bearer {STAFF}").status_code == 200
-    assert {each for each, count in answered().items() if count > before[each]} | pages == set(
-        ROUTES
-    )
+    called = {each for each, count in answered().items() if count > before[each]}
+    assert called | others == set(ROUTES)
+
+
+def test_the_feed_answers_with_events(api: Api) -> None:
+    """What is in them is held to the document in test_api_feed.py."""
+    headers = {"Authorization": f"Bearer {STAFF}"}
+    with requests.get(api.origin + FEED, headers=headers, stream=True, timeout=20) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        assert answer.status_code == 200
+        assert answer.headers["X-Request-ID"]
 
 
 def test_the_document_is_public_and_kept_by_caches(api: Api) -> None:

@@ -15,10 +15,22 @@ from prometheus_client import CollectorRegistry
 
 import api.app
 import ingest.app
-from api import active_users, breakdown, calls, concurrency, engagement, filters, flows, sessions
+from api import (
+    active_users,
+    breakdown,
+    calls,
+    concurrency,
+    dwell,
+    engagement,
+    filters,
+    flows,
+    sessions,
+    trends,
+)
 from api import parameters as api_parameters
 from api import timeline as api_timeline
 from api.audiences import filter as audience_filter
+from api.dashboard import table as dashboard
 from api.ranges import WINDOW_BUCKETS
 from api.scopes import EXPORT_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
@@ -36,7 +48,10 @@ DOCUMENT = document("1.2.3")
 SCHEMAS = DOCUMENT["components"]["schemas"]
 SECRET = "the secret of the tests, of 32 bytes and more"
 #: What is made for people's browsers and is no API.
-PAGES = ("/", "/login", "/logout", "/static/{version}/{name}")
+PAGES = (
+    *(page.path for page in dashboard.PAGES),
+    *("/login", "/logout", "/static/{version}/{name}"),
+)
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -155,6 +170,7 @@ def test_limits_are_those_of_the_parsers() -> None:
     for path in ("/api/v1/screens", "/api/v1/screens/engagement", "/api/v1/flows"):
         limit = schema_of(path, "limit")
         assert (limit["minimum"], limit["maximum"]) == (1, calls.MAX_EXPORT_ROWS)
+    assert schema_of("/api/v1/flows", "top")["maximum"] == flows.MAX_TOP
     assert SCHEMAS["Lookup"]["properties"]["user_ids"]["maxItems"] == filters.MAX_LOOKUP
     for path, field, most in (
         ("/api/v1/online-users", "screen", MAX_TEXT["screen"]),
@@ -198,6 +214,8 @@ def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
         ("/api/v1/screens/engagement", "bucket", WINDOW_BUCKETS),
         ("/api/v1/screens/{screen}", "bucket", WINDOW_BUCKETS),
         ("/api/v1/sessions/summary", "bucket", WINDOW_BUCKETS),
+        ("/api/v1/trends", "bucket", WINDOW_BUCKETS),
+        ("/api/v1/trends", "of", trends.COUNTED),
         ("/api/v1/concurrency", "bucket", concurrency.BUCKETS),
         ("/api/v1/breakdown", "by", breakdown.BYS),
     ],
@@ -214,6 +232,7 @@ def test_a_parameters_words_are_those_of_its_parser(
         ("ScreenNow", ("screen", "foreground", "share")),
         ("ScreenEngagement", ("screen", "start", "end", *engagement.METRICS)),
         ("Flow", flows.COLUMNS),
+        ("DwellRow", dwell.COLUMNS),
         ("ConcurrencyBucket", concurrency.COLUMNS),
         ("ScreenConcurrencyBucket", concurrency.SCREEN_COLUMNS),
         ("ActiveUsersDay", active_users.COLUMNS),
