@@ -59,15 +59,14 @@ SECURITY: Final[dict[str, Json]] = {
         "in": "cookie",
         "name": "rollcall_session",
         "description": "The dashboard's session, from `/login`; it counts for requests of this "
-        "site's own pages only. Where the address has a port, the name ends with it: "
-        "`rollcall_session_8080`.",
+        "site's own pages only, which send it by themselves. Where the address has a port, the "
+        "name ends with it: `rollcall_session_8080`.",
     },
 }
 
 HEADERS: Final[dict[str, Json]] = {
     "RequestId": {
-        "description": "The request's own `X-Request-ID` if it has a sane one (up to 128 letters, "
-        "digits and `._:/+=-`), else a random one. It finds the request in the logs.",
+        "description": "Finds the request in the logs: its own, if it came with a sane one.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
     },
@@ -213,7 +212,7 @@ def _example(code: str, schema: str) -> Json:
 
 
 #: Why a token is refused.
-_TOKEN: Final = tuple(sorted(TOKEN_CODES))
+_TOKEN: Final = tuple(code for code in CODES if code in TOKEN_CODES)
 _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "BadRequest": ("bad_request",),
     "BadParameter": ("bad_parameter", "bad_request"),

@@ -22,9 +22,7 @@ from schemas.openapi.forms import Json, Part, operation, text
 DOCUMENT_PATH: Final = "/api/openapi.json"
 
 _ABOUT: Final = """\
-Who is online in your mobile apps, on which screen, since when and why; and, over time, which \
-screens hold people.
-
+- All calls are on one origin: a gateway joins ingest, which phones call, and the API.
 - Names are snake_case; times are RFC 3339 in UTC with milliseconds; what is unknown is `null`, \
 never missing. Units are in names (`_ms`).
 - `as_of` is the time of the log up to which an answer is complete; `stale` says that something \
@@ -33,7 +31,8 @@ does not keep up.
 be right, as `application/problem+json`. The public count ignores its parameters.
 - Where `text/csv` and `application/x-ndjson` are among the answers, `Accept` chooses: they give \
 the `items` alone. An export that breaks is cut off without the end that HTTP gives a whole answer.
-- `HEAD` is answered wherever `GET` is, the socket aside; any other method is a `405` with `Allow`.
+- `HEAD` is answered wherever `GET` is, the socket aside, and `OPTIONS` (CORS) on the phones' two \
+calls; any other method is a `405` with `Allow`.
 - Within a major version answers and problems only gain fields.
 """
 _ITSELF: Final = operation(
@@ -81,11 +80,11 @@ def document(version: str) -> Json:
         "info": {
             "title": "Rollcall",
             "version": version,
-            "summary": "Who is online, on which screen, since when, and why we say so.",
+            "summary": "Who is online in your mobile apps, on which screen, since when, and why we "
+            "say so; and, over time, which screens hold people.",
             "description": _ABOUT,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/", "description": "One origin: a gateway joins ingest and the API."}],
         "tags": list({part.tag["name"]: part.tag for part in PARTS}.values()),
         "paths": {
             path: {

@@ -107,7 +107,7 @@ def _field(kind: str, description: str, examples: Sequence[Any], keywords: Json)
 
 
 def query(name: str, schema: Json, *, required: bool = False) -> Json:
-    """A query parameter; its description and example are those of its schema."""
+    """A query parameter; its description and examples are those of its schema."""
     return _parameter("query", name, schema, required=required)
 
 
@@ -120,8 +120,9 @@ def in_header(name: str, schema: Json, *, required: bool = False) -> Json:
 
 
 def _parameter(place: str, name: str, schema: Json, *, required: bool) -> Json:
-    kept = {key: value for key, value in schema.items() if key not in ("description", "examples")}
-    shown = {"example": schema["examples"][0]} if schema.get("examples") else {}
+    kept = {key: value for key, value in schema.items() if key != "description"}
+    # What is needed is filled in for who tries a call; what is not narrows it.
+    shown = {"example": schema["examples"][0]} if required and "examples" in schema else {}
     return {
         "name": name,
         "in": place,

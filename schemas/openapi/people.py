@@ -135,10 +135,9 @@ SORTS: Final = ("-changed_at", "-last_active", "user_id")
 _SORT: Final = query(
     "sort",
     word(
-        "Newest change first; last active first (of the first 10,000); or by user id. With `at` "
-        "only the last.",
+        "Newest change first, the default; last active first (of the first 10,000); or by user "
+        "id, the only one with `at` and the default there.",
         SORTS,
-        default=SORTS[0],
     ),
 )
 _LISTED: Final = (_Q, _SORT, LIMIT, CURSOR)

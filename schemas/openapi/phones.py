@@ -17,7 +17,8 @@ _TAG: Final = {
     "name": "Phones",
     "description": "What an app calls with its user's own token. Frozen: apps in the field depend "
     "on it. A field that serves analytics never costs presence: what cannot be used is left out, "
-    "and named in `X-Rollcall-Warning`.",
+    "and named in `X-Rollcall-Warning`. Pages of the origins in `ROLLCALL_CORS_ORIGINS` may call "
+    "too (CORS, without cookies).",
 }
 
 
@@ -114,30 +115,6 @@ def _body(schema: str) -> Json:
     }
 
 
-def _preflight(name: str, call: str) -> Json:
-    return operation(
-        name,
-        "May a page call?",
-        f"CORS: a browser asks before a page of another origin calls {call}. Origins are those of "
-        "`ROLLCALL_CORS_ORIGINS`; for any other the answer has no `Access-Control-` headers. "
-        "Cookies are never allowed.",
-        {
-            "204": {
-                "description": "The answer is in the headers.",
-                "headers": {
-                    **REQUEST_ID,
-                    "Allow": {"required": True, "schema": {"const": "OPTIONS, POST"}},
-                    **{
-                        f"Access-Control-{name}": {"schema": {"type": "string"}}
-                        for name in ("Allow-Origin", "Allow-Methods", "Allow-Headers", "Max-Age")
-                    },
-                },
-            }
-        },
-        security=({},),
-    )
-
-
 _REFUSED: Final = refusals(
     *("PhoneTokenRefused", "PhoneBodyTooLarge", "PhoneBadField", "PhoneRateLimited"),
     *("PhoneFailed", "PhoneUnavailable"),
@@ -169,7 +146,6 @@ _PATHS: Final[dict[str, Json]] = {
             security=PHONES,
             body=_body("Heartbeat"),
         ),
-        "options": _preflight("mayUpdateOnlineStatus", "the heartbeat"),
     },
     "/api/logout-status": {
         "post": operation(
@@ -186,7 +162,6 @@ _PATHS: Final[dict[str, Json]] = {
             security=PHONES,
             body=_body("Logout"),
         ),
-        "options": _preflight("mayLogOut", "the logout"),
     },
     "/api/ws": {
         "get": operation(
