@@ -1,4 +1,4 @@
-"""The dashboard's files: ours, and Plotly's JavaScript from its wheel.
+"""The dashboard's files: ours, and those of Plotly and Swagger UI from the wheels that have them.
 
 Each address holds the version of what is there, so that browsers keep it for ever and a page always
 gets the files that it was made with.
@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Final
@@ -19,6 +20,19 @@ from aiohttp import web
 from schemas.problems import ProblemError
 
 PLOTLY: Final = "plotly.min.js"
+_SWAGGER: Final = "mkdocs-swagger-ui-tag"
+#: What is in wheels: distribution, package and path.
+_IN_WHEELS: Final = {
+    PLOTLY: ("plotly", "plotly", f"package_data/{PLOTLY}"),
+    "swagger-ui-bundle.js": (
+        *(_SWAGGER, "mkdocs_swagger_ui_tag"),
+        "swagger-ui/javascripts/swagger-ui-bundle.js",
+    ),
+    "swagger-ui.css": (
+        *(_SWAGGER, "mkdocs_swagger_ui_tag"),
+        "swagger-ui/stylesheets/swagger-ui.css",
+    ),
+}
 _TYPES: Final = {
     ".js": "text/javascript",
     ".css": "text/css",
@@ -48,9 +62,8 @@ class Assets:
         }
         self._ours = {name: _asset(content) for name, content in contents.items()}
         self._version = _version_of(contents)
-        self._plotly_version = f"plotly-{version('plotly')}"
-        self._plotly: Asset | None = None
-        self._reading_plotly = asyncio.Lock()
+        self._from_wheels: dict[str, Asset] = {}
+        self._reading = asyncio.Lock()
 
     @property
     def address(self) -> str:
@@ -59,13 +72,18 @@ class Assets:
 
     @property
     def plotly_address(self) -> str:
-        return f"/static/{self._plotly_version}/{PLOTLY}"
+        return f"/static/{_wheel_version('plotly')}/{PLOTLY}"
+
+    @property
+    def swagger_address(self) -> str:
+        """Where Swagger UI's files are, without the slash before a name."""
+        return f"/static/{_wheel_version(_SWAGGER)}"
 
     async def serve(self, request: web.Request) -> web.Response:
         """A file. Raises ``ProblemError`` with code ``not_found``."""
         name, asked = request.match_info["name"], request.match_info["version"]
-        if name == PLOTLY:
-            asset, current = await self._read_plotly(), self._plotly_version
+        if name in _IN_WHEELS:
+            asset, current = await self._read(name), _wheel_version(_IN_WHEELS[name][0])
         elif name in self._ours:
             asset, current = self._ours[name], self._version
         else:
@@ -82,15 +100,22 @@ class Assets:
         content_type = _TYPES[name[name.rindex(".") :]]
         return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)
 
-    async def _read_plotly(self) -> Asset:
-        async with self._reading_plotly:
-            if self._plotly is None:
-                self._plotly = await asyncio.to_thread(_load_plotly)
-            return self._plotly
+    async def _read(self, name: str) -> Asset:
+        """A file of a wheel, when it is asked for first: they are large."""
+        async with self._reading:
+            if name not in self._from_wheels:
+                self._from_wheels[name] = await asyncio.to_thread(_load, name)
+            return self._from_wheels[name]
 
 
-def _load_plotly() -> Asset:
-    return _asset((files("plotly") / "package_data" / PLOTLY).read_bytes())
+@cache
+def _wheel_version(distribution: str) -> str:
+    return f"{distribution}-{version(distribution)}"
+
+
+def _load(name: str) -> Asset:
+    _, package, path = _IN_WHEELS[name]
+    return _asset((files(package) / path).read_bytes())
 
 
 def _asset(content: bytes) -> Asset:

@@ -42,6 +42,7 @@ class Dashboard:
         self._globals = {
             "static": self._assets.address,
             "plotly": self._assets.plotly_address,
+            "swagger": self._assets.swagger_address,
             "simulated": settings.simulated,
             "version": version("rollcall"),
         }
@@ -68,9 +69,11 @@ class Dashboard:
             except ProblemError as problem:
                 if problem.status not in (401, 403):
                     return _trouble(request, problem)
+                if page.public:
+                    return aiohttp_jinja2.render_template(page.template, request, {"page": page})
                 return _to_login(request)
             context = _context(page, reader)
-            if page.scope not in reader.scopes:
+            if page.scope not in reader.scopes and not page.public:
                 missing = f"{page.title} needs the scope {page.scope}."
                 return _trouble(request, ProblemError("scope_missing", missing), context)
             return aiohttp_jinja2.render_template(page.template, request, context)

@@ -9,6 +9,8 @@ exception:
   traces (lines, bars, Sankey) never do. A WebGL trace would fail: draw none.
 - No `unsafe-inline`: styles of elements go through the CSSOM, which no policy restricts, and the
   rules for which it would make a `<style>` go into a sheet of ours (see charts.js).
+
+Swagger UI 5.32 wants no more: its marks are `data:` images too.
 """
 
 from __future__ import annotations

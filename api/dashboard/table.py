@@ -12,8 +12,8 @@ from api.scopes import READ_SCOPE
 @dataclass(frozen=True, slots=True)
 class Page:
     """``path`` as aiohttp's router has it; ``route`` is the page's name in metrics; who has not
-    ``scope`` is not shown the page. ``within`` is the path of the page in the navigation that this
-    one is a part of; empty if it stands there itself."""
+    ``scope`` is not shown the page, unless it is ``public``. ``within`` is the path of the page in
+    the navigation that this one is a part of; empty if it stands there itself."""
 
     path: str
     route: str
@@ -21,11 +21,13 @@ class Page:
     title: str
     scope: str = READ_SCOPE
     within: str = ""
+    public: bool = False
 
 
 PAGES: Final = (
     Page("/", "live_page", "live.html", "Live"),
     Page("/users", "users_page", "users.html", "Users"),
+    Page("/docs", "docs_page", "docs.html", "API", public=True),
 )
 
 

@@ -1,0 +1,49 @@
+"use strict";
+
+// Their answers do not end: they would never be shown.
+const ENDLESS = ["/api/v1/feed", "/api/ws"];
+// What Swagger UI leaves without a name, or out of the keyboard's reach.
+const REPAIRS = [
+  ["textarea.body-param__text", "aria-label", () => "Body"],
+  [".close-modal", "aria-label", () => "Close"],
+  [".copy-to-clipboard button", "aria-label", () => "Copy"],
+  ["[data-param-name] select", "aria-label", (node) => node.closest("tr").dataset.paramName],
+  [".responses-table[role=region]", "role", () => "group"],
+  ["pre.microlight", "tabindex", () => "0"],
+];
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
+
+const root = document.getElementById("api");
+new MutationObserver(() => {
+  for (const [selector, attribute, value] of REPAIRS) {
+    for (const node of root.querySelectorAll(selector)) node.setAttribute(attribute, value(node));
+  }
+}).observe(root, { childList: true, subtree: true });
+
+window.SwaggerUIBundle({
+  domNode: root,
+  url: "/api/openapi.json",
+  deepLinking: false, // it would put links into buttons
+  defaultModelsExpandDepth: 0,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  syntaxHighlight: { theme: "obsidian" }, // of those the one that can be read in both schemes
+  validatorUrl: null, // it would ask another site
+  plugins: [
+    {
+      statePlugins: {
+        spec: {
+          wrapSelectors: {
+            allowTryItOutFor: (allowed) => (state, path, method) =>
+              !ENDLESS.includes(path) && allowed(state, path, method),
+          },
+        },
+      },
+    },
+  ],
+  onComplete: () => root.setAttribute("aria-busy", "false"),
+});

@@ -1,0 +1,104 @@
+"""The page to try the API: Swagger UI from its wheel, under the policy of all pages."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Locator, Page, expect
+
+from schemas.openapi.document import document
+from tests.e2e.browser import Api, shoot
+from tests.integration.api_harness import Table, token
+
+PATHS = document("0")["paths"]
+
+
+def operation(page: Page, tag: str, name: str) -> Locator:
+    return page.locator(f"#operations-{tag}-{name}")
+
+
+def open_docs(page: Page, api: Api) -> None:
+    page.goto(f"{api.origin}/docs")
+    expect(page.locator("#api")).to_have_attribute("aria-busy", "false")
+
+
+def answer_of(shown: Locator) -> tuple[str, object]:
+    """Status and body of what was tried."""
+    tried = shown.locator(".live-responses-table")
+    expect(tried).to_be_visible()
+    status = tried.locator("tbody .response-col_status").first.inner_text()
+    return status.split()[0], json.loads(tried.locator("pre.microlight").first.inner_text())
+
+
+def test_a_stranger_sees_every_operation_and_no_other_site_is_asked(
+    stranger: Page, api: Api, table: Table
+) -> None:
+    asked: set[str] = set()
+    stranger.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+    open_docs(stranger, api)
+    shown = stranger.locator(".opblock-summary-path").all_inner_texts()
+    # Swagger UI lets lines break in long paths with characters that take no room.
+    assert sorted(path.replace("\u200b", "") for path in shown) == sorted(PATHS)
+    assert {netloc for netloc in asked if netloc} == {urlsplit(api.origin).netloc}
+    stranger.get_by_role("link", name="Log in").click()
+    expect(stranger).to_have_url(f"{api.origin}/login?next=/docs")
+    stranger.fill("#token", token())
+    stranger.click("button[type=submit]")
+    expect(stranger).to_have_url(f"{api.origin}/docs")
+
+
+def test_a_call_is_tried_with_the_dashboards_session(page: Page, api: Api, table: Table) -> None:
+    table.user("ada", screen="Cart")
+    page.get_by_role("link", name="API", exact=True).click()
+    expect(page).to_have_url(f"{api.origin}/docs")
+    listed = operation(page, "Who_is_online", "listOnlineUsers")
+    listed.locator(".opblock-summary-control").click()
+    listed.get_by_role("button", name="Execute").click()
+    status, body = answer_of(listed)
+    assert status == "200"
+    assert isinstance(body, dict)
+    assert [user["user_id"] for user in body["items"]] == ["ada"]
+    shoot(page, "docs")
+
+
+def test_a_call_is_tried_with_a_token_that_is_typed_in_by_keyboard_alone(
+    stranger: Page, api: Api, table: Table
+) -> None:
+    table.user("ada")
+    open_docs(stranger, api)
+    keyboard = stranger.keyboard
+    stranger.locator(".btn.authorize").focus()
+    keyboard.press("Enter")
+    field = stranger.get_by_label("auth-bearer-value").nth(1)  # of staff, after the phone's
+    expect(field).to_be_visible()
+    field.focus()
+    keyboard.type(token())
+    keyboard.press("Tab")
+    keyboard.press("Enter")
+    stranger.get_by_role("button", name="Close", exact=True).last.focus()
+    keyboard.press("Enter")
+    expect(stranger.locator(".dialog-ux")).to_have_count(0)
+    lookup = operation(stranger, "Who_is_online", "lookUpUsers")
+    lookup.locator(".opblock-summary-control").focus()
+    keyboard.press("Enter")
+    lookup.get_by_label("Body").focus()
+    keyboard.press("ControlOrMeta+a")
+    keyboard.type('{"user_ids": ["ada", "bob"]}')
+    lookup.get_by_role("button", name="Execute").focus()
+    keyboard.press("Enter")
+    status, body = answer_of(lookup)
+    assert status == "200"
+    assert isinstance(body, dict)
+    assert body["unknown"] == ["bob"]
+    # Nothing of it outlives the page.
+    assert stranger.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]") == []
+
+
+def test_what_does_not_end_is_not_tried(stranger: Page, api: Api, table: Table) -> None:
+    open_docs(stranger, api)
+    for tag, name in (("Who_is_online", "followFeed"), ("Phones", "openSocket")):
+        endless = operation(stranger, tag, name)
+        endless.locator(".opblock-summary-control").click()
+        expect(endless.get_by_text("Responses", exact=True)).to_be_visible()
+        expect(endless.get_by_role("button", name="Execute")).to_have_count(0)
