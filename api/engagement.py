@@ -77,7 +77,7 @@ class Engagement:
         }
         edges = list(zip(asked.starts, asked.ends, strict=True))
         sketches = unique_parts_of(asked, progress)
-        told = sketches.told(edges)
+        told = sketches.told(edges, wanted.limit)
         async for batch in select(connection, self._engagement, parameters):
             users = await self._users_of(connection, asked, sketches, told, batch)
             yield [

@@ -1,8 +1,10 @@
 """Which rows answer a range: rollups as far as they are made, what they are made of after. PURE.
 
 Days of the reporting zone come from day rollups (for buckets of a day only if they are days of that
-zone too), what is left before ``quarters`` from quarter-hours, and the rest from what the
-processor writes. Every instant of the range is in exactly one of these parts.
+zone too), what is left before ``quarters`` from hours and quarter-hours, and the rest from what the
+processor writes. Every instant of the range is in exactly one of these parts. Hours tell what is
+left unless buckets are shorter; but of an hour in which one of the parts or buckets begins or ends
+(a zone may be half an hour from UTC) it is the quarter-hours that do: it is *split*.
 
 Unique users come from sketches of the same days, and of whole hours as far as these are rolled up.
 """
@@ -19,6 +21,8 @@ from api.ranges import DAY, HOUR, Range, day_start, floor, local_date
 
 #: Sketches of hours that an answer merges, for each screen: of what no day has.
 MOST_HOURS: Final = 31 * DAY
+#: And for all of them together: what a second is enough for.
+MOST_SKETCHES: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +39,14 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Half-open; a part that is empty starts where it ends. ``days`` are of the reporting zone;
-    quarter-hours are two parts, before those days and after them."""
+    hours and quarter-hours are two parts, before those days and after them. ``split_hours`` are
+    those of which the quarter-hours are read; ``None``: of all."""
 
     days: tuple[date, date]
     before_days: tuple[datetime, datetime]
     after_days: tuple[datetime, datetime]
     live: tuple[datetime, datetime]
+    split_hours: tuple[datetime, ...] | None
 
     def parameters(self) -> dict[str, Any]:
         """As the queries name them."""
@@ -53,6 +59,8 @@ class Parts:
             "later_quarter_to": self.after_days[1],
             "live_from": self.live[0],
             "live_to": self.live[1],
+            "by_hours": self.split_hours is not None,
+            "split_hours": list(self.split_hours or ()),
         }
 
 
@@ -61,11 +69,14 @@ def parts_of(asked: Range, progress: Progress) -> Parts:
     start, end = asked.start, asked.end
     rolled = max(start, min(end, progress.quarters or start))
     days, (days_from, days_to) = _whole_days(asked, progress, rolled)
+    edges = {start, days_from, days_to, rolled, *asked.starts}
+    splits = {floor(edge, HOUR) for edge in edges if edge != floor(edge, HOUR)}
     return Parts(
         days=days,
         before_days=(start, days_from),
         after_days=(days_to, rolled),
         live=(rolled, end),
+        split_hours=None if asked.bucket == "15m" else tuple(sorted(splits)),
     )
 
 
@@ -115,10 +126,10 @@ class UniqueParts:
             )
         return None
 
-    def told(self, edges: Sequence[tuple[datetime, datetime]]) -> set[int]:
-        """The numbers, from 1, of the buckets whose users can be told."""
-        in_days = self.after_days[0] - self.before_days[1]
-        if edges[-1][1] - edges[0][0] - in_days > MOST_HOURS:
+    def told(self, edges: Sequence[tuple[datetime, datetime]], screens: int) -> set[int]:
+        """The numbers, from 1, of the buckets whose users can be told, for so many screens."""
+        in_hours = edges[-1][1] - edges[0][0] - (self.after_days[0] - self.before_days[1])
+        if in_hours > MOST_HOURS or screens * (in_hours // HOUR) > MOST_SKETCHES:
             return set()
         return {n for n, edge in enumerate(edges, 1) if self.problem(*edge) is None}
 

@@ -7,10 +7,19 @@ SELECT width_bucket(day, %(bucket_days)s::date[]) AS bucket, screen, views, visi
 FROM screen_days
 WHERE day >= %(day_from)s AND day < %(day_to)s AND {matching}
 UNION ALL
+SELECT width_bucket(hour, %(buckets)s::timestamptz[]), screen, views, visits, dwell_ms,
+       silent_dwell_ms, dwell_histogram, exits, bounces
+FROM screen_hours
+WHERE %(by_hours)s AND hour <> ALL(%(split_hours)s::timestamptz[])
+  AND (hour >= %(quarter_from)s AND hour < %(quarter_to)s
+       OR hour >= %(later_quarter_from)s AND hour < %(later_quarter_to)s) AND {matching}
+UNION ALL
 SELECT width_bucket(quarter, %(buckets)s::timestamptz[]), screen, views, visits, dwell_ms,
        silent_dwell_ms, dwell_histogram, exits, bounces
 FROM screen_quarters
-WHERE (quarter >= %(quarter_from)s AND quarter < %(quarter_to)s
+WHERE (NOT %(by_hours)s
+       OR date_bin('1 hour', quarter, timestamptz 'epoch') = ANY(%(split_hours)s::timestamptz[]))
+  AND (quarter >= %(quarter_from)s AND quarter < %(quarter_to)s
        OR quarter >= %(later_quarter_from)s AND quarter < %(later_quarter_to)s) AND {matching}
 UNION ALL
 SELECT width_bucket(minute, %(buckets)s::timestamptz[]), screen, views, visits, dwell_ms,

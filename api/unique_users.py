@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from datasketches import hll_sketch, hll_union
 
 from api.database import Connection
 from schemas.uniques import LG_K
+
+Sketch: TypeAlias = hll_sketch | hll_union
 
 _BATCH: Final = 256
 
@@ -23,7 +25,7 @@ async def unique_users(
     connection: Connection, query: bytes, parameters: Mapping[str, Any]
 ) -> AsyncIterator[tuple[str, dict[int, int]]]:
     """Of every screen that has any, the estimates by number of bucket; in a transaction."""
-    unions: dict[int, hll_union] = {}
+    found: dict[int, Sketch] = {}
     current: str | None = None
     async with connection.cursor("sketches", binary=True) as cursor:
         await cursor.execute(query, parameters)
@@ -31,12 +33,11 @@ async def unique_users(
             for screen, bucket, sketch in batch:
                 if screen != current:
                     if current is not None:
-                        yield current, _estimates(unions)
-                    current, unions = screen, {}
-                union = unions.setdefault(bucket, hll_union(LG_K))
-                union.update(hll_sketch.deserialize(sketch))
+                        yield current, _estimates(found)
+                    current, found = screen, {}
+                found[bucket] = _merged(found.get(bucket), hll_sketch.deserialize(sketch))
     if current is not None:
-        yield current, _estimates(unions)
+        yield current, _estimates(found)
 
 
 async def top_screens(
@@ -53,5 +54,15 @@ async def top_screens(
     return [screen for _, _, screen in sorted(best, reverse=True)]
 
 
-def _estimates(unions: Mapping[int, hll_union]) -> dict[int, int]:
-    return {bucket: round(union.get_estimate()) for bucket, union in unions.items()}
+def _merged(found: Sketch | None, sketch: hll_sketch) -> Sketch:
+    if found is None:
+        return sketch  # most hours are a bucket of their own: a union costs ten times as much
+    if not isinstance(found, hll_union):
+        alone, found = found, hll_union(LG_K)
+        found.update(alone)
+    found.update(sketch)
+    return found
+
+
+def _estimates(sketches: Mapping[int, Sketch]) -> dict[int, int]:
+    return {bucket: round(sketch.get_estimate()) for bucket, sketch in sketches.items()}

@@ -8,8 +8,9 @@ lists whose element n is that of bucket n; missing elements are 0.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from math import ceil
 from typing import Final
 
@@ -22,6 +23,10 @@ RELATIVE_ERROR: Final = 2 ** (1 / (2 * BUCKETS_PER_DOUBLING)) - 1
 # The first whole millisecond of each bucket from 1 on.
 _STARTS_MS: Final = [
     ceil(SHORTEST_MS * 2 ** (n / BUCKETS_PER_DOUBLING)) for n in range(BUCKETS - 1)
+]
+# The geometric middle of each.
+_MIDDLES_MS: Final = [SHORTEST_MS // 2] + [
+    round(SHORTEST_MS * 2 ** ((n - 0.5) / BUCKETS_PER_DOUBLING)) for n in range(1, BUCKETS)
 ]
 
 
@@ -42,15 +47,7 @@ def percentile_ms(counts: Sequence[int], fraction: float) -> int | None:
 
     The nearest-rank percentile: of n durations in order, the ``ceil(fraction · n)``-th.
     """
-    rank = max(1, ceil(fraction * sum(counts)))
-    for bucket, count in enumerate(counts):
-        rank -= count
-        if count and rank <= 0:
-            return _middle_ms(bucket)
-    return None
-
-
-def _middle_ms(bucket: int) -> int:
-    if bucket == 0:
-        return SHORTEST_MS // 2
-    return round(SHORTEST_MS * 2 ** ((bucket - 0.5) / BUCKETS_PER_DOUBLING))
+    so_far = list(accumulate(counts))
+    if not so_far or not so_far[-1]:
+        return None
+    return _MIDDLES_MS[bisect_left(so_far, max(1, ceil(fraction * so_far[-1])))]

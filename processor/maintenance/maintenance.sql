@@ -134,6 +134,24 @@ FROM screen_minutes
 WHERE minute >= %(from)s AND minute < %(to)s
 GROUP BY 1, 2
 
+-- name: clear_screen_hours
+DELETE FROM screen_hours
+WHERE hour >= date_bin('1 hour', %(from)s, timestamptz 'epoch') AND hour < %(to)s
+
+-- name: roll_up_screen_hours
+-- Of the quarter-hours so far; those that are to be made again count until they are.
+INSERT INTO screen_hours (
+    hour, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces
+)
+SELECT date_bin('1 hour', quarter, timestamptz 'epoch'), screen, sum(views), sum(visits),
+       sum(dwell_ms), sum(silent_dwell_ms), analytics.merge_histograms(dwell_histogram),
+       sum(exits), sum(bounces)
+FROM screen_quarters
+WHERE quarter >= date_bin('1 hour', %(from)s, timestamptz 'epoch')
+  AND quarter < date_bin('1 hour', %(to)s - interval '1 minute', timestamptz 'epoch')
+                + interval '1 hour'
+GROUP BY 1, 2
+
 -- name: clear_transitions
 DELETE FROM transition_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 

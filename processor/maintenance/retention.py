@@ -24,6 +24,7 @@ MOST_ROWS = 20_000
 
 _ROLLUPS = {
     "screen_quarters": "quarter",
+    "screen_hours": "hour",
     "screen_days": "day",
     "transition_quarters": "quarter",
     "transition_days": "day",

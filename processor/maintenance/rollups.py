@@ -1,4 +1,5 @@
-"""Rollups: quarter-hours from the windows, sketches by the hour from changes, days from both.
+"""Rollups: quarter-hours from the windows, with the hours that they are in; sketches by the hour
+from changes; days from both.
 
 A quarter-hour is rolled up once as_of is half an hour past its end, and again when the processor
 has noted that something came late for it; then its day is, too. Everything is replaced by what its
@@ -89,7 +90,7 @@ def roll_up_late_quarter(session: Session) -> bool:
 
 def _replace_quarters(session: Session, start: datetime, end: datetime) -> None:
     span = {"from": start, "to": end}
-    for what in ("screens", "transitions", "sessions", "concurrency"):
+    for what in ("screens", "screen_hours", "transitions", "sessions", "concurrency"):
         session.do(f"clear_{what}", span)
         session.do(f"roll_up_{what}", span)
     session.do("delete_late_notes", span)

@@ -111,6 +111,11 @@ FROM frame, generate_series(today - days * interval '1 day', quarters - interval
                             '15 minutes') AS quarter, screens,
      LATERAL (SELECT ceil(users / 27.0 * weight * pg_temp.busyness(quarter))::bigint AS views) AS v
 JOIN histograms ON size = 30 AND variant = v.views %% 8;
+INSERT INTO screen_hours (hour, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram,
+                          exits, bounces)
+SELECT date_bin('1 hour', quarter, 'epoch'), screen, sum(views), sum(visits), sum(dwell_ms),
+       sum(silent_dwell_ms), analytics.merge_histograms(dwell_histogram), sum(exits), sum(bounces)
+FROM screen_quarters GROUP BY 1, 2;
 INSERT INTO screen_days (day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram,
                          exits, bounces, users, sketch)
 SELECT day::date, screen, views, views, views * 21000, views * 1500, counts, views / 5,

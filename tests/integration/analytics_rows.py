@@ -174,6 +174,15 @@ def write_screens(
             ).items()
         ),
     )
+    table.insert(
+        "screen_hours",
+        (
+            {"hour": hour, "screen": screen, **found.columns()}
+            for (hour, screen), found in grouped(
+                rolled, lambda window: floor(window.minute, HOUR)
+            ).items()
+        ),
+    )
     by_day = grouped(
         (window for window in rolled if window.minute < days),
         lambda window: window.minute.astimezone(zone).date(),

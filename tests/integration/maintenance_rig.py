@@ -40,6 +40,7 @@ _PEAKS = ["peak_online", "peak_online_at", "peak_foreground", "peak_foreground_a
 #: Rollup -> its key columns and the columns compared (never the sketch: its estimate is).
 ROLLUPS: dict[str, tuple[list[str], list[str]]] = {
     "screen_quarters": (["quarter", "screen"], _ENGAGEMENT + _ENDS),
+    "screen_hours": (["hour", "screen"], _ENGAGEMENT + _ENDS),
     "transition_quarters": (["quarter", "from_screen", "to_screen"], ["transitions"]),
     "session_quarters": (["quarter"], [*_SESSIONS, "timed_out"]),
     "concurrency_quarters": (["quarter"], _SUMS + _PEAKS),

@@ -102,6 +102,7 @@ def recount(source: Source, as_of: datetime) -> dict[str, Table]:
     last_day = day_of(ready) - DAY
     found: dict[str, Table] = {
         "screen_quarters": _screens(source, ready, lambda at: floor(at, QUARTER)),
+        "screen_hours": _screens(source, ready, lambda at: floor(at, HOUR)),
         "transition_quarters": _transitions(source, ready, lambda at: at),
         "session_quarters": _sessions(source, ready),
         "concurrency_quarters": _concurrency(source, ready),

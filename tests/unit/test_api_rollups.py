@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.ranges import HOUR, QUARTER, Bucket, Range, day_start, floor
-from api.rollups import MOST_HOURS, Progress, parts_of, unique_parts_of
+from api.rollups import MOST_HOURS, MOST_SKETCHES, Parts, Progress, parts_of, unique_parts_of
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Havana")]
 START = datetime(2026, 3, 25, tzinfo=UTC)
@@ -44,6 +44,11 @@ def is_in(moment: datetime, part: tuple[datetime, datetime]) -> bool:
     return part[0] <= moment < part[1]
 
 
+def is_split(at: datetime, parts: Parts) -> bool:
+    """Whether a quarter-hour is read as such; as part of its hour else."""
+    return parts.split_hours is None or floor(at, HOUR) in parts.split_hours
+
+
 @settings(max_examples=300)
 @given(ranges(), progresses())
 def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: Progress) -> None:
@@ -53,6 +58,13 @@ def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: 
         day = at.astimezone(progress.zone).date()
         in_days = parts.days[0] <= day < parts.days[1]
         in_quarters = [is_in(at, part) for part in (parts.before_days, parts.after_days)]
+        if any(in_quarters) and not is_split(at, parts):
+            # The hour is in the same part and the same bucket with all that it has.
+            hour = floor(at, HOUR)
+            [part] = [p for p in (parts.before_days, parts.after_days) if is_in(at, p)]
+            assert part[0] <= hour
+            assert hour + HOUR <= part[1]
+            assert not any(hour < start < hour + HOUR for start in asked.starts)
         in_live = is_in(at, parts.live)
         assert [in_days, *in_quarters, in_live].count(True) == (asked.start <= at < asked.end)
         if in_days:
@@ -67,6 +79,18 @@ def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: 
         if in_live:
             assert progress.quarters is None or at >= progress.quarters
         at += QUARTER
+
+
+@given(ranges(), progresses())
+def test_hours_are_split_where_they_must_be(asked: Range, progress: Progress) -> None:
+    parts = parts_of(asked, progress)
+    if asked.bucket == "15m":
+        assert parts.split_hours is None
+        return
+    assert parts.split_hours is not None
+    edges = [*parts.before_days, *parts.after_days, *asked.starts]
+    for hour in parts.split_hours:
+        assert any(hour < edge < hour + HOUR for edge in edges)
 
 
 @given(ranges(), progresses())
@@ -89,7 +113,7 @@ def test_days_are_taken_where_they_answer(asked: Range, progress: Progress) -> N
 def test_unique_users_are_told_where_sketches_are_whole(asked: Range, progress: Progress) -> None:
     sketches = unique_parts_of(asked, progress)
     edges = list(zip(asked.starts, asked.ends, strict=True))
-    told = sketches.told(edges)
+    told = sketches.told(edges, 1)
     for number, (start, end) in enumerate(edges, 1):
         known = True
         at = start
@@ -112,5 +136,21 @@ def test_hours_of_more_than_a_month_are_not_merged() -> None:
     assert by_days.problem(START, end) is None
     other_days = Range(START, end, tokyo, "1d")
     by_hours = unique_parts_of(other_days, progress)
-    assert by_hours.told(list(zip(other_days.starts, other_days.ends, strict=True))) == set()
+    assert by_hours.told(list(zip(other_days.starts, other_days.ends, strict=True)), 1) == set()
     assert "31 days" in (by_hours.problem(START, end) or "")
+
+
+def test_hours_of_many_screens_are_not_merged() -> None:
+    zone, tokyo = ZoneInfo("UTC"), ZoneInfo("Asia/Tokyo")
+    end = START + MOST_HOURS
+    progress = Progress(zone, quarters=end, days=end, hours=end)
+    screens = MOST_SKETCHES // (MOST_HOURS // HOUR)
+    for asked, most in (
+        (Range(START, end, tokyo, "1d"), screens),
+        (Range(START, end, zone, "1d"), 10 * screens),
+    ):
+        sketches = unique_parts_of(asked, progress)
+        edges = list(zip(asked.starts, asked.ends, strict=True))
+        assert sketches.told(edges, most) == set(range(1, len(edges) + 1))
+    by_hours = unique_parts_of(Range(START, end, tokyo, "1d"), progress)
+    assert by_hours.told(edges, screens + 1) == set()
