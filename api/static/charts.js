@@ -10,28 +10,35 @@ const drawn = new Map();
 let loading;
 
 /** Draws into a <figure> that has a <figcaption>; again with other traces to change it. Names of
- * CSS variables ("--series-2") are colours wherever Plotly wants one. */
+ * CSS variables ("--series-2", "--series-2 / 30%") are colours wherever Plotly wants one. */
 export async function chart(node, traces, layout = {}) {
   const plotly = await load();
   const known = drawn.get(node);
   const plot = known?.plot ?? begin(node);
   drawn.set(node, { plot, traces, layout });
+  // For a screen reader one picture; what it shows is in the table.
+  plot.setAttribute("aria-label", node.querySelector("figcaption").firstChild.textContent.trim());
+  if (layout.height) plot.style.height = `${layout.height}px`;
   await plotly.react(plot, traces.map((trace) => coloured(plainTrace(trace))), themed(layout), CONFIG);
 }
 
 /** The same numbers as a table below the chart, for who does not see it: `heads` are texts, `rows`
- * arrays of texts, the first of which names its row. */
+ * arrays of texts, the first of which names its row. Made when it is opened: a day by the minute has
+ * thousands of cells. */
 export function numbers(node, heads, rows) {
   const details = node.querySelector(":scope > details") ?? node.appendChild(emptyTable());
-  const [head, body] = details.querySelectorAll("tr, tbody");
-  head.replaceChildren(...heads.map((text) => headed("th", "col", text)));
-  body.replaceChildren(
-    ...rows.map(([name, ...values]) => {
-      const row = make("tr");
-      row.append(headed("th", "row", name), ...values.map((text) => make("td", "", text)));
-      return row;
-    }),
-  );
+  details.fill = () => {
+    const [head, body] = details.querySelectorAll("tr, tbody");
+    head.replaceChildren(...heads.map((text) => headed("th", "col", text)));
+    body.replaceChildren(
+      ...rows.map(([name, ...values]) => {
+        const row = make("tr");
+        row.append(headed("th", "row", name), ...values.map((text) => make("td", "", text)));
+        return row;
+      }),
+    );
+  };
+  if (details.open) details.fill();
 }
 
 /** A time as axes take it: in the viewer's zone. */
@@ -51,9 +58,7 @@ function begin(node) {
     plot = make("div", "plot");
     caption.after(plot);
   }
-  // For a screen reader one picture; what it shows is in the table.
   plot.setAttribute("role", "img");
-  plot.setAttribute("aria-label", caption.firstChild.textContent.trim());
   sizes.observe(plot);
   return plot;
 }
@@ -142,7 +147,13 @@ function coloured(value, name = "") {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, coloured(part, key)]));
 }
 
-const variable = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+/** The value of a CSS variable, which is a colour of six hexadecimal digits; as much of it as is said. */
+function variable(wanted) {
+  const [name, strength] = wanted.split(" / ");
+  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (strength === undefined) return value;
+  return value + Math.round(2.55 * parseFloat(strength)).toString(16).padStart(2, "0");
+}
 
 function themed(layout) {
   const axis = {
@@ -186,6 +197,7 @@ function emptyTable() {
   table.createTBody();
   frame.append(table);
   details.append(make("summary", "", "Show the numbers"), frame);
+  details.addEventListener("toggle", () => details.open && details.fill());
   return details;
 }
 

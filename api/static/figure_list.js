@@ -1,0 +1,19 @@
+// A few figures, large, each with what it means.
+
+import { make } from "./dom.js";
+import { term } from "./terms.js";
+
+/** Into a <dl>: `figures` are {name, value, note, title, about}, where `about` is a term. */
+export function showFigures(list, figures) {
+  list.replaceChildren(
+    ...figures.map(({ name, value, note = "", title = "", about }) => {
+      const figure = make("div");
+      const head = make("dt", "label", name);
+      if (about) head.append(" ", term(about));
+      const text = make("dd", "value", value);
+      text.title = title;
+      figure.append(head, text, make("dd", "quiet small", note));
+      return figure;
+    }),
+  );
+}

@@ -1,0 +1,68 @@
+// Figures of analytics as words. Pure. null is what is not known.
+
+const number = new Intl.NumberFormat("en");
+const UNKNOWN = "–";
+// Up to here an axis has a mark for each number; else it would have some for halves.
+const MOST_BY_ONE = 5;
+
+/** The relative error of unique users that 19 in 20 are within. */
+export const USERS_ERROR = 0.033;
+
+export const count = (n) => (n === null ? UNKNOWN : number.format(n));
+
+/** A length of time as exact as it is worth: "8.7 s", "1 min 39 s", "16 min", "5 h 12 min". */
+export function span(ms) {
+  if (ms === null) return UNKNOWN;
+  const seconds = Math.round(ms / 1000);
+  if (ms < 9950) return `${Number((ms / 1000).toFixed(1))} s`;
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 600) return pair(seconds, 60, "min", 1, "s");
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 10 * 3600) return pair(seconds, 3600, "h", 60, "min");
+  return `${count(Math.round(seconds / 3600))} h`;
+}
+
+function pair(seconds, large, largeName, small, smallName) {
+  const rest = Math.floor((seconds % large) / small);
+  return `${Math.floor(seconds / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
+}
+
+/** "7.1 %" */
+export function share(part) {
+  if (part === null) return UNKNOWN;
+  return part > 0 && part < 0.0005 ? "< 0.1 %" : `${Number((100 * part).toFixed(1))} %`;
+}
+
+/** "+6.9 %" of a change relative to before. */
+export function change(relative) {
+  if (relative === null) return "";
+  const percent = Math.abs(relative) < 0.995 ? Number((100 * relative).toFixed(1)) : Math.round(100 * relative);
+  if (percent === 0) return "±0 %";
+  return `${percent > 0 ? "+" : "−"}${number.format(Math.abs(percent))} %`;
+}
+
+/** Between which two numbers an estimate of users is, 19 times in 20. */
+export const usersBetween = (n) =>
+  `${count(Math.round(n * (1 - USERS_ERROR)))} to ${count(Math.round(n * (1 + USERS_ERROR)))}`;
+
+/** The unit in which an axis tells lengths of time up to `mostMs`. */
+export function unitFor(mostMs) {
+  if (mostMs < 120_000) return { name: "s", ms: 1000 };
+  return mostMs < 2 * 3_600_000 ? { name: "min", ms: 60_000 } : { name: "h", ms: 3_600_000 };
+}
+
+/** `several(1, "screen")` is "1 screen". */
+export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** An axis of numbers from 0 that counts whole things. */
+export const countAxis = (values) => ({
+  rangemode: "tozero",
+  tickformat: ",",
+  ...(Math.max(0, ...values) <= MOST_BY_ONE ? { dtick: 1 } : {}),
+});
+
+/** A text for where there is little room. */
+export function shortened(text, most) {
+  const letters = [...text];
+  return letters.length <= most ? text : `${letters.slice(0, most - 1).join("")}…`;
+}

@@ -1,0 +1,79 @@
+// The range that a page is about: what its address asks for, and what the API is asked then. Pure.
+//
+// A preset ends with the log, at the end of the quarter-hour, hour or day that is still counted, so
+// that it moves on; days are those of the zone. Custom ranges are instants in the address, and mean
+// the same whoever opens it.
+
+import { daysLater, isZone, wallTime } from "./zones.js";
+
+export const QUARTER_MS = 900_000;
+export const HOUR_MS = 4 * QUARTER_MS;
+const DAY_MS = 24 * HOUR_MS;
+const PRESETS = {
+  "1h": { ms: HOUR_MS, grain: QUARTER_MS, bucket: "15m", trend: "15m" },
+  "24h": { ms: DAY_MS, grain: HOUR_MS, bucket: "15m", trend: "1h" },
+  "7d": { days: 7, bucket: "1h", trend: "1d" },
+  "30d": { days: 30, bucket: "1d", trend: "1d" },
+};
+const USUAL = "24h";
+// Numbers in an answer about trends, of two series a screen.
+const MOST_POINTS = 10_000;
+const MOST_TRENDS = 100;
+
+/** From an address's query: `range` is a preset or "custom", with `from` and `to` in Unix ms; `zone`
+ * is empty for the reporting zone. What cannot be used is as if it were not there. */
+export function wantedOf(query) {
+  const given = new URLSearchParams(query);
+  const zone = isZone(given.get("tz") ?? " ") ? given.get("tz") : "";
+  const [from, to] = ["from", "to"].map((name) => Date.parse(given.get(name)));
+  if (from < to) return { range: "custom", from, to, zone };
+  const range = given.get("range");
+  return { range: Object.hasOwn(PRESETS, range) ? range : USUAL, zone };
+}
+
+/** The part of an address's query that asks for it. */
+export function queryOf(wanted) {
+  const query = new URLSearchParams();
+  if (wanted.range === "custom") {
+    query.set("from", instant(wanted.from));
+    query.set("to", instant(wanted.to));
+  } else if (wanted.range !== USUAL) query.set("range", wanted.range);
+  if (wanted.zone) query.set("tz", wanted.zone);
+  return query;
+}
+
+/** `from`, `to` and `tz` as the API takes them. */
+export function parametersOf(wanted, asOf, zone) {
+  const preset = PRESETS[wanted.range];
+  if (preset === undefined) return { from: instant(wanted.from), to: instant(wanted.to), tz: zone };
+  if (preset.days === undefined) {
+    const to = Math.ceil(asOf / preset.grain) * preset.grain;
+    return { from: instant(to - preset.ms), to: instant(to), tz: zone };
+  }
+  const today = wallTime(asOf, zone).slice(0, 10);
+  return { from: daysLater(today, 1 - preset.days), to: daysLater(today, 1), tz: zone };
+}
+
+/** The bucket of its series. */
+export const bucketOf = (wanted) =>
+  PRESETS[wanted.range]?.bucket ?? coarseEnough(wanted, [2 * DAY_MS, 14 * DAY_MS]);
+
+/** The bucket of its trends, and of how many screens they are told. */
+export function trendOf(wanted) {
+  const bucket = PRESETS[wanted.range]?.trend ?? coarseEnough(wanted, [8 * HOUR_MS, 2 * DAY_MS]);
+  if (wanted.range !== "custom") return { bucket, limit: MOST_TRENDS };
+  const length = { "15m": QUARTER_MS, "1h": HOUR_MS, "1d": DAY_MS }[bucket];
+  // One more for a bucket that is cut at both ends.
+  const points = Math.ceil((wanted.to - wanted.from) / length) + 1;
+  return { bucket, limit: Math.min(MOST_TRENDS, Math.max(1, Math.floor(MOST_POINTS / 2 / points))) };
+}
+
+/** "quarter-hour" */
+export const bucketInWords = (bucket) => ({ "15m": "quarter-hour", "1h": "hour", "1d": "day" })[bucket];
+
+export const instant = (ms) => new Date(ms).toISOString();
+
+function coarseEnough({ from, to }, [quarters, hours]) {
+  if (to - from <= quarters) return "15m";
+  return to - from <= hours ? "1h" : "1d";
+}

@@ -1,0 +1,114 @@
+// What the words of analytics mean, one tap or hover away (docs/analytics.md has the whole).
+
+import { make, setText } from "./dom.js";
+
+const TERMS = {
+  views: [
+    "View",
+    "Somebody comes to the screen from another one, or begins with it. Coming back to the same screen, from the background say, is a visit and no view. Counted where the visit begins.",
+    "Adds up over screens and time.",
+  ],
+  trend: [
+    "Trend",
+    "What the table is sorted by (views, where it is by users), beside the equal range before it, which is the dashed line. Only the parts of the range that are over are compared.",
+    "Changes do not add up.",
+  ],
+  unique_users: [
+    "Unique users",
+    "Different users who began a visit. An estimate: 19 times in 20 within 3.3 %, all but exact to a few hundred. Known for whole hours (UTC) and days of the reporting zone that are rolled up.",
+    "Not additive: who saw two screens, or came on two days, is one user.",
+  ],
+  dwell: [
+    "Dwell",
+    "How long visits lasted that ended in the range. A visit is a device in the foreground on the screen, unbroken. A visit that ended by silence counts up to its last sign of life.",
+    "Adds up; by the share of silence it is a lower bound.",
+  ],
+  percentile: [
+    "p50, p95",
+    "Half of the visits lasted no longer than p50, 95 in 100 no longer than p95. Within 9.1 %.",
+    "Not additive, and neither is their mean.",
+  ],
+  exits: [
+    "Exit",
+    "A session that ended on the screen; beside it the share of the views. The share may pass 100 % in short ranges: a view counts where it begins, an exit where the session ends.",
+    "Exits add up, shares do not.",
+  ],
+  bounces: ["Bounce", "An exit of a session that had one view only.", "Adds up over screens and time."],
+  silence: [
+    "Silence",
+    "The share of the dwell whose visits ended by silence: the phone died or lost its network. What it was on after its last sign of life is not counted, so this dwell is a lower bound.",
+    "Not additive.",
+  ],
+  transitions: [
+    "Transition",
+    "From one view of a session to the next. (start) and (end) are the ends of sessions. (none) is the foreground before a screen was named.",
+    "Adds up over screens and time.",
+  ],
+  active: [
+    "Active users",
+    "Users who were in the foreground at some instant of the day; weekly and monthly: on any of the 7 or 30 days that end with it. Exact.",
+    "Not additive: a week's users are not the sum of its days'.",
+  ],
+  new: [
+    "New and returning",
+    "New is who was never active before; all other users of the day return. Exact.",
+    "New users add up over days, returning ones do not.",
+  ],
+  peak: [
+    "Peak",
+    "The most users online at once, foreground and background, and the first instant that had as many. Counted every 10 s, except in outages of our own.",
+    "Not additive.",
+  ],
+};
+
+const note = make("div", "definition");
+note.id = "definition";
+note.popover = "auto";
+note.tabIndex = -1;
+note.setAttribute("role", "dialog");
+note.setAttribute("aria-labelledby", "definition-title");
+note.append(make("h2"), make("p"), make("p", "quiet"));
+note.firstChild.id = "definition-title";
+document.body.append(note);
+let shownFor = null;
+let isKept = false;
+
+/** A button that tells what a word means. */
+export function term(name) {
+  const button = make("button", "term", "?");
+  button.type = "button";
+  button.dataset.term = name;
+  begin(button);
+  return button;
+}
+
+function begin(button) {
+  const [title] = TERMS[button.dataset.term];
+  button.setAttribute("aria-label", `What ${title} means`);
+  button.addEventListener("click", () => {
+    if (shownFor === button && isKept) return note.hidePopover();
+    show(button);
+    isKept = true;
+    note.focus(); // for screen readers; when it is hidden the focus is back
+  });
+  button.addEventListener("pointerenter", ({ pointerType }) => pointerType === "mouse" && !isKept && show(button));
+  button.addEventListener("pointerleave", () => !isKept && shownFor === button && note.hidePopover());
+}
+
+function show(button) {
+  const texts = TERMS[button.dataset.term];
+  [...note.children].forEach((node, index) => setText(node, texts[index]));
+  note.showPopover();
+  shownFor = button;
+  const { left, bottom, top } = button.getBoundingClientRect();
+  const { width, height } = note.getBoundingClientRect();
+  note.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
+  note.style.top = `${bottom + height + 12 > innerHeight && top > height ? top - height - 6 : bottom + 6}px`;
+}
+
+note.addEventListener("toggle", ({ newState }) => {
+  if (newState === "open") return;
+  shownFor = null;
+  isKept = false;
+});
+document.querySelectorAll("button.term").forEach(begin);

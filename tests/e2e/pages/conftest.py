@@ -1,0 +1,50 @@
+"""What the pages about time share: one fleet of weeks, its API, and an analyst who looks at it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.conftest import fresh_database
+from tests.e2e.browser import Api
+from tests.e2e.pages.weeks import fill, fleet_of_weeks
+from tests.integration.api_harness import token
+from tests.integration.small_fleet import Fleet
+
+#: Log time stands still in these tests.
+NEVER_STALE = "1000000"
+
+
+@pytest.fixture(scope="package")
+def weeks_database(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of an empty database for :func:`weeks`."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def weeks(weeks_database: str) -> Fleet:
+    """A fleet that is rolled up."""
+    fleet = fleet_of_weeks()
+    fill(weeks_database, fleet)
+    return fleet
+
+
+@pytest.fixture(scope="package")
+def weeks_api(weeks_database: str, weeks: Fleet) -> Iterator[Api]:
+    running = Api(weeks_database, STALE_AFTER_SECONDS=NEVER_STALE)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def analyst(stranger: Page, weeks_api: Api) -> Page:
+    """A page that is signed in."""
+    stranger.goto(f"{weeks_api.origin}/login#token={token()}")
+    stranger.wait_for_url(f"{weeks_api.origin}/")
+    return stranger

@@ -1,0 +1,533 @@
+"""Screens, and one screen: numbers of a fleet that is counted here too, whatever its names are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from schemas.dwell import RELATIVE_ERROR
+from tests.conftest import fresh_database
+from tests.e2e.browser import HOSTILE, Api, shoot, wait_until, watched_page
+from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
+from tests.integration.api_harness import Table, token
+from tests.integration.rollup_oracle import DAY
+from tests.integration.small_fleet import Fleet
+
+SHOWN_IN_FLOWS = 12
+
+
+def week(fleet: Fleet) -> tuple[datetime, datetime]:
+    """What `7 d` is: six days of the zone and today."""
+    today = fleet.day(fleet.as_of)
+    edges = (today - 6 * DAY, today + DAY)
+    start, end = (datetime(d.year, d.month, d.day, tzinfo=fleet.zone) for d in edges)
+    return start.astimezone(UTC), end.astimezone(UTC)
+
+
+def settle(page: Page) -> None:
+    """Wait until every card has what it asked for."""
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def show(page: Page, api: Api, path: str) -> None:
+    page.goto(api.origin + path)
+    settle(page)
+
+
+def read(page: Page, path: str) -> Any:
+    """What the API tells this reader."""
+    answer = page.request.get(urlsplit(page.url)._replace(path="", query="").geturl() + path)
+    assert answer.ok, answer.text()
+    return answer.json()
+
+
+def rows_of(page: Page) -> dict[str, list[str]]:
+    """Cells by screen: views, trend, users, dwell, p50, p95, exits, bounces, silence."""
+    return {
+        row.locator(".screen-name").text_content() or "": row.locator("td").all_inner_texts()
+        for row in page.locator("#top-rows tr").all()
+    }
+
+
+def ms_of(text: str) -> float:
+    """Of a length of time in words."""
+    units = {"s": 1_000, "min": 60_000, "h": 3_600_000}
+    parts = re.findall(r"([\d.,]+) (s|min|h)\b", text)
+    return sum(float(number.replace(",", "")) * units[unit] for number, unit in parts)
+
+
+def numbers_of(card: Locator) -> list[list[str]]:
+    """The table below a chart."""
+    card.locator("summary").click()
+    rows = [row.locator("th, td").all_text_contents() for row in card.locator("details tr").all()]
+    card.locator("summary").click()
+    return rows
+
+
+def open_range(page: Page) -> dict[str, str]:
+    """The range that the page asks the API about, from the call that the page makes next."""
+    with page.expect_request(re.compile("/api/v1/trends")) as asked:
+        page.reload()
+    settle(page)
+    query = parse_qs(urlsplit(asked.value.url).query)
+    return {name: query[name][0] for name in ("from", "to", "tz")}
+
+
+def test_the_top_screens_are_those_of_the_api_and_of_a_recount(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    counted = by_screen(weeks, *week(weeks))
+    told = read(analyst, f"/api/v1/screens/engagement?{query_of(open_range(analyst))}")["items"]
+    shown = rows_of(analyst)
+    assert list(shown) == [item["screen"] for item in told]
+    assert set(shown) == set(counted)
+    for item in told:
+        views, _, _, dwell, p50, p95, exits, bounces, silence = shown[item["screen"]]
+        mine = counted[item["screen"]]
+        assert int(views.replace(",", "")) == item["views"] == mine.views
+        assert int(exits.split()[0]) == item["exits"] == mine.exits
+        assert int(bounces) == item["bounces"] == mine.bounces
+        assert ms_of(dwell) == pytest.approx(sum(mine.dwells), rel=0.03)
+        assert dwell.startswith("≥") is (mine.silent_ms > 0)
+        share = 100 * mine.silent_ms / sum(mine.dwells)
+        assert float(silence.removesuffix(" %")) == pytest.approx(share, abs=0.06)
+        error = RELATIVE_ERROR + 0.03
+        assert ms_of(p50) == pytest.approx(mine.percentile(0.5), rel=error)
+        assert ms_of(p95) == pytest.approx(mine.percentile(0.95), rel=error)
+
+
+def query_of(parameters: dict[str, str]) -> str:
+    return "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
+
+
+def test_unique_users_are_told_up_to_where_they_are_known(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    note = analyst.locator("#users-note")
+    expect(note).to_contain_text("Unique users are counted up to")
+    until = read(analyst, "/api/v1/screens/engagement?limit=1")["unique_users_to"]
+    counted = by_screen(weeks, week(weeks)[0], datetime.fromisoformat(until))
+    for screen, cells in rows_of(analyst).items():
+        assert cells[2] == (str(len(counted[screen].users)) if screen in counted else "–")
+    # Of a range that is rolled up as a whole there is nothing to be said.
+    day = weeks.day(weeks.as_of)
+    whole = "&".join(
+        f"{name}={day - back * DAY}T22:00:00Z" for name, back in (("from", 4), ("to", 2))
+    )
+    show(analyst, weeks_api, f"/screens?{whole}")
+    expect(note).to_be_empty()
+
+
+def test_a_trend_is_beside_the_range_before(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    start, _ = week(weeks)
+    today = week(weeks)[1] - DAY
+    now, before = (
+        by_screen(weeks, start, today),
+        by_screen(weeks, start - 7 * DAY, start - DAY),
+    )
+    for screen in ("Home", HOSTILE, PSEUDO):
+        cell = rows_of(analyst)[screen][1].strip()
+        change = 100 * (now[screen].views / before[screen].views - 1)
+        sign = {"+": 1, "−": -1, "±": 0}[cell[0]]
+        assert sign * float(cell[1:].removesuffix(" %")) == pytest.approx(change, abs=0.51)
+    assert analyst.locator("#top-rows tr").first.locator("polyline").count() == 3
+
+
+def test_the_chart_shows_what_its_table_and_the_api_say(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=30d&show=Home")
+    card = analyst.locator("#series")
+    expect(card.locator(".plot svg").first).to_be_visible()
+    heads, *rows = numbers_of(card)
+    assert heads == ["Day", "Home"]
+    days = {weeks.day(v.started) for _, v in weeks.visits()}
+    per_day = {
+        day: sum(
+            v.is_view and v.screen == "Home" and weeks.day(v.started) == day
+            for _, v in weeks.visits()
+        )
+        for day in days
+    }
+    shown = [int(views) for _, views in rows]
+    assert len(shown) == 30
+    assert shown[-len(days) :] == [per_day[day] for day in sorted(days)]
+    analyst.click("#series >> text=Dwell p95")
+    settle(analyst)
+    expect(card.locator("figcaption")).to_contain_text("Dwell p95 by day")
+    assert "metric=dwell_p95_ms" in analyst.url
+
+
+def test_screens_are_chosen_for_the_chart_and_kept_in_the_address(
+    analyst: Page, weeks_api: Api
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    chips = analyst.locator("#series-legend li")
+    expect(chips).to_have_count(5)
+    assert "show=" not in analyst.url
+    sixth = analyst.locator("#top-rows tr").nth(5)
+    sixth.locator(".swatch").click()
+    expect(chips).to_have_count(6)
+    # More lines than can be told apart are not drawn.
+    expect(analyst.locator("#top-rows tr").nth(6).locator(".swatch")).to_be_disabled()
+    expect(sixth.locator(".swatch")).to_have_attribute("aria-pressed", "true")
+    for _ in range(5):
+        chips.first.locator("button").click()
+        settle(analyst)
+    name = sixth.locator(".screen-name").text_content()
+    expect(chips.locator(".screen-name")).to_have_text([name or ""])
+    analyst.reload()
+    settle(analyst)
+    expect(chips.locator(".screen-name")).to_have_text([name or ""])
+    chips.first.locator("button").click()
+    expect(analyst.locator("#series .trouble")).to_contain_text("Choose screens")
+
+
+def test_transitions_are_those_of_a_recount_and_say_how_many_screens_are_folded(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    card = analyst.locator("#flows")
+    pairs, rest = folded(transitions(weeks, *week(weeks)), SHOWN_IN_FLOWS)
+    assert rest > 1
+    expect(card.locator("figcaption")).to_contain_text(f"{rest} more screens")
+    _, *rows = numbers_of(card)
+    assert {(row[0], row[1]): int(row[2].replace(",", "")) for row in rows} == dict(pairs)
+    nodes = card.locator(".sankey-node")
+    sources, targets = ({pair[side] for pair in pairs} for side in (0, 1))
+    expect(nodes).to_have_count(len(sources) + len(targets))
+    expect(card.locator(".sankey-link")).to_have_count(len(pairs))
+
+
+def test_hostile_names_are_text_wherever_they_are_shown(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, f"/screens?range=7d&show={quote(HOSTILE)}&show={quote(PSEUDO)}")
+    assert {HOSTILE, PSEUDO} <= set(rows_of(analyst))
+    for summary in analyst.locator("summary").all():
+        summary.click()
+    for part in ("#series-legend", "#series details", "#flows details"):
+        text = analyst.locator(part).text_content() or ""
+        assert HOSTILE in text, part
+        assert PSEUDO in text, part
+    for card in ("#series", "#flows"):
+        plot = analyst.locator(f"{card} .plot")
+        assert plot.locator("a, img, script, b, i, tspan[style*=bold]").count() == 0
+    labels = analyst.locator("#flows .node-label").all_text_contents()
+    for name in (HOSTILE, PSEUDO):
+        assert labels.count(f"{name[:23]}…") == 2, labels
+    # What hovers is made of the same names.
+    node = analyst.locator("#flows .sankey-node", has_text=PSEUDO[:12]).first
+    node.locator(".node-rect").hover()
+    hover = analyst.locator("#flows .hoverlayer")
+    expect(hover).to_contain_text("<b>Sale</b> <a href=")
+    assert hover.locator("a, b").count() == 0
+    analyst.locator("#series .nsewdrag").hover()
+    expect(analyst.locator("#series .hoverlayer")).to_contain_text("<b>Sale</b> <a href=")
+    assert analyst.locator("#series .hoverlayer").locator("a, b").count() == 0
+    analyst.locator(".screen-name", has_text="<img").last.click()
+    settle(analyst)
+    expect(analyst.locator("h1")).to_have_text(HOSTILE)
+    assert analyst.locator("main img, main script, main b").count() == 0
+    assert analyst.evaluate("window.owned") is None
+
+
+def test_the_range_is_in_the_address_and_the_way_back_leads_through_it(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens")
+    words = analyst.locator("#period-words")
+    assert open_range(analyst)["tz"] == "Europe/Berlin"
+    expect(words).to_contain_text("Europe/Berlin, the reporting zone; counted up to")
+    analyst.check("input[value='7d']", force=True)
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d")
+    settle(analyst)
+    start, end = week(weeks)
+    asked = open_range(analyst)
+    assert (asked["from"], asked["to"]) == tuple(
+        str(at.astimezone(weeks.zone).date()) for at in (start, end)
+    )
+    analyst.go_back()
+    expect(analyst.locator("input[value='24h']")).to_be_checked()
+    analyst.go_forward()
+    expect(analyst.locator("input[value='7d']")).to_be_checked()
+    # A link opens the same numbers for everybody: a zone has its name in it.
+    analyst.select_option("select[name=tz]", "UTC")
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d&tz=UTC")
+    expect(words).to_contain_text("00:00 in UTC")
+    analyst.goto(f"{weeks_api.origin}/screens?range=nonsense&tz=Mars%2FOlympus&sort=constructor")
+    settle(analyst)
+    expect(analyst.locator("input[value='24h']")).to_be_checked()
+    expect(words).to_contain_text("the reporting zone")
+
+
+def test_a_custom_range_is_read_in_the_zone_that_is_shown(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens")
+    analyst.check("input[value=custom]", force=True)
+    day = weeks.day(weeks.as_of) - 3 * DAY
+    analyst.fill("input[name=from]", f"{day}T10:00")
+    analyst.fill("input[name=to]", f"{day}T09:00")
+    analyst.click("#custom button")
+    expect(analyst.locator("#period-problem")).to_have_text("From must be before To.")
+    analyst.fill("input[name=to]", f"{day}T12:07")
+    analyst.click("#custom button")
+    expect(analyst.locator("#period-problem")).to_contain_text("quarter-hour")
+    analyst.fill("input[name=to]", f"{day}T20:30")
+    analyst.click("#custom button")
+    settle(analyst)
+    expect(analyst.locator("#period-problem")).to_be_empty()
+    expect(analyst.locator("#period-words")).to_contain_text("20:30 in Europe/Berlin")
+    start, end = (
+        datetime(day.year, day.month, day.day, *clock, tzinfo=weeks.zone).astimezone(UTC)
+        for clock in ((10, 0), (20, 30))
+    )
+    counted = by_screen(weeks, start, end)
+    assert {name: int(cells[0]) for name, cells in rows_of(analyst).items()} == {
+        name: each.views for name, each in counted.items()
+    }
+    assert open_range(analyst)["from"] == start.isoformat().replace("+00:00", ".000Z")
+
+
+def test_clocks_and_instants_agree_in_every_zone(analyst: Page, weeks_api: Api) -> None:
+    show(analyst, weeks_api, "/screens")
+    # Clocks go forward and back, by an hour or half of one, at midnight too.
+    wrong = analyst.evaluate(
+        """async () => {
+            const page = document.querySelector("script[type=module]").src;
+            const { wallTime, instantOf } = await import(new URL("zones.js", page));
+            const wrong = [];
+            for (const zone of ["Europe/Berlin", "Asia/Kathmandu", "America/Havana",
+                                "Australia/Lord_Howe", "UTC"]) {
+                for (let at = Date.UTC(2026, 0, 1); at < Date.UTC(2027, 0, 1); at += 900_000) {
+                    const wall = wallTime(at, zone);
+                    // Twice a year an hour has two instants.
+                    if (wallTime(instantOf(wall, zone), zone) !== wall) wrong.push([zone, wall]);
+                }
+            }
+            return wrong;
+        }"""
+    )
+    assert wrong == []
+
+
+def test_what_the_api_refuses_is_told_in_its_words(
+    analyst: Page, weeks_api: Api, complaints: list[str]
+) -> None:
+    show(analyst, weeks_api, "/screens?from=2026-03-28T10:07:00Z&to=2026-03-28T12:00:00Z")
+    expect(analyst.locator("#top .trouble")).to_contain_text(
+        "the nearest is 2026-03-28T10:00:00.000Z"
+    )
+    expect(analyst.locator("#flows .trouble button")).to_have_text("Try again")
+    complaints.clear()  # Chromium reports every 400
+
+
+def test_sorting_is_kept_in_the_address(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    counted = by_screen(weeks, *week(weeks))
+    by_dwell = sorted(counted, key=lambda name: (-sum(counted[name].dwells), name))
+    assert list(rows_of(analyst)) != by_dwell
+    analyst.click("#top-heads >> text=Dwell")
+    expect(analyst.locator("#top-heads [aria-sort=descending]")).to_contain_text("Dwell")
+    settle(analyst)
+    assert list(rows_of(analyst)) == by_dwell
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d&sort=dwell")
+    analyst.click("#top-heads >> text=Unique users")
+    expect(analyst.locator("#top-heads [aria-sort=descending]")).to_contain_text("Unique users")
+    settle(analyst)
+    users = [int(cells[2]) for cells in rows_of(analyst).values()]
+    assert users == sorted(users, reverse=True)
+    # Nobody's are known of the last hour: it says so, and shows it by views.
+    show(analyst, weeks_api, "/screens?range=1h&sort=unique_users")
+    if analyst.locator("#top-rows tr").count():
+        expect(analyst.locator("#users-note")).to_contain_text("cannot be sorted by unique users")
+
+
+def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:
+    show(analyst, weeks_api, "/screens?range=7d&show=Home&show=" + quote(HOSTILE))
+    asked = query_of(open_range(analyst))
+
+    def saved(card: str) -> list[dict[str, str]]:
+        with analyst.expect_download() as download:
+            analyst.click(f"#{card} .download")
+        path = download.value.path()
+        return list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
+
+    def rows(path: str) -> list[dict[str, str]]:
+        origin = weeks_api.origin
+        answer = analyst.request.get(origin + path, headers={"Accept": "text/csv"})
+        return list(csv.DictReader(io.StringIO(answer.text())))
+
+    assert saved("top") == rows(f"/api/v1/screens/engagement?{asked}&sort=views")
+    assert saved("flows") == rows(f"/api/v1/flows?{asked}&top={SHOWN_IN_FLOWS}")
+    series = saved("series")
+    assert [row["screen"] for row in series].count("Home") == len(series) / 2
+    assert series[: len(series) // 2] == rows(
+        f"/api/v1/screens/engagement?{asked}&bucket=1h&screen=Home"
+    )
+
+
+def test_what_a_word_means_is_one_hover_or_key_away(analyst: Page, weeks_api: Api) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    note = analyst.locator("#definition")
+    views, users = (
+        analyst.locator(f"#top-heads [data-term={name}]") for name in ("views", "unique_users")
+    )
+    views.hover()
+    expect(note).to_contain_text("Coming back to the same screen")
+    analyst.mouse.move(0, 0)
+    expect(note).to_be_hidden()
+    users.focus()
+    analyst.keyboard.press("Enter")
+    expect(note).to_be_visible()
+    expect(note).to_contain_text("Not additive")
+    expect(note).to_be_focused()
+    analyst.keyboard.press("Escape")
+    expect(note).to_be_hidden()
+    expect(users).to_be_focused()
+
+
+def test_a_screen_has_figures_paths_and_who_is_on_it(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    analyst.click("#top-rows >> text=Home")
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens/Home?range=7d")
+    settle(analyst)
+    mine = by_screen(weeks, *week(weeks))["Home"]
+    figures = dict(
+        zip(
+            ("views", "users", "dwell", "p50", "p95", "exits", "bounces"),
+            analyst.locator("#figures .value").all_text_contents(),
+            strict=True,
+        )
+    )
+    assert int(figures["views"].replace(",", "")) == mine.views
+    assert int(figures["exits"]) == mine.exits
+    assert int(figures["bounces"]) == mine.bounces
+    assert ms_of(figures["dwell"]) == pytest.approx(sum(mine.dwells), rel=0.03)
+    assert ms_of(figures["p50"]) == pytest.approx(mine.percentile(0.5), rel=RELATIVE_ERROR + 0.03)
+    expect(analyst.locator("#now-words")).to_have_text("3 people are on it now.")
+    expect(analyst.locator("#now-link")).to_have_attribute(
+        "href", "/users?screen=Home&state=foreground"
+    )
+    _, *rows = numbers_of(analyst.locator("#paths"))
+    pairs = transitions(weeks, *week(weeks))
+    around = {pair: count for pair, count in pairs.items() if "Home" in pair}
+    assert sum(int(row[2].replace(",", "")) for row in rows) == sum(around.values())
+    assert {row[0] for row in rows if row[1] == "Home"} - {"(other)"} <= {a for a, _ in around}
+    _, *bars = numbers_of(analyst.locator("#dwell"))
+    assert sum(int(row[1]) for row in bars) == len(mine.dwells)
+    expect(analyst.locator("#dwell figcaption")).to_contain_text(f"{len(mine.dwells)} visits")
+    analyst.click("#back")
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d")
+
+
+@pytest.mark.parametrize("screen", [HOSTILE, PSEUDO, "a/b %25?#é 😀", "engagement", "constructor"])
+def test_a_screen_is_found_whatever_its_name(
+    analyst: Page, weeks_api: Api, weeks: Fleet, screen: str
+) -> None:
+    show(analyst, weeks_api, f"/screens/{quote(screen, safe='')}?range=7d")
+    expect(analyst.locator("h1")).to_have_text(screen)
+    counted = by_screen(weeks, *week(weeks))
+    if screen in counted:
+        expect(analyst.locator("#figures .value").first).to_have_text(str(counted[screen].views))
+    else:
+        expect(analyst.locator("#totals .trouble")).to_contain_text("Nobody was on this screen")
+        expect(analyst.locator("#now-words")).to_have_text("0 people are on it now.")
+
+
+def test_a_restart_is_told_and_survived(
+    analyst: Page, weeks_api: Api, complaints: list[str]
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    shown = rows_of(analyst)
+    weeks_api.stop()
+    try:
+        analyst.check("input[value='24h']", force=True)
+        expect(analyst.locator("#top .trouble")).to_contain_text("Connection lost")
+        # What was told of another range is not shown for this one.
+        expect(analyst.locator("#top-rows")).to_be_hidden()
+        analyst.check("input[value='7d']", force=True)
+    finally:
+        weeks_api.start()
+    expect(analyst.locator("#top .trouble")).to_be_hidden()
+    settle(analyst)
+    assert rows_of(analyst) == shown
+    complaints.clear()  # Chromium reports the calls that failed
+
+
+def test_a_stale_answer_says_so(browser: Browser, weeks_database: str, weeks: Fleet) -> None:
+    strict = Api(weeks_database)
+    strict.start()
+    try:
+        with watched_page(browser) as (page, _):
+            page.goto(f"{strict.origin}/login?next=/screens#token={token()}")
+            expect(page.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
+            expect(page.locator("#connection")).to_have_attribute("data-state", "stale")
+    finally:
+        strict.stop()
+
+
+def test_an_app_that_names_no_screens_is_told_how(
+    browser: Browser, postgres_url: str, template_database: str
+) -> None:
+    with fresh_database(postgres_url, template_database) as url:
+        api, table = Api(url, STALE_AFTER_SECONDS="1000000"), Table(url)
+        api.start()
+        try:
+            with watched_page(browser) as (page, complaints):
+                page.goto(f"{api.origin}/login?next=/screens#token={token()}")
+                how = page.locator("#how-to")
+                expect(how).to_contain_text("Nothing has arrived yet")
+                expect(page.locator("#top .trouble")).to_contain_text("Nobody was on a screen")
+                table.deployment(1)
+                table.offsets(0)
+                minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+                table.run(
+                    'INSERT INTO screen_minutes (minute, "partition", screen, views, visits,'
+                    " dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces)"
+                    " VALUES (%s, 0, '(none)', 3, 3, 900, 0, '{0,3}', 1, 1)",
+                    minute,
+                )
+                page.reload()
+                expect(how).to_contain_text("none of them said where the user was")
+                expect(how).to_contain_text("jsonEncode({'screen': 'Checkout'")
+                expect(how).to_contain_text("ScreenObserver(presence.show)")
+                settle(page)
+                expect(page.locator("#top-rows .screen-name")).to_have_text(["(none)"])
+                shoot(page, "screens-unnamed")
+                assert complaints == []
+        finally:
+            table.close()
+            api.stop()
+
+
+def test_plotly_comes_only_where_there_is_something_to_draw(analyst: Page, weeks_api: Api) -> None:
+    asked: list[str] = []
+    analyst.on("request", lambda request: asked.append(request.url))
+    show(analyst, weeks_api, "/screens?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z")
+    expect(analyst.locator("#top .trouble")).to_contain_text("Nobody was on a screen")
+    assert not [url for url in asked if "plotly.min.js" in url]
+    show(analyst, weeks_api, "/screens?range=7d")
+    assert [url for url in asked if "plotly.min.js" in url]
+
+
+def test_the_pages_fit_phones_and_desks_by_day_and_night(analyst: Page, weeks_api: Api) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    wait_until(lambda: analyst.locator("#flows .sankey-node").count() > 0, "the transitions")
+    shoot(analyst, "screens")
+    show(analyst, weeks_api, "/screens/Home?range=7d")
+    wait_until(lambda: analyst.locator("#dwell .plot svg").count() > 0, "the bars")
+    shoot(analyst, "screen")
