@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
@@ -49,7 +50,8 @@ SCHEMAS = DOCUMENT["components"]["schemas"]
 SECRET = "the secret of the tests, of 32 bytes and more"
 #: What is made for people's browsers and is no API.
 PAGES = (
-    *(page.path for page in dashboard.PAGES),
+    # As aiohttp shows them: without the patterns of their parts.
+    *(re.sub(r":[^}]*", "", page.path) for page in dashboard.PAGES),
     *("/login", "/logout", "/static/{version}/{name}"),
 )
 
