@@ -44,6 +44,7 @@ class Dashboard:
             "plotly": self._assets.plotly_address,
             "swagger": self._assets.swagger_address,
             "simulated": settings.simulated,
+            "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
             "version": version("rollcall"),
         }
 

@@ -27,8 +27,9 @@ class Page:
 PAGES: Final = (
     Page("/", "live_page", "live.html", "Live"),
     Page("/users", "users_page", "users.html", "Users"),
+    # Any character: an id or a name may hold a slash, which is decoded before routes match.
+    Page(r"/users/{user_id:[\s\S]+}", "user_page", "user.html", "User", within="/users"),
     Page("/screens", "screens_page", "screens.html", "Screens"),
-    # Any character: a screen's name may hold a slash, which is decoded before routes match.
     Page(r"/screens/{screen:[\s\S]+}", "screen_page", "screen.html", "Screen", within="/screens"),
     Page("/active-users", "active_users_page", "active_users.html", "Active users"),
     Page("/docs", "docs_page", "docs.html", "API", public=True),

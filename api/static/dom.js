@@ -1,6 +1,7 @@
 // Nodes and texts. What users wrote only ever becomes a text node.
 
 import { now } from "./api.js";
+import { moment } from "./moments.js";
 import * as words from "./words.js";
 
 export const element = (id) => document.getElementById(id);
@@ -33,6 +34,30 @@ export function setTime(node, at, inWords) {
   if (node.dateTime === (at ?? "")) return;
   node.dateTime = at ?? "";
   node.title = at === null ? "" : words.absolute(at);
+}
+
+/** `parent` has exactly these children. Those that are where they belong are not touched: what is
+ * selected or focused in them stays so. */
+export function arrange(parent, nodes) {
+  nodes.forEach((node, index) => {
+    if (parent.children[index] !== node) parent.insertBefore(node, parent.children[index] ?? null);
+  });
+  while (parent.children.length > nodes.length) parent.lastElementChild.remove();
+}
+
+/** Shows a sentence of texts and times ({at}); the node is left alone while it says the same. */
+export function setParts(node, parts) {
+  const said = JSON.stringify(parts);
+  if (node.said === said) return;
+  node.said = said;
+  node.replaceChildren(...parts.map((part) => (typeof part === "string" ? part : momentOf(part.at))));
+}
+
+/** A <time> node that tells a time to the second. */
+export function momentOf(at) {
+  const node = make("time");
+  setTime(node, at, moment);
+  return node;
 }
 
 setInterval(() => {

@@ -104,6 +104,7 @@ def chromium() -> str:
 def running_browser() -> Iterator[Browser]:
     """A Chromium without a window."""
     arguments = ["--disable-quic", "--disable-component-update", "--disable-dev-shm-usage"]
+    expect.set_options(timeout=DEADLINE_SECONDS * 1000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=chromium(), args=arguments, chromium_sandbox=False

@@ -1,0 +1,41 @@
+// Times to the second, and lengths of time, as words. Pure: `now` is an argument, in Unix milliseconds.
+
+import { count, duration, timeOfDay } from "./words.js";
+
+const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
+
+/** The time of day today, with the date on any other day. */
+export function moment(at, now) {
+  const then = new Date(at);
+  const today = then.toDateString() === new Date(now).toDateString();
+  return today ? timeOfDay(then) : `${day.format(then)}, ${timeOfDay(then)}`;
+}
+
+/** "Fri, 17 May". */
+export const dayOf = (at) => weekday.format(new Date(at));
+
+/** The times of a sentence of the API (RFC 3339 in UTC) as `moment` tells them. */
+export const localised = (sentence, now) =>
+  sentence.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (at) => moment(at, now));
+
+/** Of a silence, as people compare it with the time after which a phone is offline: in seconds as long
+ * as these say more than minutes. */
+export const silence = (seconds) => (seconds < 1000 ? `${Math.round(seconds)} s` : duration(seconds));
+
+/** A length of time to two units: "2 h 10 min". */
+export function length(seconds) {
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return pair(whole, 60, "min", 1, "s");
+  if (whole < 86400) return pair(whole, 3600, "h", 60, "min");
+  return pair(whole, 86400, "d", 3600, "h");
+}
+
+/** "1 session", "1,200 sessions". */
+export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+function pair(whole, large, largeName, small, smallName) {
+  const rest = Math.floor((whole % large) / small);
+  return `${Math.floor(whole / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
+}

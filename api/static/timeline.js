@@ -1,0 +1,62 @@
+// What a user did, of one type, newest first: read page by page, and kept up to date.
+
+import { timelineCall } from "./addresses.js";
+import { read } from "./api.js";
+
+const PAGE = 500;
+const NEWEST = 50;
+
+export class Timeline {
+  /** `open` are spans that go on; `items` are over, newest first. */
+  open = [];
+  items = [];
+  #cursor = null;
+  #userId;
+  #type;
+  #begun = false;
+
+  /** `type` is "span", "session" or "change". */
+  constructor(userId, type) {
+    this.#userId = userId;
+    this.#type = type;
+  }
+
+  /** Whether all that is kept has been read. */
+  get isWhole() {
+    return this.#begun && this.#cursor === null;
+  }
+
+  /** Reads what is new. */
+  async refresh() {
+    const page = await this.#page(this.#begun ? NEWEST : PAGE, null);
+    this.open = page.items.filter((item) => item.at === null);
+    const over = page.items.filter((item) => item.at !== null);
+    const oldest = over.at(-1)?.at;
+    const known = new Set(over.map((item) => JSON.stringify(item)));
+    // Ends never change, so that what is older than the page is as it was.
+    const older = this.items.filter((item) => item.at <= oldest && !known.has(JSON.stringify(item)));
+    const meets = this.#begun && (page.next_cursor === null || this.items.some((item) => item.at >= oldest));
+    this.items = meets ? [...over, ...older] : over;
+    if (!meets) this.#cursor = page.next_cursor;
+    this.#begun = true;
+  }
+
+  /** Reads a page of what is older. */
+  async older() {
+    if (this.#cursor === null) return;
+    const page = await this.#page(PAGE, this.#cursor);
+    this.items.push(...page.items);
+    this.#cursor = page.next_cursor;
+  }
+
+  /** Reads all that was over at `at` (ISO 8601) or later, `pages` at most. */
+  async through(at, pages) {
+    for (let n = 0; n < pages && this.#cursor !== null && this.items.at(-1).at >= at; n += 1) await this.older();
+  }
+
+  #page(limit, cursor) {
+    const parameters = { type: this.#type, limit };
+    if (cursor !== null) parameters.cursor = cursor;
+    return read(timelineCall(this.#userId, parameters));
+  }
+}
