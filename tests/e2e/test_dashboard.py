@@ -77,44 +77,6 @@ def open_users(page: Page, api: Api) -> None:
     expect(page.locator("#connection")).to_have_attribute("data-state", "live")
 
 
-def test_the_table_follows_who_comes_changes_and_goes(page: Page, api: Api, table: Table) -> None:
-    open_users(page, api)
-    rows = page.locator("#rows tr")
-    expect(page.locator("#nobody")).to_be_visible()
-    table.user("u1", name="Ada", screen="Home", app_version="1.0.0", device_info="Pixel 9")
-    table.offsets(0, foreground=1)
-    expect(rows).to_have_count(1)
-    for part in ("Ada", "u1", "foreground", "Home", "1.0.0", "Pixel 9"):
-        expect(rows.first).to_contain_text(part)
-    table.user("u1", "background", name="Ada", screen="Home", reason="backgrounded")
-    expect(rows.first).to_contain_text("background")
-    table.user("u1", "offline", name="Ada")
-    expect(rows).to_have_count(0)
-    expect(page.locator("#nobody")).to_be_visible()
-
-
-def test_the_first_fifty_are_shown_and_how_many_more_there_are(
-    page: Page, api: Api, table: Table
-) -> None:
-    for number in range(53):
-        table.user(f"u{number:02}")
-    table.offsets(0, foreground=53)
-    open_users(page, api)
-    expect(page.locator("#rows tr")).to_have_count(50)
-    expect(page.locator("#more")).to_have_text("and 3 more")
-
-
-def test_hostile_names_are_text(page: Page, api: Api, table: Table) -> None:
-    hostile = dict.fromkeys(("name", "screen", "app_version", "device_info"), HOSTILE)
-    table.user(HOSTILE, **hostile)
-    open_users(page, api)
-    row = page.locator("#rows tr")
-    expect(row).to_have_count(1)
-    assert (row.text_content() or "").count(HOSTILE) == 5
-    assert page.locator("#rows img, #rows script").count() == 0
-    assert page.evaluate("window.owned") is None
-
-
 def test_a_restart_of_the_server_is_said_and_survived(
     page: Page, api: Api, table: Table, complaints: list[str]
 ) -> None:
@@ -148,20 +110,6 @@ def test_a_hidden_page_asks_nothing_and_a_shown_one_at_once(
     assert asked == []
     page.evaluate(hide, False)
     expect(page.locator("#rows tr")).to_have_count(1)
-
-
-def test_the_users_page_fits_phones_and_desks_by_day_and_night(
-    page: Page, api: Api, table: Table
-) -> None:
-    for number in range(3):
-        table.user(f"{number}-" + "u" * 120, name="Ada Lovelace", screen="s" * 128)
-    table.offsets(0, foreground=3)
-    open_users(page, api)
-    expect(page.locator("#rows tr")).to_have_count(3)
-    shoot(page, "users")
-    page.emulate_media(color_scheme="dark")
-    dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-    assert sum(float(n) for n in dark.strip("rgba()").split(",")[:3]) / 3 < 128
 
 
 def test_the_login_is_accessible(stranger: Page, api: Api) -> None:
