@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from api.active_users import ActiveUserCalls
 from api.audiences.audit import ExportAudit
 from api.audiences.calls import AudienceCalls
+from api.audiences.download import AudienceDownload
 from api.audiences.export import Exporter
 from api.audiences.store import AudienceStore
 from api.auth import Readers
@@ -92,6 +93,7 @@ def install(
     FeedCall(hub, readers).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics).install(app, door)
+    AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
     app[DOOR] = door

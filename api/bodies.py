@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from urllib.parse import parse_qs
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -12,6 +13,7 @@ from prometheus_client import Counter
 from schemas.problems import ProblemError
 
 BODY_TIMEOUT_SECONDS: Final = 20.0
+_MAX_FIELDS: Final = 8
 
 
 async def read_body(request: web.Request, max_bytes: int, timeouts: Counter) -> bytes:
@@ -35,3 +37,13 @@ async def read_body(request: web.Request, max_bytes: int, timeouts: Counter) -> 
         content.feed_eof()  # aiohttp would wait for the rest, and log that it cannot be read
         raise ProblemError("bad_request", "The body cannot be read as it was sent.") from error
     return bytes(body)
+
+
+def form_fields(body: bytes) -> dict[str, str]:
+    """Of a form as browsers send it; of a field that is there twice the first. Raises
+    ``ProblemError`` with code ``bad_request``."""
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise ProblemError("bad_request", "The form cannot be read.") from None
+    return {name: values[0] for name, values in fields.items()}

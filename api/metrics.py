@@ -17,7 +17,7 @@ ROUTES: Final = (
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *("audience_preview", "audience_export", "audience_exports"),
     *(page.route for page in PAGES),
-    *("login", "logout", "static", "other"),
+    *("login", "logout", "audience_download", "static", "other"),
 )
 #: Those of them that are limited by client address.
 LIMITED_ROUTES: Final = ("count",)

@@ -7,13 +7,12 @@ once by ``POST /login`` and lives in a cookie that scripts cannot read.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import parse_qs
 
 import aiohttp_jinja2
 from aiohttp import web
 
 from api.auth import Readers, check_own_page
-from api.bodies import read_body
+from api.bodies import form_fields, read_body
 from api.browser_session import MAX_COOKIE_TOKEN_CHARACTERS, BrowserSessions
 from api.dashboard.security import SECURITY_HEADERS
 from api.errors import Door, method_not_allowed
@@ -51,7 +50,7 @@ class Login:
         wanted = _HOME
         try:
             check_own_page(request)
-            fields = _fields(await read_body(request, MAX_LOGIN_BYTES, self._body_timeouts))
+            fields = form_fields(await read_body(request, MAX_LOGIN_BYTES, self._body_timeouts))
             wanted = own_path(fields.get("next", _HOME))
             # Pasted from a terminal, it may be broken into lines.
             token = "".join(fields.get("token", "").split())
@@ -90,14 +89,6 @@ def _form(
     if problem is not None:
         response.headers.update(problem.all_headers())
     return response
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=8)
-    except ValueError:
-        raise ProblemError("bad_request", "The form cannot be read.") from None
-    return {name: values[0] for name, values in fields.items()}
 
 
 def _redirect(where: str) -> web.Response:

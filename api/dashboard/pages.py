@@ -69,14 +69,14 @@ class Dashboard:
                 reader = await self._readers.admit(request, cookie=True)
             except ProblemError as problem:
                 if problem.status not in (401, 403):
-                    return _trouble(request, problem)
+                    return trouble(request, problem)
                 if page.public:
                     return aiohttp_jinja2.render_template(page.template, request, {"page": page})
                 return _to_login(request)
             context = _context(page, reader)
             if page.scope not in reader.scopes and not page.public:
                 missing = f"{page.title} needs the scope {page.scope}."
-                return _trouble(request, ProblemError("scope_missing", missing), context)
+                return trouble(request, ProblemError("scope_missing", missing), context)
             return aiohttp_jinja2.render_template(page.template, request, context)
 
         return show
@@ -92,7 +92,7 @@ def _context(page: Page, reader: Identity) -> dict[str, Any]:
     }
 
 
-def _trouble(
+def trouble(
     request: web.Request, problem: ProblemError, context: dict[str, Any] | None = None
 ) -> web.Response:
     """A page that says why there is none, for a person."""

@@ -37,12 +37,13 @@ export function logIn() {
 /** The JSON at a path. Throws LoggedOut, ProblemError or Away. */
 export const read = (path) => call(path, {});
 
-/** The JSON that a POST of `body` as JSON gives. Throws as `read`. */
-export const post = (path, body) =>
+/** The JSON that a POST of `body` as JSON gives. Throws as `read`; an AbortError after `signal`. */
+export const post = (path, body, signal) =>
   call(path, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(body),
+    ...(signal && { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) }),
   });
 
 /** Whether there is something at a path and we may read it. Throws as `read`, but never ProblemError. */

@@ -52,7 +52,7 @@ SECRET = "the secret of the tests, of 32 bytes and more"
 PAGES = (
     # As aiohttp shows them: without the patterns of their parts.
     *(re.sub(r":[^}]*", "", page.path) for page in dashboard.PAGES),
-    *("/login", "/logout", "/static/{version}/{name}"),
+    *("/login", "/logout", "/audience/export", "/static/{version}/{name}"),
 )
 
 
