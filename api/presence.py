@@ -122,8 +122,8 @@ class PresenceCalls:
         return json_answer({**single_user_answer(row), **travelled})
 
     async def lookup(self, request: web.Request) -> web.Response:
-        """A POST only because many ids are long: it changes nothing. No cookie: see api.auth."""
-        await self._readers.admit(request, cookie=False)
+        """A POST only because many ids are long: it changes nothing."""
+        await self._readers.admit(request, cookie=True)
         refuse_parameters(request.rel_url.raw_query_string)
         user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES, self._body_timeouts))
         known, freshness = await self._store.lookup(user_ids)

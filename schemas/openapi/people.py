@@ -7,7 +7,6 @@ from typing import Final
 from schemas.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
 from schemas.openapi.answers import (
     OF_READERS,
-    PROGRAMS,
     QUALITY,
     READERS,
     ok,
@@ -214,13 +213,13 @@ _PATHS: Final[dict[str, Json]] = {
             "lookUpUsers",
             "Many users by id",
             f"At most {MAX_LOOKUP:,} at once. It changes nothing: it is a POST only because ids "
-            "are long. The dashboard's session does not count here.",
+            "are long. The dashboard's session counts for our own pages only.",
             {
                 **ok(ref("LookedUp"), "Those who are known."),
                 **refusals("BadBody", "BodyTooLarge", "BadField"),
                 **OF_READERS,
             },
-            security=PROGRAMS,
+            security=READERS,
             body={
                 "required": True,
                 "content": {"application/json": {"schema": ref("Lookup")}},

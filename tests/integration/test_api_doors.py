@@ -315,16 +315,26 @@ async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> No
     for site in ("cross-site", "same-site"):
         answer = await api.call(ONLINE, bearer=None, headers={**cookie, "Sec-Fetch-Site": site})
         assert_problem(answer, 401, "token_missing")
-    answer = await api.call(
-        "/api/v1/users/lookup", "POST", bearer=None, headers=cookie, json={"user_ids": ["a"]}
-    )
-    assert_problem(answer, 401, "token_missing")
     # A Bearer token that is bad is not made good by a cookie.
     assert_problem(await api.call(ONLINE, bearer="nonsense", headers=cookie), 401, "token_invalid")
     # Stacks on one host have different ports, and cookies know none.
     value = f"{int(time.time())}:{token()}"
     other = {"Cookie": f"rollcall_session_{api.port + 1}={value}; rollcall_session={value}"}
     assert_problem(await api.call(ONLINE, bearer=None, headers=other), 401, "token_missing")
+
+
+async def test_the_cookie_counts_for_a_post_of_our_own_page_only(api: Api) -> None:
+    async def look_up(**headers: str) -> Answer:
+        every = {**session(api, token()), **headers}
+        body = {"user_ids": ["a"]}
+        return await api.call("/api/v1/users/lookup", "POST", bearer=None, headers=every, json=body)
+
+    assert (await look_up(**{"Sec-Fetch-Site": "same-origin"})).json["unknown"] == ["a"]
+    assert (await look_up(Origin=api.origin)).status == 200
+    # On plain http browsers leave the first header out.
+    assert_problem(await look_up(Origin="http://evil.example"), 400, "bad_request")
+    cross_site = {"Sec-Fetch-Site": "cross-site", "Origin": api.origin}
+    assert_problem(await look_up(**cross_site), 401, "token_missing")
 
 
 async def test_a_cookie_whose_token_has_expired_leads_to_the_login(api: Api) -> None:
