@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from api.answers import rfc3339
 from api.database import Connection
-from api.parameters import bad_parameter
+from api.parameters import MAX_LIMIT, bad_parameter
 from api.ranges import Range
 from api.reports import Row, select
 from api.rollups import (
@@ -77,7 +77,7 @@ class Engagement:
         }
         edges = list(zip(asked.starts, asked.ends, strict=True))
         sketches = unique_parts_of(asked, progress)
-        told = sketches.told(edges, wanted.limit)
+        told = sketches.told(edges, wanted.limit if wanted.limit <= MAX_LIMIT else 1)
         async for batch in select(connection, self._engagement, parameters):
             users = await self._users_of(connection, asked, sketches, told, batch)
             yield [

@@ -21,7 +21,7 @@ from api.ranges import DAY, HOUR, Range, day_start, floor, local_date
 
 #: Sketches of hours that an answer merges, for each screen: of what no day has.
 MOST_HOURS: Final = 31 * DAY
-#: And for all of them together: what a second is enough for.
+#: And for all of them together, of an answer in one piece: what a second is enough for.
 MOST_SKETCHES: Final = 50_000
 
 
@@ -127,7 +127,8 @@ class UniqueParts:
         return None
 
     def told(self, edges: Sequence[tuple[datetime, datetime]], screens: int) -> set[int]:
-        """The numbers, from 1, of the buckets whose users can be told, for so many screens."""
+        """The numbers, from 1, of the buckets whose users can be told, for so many screens at
+        once."""
         in_hours = edges[-1][1] - edges[0][0] - (self.after_days[0] - self.before_days[1])
         if in_hours > MOST_HOURS or screens * (in_hours // HOUR) > MOST_SKETCHES:
             return set()
