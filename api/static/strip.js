@@ -18,6 +18,7 @@ export const RANGES = {
 // Of the strip: what is shorter would be less than a pixel or two.
 const SHORTEST = 1 / 500;
 const LABELLED = 0.06;
+const OLD_MS = 5000;
 // After it there is no room for a mark's text.
 const LAST_MARK = 0.94;
 const TABLE_ROWS = 500;
@@ -28,10 +29,10 @@ const KINDS = {
   offline: "Offline",
 };
 
-/** Draws spans into the <figure>. `knownFrom` (Unix ms) is from when on the spans are all there. */
-export function drawStrip(figure, spans, range, knownFrom) {
+/** Draws spans into the <figure>, up to `end`. `knownFrom` is from when on they are all there. Both are
+ * Unix milliseconds. */
+export function drawStrip(figure, spans, range, knownFrom, end) {
   const { ms, marks } = RANGES[range];
-  const end = now();
   const start = end - ms;
   const from = Math.max(start, knownFrom);
   const lanes = lanesOf(spans, from, end);
@@ -40,7 +41,7 @@ export function drawStrip(figure, spans, range, knownFrom) {
   figure
     .querySelector(".lanes")
     .replaceChildren(...drawn.map((lane) => laneNode(lane, start, ms, place)), axisNode(marksOf(start, end, marks), range, start, ms, place));
-  setText(figure.querySelector("figcaption"), caption(lanes, range, from > start ? from : null));
+  setText(figure.querySelector("figcaption"), caption(lanes, range, from > start ? from : null, end));
   fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
 }
 
@@ -82,7 +83,7 @@ function title(one) {
   return `${KINDS[one.kind]}${where}${unknown}: ${times}${end}${more}`;
 }
 
-function caption(lanes, range, knownFrom) {
+function caption(lanes, range, knownFrom, end) {
   const totals = totalsOf(lanes);
   const told = [
     [totals.foreground, "in the foreground"],
@@ -91,8 +92,9 @@ function caption(lanes, range, knownFrom) {
   ].filter(([ms]) => ms >= 500);
   const said = told.map(([ms, where]) => `${length(ms / 1000)} ${where}`).join(", ");
   const cut = knownFrom === null ? "" : ` Only from ${moment(knownFrom, now())} on: before it there is too much to draw.`;
-  const lack = "not seen online";
-  return `The last ${RANGES[range].words}: ${said || lack}.${cut}`;
+  const isOld = now() - end > OLD_MS;
+  const which = isOld ? `The ${RANGES[range].words} up to ${moment(end, now())}` : `The last ${RANGES[range].words}`;
+  return `${which}: ${said || "not seen online"}.${cut}`;
 }
 
 /** Rows are made when somebody opens the table. */

@@ -14,6 +14,8 @@ export class Timeline {
   #userId;
   #type;
   #begun = false;
+  // One read after the other: two that began at one place would tell everything twice.
+  #turn = Promise.resolve();
 
   /** `type` is "span", "session" or "change". */
   constructor(userId, type) {
@@ -27,7 +29,17 @@ export class Timeline {
   }
 
   /** Reads what is new. */
-  async refresh() {
+  refresh = () => this.#inTurn(() => this.#refresh());
+
+  /** Reads a page of what is older. */
+  older = () => this.#inTurn(() => this.#older());
+
+  /** Reads all that was over at `at` (ISO 8601) or later, `pages` at most. */
+  async through(at, pages) {
+    for (let n = 0; n < pages && this.#cursor !== null && this.items.at(-1).at >= at; n += 1) await this.older();
+  }
+
+  async #refresh() {
     const page = await this.#page(this.#begun ? NEWEST : PAGE, null);
     this.open = page.items.filter((item) => item.at === null);
     const over = page.items.filter((item) => item.at !== null);
@@ -41,17 +53,17 @@ export class Timeline {
     this.#begun = true;
   }
 
-  /** Reads a page of what is older. */
-  async older() {
+  async #older() {
     if (this.#cursor === null) return;
     const page = await this.#page(PAGE, this.#cursor);
     this.items.push(...page.items);
     this.#cursor = page.next_cursor;
   }
 
-  /** Reads all that was over at `at` (ISO 8601) or later, `pages` at most. */
-  async through(at, pages) {
-    for (let n = 0; n < pages && this.#cursor !== null && this.items.at(-1).at >= at; n += 1) await this.older();
+  #inTurn(action) {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {}); // whoever asked hears of it
+    return done;
   }
 
   #page(limit, cursor) {

@@ -33,6 +33,7 @@ let user = null;
 let limit = null; // the silence after which a device is offline, in seconds
 let followed = ""; // what the timelines were read for
 let drawnAt = -Infinity;
+let completeUntil = null; // of answers, while they are not live; Unix ms
 let isUnknown = false;
 let reading = 0;
 let timer;
@@ -146,7 +147,7 @@ const reachBack = () => spans.through(new Date(now() - RANGES[range].ms).toISOSt
 
 function draw() {
   const knownFrom = spans.isWhole ? -Infinity : Date.parse(spans.items.at(-1).at);
-  drawStrip(element("strip"), [...spans.open, ...spans.items], range, knownFrom);
+  drawStrip(element("strip"), [...spans.open, ...spans.items], range, knownFrom, completeUntil ?? now());
   drawnAt = now();
 }
 
@@ -216,5 +217,12 @@ follow({
     setText(element("quality"), words.quality(told, now()));
     tellSilences();
   },
-  stale: (isStale) => person.classList.toggle("old", isStale),
+  stale(isStale, asOf) {
+    person.classList.toggle("old", isStale);
+    // Nobody knows what came after it.
+    const until = isStale && asOf !== null ? Date.parse(asOf) : null;
+    if (until === completeUntil) return;
+    completeUntil = until;
+    if (user !== null) draw();
+  },
 });

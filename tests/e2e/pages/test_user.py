@@ -41,8 +41,9 @@ def ago(now: datetime, **parts: float) -> datetime:
 
 
 def clock(at: datetime) -> str:
-    """A time of today as the page tells it; the browser's zone is UTC."""
-    return f"{at:%H:%M:%S}"
+    """A time as the page tells it; the browser's zone is UTC."""
+    day = "" if at.date() == datetime.now(UTC).date() else f"{at:%b} {at.day}, "
+    return f"{day}{at:%H:%M:%S}"
 
 
 # Why: the sentence, for every reason
@@ -376,9 +377,11 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     strip = page.locator("#strip")
     kinds = [piece.get_attribute("data-kind") for piece in strip.locator(".track .piece").all()]
     assert kinds == ["offline", "foreground", "background", "foreground"]
+    lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 24 hours: 20 min")
     page.locator("label", has_text="7 d").click()
     expect(page).to_have_url(f"{api.origin}/users/ada?range=7d")
+    lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 7 days: 40 min")
     strip.locator("summary").click()
     expect(strip.locator("tbody tr")).to_have_count(4)
@@ -386,7 +389,15 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     page.reload()
     expect(page.locator("[value='7d']")).to_be_checked()
     page.locator("label", has_text="1 h").click()
-    expect(page.locator("#strip-caption")).to_contain_text("The last hour")
+    lives.offsets(0)
+    expect(page.locator("#strip-caption")).to_contain_text("The last hour: 20 min")
+    # Where nothing is known any more, nothing is drawn.
+    lives.run("UPDATE stream_offsets SET log_time = %s", ago(now, minutes=5))
+    until = clock(ago(now, minutes=5))
+    expect(page.locator("#strip-caption")).to_have_text(
+        f"The hour up to {until}: 15 min in the foreground, 10 min in the background."
+    )
+    expect(page.locator("#banner-stale")).to_contain_text(until)
 
 
 def test_a_busy_week_is_read_to_the_end_of_what_can_be_drawn(
@@ -398,6 +409,7 @@ def test_a_busy_week_is_read_to_the_end_of_what_can_be_drawn(
     ]
     write_life(lives, "busy", DeviceLife(steps, last_active=now))
     open_user(page, api, "busy", "?range=7d")
+    lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("2 d 12 h in the foreground")
     # Not a node a span: what nobody could see is drawn together.
     assert page.locator(".track .piece").count() <= 500
@@ -463,8 +475,10 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     )
     open_user(page, api, "auth0|5f7c8ec7c33c6c004bbafe82")
     expect(page.locator(".device-card")).to_have_count(2)
+    lives.offsets(0)
     shoot(page, "user-24h")
     page.locator("label", has_text="7 d").click()
+    lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 7 days")
     shoot(page, "user-7d")
     write_life(
@@ -482,4 +496,5 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
         name="Grace Hopper",
     )
     open_user(page, api, "gone", "?range=1h")
+    lives.offsets(0)
     shoot(page, "user-offline")
