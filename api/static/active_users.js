@@ -182,7 +182,7 @@ function tableRow(texts) {
 
 element("day-chosen").addEventListener("change", ({ target }) => {
   chosenDay = target.value;
-  loadDay();
+  loadDay().then((isRead) => isRead || again());
 });
 follow({});
 again();

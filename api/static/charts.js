@@ -164,14 +164,15 @@ function themed(layout) {
     automargin: true,
     fixedrange: true,
   };
+  const family = getComputedStyle(document.body).fontFamily;
   const theme = {
     autosize: true,
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     colorway: [1, 2, 3, 4, 5, 6, 7, 8].map((n) => variable(`--series-${n}`)),
-    font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: "--ink" },
+    font: { family, size: 13, color: "--ink" },
     margin: { t: 12, r: 12, b: 36, l: 44 },
-    hoverlabel: { bgcolor: "--card", bordercolor: "--line", font: { color: "--ink", size: 13 } },
+    hoverlabel: { bgcolor: "--card", bordercolor: "--line", font: { family, color: "--ink", size: 13 } },
     legend: { orientation: "h", y: 1.12, x: 0, font: { color: "--quiet" } },
     xaxis: axis,
     yaxis: axis,

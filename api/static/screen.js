@@ -171,7 +171,7 @@ document.title = `${screen ?? "No screen"} · Rollcall`;
 onMetric(metric, (wanted) => {
   metric = wanted;
   period.keep();
-  loadSeries();
+  loadSeries().then((isRead) => isRead || again());
 });
 if (screen !== null) {
   element("now-link").href = usersOn(screen);

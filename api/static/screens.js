@@ -18,6 +18,7 @@ import { linesOf, MOST_SERIES } from "./series.js";
 const SHOWN = 50;
 const FIRST_CHOSEN = 5;
 const IN_FLOWS = 12;
+const NOBODY = "Nobody was on a screen in this range. Choose a longer or an earlier one.";
 
 const given = new URLSearchParams(location.search);
 let sort = Object.hasOwn(SORTS, given.get("sort")) ? given.get("sort") : "views";
@@ -63,7 +64,7 @@ function loadTop() {
     nothing(answer) {
       period.tell(answer);
       tellHow(answer);
-      return answer.items.length === 0 ? "Nobody was on a screen in this range. Choose a longer or an earlier one." : "";
+      return answer.items.length === 0 ? NOBODY : "";
     },
     show({ items, sort: order, trends, users, sortProblem, ...answer }) {
       table.show({
@@ -100,7 +101,8 @@ function loadSeries() {
     nothing({ series }) {
       mark();
       showLegend(element("series-legend"), series, toggle);
-      return series.length === 0 ? "Choose screens by the squares in the table below." : "";
+      if (series.length > 0) return "";
+      return isChosen ? "Choose screens by the squares in the table below." : NOBODY;
     },
     show({ series, as_of: asOf, tz }) {
       const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket });
@@ -150,7 +152,7 @@ function toggle(screen) {
   if (!slots.delete(screen)) slots.set(screen, freeSlot());
   period.keep();
   mark();
-  loadSeries();
+  reloadSeries();
   redrawFlows();
 }
 
@@ -168,6 +170,7 @@ function freeSlot() {
   return [...Array(MOST_SERIES).keys()].find((slot) => !taken.has(slot));
 }
 
+const reloadSeries = async () => (await loadSeries()) || again();
 const redrawFlows = () => flows !== null && flows.items.length > 0 && drawFlows();
 const mark = () => table.mark(slots, slots.size >= MOST_SERIES);
 
@@ -184,7 +187,7 @@ function tellHow({ items, as_of: asOf }) {
 onMetric(metric, (wanted) => {
   metric = wanted;
   period.keep();
-  loadSeries();
+  reloadSeries();
 });
 follow({});
 again();
