@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 from schemas.openapi.document import document
-from tests.e2e.browser import Api, shoot
+from tests.e2e.browser import Api, assert_accessible, shoot
 from tests.integration.api_harness import Table, token
 
 PATHS = document("0")["paths"]
@@ -52,6 +52,8 @@ def test_a_call_is_tried_with_the_dashboards_session(page: Page, api: Api, table
     table.user("ada", screen="Cart")
     page.get_by_role("link", name="API", exact=True).click()
     expect(page).to_have_url(f"{api.origin}/docs")
+    expect(page.locator("#api")).to_have_attribute("aria-busy", "false")
+    shoot(page, "docs")
     listed = operation(page, "Who_is_online", "listOnlineUsers")
     listed.locator(".opblock-summary-control").click()
     listed.get_by_role("button", name="Execute").click()
@@ -59,7 +61,7 @@ def test_a_call_is_tried_with_the_dashboards_session(page: Page, api: Api, table
     assert status == "200"
     assert isinstance(body, dict)
     assert [user["user_id"] for user in body["items"]] == ["ada"]
-    shoot(page, "docs")
+    assert_accessible(page)
 
 
 def test_a_call_is_tried_with_a_token_that_is_typed_in_by_keyboard_alone(
