@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -59,6 +60,28 @@ def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
     expect(live.locator("#count")).to_have_text("0")
     expect(live.locator("#departures")).to_have_text("1")
     assert_accessible(live)
+
+
+def test_an_audience_of_who_saw_a_screen_is_downloaded(live: Page, stack: Stack) -> None:
+    """Its spans are the processor's: of who has left, and of who is on it."""
+    left, stays, other = Phone(stack), Phone(stack), Phone(stack)
+    for phone, screens in ((left, ("Offers", "Home")), (stays, ("Offers",)), (other, ("Home",))):
+        for screen in screens:
+            assert phone.show(screen) == 200
+    assert left.log_out() == 200
+    stack.shows(left, "offline")
+    stack.settle()
+    live.goto(f"{stack.up.url}/audience")
+    saw = live.get_by_role("group", name="Saw a screen", exact=True)
+    saw.get_by_label("Screen").fill("Offers")
+    expect(live.locator("#count")).to_have_text("2")
+    with live.expect_download() as download:
+        live.get_by_role("button", name="Download CSV").click()
+    ids = Path(download.value.path()).read_text().split()
+    assert sorted(ids) == sorted(["user_id", left.user, stays.user])
+    expect(live.locator("#exports-rows .ended")).to_have_text("completed")
+    live.get_by_label("State").select_option(label="offline")
+    expect(live.locator("#count")).to_have_text("1")
 
 
 def test_a_processor_that_is_frozen_is_said_and_one_that_goes_on_too(
