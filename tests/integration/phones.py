@@ -102,14 +102,19 @@ class Phones:
         async def write(partition: int, *events: Event) -> None:
             await producer.send_and_wait(topic, encode_batch(events), partition=partition)
 
-        async def pause() -> None:
+        async def tick_everywhere() -> None:
             await asyncio.gather(*(write(p, Tick()) for p in range(self.partitions)))
+
+        async def pause() -> None:
+            await tick_everywhere()
             while self._pause.is_set() and not self._stop.is_set():
                 await asyncio.sleep(self._seconds_between_records)
 
         try:
             for turn in itertools.count():
                 if self._stop.is_set():
+                    # So that answers are complete up to later than whatever was seen.
+                    await tick_everywhere()
                     return
                 if self._pause.is_set():
                     await pause()

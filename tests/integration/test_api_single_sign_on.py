@@ -167,10 +167,18 @@ async def test_other_sites_pages_cannot_make_use_of_a_sign_on(caller: Caller) ->
     assert (await caller.get(ADA, ("Sec-Fetch-Site", "same-origin"))).status == 200
     frame = [*NAVIGATION[:2], ("Sec-Fetch-Dest", "iframe")]
     assert (await caller.get(ADA, *frame, path="/")).status == 303
-    # The call takes no cookie either: a browser must not send it along by itself.
-    for headers in ([ADA], [ADA, cross_site], [ADA, *NAVIGATION]):
+    # A POST counts from our own pages, and from programs, which send none of a browser's headers.
+    own_page = ("Sec-Fetch-Site", "same-origin")
+    foreign_origin = ("Origin", "https://elsewhere.example")
+    for headers, status in (
+        ([ADA], 200),
+        ([ADA, own_page], 200),
+        ([ADA, cross_site], 401),
+        ([ADA, *NAVIGATION], 401),
+        ([ADA, foreign_origin], 400),
+    ):
         lookup = await caller.post(*headers, path=LOOKUP, body='{"user_ids": ["u1"]}')
-        assert lookup.status == 401
+        assert lookup.status == status, headers
 
 
 async def test_what_changes_something_is_taken_from_our_own_page_only(database_url: str) -> None:

@@ -63,6 +63,7 @@ USERS = "/api/v1/users"
 SECONDS_BETWEEN_RECORDS = 0.05
 SECONDS_BETWEEN_ANSWERS = 0.03
 OUTAGE_GAP_SECONDS = 4
+ENDINGS = {"navigated", "backgrounded", "logged_out", "timed_out", "disconnected"}
 SETTINGS = {
     "SESSION_TIMEOUT_SECONDS": "6",
     "OFFLINE_AFTER_SECONDS": "3",
@@ -333,6 +334,12 @@ async def run_with_faults(
     await until("the silence is an outage", lambda: time.monotonic() > over)
     phones.resume()
     await all_go_on("after an outage")
+    await until("spans ended in every way", lambda: endings(url) >= ENDINGS)
+
+
+def endings(url: str) -> set[str]:
+    """In which ways spans have ended."""
+    return {ending for (ending,) in rows(url, "SELECT DISTINCT ended_by::text FROM spans")}
 
 
 async def test_what_was_answered_in_a_run_with_faults_is_answered_for_then(
@@ -356,8 +363,6 @@ async def test_what_was_answered_in_a_run_with_faults_is_answered_for_then(
     assert {path for path, _ in comparison.by_parts} == {ONLINE, SCREENS, USERS}
     for path in (ONLINE, SCREENS):
         assert comparison.in_one_piece[path, "silence"]
-    ended = {ending for (ending,) in rows(database_url, "SELECT ended_by::text FROM spans")}
-    assert ended >= {"navigated", "backgrounded", "logged_out", "timed_out", "disconnected"}
     outages = rows(database_url, "SELECT DISTINCT kind::text FROM outages")
     assert outages == [("jump",)]
     as_ofs = [seen.answer["as_of"] for seen in recorder.seen if seen.path == ONLINE and seen.answer]
