@@ -45,10 +45,10 @@ unit: install
 
 # The pages are tested in a real browser, from Debian's packages where that is possible.
 browser:
-	@command -v chromium >/dev/null \
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
 	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
-	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium >/dev/null 2>&1; } \
-	|| echo "No chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the package chromium to run them."
+	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium-headless-shell >/dev/null 2>&1; } \
+	|| echo "No Chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the package chromium-headless-shell to run them."
 
 # Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
 test: lint types architecture browser

@@ -36,6 +36,8 @@ from tests.integration.rig import (
 
 SESSION_TIMEOUT_SECONDS = 6.0
 EVENTS_PER_RECORD = 20
+#: Between two records: writing as fast as it goes, a busy machine's processors never catch up.
+PAUSE_SECONDS = 0.005
 USERS = 400
 SCREENS = ["Home", "Cart", "Search", "Unknown", "background", None]
 
@@ -82,6 +84,7 @@ class Traffic:
                 partition = turn % self._kafka.partitions
                 events = [self._event(partition) for _ in range(EVENTS_PER_RECORD)]
                 await producer.send_and_wait(topic, encode_batch(events), partition=partition)
+                await asyncio.sleep(PAUSE_SECONDS)
         finally:
             await producer.stop()
 

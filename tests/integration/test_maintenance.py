@@ -77,14 +77,16 @@ def something_of_everything(url: str) -> None:
         db.execute("INSERT INTO late_days SELECT day FROM active_user_days")
 
 
+@pytest.mark.parametrize("apart", [7, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_after_any_statement_and_run_again_it_leaves_the_same_rows(
-    postgres_url: str, database_url: str
+    apart: int, postgres_url: str, database_url: str
 ) -> None:
+    """After each ``apart``-th statement, that is."""
     something_of_everything(database_url)
     with clone(postgres_url, database_url) as url:
         run(url)
         undisturbed = everything(url)
-    for fatal in count():
+    for fatal in count(step=apart):
         with clone(postgres_url, database_url) as url:
             statements = count()
 
