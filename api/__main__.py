@@ -38,8 +38,10 @@ async def serve(settings: ApiSettings) -> None:
     except ValueError as error:
         raise StartError(str(error)) from error
 
-    public = create_runner(app, settings)
-    admin = web.AppRunner(create_admin_app(registry, app[STORE].not_ready), access_log=None)
+    public, store = create_runner(app, settings), app[STORE]
+    admin = web.AppRunner(
+        create_admin_app(registry, store.not_ready, store.refresh_metrics), access_log=None
+    )
     try:
         await _listen(admin, settings.api_admin_host, settings.api_admin_port)
         await _listen(public, settings.api_host, settings.api_port)

@@ -62,7 +62,7 @@ def install(
     door = Door(metrics)
     database = Database(settings, metrics)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
-    store = Store(database, quality)
+    store = Store(database, quality, metrics)
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
     sessions = BrowserSessions(settings)

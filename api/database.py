@@ -78,6 +78,8 @@ class Database:
             },
         )
 
+        metrics.watch_pool(self._pool.get_stats)
+
     async def open(self) -> None:
         """Get ready; does not wait for PostgreSQL."""
         await self._pool.open(wait=False)

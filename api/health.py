@@ -10,12 +10,20 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 
 def create_admin_app(
-    registry: CollectorRegistry, not_ready: Callable[[], Awaitable[str | None]]
+    registry: CollectorRegistry,
+    not_ready: Callable[[], Awaitable[str | None]],
+    refresh_metrics: Callable[[], Awaitable[None]],
 ) -> web.Application:
     """``/metrics``, ``/healthz`` (the process runs) and ``/readyz`` (PostgreSQL answers it).
 
-    ``not_ready`` gives the reason why calls should not be sent here now, or ``None``.
+    ``not_ready`` gives the reason why calls should not be sent here now, or ``None``;
+    ``refresh_metrics`` reads what is told of the fleet.
     """
+    show_metrics = make_aiohttp_handler(registry)
+
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        await refresh_metrics()
+        return await show_metrics(request)
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -27,7 +35,7 @@ def create_admin_app(
         return web.json_response({"status": "not ready", "reason": reason}, status=503)
 
     app = web.Application()
-    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -33,6 +33,7 @@ QUERIES: Final = (
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
 )
+ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
 
@@ -113,12 +114,49 @@ class ApiMetrics:
         )
         self.as_of_age_seconds = Gauge(
             "rollcall_api_as_of_age_seconds",
-            "PostgreSQL's clock less as_of at the last read, in seconds; NaN without an as_of.",
+            "PostgreSQL's clock less as_of, read anew for each scrape, in seconds; NaN without an "
+            "as_of and while PostgreSQL does not answer.",
             registry=registry,
         )
-        self.as_of_age_seconds.set(float("nan"))
+        online_users = Gauge(
+            "rollcall_online_users",
+            "Users online in the whole fleet, read anew for each scrape; NaN while PostgreSQL does "
+            "not answer. Every API process tells the same: take the highest, never the sum.",
+            ("state",),
+            registry=registry,
+        )
+        self.online_users = {state: online_users.labels(state) for state in ONLINE_STATES}
+        self.forget_fleet()
         self.pool_waiting = Gauge(
             "rollcall_api_pool_waiting",
             "Reads that wait for a connection to PostgreSQL now.",
             registry=registry,
         )
+        connections = Gauge(
+            "rollcall_api_pool_connections",
+            "Connections to PostgreSQL: in use by a read, or idle.",
+            ("state",),
+            registry=registry,
+        )
+        self._pool_in_use = connections.labels("in_use")
+        self._pool_idle = connections.labels("idle")
+        self._pool_limit = Gauge(
+            "rollcall_api_pool_limit",
+            "Connections to PostgreSQL that there may be.",
+            registry=registry,
+        )
+
+    def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
+        """Tell of a pool whenever somebody asks; ``stats`` are those of psycopg's pools."""
+
+        def idle() -> int:
+            return stats().get("pool_available", 0)
+
+        self._pool_idle.set_function(idle)
+        self._pool_in_use.set_function(lambda: stats().get("pool_size", 0) - idle())
+        self._pool_limit.set_function(lambda: stats().get("pool_max", 0))
+
+    def forget_fleet(self) -> None:
+        """What is known of the fleet is old: better no figure than a wrong one."""
+        for gauge in (self.as_of_age_seconds, *self.online_users.values()):
+            gauge.set(float("nan"))

@@ -38,6 +38,8 @@ class Quality:
         assert freshness is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
         age = freshness.age_seconds
         self._metrics.as_of_age_seconds.set(float("nan") if age is None else age)
+        self._metrics.online_users["foreground"].set(freshness.foreground)
+        self._metrics.online_users["background"].set(freshness.background)
         return freshness
 
     async def progress(self, connection: Connection) -> Progress:

@@ -54,7 +54,8 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
     async def not_ready() -> str | None:
         return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
 
-    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
+    refresh_metrics = app[api.app.STORE].refresh_metrics
+    admin = web.AppRunner(create_admin_app(registry, not_ready, refresh_metrics), access_log=None)
     settings = ingest_settings
     try:
         await admin.setup()

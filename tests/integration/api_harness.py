@@ -18,8 +18,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from api.app import create_app, create_runner
+from api.app import STORE, create_app, create_runner
 from api.settings import ApiSettings
+from api.store import Store
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0
@@ -73,6 +74,7 @@ class Api:
     port: int
     registry: CollectorRegistry
     http: aiohttp.ClientSession
+    store: Store
 
     @property
     def origin(self) -> str:
@@ -107,13 +109,14 @@ class Api:
 async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api]:
     """The API in this process, as its own ``__main__`` runs it."""
     registry = CollectorRegistry()
-    runner = create_runner(create_app(settings, registry=registry), settings)
+    app = create_app(settings, registry=registry)
+    runner = create_runner(app, settings)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
     await site.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield Api(site.port, registry, http)
+            yield Api(site.port, registry, http, app[STORE])
     finally:
         await runner.cleanup()
 

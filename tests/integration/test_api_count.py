@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from schemas.sql_files import load_queries
@@ -123,6 +125,29 @@ async def test_a_new_count_is_seen_soon(api: Api, table: Table) -> None:
         return bool(seen["count"] == 2)
 
     await wait_until(is_seen)
+
+
+async def test_prometheus_is_told_of_the_fleet_and_of_the_pool(
+    api: Api, table: Table, database_url: str
+) -> None:
+    table.deployment(1)
+    table.offsets(0, foreground=3, background=2)
+    await api.store.refresh_metrics()
+    assert api.metric("rollcall_online_users", state="foreground") == 3
+    assert api.metric("rollcall_online_users", state="background") == 2
+    assert 0 <= api.metric("rollcall_api_as_of_age_seconds") < 60
+    assert api.metric("rollcall_api_pool_connections", state="idle") >= 1
+    assert api.metric("rollcall_api_pool_connections", state="in_use") == 0
+    assert api.metric("rollcall_api_pool_limit") == 8
+    with psycopg.connect(database_url) as locker:
+        locker.execute("LOCK TABLE stream_offsets IN ACCESS EXCLUSIVE MODE")
+        # Prometheus waits for no lock, and gets no old figure for a new one.
+        async with asyncio.timeout(10):
+            await api.store.refresh_metrics()
+        assert math.isnan(api.metric("rollcall_online_users", state="foreground"))
+        assert math.isnan(api.metric("rollcall_api_as_of_age_seconds"))
+    await api.store.refresh_metrics()
+    assert api.metric("rollcall_online_users", state="foreground") == 3
 
 
 async def test_its_cost_does_not_grow_with_the_fleet(api: Api, table: Table) -> None:
