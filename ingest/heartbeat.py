@@ -180,6 +180,7 @@ class PhoneCalls:
             if sent.warnings:
                 response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
             self._metrics.count_fields(sent, self._clock())
+            self._metrics.http_events[call].inc()
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
         finally:
             self._in_flight -= 1

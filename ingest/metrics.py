@@ -119,12 +119,16 @@ class IngestMetrics:
         )
         self.socket_closes = {code: closes.labels(str(code)) for code in CLOSE_CODES}
         events = Counter(
-            "rollcall_ingest_socket_events",
-            "Events of sockets that Kafka acknowledged, by kind.",
-            ("kind",),
+            "rollcall_ingest_events",
+            "Events that Kafka acknowledged, by kind and by how they came; ticks are not among "
+            "them.",
+            ("kind", "transport"),
             registry=registry,
         )
-        self._socket_events = {kind: events.labels(kind.__name__.lower()) for kind in SOCKET_KINDS}
+        self.http_events = {call: events.labels(call, "http") for call in CALLS}
+        self._socket_events = {
+            kind: events.labels(kind.__name__.lower(), "websocket") for kind in SOCKET_KINDS
+        }
         frame_errors = Counter(
             "rollcall_ingest_frame_errors",
             "Frames of sockets that were answered with an error, by its code.",

@@ -123,7 +123,7 @@ class Ingest:
         )
 
     def events(self, kind: str) -> float:
-        return self.metric("rollcall_ingest_socket_events_total", kind=kind)
+        return self.metric("rollcall_ingest_events_total", kind=kind)
 
     @property
     def sockets(self) -> float:
