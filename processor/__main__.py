@@ -21,8 +21,10 @@ from processor.changes import ChangePublisher
 from processor.health import create_admin_app
 from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
+from processor.partition_metrics import PartitionMetrics
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
+from processor.standing import Standings
 from processor.startup import open_deployment
 from processor.store import Store, UnusableDeploymentError
 from schemas.service_log import log_to_stderr
@@ -46,9 +48,10 @@ async def serve(settings: ProcessorSettings) -> int:
         collector(registry=registry)
     metrics = Metrics(registry)
     store = Store(settings.dsn)
-    pipeline = Pipeline(
-        settings.partitions, settings.policy, store, ChangePublisher(settings), metrics
-    )
+    publisher = ChangePublisher(settings, metrics.publish_failures)
+    pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics)
+    standings = Standings(pipeline)
+    registry.register(PartitionMetrics(standings.now))
     waiting_for = "starting"
     app: Any = None
 
@@ -76,7 +79,7 @@ async def serve(settings: ProcessorSettings) -> int:
                     await asyncio.wait_for(stop.wait(), STARTUP_RETRY_SECONDS)
         if stop.is_set():
             return 0
-        app = create_app(settings, pipeline, metrics)
+        app = standings.app = create_app(settings, pipeline, metrics)
         # Users by the million are never garbage in cycles: look for cycles a hundred times less.
         gc.freeze()
         gc.set_threshold(70_000, 20, 100)

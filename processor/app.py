@@ -1,14 +1,16 @@
-"""The Faust application: its settings, its agent, and a gauge of its lag."""
+"""The Faust application: its settings, its agent, and where it starts."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import faust
 import psycopg
+from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 
 from processor.agent import add_agent
@@ -17,20 +19,23 @@ from processor.offsets import stored_offsets_transport
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
 from schemas.sql_files import load_queries
-from schemas.topics import EVENTS, topic_name
+from schemas.topics import EVENTS, events_retention_seconds, topic_name
 
 log = logging.getLogger(__name__)
 
 #: How long a rebalance may wait for PostgreSQL before the process gives up and starts again.
 SEEK_DEADLINE_SECONDS = 30.0
-LAG_EVERY_SECONDS = 5.0
+#: Somebody may change it while we run.
+RETENTION_EVERY_SECONDS = 60.0
 
 
 class PresenceApp(faust.App):
-    """Faust with our transport, and with the word of whether partitions were ever assigned."""
+    """Faust with our transport, and with the word of whether partitions were ever assigned, and
+    where each was to go on then."""
 
     transport_class: Any
     assigned = False
+    start_offsets: Mapping[int, int] = MappingProxyType({})
 
     def _new_transport(self) -> Any:
         return self.transport_class(self.conf.broker_consumer, self)
@@ -67,6 +72,7 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
 
     async def read_offsets() -> Mapping[int, int]:
         offsets = await _next_offsets(settings.dsn)
+        app.start_offsets = offsets
         app.assigned = True
         return offsets
 
@@ -75,13 +81,19 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
     events = app.topic(topic, value_type=bytes, value_serializer="raw", allow_empty=True)
     add_agent(app, events, pipeline, settings)
 
-    @app.timer(LAG_EVERY_SECONDS)  # type: ignore[untyped-decorator]
-    async def measure_lag(app: Any) -> None:
-        for tp in app.consumer.assignment():
-            highwater = app.consumer.highwater(tp)
-            stored = pipeline.next_offset(tp.partition)
-            if highwater is not None and stored is not None:
-                metrics.lag.labels(str(tp.partition)).set(max(0, highwater - stored))
+    async def count_rebalance(*_: Any, **_named: Any) -> None:
+        metrics.rebalances.inc()
+
+    app.on_partitions_assigned.connect(cast(Any, count_rebalance))
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def follow_retention(app: Any) -> None:
+        while True:
+            try:
+                metrics.retention_seconds.set(await events_retention_seconds(settings))
+            except (KafkaError, OSError) as error:
+                log.info("cannot ask Kafka for the retention of %s: %s", topic, error)
+            await app.sleep(RETENTION_EVERY_SECONDS)
 
     return app
 

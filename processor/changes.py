@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from prometheus_client import Counter
 
 from processor.effects import LoggedChange, Reject
 from schemas.changes import Change
@@ -82,7 +83,8 @@ def published_change(partition: int, row: tuple[Any, ...]) -> Change:
 class ChangePublisher:
     """Writes to the topics that the processor feeds."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, failures: Counter) -> None:
+        self._failures = failures
         self._changes_topic = topic_name(settings, CHANGES)
         self._sign_outs_topic = topic_name(settings, SIGN_OUTS)
         self._rejects_topic = topic_name(settings, REJECTS)
@@ -140,6 +142,7 @@ class ChangePublisher:
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
                 await asyncio.gather(*sent)
             except KafkaError as error:
+                self._failures.inc()
                 log.warning("cannot publish to %s (%s): trying again", topic, error)
                 await self._discard()
                 await asyncio.sleep(RETRY_SECONDS)

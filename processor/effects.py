@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
@@ -20,6 +20,10 @@ F = TypeVar("F")
 
 #: ``event_index`` of what happened because time passed.
 TIME_PASSED: Final = -1
+#: A record that cannot be read; an event that cannot; one of another partition's user; one that the
+#: database refuses; one that our own code fails on.
+RejectCause: TypeAlias = Literal["undecodable", "bad_event", "wrong_partition", "refused", "fault"]
+REJECT_CAUSES: Final[tuple[str, ...]] = get_args(RejectCause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,15 @@ class Reject:
     index: int | None
     error: str
     raw: bytes
+    cause: RejectCause
 
 
 @dataclass(slots=True)
 class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
     whose rows are to be written, with the offset of the last record that changed them;
-    ``outages`` are by kind and beginning."""
+    ``outages`` are by kind and beginning. For metrics only: how many devices were ``forgotten`` to
+    make room, and the ``intervals`` of ``processor/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     changes: list[LoggedChange] = field(default_factory=list)
@@ -89,3 +95,5 @@ class Effects:
     windows: Windows = field(default_factory=Windows)
     samples: list[Sample] = field(default_factory=list)
     user_days: list[UserDay] = field(default_factory=list)
+    forgotten: int = 0
+    intervals: list[tuple[str | None, int]] = field(default_factory=list)

@@ -1,82 +1,187 @@
-"""The processor's metrics. Labels come from closed sets: kinds, verdicts, partitions, states."""
+"""The processor's metrics. Labels come from closed sets or are bounded (docs/metrics.md): kinds,
+verdicts, partitions, states, and the names that are seen most.
+
+What is known of partitions at any moment is not kept here but read when Prometheus asks
+(``partition_metrics.py``), so that nothing is told of a partition that another processor has.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final, get_args
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from processor.effects import Effects
-from processor.partition import Partition
+from processor.effects import REJECT_CAUSES, Effects
+from processor.outage import Kind
+from processor.presence import VERDICTS
+from processor.top_names import TopNames
+from processor.weighted_histogram import WeightedHistogram
+from schemas.changes import Reason
+
+#: What a batch goes through, in this order.
+STAGES: Final = ("decode", "load", "reduce", "write", "commit")
+#: What maintenance does (``maintenance/housekeeper.py``).
+MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "hours", "days")
+ROLLUPS: Final = ("quarters", "hours", "days")
+#: App versions that have a series of their own; further ones count as ``other``.
+MOST_VERSIONS: Final = 10
+
+_BATCH_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_STAGE_SECONDS: Final = (0.0005, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_VISIBLE_SECONDS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
+#: Just above the intervals that apps use, so that each falls into a bucket of its own.
+_INTERVAL_SECONDS: Final = (35, 65, 95, 125, 155, 185, 215, 305, 605)
 
 
 class Metrics:
-    """Names begin with ``rollcall_processor_``; durations are seconds."""
+    """Names begin with ``rollcall_processor_``; durations are seconds. Children are looked up once:
+    what costs is per batch or per record, never per event."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"rollcall_processor_{name}", text, labels, registry=registry)
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"rollcall_processor_{name}", text, registry=registry)
 
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"rollcall_processor_{name}", text, labels, registry=registry)
+        def counters(name: str, text: str, label: str, values: Iterable[str]) -> dict[str, Counter]:
+            family = Counter(f"rollcall_processor_{name}", text, (label,), registry=registry)
+            return {value: family.labels(value) for value in values}
 
-        self.events = counter("events", "Client events by what they came to.", "verdict")
-        self.rejects = counter("rejects", "Events and records that did not count.")
-        self.changes = counter("changes", "Changes of presence by reason.", "reason")
-        self.outages = counter("outages", "Silences that were our own and are over.", "kind")
-        self.silenced = gauge(
-            "outage_running", "1 while clients cannot reach us: only ticks arrive.", "partition"
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"rollcall_processor_{name}", text, buckets=buckets, registry=registry)
+
+        def histograms(
+            name: str, text: str, label: str, values: Iterable[str], buckets: tuple[float, ...]
+        ) -> dict[str, Histogram]:
+            family = Histogram(
+                f"rollcall_processor_{name}", text, (label,), buckets=buckets, registry=registry
+            )
+            return {value: family.labels(value) for value in values}
+
+        self.records = counter("records", "Records that were stored, ticks included.")
+        self.events = counters("events", "Client events by what they came to.", "verdict", VERDICTS)
+        self.replays = counter(
+            "replays", "Records that were given again after they had been stored, and dropped."
+        )
+        self.gaps = counter(
+            "gaps", "Records were missing in what Kafka gave; the process ends, and starts again."
+        )
+        self.rejects = counters(
+            "rejects", "Events and records that did not count, by cause.", "cause", REJECT_CAUSES
+        )
+        self.changes = counters(
+            "changes",
+            "Changes of presence by reason; expiries are timed_out and disconnected.",
+            *("reason", get_args(Reason)),
+        )
+        self.changes_published = counter(
+            "changes_published", "Changes that are on presence.changes; repeats not counted."
+        )
+        self.changes_waiting = Gauge(
+            "rollcall_processor_changes_waiting",
+            "Changes that are stored and not yet known to be on presence.changes.",
+            registry=registry,
+        )
+        self.publish_failures = counter(
+            "publish_failures", "Attempts to publish that Kafka did not take; they are repeated."
+        )
+        self.devices_forgotten = counter(
+            "devices_forgotten",
+            "Devices that made room for a user's seventeenth; those online count as evicted too.",
+        )
+        self.outages = counters(
+            "outages", "Silences that were our own and are over.", "kind", get_args(Kind)
         )
         self.fences_lost = counter("fences_lost", "Batches dropped: another processor was ahead.")
         self.retries = counter("retries", "Attempts repeated because PostgreSQL was away.")
-        self.users = gauge("users_online", "Users online.", "partition", "state")
-        self.log_time = gauge(
-            "log_time_seconds", "Log time up to which a partition is stored.", "partition"
+        self.rebalances = counter(
+            "rebalances", "Times that Kafka gave this processor its partitions."
         )
-        self.next_offset = gauge("next_offset", "First offset not stored yet.", "partition")
-        self.lag = gauge("lag_records", "Records in the log that are not stored yet.", "partition")
-        self.commit_seconds = Histogram(
-            "rollcall_processor_commit_seconds",
-            "Time to store a batch.",
-            buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        self.batch_records = histogram(
+            "batch_records", "Records in a batch.", (1, 2, 5, 10, 20, 50, 100, 200, 500)
+        )
+        self.batch_events = histogram(
+            "batch_events",
+            "Client events in a batch.",
+            (0, 1, 5, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000),
+        )
+        self.stage_seconds = histograms(
+            "stage_seconds",
+            "Time of a batch by stage: decode records, load users, reduce events, write rows, "
+            "commit them.",
+            *("stage", STAGES, _STAGE_SECONDS),
+        )
+        self.commit_seconds = histogram(
+            "commit_seconds", "Time to store a batch: its whole transaction.", _BATCH_SECONDS
+        )
+        self.partition_load_seconds = histogram(
+            "partition_load_seconds",
+            "Time to read a partition that was assigned, all who are online in it.",
+            (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.visible_seconds = WeightedHistogram(
+            "rollcall_processor_visible_seconds",
+            "From the broker's time of a record to the commit that shows it, by this machine's "
+            "clock; each event counts. Accepted means acknowledged, which comes after the broker's "
+            "time: never less than accepted to visible, clocks apart.",
+            _VISIBLE_SECONDS,
+        )
+        registry.register(self.visible_seconds)
+        self._interval_seconds = Histogram(
+            "rollcall_processor_heartbeat_interval_seconds",
+            "Between two heartbeats over HTTP of a device in the foreground that changed nothing, "
+            "by the broker's clock; of a sample, the first event of each record.",
+            ("app_version",),
+            buckets=_INTERVAL_SECONDS,
             registry=registry,
         )
+        self._versions = TopNames(MOST_VERSIONS, self._interval_seconds.remove)
+        self.retention_seconds = Gauge(
+            "rollcall_processor_retention_seconds",
+            "How long Kafka keeps presence.events, as it says; NaN until asked.",
+            registry=registry,
+        )
+        self.retention_seconds.set(float("nan"))
         self.maintenance_runs = counter("maintenance_runs", "Runs of maintenance with its lock.")
         self.maintenance_failures = counter(
             "maintenance_failures", "Runs that PostgreSQL, or a fault of ours, cut short."
         )
-        self.maintenance_rows = counter(
-            "maintenance_rows", "Rows and partitions that maintenance wrote or removed.", "work"
+        self.maintenance_rows = counters(
+            "maintenance_rows",
+            "Rows and partitions that maintenance wrote or removed.",
+            *("work", MAINTENANCE_WORKS),
         )
-        self.maintenance_seconds = Histogram(
-            "rollcall_processor_maintenance_seconds",
+        self.maintenance_seconds = histograms(
+            "maintenance_seconds",
             "Time of one transaction of maintenance.",
-            ["work"],
-            buckets=(0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            *("work", MAINTENANCE_WORKS),
+            (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.rollup_lag = Gauge(
+            "rollcall_processor_rollup_lag_seconds",
+            "How far a rollup is behind as_of, on the processor that runs maintenance.",
+            ("rollup",),
             registry=registry,
         )
-        self.rollup_lag = gauge(
-            "rollup_lag_seconds", "How far a rollup is behind as_of, on the runner.", "rollup"
-        )
 
-    def count(self, state: Partition, effects: Effects) -> None:
-        """A batch of a partition was stored."""
+    def count_records(self, records: int, events: int) -> None:
+        """A batch, over all its partitions, was stored."""
+        self.records.inc(records)
+        self.batch_records.observe(records)
+        self.batch_events.observe(events)
+
+    def count(self, effects: Effects) -> None:
+        """What a batch did to one partition was stored."""
         for verdict, events in effects.verdicts.items():
-            self.events.labels(verdict).inc(events)
-        self.rejects.inc(len(effects.rejects))
+            self.events[verdict].inc(events)
+        for reject in effects.rejects:
+            self.rejects[reject.cause].inc()
         for change in effects.changes:
-            self.changes.labels(change.changed.reason).inc()
+            self.changes[change.changed.reason].inc()
         for outage in effects.outages.values():
             if outage.ended_ms is not None:
-                self.outages.labels(outage.kind).inc()
-        partition = str(state.partition)
-        self.users.labels(partition, "foreground").set(state.foreground)
-        self.users.labels(partition, "background").set(state.background)
-        silenced = state.silence is not None and state.silence.outage_ms is not None
-        self.silenced.labels(partition).set(silenced)
-        self.next_offset.labels(partition).set(state.next_offset)
-        if state.log_time_ms is not None:
-            self.log_time.labels(partition).set(state.log_time_ms / 1000)
-
-    def forget_partitions(self) -> None:
-        """Partitions may be somebody else's now: no stale figures of them."""
-        for gauge in (self.users, self.silenced, self.log_time, self.next_offset, self.lag):
-            gauge.clear()
+                self.outages[outage.kind].inc()
+        if effects.forgotten:
+            self.devices_forgotten.inc(effects.forgotten)
+        for version, interval_ms in effects.intervals:
+            label = self._versions.label(version or "(none)")
+            self._interval_seconds.labels(label).observe(interval_ms / 1000)

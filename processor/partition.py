@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from processor.analytics import Analytics
 from processor.concurrency import Sample, instants, sample
-from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject
+from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject, RejectCause
+from processor.intervals import quiet_interval
 from processor.model import Policy, User, next_expiry_ms
 from processor.outage import Grace, Silence, granted_until_ms, is_heard, passage
 from processor.presence import (
@@ -98,6 +99,11 @@ class Partition:
         """A stored user who is offline and named in the next batch."""
         self.users[user.user_id] = user
 
+    @property
+    def by_screen(self) -> Counter[str | None]:
+        """Users in the foreground by screen; ``None`` where none is known."""
+        return self._by_screen
+
     def forget_offline(self, user_ids: Iterable[str]) -> None:
         """Memory holds nobody who is offline once PostgreSQL does."""
         for user_id in user_ids:
@@ -114,13 +120,20 @@ class Partition:
             if isinstance(event, Tick):
                 continue
             if isinstance(event, BadEvent):
-                effects.rejects.append(Reject(record.offset, index, event.error, event.raw))
+                effects.rejects.append(
+                    Reject(record.offset, index, event.error, event.raw, "bad_event")
+                )
                 continue
-            error = record.refused.get(index) or self._problem(event)
+            cause: RejectCause = "refused"
+            error = record.refused.get(index)
             if error is None:
+                cause, error = "wrong_partition", self._problem(event)
+            if error is None:
+                cause = "fault"
                 error = self._apply_event(record.offset, index, event, now_ms, effects)
             if error is not None:
-                effects.rejects.append(Reject(record.offset, index, error, repr(event).encode()))
+                raw = repr(event).encode()
+                effects.rejects.append(Reject(record.offset, index, error, raw, cause))
         if heard:
             self.silence = Silence(now_ms, self.foreground_devices)
         self.next_offset = record.offset + 1
@@ -130,7 +143,7 @@ class Partition:
     ) -> None:
         """An undecodable record: rejected whole, but its time has come all the same."""
         self._let_time_pass(Record(offset, timestamp_ms, ()), effects, heard=False)
-        effects.rejects.append(Reject(offset, None, error, raw))
+        effects.rejects.append(Reject(offset, None, error, raw, "undecodable"))
         self.next_offset = offset + 1
 
     @property
@@ -162,6 +175,11 @@ class Partition:
             return f"{type(error).__name__}: {error}"
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
+            if index == 0 and not outcome.changes:
+                # One event of a record is sample enough, and costs the others nothing.
+                interval = quiet_interval(before, event, now_ms)
+                if interval is not None:
+                    effects.intervals.append(interval)
             user = self._analytics.heard_of(user, findings, index)
             self._settle(offset, before, user, outcome, effects)
             effects.changes.extend(
@@ -179,6 +197,7 @@ class Partition:
             if before is not None:
                 self._count(before, -1)
             self._count(user, 1)
+            effects.forgotten += outcome.forgotten
         self._watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from processor.metrics import Metrics
 from processor.model import Policy
 from processor.partition import Partition
 from processor.store import FenceLostError, Store
+from schemas.changes import Change
 from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,9 @@ class _Work:
     expected_offset: int
     effects: Effects = field(default_factory=Effects)
     named: set[str] = field(default_factory=set)
+    records: int = 0
+    #: The broker's time of each record with client events, and how many there are.
+    appended: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Pipeline:
@@ -79,6 +84,7 @@ class Pipeline:
         self._loaded: dict[int, Partition] = {}
         self._generation: int | None = None
         self._publishing: asyncio.Task[None] | None = None
+        self._oldest_in_hand_ms: dict[int, int] = {}
         #: Why the last attempt failed; ``None`` while all is well.
         self.trouble: str | None = None
 
@@ -88,10 +94,13 @@ class Pipeline:
         await self._publisher.close()
         await self._store.close()
 
-    def next_offset(self, partition: int) -> int | None:
-        """Where a loaded partition goes on; ``None`` if it is not loaded."""
-        state = self._loaded.get(partition)
-        return state.next_offset if state is not None else None
+    def loaded(self, partition: int) -> Partition | None:
+        """A partition that is loaded, up to the last record that was reduced."""
+        return self._loaded.get(partition)
+
+    def oldest_in_hand_ms(self, partition: int) -> int | None:
+        """The broker's time of the first record that is being stored, if one is."""
+        return self._oldest_in_hand_ms.get(partition)
 
     async def process(
         self, records: Sequence[RawRecord], generation: int, owned: Callable[[int], bool]
@@ -103,8 +112,15 @@ class Pipeline:
         """
         if generation != self._generation:
             self._forget()
-            self._metrics.forget_partitions()
             self._generation = generation
+        for record in records:
+            self._oldest_in_hand_ms.setdefault(record.partition, record.timestamp_ms)
+        try:
+            await self._store_all(records, owned)
+        finally:
+            self._oldest_in_hand_ms.clear()
+
+    async def _store_all(self, records: Sequence[RawRecord], owned: Callable[[int], bool]) -> None:
         backoff_seconds = FIRST_BACKOFF_SECONDS
         isolate = False
         while True:
@@ -143,43 +159,79 @@ class Pipeline:
             await self._publisher.publish_rejects(work.state.partition, work.effects.rejects)
         # The changes of the batch before this one are on their topic once this returns.
         await self._published()
-        with self._metrics.commit_seconds.time():
-            await self._store.commit([_batch(work) for work in works])
+        started = time.perf_counter()
+        write_seconds = await self._store.commit([_batch(work) for work in works])
+        self._count(works, write_seconds, time.perf_counter() - started)
         for work in works:
-            self._metrics.count(work.state, work.effects)
             work.state.forget_offline(work.named | work.effects.touched.keys())
-        self._publishing = asyncio.create_task(
-            self._publisher.publish_changes(
-                {
-                    work.state.partition: [
-                        change_of(work.state.partition, change) for change in work.effects.changes
-                    ]
-                    for work in works
-                }
-            )
-        )
+        changes = {
+            work.state.partition: [
+                change_of(work.state.partition, change) for change in work.effects.changes
+            ]
+            for work in works
+        }
+        self._publishing = asyncio.create_task(self._publish(changes))
+
+    def _count(self, works: Sequence[_Work], write_seconds: float, seconds: float) -> None:
+        """A batch was stored in ``seconds``."""
+        metrics = self._metrics
+        metrics.commit_seconds.observe(seconds)
+        metrics.stage_seconds["write"].observe(write_seconds)
+        metrics.stage_seconds["commit"].observe(seconds - write_seconds)
+        now_ms = time.time() * 1000
+        records = events = 0
+        for work in works:
+            metrics.count(work.effects)
+            records += work.records
+            for appended_ms, count in work.appended:
+                events += count
+                metrics.visible_seconds.observe(max(0.0, (now_ms - appended_ms) / 1000), count)
+        metrics.count_records(records, events)
+
+    async def _publish(self, changes: dict[int, list[Change]]) -> None:
+        count = sum(map(len, changes.values()))
+        self._metrics.changes_waiting.set(count)
+        await self._publisher.publish_changes(changes)
+        self._metrics.changes_published.inc(count)
+        self._metrics.changes_waiting.set(0)
 
     async def _reduce(self, records: Sequence[RawRecord], refused: dict[int, str]) -> list[_Work]:
         """Apply the records to the partitions in memory; a replayed record drops out."""
+        for partition in dict.fromkeys(raw.partition for raw in records):
+            if partition not in self._loaded:
+                with self._metrics.partition_load_seconds.time():
+                    await self._load(partition)
+        stages = self._metrics.stage_seconds
         works: dict[int, _Work] = {}
         decoded: list[tuple[_Work, RawRecord, Record | UndecodableRecordError]] = []
         expected: dict[int, int] = {}
+        started = time.perf_counter()
         for raw in records:
-            state = self._loaded.get(raw.partition) or await self._load(raw.partition)
+            state = self._loaded[raw.partition]
             wanted = expected.get(raw.partition, state.next_offset)
             if raw.offset < wanted:
+                self._metrics.replays.inc()
                 continue
             if raw.offset > wanted:
+                self._metrics.gaps.inc()
                 raise LogGapError(
                     f"partition {raw.partition}: offset {wanted} is next, Kafka gave {raw.offset}"
                 )
             expected[raw.partition] = raw.offset + 1
             work = works.setdefault(raw.partition, _Work(state, state.next_offset))
+            work.records += 1
             record = _decode(raw, refused)
             if isinstance(record, Record):
                 work.named.update(_users(record))
+                # Ingest writes a tick by itself, and only where there is nothing else to write.
+                if record.events and not isinstance(record.events[0], Tick):
+                    work.appended.append((raw.timestamp_ms, len(record.events)))
             decoded.append((work, raw, record))
+        loading = time.perf_counter()
+        stages["decode"].observe(loading - started)
         await self._remember(works.values())
+        reducing = time.perf_counter()
+        stages["load"].observe(reducing - loading)
         for work, raw, record in decoded:
             if isinstance(record, Record):
                 work.state.apply(record, work.effects)
@@ -187,6 +239,7 @@ class Pipeline:
                 work.state.skip(
                     raw.offset, str(record), raw.value or b"", raw.timestamp_ms, work.effects
                 )
+        stages["reduce"].observe(time.perf_counter() - reducing)
         return list(works.values())
 
     async def _remember(self, works: Iterable[_Work]) -> None:

@@ -71,6 +71,7 @@ from schemas.events import (
 
 #: What an event came to, for metrics: a closed set.
 APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
+VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED)
 
 
 @dataclass(frozen=True, slots=True)

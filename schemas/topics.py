@@ -188,13 +188,26 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
             await _check_settings(admin, spec)
 
 
-async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
-    resource = ConfigResource(ConfigResourceType.TOPIC, spec.name)
+async def events_retention_seconds(settings: KafkaSettings) -> float:
+    """How long Kafka keeps ``presence.events`` now, infinite where for ever. Raises ``KafkaError``
+    or ``OSError``."""
+    async with _admin(settings) as admin:
+        found = await _settings_of(admin, topic_name(settings, EVENTS))
+    retention_ms = int(found["retention.ms"])
+    return retention_ms / 1000 if retention_ms >= 0 else float("inf")
+
+
+async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
+    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
     [response] = await admin.describe_configs([resource])
     [(error_code, error_message, _, _, entries)] = response.resources
     if error_code:
-        raise KafkaError(f"cannot read the settings of topic {spec.name}: {error_message}")
-    found = {entry[0]: entry[1] for entry in entries}
+        raise KafkaError(f"cannot read the settings of topic {topic}: {error_message}")
+    return {entry[0]: entry[1] for entry in entries}
+
+
+async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
+    found = await _settings_of(admin, spec.name)
     for key, wanted in spec.required.items():
         if found.get(key) != wanted:
             remedy = spec.remedy.format(name=spec.name, key=key, value=wanted)

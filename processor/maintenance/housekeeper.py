@@ -18,7 +18,7 @@ import psycopg
 from processor.maintenance import rollups
 from processor.maintenance.retention import keep_days
 from processor.maintenance.session import Connection, Session, connect
-from processor.metrics import Metrics
+from processor.metrics import ROLLUPS, Metrics
 from processor.settings import ProcessorSettings
 
 log = logging.getLogger(__name__)
@@ -106,13 +106,13 @@ class Housekeeper:
         while more and not self._stopping.is_set():
             started, session.rows = time.perf_counter(), 0
             more = step(session)
-            self._metrics.maintenance_seconds.labels(work).observe(time.perf_counter() - started)
-            self._metrics.maintenance_rows.labels(work).inc(session.rows)
+            self._metrics.maintenance_seconds[work].observe(time.perf_counter() - started)
+            self._metrics.maintenance_rows[work].inc(session.rows)
 
     def _show_lag(self, session: Session) -> None:
         with session.transaction():
             as_of, *rollups_through = session.position()
-        for rollup, through in zip(("quarters", "hours", "days"), rollups_through, strict=True):
+        for rollup, through in zip(ROLLUPS, rollups_through, strict=True):
             if as_of is not None and through is not None:
                 lag = (as_of - through).total_seconds()
                 self._metrics.rollup_lag.labels(rollup).set(lag)

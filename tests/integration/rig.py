@@ -55,7 +55,7 @@ class ProcessorProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "processor"],
                 cwd=log.parent,
-                env={**os.environ, **environment, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0"},
+                env={**os.environ, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0", **environment},
                 stdout=output,
                 stderr=output,
             )
