@@ -77,6 +77,7 @@ lock:
 # Pages that are made from the code.
 docs: install
 	$(BIN)/python -m deploy.settings_doc docs/settings.md
+	$(BIN)/python -m deploy.metrics_doc docs/metrics.md
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -20,6 +20,7 @@ import pytest
 
 from deploy.local.ports import free_port
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
+from tests.metrics_page import Scrape
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
@@ -106,6 +107,13 @@ def test_every_admin_address_that_is_shown_serves_metrics_and_health(up: Up) -> 
     for address in addresses:
         for path in ("metrics", "healthz", "readyz"):
             assert get(f"{address}/{path}")[0] == 200
+    front, processor = (Scrape(get(f"{address}/metrics")[1].decode()) for address in addresses)
+    # One process: it has no workers to tell of.
+    front.assert_documented("ingest", "api", without="rollcall_ingest_worker")
+    processor.assert_documented("processor")
+    online = front.value("rollcall_online_users")
+    assert online is not None
+    assert online >= 0
 
 
 def test_servers_listen_on_loopback_only(up: Up) -> None:

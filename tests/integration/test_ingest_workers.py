@@ -16,6 +16,7 @@ from schemas.events import Heartbeat
 from schemas.settings import KafkaSettings
 from tests.contract.harness import client_events, wait_until
 from tests.integration.ingest_process import Process, refuses
+from tests.metrics_page import Scrape
 
 WORKERS = 2
 
@@ -104,7 +105,12 @@ async def test_workers_share_the_port_and_the_admin_port_shows_their_sums(
     assert await ingest.metric("rollcall_ingest_buffer_bytes") == 0
     assert await ingest.metric("rollcall_ingest_kafka_connected") == 1
     assert await ingest.metric("rollcall_ingest_workers") == WORKERS
-    assert "pid=" not in (await ingest.get("/metrics")).body.decode()
+    text = (await ingest.get("/metrics")).body.decode()
+    assert "pid=" not in text
+    found = Scrape(text)
+    found.assert_documented("ingest")
+    assert found.value("rollcall_ingest_events_total", kind="heartbeat", transport="http") == 90
+    assert found.value("rollcall_ingest_events_total") == 90
     assert len(await screens(kafka_settings)) == 90
 
 
