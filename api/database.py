@@ -8,6 +8,7 @@ that may be made twice.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
@@ -21,6 +22,8 @@ from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
+
+logger = logging.getLogger(__name__)
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
 T = TypeVar("T")
@@ -55,6 +58,7 @@ class Database:
         few = max(1, settings.api_pool_size // 4)
         self._exports, self._scans = asyncio.Semaphore(few), asyncio.Semaphore(few)
         self._late: set[asyncio.Task[Any]] = set()
+        self._away = False
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             settings.dsn,
             open=False,
@@ -199,7 +203,11 @@ class Database:
             connection = await self._pool.getconn()
         try:
             with self._metrics.query_seconds[query].time():
-                return await work(connection)
+                result = await work(connection)
+            if self._away:
+                self._away = False
+                logger.info("The database answers again")
+            return result
         finally:
             await self._pool.putconn(connection)
 
@@ -208,4 +216,7 @@ class Database:
 
     def _unavailable(self, cause: str, detail: str) -> ProblemError:
         self._metrics.database_failures[cause].inc()
+        if cause != "statement_timeout" and not self._away:
+            self._away = True
+            logger.warning("Calls get a 503: %s", detail)
         return ProblemError("unavailable", detail)

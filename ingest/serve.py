@@ -17,7 +17,7 @@ from ingest.collector import spare_the_living
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
 from schemas.service_log import log_to_stderr
-from schemas.topics import TopicProblemError, check_topics
+from schemas.topics import TopicMissingError, TopicProblemError, check_topics
 
 #: Phones connect anew for each call, thousands at once after an outage.
 BACKLOG: Final = 4096
@@ -105,10 +105,13 @@ async def _listen_on_socket(runner: web.AppRunner, path: Path) -> None:
 
 
 async def _refuse_wrong_topics(settings: IngestSettings) -> None:
-    """A wrong topic ends the start; a Kafka that is away does not: calls get 503 until it is."""
+    """A wrong topic ends the start; one that is missing or a Kafka that is away does not: calls
+    get 503 until both are there."""
     try:
         async with asyncio.timeout(settings.accept_timeout_seconds):
             await check_topics(settings)
+    except TopicMissingError:
+        return  # the connection waits for it, and says so once
     except TopicProblemError as error:
         raise StartError(str(error)) from error
     except (KafkaError, OSError, TimeoutError) as error:

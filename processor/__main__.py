@@ -23,19 +23,22 @@ from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
 from processor.partition_metrics import PartitionMetrics
 from processor.pipeline import Pipeline
+from processor.progress import Progress
 from processor.settings import ProcessorSettings
-from processor.standing import Standings
+from processor.standing import Standings, behind
 from processor.startup import open_deployment
 from processor.store import Store, UnusableDeploymentError
+from processor.watchdog import Watchdog
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
-from schemas.topics import TopicProblemError
+from schemas.topics import TopicMissingError, TopicProblemError
 
 log = logging.getLogger("processor")
 
 #: Faust may hang in a stop that meets a rebalance; nothing is lost by not waiting for it.
 STOP_DEADLINE_SECONDS = 8.0
-STARTUP_RETRY_SECONDS = 1.0
+STARTUP_RETRY_SECONDS = 0.5
+LONGEST_STARTUP_RETRY_SECONDS = 5.0
 
 
 async def serve(settings: ProcessorSettings) -> int:
@@ -48,11 +51,13 @@ async def serve(settings: ProcessorSettings) -> int:
         collector(registry=registry)
     metrics = Metrics(registry)
     store = Store(settings.dsn)
-    publisher = ChangePublisher(settings, metrics.publish_failures)
-    pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics)
+    progress = Progress()
+    publisher = ChangePublisher(settings, metrics.publish_failures, progress)
+    pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics, progress)
     standings = Standings(pipeline)
     registry.register(PartitionMetrics(standings.now))
-    waiting_for = "starting"
+    watchdog = Watchdog(settings.stall_seconds, standings, progress)
+    waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
     app: Any = None
 
     def not_ready() -> str | None:
@@ -60,23 +65,32 @@ async def serve(settings: ProcessorSettings) -> int:
             return waiting_for
         if not app.assigned:
             return "Kafka has not assigned any partitions yet"
-        return pipeline.trouble
+        return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
 
     admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
     await admin.setup()
     await web.TCPSite(admin, settings.processor_admin_host, settings.processor_admin_port).start()
     housekeeper = Housekeeper(settings, metrics)
     housekeeper.start()
+    watchdog.start()
     try:
         while not stop.is_set():
             try:
                 await open_deployment(settings, store)
                 break
-            except (KafkaError, psycopg.OperationalError, OSError) as error:
-                waiting_for = f"{type(error).__name__}: {error}"
-                log.warning("cannot start yet (%s): trying again", waiting_for)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), STARTUP_RETRY_SECONDS)
+            except psycopg.errors.UndefinedTable:
+                reason = "the database is not migrated yet; do it with: rollcall migrate"
+            except (
+                *(KafkaError, TopicMissingError, psycopg.OperationalError, OSError),
+                TimeoutError,
+            ) as error:
+                reason = f"{type(error).__name__}: {error}"
+            if reason != waiting_for:
+                log.warning("waiting until this is mended: %s", reason)
+            waiting_for = reason
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), retry_seconds)
+            retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
         if stop.is_set():
             return 0
         app = standings.app = create_app(settings, pipeline, metrics)
@@ -85,6 +99,7 @@ async def serve(settings: ProcessorSettings) -> int:
         gc.set_threshold(70_000, 20, 100)
         return await _run(app, stop)
     finally:
+        watchdog.stop()
         await asyncio.to_thread(housekeeper.stop)
         await pipeline.close()
         await admin.cleanup()

@@ -101,6 +101,7 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
 async def _next_offsets(dsn: str) -> dict[int, int]:
     """On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
     query = load_queries("processor", "queries.sql")["next_offsets"]
+    said = False
     async with asyncio.timeout(SEEK_DEADLINE_SECONDS):
         while True:
             try:
@@ -109,5 +110,7 @@ async def _next_offsets(dsn: str) -> dict[int, int]:
                     cursor = await connection.execute(query)
                     return dict(await cursor.fetchall())
             except psycopg.OperationalError as error:
-                log.warning("PostgreSQL is away during a rebalance (%s): trying again", error)
+                if not said:
+                    log.warning("PostgreSQL is away during a rebalance (%s): trying again", error)
+                said = True
                 await asyncio.sleep(0.5)

@@ -26,6 +26,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import Counter
 
 from processor.effects import LoggedChange, Reject
+from processor.progress import Progress
 from schemas.changes import Change
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
@@ -83,8 +84,9 @@ def published_change(partition: int, row: tuple[Any, ...]) -> Change:
 class ChangePublisher:
     """Writes to the topics that the processor feeds."""
 
-    def __init__(self, settings: KafkaSettings, failures: Counter) -> None:
+    def __init__(self, settings: KafkaSettings, failures: Counter, progress: Progress) -> None:
         self._failures = failures
+        self._progress = progress
         self._changes_topic = topic_name(settings, CHANGES)
         self._sign_outs_topic = topic_name(settings, SIGN_OUTS)
         self._rejects_topic = topic_name(settings, REJECTS)
@@ -129,6 +131,7 @@ class ChangePublisher:
         """Batches of our own making: a call a message would cost more than the change did."""
         if not messages:
             return
+        failed = False
         while True:
             try:
                 producer = await self._started()
@@ -143,7 +146,11 @@ class ChangePublisher:
                 await asyncio.gather(*sent)
             except KafkaError as error:
                 self._failures.inc()
-                log.warning("cannot publish to %s (%s): trying again", topic, error)
+                # Kafka is away: whoever waits for it is not stuck.
+                self._progress.made()
+                if not failed:
+                    log.warning("cannot publish to %s (%s): trying until it works", topic, error)
+                failed = True
                 await self._discard()
                 await asyncio.sleep(RETRY_SECONDS)
             else:

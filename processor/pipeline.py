@@ -21,6 +21,7 @@ from processor.effects import Effects, Record
 from processor.metrics import Metrics
 from processor.model import Policy
 from processor.partition import Partition
+from processor.progress import Progress
 from processor.store import FenceLostError, Store
 from schemas.changes import Change
 from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
@@ -73,6 +74,7 @@ class Pipeline:
         store: Store,
         publisher: ChangePublisher,
         metrics: Metrics,
+        progress: Progress,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._partitions = partitions
@@ -80,6 +82,7 @@ class Pipeline:
         self._store = store
         self._publisher = publisher
         self._metrics = metrics
+        self._progress = progress
         self._sleep = sleep
         self._loaded: dict[int, Partition] = {}
         self._generation: int | None = None
@@ -140,13 +143,18 @@ class Pipeline:
                 log.warning("PostgreSQL refused a batch (%s): looking for the event", error)
             except psycopg.OperationalError as error:
                 self._forget()
+                if self.trouble is None:
+                    log.warning("PostgreSQL is away (%s): trying again until it is back", error)
                 self.trouble = f"PostgreSQL: {error}"
                 self._metrics.retries.inc()
-                log.warning("PostgreSQL is away (%s): trying again", error)
             else:
+                if self.trouble is not None:
+                    log.info("PostgreSQL is back")
                 self.trouble = None
                 return
+            self._progress.pausing = True
             await self._sleep(backoff_seconds)
+            self._progress.pausing = False
             backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
 
     async def _attempt(
@@ -161,6 +169,7 @@ class Pipeline:
         await self._published()
         started = time.perf_counter()
         write_seconds = await self._store.commit([_batch(work) for work in works])
+        self._progress.made()
         self._count(works, write_seconds, time.perf_counter() - started)
         for work in works:
             work.state.forget_offline(work.named | work.effects.touched.keys())
@@ -201,6 +210,7 @@ class Pipeline:
             if partition not in self._loaded:
                 with self._metrics.partition_load_seconds.time():
                     await self._load(partition)
+                self._progress.made()
         stages = self._metrics.stage_seconds
         works: dict[int, _Work] = {}
         decoded: list[tuple[_Work, RawRecord, Record | UndecodableRecordError]] = []
@@ -240,6 +250,7 @@ class Pipeline:
                     raw.offset, str(record), raw.value or b"", raw.timestamp_ms, work.effects
                 )
         stages["reduce"].observe(time.perf_counter() - reducing)
+        self._progress.made()
         return list(works.values())
 
     async def _remember(self, works: Iterable[_Work]) -> None:

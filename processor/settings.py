@@ -31,6 +31,18 @@ class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, Analyti
         description="The longest interval at which apps in the field send heartbeats in the "
         "foreground, in seconds: tells a silence of theirs from one of ours.",
     )
+    ready_lag_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="A processor is ready while no record of its partitions waits longer than "
+        "this, in seconds.",
+    )
+    stall_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="A processor whose event loop hangs for so long, or that gets nothing done "
+        "while records wait, ends, and its supervisor starts another; in seconds.",
+    )
     batch_records: int = Field(100, ge=1, description="Records of a batch at most.")
     batch_seconds: float = Field(0.1, gt=0, description="How long a batch may gather, in seconds.")
     max_screens: int = Field(

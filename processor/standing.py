@@ -76,3 +76,14 @@ class Standings:
         elif oldest_ms is not None:
             lag_seconds = max(0.0, self._clock() - oldest_ms / 1000)
         return Standing(partition, state, lag_records, lag_seconds)
+
+
+def behind(standings: list[Standing], seconds: float) -> str | None:
+    """Which partition is not caught up, and by how much; ``None`` if all are within ``seconds``."""
+    for standing in standings:
+        if standing.lag_seconds is None:
+            return f"partition {standing.partition} has not been read yet"
+        if standing.lag_seconds > seconds:
+            lag = f"{standing.lag_seconds:.0f} s ({standing.lag_records} records)"
+            return f"partition {standing.partition} is {lag} behind"
+    return None

@@ -51,6 +51,10 @@ class TopicProblemError(RuntimeError):
     """A topic is missing or not as it must be; the message names the command that mends it."""
 
 
+class TopicMissingError(TopicProblemError):
+    """A topic has not been created yet: time may mend that."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
     """What a topic must look like. ``required`` settings are checked at start-up; ``remedy`` says
@@ -173,7 +177,7 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for spec in specs:
         topic = described.get(spec.name)
         if topic is None or topic.get("error_code"):
-            raise TopicProblemError(
+            raise TopicMissingError(
                 f"topic {spec.name} does not exist; create it with: rollcall topics"
             )
         found = len(topic["partitions"])

@@ -69,6 +69,7 @@ class Housekeeper:
         self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
+        said = ""
         while not self._stopping.is_set():
             try:
                 self.run_once()
@@ -76,10 +77,13 @@ class Housekeeper:
                 if self._stopping.is_set():
                     return
                 self._metrics.maintenance_failures.inc()
-                if isinstance(error, psycopg.Error):
-                    log.warning("maintenance: %s; next try in %g s", error, self._every_seconds)
-                else:
+                if not isinstance(error, psycopg.Error):
                     log.exception("maintenance failed")
+                elif str(error) != said:
+                    said = str(error)
+                    log.warning("maintenance: %s; trying every %g s", error, self._every_seconds)
+            else:
+                said = ""
             self._stopping.wait(self._every_seconds)
 
     def run_once(self) -> bool:

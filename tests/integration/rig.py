@@ -47,13 +47,20 @@ def wait_for(what: str, condition: Callable[[], T | None], seconds: float = DEAD
 
 
 class ProcessorProcess:
-    """``python -m processor`` as a process of its own."""
+    """``python -m processor`` as a process of its own; ``script`` runs something else in its place,
+    from its source."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, environment: dict[str, str], log: Path, *, script: str | None = None
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "processor"],
+                [
+                    sys.executable,
+                    "-P",
+                    *(("-m", "processor") if script is None else ("-c", script)),
+                ],
                 cwd=log.parent,
                 env={**os.environ, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0", **environment},
                 stdout=output,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import subprocess
@@ -109,8 +110,9 @@ async def until_it_answers(api: Api) -> None:
 
 
 async def test_it_starts_before_postgres_and_its_tables_and_recovers_from_a_restart(
-    server: Server,
+    server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "api")
     async with running_api(quick(server.dsn)) as api:
         for path in (COUNT, ONLINE, "/api/v1/users/u1"):
             await assert_unavailable(api, path)
@@ -128,6 +130,10 @@ async def test_it_starts_before_postgres_and_its_tables_and_recovers_from_a_rest
         assert (await api.call("/login", bearer=None)).status == 200
         await server.start()
         await until_it_answers(api)
+    told = [record.message for record in caplog.records if record.name == "api.database"]
+    # Once each time, however many calls there were; in between, tables or connections come back.
+    assert len([line for line in told if "503" in line]) in (2, 3)
+    assert told[-1] == "The database answers again"
 
 
 async def says_not_migrated(api: Api) -> bool:

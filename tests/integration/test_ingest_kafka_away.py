@@ -408,7 +408,6 @@ async def test_a_process_comes_up_before_kafka_and_says_that_it_is_not_ready(
             {"ROLLCALL_INGEST_WORKERS": "2", "ROLLCALL_INGEST_HOST": "192.0.2.1"},
             "cannot listen on 192.0.2.1 port",
         ),
-        ({"topic_prefix": "none."}, {}, "topic none.presence.events does not exist"),
         ({"partitions": 7}, {}, "set ROLLCALL_PARTITIONS=4"),
         ({}, {"ROLLCALL_JWT_ALGORITHMS": "RS256"}, "this kind of key serves HS256"),
         ({}, {"ROLLCALL_INGEST_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1 port"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ import pytest
 
 from schemas.events import Heartbeat
 from schemas.settings import KafkaSettings
+from schemas.topics import create_topics
 from tests.contract.harness import client_events, wait_until
 from tests.integration.ingest_process import Process, refuses
 from tests.metrics_page import Scrape
@@ -196,6 +198,22 @@ async def test_sigterm_under_load_ends_with_0_and_leaves_nothing(
     assert load.accepted <= set(await screens(kafka_settings))
     assert directories(tmp_path) == []
     assert "Traceback" not in ingest.output
+
+
+async def test_it_starts_before_the_topics_are_there_and_says_once_what_it_waits_for(
+    kafka_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+) -> None:
+    settings = kafka_settings.model_copy(update={"topic_prefix": "late" + uuid.uuid4().hex[:8]})
+    process = Process(settings, tmp_path / "ingest.log")
+    processes.append(process)
+    reason = (await process.until_status("/readyz", 503)).json["reason"]
+    while "create it with: rollcall topics" not in reason:
+        reason = (await process.get("/readyz")).json["reason"]
+    assert (await process.heartbeat("Home")).status == 503
+    await create_topics(settings)
+    await process.until_status("/readyz", 200)
+    assert (await process.heartbeat("Home")).status == 200
+    assert process.output.count("rollcall topics") == 1
 
 
 async def test_a_supervisor_that_is_told_to_stop_at_once_does(
