@@ -64,7 +64,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 def main() -> None:
     """Entry point; settings come from the environment."""
     settings = load_or_exit(ApiSettings)
-    log_to_stderr()
+    log_to_stderr(settings)
     try:
         uvloop.run(serve(settings))
     except StartError as error:

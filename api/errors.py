@@ -19,6 +19,7 @@ from aiohttp import web
 from api.metrics import ANSWERED, GONE, ApiMetrics
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
+from schemas.service_log import REQUEST_ID_IN_LOG
 
 _REQUEST_ID_KEY: Final = web.RequestKey("api_request_id", str)
 
@@ -57,6 +58,7 @@ class Door:
         async def answer(request: web.Request) -> web.StreamResponse:
             request_id = request_id_of(request.headers.get(REQUEST_ID))
             request[_REQUEST_ID_KEY] = request_id
+            REQUEST_ID_IN_LOG.set(request_id)
             started = time.perf_counter()
             outcome = GONE
             try:

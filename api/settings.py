@@ -5,7 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.single_sign_on_settings import SingleSignOnSettings
-from schemas.settings import AnalyticsSettings, DatabaseSettings, HttpSettings, TimingSettings
+from schemas.settings import (
+    AnalyticsSettings,
+    DatabaseSettings,
+    HttpSettings,
+    LogSettings,
+    TimingSettings,
+)
 from schemas.token_settings import StaffSettings
 
 
@@ -16,6 +22,7 @@ class ApiSettings(
     SingleSignOnSettings,
     HttpSettings,
     AnalyticsSettings,
+    LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 

@@ -32,7 +32,7 @@ async def run(settings: IngestSettings) -> None:
 def main(**overrides: Any) -> None:
     """Entry point; settings come from the environment, unless they are among ``overrides``."""
     settings = load_or_exit(lambda: IngestSettings(**overrides))
-    set_up_logging()
+    set_up_logging(settings)
     try:
         uvloop.run(run(settings))
     except WorkerStartError:

@@ -30,6 +30,7 @@ from schemas.events import Heartbeat, Logout, encode_event
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.http_server import DirectCalls
 from schemas.problems import ProblemError, rate_limited
+from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
 
 HEARTBEAT_PATH: Final = "/api/update-online-status"
@@ -153,6 +154,7 @@ class PhoneCalls:
         started = time.perf_counter()
         headers = request.headers
         request_id = request_id_of(headers.get(REQUEST_ID))
+        REQUEST_ID_IN_LOG.set(request_id)
         outcome = ACCEPTED
         self._in_flight += 1
         self._metrics.calls_in_flight.inc()

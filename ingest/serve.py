@@ -29,9 +29,9 @@ class StartError(Exception):
     """Ingest cannot start; the message is one line that names the remedy."""
 
 
-def set_up_logging(who: str = "") -> None:
+def set_up_logging(settings: IngestSettings, *, worker: int | None = None) -> None:
     """As :func:`log_to_stderr`."""
-    log_to_stderr(who)
+    log_to_stderr(settings, worker=worker)
     # It repeats every attempt to connect; ingest.connection says once that Kafka is away, and why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 

@@ -8,13 +8,13 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from ingest.session_actions import SessionPolicy
-from schemas.settings import HttpSettings, KafkaSettings, TimingSettings
+from schemas.settings import HttpSettings, KafkaSettings, LogSettings, TimingSettings
 from schemas.token_settings import TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
 
 
-class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings):
+class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings, LogSettings):
     """Where ingest listens, what it holds for Kafka, and how much it lets clients do."""
 
     ingest_host: str = Field("127.0.0.1", description="Address that phones reach.")

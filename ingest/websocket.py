@@ -40,6 +40,7 @@ from ingest.settings import IngestSettings
 from schemas.events import Logout, encode_event
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.problems import ProblemError
+from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.tokens import Identity
 
 SOCKET_PATH: Final = "/api/ws"
@@ -95,11 +96,13 @@ class Sockets:
             max_msg_size=self._max_message_bytes,
             writer_limit=_NEVER_WAIT_BYTES,
         )
+        request_id = request_id_of(request.headers.get(REQUEST_ID))
+        # Of the handshake, for as long as the socket lives.
+        REQUEST_ID_IN_LOG.set(request_id)
         try:
             identity = await self._admit(request, websocket)
         except ProblemError as problem:
             self.metrics.handshake_refusals[problem.code].inc()
-            request_id = request_id_of(request.headers.get(REQUEST_ID))
             return problem_response(problem, request_id, phone_call=True)
         await websocket.prepare(request)
         socket = _Socket(self, websocket, request)

@@ -85,7 +85,7 @@ def main() -> None:
     """Entry point; settings come from the environment."""
     number, directory = int(sys.argv[1]), Path(sys.argv[2])
     settings = load_or_exit(IngestSettings)
-    set_up_logging(f"worker {number}: ")
+    set_up_logging(settings, worker=number)
     share_metrics(directory, number)
     try:
         uvloop.run(run(settings, directory, number))

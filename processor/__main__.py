@@ -130,7 +130,7 @@ async def _run(app: Any, stop: asyncio.Event) -> int:
 def main() -> None:
     """Entry point; settings come from the environment."""
     settings = load_or_exit(ProcessorSettings)
-    log_to_stderr()
+    log_to_stderr(settings)
     for noisy in ("faust", "mode", "aiokafka"):
         # Around a rebalance they report as errors what the recipe expects.
         logging.getLogger(noisy).setLevel(logging.WARNING)

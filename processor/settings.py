@@ -5,10 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from processor.model import Policy
-from schemas.settings import AnalyticsSettings, DatabaseSettings, KafkaSettings, TimingSettings
+from schemas.settings import (
+    AnalyticsSettings,
+    DatabaseSettings,
+    KafkaSettings,
+    LogSettings,
+    TimingSettings,
+)
 
 
-class ProcessorSettings(KafkaSettings, DatabaseSettings, TimingSettings, AnalyticsSettings):
+class ProcessorSettings(
+    KafkaSettings, DatabaseSettings, TimingSettings, AnalyticsSettings, LogSettings
+):
     """Everything that the processor needs to know."""
 
     processor_admin_host: str = Field("127.0.0.1", description="Address of the admin port.")

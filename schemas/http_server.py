@@ -33,6 +33,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from schemas.http_problems import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
 from schemas.problems import PROBLEM_JSON, ProblemError
+from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.settings import HttpSettings
 
 #: What a client was too slow with.
@@ -159,6 +160,7 @@ class BoundedConnection(RequestHandler, _Connected):
         if left and isinstance(exc, ConnectionError):
             raise exc
         request_id = request_id_of(request.headers.get(REQUEST_ID))
+        REQUEST_ID_IN_LOG.set(request_id)
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._count_unreadable(exc)
             problem = unreadable(exc)

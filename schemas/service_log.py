@@ -1,26 +1,122 @@
 """What services write to standard error: lines with a time, and nothing about who called.
 
+Lines are JSON, one object each, or text for a terminal (``ROLLCALL_LOG_FORMAT``); those of the
+libraries look like ours. A line that is written while a request is answered carries its
+``request_id``. Repeats are bounded (``log_repeats.py``).
+
 aiohttp logs a request that it cannot parse with the sender's address, a traceback and the first
 bytes of what was sent, which may be a token. SECURITY.md promises neither to be logged, and on a
 public address such requests come by the minute: one line with the kind of error is all they get.
+Tracebacks show no values of variables, which may be either.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
+import sys
+import time
+from contextvars import ContextVar
+from typing import Any, Final
 
+import structlog
 from aiohttp.http_exceptions import HttpProcessingError
+from structlog.typing import EventDict, Processor
+
+from schemas.log_repeats import Repeats
+from schemas.settings import LogSettings
+
+#: Of the request that is being answered; doors set it.
+REQUEST_ID_IN_LOG: Final[ContextVar[str]] = ContextVar("request_id")
+#: What ROLLCALL_LOG_LEVEL=debug is for. Libraries would show what they send and get.
+OURS: Final = ("api", "deploy", "ingest", "processor", "schemas")
 
 
-def log_to_stderr(who: str = "") -> None:
-    """Set up the logging of a service; once, at its start. ``who`` goes before each message."""
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s %(levelname)s %(name)s {who}%(message)s"
+class ServiceHandler(logging.StreamHandler[Any]):
+    """Writes lines to standard error, and few repeats of any."""
+
+    def __init__(self, repeats: Repeats | None = None, stream: Any = None) -> None:
+        super().__init__(stream or sys.stderr)
+        self._repeats = repeats or Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        self._tell_repeats(now)
+        if self._repeats.admits(record, now):
+            super().emit(record)
+
+    def tell_all_repeats(self) -> None:
+        """At the end of the process."""
+        self.acquire()
+        try:
+            self._tell_repeats(math.inf)
+        finally:
+            self.release()
+
+    def _tell_repeats(self, now: float) -> None:
+        for (name, level, text), count in self._repeats.over(now):
+            said = f"{count} more lines like this were not written: {text}"
+            super().emit(logging.LogRecord(name, level, "", 0, said, (), None))
+
+
+def log_to_stderr(settings: LogSettings, *, worker: int | None = None) -> None:
+    """Set up the logging of a service; once, at its start. ``worker`` is this process's number
+    where it is one of several."""
+    as_json = settings.log_format == "json" or (
+        settings.log_format == "auto" and not sys.stderr.isatty()
     )
+    handler = ServiceHandler()
+    handler.setFormatter(formatter(as_json=as_json, worker=worker))
+    level = settings.log_level.upper()
+    logging.basicConfig(level=max(logging.INFO, logging.getLevelName(level)), handlers=[handler])
+    atexit.register(handler.tell_all_repeats)
+    for name in OURS:
+        logging.getLogger(name).setLevel(level)
     logging.getLogger("aiohttp.server").addFilter(without_caller)
     # It warns of each handshake that offers subprotocols, naming the sender's address and what was
     # offered, where some web clients put their token.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
+    # It warns of every attempt to connect; the API says once that PostgreSQL is away.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+def formatter(*, as_json: bool, worker: int | None = None) -> logging.Formatter:
+    """From a record to a line."""
+
+    def add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
+        request_id = REQUEST_ID_IN_LOG.get(None)
+        if request_id is not None:
+            event["request_id"] = request_id
+        if worker is not None:
+            event["worker"] = worker
+        return event
+
+    common: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_context,
+    ]
+    render: list[Processor]
+    if as_json:
+        render = [
+            structlog.processors.format_exc_info,
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        render = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=common,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+    )
 
 
 def without_caller(record: logging.LogRecord) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -33,6 +33,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="ROLLCALL_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+
+class LogSettings(Settings):
+    """What a service writes to standard error."""
+
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto",
+        description="Lines of the log as json or for people (console); auto: for people on a "
+        "terminal, else json.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least level that is logged; debug names users."
     )
 
 

@@ -71,7 +71,7 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
 def main() -> None:
     """Entry point; settings come from the environment."""
     ingest_settings, api_settings = load_or_exit(IngestSettings), load_or_exit(ApiSettings)
-    log_to_stderr()
+    log_to_stderr(ingest_settings)
     # It repeats every attempt to connect; ingest says once that Kafka is away, and why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:

@@ -120,6 +120,8 @@ class Stack:
         defaults = {
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
             "ROLLCALL_CORS_ORIGINS": LOCAL_ORIGINS,
+            # Log files of a developer's machine are read by people.
+            "ROLLCALL_LOG_FORMAT": "console",
         }
         return {
             **{name: value for name, value in defaults.items() if not os.environ.get(name)},

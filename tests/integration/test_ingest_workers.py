@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import signal
 import uuid
@@ -111,6 +112,9 @@ async def test_workers_share_the_port_and_the_admin_port_shows_their_sums(
     assert "pid=" not in text
     found = Scrape(text)
     found.assert_documented("ingest")
+    # Standard error is no terminal here: each line is an object, and says whose it is.
+    told = [json.loads(line) for line in ingest.output.splitlines()]
+    assert {line.get("worker") for line in told} >= set(range(WORKERS))
     assert found.value("rollcall_ingest_events_total", kind="heartbeat", transport="http") == 90
     assert found.value("rollcall_ingest_events_total") == 90
     assert len(await screens(kafka_settings)) == 90
