@@ -13,7 +13,7 @@ help:
 	@echo "make bench                    CPU per heartbeat, beside a plain service (minutes)"
 	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
-	@echo "make test-long                the tests that take minutes each: a minute without Kafka"
+	@echo "make test-long                the tests that take minutes each: a minute without Kafka, …"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -54,9 +54,11 @@ browser:
 test: lint types architecture browser
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
-# Those that `make test` leaves out.
+# Those that `make test` leaves out, and other logs than the same hundred for the oracles.
+ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
 test-long: install
 	$(BIN)/pytest -m long
+	ROLLCALL_TEST_EXAMPLES=1000 $(BIN)/pytest $(ORACLES)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
