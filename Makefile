@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test browser lint types architecture unit test-long bench bench-sockets bench-analytics lock docs clean
+.PHONY: help install up test browser lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -13,6 +13,7 @@ help:
 	@echo "make bench                    CPU per heartbeat, beside a plain service (minutes)"
 	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
+	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, …"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
@@ -68,6 +69,9 @@ bench-sockets: install
 
 bench-analytics: install
 	$(BIN)/python -m tests.bench.analytics $(ARGS)
+
+bench-capacity: install
+	$(BIN)/python -m tests.bench.capacity $(ARGS)
 
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
