@@ -89,7 +89,10 @@ class Door:
             problem = ProblemError("internal", "An error that we did not foresee; it was logged.")
         if problem.code in TOKEN_CODES:
             self._metrics.token_refusals[problem.code].inc()
-        return problem_response(problem, request_id), problem.code
+        response = problem_response(problem, request_id)
+        if problem.code == "bad_request":
+            response.force_close()  # where this request ends may not be known
+        return response, problem.code
 
 
 async def not_found(request: web.Request) -> web.StreamResponse:

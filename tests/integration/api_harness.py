@@ -144,10 +144,14 @@ class Table:
     def clear(self) -> None:
         """Forget everything, but not how the schema was made."""
         names = self.run(
-            "SELECT quote_ident(tablename) FROM pg_tables "
-            "WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
+            "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') "
+            "AND NOT relispartition AND relnamespace = 'public'::regnamespace "
+            "AND relname <> 'schema_migrations'"
         )
-        self.run("TRUNCATE " + ", ".join(name for (name,) in names))
+        # Far cheaper than TRUNCATE, which gives every table and index a file of its own.
+        with self._connection.transaction():
+            for (name,) in names:
+                self.run(f"DELETE FROM {name}")
 
     def user(self, user_id: str, state: str = "foreground", **columns: Any) -> None:
         """A user of one device; online for a minute at noon unless ``columns`` say otherwise."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import fresh_database
 from tests.integration.ingest_process import Process
 
 
@@ -16,3 +17,10 @@ def processes() -> Iterator[list[Process]]:
     yield started
     for process in started:
         process.end()
+
+
+@pytest.fixture(scope="module")
+def shared_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of a database that the tests of a module share: making one costs more than most tests."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import Answer, Api, api_settings, running_api
@@ -24,15 +25,20 @@ DAYS_THROUGH = datetime(2026, 3, 28, 23, tzinfo=UTC)
 VERSIONS = ["1.9.0", "1.10.0", "1.10.0-rc.1", "v2.0+7", None]
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
+def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_database_url)
+    opened.clear()
     opened.log_time(AS_OF)
     opened.zone("Europe/Berlin", AS_OF)
     yield opened
@@ -144,7 +150,6 @@ def assert_refused(answer: Answer, field: str, *words: str) -> None:
         ("bucket=1d", "bucket", ("no parameter",)),
     ],
 )
-@pytest.mark.usefixtures("table")
 async def test_only_days_of_the_reporting_zone_are_told(
     api: Api, query: str, field: str, words: tuple[str, ...]
 ) -> None:
@@ -231,7 +236,6 @@ async def test_what_is_rare_is_told_together(api: Api, table: AnalyticsTable) ->
         ("by=device&tz=Asia/Tokyo", "tz", ("reporting zone",)),
     ],
 )
-@pytest.mark.usefixtures("table")
 async def test_a_breakdown_that_cannot_be_made_says_why(
     api: Api, query: str, field: str, words: tuple[str, ...]
 ) -> None:

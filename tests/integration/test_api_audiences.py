@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import pytest_asyncio
 
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token, wait_until
@@ -32,15 +33,20 @@ CSV, NDJSON = "text/csv", "application/x-ndjson"
 EXPORTER = token("marketing", scope="presence:export")
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url, api_pool_wait_seconds=1)) as running:
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url, api_pool_wait_seconds=1)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
+def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_database_url)
+    opened.clear()
     yield opened
     opened.close()
 
@@ -273,20 +279,22 @@ async def test_the_dashboards_cookie_counts_from_our_own_page_only(
 
 
 async def test_a_count_that_takes_too_long_is_an_estimate_and_says_so(
-    database_url: str, table: AnalyticsTable
+    shared_database_url: str, table: AnalyticsTable
 ) -> None:
     """No regular expression finds a platform in these long texts: the slowest of filters. How long
     it takes here is measured first."""
     table.log_time(AS_OF)
     many_users(table, 200_000, "x" * 200)
     seconds = []
-    async with running_api(api_settings(database_url, api_statement_timeout_seconds=60)) as api:
+    async with running_api(
+        api_settings(shared_database_url, api_statement_timeout_seconds=60)
+    ) as api:
         for _ in range(2):
             started = time.monotonic()
             preview = (await ask(api, "preview", {"platform": "amiga"})).json
             seconds.append(time.monotonic() - started)
             assert (preview["count"], preview["is_exact"]) == (0, True)
-    settings = api_settings(database_url, api_statement_timeout_seconds=min(seconds))
+    settings = api_settings(shared_database_url, api_statement_timeout_seconds=min(seconds))
     async with running_api(settings) as api:
         preview = (await ask(api, "preview", {"platform": "amiga"})).json
         assert (preview["count"], preview["is_exact"]) == (0, False)
@@ -294,11 +302,11 @@ async def test_a_count_that_takes_too_long_is_an_estimate_and_says_so(
 
 
 async def test_a_preview_whose_client_leaves_is_cancelled_in_the_database(
-    database_url: str, table: AnalyticsTable
+    shared_database_url: str, table: AnalyticsTable
 ) -> None:
-    settings = api_settings(database_url, api_statement_timeout_seconds=60)
+    settings = api_settings(shared_database_url, api_statement_timeout_seconds=60)
     async with running_api(settings) as api:
-        with psycopg.connect(database_url) as other:
+        with psycopg.connect(shared_database_url) as other:
             other.execute("LOCK TABLE presence")
 
             async def waiting() -> bool:
@@ -321,9 +329,9 @@ async def test_a_preview_whose_client_leaves_is_cancelled_in_the_database(
 
 
 async def test_previews_are_few_at_a_time_and_leave_the_pool_to_others(
-    api: Api, database_url: str, table: AnalyticsTable
+    api: Api, shared_database_url: str, table: AnalyticsTable
 ) -> None:
-    with psycopg.connect(database_url) as other:
+    with psycopg.connect(shared_database_url) as other:
         other.execute("LOCK TABLE presence")
         previews = [asyncio.create_task(ask(api, "preview", {})) for _ in range(4)]
         answers = await asyncio.gather(*previews[2:])

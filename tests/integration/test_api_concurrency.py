@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 
 from api.answers import rfc3339
 from tests.integration.analytics_rows import QUARTER, AnalyticsTable, floor, local_day
@@ -29,15 +30,20 @@ PARTITIONS = 2
 Sample = tuple[datetime, int, int]
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
+def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_database_url)
+    opened.clear()
     opened.log_time(AS_OF, PARTITIONS)
     opened.zone("Europe/Berlin", START)
     yield opened
@@ -278,7 +284,6 @@ async def test_a_screen_has_nobody_where_there_is_no_row(
         ("bucket=10s&from=2026-01-01&to=2026-03-05", "bucket", "bucket=15m"),
     ],
 )
-@pytest.mark.usefixtures("table")
 async def test_a_series_that_is_too_fine_says_what_fits(
     api: Api, query: str, field: str, word: str
 ) -> None:

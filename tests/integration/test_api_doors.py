@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from http.cookies import Morsel, SimpleCookie
 from importlib.metadata import version
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from tests.conftest import fresh_database
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
 
 ONLINE = "/api/v1/online-users"
@@ -34,7 +36,17 @@ PROTECTED = [
 ]
 
 
-@pytest.fixture
+# Nothing is stored here: all tests share an API and its empty database.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, jwt_leeway_seconds=0)) as running:
         yield running
@@ -98,10 +110,11 @@ async def test_scopes_are_found_where_issuers_put_them(api: Api, claims: dict[st
     ],
 )
 async def test_a_bad_token_is_told_its_cause(api: Api, bearer: str, code: str) -> None:
+    before = api.metric("rollcall_api_token_refusals_total", code=code)
     answer = await api.call(ONLINE, bearer=bearer)
     assert_problem(answer, 401, code)
     assert code in answer.headers["WWW-Authenticate"]
-    assert api.metric("rollcall_api_token_refusals_total", code=code) == 1
+    assert api.metric("rollcall_api_token_refusals_total", code=code) == before + 1
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic YTpi", token()])
@@ -160,11 +173,14 @@ async def test_a_sane_request_id_is_taken_over_and_no_other(api: Api) -> None:
 
 
 async def test_calls_are_counted_by_route_and_outcome(api: Api) -> None:
+    def counted(outcome: str) -> float:
+        name = "rollcall_api_requests_total"
+        return api.metric(name, route="online_users", outcome=outcome)
+
+    before = counted("answered"), counted("bad_parameter")
     await api.call(ONLINE)
     await api.call(ONLINE + "?limit=0")
-    name = "rollcall_api_requests_total"
-    assert api.metric(name, route="online_users", outcome="answered") == 1
-    assert api.metric(name, route="online_users", outcome="bad_parameter") == 1
+    assert (counted("answered"), counted("bad_parameter")) == (before[0] + 1, before[1] + 1)
 
 
 # The dashboard's session.

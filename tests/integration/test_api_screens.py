@@ -11,8 +11,10 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 
 from schemas.dwell import RELATIVE_ERROR
+from tests.conftest import fresh_database
 from tests.integration.analytics_rows import (
     HOUR,
     QUARTER,
@@ -41,20 +43,45 @@ AS_OF = datetime(2026, 3, 30, 21, 7, tzinfo=UTC)
 SCREENS = ["Home", "Cart", "(none)", "(other)", "a/b %25?", "=cmd", "engagement", "é 😀"]
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
+# Most tests only read: they share the API, its database and the windows in it.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def shared_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """URL of the database of :func:`minutes`."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_url)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def table(shared_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_url)
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own_api(database_url: str) -> AsyncIterator[Api]:
+    """Of a test that has a database to itself, with nothing in it."""
     async with running_api(api_settings(database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
+def own_table(database_url: str) -> Iterator[AnalyticsTable]:
     opened = AnalyticsTable(database_url)
     yield opened
     opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def minutes(table: AnalyticsTable) -> list[ScreenMinute]:
     made = random_minutes(random.Random(5), START, END, SCREENS, 6_000)
     write_screens(
@@ -348,27 +375,29 @@ async def test_a_range_that_cannot_be_answered_says_what_can(
         assert_refused(answer, field, word)
 
 
-async def test_without_anything_there_is_nothing_and_it_is_stale(api: Api) -> None:
-    assert (await ok(api, ENGAGEMENT))["items"] == []
-    answer = await ok(api, "/api/v1/screens/Home")
+async def test_without_anything_there_is_nothing_and_it_is_stale(own_api: Api) -> None:
+    assert (await ok(own_api, ENGAGEMENT))["items"] == []
+    answer = await ok(own_api, "/api/v1/screens/Home")
     assert answer["totals"]["views"] == 0
     assert answer["totals"]["dwell_p50_ms"] is None
     assert (answer["as_of"], answer["stale"]) == (None, True)
-    now = await ok(api, "/api/v1/screens")
+    now = await ok(own_api, "/api/v1/screens")
     assert (now["items"], now["foreground"], now["background"]) == ([], 0, 0)
 
 
-async def test_screens_now_are_those_that_people_look_at(api: Api, table: AnalyticsTable) -> None:
-    table.log_time(AS_OF)
+async def test_screens_now_are_those_that_people_look_at(
+    own_api: Api, own_table: AnalyticsTable
+) -> None:
+    own_table.log_time(AS_OF)
     for number in range(5):
-        table.user(f"h{number}", screen="Home")
+        own_table.user(f"h{number}", screen="Home")
     for number in range(2):
-        table.user(f"n{number}")
-    table.user("c", screen="Cart")
-    table.user("b1", "background", screen="Cart")
-    table.user("b2", "background", screen="Only behind")
-    table.user("o", "offline")
-    answer = await ok(api, "/api/v1/screens")
+        own_table.user(f"n{number}")
+    own_table.user("c", screen="Cart")
+    own_table.user("b1", "background", screen="Cart")
+    own_table.user("b2", "background", screen="Only behind")
+    own_table.user("o", "offline")
+    answer = await ok(own_api, "/api/v1/screens")
     assert answer == {
         "items": [
             {"screen": "Home", "foreground": 5, "share": 0.625},
@@ -381,22 +410,22 @@ async def test_screens_now_are_those_that_people_look_at(api: Api, table: Analyt
         "as_of": "2026-03-30T21:07:00.000Z",
         "stale": True,
     }
-    assert [row["screen"] for row in (await ok(api, "/api/v1/screens", limit="1"))["items"]] == [
-        "Home"
-    ]
+    assert [
+        row["screen"] for row in (await ok(own_api, "/api/v1/screens", limit="1"))["items"]
+    ] == ["Home"]
 
 
 async def test_a_screen_that_has_a_name_of_ours_is_other_as_in_windows(
-    api: Api, table: AnalyticsTable
+    own_api: Api, own_table: AnalyticsTable
 ) -> None:
-    table.log_time(AS_OF)
+    own_table.log_time(AS_OF)
     begun: dict[str, Any] = {"changed_at": AS_OF, "online_since": AS_OF}
-    table.user("h", screen="Home", **begun)
-    table.user("n", **begun)
+    own_table.user("h", screen="Home", **begun)
+    own_table.user("n", **begun)
     for number, screen in enumerate(["(end)", "(none)", "(start)", "(other)"]):
-        table.user(f"o{number}", screen=screen, **begun)
+        own_table.user(f"o{number}", screen=screen, **begun)
     for parameters in ({}, {"at": "2026-03-30T21:07:00Z"}):
-        answer = await ok(api, "/api/v1/screens", **parameters)
+        answer = await ok(own_api, "/api/v1/screens", **parameters)
         assert [(row["screen"], row["foreground"]) for row in answer["items"]] == [
             ("(other)", 4),
             (None, 1),
@@ -405,8 +434,8 @@ async def test_a_screen_that_has_a_name_of_ours_is_other_as_in_windows(
 
 
 async def test_people_only_in_the_background_are_on_no_screen_but_counted(
-    api: Api, table: AnalyticsTable
+    own_api: Api, own_table: AnalyticsTable
 ) -> None:
-    table.user("b", "background", screen="Cart", changed_at=at(1))
-    answer = await ok(api, "/api/v1/screens")
+    own_table.user("b", "background", screen="Cart", changed_at=at(1))
+    answer = await ok(own_api, "/api/v1/screens")
     assert (answer["items"], answer["background"], answer["screens"]) == ([], 1, 0)

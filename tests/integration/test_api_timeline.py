@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
 
 from api.answers import rfc3339
 from tests.integration.analytics_rows import AnalyticsTable
@@ -18,15 +19,20 @@ START = datetime(2026, 3, 27, 5, tzinfo=UTC)
 END = datetime(2026, 3, 30, 21, tzinfo=UTC)
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
+def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_database_url)
+    opened.clear()
     opened.log_time(END)
     yield opened
     opened.close()

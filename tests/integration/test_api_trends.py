@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 
 from schemas.dwell import bucket_of
 from tests.integration.analytics_rows import (
@@ -30,15 +31,20 @@ AS_OF = datetime(2026, 3, 30, 21, 7, tzinfo=UTC)
 SCREENS = ["Home", "Cart", "(none)", "(other)", "a/b %25?"]
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
+def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(shared_database_url)
+    opened.clear()
     yield opened
     opened.close()
 

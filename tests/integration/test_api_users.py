@@ -8,20 +8,25 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import pytest_asyncio
 from psycopg.types.json import Jsonb
 
 from tests.integration.api_harness import NOON, Api, Table, api_settings, at, running_api
 
+# The API and its database are shared; `table` empties it for each test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 
 @pytest.fixture
-def table(database_url: str) -> Iterator[Table]:
-    opened = Table(database_url)
+def table(shared_database_url: str) -> Iterator[Table]:
+    opened = Table(shared_database_url)
+    opened.clear()
     yield opened
     opened.close()
 
