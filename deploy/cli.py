@@ -18,6 +18,7 @@ import typer
 
 from deploy import key_commands, replay_command, simulate_command
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, DataDir, fail
+from deploy.waiting import WaitSeconds, wait_for
 
 app = typer.Typer(
     name="rollcall",
@@ -171,10 +172,19 @@ def migrate(
             help="It may also read analytics.visits and analytics.sessions.",
         ),
     ] = False,
+    api_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_API_ROLE",
+            help="Role that may do what the API does, and no more, from now on.",
+        ),
+    ] = None,
+    wait: WaitSeconds = 0.0,
 ) -> None:
     """Bring the database to this version's schema.
 
-    The database is that of ROLLCALL_DATABASE_URL.
+    The database is that of ROLLCALL_DATABASE_URL; who asks must own it. Does nothing where nothing
+    is to be done.
     """
     import psycopg
 
@@ -184,14 +194,22 @@ def migrate(
     if with_people and not analyst_role:
         fail("--with-people: say to whom with --analyst-role NAME", USAGE)
     settings = load_or_exit(DatabaseSettings)
+    roles = {"--analyst-role": analyst_role, "--api-role": api_role}
     try:
-        if analyst_role:
-            schema.check_role(settings.dsn, analyst_role)
+        wait_for(
+            lambda: psycopg.connect(settings.dsn, connect_timeout=5).close(),
+            (psycopg.OperationalError,),
+            "PostgreSQL (ROLLCALL_DATABASE_URL)",
+            wait,
+        )
+        for option, role in roles.items():
+            if role:
+                _check_role(settings.dsn, option, role)
         applied = schema.migrate(settings.dsn)
         if analyst_role:
             schema.grant_analytics(settings.dsn, analyst_role, with_people=with_people)
-    except schema.NoSuchRoleError as error:
-        fail(f"--analyst-role: {error}", USAGE)
+        if api_role:
+            schema.grant_api(settings.dsn, api_role)
     except (schema.MigrationError, psycopg.Error) as error:
         fail(f"cannot migrate the database of ROLLCALL_DATABASE_URL: {error}", FAILURE)
     for name in applied:
@@ -201,11 +219,13 @@ def migrate(
     if analyst_role:
         people = " and people's visits and sessions" if with_people else ""
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
+    if api_role:
+        typer.echo(f"{api_role} may do what the API does")
 
 
 @app.command()
-def topics() -> None:
-    """Create and check Kafka's topics.
+def topics(wait: WaitSeconds = 0.0) -> None:
+    """Create and check Kafka's topics. Does nothing where all are there.
 
     With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
     ROLLCALL_REPLICATION_FACTOR; with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
@@ -219,7 +239,12 @@ def topics() -> None:
     # What it says about each attempt is in the one line below.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        created = asyncio.run(create_topics(settings))
+        created = wait_for(
+            lambda: asyncio.run(create_topics(settings)),
+            (KafkaError, OSError),
+            f"Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP)",
+            wait,
+        )
     except TopicProblemError as error:
         fail(str(error), FAILURE)
     except (KafkaError, OSError) as error:
@@ -280,6 +305,15 @@ def token(
             key, user=user, device_id=device_id, name=name, scope=scope, expires_seconds=expires
         )
     )
+
+
+def _check_role(dsn: str, option: str, role: str) -> None:
+    from schemas.migrate import NoSuchRoleError, check_role
+
+    try:
+        check_role(dsn, role)
+    except NoSuchRoleError as error:
+        fail(f"{option}: {error}", USAGE)
 
 
 def _check_timing(

@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from pydantic import SecretStr, ValidationError
 
 from schemas.api_keys import MAX_KEYS, key_digest, new_key
-from schemas.settings import DatabaseSettings
+from schemas.settings import SECRETS_DIR_VARIABLE, DatabaseSettings, load_or_exit
 from schemas.sql_files import load_queries
 
 DATABASE_VARIABLE: Final = "ROLLCALL_DATABASE_URL"
@@ -43,7 +43,8 @@ class ListedKey:
 
 
 def database_url(data_dir: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """`ROLLCALL_DATABASE_URL` if set, else the database of the stack in the data directory.
+    """`ROLLCALL_DATABASE_URL` if set, else what the folder of secrets says, else the database of
+    the stack in the data directory.
 
     Raises `KeyProblemError`.
     """
@@ -53,6 +54,10 @@ def database_url(data_dir: Path, environment: Mapping[str, str] = os.environ) ->
             return DatabaseSettings(database_url=SecretStr(given)).dsn
         except ValidationError:  # whose text may show the password
             raise KeyProblemError(f"{DATABASE_VARIABLE} is no PostgreSQL URL") from None
+    if environment.get(SECRETS_DIR_VARIABLE):
+        settings = load_or_exit(DatabaseSettings)
+        if "database_url" in settings.model_fields_set:
+            return settings.dsn
     try:
         port = json.loads((data_dir / "ports.json").read_text())["postgres"]
         # Where there is such a directory, what `rollcall up` needs is installed.

@@ -25,6 +25,10 @@ Every setting is an environment variable; an empty one counts as unset. Duration
 bad value ends the start of a service with a line that names the variable. Made by `make docs` from
 the settings classes.
 
+What must not be in an environment comes from files: `ROLLCALL_SECRETS_DIR` names a folder in which
+each file is called like its variable (`ROLLCALL_DATABASE_URL`; upper or lower case) and holds its
+value, as Docker and Kubernetes mount secrets. A variable that is set goes before its file.
+
 | variable | default | meaning | read by |
 | --- | --- | --- | --- |
 """

@@ -95,3 +95,13 @@ def grant_analytics(dsn: str, role: str, *, with_people: bool) -> None:
     queries = load_queries("schemas", "sql/migrations.queries.sql")
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(queries["grant_analytics"], (role, with_people))
+
+
+def grant_api(dsn: str, role: str) -> None:
+    """Let a role do what the API does: read, and write what it writes. Grants only, never takes
+    back. After each migration: new tables are not among what it may read. The database must be
+    migrated."""
+    queries = load_queries("schemas", "sql/migrations.queries.sql")
+    statements = sql.SQL(queries["grant_api"].decode())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statements.format(role=sql.Identifier(role)))

@@ -2,13 +2,19 @@
 
 Each service has one frozen settings object that inherits from the groups it needs, so that a
 name such as ``ROLLCALL_OFFLINE_AFTER_SECONDS`` means the same everywhere. Durations are seconds.
+
+What must not be in an environment comes from files: ``ROLLCALL_SECRETS_DIR`` names a folder in
+which each file is called like its variable, in any case, and holds its value (as Docker and
+Kubernetes mount secrets). A variable that is set goes before its file.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
-from typing import Literal, Self, TypeVar
+from pathlib import Path
+from typing import Final, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -19,21 +25,48 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from schemas.client_address import Network, TrustedProxies, parse_networks
 
 # Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
 INTERVALS_TOLERATED = 3
 DELIVERY_SLACK_SECONDS = 20.0
+SECRETS_DIR_VARIABLE: Final = "ROLLCALL_SECRETS_DIR"
 
 
 class Settings(BaseSettings):
-    """Base of every settings object: frozen, from ``ROLLCALL_…`` variables."""
+    """Base of every settings object: frozen, from ``ROLLCALL_…`` variables and secrets' files."""
 
     model_config = SettingsConfigDict(
         env_prefix="ROLLCALL_", frozen=True, extra="ignore", env_ignore_empty=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Raises ``SettingsError`` if the folder of secrets is none."""
+        directory = os.environ.get(SECRETS_DIR_VARIABLE)
+        if not directory:
+            return init_settings, env_settings
+        if not Path(directory).is_dir():
+            raise SettingsError(
+                f"{SECRETS_DIR_VARIABLE}: {directory} is not a folder; mount one there whose files "
+                "are called like variables, such as ROLLCALL_DATABASE_URL, or unset it"
+            )
+        return init_settings, env_settings, SecretsSettingsSource(settings_cls, directory)
 
 
 class LogSettings(Settings):
@@ -224,4 +257,7 @@ def load_or_exit(settings: Callable[[], S]) -> S:
             name = f"ROLLCALL_{where.upper()}: " if where else ""
             message = mistake["msg"].removeprefix("Value error, ")
             sys.stderr.write(f"rollcall: {name}{message}\n")
+        raise SystemExit(2) from None
+    except SettingsError as error:
+        sys.stderr.write(f"rollcall: {error}\n")
         raise SystemExit(2) from None

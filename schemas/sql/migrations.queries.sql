@@ -32,3 +32,13 @@ SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 
 -- name: grant_analytics
 SELECT grant_analytics(%s, %s)
+
+-- name: grant_api
+-- What the API does, and no more: it reads everything, notes when an API key was used, and keeps the
+-- audit of exports. Its own rights on partitions are those on the tables that they belong to.
+GRANT USAGE ON SCHEMA public, analytics TO {role};
+GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
+GRANT UPDATE (last_used_at) ON api_keys TO {role};
+GRANT INSERT (id, who, format, filter), UPDATE (ended_at, outcome, rows, as_of, problem)
+    ON audience_exports TO {role}

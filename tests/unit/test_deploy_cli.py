@@ -16,8 +16,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from deploy.compose_secrets import make_secrets
 from deploy.keys import database_url
 from deploy.tokens import make_dev_key
+from deploy.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 STAFF_SECRET = "a secret of staff with at least 32 bytes"
@@ -239,3 +241,61 @@ def test_the_key_is_random_and_for_its_owner_only(tmp_path: Path) -> None:
     assert len(bytes.fromhex(key)) == 32
     assert make_dev_key(tmp_path) == key
     assert stat.S_IMODE((tmp_path / "dev-key").stat().st_mode) == 0o600
+
+
+def test_a_job_waits_for_a_server_that_is_not_there_yet_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    attempts: list[float] = []
+
+    def attempt() -> str:
+        attempts.append(time.monotonic())
+        if len(attempts) == 1:
+            raise ConnectionRefusedError("refused")
+        return "done"
+
+    assert wait_for(attempt, (OSError,), "Kafka", 5) == "done"
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == "rollcall: waiting for Kafka, 5 s more at most: refused"
+
+
+def test_a_job_waits_no_longer_than_it_was_told() -> None:
+    with pytest.raises(OSError, match="refused"):
+        wait_for(refuse, (OSError,), "Kafka", 0)
+
+
+def refuse() -> None:
+    raise ConnectionRefusedError("refused")
+
+
+def test_secrets_of_the_stack_are_made_once_and_each_service_gets_its_own(tmp_path: Path) -> None:
+    made = make_secrets(tmp_path)
+    contents = {name: (tmp_path / name).read_text() for name in made}
+    passwords = {n: v for n, v in contents.items() if n.startswith("postgres/")}
+    assert len(set(passwords.values())) == len(passwords) == 4
+    assert min(len(password) for password in passwords.values()) >= 32
+    owner = passwords["postgres/rollcall"]
+    assert contents["owner/rollcall_database_url"] == (
+        f"postgresql://rollcall:{owner}@postgres:5432/rollcall"
+    )
+    assert owner not in contents["api/rollcall_database_url"]
+    assert contents["grafana/database_password"] == passwords["postgres/rollcall_grafana"]
+    # PostgreSQL and Grafana read them as users of their own.
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in made} == {0o444}
+
+    (tmp_path / "api/rollcall_database_url").unlink()
+    assert make_secrets(tmp_path) == ["api/rollcall_database_url"]
+    assert {name: (tmp_path / name).read_text() for name in made} == contents
+
+
+def test_the_stack_does_not_start_before_it_is_said_whose_tokens_count(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.compose_secrets", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "set exactly one of ROLLCALL_JWT_SECRET, " in done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,3 +244,28 @@ def test_a_trusted_proxy_that_is_no_network_is_named_with_the_remedy() -> None:
     assert HttpSettings(trusted_proxies="10.0.0.0/8").proxies.client("10.1.1.1", ["1.2.3.4"]) == (
         "1.2.3.4"
     )
+
+
+def test_secrets_come_from_files_and_a_variable_goes_before_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rollcall_database_url").write_text("postgresql://u:p@h/of_the_file\n")
+    (tmp_path / "ROLLCALL_KAFKA_BOOTSTRAP").write_text("kafka:9092")
+    assert KafkaSettings().kafka_bootstrap == "127.0.0.1:9092"
+    monkeypatch.setenv("ROLLCALL_SECRETS_DIR", str(tmp_path))
+    assert DatabaseSettings().dsn == "postgresql://u:p@h/of_the_file"
+    assert KafkaSettings().kafka_bootstrap == "kafka:9092"
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", "postgresql://u:p@h/of_the_variable")
+    assert DatabaseSettings().dsn == "postgresql://u:p@h/of_the_variable"
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_named_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ROLLCALL_SECRETS_DIR", str(tmp_path / "none"))
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit(DatabaseSettings)
+    assert caught.value.code == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"rollcall: ROLLCALL_SECRETS_DIR: {tmp_path / 'none'} is not a folder")
+    assert "unset it" in line

@@ -1,0 +1,105 @@
+"""The API under a role of its own: it can do all that it does, and nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg import sql
+from typer.testing import CliRunner
+
+from deploy.cli import app
+from deploy.keys import KeyTable
+from tests.integration.api_harness import Table, api_settings, running_api, token, wait_until
+
+RANGE = "from=2024-05-17T00:00:00Z&to=2024-05-17T12:00:00Z"
+READS = (
+    "/api/online-users-count",
+    "/api/v1/online-users",
+    "/api/v1/users?q=a",
+    "/api/v1/users/ada",
+    "/api/v1/users/ada/timeline",
+    "/api/v1/screens",
+    f"/api/v1/screens/engagement?{RANGE}",
+    f"/api/v1/flows?{RANGE}",
+    f"/api/v1/concurrency?{RANGE}",
+    f"/api/v1/sessions/summary?{RANGE}",
+    f"/api/v1/trends?{RANGE}",
+    f"/api/v1/dwell?{RANGE}",
+    "/api/v1/active-users?from=2024-05-16&to=2024-05-17",
+    "/api/v1/breakdown?by=platform",
+)
+FORBIDDEN = (
+    "DELETE FROM presence",
+    "UPDATE stream_offsets SET next_offset = 0",
+    "UPDATE api_keys SET revoked_at = NULL",
+    "INSERT INTO api_keys (name, digest, scopes) VALUES ('x', decode('', 'hex'), '{}')",
+    "DELETE FROM audience_exports",
+    "CREATE TABLE mine ()",
+    "DROP TABLE changes",
+)
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[str]:
+    name = f"api_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+    yield name
+    with psycopg.connect(database_url, autocommit=True) as db:
+        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+            db.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def as_role(url: str, role: str) -> str:
+    """The URL of connections that act as the role."""
+    return f"{url}{'&' if '?' in url else '?'}options={quote(f'-c role={role}')}"
+
+
+async def test_the_role_can_do_what_the_api_does_and_nothing_else(
+    database_url: str, role: str
+) -> None:
+    done = CliRunner().invoke(
+        app, ["migrate", "--api-role", role], env={"ROLLCALL_DATABASE_URL": database_url}
+    )
+    assert done.exit_code == 0, done.output
+    table = Table(database_url)
+    table.deployment(1)
+    table.offsets(0, foreground=1)
+    table.user("ada")
+    key = KeyTable(database_url).create("CRM", ["presence:read"], None)
+    url = as_role(database_url, role)
+    async with running_api(api_settings(url)) as api:
+        statuses = {path: (await api.call(path)).status for path in READS}
+        assert statuses == dict.fromkeys(READS, 200)
+        assert (await api.call("/api/v1/online-users", bearer=key)).status == 200
+
+        async def noted_as_used() -> bool:
+            return table.run("SELECT last_used_at FROM api_keys") != [(None,)]
+
+        await wait_until(noted_as_used)
+        exporter = token("marketing", scope="presence:export")
+        answer = await api.call("/api/v1/audiences/export", "POST", bearer=exporter, data=b"{}")
+        assert answer.status == 200, answer.body
+        assert b"ada" in answer.body
+
+        async def audited() -> bool:
+            return table.run("SELECT outcome, rows FROM audience_exports") == [("completed", 1)]
+
+        await wait_until(audited)
+    table.close()
+    with psycopg.connect(url, autocommit=True) as db:
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(statement.encode())
+
+
+def test_a_role_that_is_not_there_is_refused_by_its_option(database_url: str) -> None:
+    done = CliRunner().invoke(
+        app, ["migrate", "--api-role", "no one"], env={"ROLLCALL_DATABASE_URL": database_url}
+    )
+    assert done.exit_code == 2
+    assert done.stderr.startswith('rollcall: --api-role: there is no role "no one"')
