@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test browser lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
+.PHONY: help install up test browser tools lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -15,6 +15,7 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, …"
+	@echo "make tools                    HAProxy and Helm for the deployment's tests, where that is possible"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -51,8 +52,20 @@ browser:
 	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium-headless-shell >/dev/null 2>&1; } \
 	|| echo "No Chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the package chromium-headless-shell to run them."
 
+# What tests of the deployment run: HAProxy from Debian's packages, Helm compiled where Go is (minutes,
+# once). Without them these tests say that they are skipped.
+HELM := .tools/helm
+tools:
+	@command -v haproxy >/dev/null || test -x /usr/sbin/haproxy \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	     && apt-get update -qq >/dev/null && apt-get install -y -qq haproxy >/dev/null 2>&1; } \
+	|| echo "No haproxy here and it cannot be installed: the gateway's tests will say that they are skipped. Install the package haproxy to run them."
+	@command -v helm >/dev/null || test -x $(HELM) \
+	|| { command -v go >/dev/null && GOBIN="$(CURDIR)/.tools" go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
+	|| echo "No helm here and no Go to compile it: the chart's tests will say that they are skipped. Install helm to run them."
+
 # Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
-test: lint types architecture browser
+test: lint types architecture browser tools
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # Those that `make test` leaves out, and other logs than the same hundred for the oracles.
