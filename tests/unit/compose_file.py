@@ -1,0 +1,31 @@
+"""docker-compose.yml as Docker Compose reads it, as far as our own checks need it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+ROOT: Final = Path(__file__).parents[2]
+#: ${NAME:-default}: the only form that the file uses.
+_VARIABLE: Final = re.compile(r"\$\{(\w+):-([^}]*)\}")
+
+
+def interpolated(text: str, environment: dict[str, str]) -> str:
+    return _VARIABLE.sub(lambda found: environment.get(found[1]) or found[2], text)
+
+
+def load_compose(**environment: str) -> dict[str, Any]:
+    """The file with these variables set and no others."""
+    text = interpolated((ROOT / "docker-compose.yml").read_text("utf-8"), environment)
+    loaded = yaml.safe_load(text)
+    assert isinstance(loaded, dict)
+    return loaded
+
+
+def seconds(duration: str) -> float:
+    """`45s` and the like."""
+    [number] = re.fullmatch(r"(\d+)s", duration).groups()  # type: ignore[union-attr]
+    return float(number)
