@@ -53,19 +53,19 @@ browser:
 	|| echo "No Chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the package chromium-headless-shell to run them."
 
 # What tests of the deployment run: HAProxy from Debian's packages; Helm, and the library that Docker
-# Compose loads files with, compiled where Go is (minutes, once). Without them these tests say that they are skipped.
-HELM := .tools/helm
+# Compose loads files with, compiled where Go is (five minutes of CPU, once a user).
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollcall/tools
 tools:
 	@command -v haproxy >/dev/null || test -x /usr/sbin/haproxy \
 	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
 	     && apt-get update -qq >/dev/null && apt-get install -y -qq haproxy >/dev/null 2>&1; } \
 	|| echo "No haproxy here and it cannot be installed: the gateway's tests will say that they are skipped. Install the package haproxy to run them."
-	@test -x .tools/compose-go \
-	|| { command -v go >/dev/null && GOBIN="$(CURDIR)/.tools" go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 >/dev/null 2>&1 \
-	     && mv .tools/cmd .tools/compose-go; } \
+	@test -x $(TOOLS)/compose-go || { mkdir -p $(TOOLS) && command -v go >/dev/null \
+	     && GOBIN=$(TOOLS) go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 >/dev/null 2>&1 \
+	     && mv $(TOOLS)/cmd $(TOOLS)/compose-go; } \
 	|| echo "No Go here to compile compose-go: where docker compose is missing too, compose files are checked by their schema only."
-	@command -v helm >/dev/null || test -x $(HELM) \
-	|| { command -v go >/dev/null && GOBIN="$(CURDIR)/.tools" go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
+	@command -v helm >/dev/null || test -x $(TOOLS)/helm \
+	|| { command -v go >/dev/null && GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
 	|| echo "No helm here and no Go to compile it: the chart's tests will say that they are skipped. Install helm to run them."
 
 # Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.

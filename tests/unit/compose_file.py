@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -9,6 +10,8 @@ from typing import Any, Final
 import yaml
 
 ROOT: Final = Path(__file__).parents[2]
+#: Where `make tools` puts what it compiles.
+TOOLS: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rollcall/tools"
 #: ${NAME:-default}: the only form that the file uses.
 _VARIABLE: Final = re.compile(r"\$\{(\w+):-([^}]*)\}")
 

