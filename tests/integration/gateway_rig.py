@@ -190,12 +190,15 @@ class Gateway:
             )
             try:
                 writer.write("\r\n".join([*lines, "", ""]).encode() + (body or b""))
-                head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().removesuffix("\r\n\r\n")
+                status, *fields = head.split("\r\n")
+                named = (line.split(": ", 1) for line in fields)
+                answered = {name.lower(): value for name, value in named}
+                length = answered.get("content-length")
+                rest = await (reader.readexactly(int(length)) if length else reader.read())
             finally:
                 writer.close()
-        status, *fields = head.decode().split("\r\n")
-        named = (line.split(": ", 1) for line in fields)
-        return Answer(int(status.split()[1]), {n.lower(): v for n, v in named}, rest)
+        return Answer(int(status.split()[1]), answered, rest)
 
     async def heartbeat(self, screen: str, user: str = "u1", **options: Any) -> Answer:
         options.setdefault("authorization", f"Bearer {token(user)}")
