@@ -228,10 +228,12 @@ def topics(wait: WaitSeconds = 0.0) -> None:
     """Create and check Kafka's topics. Does nothing where all are there.
 
     With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
-    ROLLCALL_REPLICATION_FACTOR; with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
+    ROLLCALL_REPLICATION_FACTOR, and those of ROLLCALL_KAFKA_… where the brokers want TLS or a user;
+    with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
     """
     from aiokafka.errors import KafkaError
 
+    from schemas.kafka_trouble import why_away
     from schemas.settings import KafkaSettings, load_or_exit
     from schemas.topics import TopicProblemError, create_topics
 
@@ -248,8 +250,9 @@ def topics(wait: WaitSeconds = 0.0) -> None:
     except TopicProblemError as error:
         fail(str(error), FAILURE)
     except (KafkaError, OSError) as error:
+        reason = asyncio.run(why_away(settings, error))
         fail(
-            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {error}",
+            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
             FAILURE,
         )
     for name in created:

@@ -18,6 +18,8 @@ from aiokafka.errors import KafkaError
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from ingest.tasks import end
+from schemas.kafka_security import client_options
+from schemas.kafka_trouble import why_away
 from schemas.topics import EVENTS, TopicProblemError, check_topics, topic_name
 
 RECONNECT_SECONDS: Final = 0.5
@@ -87,10 +89,11 @@ class Connection:
                 async with asyncio.timeout(self._settings.accept_timeout_seconds):
                     self._client = await self._connect()
             except (KafkaError, OSError, TimeoutError, TopicProblemError) as error:
-                reason = str(error) or type(error).__name__
-                if self._away is None:
-                    logger.error("Kafka cannot be used, calls get a 503: %s", reason)
-                self._away = reason
+                told, self._away = self._away, self._away or str(error) or type(error).__name__
+                self._settled.set()
+                self._away = await why_away(self._settings, error)
+                if told is None:
+                    logger.error("Kafka cannot be used, calls get a 503: %s", self._away)
             else:
                 logger.info("Connected to Kafka")
                 self._away = None
@@ -108,7 +111,7 @@ class Connection:
             await check_topics(self._settings)
             self._topics_checked = True
         client = AIOKafkaClient(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **client_options(self._settings),
             client_id="rollcall-ingest",
             request_timeout_ms=self.request_timeout_ms,
             retry_backoff_ms=int(RETRY_SECONDS * 1000),

@@ -16,6 +16,7 @@ from ingest.app import CONNECTION, create_app, create_runner
 from ingest.collector import spare_the_living
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
+from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr
 from schemas.topics import TopicMissingError, TopicProblemError, check_topics
 
@@ -115,4 +116,5 @@ async def _refuse_wrong_topics(settings: IngestSettings) -> None:
     except TopicProblemError as error:
         raise StartError(str(error)) from error
     except (KafkaError, OSError, TimeoutError) as error:
-        logger.warning("Topics not checked yet, Kafka did not answer: %s", error)
+        reason = await why_away(settings, error)
+        logger.warning("Topics not checked yet, Kafka did not answer: %s", reason)

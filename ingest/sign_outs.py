@@ -17,6 +17,8 @@ from aiokafka.errors import KafkaError
 
 from ingest.settings import IngestSettings
 from ingest.tasks import end
+from schemas.kafka_security import client_options
+from schemas.kafka_trouble import why_away
 from schemas.topics import SIGN_OUTS, topic_name
 
 RETRY_SECONDS: Final = 1.0
@@ -39,7 +41,7 @@ class SignOuts:
     """One task; ``end_connections`` gets the ids of each record."""
 
     def __init__(self, settings: IngestSettings, end_connections: EndConnections) -> None:
-        self._bootstrap = settings.kafka_bootstrap
+        self._settings = settings
         topic = topic_name(settings, SIGN_OUTS)
         self._partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
         self._end_connections = end_connections
@@ -60,12 +62,13 @@ class SignOuts:
             try:
                 await self._read()
             except (KafkaError, OSError) as error:
-                logger.warning("Cannot follow sign-outs (%s): trying again", error)
+                reason = await why_away(self._settings, error)
+                logger.warning("Cannot follow sign-outs (%s): trying again", reason)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._settings),
             client_id="rollcall-ingest-sign-outs",
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -29,6 +29,7 @@ from processor.standing import Standings, behind
 from processor.startup import open_deployment
 from processor.store import Store, UnusableDeploymentError
 from processor.watchdog import Watchdog
+from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
 from schemas.topics import TopicMissingError, TopicProblemError
@@ -84,7 +85,7 @@ async def serve(settings: ProcessorSettings) -> int:
                 *(KafkaError, TopicMissingError, psycopg.OperationalError, OSError),
                 TimeoutError,
             ) as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = f"{type(error).__name__}: {await why_away(settings, error)}"
             if reason != waiting_for:
                 log.warning("waiting until this is mended: %s", reason)
             waiting_for = reason

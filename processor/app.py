@@ -18,6 +18,7 @@ from processor.metrics import Metrics
 from processor.offsets import stored_offsets_transport
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
+from schemas.kafka_security import client_options
 from schemas.sql_files import load_queries
 from schemas.topics import EVENTS, events_retention_seconds, topic_name
 
@@ -49,7 +50,8 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
     topic = topic_name(settings, EVENTS)
     app = PresenceApp(
         settings.topic_prefix + settings.consumer_group,
-        broker=[f"aiokafka://{server}" for server in settings.kafka_bootstrap.split(",")],
+        broker=[f"aiokafka://{server}" for server in settings.kafka_servers],
+        broker_credentials=_credentials(settings),
         # What Rollcall has no use for: tables, changelogs, a leader, a web server.
         store="memory://",
         topic_allow_declare=False,
@@ -96,6 +98,20 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
             await app.sleep(RETENTION_EVERY_SECONDS)
 
     return app
+
+
+def _credentials(settings: ProcessorSettings) -> Any:
+    """What Faust hands to its Kafka clients; ``None`` for plain text without a user."""
+    options = client_options(settings)
+    context = options["ssl_context"]
+    if "sasl_mechanism" in options:
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
 
 
 async def _next_offsets(dsn: str) -> dict[int, int]:

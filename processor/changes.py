@@ -28,6 +28,7 @@ from prometheus_client import Counter
 from processor.effects import LoggedChange, Reject
 from processor.progress import Progress
 from schemas.changes import Change
+from schemas.kafka_security import client_options
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
 
@@ -90,7 +91,7 @@ class ChangePublisher:
         self._changes_topic = topic_name(settings, CHANGES)
         self._sign_outs_topic = topic_name(settings, SIGN_OUTS)
         self._rejects_topic = topic_name(settings, REJECTS)
-        self._bootstrap = settings.kafka_bootstrap
+        self._settings = settings
         self._producer: AIOKafkaProducer | None = None
 
     async def close(self) -> None:
@@ -159,7 +160,7 @@ class ChangePublisher:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._settings),
                 client_id="rollcall-processor-changes",
                 acks="all",
                 enable_idempotence=True,

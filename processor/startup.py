@@ -6,6 +6,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.settings import ProcessorSettings
 from processor.store import Store, UnusableDeploymentError
+from schemas.kafka_security import client_options
 from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, check_topics, topic_name
 
@@ -18,7 +19,7 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     """
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)
-    identity = await topic_id(settings.kafka_bootstrap, topic)
+    identity = await topic_id(settings, topic)
     earliest, latest = await _log_ends(settings, topic)
     await store.open_deployment(topic, str(identity), earliest)
     lost = 0
@@ -43,9 +44,7 @@ async def _log_ends(
     settings: ProcessorSettings, topic: str
 ) -> tuple[dict[int, int], dict[int, int]]:
     """The first offset of each partition, and the one that the next record will have."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, client_id="rollcall-processor-startup"
-    )
+    consumer = AIOKafkaConsumer(**client_options(settings), client_id="rollcall-processor-startup")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]

@@ -34,6 +34,7 @@ from pydantic_settings import (
 )
 
 from schemas.client_address import Network, TrustedProxies, parse_networks
+from schemas.kafka_security import security_problem
 
 # Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
 INTERVALS_TOLERATED = 3
@@ -85,18 +86,66 @@ class LogSettings(Settings):
 class KafkaSettings(Settings):
     """Where the log is and how its topics are made."""
 
-    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", description="Kafka bootstrap servers: `host:port`, comma-separated."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        description="How to speak to brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None,
+        description="With SASL: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.",
+    )
+    kafka_sasl_username: str = Field("", description="With SASL: the user.")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="With SASL: the password.")
+    kafka_sasl_password_file: Path | None = Field(
+        None,
+        description="A file that holds that password instead.",
+    )
+    kafka_ssl_ca_file: Path | None = Field(
+        None,
+        description="With SSL: PEM file of the authorities that sign the brokers' certificates; "
+        "without, those that the system trusts.",
+    )
+    kafka_ssl_certificate_file: Path | None = Field(
+        None, description="With SSL: PEM file of our own certificate, where brokers ask for one."
+    )
+    kafka_ssl_key_file: Path | None = Field(
+        None, description="PEM file of its key, unless the certificate's file holds that too."
+    )
+    kafka_ssl_key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
+    kafka_ssl_check_hostname: bool = Field(
+        True, description="With SSL: whether a broker's certificate must name its host."
+    )
     topic_prefix: str = Field("", description="Put before every topic name.")
     partitions: int = Field(
         12, ge=1, le=1024, description="Partitions of the topics; fixed when a deployment is made."
     )
-    replication_factor: int = Field(3, ge=1, description="Copies of each partition.")
+    replication_factor: int = Field(
+        3,
+        ge=1,
+        description="Copies of each partition, when topics are created; with 3 or more a record "
+        "counts as stored once two brokers have it.",
+    )
     allow_create_time: bool = Field(
         False,
         description="For replay and tests only: presence.events has "
         "message.timestamp.type=CreateTime, so log time is whatever the writer of a record says, "
         "and its records are kept for ever.",
     )
+
+    @model_validator(mode="after")
+    def _kafka_can_be_spoken_to(self) -> Self:
+        problem = security_problem(self)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def kafka_servers(self) -> list[str]:
+        """The bootstrap servers, one by one."""
+        return [each.strip() for each in self.kafka_bootstrap.split(",") if each.strip()]
 
 
 class DatabaseSettings(Settings):

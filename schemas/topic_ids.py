@@ -25,6 +25,9 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from schemas.kafka_security import client_options
+from schemas.settings import KafkaSettings
+
 ANY_ID = UUID(int=0)
 
 
@@ -112,9 +115,9 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):
         return request_struct_class([(ANY_ID, self._topic, {})], False, False, {})
 
 
-async def topic_id(kafka_bootstrap: str, topic: str) -> UUID:
+async def topic_id(settings: KafkaSettings, topic: str) -> UUID:
     """The id of an existing topic. Raises ``KafkaError`` if Kafka is away or has no such topic."""
-    client = AIOKafkaClient(bootstrap_servers=kafka_bootstrap, client_id="rollcall-topic-id")
+    client = AIOKafkaClient(**client_options(settings), client_id="rollcall-topic-id")
     try:
         await client.bootstrap()
         response = await client.send(client.get_random_node(), _MetadataRequest(topic))

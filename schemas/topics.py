@@ -8,6 +8,11 @@ With ``ROLLCALL_ALLOW_CREATE_TIME`` a deployment is one for replay and tests: th
 says its time, which may be years ago or years ahead. Kafka counts retention by that time, and would
 delete old records while they are read; so ``presence.events`` is kept for ever there, and a segment
 ends by its size alone. Such a topic is refused without the setting, and any other one with it.
+
+With three copies a record counts as stored once two brokers have it (``min.insync.replicas``): with
+one, a broker that dies in the wrong second takes accepted heartbeats along (promise 1). ``rollcall
+topics`` refuses a topic that is laxer. A service does not look: who has lost two of three brokers
+may lower it to go on.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
+from schemas.kafka_security import client_options
 from schemas.settings import KafkaSettings
 
 HOUR_MS = 3_600_000
@@ -42,6 +48,9 @@ _MAKE_ANOTHER = (
     "ROLLCALL_ALLOW_CREATE_TIME is for replay and tests; unset it, or make a deployment for them "
     "with another ROLLCALL_TOPIC_PREFIX and an empty database"
 )
+
+#: From so many copies on, so many brokers must have a record before it counts as stored.
+_COPIES, _MIN_IN_SYNC = 3, 2
 
 # A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
 MAX_RECORD_BYTES = 1_000_000
@@ -74,6 +83,8 @@ def topic_name(settings: KafkaSettings, topic: str) -> str:
 
 def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
     """Every topic of a deployment."""
+    copied = settings.replication_factor >= _COPIES
+    durable = {"min.insync.replicas": str(_MIN_IN_SYNC)} if copied else {}
 
     def retained(retention_ms: int) -> dict[str, str]:
         # An active segment is never deleted: roll often enough for retention to mean something.
@@ -81,6 +92,7 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
             "cleanup.policy": "delete",
             "retention.ms": str(retention_ms),
             "segment.ms": str(retention_ms // 12),
+            **durable,
         }
 
     if settings.allow_create_time:
@@ -94,7 +106,7 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
             "message.timestamp.after.max.ms": _NO_LIMIT_MS,
             "segment.ms": _NO_LIMIT_MS,
         }
-        events = {**required, **any_time}
+        events = {**required, **any_time, **durable}
     else:
         required = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
         events = {**retained(72 * HOUR_MS), **required}
@@ -114,9 +126,7 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
 
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    client = AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap, client_id="rollcall-topics"
-    )
+    client = AIOKafkaAdminClient(**client_options(settings), client_id="rollcall-topics")
     try:
         await client.start()
         yield client
@@ -155,6 +165,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
         # Metadata of new topics takes a moment to reach every broker.
         await _wait_for(admin, {spec.name for spec in specs})
         await _check(admin, specs)
+        await _check_copies(admin, specs)
     return created
 
 
@@ -196,22 +207,38 @@ async def events_retention_seconds(settings: KafkaSettings) -> float:
     """How long Kafka keeps ``presence.events`` now, infinite where for ever. Raises ``KafkaError``
     or ``OSError``."""
     async with _admin(settings) as admin:
-        found = await _settings_of(admin, topic_name(settings, EVENTS))
-    retention_ms = int(found["retention.ms"])
+        found = await _settings(admin, topic_name(settings, EVENTS))
+    retention_ms = int(found["retention.ms"] or -1)
     return retention_ms / 1000 if retention_ms >= 0 else float("inf")
 
 
-async def _settings_of(admin: AIOKafkaAdminClient, topic: str) -> dict[str, str]:
-    resource = ConfigResource(ConfigResourceType.TOPIC, topic)
-    [response] = await admin.describe_configs([resource])
+async def _check_copies(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    """Of topics that have so many copies that one alone need not count as stored."""
+    for topic in await admin.describe_topics([spec.name for spec in specs]):
+        name = topic["topic"]
+        if min(len(each["replicas"]) for each in topic["partitions"]) < _COPIES:
+            continue
+        found = (await _settings(admin, name)).get("min.insync.replicas") or "1"
+        if int(found) < _MIN_IN_SYNC:
+            raise TopicProblemError(
+                f"topic {name} has {_COPIES} copies or more, but min.insync.replicas={found}: one "
+                "broker that dies could take accepted events along; mend it with: "
+                "kafka-configs.sh --alter --entity-type topics --entity-name "
+                f"{name} --add-config min.insync.replicas={_MIN_IN_SYNC}"
+            )
+
+
+async def _settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str | None]:
+    """All settings of a topic, those that it has from the brokers included."""
+    [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     [(error_code, error_message, _, _, entries)] = response.resources
     if error_code:
-        raise KafkaError(f"cannot read the settings of topic {topic}: {error_message}")
+        raise KafkaError(f"cannot read the settings of topic {name}: {error_message}")
     return {entry[0]: entry[1] for entry in entries}
 
 
 async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
-    found = await _settings_of(admin, spec.name)
+    found = await _settings(admin, spec.name)
     for key, wanted in spec.required.items():
         if found.get(key) != wanted:
             remedy = spec.remedy.format(name=spec.name, key=key, value=wanted)

@@ -19,6 +19,7 @@ import subprocess
 import time
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -100,15 +101,27 @@ class NotReadyError(RuntimeError):
 class LocalKafka:
     """Files, ports and command line of the node in `data_dir`.
 
-    `ports` are those of broker and controller; without, `prepare` chooses and remembers two.
+    `ports` are those of broker and controller; without, `prepare` chooses and remembers two. For
+    tests: `properties` override ours, `format_options` are further ones of StorageTool's `format`,
+    and nodes of one cluster share its `cluster_id`.
     """
 
     def __init__(
-        self, data_dir: Path, *, log_dir: Path | None = None, ports: tuple[int, int] | None = None
+        self,
+        data_dir: Path,
+        *,
+        log_dir: Path | None = None,
+        ports: tuple[int, int] | None = None,
+        properties: Mapping[str, str] | None = None,
+        format_options: Sequence[str] = (),
+        cluster_id: str | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.log_dir = (log_dir or data_dir / "logs").absolute()
         self._ports = ports
+        self._more_properties = dict(properties or {})
+        self._format_options = list(format_options)
+        self._cluster_id = cluster_id
 
     @property
     def bootstrap(self) -> str:
@@ -126,13 +139,14 @@ class LocalKafka:
         if self._ports is None:
             chosen = remembered_ports(self.data_dir / "ports.json", ("broker", "controller"))
             self._ports = chosen["broker"], chosen["controller"]
-        self._properties.write_text(
-            SERVER_PROPERTIES.format(
-                port=self._ports[0],
-                controller_port=self._ports[1],
-                storage=_escaped(self._storage),
-            )
+        properties = SERVER_PROPERTIES.format(
+            port=self._ports[0],
+            controller_port=self._ports[1],
+            storage=_escaped(self._storage),
         )
+        # Of a key that is there twice the last counts.
+        more = "".join(f"{key}={value}\n" for key, value in self._more_properties.items())
+        self._properties.write_text(properties + more)
         (self.data_dir / "log4j2.xml").write_text(LOG4J_XML.format(log_dir=self.log_dir))
         if not (self._storage / "meta.properties").exists():
             self._format()
@@ -201,7 +215,7 @@ class LocalKafka:
 
     def _format(self) -> None:
         # A cluster id is a UUID in URL-safe base64; a leading dash would read as an option.
-        cluster_id = "-"
+        cluster_id = self._cluster_id or "-"
         while cluster_id.startswith("-"):
             cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         # The first compiler is enough for a tool that runs a second.
@@ -214,7 +228,10 @@ class LocalKafka:
             cluster_id,
         ]
         done = subprocess.run(  # noqa: S603 - our own command line
-            [*tool, "-c", str(self._properties)], capture_output=True, text=True, check=False
+            [*tool, "-c", str(self._properties), *self._format_options],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip().splitlines()[-1:]

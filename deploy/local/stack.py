@@ -27,6 +27,12 @@ PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admi
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
 FOREIGN_KEYS = ("ROLLCALL_JWKS_URL", "ROLLCALL_JWT_PUBLIC_KEY", "ROLLCALL_INTROSPECTION_URL")
+# The Kafka of a stack speaks plainly; what the environment says of another one is not for it.
+KAFKA_SECURITY = {
+    name: field.default
+    for name, field in KafkaSettings.model_fields.items()
+    if name.startswith(("kafka_security_", "kafka_sasl_", "kafka_ssl_"))
+}
 # Longer than the front waits for Kafka (5 s) and its clients (2 s more).
 SERVICE_STOP_SECONDS = 10.0
 
@@ -96,6 +102,7 @@ class Stack:
         options = self.options
         chosen = {
             "ROLLCALL_KAFKA_BOOTSTRAP": self.kafka.bootstrap,
+            **{f"ROLLCALL_{name.upper()}": "" for name in KAFKA_SECURITY},
             "ROLLCALL_REPLICATION_FACTOR": "1",
             "ROLLCALL_DATABASE_URL": self.postgres.dsn,
             "ROLLCALL_OFFLINE_AFTER_SECONDS": f"{options.offline_after_seconds:g}",
@@ -136,6 +143,7 @@ class Stack:
             topic_prefix=environment.get("ROLLCALL_TOPIC_PREFIX", ""),
             partitions=int(environment["ROLLCALL_PARTITIONS"]),
             replication_factor=1,
+            **KAFKA_SECURITY,
         )
 
     def service(self, name: str, module: str, *arguments: str) -> Child:

@@ -24,6 +24,7 @@ from deploy.replay.records import ReplayPolicy, records, shortest_client_interva
 from deploy.replay.table import Columns, FileProblemError, View, read_views
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, fail
 from processor.settings import ProcessorSettings
+from schemas.kafka_trouble import why_away
 from schemas.settings import load_or_exit
 from schemas.topics import TopicProblemError
 
@@ -130,7 +131,7 @@ def _append(
     except (KafkaError, OSError) as error:
         fail(
             f"Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP) did not take it all: "
-            f"{str(error) or type(error).__name__}; {_ANOTHER}",
+            f"{asyncio.run(why_away(settings, error))}; {_ANOTHER}",
             FAILURE,
         )
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.replay.records import TimedRecord
+from schemas.kafka_security import client_options
 from schemas.settings import KafkaSettings
 from schemas.topics import EVENTS, MAX_RECORD_BYTES, check_topics, topic_name
 
@@ -39,7 +40,7 @@ async def append(
     topic = topic_name(settings, EVENTS)
     await _check_times(settings, topic, first_ms)
     producer = AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+        **client_options(settings),
         client_id="rollcall-replay",
         acks="all",
         enable_idempotence=True,
@@ -78,9 +79,7 @@ async def _acknowledged(waiting: list[asyncio.Future[object]]) -> None:
 
 
 async def _check_times(settings: KafkaSettings, topic: str, first_ms: int) -> None:
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap, client_id="rollcall-replay"
-    )
+    consumer = AIOKafkaConsumer(**client_options(settings), client_id="rollcall-replay")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]

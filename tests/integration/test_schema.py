@@ -101,12 +101,11 @@ def test_a_live_topic_is_refused_where_the_setting_asks_for_one_of_replay(
 
 def test_a_topic_made_again_has_another_id(kafka_settings: KafkaSettings) -> None:
     name = topic_name(kafka_settings, EVENTS)
-    bootstrap = kafka_settings.kafka_bootstrap
-    first = asyncio.run(topic_id(bootstrap, name))
-    assert asyncio.run(topic_id(bootstrap, name)) == first
+    first = asyncio.run(topic_id(kafka_settings, name))
+    assert asyncio.run(topic_id(kafka_settings, name)) == first
 
     async def make_again() -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap)
         await admin.start()
         await admin.delete_topics([name])
         while name in await admin.list_topics():
@@ -115,4 +114,4 @@ def test_a_topic_made_again_has_another_id(kafka_settings: KafkaSettings) -> Non
         await create_topics(kafka_settings)
 
     asyncio.run(asyncio.wait_for(make_again(), 30))
-    assert asyncio.run(topic_id(bootstrap, name)) != first
+    assert asyncio.run(topic_id(kafka_settings, name)) != first

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.kafka_security import client_options
 from schemas.settings import (
     DatabaseSettings,
     HttpSettings,
@@ -21,6 +22,12 @@ from schemas.token_settings import StaffSettings, TokenSettings
 
 SECRET = "x" * 32
 STAFF_SECRET = "y" * 32
+SASL: dict[str, Any] = {
+    "kafka_security_protocol": "SASL_PLAINTEXT",
+    "kafka_sasl_mechanism": "SCRAM-SHA-256",
+    "kafka_sasl_username": "me",
+    "kafka_sasl_password": "secret-1",
+}
 INTROSPECTION: dict[str, Any] = {
     "introspection_url": "https://id.example/introspect",
     "introspection_client_id": "rollcall",
@@ -269,3 +276,69 @@ def test_a_folder_of_secrets_that_is_not_there_is_named_with_the_remedy(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"rollcall: ROLLCALL_SECRETS_DIR: {tmp_path / 'none'} is not a folder")
     assert "unset it" in line
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"kafka_sasl_username": "me"},
+            "_SASL_USERNAME says nothing with ROLLCALL_KAFKA_SECURITY_PROTOCOL=PLAINTEXT: set",
+        ),
+        (
+            {"kafka_sasl_password": "secret-1", "kafka_security_protocol": "SSL"},
+            "ROLLCALL_KAFKA_SECURITY_PROTOCOL=SSL: set that to SASL_SSL, or unset this",
+        ),
+        ({"kafka_ssl_check_hostname": False}, "PLAINTEXT: set that to SSL"),
+        ({**SASL, "kafka_ssl_ca_file": "ca.pem"}, "SASL_PLAINTEXT: set that to SASL_SSL"),
+        ({**SASL, "kafka_sasl_mechanism": None}, "needs ROLLCALL_KAFKA_SASL_MECHANISM too"),
+        ({**SASL, "kafka_sasl_username": ""}, "needs ROLLCALL_KAFKA_SASL_USERNAME too"),
+        (
+            {**SASL, "kafka_sasl_password": ""},
+            "exactly one of ROLLCALL_KAFKA_SASL_PASSWORD and ROLLCALL_KAFKA_SASL_PASSWORD_FILE",
+        ),
+        ({**SASL, "kafka_sasl_password_file": "p"}, "exactly one of ROLLCALL_KAFKA_SASL_PASSWORD"),
+        (
+            {**SASL, "kafka_sasl_password": "", "kafka_sasl_password_file": "/no/such"},
+            "ROLLCALL_KAFKA_SASL_PASSWORD_FILE: No such file or directory: /no/such",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ssl_ca_file": "/no/such"},
+            "ROLLCALL_KAFKA_SSL_CA_FILE: No such file or directory",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ssl_ca_file": __file__},
+            "ROLLCALL_KAFKA_SSL_CA_FILE: not a PEM file that can be used",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ssl_certificate_file": __file__},
+            "ROLLCALL_KAFKA_SSL_CERTIFICATE_FILE, ROLLCALL_KAFKA_SSL_KEY_FILE and",
+        ),
+        (
+            {"kafka_security_protocol": "SSL", "kafka_ssl_key_file": __file__},
+            "a key needs ROLLCALL_KAFKA_SSL_CERTIFICATE_FILE too",
+        ),
+        ({"kafka_bootstrap": " , "}, "ROLLCALL_KAFKA_BOOTSTRAP: name at least one server"),
+    ],
+)
+def test_contradictions_about_kafka_are_told_with_their_variables(
+    values: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load_or_exit(lambda: KafkaSettings(**values))
+    assert caught.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "secret-1" not in told
+
+
+def test_every_client_of_kafka_is_made_with_the_same_options() -> None:
+    options = client_options(KafkaSettings(**SASL, kafka_bootstrap="a:1, b:2 ,"))
+    assert options == {
+        "bootstrap_servers": ["a:1", "b:2"],
+        "security_protocol": "SASL_PLAINTEXT",
+        "ssl_context": None,
+        "sasl_mechanism": "SCRAM-SHA-256",
+        "sasl_plain_username": "me",
+        "sasl_plain_password": "secret-1",
+    }
