@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.settings import ProcessorSettings
@@ -20,10 +23,14 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)
     identity = await topic_id(settings, topic)
-    earliest, latest = await _log_ends(settings, topic)
+    # Other processors are at work meanwhile: what is stored is later than the beginnings that were
+    # asked for before it, and no later than the ends that are asked for after it.
+    earliest = await _offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
     await store.open_deployment(topic, str(identity), earliest)
+    stored = await store.next_offsets()
+    latest = await _offsets(settings, topic, AIOKafkaConsumer.end_offsets)
     lost = 0
-    for partition, next_offset in (await store.next_offsets()).items():
+    for partition, next_offset in stored.items():
         lost += max(0, earliest[partition] - next_offset)
         if next_offset > latest[partition]:
             raise UnusableDeploymentError(
@@ -40,19 +47,16 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
         )
 
 
-async def _log_ends(
-    settings: ProcessorSettings, topic: str
-) -> tuple[dict[int, int], dict[int, int]]:
-    """The first offset of each partition, and the one that the next record will have."""
+async def _offsets(
+    settings: ProcessorSettings,
+    topic: str,
+    ask: Callable[[Any, list[TopicPartition]], Awaitable[dict[TopicPartition, int]]],
+) -> dict[int, int]:
+    """By partition."""
     consumer = AIOKafkaConsumer(**client_options(settings), client_id="rollcall-processor-startup")
     await consumer.start()
     try:
         partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
-        earliest = await consumer.beginning_offsets(partitions)
-        latest = await consumer.end_offsets(partitions)
+        return {tp.partition: at for tp, at in (await ask(consumer, partitions)).items()}
     finally:
         await consumer.stop()
-    return (
-        {tp.partition: offset for tp, offset in earliest.items()},
-        {tp.partition: offset for tp, offset in latest.items()},
-    )
