@@ -2,8 +2,20 @@
 
 One Kafka record is a batch of events of one partition: msgpack ``[version, [event, …]]``. An
 event is an array whose first item is its kind, so that one decode of the record gives all of
-them. Fields may be appended within a version (old readers ignore them); anything else is a new
-version, and a reader refuses a version that it does not know.
+them.
+
+Old and new releases meet in one log, while a deployment is upgraded or goes back. What may change,
+and what a reader does with it:
+
+1. Fields may be appended within a version. An older reader ignores them, and presence must be right
+   without them; for a newer reader of older records they have a default.
+2. Anything else, such as a new kind, is a new version, in two releases: the first reads it and goes
+   on writing the version of before, the second writes it. So a release reads the version before its
+   own and the one after it, all of their events included.
+3. What a newer writer wrote is never dropped by an older reader. A version further ahead, or an
+   event of a newer version that cannot be read, is :class:`NewerSchemaError`: the processor ends,
+   and a newer one finds everything.
+4. A version that nobody writes any more, or never wrote, is no batch of events.
 
 Ingest cleans what phones send and writes it as it was meant; what it *means* for presence (is
 ``background`` a screen?) is decided by the processor alone, so that the log can be replayed under
@@ -22,7 +34,10 @@ from zlib import crc32
 
 import msgspec
 
+#: What this release writes.
 VERSION: Final = 1
+#: A number above this is no version but garbage, which must not end a reader.
+_LAST_VERSION: Final = 127
 
 #: What ``app_state`` may be (design, section 1); anything else counts as absent.
 FOREGROUND_APP_STATES: Final = frozenset({"foreground", "resumed", "inactive"})
@@ -138,6 +153,10 @@ class UndecodableRecordError(ValueError):
     """A record that is no batch of events: rejected whole."""
 
 
+class NewerSchemaError(RuntimeError):
+    """A record that only a newer release can read: not to be skipped."""
+
+
 class BadEvent(msgspec.Struct, frozen=True):
     """An event that could not be decoded: rejected alone, the rest of its record counts."""
 
@@ -148,6 +167,8 @@ class BadEvent(msgspec.Struct, frozen=True):
 _encoder = msgspec.msgpack.Encoder()
 _batch_decoder = msgspec.msgpack.Decoder(tuple[int, list[Event]])
 _raw_decoder = msgspec.msgpack.Decoder(tuple[int, list[msgspec.Raw]])
+_envelope_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_version_decoder = msgspec.msgpack.Decoder(int)
 _event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
@@ -169,8 +190,9 @@ def encode_batch(events: Iterable[Event]) -> bytes:
 def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
     """The events of a record, in order.
 
-    Raises :class:`UndecodableRecordError` if it is no batch or of an unknown version. A single bad
-    event comes back as :class:`BadEvent` in its place, so that indexes stay those of the record.
+    Raises :class:`UndecodableRecordError` if it is no batch of a version that there was, and
+    :class:`NewerSchemaError`. A single bad event comes back as :class:`BadEvent` in its place, so
+    that indexes stay those of the record.
     """
     if value is None:
         raise UndecodableRecordError("the record has no value")
@@ -179,7 +201,7 @@ def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _decode_one_by_one(value)
     if version != VERSION:
-        raise UndecodableRecordError(f"unknown schema version {version}")
+        _check_version(version)
     if b"\0" in value:
         return [_without_nul(event) for event in events]
     return list(events)
@@ -189,16 +211,43 @@ def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
     try:
         version, raws = _raw_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        _refuse_another_envelope(value)
         raise UndecodableRecordError(f"not a batch of events: {error}") from error
-    if version != VERSION:
-        raise UndecodableRecordError(f"unknown schema version {version}")
+    _check_version(version)
     events: list[Event | BadEvent] = []
     for raw in raws:
         try:
             events.append(_without_nul(_event_decoder.decode(raw)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if version > VERSION:
+                raise _newer(version) from error
             events.append(BadEvent(error=str(error), raw=bytes(raw)))
     return events
+
+
+def _check_version(version: int) -> None:
+    if VERSION + 1 < version <= _LAST_VERSION:
+        raise _newer(version)
+    if not max(1, VERSION - 1) <= version <= VERSION + 1:
+        raise UndecodableRecordError(f"unknown schema version {version}")
+
+
+def _refuse_another_envelope(value: bytes) -> None:
+    """A newer version may put something else around its events; the version stays first."""
+    try:
+        version = _version_decoder.decode(_envelope_decoder.decode(value)[0])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+        return
+    if VERSION < version <= _LAST_VERSION:
+        raise _newer(version)
+
+
+def _newer(version: int) -> NewerSchemaError:
+    return NewerSchemaError(
+        f"a record has event schema version {version}, this release reads up to {VERSION + 1} and "
+        "not all that is in it: start a newer release of the processor; nothing is lost meanwhile, "
+        "for as long as the topic keeps it"
+    )
 
 
 def _without_nul(event: Event) -> Event | BadEvent:
