@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test browser tools lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
+.PHONY: help install up test browser tools pgbouncer lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -68,8 +68,15 @@ tools:
 	|| { command -v go >/dev/null && GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
 	|| echo "No helm here and no Go to compile it: the chart's tests will say that they are skipped. Install helm to run them."
 
+# Some tests go through PgBouncer, from Debian's packages too.
+pgbouncer:
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	     && apt-get update -qq >/dev/null && apt-get install -y -qq pgbouncer >/dev/null 2>&1; } \
+	|| echo "No pgbouncer here and it cannot be installed: its tests will say that they are skipped. Install the package pgbouncer to run them."
+
 # Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
-test: lint types architecture browser tools
+test: lint types architecture browser tools pgbouncer
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # Those that `make test` leaves out, and other logs than the same hundred for the oracles.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 import sys
 
 import uvloop
@@ -16,6 +14,7 @@ from api.health import create_admin_app
 from api.settings import ApiSettings
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
+from schemas.stopping import STOPPING, stop_on_signals
 
 logger = logging.getLogger("api")
 
@@ -25,11 +24,11 @@ class StartError(Exception):
 
 
 async def serve(settings: ApiSettings) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting and answer what is in flight. Raises
-    :class:`StartError`."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Serve until SIGTERM or SIGINT; then drain, stop accepting and answer what is in flight.
+
+    Raises :class:`StartError`.
+    """
+    stop = stop_on_signals()
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -39,14 +38,20 @@ async def serve(settings: ApiSettings) -> None:
         raise StartError(str(error)) from error
 
     public, store = create_runner(app, settings), app[STORE]
+
+    async def not_ready() -> str | None:
+        return STOPPING if stop.is_set() else await store.not_ready()
+
     admin = web.AppRunner(
-        create_admin_app(registry, store.not_ready, store.refresh_metrics), access_log=None
+        create_admin_app(registry, not_ready, store.refresh_metrics), access_log=None
     )
     try:
         await _listen(admin, settings.api_admin_host, settings.api_admin_port)
         await _listen(public, settings.api_host, settings.api_port)
         logger.info("Listening on %s port %d", settings.api_host, settings.api_port)
         await stop.wait()
+        logger.info("Stopping")
+        await public.drain(stop)
     finally:
         await public.cleanup()
         await admin.cleanup()

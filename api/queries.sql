@@ -8,6 +8,13 @@ SELECT set_config('statement_timeout', %(statement_timeout_ms)s, false),
        set_config('default_transaction_read_only', 'on', false),
        set_config('TimeZone', 'UTC', false)
 
+-- name: configure_transaction
+-- The same for one transaction, where the next may be in another session. One whose process hangs
+-- holds its session no longer than a statement.
+SELECT set_config('statement_timeout', %(statement_timeout_ms)s, true),
+       set_config('idle_in_transaction_session_timeout', %(statement_timeout_ms)s, true),
+       set_config('TimeZone', 'UTC', true)
+
 -- name: freshness
 -- One row, also before there is a deployment. The cost is that of the partitions, not of the fleet.
 SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END AS as_of,

@@ -183,8 +183,8 @@ def migrate(
 ) -> None:
     """Bring the database to this version's schema.
 
-    The database is that of ROLLCALL_DATABASE_URL; who asks must own it. Does nothing where nothing
-    is to be done.
+    The database is that of ROLLCALL_DATABASE_URL, or of ROLLCALL_DATABASE_SESSION_URL where that is
+    set; who asks must own it. Does nothing where nothing is to be done.
     """
     import psycopg
 
@@ -197,19 +197,19 @@ def migrate(
     roles = {"--analyst-role": analyst_role, "--api-role": api_role}
     try:
         wait_for(
-            lambda: psycopg.connect(settings.dsn, connect_timeout=5).close(),
+            lambda: psycopg.connect(settings.session_dsn, connect_timeout=5).close(),
             (psycopg.OperationalError,),
             "PostgreSQL (ROLLCALL_DATABASE_URL)",
             wait,
         )
         for option, role in roles.items():
             if role:
-                _check_role(settings.dsn, option, role)
-        applied = schema.migrate(settings.dsn)
+                _check_role(settings.session_dsn, option, role)
+        applied = schema.migrate(settings.session_dsn)
         if analyst_role:
-            schema.grant_analytics(settings.dsn, analyst_role, with_people=with_people)
+            schema.grant_analytics(settings.session_dsn, analyst_role, with_people=with_people)
         if api_role:
-            schema.grant_api(settings.dsn, api_role)
+            schema.grant_api(settings.session_dsn, api_role)
     except (schema.MigrationError, psycopg.Error) as error:
         fail(f"cannot migrate the database of ROLLCALL_DATABASE_URL: {error}", FAILURE)
     for name in applied:

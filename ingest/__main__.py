@@ -8,10 +8,11 @@ from typing import Any
 import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from ingest.serve import StartError, serve, set_up_logging, stop_on_signals
+from ingest.serve import StartError, serve, set_up_logging
 from ingest.settings import IngestSettings
 from ingest.workers import Workers, WorkerStartError
 from schemas.settings import load_or_exit
+from schemas.stopping import stop_on_signals
 
 
 async def run(settings: IngestSettings) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
 from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr
+from schemas.stopping import STOPPING, Stop
 from schemas.topics import TopicMissingError, TopicProblemError, check_topics
 
 #: Phones connect anew for each call, thousands at once after an outage.
@@ -37,22 +37,15 @@ def set_up_logging(settings: IngestSettings, *, worker: int | None = None) -> No
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
-
-
 async def serve(
     settings: IngestSettings,
-    stop: asyncio.Event,
+    stop: Stop,
     registry: CollectorRegistry,
     *,
     admin_socket: Path | None = None,
 ) -> None:
-    """Serve until ``stop``; then stop accepting, answer what is in flight, write what is queued.
+    """Serve until ``stop``; then drain, stop accepting, answer what is in flight, write what is
+    queued.
 
     With ``admin_socket``, as one of several workers: the public port is shared, and the admin
     calls are answered on that Unix socket. Raises :class:`StartError`.
@@ -64,7 +57,7 @@ async def serve(
         raise StartError(str(error)) from error
 
     async def not_ready() -> str | None:
-        return app[CONNECTION].not_ready
+        return STOPPING if stop.is_set() else app[CONNECTION].not_ready
 
     public = create_runner(app, settings)
     admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
@@ -79,6 +72,8 @@ async def serve(
         logger.info("Listening on %s port %d", settings.ingest_host, settings.ingest_port)
         spare_the_living()
         await stop.wait()
+        logger.info("Stopping")
+        await public.drain(stop)
     finally:
         await public.cleanup()
         await admin.cleanup()

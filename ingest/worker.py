@@ -18,14 +18,15 @@ from typing import Final
 import uvloop
 from prometheus_client import CollectorRegistry, values
 
-from ingest.serve import StartError, serve, set_up_logging, stop_on_signals
+from ingest.serve import StartError, serve, set_up_logging
 from ingest.settings import IngestSettings
 from schemas.settings import load_or_exit
+from schemas.stopping import stop_on_signals
 
 #: Exit code of a worker that cannot start for a reason that starting again would not mend.
 CANNOT_START: Final = 78  # EX_CONFIG of sysexits.h
-#: Beyond what calls may wait for Kafka, once to be answered and once to be cancelled, and over
-#: which sockets are closed: time for everything else at the end.
+#: Beyond the drain, what calls may wait for Kafka (once to be answered, once to be cancelled) and
+#: over which sockets are closed: time for everything else at the end.
 STOP_MARGIN_SECONDS: Final = 20.0
 
 logger = logging.getLogger("ingest")
@@ -34,7 +35,8 @@ logger = logging.getLogger("ingest")
 def stop_seconds(settings: IngestSettings) -> float:
     """A worker that is told to stop and takes longer than this hangs."""
     calls_seconds = 2 * settings.accept_timeout_seconds
-    return calls_seconds + settings.websocket_drain_seconds + STOP_MARGIN_SECONDS
+    drain_seconds = settings.drain_seconds + settings.websocket_drain_seconds
+    return calls_seconds + drain_seconds + STOP_MARGIN_SECONDS
 
 
 def admin_socket(directory: Path, number: int) -> Path:
@@ -66,7 +68,7 @@ async def run(settings: IngestSettings, directory: Path, number: int) -> None:
         give_up = threading.Timer(stop_seconds(settings), os._exit, (1,))
         give_up.daemon = True
         give_up.start()
-        stop.set()
+        stop.at_once()
 
     loop.add_reader(supervisor, read_supervisor)
     await serve(settings, stop, CollectorRegistry(), admin_socket=admin_socket(directory, number))

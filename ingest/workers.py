@@ -32,6 +32,7 @@ from ingest.serve import listen
 from ingest.settings import IngestSettings
 from ingest.worker import CANNOT_START, admin_socket, stop_seconds
 from schemas.restarts import RestartPolicy
+from schemas.stopping import STOPPING, Stop
 
 READY_TIMEOUT_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.02
@@ -56,11 +57,12 @@ class Workers:
         self._settings = settings
         self._workers = [_Worker(number) for number in range(settings.ingest_workers)]
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: Stop) -> None:
         """Keep all workers running until ``stop``, then let them finish.
 
         Raises :class:`StartError` or :class:`WorkerStartError`.
         """
+        self._asked_to_stop = stop
         with tempfile.TemporaryDirectory(
             prefix="rollcall-ingest-", ignore_cleanup_errors=True
         ) as directory:
@@ -155,6 +157,8 @@ class Workers:
 
     async def _not_ready(self) -> str | None:
         """Why phones should not be sent here now: the reason of the first worker that has one."""
+        if self._asked_to_stop.is_set():
+            return STOPPING
         reasons = await asyncio.gather(*(self._worker_not_ready(w) for w in self._workers))
         return next((reason for reason in reasons if reason is not None), None)
 

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import sys
 from typing import Any
 
@@ -27,11 +26,12 @@ from processor.progress import Progress
 from processor.settings import ProcessorSettings
 from processor.standing import Standings, behind
 from processor.startup import open_deployment
-from processor.store import Store, UnusableDeploymentError
+from processor.store import NotMigratedError, Store, UnusableDeploymentError
 from processor.watchdog import Watchdog
 from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
+from schemas.stopping import STOPPING, stop_on_signals
 from schemas.topics import TopicMissingError, TopicProblemError
 
 log = logging.getLogger("processor")
@@ -44,14 +44,12 @@ LONGEST_STARTUP_RETRY_SECONDS = 5.0
 
 async def serve(settings: ProcessorSettings) -> int:
     """Run until SIGTERM, SIGINT or a crash; the exit status."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     metrics = Metrics(registry)
-    store = Store(settings.dsn)
+    store = Store(settings.session_dsn)
     progress = Progress()
     publisher = ChangePublisher(settings, metrics.publish_failures, progress)
     pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics, progress)
@@ -62,10 +60,12 @@ async def serve(settings: ProcessorSettings) -> int:
     app: Any = None
 
     def not_ready() -> str | None:
+        if stop.is_set():
+            return STOPPING
         if app is None:
             return waiting_for
         if not app.assigned:
-            return "Kafka has not assigned any partitions yet"
+            return "the consumer group has not taken this process in yet"
         return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
 
     admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
@@ -79,11 +79,9 @@ async def serve(settings: ProcessorSettings) -> int:
             try:
                 await open_deployment(settings, store)
                 break
-            except psycopg.errors.UndefinedTable:
-                reason = "the database is not migrated yet; do it with: rollcall migrate"
             except (
-                *(KafkaError, TopicMissingError, psycopg.OperationalError, OSError),
-                TimeoutError,
+                *(KafkaError, TopicMissingError, NotMigratedError),
+                *(psycopg.OperationalError, OSError, TimeoutError),
             ) as error:
                 reason = f"{type(error).__name__}: {await why_away(settings, error)}"
             if reason != waiting_for:

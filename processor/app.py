@@ -31,8 +31,8 @@ RETENTION_EVERY_SECONDS = 60.0
 
 
 class PresenceApp(faust.App):
-    """Faust with our transport, and with the word of whether partitions were ever assigned, and
-    where each was to go on then."""
+    """Faust with our transport, and with the word of whether the group ever took us in, and
+    where each partition was to go on then."""
 
     transport_class: Any
     assigned = False
@@ -73,10 +73,16 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
     )
 
     async def read_offsets() -> Mapping[int, int]:
-        offsets = await _next_offsets(settings.dsn)
+        offsets = await _next_offsets(settings.session_dsn)
         app.start_offsets = offsets
         app.assigned = True
         return offsets
+
+    @app.on_rebalance_complete.connect
+    async def joined(*_: Any, **__: Any) -> None:
+        # One more process than Faust's assignor has partitions for is a spare, and ready.
+        if not app.consumer.assignment():
+            app.assigned = True
 
     app.transport_class = stored_offsets_transport(read_offsets, topic)
     # A record without a value is ours to reject: Faust would drop it, and leave a gap.

@@ -1,5 +1,14 @@
 -- Every statement of the processor, by name (schemas/sql_files.py reads them).
 
+-- name: session
+SELECT pg_backend_pid()
+
+-- name: has_migrations
+SELECT to_regclass('schema_migrations') IS NOT NULL
+
+-- name: migrations
+SELECT name FROM schema_migrations
+
 -- name: deployment
 SELECT topic, topic_id, partitions FROM deployment
 

@@ -17,9 +17,11 @@ from schemas.topics import EVENTS, check_topics, topic_name
 async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     """Claim an empty database for the topic, or make sure that the two still fit.
 
-    Raises :class:`UnusableDeploymentError`, ``schemas.topics.TopicProblemError``, ``KafkaError``
-    or ``psycopg.Error``.
+    Raises :class:`UnusableDeploymentError`, ``processor.store.NotMigratedError``,
+    ``schemas.topics.TopicProblemError``, ``KafkaError`` or ``psycopg.Error``.
     """
+    await store.require_session()
+    await store.require_schema()
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)
     identity = await topic_id(settings, topic)

@@ -24,6 +24,7 @@ from processor.outage import Grace, Silence
 from processor.rows import user_of_row
 from processor.windows import MINUTE_MS, ScreenNames
 from schemas.changes import Change
+from schemas.migrate import not_applied
 from schemas.sql_files import load_queries
 
 FENCE_LOST_SQLSTATE = "RC001"
@@ -36,6 +37,10 @@ _policy = msgspec.json.Decoder(Policy)
 
 class FenceLostError(RuntimeError):
     """Another processor has advanced a partition of the batch: nothing of it was applied."""
+
+
+class NotMigratedError(RuntimeError):
+    """The database is behind this release; the message names the command that brings it up."""
 
 
 class UnusableDeploymentError(RuntimeError):
@@ -89,6 +94,50 @@ class Store:
             _check_deployment(row, topic, topic_id, len(earliest))
             starts = (list(earliest), list(earliest.values()))
             await connection.execute(self._queries["create_offsets"], starts)
+
+    async def require_schema(self) -> None:
+        """Raises :class:`NotMigratedError` if the database lacks a migration of this release; one
+        that is ahead is as good (docs/operations.md, Upgrades)."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["has_migrations"])
+            names: list[str] = []
+            if await cursor.fetchone() == (True,):
+                cursor = await connection.execute(self._queries["migrations"])
+                names = [name for (name,) in await cursor.fetchall()]
+        missing = not_applied(names)
+        if missing:
+            raise NotMigratedError(
+                f"the database lacks migration {missing[0]}: run rollcall migrate of this release"
+            )
+
+    async def require_session(self) -> None:
+        """Make sure that a connection is a session: batches go through temporary tables.
+
+        Raises :class:`UnusableDeploymentError` behind a pooler that gives each transaction another
+        one: there a connection changes sessions, or two have the same.
+        """
+        first = await self._connected()
+        own: set[Any] = set()
+        others: set[Any] = set()
+        second = await AsyncConnection.connect(
+            self._dsn,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="rollcall-processor",
+        )
+        async with second:
+            for _ in range(3):
+                for connection, seen in ((first, own), (second, others)):
+                    async with connection.transaction():
+                        cursor = await connection.execute(self._queries["session"])
+                        seen.add(await cursor.fetchone())
+        if len(own) > 1 or own & others:
+            raise UnusableDeploymentError(
+                "PostgreSQL is behind a pooler that gives each transaction another session "
+                "(PgBouncer with pool_mode=transaction), and the processor needs one to itself: "
+                "set ROLLCALL_DATABASE_SESSION_URL to PostgreSQL, or to a pool with "
+                "pool_mode=session"
+            )
 
     async def next_offsets(self) -> dict[int, int]:
         """Where each partition of the deployment goes on."""

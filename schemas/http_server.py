@@ -8,7 +8,9 @@
 4. Of plain HTTP connections there are at most ``max_http_connections`` a process; one more gets a
    503 at once, unread, and is closed. Authenticated sockets have a limit of their own and do not
    count here; those that have not authenticated yet do.
-5. What aiohttp would answer by itself is answered as ``schemas.http_problems`` has it.
+5. While the process drains before its end, each answer is the last of its connection: clients and
+   gateways connect anew, elsewhere.
+6. What aiohttp would answer by itself is answered as ``schemas.http_problems`` has it.
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server, and a *direct* call less: the few calls that nearly all requests
@@ -18,6 +20,7 @@ are go to their handlers without the router, for which they are no different.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import resource
@@ -35,6 +38,7 @@ from schemas.http_problems import REQUEST_ID, plain_response, request_id_of, unr
 from schemas.problems import PROBLEM_JSON, ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.settings import HttpSettings
+from schemas.stopping import Stop
 
 #: What a client was too slow with.
 TIMEOUTS: Final = ("head", "body", "idle", "write")
@@ -191,6 +195,8 @@ class BoundedConnection(RequestHandler, _Connected):
         if isinstance(resp, web.HTTPError):
             # No route: those of an application begin with a slash, `OPTIONS *` has none.
             resp = plain_response(unrouted(resp), request_id_of(request.headers.get(REQUEST_ID)))
+        if self._server.draining:
+            resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
     def _await_head(self) -> None:
@@ -253,6 +259,7 @@ class BoundedServer(web.Server):
         }
         self._bounds = bounds
         self.open_connections = 0
+        self.draining = False
 
     def __call__(self) -> RequestHandler:
         return BoundedConnection(self, self._bounds, loop=self._loop, **self._kwargs)
@@ -292,6 +299,15 @@ class BoundedRunner(web.AppRunner):
             metrics=metrics,
         )
         self._direct = direct or {}
+        self._drain_seconds = settings.drain_seconds
+
+    async def drain(self, stop: Stop) -> None:
+        """Go on answering for as long as gateways may take to notice that we are not ready, unless
+        ``stop`` hurries. Keeps nobody's connection."""
+        assert isinstance(self.server, BoundedServer)  # noqa: S101 - :meth:`_make_server`
+        self.server.draining = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.hurry.wait(), self._drain_seconds)
 
     async def _make_server(self) -> BoundedServer:
         return BoundedServer(await super()._make_server(), self._bounds, self._direct)

@@ -1,5 +1,8 @@
 """Plain SQL migrations: ``schemas/sql/NNNN_name.sql``, each applied once, in order, all or none.
 
+The services of before run meanwhile. Whoever waits for a table makes everybody queue behind them,
+so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
+
 Two processes that migrate at once wait for each other on an advisory lock. A file that was changed
 after it was applied is refused: write a new one. Analysts keep their grants, also on views that a
 migration makes anew.
@@ -8,8 +11,11 @@ migration makes anew.
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import Final
 
 import psycopg
 from psycopg import sql
@@ -19,6 +25,11 @@ from schemas.sql_files import load_queries
 # Arbitrary, but never to change: it is how migrating processes find each other.
 _ADVISORY_LOCK = 0x726F6C6C63616C6C
 _FOLDER = files("schemas") / "sql"
+#: How long services may have to wait behind a migration that waits for a table.
+LOCK_SECONDS: Final = 2.0
+#: Pauses between attempts; together with the waiting somewhat more than two minutes.
+PAUSE_SECONDS: Final = 1.0
+ATTEMPTS: Final = 45
 
 
 class MigrationError(RuntimeError):
@@ -67,14 +78,37 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
                         "and put the change into a new one"
                     )
                 continue
+            _apply(connection, queries, name, text)
+            applied_now.append(name)
+    return applied_now
+
+
+def _apply(
+    connection: psycopg.Connection, queries: Mapping[str, bytes], name: str, text: str
+) -> None:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        try:
             with connection.transaction():
+                connection.execute(queries["wait_for_locks"], (f"{LOCK_SECONDS:g}s",))
                 analysts = connection.execute(queries["analysts"]).fetchall()
                 connection.execute(text.encode())
                 connection.execute(queries["record"], (name, _checksum(text)))
                 for analyst in analysts:
                     connection.execute(queries["grant_analytics"], analyst)
-            applied_now.append(name)
-    return applied_now
+        except psycopg.errors.LockNotAvailable:
+            continue
+        return
+    raise MigrationError(
+        f"migration {name} did not get its locks in {ATTEMPTS} attempts: some transaction holds a "
+        "table all the time; find it in pg_stat_activity, end it, and run this again"
+    )
+
+
+def not_applied(applied: Iterable[str]) -> list[str]:
+    """Of this version's migrations those that are not among ``applied``, in order."""
+    return sorted(_migrations(_FOLDER).keys() - set(applied))
 
 
 def check_role(dsn: str, role: str) -> None:

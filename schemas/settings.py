@@ -155,15 +155,32 @@ class DatabaseSettings(Settings):
         SecretStr("postgresql://rollcall@127.0.0.1:5432/rollcall"),
         description="PostgreSQL connection URL.",
     )
+    database_session_url: SecretStr = Field(
+        SecretStr(""),
+        description="Another URL of the same database, where ROLLCALL_DATABASE_URL is a pooler "
+        "that gives each transaction another session (PgBouncer in transaction mode): for what "
+        "needs a session, which are the processor, migrations and the API's exports.",
+    )
 
     @model_validator(mode="after")
-    def _is_a_url(self) -> Self:
+    def _are_urls(self) -> Self:
         PostgresDsn(self.database_url.get_secret_value())
+        PostgresDsn(self.session_dsn)
         return self
 
     @property
     def dsn(self) -> str:
         return self.database_url.get_secret_value()
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a connection of :attr:`dsn` is a session for one transaction only."""
+        return bool(self.database_session_url.get_secret_value())
+
+    @property
+    def session_dsn(self) -> str:
+        """Connections of this one are sessions."""
+        return self.database_session_url.get_secret_value() or self.dsn
 
 
 class TimingSettings(Settings):
@@ -269,6 +286,14 @@ class HttpSettings(Settings):
         ge=1,
         description="Connections of a process that are no authenticated sockets; one more gets a "
         "503.",
+    )
+
+    drain_seconds: float = Field(
+        5.0,
+        ge=0,
+        le=300,
+        description="How long a service that got SIGTERM goes on answering, not ready any more, so "
+        "that the gateway notices; then it stops listening.",
     )
 
     @model_validator(mode="after")

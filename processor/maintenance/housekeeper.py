@@ -91,7 +91,7 @@ class Housekeeper:
 
         Raises ``psycopg.Error``; what was committed before is done.
         """
-        with self._open_connection(self._settings.dsn) as connection:
+        with self._open_connection(self._settings.session_dsn) as connection:
             self._connection = connection
             session = Session(connection)
             if not session.become_only_runner():

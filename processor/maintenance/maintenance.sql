@@ -1,6 +1,15 @@
 -- Every statement of maintenance, by name (schemas/sql_files.py reads them). Each transaction is
 -- REPEATABLE READ: as_of, the windows and the notes of what came late are of one instant.
 
+-- name: configure
+-- A runner that is frozen keeps its lock no longer than the first two; and whoever waits for a table
+-- makes everybody queue behind them, the processor included.
+SELECT set_config('idle_in_transaction_session_timeout', '60s', false),
+       set_config('idle_session_timeout', '60s', false),
+       set_config('lock_timeout', '500ms', false),
+       set_config('statement_timeout', '600s', false),
+       set_config('TimeZone', 'UTC', false)
+
 -- name: acquire
 SELECT pg_try_advisory_lock(%s)
 

@@ -19,12 +19,6 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 _ADVISORY_LOCK = 0x726F6C6C6B656570
 CONNECT_TIMEOUT_SECONDS = 5
 _CURSOR_ROWS = 5_000
-# A runner that is frozen keeps its lock no longer than the first two; and whoever waits for a table
-# makes everybody queue behind them, the processor included.
-_OPTIONS = (
-    "-c idle_in_transaction_session_timeout=60s -c idle_session_timeout=60s "
-    "-c lock_timeout=500ms -c statement_timeout=600s -c timezone=UTC"
-)
 
 
 class Position(NamedTuple):
@@ -91,7 +85,13 @@ def connect(dsn: str) -> Connection:
         dsn,
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name="rollcall-maintenance",
-        options=_OPTIONS,
     )
+    try:
+        # Not as options of the connection, which a pooler may refuse or ignore.
+        connection.execute(load_queries("processor", "maintenance/maintenance.sql")["configure"])
+        connection.commit()
+    except BaseException:
+        connection.close()
+        raise
     connection.isolation_level = IsolationLevel.REPEATABLE_READ
     return connection

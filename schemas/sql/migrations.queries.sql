@@ -1,6 +1,9 @@
 -- name: lock
 SELECT pg_advisory_lock(%s)
 
+-- name: wait_for_locks
+SELECT set_config('lock_timeout', %s, true)
+
 -- name: create_table
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name       text PRIMARY KEY,

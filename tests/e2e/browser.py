@@ -48,6 +48,7 @@ class Api:
             "JWT_SECRET": SECRET,
             "API_PORT": str(self.port),
             "API_ADMIN_PORT": str(self._admin_port),
+            "DRAIN_SECONDS": "0",
             **settings,
         }
         self._environment = {**os.environ, **{f"ROLLCALL_{k}": v for k, v in values.items()}}

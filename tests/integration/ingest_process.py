@@ -34,6 +34,8 @@ class Process:
             "ROLLCALL_JWT_SECRET": SECRET,
             "ROLLCALL_INGEST_PORT": str(self.port),
             "ROLLCALL_INGEST_ADMIN_PORT": str(self.admin_port),
+            # No gateway has to notice its end.
+            "ROLLCALL_DRAIN_SECONDS": "0",
             **variables,
         }
         with log.open("wb") as output:

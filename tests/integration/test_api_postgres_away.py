@@ -207,6 +207,7 @@ def started(database_url: str, port: int, admin_port: int) -> Iterator[subproces
         "ROLLCALL_JWT_SECRET": SECRET,
         "ROLLCALL_API_PORT": str(port),
         "ROLLCALL_API_ADMIN_PORT": str(admin_port),
+        "ROLLCALL_DRAIN_SECONDS": "0",
     }
     running = subprocess.Popen(
         [sys.executable, "-m", "api"], env=environment, stderr=subprocess.DEVNULL
