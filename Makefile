@@ -14,7 +14,7 @@ help:
 	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
-	@echo "make test-long                the tests that take minutes each: a minute without Kafka, …"
+	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make tools                    HAProxy and Helm for the deployment's tests, where that is possible"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
