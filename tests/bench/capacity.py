@@ -176,9 +176,14 @@ def main(
         running = stack.enter_context(servers(directory))
         file = directory / "day.csv.gz"
         write_day(file, users, visits, random)
+        [(wal_before,)] = rows(running.database_url, "SELECT pg_current_wal_lsn() - '0/0'")
         started = time.monotonic()
         url = stack.enter_context(replayed_day(running, directory, file))
         console.print(f"Stored and rolled up in {time.monotonic() - started:.0f} s")
+        [(wal_bytes,)] = rows(url, "SELECT pg_current_wal_lsn() - '0/0'")
+        console.print(
+            f"PostgreSQL's log: {(wal_bytes - wal_before) / users / visits:,.0f} bytes a visit"
+        )
         for name, size in rows(url, TABLE_SIZES):
             [(count,)] = rows(url, f'SELECT count(*) FROM "{name}"')
             if count:
