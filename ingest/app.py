@@ -42,6 +42,11 @@ def install(
     Raises ``ValueError`` on token settings that contradict each other.
     """
     metrics = IngestMetrics(registry)
+    metrics.tell_limits(
+        calls=settings.max_calls_in_flight,
+        buffer_bytes=settings.total_buffer_bytes,
+        sockets=settings.max_connections,
+    )
     connection = Connection(settings, metrics)
     log = EventLog(topic_name(settings, EVENTS), connection)
     publisher = Publisher(settings, log, metrics)

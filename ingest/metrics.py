@@ -87,6 +87,24 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._calls_limit = Gauge(
+            "rollcall_ingest_calls_limit",
+            "Calls that may be unanswered at once; above it, 503.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._buffer_limit_bytes = Gauge(
+            "rollcall_ingest_buffer_limit_bytes",
+            "Bytes that may wait for Kafka, over all partitions; above it, 503.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._sockets_limit = Gauge(
+            "rollcall_ingest_sockets_limit",
+            "Sockets that may be open at once; above it, 503.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         warnings = Counter(
             "rollcall_ingest_field_warnings",
             "Fields that were mended or ignored, by field and what was done.",
@@ -190,6 +208,12 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
+
+    def tell_limits(self, *, calls: int, buffer_bytes: int, sockets: int) -> None:
+        """The bounds of this process, beside what is held against them."""
+        self._calls_limit.set(calls)
+        self._buffer_limit_bytes.set(buffer_bytes)
+        self._sockets_limit.set(sockets)
 
     def count_fields(self, sent: Sent, unix_seconds: float) -> None:
         """What an accepted body or frame said that is worth counting."""

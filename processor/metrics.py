@@ -141,6 +141,11 @@ class Metrics:
             registry=registry,
         )
         self.retention_seconds.set(float("nan"))
+        self.topic_partitions = Gauge(
+            "rollcall_processor_topic_partitions",
+            "Partitions of presence.events, those of all processors together.",
+            registry=registry,
+        )
         self.maintenance_runs = counter("maintenance_runs", "Runs of maintenance with its lock.")
         self.maintenance_failures = counter(
             "maintenance_failures", "Runs that PostgreSQL, or a fault of ours, cut short."

@@ -83,6 +83,7 @@ class Pipeline:
         self._publisher = publisher
         self._metrics = metrics
         self._progress = progress
+        metrics.topic_partitions.set(partitions)
         self._sleep = sleep
         self._loaded: dict[int, Partition] = {}
         self._generation: int | None = None
