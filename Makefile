@@ -1,5 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test browser tools pgbouncer lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
+.PHONY: help install up test browser prometheus lint types architecture unit test-long bench bench-sockets bench-analytics lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -77,6 +78,16 @@ pgbouncer:
 
 # Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
 test: lint types architecture browser tools pgbouncer
+# Rules are tested by promtool, and by a Prometheus that looks at running services.
+prometheus:
+	@command -v promtool >/dev/null && command -v prometheus >/dev/null \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+	     && apt-get update -qq >/dev/null \
+	     && apt-get install -y -qq --no-install-recommends prometheus >/dev/null 2>&1; } \
+	|| echo "No prometheus here and it cannot be installed: the tests of alerts and dashboards will say that they are skipped. Install the package prometheus to run them."
+
+# Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
+test: lint types architecture browser prometheus
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # Those that `make test` leaves out, and other logs than the same hundred for the oracles.
