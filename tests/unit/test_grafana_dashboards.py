@@ -1,0 +1,59 @@
+"""Dashboards that Grafana can load, and that a person can read."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from tests.grafana_dashboards import ANALYTICS, DASHBOARDS, PROMETHEUS, loaded, panels
+from tests.prometheus_rules import ROOT
+
+PROVISIONING = ROOT / "deploy/grafana/provisioning"
+
+
+def test_each_is_found_under_a_name_of_its_own() -> None:
+    found = {dashboard["uid"]: dashboard["title"] for dashboard in loaded()}
+    assert found.keys() == {f"rollcall-{path.stem}" for path in DASHBOARDS}
+    assert len(set(found.values())) == len(found) == 6
+
+
+def test_every_panel_says_what_it_shows_in_which_unit_and_from_where() -> None:
+    for dashboard in loaded():
+        seen = set()
+        for panel in panels(dashboard):
+            name = f"{dashboard['title']}: {panel['title']}"
+            assert panel["description"].endswith("."), name
+            assert panel["fieldConfig"]["defaults"]["unit"], name
+            assert panel["datasource"]["uid"] in (PROMETHEUS, ANALYTICS), name
+            seen.add(panel["id"])
+            for target in panel["targets"]:
+                assert target["datasource"] == panel["datasource"], name
+                if panel["type"] == "timeseries" and "expr" in target:
+                    assert target["legendFormat"], name
+        assert len(seen) == len(panels(dashboard))
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    for dashboard in loaded():
+        taken: set[tuple[int, int]] = set()
+        for panel in dashboard["panels"]:
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not cells & taken, panel["title"]
+            assert place["x"] + place["w"] <= 24, panel["title"]
+            taken |= cells
+
+
+def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
+    text = (PROVISIONING / "datasources/rollcall.yml").read_text("utf-8")
+    sources = yaml.safe_load(text)["datasources"]
+    assert {source["uid"] for source in sources} == {PROMETHEUS, ANALYTICS}
+    for source in sources:
+        assert re.fullmatch(r"\$\{GRAFANA_\w+\}", source["url"])
+        for secret in source.get("secureJsonData", {}).values():
+            assert secret.startswith(("$__file{", "${")), "a secret is read from outside"
