@@ -1,10 +1,10 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test browser tools pgbouncer lint types architecture unit test-long bench bench-sockets bench-analytics bench-capacity lock docs clean
-.PHONY: help install up test browser prometheus lint types architecture unit test-long bench bench-sockets bench-analytics lock docs clean
+.PHONY: help install up test packages tools lint types architecture unit test-long bench bench-sockets \
+	bench-analytics bench-capacity lock docs clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -16,7 +16,7 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
-	@echo "make tools                    HAProxy and Helm for the deployment's tests, where that is possible"
+	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -46,48 +46,37 @@ architecture: install
 unit: install
 	$(BIN)/pytest -q tests/unit
 
-# The pages are tested in a real browser, from Debian's packages where that is possible.
-browser:
-	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null \
-	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
-	     && apt-get update -qq >/dev/null && apt-get install -y -qq chromium-headless-shell >/dev/null 2>&1; } \
-	|| echo "No Chromium here and it cannot be installed: the browser tests will say that they are skipped. Install the package chromium-headless-shell to run them."
+# What tests run beside Rollcall, from Debian's packages where that is possible: a browser for the pages, the
+# gateway, a pooler, and Prometheus with promtool. Without one of them its tests are skipped, and say so.
+PACKAGES := chromium-headless-shell haproxy pgbouncer prometheus
+packages:
+	@export PATH="$$PATH:/usr/sbin"; missing=; \
+	for package in $(PACKAGES); do \
+	    command -v $$package >/dev/null || command -v $${package%-headless-shell} >/dev/null \
+	    || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] \
+	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && echo "Installing$$missing" \
+	     && apt-get update -qq >/dev/null \
+	     && apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1; } \
+	|| echo "Not here, and cannot be installed:$$missing. Their tests will say that they are skipped; install these packages to run them."
 
-# What tests of the deployment run: HAProxy from Debian's packages; Helm, and the library that Docker
-# Compose loads files with, compiled where Go is (five minutes of CPU, once a user).
+# Helm, and the library that Docker Compose loads files with, compiled where Go is (five minutes of CPU, once a
+# user).
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollcall/tools
 tools:
-	@command -v haproxy >/dev/null || test -x /usr/sbin/haproxy \
-	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
-	     && apt-get update -qq >/dev/null && apt-get install -y -qq haproxy >/dev/null 2>&1; } \
-	|| echo "No haproxy here and it cannot be installed: the gateway's tests will say that they are skipped. Install the package haproxy to run them."
 	@test -x $(TOOLS)/compose-go || { mkdir -p $(TOOLS) && command -v go >/dev/null \
+	     && echo "Compiling compose-go, once" \
 	     && GOBIN=$(TOOLS) go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 >/dev/null 2>&1 \
 	     && mv $(TOOLS)/cmd $(TOOLS)/compose-go; } \
 	|| echo "No Go here to compile compose-go: where docker compose is missing too, compose files are checked by their schema only."
-	@command -v helm >/dev/null || test -x $(TOOLS)/helm \
-	|| { command -v go >/dev/null && GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
+	@command -v helm >/dev/null || test -x $(TOOLS)/helm || { command -v go >/dev/null \
+	     && echo "Compiling helm, once: some minutes" \
+	     && GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
 	|| echo "No helm here and no Go to compile it: the chart's tests will say that they are skipped. Install helm to run them."
 
-# Some tests go through PgBouncer, from Debian's packages too.
-pgbouncer:
-	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null \
-	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
-	     && apt-get update -qq >/dev/null && apt-get install -y -qq pgbouncer >/dev/null 2>&1; } \
-	|| echo "No pgbouncer here and it cannot be installed: its tests will say that they are skipped. Install the package pgbouncer to run them."
-
-# Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
-test: lint types architecture browser tools pgbouncer
-# Rules are tested by promtool, and by a Prometheus that looks at running services.
-prometheus:
-	@command -v promtool >/dev/null && command -v prometheus >/dev/null \
-	|| { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
-	     && apt-get update -qq >/dev/null \
-	     && apt-get install -y -qq --no-install-recommends prometheus >/dev/null 2>&1; } \
-	|| echo "No prometheus here and it cannot be installed: the tests of alerts and dashboards will say that they are skipped. Install the package prometheus to run them."
-
-# Two processes: half of the time tests wait for Kafka, PostgreSQL and clocks.
-test: lint types architecture browser prometheus
+# Three processes on two cores: much of the time tests wait for Kafka, PostgreSQL and clocks.
+test: lint types architecture packages tools
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
 
 # Those that `make test` leaves out, and other logs than the same hundred for the oracles.

@@ -19,7 +19,7 @@ def tool(name: str) -> str:
     """``promtool`` or ``prometheus``; skips the test where it is not installed."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"no {name} here: install Debian's package prometheus (make prometheus)")
+        pytest.skip(f"no {name} here: install Debian's package prometheus (make packages)")
     return found
 
 

@@ -31,7 +31,7 @@ from tests.contract.harness import SECRET, token
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "deploy/gateway/haproxy.cfg"
 START_SECONDS: Final = 60.0
-MISSING: Final = "haproxy is not installed here: `make tools`, or Debian's package haproxy"
+MISSING: Final = "haproxy is not installed here: `make packages`, or Debian's package haproxy"
 
 
 def haproxy() -> str | None:
