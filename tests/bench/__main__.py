@@ -52,8 +52,9 @@ class Servers:
 
 @contextmanager
 def servers(directory: Path) -> Iterator[Servers]:
-    """Kafka and PostgreSQL as `rollcall up` runs them: durable, on this machine."""
-    kafka, postgres = LocalKafka(directory / "kafka"), LocalPostgres(directory / "postgres")
+    """Kafka and PostgreSQL on this machine: durable, and compiled for a long run."""
+    kafka = LocalKafka(directory / "kafka", quick_start=False)
+    postgres = LocalPostgres(directory / "postgres")
     kafka.prepare()
     postgres.prepare()
     with ExitStack() as stack:

@@ -186,7 +186,7 @@ def opened(ingest: Ingest, secret: str, count: int) -> Iterator[tuple[Clients, R
 @contextmanager
 def kafka(directory: Path) -> Iterator[tuple[RunningChild, dict[str, str]]]:
     """Kafka as `rollcall up` runs it, and the settings that lead to it."""
-    local = LocalKafka(directory / "kafka")
+    local = LocalKafka(directory / "kafka", quick_start=False)
     local.prepare()
     running = RunningChild(local.child())
     try:
