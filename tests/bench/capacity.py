@@ -184,6 +184,12 @@ def main(
         console.print(
             f"PostgreSQL's log: {(wal_bytes - wal_before) / users / visits:,.0f} bytes a visit"
         )
+        changes = sum(
+            segment.stat().st_size
+            for segment in directory.glob("kafka/storage/replay.presence.changes-*/*.log")
+        )
+        [(published,)] = rows(url, "SELECT count(*) FROM changes")
+        console.print(f"Kafka: {changes / published:,.0f} bytes a change on presence.changes")
         for name, size in rows(url, TABLE_SIZES):
             [(count,)] = rows(url, f'SELECT count(*) FROM "{name}"')
             if count:

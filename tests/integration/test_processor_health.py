@@ -175,7 +175,7 @@ def test_one_that_is_idle_or_waits_for_postgres_goes_on_and_says_what_it_lacks(
     assert processor.stop() == 0
 
 
-def test_it_starts_before_topics_tables_and_postgres_and_says_once_what_it_waits_for(
+def test_it_starts_before_its_database_tables_and_topics_and_says_once_what_it_waits_for(
     start: Start, kafka_bootstrap: str, postgres_url: str, port: int
 ) -> None:
     kafka = KafkaSettings(
@@ -186,14 +186,14 @@ def test_it_starts_before_topics_tables_and_postgres_and_says_once_what_it_waits
     )
     name = f"rollcall_late_{uuid.uuid4().hex[:8]}"
     processor = start(kafka, database_in(postgres_url, name))
-    wait_for("it waits for the topics", lambda: "rollcall topics" in readiness(port))
-    asyncio.run(create_topics(kafka))
     wait_for("it waits for the database", lambda: "does not exist" in readiness(port))
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     url = database_in(postgres_url, name)
     wait_for("it waits for the tables", lambda: "rollcall migrate" in readiness(port))
     migrate(url)
+    wait_for("it waits for the topics", lambda: "rollcall topics" in readiness(port))
+    asyncio.run(create_topics(kafka))
     asyncio.run(produce(kafka, [(p, batch(Tick())) for p in range(2)]))
     wait_for("it works", lambda: stored_through(url) == {0: 1, 1: 1})
     wait_for("it is ready", lambda: readiness(port) == "ready")

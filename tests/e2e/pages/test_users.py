@@ -116,6 +116,7 @@ def test_filters_narrow_the_list_and_are_in_the_address(
     expect(rows).to_have_count(1)
     assert ids(page) == ["bob|1"]
     page.select_option("#state", "online")
+    expect(rows).to_have_count(3)
     page.fill("#screen", "Checkout")
     expect(rows).to_have_count(1)
     assert query_of(page) == {"state": "online", "screen": "Checkout"}
