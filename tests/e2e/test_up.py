@@ -50,6 +50,20 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         started.end()
 
 
+@pytest.fixture(scope="module")
+def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One whose staff has a secret of its own."""
+    started = Up(
+        tmp_path_factory.mktemp("staffed") / "data",
+        free_port(),
+        ROLLCALL_STAFF_JWT_SECRET="the secret of staff, of 32 bytes and more",
+    )
+    try:
+        yield started.wait_ready()
+    finally:
+        started.end()
+
+
 def test_it_shows_every_step_and_then_what_to_do_next(up: Up) -> None:
     for step in ("PostgreSQL on ", "Kafka on ", "database: ", "topics: ", "processor (", "front ("):
         assert f"✓ {step}" in up.output
@@ -171,30 +185,23 @@ def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_it_alone(
     assert get(f"{up.url}/api/online-users-count")[0] == 200
 
 
-def test_staff_may_have_a_secret_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ROLLCALL_STAFF_JWT_SECRET", "the secret of staff, of 32 bytes and more")
-    stack = Up(tmp_path / "data", free_port()).wait_ready()
-    try:
-        link = re.search(r"/login#token=(\S+)$", stack.output, re.MULTILINE)
-        assert link is not None
-        assert get(f"{stack.url}/api/v1/online-users", link[1])[0] == 200
-        phone = re.search(r"Authorization: Bearer (\S+)'", stack.output)
-        assert phone is not None
-        assert get(f"{stack.url}/api/v1/online-users", phone[1])[0] == 403
-        monkeypatch.delenv("ROLLCALL_STAFF_JWT_SECRET")
-        command = [*ROLLCALL, "token", "--user", "x", "--scope", "presence:read"]
-        by_phones = subprocess.run(
-            [*command, "--data-dir", str(stack.data_dir)],
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        assert get(f"{stack.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 403
-    finally:
-        stack.end()
+def test_staff_may_have_a_secret_of_its_own(staffed: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = re.search(r"/login#token=(\S+)$", staffed.output, re.MULTILINE)
+    assert link is not None
+    assert get(f"{staffed.url}/api/v1/online-users", link[1])[0] == 200
+    phone = re.search(r"Authorization: Bearer (\S+)'", staffed.output)
+    assert phone is not None
+    assert get(f"{staffed.url}/api/v1/online-users", phone[1])[0] == 403
+    monkeypatch.delenv("ROLLCALL_STAFF_JWT_SECRET", raising=False)
+    command = [*ROLLCALL, "token", "--user", "x", "--scope", "presence:read"]
+    by_phones = subprocess.run(
+        [*command, "--data-dir", str(staffed.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert get(f"{staffed.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 403
 
 
 def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
@@ -221,30 +228,27 @@ def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
         again.end()
 
 
-def test_a_crashed_service_is_started_again_and_said_so(tmp_path: Path) -> None:
-    stack = Up(tmp_path / "data", free_port()).wait_ready()
-    try:
-        [victim] = [
-            process
-            for process in stack.family()
-            if process.cmdline()[-2:] == ["-m", "processor"]
-            and "guard.py" not in " ".join(process.cmdline())
-        ]
-        os.kill(victim.pid, signal.SIGKILL)
-        ports = json.loads((stack.data_dir / "ports.json").read_text())
-        wait_for(lambda: "! processor ended with status 137" in stack.output, START_SECONDS)
+def test_a_crashed_service_is_started_again_and_said_so(staffed: Up) -> None:
+    """The last test of its stack: it ends it."""
+    [victim] = [
+        process
+        for process in staffed.family()
+        if process.cmdline()[-2:] == ["-m", "processor"]
+        and "guard.py" not in " ".join(process.cmdline())
+    ]
+    os.kill(victim.pid, signal.SIGKILL)
+    ports = json.loads((staffed.data_dir / "ports.json").read_text())
+    wait_for(lambda: "! processor ended with status 137" in staffed.output, START_SECONDS)
 
-        def is_back() -> bool:
-            try:
-                return get(f"http://127.0.0.1:{ports['processor_admin']}/readyz")[0] == 200
-            except OSError:
-                return False
+    def is_back() -> bool:
+        try:
+            return get(f"http://127.0.0.1:{ports['processor_admin']}/readyz")[0] == 200
+        except OSError:
+            return False
 
-        wait_for(is_back, START_SECONDS)
-        stack.process.terminate()
-        assert stack.process.wait(STOP_SECONDS) == 0
-    finally:
-        stack.end()
+    wait_for(is_back, START_SECONDS)
+    staffed.process.terminate()
+    assert staffed.process.wait(STOP_SECONDS) == 0
 
 
 def test_a_service_that_cannot_start_is_told_with_its_last_words_and_its_log(
