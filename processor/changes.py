@@ -164,6 +164,8 @@ class ChangePublisher:
                 client_id="rollcall-processor-changes",
                 acks="all",
                 enable_idempotence=True,
+                # Changes of a batch resemble each other: a fraction of the disk, for a week.
+                compression_type="lz4",
                 max_batch_size=256 * 1024,
             )
             try:
