@@ -184,7 +184,7 @@ class DatabaseSettings(Settings):
 
 
 class TimingSettings(Settings):
-    """The durations that decide who is online (design: section 2 and promises 3, 5 and 7)."""
+    """The durations that decide who is online (design, section 2; promises 3, 5 and 7)."""
 
     heartbeat_interval_seconds: float = Field(
         90.0, gt=0, description="Heartbeat interval that the server advertises, in seconds."

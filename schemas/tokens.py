@@ -31,7 +31,7 @@ MAX_TOKEN_CHARACTERS: Final = 8_190
 class Identity:
     """What a verified token says.
 
-    ``token`` is the token identity of design section 2. ``accepted_until`` is the Unix time in
+    ``token`` is the token identity of design, section 2. ``accepted_until`` is the Unix time in
     seconds, leeway included, after which the token is refused (``None``: no expiry).
     """
 

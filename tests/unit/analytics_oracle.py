@@ -12,7 +12,7 @@ noted (facts and changes, in the order of the log) once more from the beginning:
 * the users online at an instant are those of the facts up to that instant;
 * a user's days are those of their signs of life and ends of visits in the foreground.
 
-Written from the design (sections 2, 3 and 7), with the decisions that the docstrings of
+Written from the design, sections 2, 3 and 7, with the decisions that the docstrings of
 ``processor/stays.py``, ``windows.py`` and ``concurrency.py`` take where the design is silent. Times
 are milliseconds; a *piece* is a span that is over.
 """
