@@ -13,7 +13,7 @@ device or a user is found by going through that list again:
 * who must go offline is found by looking at every device of every user;
 * whether silence is an outage is found by going back through the records.
 
-Written from the design (sections 1 to 4), with the decisions that the docstrings of
+Written from the design, sections 1 to 4, with the decisions that the docstrings of
 ``processor/presence.py``, ``devices.py``, ``sockets.py`` and ``outage.py`` take where the design
 is silent.
 """
@@ -562,7 +562,7 @@ def _in_background(event: Heartbeat) -> bool:
 
 
 def _names_screen(event: Heartbeat) -> bool:
-    nothing = event.screen is None or event.screen.strip() in ("", "Unknown")
+    nothing = (event.screen or "").strip().lower() in ("", "unknown")
     return not nothing and not _in_background(event)
 
 

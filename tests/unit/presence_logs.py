@@ -378,6 +378,7 @@ _SAID = (
     ("cart", "inactive"),
     ("background", "resumed"),
     ("Unknown", "Detached"),
+    (" unknown", None),
 )
 #: ``device_id``, ``claimed_device`` and ``device_info``.
 _NAMING = (

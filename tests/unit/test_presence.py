@@ -89,8 +89,9 @@ def test_unknown_in_the_background_is_a_resume_on_the_old_screen() -> None:
     assert story.user()["reason"] == "resumed"
 
 
-def test_unknown_on_a_screen_is_no_navigation() -> None:
-    story = Story().beat("a", "film").wait(90).beat("a", "Unknown")
+@pytest.mark.parametrize("unknown", ["Unknown", "unknown", " UNKNOWN "])
+def test_unknown_on_a_screen_is_no_navigation(unknown: str) -> None:
+    story = Story().beat("a", "film").wait(90).beat("a", unknown)
     assert story.reasons() == [("a", "started")]
     assert story.seconds(story.user()["changed_ms"]) == 0
 
@@ -299,6 +300,14 @@ def test_the_reason_is_that_of_what_changed_the_user() -> None:
     story = Story().beat("a", "home").wait(10).beat("b", "background").wait(10).logout("a")
     assert story.shown() == (BACKGROUND, None)
     assert story.user()["reason"] == "logged_out"
+
+
+def test_the_reason_of_a_user_in_the_foreground_may_be_another_devices() -> None:
+    story = Story().beat("a", "home").wait(10).beat("b", "cart").wait(10).logout("b")
+    assert story.shown() == (FOREGROUND, "home")
+    assert story.user()["reason"] == "logged_out"
+    assert story.seconds(story.user()["changed_ms"]) == 20
+    assert story.devices()["a"]["reason"] == "started"
 
 
 # -- at most 16 devices

@@ -97,6 +97,12 @@ def test_after_a_lost_socket_engagement_ends_with_what_was_last_heard() -> None:
     assert spans(story) == [("foreground", "home", 0, 130, 60, "disconnected", True)]
 
 
+def test_a_lost_socket_takes_nothing_from_a_visit_that_was_heard_of_since() -> None:
+    story = Story().connect("dead", screen="home").connect("new").wait(50).renew("new").wait(20)
+    story.hang_up("new", by_server=True).hang_up("dead", silent_ms=60_000).wait(60)
+    assert spans(story) == [("foreground", "home", 0, 100, 50, "disconnected", True)]
+
+
 def test_a_session_counts_its_views_and_visits() -> None:
     story = Story().beat("a").wait(5).beat("a", "home").wait(10).beat("a", "background")
     story.wait(10).beat("a", "Unknown").wait(10).beat("a", "background").wait(5).logout("a")
