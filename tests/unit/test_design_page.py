@@ -1,0 +1,116 @@
+"""What docs/design.md says in numbers and closed sets is what the code says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+import pytest
+
+from api.settings import ApiSettings
+from ingest.frames import ERROR_CODES
+from ingest.session_actions import CLOSE_CODES
+from ingest.settings import IngestSettings
+from processor.model import MAX_CONNECTIONS, MAX_DEVICES, MAX_SIGN_OUTS
+from processor.outage import EVENTS_DUE
+from processor.settings import ProcessorSettings
+from schemas.changes import Reason
+from schemas.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
+from schemas.events import Event as AnyEvent
+from schemas.problems import TOKEN_CODES
+from schemas.settings import KafkaSettings, TimingSettings
+from schemas.topics import topic_specs
+from tests.repository_text import one_line, texts
+
+PAGE = texts()["docs/design.md"]
+
+
+def section(number: int) -> str:
+    """The text of a section, in one line, without what is not built yet."""
+    _, _, rest = PAGE.partition(f'<a id="section-{number}"></a>')
+    text, _, _ = rest.partition(f'<a id="section-{number + 1}"></a>')
+    return one_line(re.sub(r"^>.*\n", "", text, flags=re.MULTILINE))
+
+
+def named(text: str) -> set[str]:
+    """What stands in backticks."""
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def between(text: str, start: str, end: str) -> str:
+    assert text.count(start) == 1, start
+    return text.partition(start)[2].partition(end)[0]
+
+
+def defaults(*settings: Any) -> dict[str, Any]:
+    return {
+        f"ROLLCALL_{name.upper()}": field.default
+        for model in settings
+        for name, field in model.model_fields.items()
+    }
+
+
+def test_durations_and_retentions_are_the_defaults_of_their_settings() -> None:
+    rows = re.findall(r"^\| [^|]+ \| (\d+)(?: s)? \| `(ROLLCALL_\w+)` \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 9 + 7
+    known = defaults(IngestSettings, ProcessorSettings, ApiSettings)
+    assert {name: float(value) for value, name in rows} == {
+        name: float(known[name]) for _, name in rows
+    }
+
+
+def test_the_grace_after_an_outage_is_that_of_the_default_interval() -> None:
+    [grace] = re.findall(r"^\| `reconnect_grace` \| (\d+) s \|", PAGE, re.MULTILINE)
+    assert float(grace) == TimingSettings().reconnect_grace_seconds
+
+
+def test_the_reasons_are_those_of_the_schema() -> None:
+    text = between(section(2), "**Reason**", ". A user's")
+    assert named(text) == set(get_args(Reason))
+
+
+def test_the_kinds_of_events_are_those_of_the_log() -> None:
+    text = between(section(5), "The kinds of events are", ";")
+    assert named(text) == {kind.__struct_config__.tag for kind in get_args(AnyEvent)}
+
+
+def test_the_states_of_an_app_are_those_that_ingest_knows() -> None:
+    text = between(section(1), "or its `app_state` is", ". Case")
+    assert named(text) == BACKGROUND_APP_STATES | FOREGROUND_APP_STATES
+
+
+def test_the_longest_texts_are_those_that_ingest_cuts_to() -> None:
+    text = between(section(1), "Text that is too long is cut (", " characters)")
+    assert {name: int(most) for name, most in re.findall(r"`(\w+)` (\d+)", text)} == MAX_TEXT
+    assert f"a `device_id` over {MAX_DEVICE_ID} characters" in section(1)
+
+
+def test_the_codes_of_a_socket_are_those_of_the_session() -> None:
+    assert named(between(section(4), "Error codes:", ". ")) == set(ERROR_CODES)
+    cells = re.findall(r"^\| ((?:\d{4}(?:, )?)+) \|", PAGE, re.MULTILINE)
+    assert {int(code) for cell in cells for code in cell.split(", ")} == set(CLOSE_CODES)
+
+
+def test_the_causes_of_a_401_are_those_of_the_table() -> None:
+    text = between(section(8), "says why in its `code`:", " for the rest")
+    assert named(text) == TOKEN_CODES
+
+
+def test_the_topics_and_their_retentions_are_those_that_are_made() -> None:
+    rows = re.findall(r"^\| `(presence\.\w+)` \|.*\| (\d+) ([hd])\b[^|]*\|$", PAGE, re.MULTILINE)
+    hours = {name: int(number) * {"h": 1, "d": 24}[unit] for name, number, unit in rows}
+    specs = topic_specs(KafkaSettings(topic_prefix=""))
+    assert hours == {s.name: int(s.settings["retention.ms"]) / 3_600_000 for s in specs}
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (2, f"A user has at most {MAX_DEVICES} devices"),
+        (3, f"while at least {EVENTS_DUE} were due"),
+        (3, f"a user has the latest {MAX_SIGN_OUTS}"),
+        (4, f"its open connections, at most {MAX_CONNECTIONS}"),
+    ],
+)
+def test_bounds_are_those_of_the_model(number: int, sentence: str) -> None:
+    assert sentence in section(number)
