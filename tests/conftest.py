@@ -1,8 +1,9 @@
 """Kafka and PostgreSQL for the tests that need them: real ones, started once per run.
 
-From, in this order: ``ROLLCALL_TEST_KAFKA`` / ``ROLLCALL_TEST_POSTGRES``, testcontainers where a
-Docker engine answers, else the embedded ones of ``rollcall up``. Each test gets topics of its own
-(a fresh prefix) and a database of its own, cloned from a migrated template.
+From, in this order: ``ROLLCALL_TEST_KAFKA`` / ``ROLLCALL_TEST_POSTGRES``; containers, if
+``ROLLCALL_TEST_SERVERS`` is ``containers`` and their images can be had; else the embedded ones of
+``rollcall up``. Each test gets topics of its own (a fresh prefix) and a database of its own, cloned
+from a migrated template.
 """
 
 from __future__ import annotations
@@ -11,27 +12,21 @@ import asyncio
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import docker
 import hypothesis
 import psycopg
 import pytest
-from docker.errors import DockerException
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
-from testcontainers.community.kafka import KafkaContainer
-from testcontainers.community.postgres import PostgresContainer
 
-from deploy.local.child import RunningChild
-from deploy.local.kafka import LocalKafka
-from deploy.local.postgres import LocalPostgres
 from schemas.migrate import migrate
 from schemas.settings import KafkaSettings
 from schemas.topics import create_topics
+from tests.suite.servers import KAFKA, POSTGRES, ask, starters
+
+pytest_plugins = ["tests.suite.plugin"]
 
 # How long an example takes says something of the machine only.
 hypothesis.settings.register_profile(
@@ -40,58 +35,32 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("rollcall")
 
 PARTITIONS = 4
-READY_SECONDS = 120.0
 
 
-@cache
-def docker_answers() -> bool:
-    try:
-        docker.from_env(timeout=2).ping()
-    except DockerException:
-        return False
-    return True
+@contextmanager
+def server(name: str, shared: Path | None) -> Iterator[str]:
+    """The address of the run's Kafka or PostgreSQL; ``shared`` is where its processes ask."""
+    if given := os.environ.get(f"ROLLCALL_TEST_{name.upper()}"):
+        yield given
+    elif shared is not None:
+        yield ask(shared, name)
+    else:
+        with starters()[name]() as address:
+            yield address
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap servers of a Kafka for this run."""
-    given = os.environ.get("ROLLCALL_TEST_KAFKA")
-    if given:
-        yield given
-        return
-    with ExitStack() as stack:
-        if docker_answers():
-            container = stack.enter_context(KafkaContainer().with_kraft())
-            yield container.get_bootstrap_server()
-            return
-        kafka = LocalKafka(tmp_path_factory.mktemp("kafka"))
-        kafka.prepare()
-        child = RunningChild(kafka.child())
-        stack.callback(child.stop)
-        asyncio.run(kafka.wait_ready(READY_SECONDS, child))
-        yield kafka.bootstrap
+def kafka_bootstrap(shared_servers: Path | None) -> Iterator[str]:
+    """Bootstrap servers of the Kafka of this run."""
+    with server(KAFKA, shared_servers) as bootstrap:
+        yield bootstrap
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of the maintenance database of a PostgreSQL for this run."""
-    given = os.environ.get("ROLLCALL_TEST_POSTGRES")
-    if given:
-        yield given
-        return
-    with ExitStack() as stack:
-        if docker_answers():
-            container = stack.enter_context(PostgresContainer("postgres:18", driver=None))
-            yield container.get_connection_url()
-            return
-        # Not below pytest's directory: another run that starts closes that to PostgreSQL's user.
-        directory = stack.enter_context(TemporaryDirectory(prefix="rollcall-test-"))
-        postgres = LocalPostgres(Path(directory), durable=False)
-        postgres.prepare()
-        child = RunningChild(postgres.child())
-        stack.callback(child.stop)
-        asyncio.run(postgres.wait_ready(READY_SECONDS, child))
-        yield postgres.dsn
+def postgres_url(shared_servers: Path | None) -> Iterator[str]:
+    """URL of the maintenance database of the PostgreSQL of this run."""
+    with server(POSTGRES, shared_servers) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -17,15 +17,13 @@ import asyncio
 import os
 import subprocess
 import time
-import uuid
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.local import jars
+from deploy.local import jars, kafka_start
 from deploy.local.child import Child, RunningChild
 from deploy.local.ports import remembered_ports
 
@@ -210,6 +208,7 @@ class LocalKafka:
             "-XX:+UseSerialGC",
             # The first compiler alone starts a node in half the time and CPU.
             *(["-XX:TieredStopAtLevel=1"] if self._quick_start else []),
+            *(kafka_start.jvm_options() if self._quick_start else []),
             # Kafka's own clean-up of mapped files; newer Java warns about it at every start.
             "--sun-misc-unsafe-memory-access=allow",
             "-Djava.awt.headless=true",
@@ -219,10 +218,13 @@ class LocalKafka:
         ]
 
     def _format(self) -> None:
-        # A cluster id is a UUID in URL-safe base64; a leading dash would read as an option.
-        cluster_id = self._cluster_id or "-"
-        while cluster_id.startswith("-"):
-            cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        cluster_id = self._cluster_id or kafka_start.new_id()
+        node_id = self._more_properties.get("node.id", "1")
+        usual = not self._format_options
+        if usual and kafka_start.copy_storage(
+            self._storage, cluster_id=cluster_id, node_id=node_id
+        ):
+            return
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", cluster_id]
         done = subprocess.run(  # noqa: S603 - our own command line
             [*tool, "-c", str(self._properties), *self._format_options],
@@ -233,6 +235,8 @@ class LocalKafka:
         if done.returncode != 0:
             reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
             raise OSError(f"cannot format Kafka's storage in {self._storage}: {''.join(reason)}")
+        if usual:
+            kafka_start.keep_formatted(self._storage)
 
 
 def _escaped(path: Path) -> str:

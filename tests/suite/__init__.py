@@ -1,0 +1,1 @@
+"""How a run of the whole suite is organised: its servers, its order, and what it may cost."""

@@ -1,0 +1,86 @@
+"""What the suite may cost, in CPU seconds by folder: it must not creep up unnoticed.
+
+``budget.toml`` has what each folder may take at most, half as much again as it took when that was
+written, and what each file took, which only orders them. Whoever adds a test that does not fit
+makes another one cheaper, or raises the line in the same commit and says why.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+FILE: Final = Path(__file__).with_name("budget.toml")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """CPU seconds."""
+
+    most_of_folder: Mapping[str, float]
+    seconds_of_file: Mapping[str, float]
+
+
+@cache
+def read_budget() -> Budget:
+    read = tomllib.loads(FILE.read_text())
+    return Budget(read["folders"], read["files"])
+
+
+def folder_of(file: str) -> str:
+    """``tests/unit`` of ``tests/unit/test_x.py``; pages are part of ``tests/e2e``."""
+    return "/".join(file.split("/")[:2]) if file.startswith("tests/") else file
+
+
+def by_folder(costs: Mapping[str, float]) -> dict[str, float]:
+    """Sums of what files took, the costliest first."""
+    sums: dict[str, float] = defaultdict(float)
+    for file, seconds in costs.items():
+        sums[folder_of(file)] += seconds
+    return dict(sorted(sums.items(), key=lambda item: -item[1]))
+
+
+def over_budget(sums: Mapping[str, float], budget: Budget) -> list[str]:
+    """A sentence for each folder that took too much, and for each that has no line."""
+    problems = []
+    for folder, seconds in sums.items():
+        most = budget.most_of_folder.get(folder)
+        if most is None:
+            problems.append(f"{folder} has no line in tests/suite/{FILE.name}")
+        elif seconds > most:
+            problems.append(
+                f"{folder} took {seconds:.0f} s of CPU, {most:.0f} at most: make a test cheaper, "
+                f"or raise the line in tests/suite/{FILE.name} and say why"
+            )
+    return problems
+
+
+def is_held() -> bool:
+    """In CI, whose machine the figures are of; elsewhere they are only printed."""
+    return bool(os.environ.get("CI"))
+
+
+def report(costs: Mapping[str, float], budget: Budget) -> list[str]:
+    """Lines for the end of a run: folders, then the ten costliest files."""
+    lines = [
+        f"{seconds:8.1f} s  of {budget.most_of_folder.get(folder, 0):5.0f}  {folder}"
+        for folder, seconds in by_folder(costs).items()
+    ]
+    costly = sorted(costs.items(), key=lambda item: -item[1])
+    files = [(file, seconds) for file, seconds in costly if file.startswith("tests/")]
+    lines += ["", *(f"{seconds:8.1f} s  {file}" for file, seconds in files[:10])]
+    return lines
+
+
+def write_files(costs: Mapping[str, float]) -> None:
+    """Put what each file took into ``budget.toml``; its folders' lines stay as they are."""
+    head = FILE.read_text().partition("[files]")[0]
+    files = sorted(file for file in costs if file.startswith("tests/"))
+    lines = [f'"{file}" = {costs[file]:.1f}\n' for file in files]
+    FILE.write_text(f"{head}[files]\n{''.join(lines)}")

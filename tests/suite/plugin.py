@@ -1,0 +1,172 @@
+"""A pytest plugin: shared servers, the order of files, and what they cost.
+
+Under pytest-xdist one process hands out files, and each file stays in one process: its tests share
+servers and browsers. Files that take long come first, so that no process ends long after the
+others. Files of one group (``GROUPS``) stay together: they share a stack.
+
+CPU is that of the test process and of the children that it has waited for, so a file's sum is
+right, and a test's may hold what an earlier one started. It says more than seconds on a machine
+that does other things too.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import psutil
+import pytest
+from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
+
+from tests.suite.budget import (
+    by_folder,
+    is_held,
+    over_budget,
+    read_budget,
+    report,
+    write_files,
+)
+from tests.suite.servers import SharedServers, starters
+
+#: Files that share what is started once in a session.
+GROUPS: Final[dict[str, str]] = {}
+NEVER_MEASURED_SECONDS: Final = 5.0
+
+_costs = pytest.StashKey[dict[str, float]]()
+_servers = pytest.StashKey[SharedServers]()
+_directory = pytest.StashKey[TemporaryDirectory[str]]()
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """True in the process that hands out the tests, if there are others."""
+    return bool(getattr(config.option, "numprocesses", None)) and not is_worker(config)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def unit_of(nodeid: str) -> str:
+    """What must stay in one process: a group, or a file."""
+    file = nodeid.split("::", 1)[0]
+    return GROUPS.get(file, file)
+
+
+class UnitScheduling(LoadFileScheduling):
+    """Hands out units in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling:
+    return UnitScheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_costs] = defaultdict(float)
+    if is_controller(config):
+        config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
+        servers = SharedServers(Path(config.stash[_directory].name), starters())
+        config.stash[_servers] = servers
+        servers.start()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _servers in config.stash:
+        config.stash[_servers].stop()
+        config.stash[_directory].cleanup()
+
+
+def pytest_configure_node(node: WorkerController) -> None:
+    node.workerinput["servers"] = node.config.stash[_directory].name
+
+
+@pytest.fixture(scope="session")
+def shared_servers(pytestconfig: pytest.Config) -> Path | None:
+    """Where to ask for the servers of the run; None where one process runs all tests."""
+    return Path(pytestconfig.workerinput["servers"]) if is_worker(pytestconfig) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest units first; each in the order in which it is written."""
+    seconds = read_budget().seconds_of_file
+    units: dict[str, float] = defaultdict(float)
+    for file in {item.nodeid.split("::", 1)[0] for item in items}:
+        units[unit_of(file)] += seconds.get(file, NEVER_MEASURED_SECONDS)
+    items.sort(key=lambda item: (-units[unit_of(item.nodeid)], unit_of(item.nodeid)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    before = cpu_seconds()
+    result = yield
+    file = item.nodeid.split("::", 1)[0]
+    item.config.stash[_costs][file] += cpu_seconds() - before
+    return result
+
+
+def cpu_seconds() -> float:
+    """Of this process and of the children that it has waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    config = session.config
+    costs = config.stash[_costs]
+    if is_worker(config):
+        config.workeroutput["cpu_seconds"] = dict(costs)
+        config.workeroutput["cpu_seconds_in_all"] = cpu_seconds()
+    if is_controller(config):
+        # The processes that ran tests have ended: what is left are the servers.
+        costs["(Kafka, PostgreSQL)"] += sum(map(seconds_of, psutil.Process().children(True)))
+        if is_held() and is_whole(config) and over_budget(by_folder(costs), read_budget()):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_testnodedown(node: WorkerController) -> None:
+    output = getattr(node, "workeroutput", {})
+    costs = node.config.stash[_costs]
+    in_tests = 0.0
+    for file, seconds in output.get("cpu_seconds", {}).items():
+        costs[file] += seconds
+        in_tests += seconds
+    costs["(imports, collection)"] += output.get("cpu_seconds_in_all", in_tests) - in_tests
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    costs = config.stash[_costs]
+    if not (is_controller(config) and is_whole(config)):
+        return
+    budget = read_budget()
+    terminalreporter.section("CPU seconds by folder, and of the ten costliest files")
+    for line in report(costs, budget):
+        terminalreporter.write_line(line)
+    for problem in over_budget(by_folder(costs), budget):
+        terminalreporter.write_line(problem, red=True)
+    if os.environ.get("ROLLCALL_WRITE_BUDGET"):
+        write_files(costs)
+
+
+def is_whole(config: pytest.Config) -> bool:
+    """A run of the whole suite: nobody named a file or chose among tests."""
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword
+
+
+def seconds_of(process: psutil.Process) -> float:
+    try:
+        spent = process.cpu_times()
+    except psutil.Error:  # it has just ended
+        return 0.0
+    return float(spent.user + spent.system + spent.children_user + spent.children_system)
