@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 import schemathesis
+from hypothesis import settings
 from jsonschema import Draft202012Validator
 from requests import Response as HttpResponse
 from schemathesis import Case, CheckContext, Response
+from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -76,6 +80,41 @@ def described(
         }
     )
     return schemathesis.openapi.from_dict(closed(document("0")), config=config)
+
+
+def labels(schema: BaseSchema) -> list[str]:
+    """Its operations, as in ``GET /api/v1/users``."""
+    return [result.ok().label for result in schema.get_all_operations()]
+
+
+def hunt(
+    schema: BaseSchema,
+    label: str,
+    check: Callable[[Case[Any]], None],
+    *,
+    examples: int | None = None,
+) -> None:
+    """Call ``check`` with every boundary of an operation, and with examples.
+
+    schemathesis' own ``parametrize`` makes them as tests are collected: every process of a run
+    would, for all operations.
+    """
+    [operation] = [
+        found for result in schema.get_all_operations() if (found := result.ok()).label == label
+    ]
+
+    def test(case: Case[Any]) -> None:
+        check(case)
+
+    load_all_checks()
+    build_operation_test(
+        config=schema.config,
+        operation=operation,
+        test_func=test,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+        explicit_settings=None if examples is None else settings(max_examples=examples),
+    )()
 
 
 def good_data_is_refused_for_a_reason_only(

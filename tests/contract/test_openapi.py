@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import requests
 from anyio.from_thread import start_blocking_portal
-from hypothesis import settings
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
@@ -17,7 +16,13 @@ from ingest.websocket import SOCKET_PATH
 from schemas.text import clean_text
 from tests.conftest import fresh_topics
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, token
-from tests.openapi_harness import described, good_data_is_refused_for_a_reason_only, hold
+from tests.openapi_harness import (
+    described,
+    good_data_is_refused_for_a_reason_only,
+    hold,
+    hunt,
+    labels,
+)
 
 # schemathesis does it itself; Hypothesis has seeded the module.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
@@ -78,20 +83,19 @@ def is_forgiven(case: Case[Any]) -> bool:
     return isinstance(device_id, str) and clean_text(device_id) != device_id
 
 
-@CALLS.parametrize()
+@pytest.mark.parametrize("operation", labels(CALLS))
 def test_an_answer_is_one_of_those_described(
-    case: Case[Any], ingest: Ingest, session: requests.Session
+    operation: str, ingest: Ingest, session: requests.Session
 ) -> None:
-    check(case, ingest, session)
+    hunt(CALLS, operation, lambda case: check(case, ingest, session))
 
 
-@CALLS.parametrize()
-@settings(max_examples=1_000)
+@pytest.mark.parametrize("operation", labels(CALLS))
 @pytest.mark.long
 def test_an_answer_is_one_of_those_described_after_a_long_hunt(
-    case: Case[Any], ingest: Ingest, session: requests.Session
+    operation: str, ingest: Ingest, session: requests.Session
 ) -> None:
-    check(case, ingest, session)
+    hunt(CALLS, operation, lambda case: check(case, ingest, session), examples=1_000)
 
 
 @pytest.mark.parametrize("path", [HEARTBEAT_PATH, LOGOUT_PATH])

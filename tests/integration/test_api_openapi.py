@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import requests
 from anyio.from_thread import start_blocking_portal
-from hypothesis import settings
 from psycopg.types.json import Jsonb
 from schemathesis import Case
 
@@ -25,7 +24,13 @@ from tests.conftest import fresh_database
 from tests.integration.api_harness import Api, Table, api_settings, running_api, token
 from tests.integration.maintenance_rig import run
 from tests.integration.small_fleet import small_fleet, store
-from tests.openapi_harness import described, good_data_is_refused_for_a_reason_only, hold
+from tests.openapi_harness import (
+    described,
+    good_data_is_refused_for_a_reason_only,
+    hold,
+    hunt,
+    labels,
+)
 
 # schemathesis does it itself; Hypothesis has seeded the module.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")
@@ -149,24 +154,23 @@ def session() -> Iterator[requests.Session]:
         yield opened
 
 
-@CALLS.parametrize()
+@pytest.mark.parametrize("operation", labels(CALLS))
 def test_an_answer_is_one_of_those_described(
-    case: Case[Any], api: Api, session: requests.Session
+    operation: str, api: Api, session: requests.Session
 ) -> None:
-    case.call_and_validate(
-        base_url=api.origin,
-        session=session,
-        additional_checks=[good_data_is_refused_for_a_reason_only],
-    )
+    hunt(CALLS, operation, checked(api, session))
 
 
-@CALLS.parametrize()
-@settings(max_examples=500)
+@pytest.mark.parametrize("operation", labels(CALLS))
 @pytest.mark.long
 def test_an_answer_is_one_of_those_described_after_a_long_hunt(
-    case: Case[Any], api: Api, session: requests.Session
+    operation: str, api: Api, session: requests.Session
 ) -> None:
-    case.call_and_validate(
+    hunt(CALLS, operation, checked(api, session), examples=500)
+
+
+def checked(api: Api, session: requests.Session) -> Callable[[Case[Any]], None]:
+    return lambda case: case.call_and_validate(
         base_url=api.origin,
         session=session,
         additional_checks=[good_data_is_refused_for_a_reason_only],
