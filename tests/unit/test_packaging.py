@@ -107,7 +107,7 @@ def test_no_page_tells_anybody_to_install_somebody_elses_package() -> None:
 
 def test_the_name_is_ours_and_the_version_is_known_by_it() -> None:
     """If this fails after an upgrade: make install."""
-    assert PROJECT["name"] == DISTRIBUTION != "rollcall"
+    assert PROJECT["name"] == DISTRIBUTION
     assert rollcall_version() == PROJECT["version"]
     assert PROJECT["scripts"] == {"rollcall": "deploy.cli:main"}
 
