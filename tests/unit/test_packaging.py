@@ -126,6 +126,7 @@ def test_chart_image_pages_and_changelog_are_of_this_version() -> None:
         )
     }
     assert {number for _, number in named} == {version}
+    assert "README.md" in {page for page, _ in named}
 
 
 def test_the_changelog_begins_with_this_version_and_dates_those_before() -> None:
