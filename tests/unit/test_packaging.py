@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import tomllib
-from collections.abc import Iterator
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 from typing import Final
 
 import pytest
 import yaml
 
 from schemas.distribution import DISTRIBUTION, rollcall_version
+from tests.repository_text import texts
 from tests.unit.compose_file import ROOT, load_compose
 
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-#: What people read, and what they copy commands from.
-PAGES: Final = (".md", ".txt", ".html", ".yml", ".yaml", ".sh", ".cfg", ".js", ".tpl")
 #: A command that takes names of distributions, up to the end of the command.
 INSTALLER: Final = re.compile(
     r"\b(?:pip3?\s+(?:install|download|wheel)|pipx\s+(?:install|run|inject|upgrade)"
@@ -30,22 +26,6 @@ INSTALLER: Final = re.compile(
 BARE: Final = re.compile(r"['\"]?rollcall(?:\[.*\])?(?:[=<>~!@ ].*)?['\",.)]*")
 #: Options that say where a command of pipx and uv comes from.
 SOURCES: Final = ("--spec", "--from")
-
-
-def tracked_pages() -> Iterator[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if listed.returncode != 0:
-        pytest.skip("this is no clone: git does not know which files belong to Rollcall")
-    for name in filter(None, listed.stdout.split("\0")):
-        path = ROOT / name
-        if path.is_file() and (path.suffix in PAGES or path.name == "Makefile"):
-            yield path
 
 
 def installs_of_the_bare_name(text: str) -> list[str]:
@@ -98,9 +78,9 @@ def test_to_install_ours_is_no_such_thing(told: str) -> None:
 
 def test_no_page_tells_anybody_to_install_somebody_elses_package() -> None:
     told = {
-        str(path.relative_to(ROOT)): found
-        for path in tracked_pages()
-        if (found := installs_of_the_bare_name(path.read_text("utf-8")))
+        path: found
+        for path, text in texts().items()
+        if not path.startswith("tests/") and (found := installs_of_the_bare_name(text))
     }
     assert told == {}
 

@@ -1,10 +1,9 @@
-"""Files for people and for the host of the repository: they are valid, and lead somewhere."""
+"""Files for people and for the host of the repository: they are valid and true."""
 
 from __future__ import annotations
 
 import json
 import re
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +13,12 @@ import pytest
 import yaml
 
 from tests.unit.compose_file import ROOT
-from tests.unit.test_packaging import PROJECT, tracked_pages
+from tests.unit.test_packaging import PROJECT
 
 HOST: Final = ROOT / ".github"
 FORMS: Final = sorted(
     set((HOST / "ISSUE_TEMPLATE").glob("*.yml")) - {HOST / "ISSUE_TEMPLATE/config.yml"}
 )
-LINK: Final = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
-CODE: Final = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
 #: A page or a module of ours, as prose names it.
 NAMED: Final = re.compile(r"`((?:api|deploy|docs|ingest|processor|schemas|tests)/[\w./-]+)`")
 
@@ -61,29 +58,6 @@ def test_readme_is_short_and_its_picture_small() -> None:
     assert len(text.splitlines()) <= 100
     [picture] = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     assert (ROOT / picture).stat().st_size < 200_000
-
-
-@cache
-def anchors(path: Path) -> frozenset[str]:
-    """The headings of a page, as the host makes addresses of them."""
-    headings = re.findall(r"^#+ (.*)$", CODE.sub("", path.read_text("utf-8")), re.M)
-    words = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings)
-    return frozenset(re.sub(r"[^\w\- ]", "", word.lower()).replace(" ", "-") for word in words)
-
-
-def test_every_link_between_pages_leads_somewhere() -> None:
-    broken = []
-    for page in tracked_pages():
-        if page.suffix != ".md":
-            continue
-        for link in LINK.findall(CODE.sub("", page.read_text("utf-8"))):
-            if re.match(r"[a-z]+:", link):
-                continue
-            name, _, anchor = link.partition("#")
-            target = (page.parent / name).resolve() if name else page
-            if not target.exists() or (anchor and anchor not in anchors(target)):
-                broken.append(f"{page.relative_to(ROOT)}: {link}")
-    assert broken == []
 
 
 def test_every_file_that_contributors_are_sent_to_is_there() -> None:
