@@ -1,6 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test packages tools lint types architecture unit test-long bench bench-sockets \
-	bench-analytics bench-capacity lock docs clean
+	bench-analytics bench-capacity lock docs wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -17,6 +17,8 @@ help:
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
+	@echo "make wheel                    a wheel that runs from any folder, in dist"
+	@echo "make screenshots              README's picture of the Live page (a quarter of an hour)"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -109,6 +111,15 @@ lock:
 docs: install
 	$(BIN)/python -m deploy.settings_doc docs/settings.md
 	$(BIN)/python -m deploy.metrics_doc docs/metrics.md
+
+# What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
+wheel: install
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/rollcall_presence-*.whl
+
+# README's picture of the Live page, after a quarter of an hour of simulated users.
+screenshots: install packages
+	$(BIN)/python -m tests.e2e.picture $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from typing import Final
 
 import msgspec
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from api.calls import add_get
 from api.errors import Door
+from schemas.distribution import rollcall_version
 from schemas.openapi.document import DOCUMENT_PATH, document
 
 #: It changes with an upgrade only.
@@ -21,7 +21,7 @@ class OpenApi:
     """The handler. Public, and any page may read it: it says nothing secret."""
 
     def __init__(self) -> None:
-        self._body = msgspec.json.encode(document(version("rollcall")))
+        self._body = msgspec.json.encode(document(rollcall_version()))
         self._tag = hashlib.sha256(self._body).hexdigest()[:32]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:

@@ -11,13 +11,12 @@ import logging
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deploy import key_commands, replay_command, simulate_command
-from deploy.terminal import FAILURE, INTERRUPTED, USAGE, DataDir, fail
+from deploy import key_commands, psql_command, replay_command, simulate_command
+from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, INTERRUPTED, USAGE, DataDir, fail
 from deploy.waiting import WaitSeconds, wait_for
 
 app = typer.Typer(
@@ -30,6 +29,10 @@ app = typer.Typer(
 )
 
 app.add_typer(key_commands.app)
+# What is not ours is psql's.
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    psql_command.psql
+)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
 
@@ -51,7 +54,7 @@ def up(
     port: Annotated[
         int, typer.Option(envvar="ROLLCALL_PORT", help="TCP port of API and dashboard.")
     ] = 8080,
-    data_dir: DataDir = Path(".rollcall"),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
     offline_after: Annotated[
         float,
         typer.Option(
@@ -180,38 +183,46 @@ def migrate(
         ),
     ] = None,
     wait: WaitSeconds = 0.0,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Bring the database to this version's schema.
 
     The database is that of ROLLCALL_DATABASE_URL, or of ROLLCALL_DATABASE_SESSION_URL where that is
-    set; who asks must own it. Does nothing where nothing is to be done.
+    set; who asks must own it. Without both it is that of rollcall up in the data directory. Does
+    nothing where nothing is to be done.
     """
     import psycopg
 
+    from deploy.database import NoDatabaseError, session_url
     from schemas import migrate as schema
-    from schemas.settings import DatabaseSettings, load_or_exit
 
     if with_people and not analyst_role:
         fail("--with-people: say to whom with --analyst-role NAME", USAGE)
-    settings = load_or_exit(DatabaseSettings)
+    try:
+        url = session_url(data_dir)
+    except NoDatabaseError as error:
+        fail(str(error), USAGE)
     roles = {"--analyst-role": analyst_role, "--api-role": api_role}
     try:
         wait_for(
-            lambda: psycopg.connect(settings.session_dsn, connect_timeout=5).close(),
+            lambda: psycopg.connect(url, connect_timeout=5).close(),
             (psycopg.OperationalError,),
             "PostgreSQL (ROLLCALL_DATABASE_URL)",
             wait,
         )
         for option, role in roles.items():
             if role:
-                _check_role(settings.session_dsn, option, role)
-        applied = schema.migrate(settings.session_dsn)
+                _check_role(url, option, role)
+        applied = schema.migrate(url)
         if analyst_role:
-            schema.grant_analytics(settings.session_dsn, analyst_role, with_people=with_people)
+            schema.grant_analytics(url, analyst_role, with_people=with_people)
         if api_role:
-            schema.grant_api(settings.session_dsn, api_role)
+            schema.grant_api(url, api_role)
     except (schema.MigrationError, psycopg.Error) as error:
-        fail(f"cannot migrate the database of ROLLCALL_DATABASE_URL: {error}", FAILURE)
+        fail(
+            f"cannot migrate the database of ROLLCALL_DATABASE_URL, or of {data_dir}: {error}",
+            FAILURE,
+        )
     for name in applied:
         typer.echo(f"applied {name}")
     if not applied:
@@ -286,7 +297,7 @@ def token(
         float,
         typer.Option(envvar="ROLLCALL_TOKEN_EXPIRES_SECONDS", help="Validity in seconds."),
     ] = 3600.0,
-    data_dir: DataDir = Path(".rollcall"),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print a token for development.
 

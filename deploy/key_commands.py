@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from deploy.terminal import FAILURE, USAGE, DataDir, fail, note
+from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
 
 if TYPE_CHECKING:
     from deploy.keys import KeyTable
@@ -46,7 +46,7 @@ def create(
             envvar="ROLLCALL_KEY_EXPIRES_DAYS", help="Validity in days. Without it: until revoked."
         ),
     ] = None,
-    data_dir: DataDir = Path(".rollcall"),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Print a new key, once.
 
@@ -73,7 +73,7 @@ def create(
 
 
 @app.command("list")
-def list_keys(data_dir: DataDir = Path(".rollcall")) -> None:
+def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Show all keys there ever were: everything but the keys themselves.
 
     Times are UTC. The last use is stored at most once a minute.
@@ -97,7 +97,7 @@ def list_keys(data_dir: DataDir = Path(".rollcall")) -> None:
 
 
 @app.command()
-def revoke(name: KeyName, data_dir: DataDir = Path(".rollcall")) -> None:
+def revoke(name: KeyName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """End a key: a second later no service accepts it."""
     with _table(data_dir) as table:
         table.revoke(name)
@@ -108,11 +108,12 @@ def revoke(name: KeyName, data_dir: DataDir = Path(".rollcall")) -> None:
 def _table(data_dir: Path) -> Iterator[KeyTable]:
     import psycopg
 
-    from deploy.keys import DATABASE_VARIABLE, KeyProblemError, KeyTable, database_url
+    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
+    from deploy.keys import KeyProblemError, KeyTable
 
     try:
         yield KeyTable(database_url(data_dir))
-    except KeyProblemError as error:
+    except (KeyProblemError, NoDatabaseError) as error:
         fail(str(error), USAGE)
     except psycopg.errors.UndefinedTable:
         fail("the database has no table of keys yet: run rollcall migrate", FAILURE)

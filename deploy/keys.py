@@ -5,23 +5,16 @@ Errors of the database are ``psycopg.Error``, except those that the caller can m
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 import psycopg
 from psycopg.rows import class_row
-from pydantic import SecretStr, ValidationError
 
 from schemas.api_keys import MAX_KEYS, key_digest, new_key
-from schemas.settings import SECRETS_DIR_VARIABLE, DatabaseSettings, load_or_exit
 from schemas.sql_files import load_queries
 
-DATABASE_VARIABLE: Final = "ROLLCALL_DATABASE_URL"
 CONNECT_SECONDS: Final = 5
 
 
@@ -40,35 +33,6 @@ class ListedKey:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
-
-
-def database_url(data_dir: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """`ROLLCALL_DATABASE_URL` if set, else what the folder of secrets says, else the database of
-    the stack in the data directory.
-
-    Raises `KeyProblemError`.
-    """
-    given = environment.get(DATABASE_VARIABLE)
-    if given:
-        try:
-            return DatabaseSettings(database_url=SecretStr(given)).dsn
-        except ValidationError:  # whose text may show the password
-            raise KeyProblemError(f"{DATABASE_VARIABLE} is no PostgreSQL URL") from None
-    if environment.get(SECRETS_DIR_VARIABLE):
-        settings = load_or_exit(DatabaseSettings)
-        if "database_url" in settings.model_fields_set:
-            return settings.dsn
-    try:
-        port = json.loads((data_dir / "ports.json").read_text())["postgres"]
-        # Where there is such a directory, what `rollcall up` needs is installed.
-        from deploy.local.postgres import url_of_cluster
-
-        return url_of_cluster(data_dir / "postgres", port)
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise KeyProblemError(
-            f"no database in {data_dir}: start `rollcall up` with this --data-dir first, "
-            f"or set {DATABASE_VARIABLE}"
-        ) from error
 
 
 class KeyTable:

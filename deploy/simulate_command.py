@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 import typer
 
-from deploy.terminal import FAILURE, USAGE, DataDir, fail
+from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail
 
 MAX_USERS: Final = 10_000
 DEFAULT_SEED: Final = 1
@@ -54,7 +53,7 @@ def simulate(
             help="Seconds until it ends by itself. Without it: until Ctrl-C.",
         ),
     ] = None,
-    data_dir: DataDir = Path(".rollcall"),
+    data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Let a synthetic fleet of phones use a running Rollcall.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
@@ -12,6 +14,7 @@ USAGE: Final = 2
 FAILURE: Final = 1
 INTERRUPTED: Final = 130
 
+DEFAULT_DATA_DIR: Final = Path(".rollcall")
 DataDir = Annotated[
     Path,
     typer.Option(
@@ -24,6 +27,16 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on standard error, and out."""
     note(message)
     raise typer.Exit(code)
+
+
+def own_command(arguments: str, data_dir: Path) -> str:
+    """A command line of ours to paste into the shell that this process was started from."""
+    program = "rollcall"
+    # Not on the path, as in `.venv/bin/rollcall up`: by the name that was typed.
+    if Path(sys.argv[0]).name == program and shutil.which(program) is None:
+        program = shlex.quote(sys.argv[0])
+    where = "" if data_dir == DEFAULT_DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+    return f"{program} {arguments}{where}"
 
 
 def note(message: str) -> None:

@@ -3,6 +3,9 @@
 The services of before run meanwhile. Whoever waits for a table makes everybody queue behind them,
 so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
 
+Numbers say in which order, and nothing else. There is no 0011: it was given up before a release had
+it, and 0012 kept its name. An applied file is never renamed: its name is what a database remembers.
+
 Two processes that migrate at once wait for each other on an advisory lock. A file that was changed
 after it was applied is refused: write a new one. Analysts keep their grants, also on views that a
 migration makes anew.

@@ -5,7 +5,6 @@ Nothing on these pages was written by users; what users wrote is put in by the s
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +21,7 @@ from api.dashboard.table import PAGES, Page, navigation
 from api.errors import Door, Handler, method_not_allowed
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
+from schemas.distribution import rollcall_version
 from schemas.problems import ProblemError
 from schemas.tokens import Identity
 
@@ -45,7 +45,7 @@ class Dashboard:
             "swagger": self._assets.swagger_address,
             "simulated": settings.simulated,
             "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
-            "version": version("rollcall"),
+            "version": rollcall_version(),
         }
 
     def install(self, app: web.Application, door: Door) -> None:

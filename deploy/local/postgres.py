@@ -138,7 +138,7 @@ class LocalPostgres:
         if not self._durable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        return [str(_binaries() / "postgres"), "-D", str(self._cluster), *options]
+        return [str(binary("postgres")), "-D", str(self._cluster), *options]
 
     def child(self, *, stop_seconds: float = 15.0) -> Child:
         """The server as a supervised child; SIGINT is PostgreSQL's fast shutdown."""
@@ -208,10 +208,10 @@ class LocalPostgres:
         password.write_text(self._password)
         if user is not None:
             _make_reachable(unfinished)
-            _make_reachable(_binaries() / "postgres")
+            _make_reachable(binary("postgres"))
             for path in (unfinished, password):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        command = [str(_binaries() / "initdb"), "-D", str(unfinished), "-U", SUPERUSER]
+        command = [str(binary("initdb")), "-D", str(unfinished), "-U", SUPERUSER]
         command += ["--pwfile", str(password), "--auth", "scram-sha-256", "--encoding", "UTF8"]
         # Upper and lower case of all letters, the same on every machine, without ICU.
         command += ["--locale", "C", "--locale-provider", "builtin"]
@@ -250,6 +250,11 @@ def _url(port: int, password: str, database: str) -> str:
 
 def _password_file(data_dir: Path) -> Path:
     return data_dir / "password"
+
+
+def binary(name: str) -> Path:
+    """A program of this PostgreSQL, such as `psql`."""
+    return _binaries() / name
 
 
 def _binaries() -> Path:

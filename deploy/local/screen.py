@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from deploy.local import jars
 from deploy.local.stack import Stack
+from deploy.terminal import own_command
 from deploy.tokens import STAFF_SCOPES
 
 LINK_EXPIRES_SECONDS = 12 * 3600
@@ -88,6 +89,9 @@ class Screen:
             self._line(f"  {line}")
         if options.simulated_users:
             self._line(f"{options.simulated_users} users are simulated; the dashboard says so.")
+        self._line("SQL over the analytics (hours and days are complete 30 min after their end):")
+        self._line(f"  {own_command('psql', options.data_dir)}")
+        self._line(f"  {own_command('psql --print-dsn', options.data_dir)}   for a BI tool")
         self._line("Metrics, health:")
         self._line(f"  {stack.admin_url('front')}/metrics   ingest and API")
         self._line(f"  {stack.admin_url('processor')}/metrics   processor")

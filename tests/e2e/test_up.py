@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from deploy.analyst import ROLE
+from deploy.cli import app
 from deploy.local.ports import free_port
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
 from tests.metrics_page import Scrape
@@ -113,6 +117,41 @@ def test_the_key_command_makes_keys_for_this_stack(up: Up) -> None:
         check=True,
     )
     assert get(f"{up.url}/api/v1/online-users", made.stdout.strip())[0] == 200
+
+
+def test_psql_reads_the_analytics_of_this_stack_and_nothing_else(up: Up) -> None:
+    where = f"--data-dir {up.data_dir}"
+    assert f"  rollcall psql {where}\n" in up.output
+    assert f"  rollcall psql --print-dsn {where}   for a BI tool\n" in up.output
+    queries = ("SELECT count(*) >= 0 FROM analytics.concurrency", "TABLE api_keys", "SELECT 42")
+    done = subprocess.run(
+        [*ROLLCALL, *f"psql {where}".split(), "-XtA", *(f"-c{query}" for query in queries)],
+        # Without any other psql: the wheel's own.
+        env={**os.environ, "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "t\n42\n"
+    assert done.stderr == "ERROR:  permission denied for table api_keys\n"
+
+
+def test_an_analyst_of_this_stack_may_be_let_read_about_people(up: Up) -> None:
+    def rollcall(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--data-dir", str(up.data_dir)])
+        assert done.exit_code == 0, done.output
+        return done.stdout.strip()
+
+    def sessions() -> tuple[int] | None:
+        with psycopg.connect(rollcall("psql", "--print-dsn")) as connection:
+            return connection.execute("SELECT count(*) FROM analytics.sessions").fetchone()
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        sessions()
+    rollcall("migrate", "--analyst-role", ROLE, "--with-people")
+    assert sessions() is not None
+    assert stat.S_IMODE((up.data_dir / "postgres/analyst-password").stat().st_mode) == 0o600
 
 
 def test_every_admin_address_that_is_shown_serves_metrics_and_health(up: Up) -> None:

@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli import app
 from deploy.compose_secrets import make_secrets
-from deploy.keys import database_url
+from deploy.database import NoDatabaseError, database_url, session_url
+from deploy.terminal import own_command
 from deploy.tokens import make_dev_key
 from deploy.waiting import wait_for
 
@@ -217,6 +218,34 @@ def test_keys_are_in_the_database_of_the_data_directory(tmp_path: Path) -> None:
     assert database_url(tmp_path, {}) == "postgresql://rollcall:p@127.0.0.1:20001/rollcall"
     elsewhere = {"ROLLCALL_DATABASE_URL": "postgresql://u@h/d"}
     assert database_url(tmp_path, elsewhere) == "postgresql://u@h/d"
+
+
+@pytest.mark.parametrize("command", [("psql",), ("psql", "--print-dsn"), ("migrate",)])
+def test_a_command_on_the_database_of_no_stack_names_the_remedy(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    line = refusal(*command, "--data-dir", str(tmp_path))
+    assert f"no database in {tmp_path}" in line
+    assert "rollcall up" in line
+
+
+def test_what_needs_a_session_goes_past_the_pooler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(NoDatabaseError):
+        session_url(tmp_path)
+    monkeypatch.setenv("ROLLCALL_DATABASE_URL", "postgresql://u@pooler/d")
+    assert session_url(tmp_path) == "postgresql://u@pooler/d"
+    monkeypatch.setenv("ROLLCALL_DATABASE_SESSION_URL", "postgresql://u@server/d")
+    assert session_url(tmp_path) == "postgresql://u@server/d"
+
+
+def test_a_command_to_paste_is_called_as_this_one_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", [".venv/bin/rollcall", "up"])
+    assert own_command("psql", Path(".rollcall")) == ".venv/bin/rollcall psql"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/deploy/cli.py", "up"])
+    assert own_command("psql", Path("a b")) == "rollcall psql --data-dir 'a b'"
 
 
 def test_a_token_without_a_key_names_the_remedy(tmp_path: Path) -> None:

@@ -337,11 +337,3 @@ def test_a_wrong_value_is_named(wrong: str, named: str) -> None:
     done = run_helm("template", "fleet", str(CHART), "--values", minimal, "--set", wrong)
     assert done.returncode != 0
     assert named in done.stderr
-
-
-def test_the_chart_is_of_this_version() -> None:
-    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text("utf-8"), re.M)
-    assert version is not None
-    assert chart["version"] == chart["appVersion"] == version[1]
-    assert load_compose()["services"]["ingest"]["image"] == f"rollcall:{version[1]}"

@@ -1,0 +1,17 @@
+"""What the package index calls us, for whoever asks for our version.
+
+The name `rollcall` belongs to somebody else there; our packages and our command have names of their
+own.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+
+DISTRIBUTION: Final = "rollcall-presence"
+
+
+def rollcall_version() -> str:
+    """The version that is installed, such as ``0.2.0``."""
+    return version(DISTRIBUTION)
