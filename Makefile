@@ -1,12 +1,14 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test packages tools lint types architecture unit test-long bench bench-sockets \
-	bench-analytics bench-capacity lock docs wheel screenshots clean
+.PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types architecture unit budget test-long \
+	bench bench-sockets bench-analytics bench-capacity lock docs wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
 TEST_PROCESSES ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests start hundreds of processes of ours: each would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make up [ARGS='--port 9000']  run Rollcall here: Kafka, PostgreSQL and the services"
@@ -18,7 +20,7 @@ help:
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
-	@echo "make screenshots              README's picture of the Live page (a quarter of an hour)"
+	@echo "make screenshots              README's picture and those of all pages (a quarter of an hour)"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
@@ -63,23 +65,45 @@ packages:
 	     && apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1; } \
 	|| echo "Not here, and cannot be installed:$$missing. Their tests will say that they are skipped; install these packages to run them."
 
-# Helm, and the library that Docker Compose loads files with, compiled where Go is (five minutes of CPU, once a
-# user).
+# The library that Docker Compose loads files with, and Helm, compiled where Go is, once a user. Helm takes five
+# minutes of CPU: `make test` waits for it only in CI and where the chart was changed.
 TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rollcall/tools
-tools:
+tools: compose-go helm
+compose-go:
 	@test -x $(TOOLS)/compose-go || { mkdir -p $(TOOLS) && command -v go >/dev/null \
 	     && echo "Compiling compose-go, once" \
 	     && GOBIN=$(TOOLS) go install github.com/compose-spec/compose-go/v2/cmd@v2.16.2 >/dev/null 2>&1 \
 	     && mv $(TOOLS)/cmd $(TOOLS)/compose-go; } \
 	|| echo "No Go here to compile compose-go: where docker compose is missing too, compose files are checked by their schema only."
+helm:
 	@command -v helm >/dev/null || test -x $(TOOLS)/helm || { command -v go >/dev/null \
 	     && echo "Compiling helm, once: some minutes" \
 	     && GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0 >/dev/null 2>&1; } \
 	|| echo "No helm here and no Go to compile it: the chart's tests will say that they are skipped. Install helm to run them."
+helm-where-it-matters:
+	@if [ -n "$$CI" ] || ! git diff --quiet HEAD -- deploy/helm 2>/dev/null; then $(MAKE) --no-print-directory helm; \
+	elif ! command -v helm >/dev/null && ! test -x $(TOOLS)/helm; then \
+	    echo "Helm is not here, and the chart is as it was: its tests will say that they are skipped (make helm compiles it, some minutes)."; \
+	fi
 
-# Three processes on two cores: much of the time tests wait for Kafka, PostgreSQL and clocks.
-test: lint types architecture packages tools
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+# A recorded start, so that each Kafka of the tests (and of `make up`) starts in half the time.
+kafka-start: install
+	@$(BIN)/python -m deploy.local.kafka_start
+
+checks: lint types architecture
+
+# Three processes on two cores: much of the time tests wait for Kafka, PostgreSQL and clocks. The checks run
+# beside them, and are printed after them.
+test: install packages compose-go helm-where-it-matters kafka-start
+	@printed=$$(mktemp); $(MAKE) --no-print-directory checks >"$$printed" 2>&1 & checks=$$!; \
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --durations=10; tests=$$?; \
+	wait $$checks; checked=$$?; cat "$$printed"; rm -f "$$printed"; \
+	[ $$checked = 0 ] || echo "make checks failed: see above"; \
+	exit $$((tests || checked))
+
+# What files took, written into tests/suite/budget.toml after a run on a machine that does nothing else.
+budget: install packages
+	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
 # Those that `make test` leaves out, and other logs than the same hundred for the oracles.
 ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
@@ -117,9 +141,11 @@ wheel: install
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/rollcall_presence-*.whl
 
-# README's picture of the Live page, after a quarter of an hour of simulated users.
+# README's picture of the Live page, after a quarter of an hour of simulated users, and every page by day, by
+# night and on a phone, into screenshots/, as the tests of pages see them.
 screenshots: install packages
 	$(BIN)/python -m tests.e2e.picture $(ARGS)
+	ROLLCALL_SCREENSHOTS=1 $(BIN)/pytest -q tests/e2e/pages tests/e2e/test_dashboard.py -k "not stack and not seen"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

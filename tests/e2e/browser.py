@@ -31,6 +31,13 @@ SCREENSHOTS: Final = Path(__file__).parents[2] / "screenshots"
 BROWSERS: Final = ("chromium-headless-shell", "chromium")
 DESK: Final = (1280, 900)
 PHONE: Final = (360, 780)
+#: By day, by night and on a phone.
+LOOKS: Final[tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...]] = (
+    ("light", DESK, "light"),
+    ("dark", DESK, "dark"),
+    ("phone", PHONE, "light"),
+    ("phone-dark", PHONE, "dark"),
+)
 _SERIOUS: Final = ("serious", "critical")
 
 expect.set_options(timeout=DEADLINE_SECONDS * 1000)
@@ -156,23 +163,22 @@ def assert_no_sideways_scroll(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
-def shoot(page: Page, name: str) -> None:
-    """Looks of the page by day, by night and on a phone, for people to look at; both schemes and
-    both layouts are accessible, and a phone does not scroll sideways."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    looks: tuple[tuple[str, tuple[int, int], Literal["light", "dark"]], ...] = (
-        ("light", DESK, "light"),
-        ("dark", DESK, "dark"),
-        ("phone", PHONE, "light"),
-        ("phone-dark", PHONE, "dark"),
-    )
-    for look, (width, height), scheme in looks:
+def look(page: Page, name: str, *, state: bool = False) -> None:
+    """The page is accessible by day and by night, and a phone does not scroll it sideways. Of a
+    ``state`` of a page that was looked at already, by day is enough: axe takes a second.
+
+    With ``ROLLCALL_SCREENSHOTS``, which ``make screenshots`` sets, its looks are kept for people.
+    """
+    kept = bool(os.environ.get("ROLLCALL_SCREENSHOTS"))
+    for shown, (width, height), scheme in LOOKS:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_function("document.fonts.status === 'loaded'")
         assert_no_sideways_scroll(page)
-        if look in ("light", "phone-dark"):
-            assert_accessible(page)  # a second each
-        page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=True)
+        if shown == "light" or (shown == "phone-dark" and not state):
+            assert_accessible(page)
+        if kept:
+            SCREENSHOTS.mkdir(exist_ok=True)
+            page.screenshot(path=SCREENSHOTS / f"{name}-{shown}.png", full_page=True)
     page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
     page.emulate_media(color_scheme="light")

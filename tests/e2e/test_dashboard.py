@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, shoot, wait_until
+from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.integration.api_harness import Table, token
 
 
@@ -114,7 +114,7 @@ def test_a_hidden_page_asks_nothing_and_a_shown_one_at_once(
 
 def test_the_login_is_accessible(stranger: Page, api: Api) -> None:
     stranger.goto(f"{api.origin}/login")
-    shoot(stranger, "login")
+    look(stranger, "login")
 
 
 def test_charts_keep_the_policy_and_show_what_users_wrote_as_it_is(page: Page, api: Api) -> None:

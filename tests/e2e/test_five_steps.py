@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from deploy.local.ports import free_port
 from tests.e2e.driver import (
     BACKGROUND,
     FRONT,
@@ -25,34 +24,14 @@ from tests.e2e.driver import (
     Stack,
     at,
 )
-from tests.e2e.stack import Up
+from tests.e2e.stacks import SHORT_FENCE_SECONDS as FENCE_SECONDS
+from tests.e2e.stacks import SHORT_OFFLINE_AFTER_SECONDS as OFFLINE_AFTER_SECONDS
 from tests.integration.rig import wait_for
-
-OFFLINE_AFTER_SECONDS = 6
-FENCE_SECONDS = 3
-# Less than offline_after, as in production: a silence of the log that could show anybody offline
-# is an outage.
-OUTAGE_GAP_SECONDS = 5
-STALE_AFTER_SECONDS = 8
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    up = Up(
-        tmp_path_factory.mktemp("steps") / "data",
-        free_port(),
-        *("--offline-after", str(OFFLINE_AFTER_SECONDS), "--heartbeat-interval", "2"),
-        "--allow-short-timing",
-        ROLLCALL_LOGOUT_FENCE_SECONDS=str(FENCE_SECONDS),
-        ROLLCALL_OUTAGE_GAP_SECONDS=str(OUTAGE_GAP_SECONDS),
-        ROLLCALL_STALE_AFTER_SECONDS=str(STALE_AFTER_SECONDS),
-        # Phones that are kept alive while a test looks again and again.
-        ROLLCALL_USER_EVENTS_BURST="10000",
-    )
-    try:
-        yield Stack(up.wait_ready())
-    finally:
-        up.end()
+def stack(short_stack: Stack) -> Stack:
+    return short_stack
 
 
 def walk_five_steps(stack: Stack, in_the_middle: Callable[[Phone], None]) -> None:

@@ -8,26 +8,20 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.local.ports import free_port
 from tests.e2e.stack import Up, get
 
 ROOT = Path(__file__).parents[2]
 SUCCESS = {"success": True}
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    up = Up(tmp_path_factory.mktemp("readme") / "data", free_port())
-    try:
-        yield up.wait_ready()
-    finally:
-        up.end()
+@pytest.fixture
+def stack(plain_up: Up) -> Up:
+    return plain_up
 
 
 def five_steps() -> str:

@@ -12,12 +12,14 @@ from typing import Any
 from urllib.request import urlopen
 
 import psutil
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import free_port
 from tests.e2e.driver import FRONT, Stack
 from tests.e2e.stack import STOP_SECONDS, Up, get
+from tests.e2e.stacks import running_up
 from tests.integration.rig import wait_for
 
 SIMULATION = ("deploy.cli", "simulate")
@@ -25,14 +27,10 @@ USERS = 50
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Shared, and stopped by the last test."""
-    data_dir = tmp_path_factory.mktemp("simulation") / "data"
-    up = Up(data_dir, free_port(), "--simulate", str(USERS))
-    try:
-        yield Stack(up.wait_ready())
-    finally:
-        up.end()
+def stack() -> Iterator[Stack]:
+    """Shared, and killed by the last test."""
+    with running_up("--simulate", str(USERS)) as up:
+        yield Stack(up)
 
 
 def open_sockets(stack: Stack) -> float:
@@ -103,9 +101,30 @@ def test_a_fleet_that_ends_is_started_again_and_said_and_the_stack_goes_on(stack
     assert stack.count()["stale"] is False
 
 
-def test_ctrl_c_stops_the_fleet_first_and_leaves_nothing(stack: Stack) -> None:
-    family = stack.up.family()
-    assert stack.up.interrupt() == 0
-    assert_gone(family)
-    stopped = [line.split()[1] for line in stack.up.output.splitlines() if " stopped (" in line]
-    assert stopped == ["simulation", "front", "processor", "PostgreSQL", "Kafka"]
+def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
+    stack: Stack,
+) -> None:
+    """The last of its stack: Ctrl-C ends the next start, the fleet first."""
+    killed = stack.up
+    with psycopg.connect(killed.database_url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    identity = (killed.data_dir / "kafka" / "storage" / "meta.properties").read_text()
+    family = killed.family()
+    killed.process.kill()
+    killed.process.wait()
+    # At once: the next start itself waits for what is still stopping.
+    again = Up(killed.data_dir, free_port(), "--simulate", "5")
+    try:
+        assert_gone(family)
+        again.wait_ready()
+        assert (again.data_dir / "kafka" / "storage" / "meta.properties").read_text() == identity
+        assert "topics: all there" in again.output
+        with psycopg.connect(again.database_url()) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+        family = again.family()
+        assert again.interrupt() == 0
+        assert_gone(family)
+        stopped = [line.split()[1] for line in again.output.splitlines() if " stopped (" in line]
+        assert stopped == ["simulation", "front", "processor", "PostgreSQL", "Kafka"]
+    finally:
+        again.end()

@@ -11,7 +11,6 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from deploy.analyst import ROLE
 from deploy.cli import app
 from deploy.local.ports import free_port
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
+from tests.e2e.stacks import running_up
 from tests.metrics_page import Scrape
 
 
@@ -45,27 +45,17 @@ def refused(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The stack that the tests of this file share; none of them stops it."""
-    started = Up(tmp_path_factory.mktemp("up") / "data", free_port())
-    try:
-        yield started.wait_ready()
-    finally:
-        started.end()
+def up(plain_up: Up) -> Up:
+    return plain_up
 
 
 @pytest.fixture(scope="module")
-def staffed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """One whose staff has a secret of its own."""
-    started = Up(
-        tmp_path_factory.mktemp("staffed") / "data",
-        free_port(),
-        ROLLCALL_STAFF_JWT_SECRET="the secret of staff, of 32 bytes and more",
-    )
-    try:
-        yield started.wait_ready()
-    finally:
-        started.end()
+def staffed() -> Iterator[Up]:
+    """One whose staff has a secret of its own. The last tests end it."""
+    with running_up(
+        ROLLCALL_STAFF_JWT_SECRET="the secret of staff, of 32 bytes and more"
+    ) as started:
+        yield started
 
 
 def test_it_shows_every_step_and_then_what_to_do_next(up: Up) -> None:
@@ -208,22 +198,6 @@ def test_no_network_for_the_first_download_is_told_with_what_would_be_downloaded
     assert "check the network" in done.stderr
 
 
-def test_a_second_stack_runs_beside_the_first_and_ctrl_c_ends_it_alone(
-    up: Up, tmp_path: Path
-) -> None:
-    other = Up(tmp_path / "data", free_port()).wait_ready()
-    try:
-        family = other.family()
-        assert len(family) > 8  # four guards, four servers, PostgreSQL's own processes
-        assert other.interrupt() == 0
-        assert_gone(family)
-        stopped = re.findall(r"✓ (\w+) stopped", other.output)
-        assert stopped == ["front", "processor", "PostgreSQL", "Kafka"]
-    finally:
-        other.end()
-    assert get(f"{up.url}/api/online-users-count")[0] == 200
-
-
 def test_staff_may_have_a_secret_of_its_own(staffed: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     link = re.search(r"/login#token=(\S+)$", staffed.output, re.MULTILINE)
     assert link is not None
@@ -243,32 +217,7 @@ def test_staff_may_have_a_secret_of_its_own(staffed: Up, monkeypatch: pytest.Mon
     assert get(f"{staffed.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 403
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
-    tmp_path: Path,
-) -> None:
-    port = free_port()
-    killed = Up(tmp_path / "data", port, "--simulate", "5").wait_ready()
-    with psycopg.connect(killed.database_url()) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    identity = (killed.data_dir / "kafka" / "storage" / "meta.properties").read_text()
-    family = killed.family()
-    killed.process.kill()
-    killed.process.wait()
-    # At once: the next start itself waits for what is still stopping.
-    again = Up(tmp_path / "data", port)
-    try:
-        assert_gone(family)
-        again.wait_ready()
-        assert (again.data_dir / "kafka" / "storage" / "meta.properties").read_text() == identity
-        assert "topics: all there" in again.output
-        with psycopg.connect(again.database_url()) as connection:
-            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
-    finally:
-        again.end()
-
-
 def test_a_crashed_service_is_started_again_and_said_so(staffed: Up) -> None:
-    """The last test of its stack: it ends it."""
     [victim] = [
         process
         for process in staffed.family()
@@ -286,20 +235,33 @@ def test_a_crashed_service_is_started_again_and_said_so(staffed: Up) -> None:
             return False
 
     wait_for(is_back, START_SECONDS)
-    staffed.process.terminate()
-    assert staffed.process.wait(STOP_SECONDS) == 0
+
+
+def test_ctrl_c_ends_one_of_two_stacks_alone(up: Up, staffed: Up) -> None:
+    family = staffed.family()
+    assert len(family) > 8  # four guards, four servers, PostgreSQL's own processes
+    assert staffed.interrupt() == 0
+    assert_gone(family)
+    stopped = re.findall(r"✓ (\w+) stopped", staffed.output)
+    assert stopped == ["front", "processor", "PostgreSQL", "Kafka"]
+    assert get(f"{up.url}/api/online-users-count")[0] == 200
 
 
 def test_a_service_that_cannot_start_is_told_with_its_last_words_and_its_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    staffed: Up, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """On the data of the stack that was ended: it has no servers to set up."""
+    assert staffed.process.poll() is not None
     monkeypatch.setenv("ROLLCALL_JWT_SECRET", "too short")
-    stack = Up(tmp_path / "data", free_port())
+    stack = Up(staffed.data_dir, free_port())
     family: set[psutil.Process] = set()
-    while stack.process.poll() is None:
+
+    def has_ended() -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
-            family |= set(stack.family())
-        time.sleep(0.05)
+            family.update(stack.family())
+        return stack.process.poll() is not None
+
+    wait_for(has_ended, START_SECONDS, poll_seconds=0.3)
     assert stack.process.returncode == 1
     [line] = [line for line in stack.output.splitlines() if line.startswith("rollcall: ")]
     assert "front ended with status 2" in line

@@ -35,8 +35,19 @@ from tests.suite.budget import (
 )
 from tests.suite.servers import SharedServers, starters
 
-#: Files that share what is started once in a session.
-GROUPS: Final[dict[str, str]] = {}
+#: Files that share a stack (``tests/e2e/stacks.py``), in their order.
+GROUPS: Final[tuple[tuple[str, ...], ...]] = (
+    # The first wants nobody online but its own user.
+    (
+        "tests/e2e/test_readme.py",
+        "tests/e2e/pages/test_live_stack.py",
+        "tests/e2e/test_up.py",
+    ),
+    # In the second Kafka is away at last, and its grace keeps everybody online for longer.
+    ("tests/e2e/pages/test_five_steps_seen.py", "tests/e2e/test_five_steps.py"),
+)
+GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
+PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}
 NEVER_MEASURED_SECONDS: Final = 5.0
 
 _costs = pytest.StashKey[dict[str, float]]()
@@ -53,10 +64,14 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def file_of(nodeid: str) -> str:
+    return nodeid.split("::", 1)[0]
+
+
 def unit_of(nodeid: str) -> str:
     """What must stay in one process: a group, or a file."""
-    file = nodeid.split("::", 1)[0]
-    return GROUPS.get(file, file)
+    file = file_of(nodeid)
+    return GROUP_OF.get(file, file)
 
 
 class UnitScheduling(LoadFileScheduling):
@@ -96,19 +111,24 @@ def shared_servers(pytestconfig: pytest.Config) -> Path | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest units first; each in the order in which it is written."""
+    """The longest units first; a file's tests in the order in which they are written."""
     seconds = read_budget().seconds_of_file
     units: dict[str, float] = defaultdict(float)
-    for file in {item.nodeid.split("::", 1)[0] for item in items}:
+    for file in {file_of(item.nodeid) for item in items}:
         units[unit_of(file)] += seconds.get(file, NEVER_MEASURED_SECONDS)
-    items.sort(key=lambda item: (-units[unit_of(item.nodeid)], unit_of(item.nodeid)))
+
+    def place(item: pytest.Item) -> tuple[float, str, int]:
+        unit = unit_of(item.nodeid)
+        return -units[unit], unit, PLACE_IN_GROUP.get(file_of(item.nodeid), 0)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     before = cpu_seconds()
     result = yield
-    file = item.nodeid.split("::", 1)[0]
+    file = file_of(item.nodeid)
     item.config.stash[_costs][file] += cpu_seconds() - before
     return result
 

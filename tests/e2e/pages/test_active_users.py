@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import fresh_database
-from tests.e2e.browser import Api, shoot, wait_until, watched_page
+from tests.e2e.browser import Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import OUTAGE, active_days, outage_of, sampled
 from tests.integration.api_harness import token
 from tests.integration.rollup_oracle import DAY, MINUTE, floor
@@ -206,4 +206,4 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     show(analyst, weeks_api)
     analyst.select_option("#day-chosen", str(weeks.day(outage_of(weeks))))
     expect(analyst.locator("#day .plot")).to_contain_text("Outage")
-    shoot(analyst, "active-users")
+    look(analyst, "active-users")

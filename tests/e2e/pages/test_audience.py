@@ -18,7 +18,7 @@ from tests.e2e.browser import (
     HOSTILE,
     Api,
     assert_accessible,
-    shoot,
+    look,
     wait_until,
 )
 from tests.e2e.pages.fleet import LogTime
@@ -138,7 +138,7 @@ def test_a_filter_is_built_exported_and_recorded(audience: Page, fleet: Table) -
         ("marketing", "csv", 4, "completed"),
         ("marketing", "ndjson", 4, "completed"),
     ]
-    shoot(audience, "audience")
+    look(audience, "audience")
 
 
 def test_the_filter_is_in_the_address_and_comes_back_from_the_record(
@@ -189,7 +189,7 @@ def test_what_the_api_cannot_use_is_said_where_it_was_filled_in(
     size = audience.get_by_role("group", name="Size")
     expect(size).to_contain_text("The number must be a whole number from 1 to 10000000")
     expect(audience.get_by_label("At most")).to_have_attribute("aria-invalid", "true")
-    shoot(audience, "audience-refused")
+    look(audience, "audience-refused", state=True)
     audience.get_by_label("At most").fill("")
     did_not.get_by_label("From: how many").fill("2")
     counts(audience, "57")  # three are on it now

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Locator, Page, expect
 
 from schemas.openapi.document import document
-from tests.e2e.browser import Api, assert_accessible, shoot
+from tests.e2e.browser import Api, assert_accessible, look
 from tests.integration.api_harness import Table, token
 
 PATHS = document("0")["paths"]
@@ -53,7 +53,7 @@ def test_a_call_is_tried_with_the_dashboards_session(page: Page, api: Api, table
     page.get_by_role("link", name="API", exact=True).click()
     expect(page).to_have_url(f"{api.origin}/docs")
     expect(page.locator("#api")).to_have_attribute("aria-busy", "false")
-    shoot(page, "docs")
+    look(page, "docs")
     listed = operation(page, "Who_is_online", "listOnlineUsers")
     listed.locator(".opblock-summary-control").click()
     listed.get_by_role("button", name="Execute").click()

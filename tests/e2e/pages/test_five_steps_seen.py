@@ -13,30 +13,15 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from deploy.local.ports import free_port
 from tests.e2e.browser import assert_accessible, watched_page
 from tests.e2e.driver import BACKGROUND, UNKNOWN, Phone, Stack, at
-from tests.e2e.stack import Up
+from tests.e2e.stacks import SHORT_OFFLINE_AFTER_SECONDS as OFFLINE_AFTER_SECONDS
 from tests.integration.rig import wait_for
-
-OFFLINE_AFTER_SECONDS = 15
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    up = Up(
-        tmp_path_factory.mktemp("seen") / "data",
-        free_port(),
-        *("--offline-after", str(OFFLINE_AFTER_SECONDS), "--heartbeat-interval", "4"),
-        "--allow-short-timing",
-        ROLLCALL_LOGOUT_FENCE_SECONDS="2",
-        ROLLCALL_OUTAGE_GAP_SECONDS="12",
-        ROLLCALL_USER_EVENTS_BURST="10000",
-    )
-    try:
-        yield Stack(up.wait_ready())
-    finally:
-        up.end()
+def stack(short_stack: Stack) -> Stack:
+    return short_stack
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 from psycopg.types.json import Jsonb
 
-from tests.e2e.browser import HOSTILE, Api, shoot, wait_until
+from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.fleet import Fleet, LogTime
 from tests.integration.api_harness import Table, token
 
@@ -65,7 +65,7 @@ def test_before_anybody_came_it_says_how_to_send_the_first_heartbeat(
     expect(page.locator("#dart")).to_contain_text(f"baseUrl = '{api.origin}/api'")
     expect(page.locator("#dart")).to_contain_text("Uri.parse('$baseUrl/update-online-status')")
     see(page, "#count", "0")
-    shoot(page, "live-empty")
+    look(page, "live-empty", state=True)
     fleet.come("ada", name="Ada", screen="Home")
     log_time.count(foreground=1)
     see(page, "#count", "1")
@@ -105,7 +105,7 @@ def test_it_shows_the_fleet_by_day_by_night_and_on_a_phone(
     expect(hour.locator("tbody tr")).to_have_count(12)
     expect(hour.locator("tbody tr").nth(6)).not_to_contain_text("–")
     hour.locator("summary").click()
-    shoot(page, "live")
+    look(page, "live")
 
 
 def test_it_follows_without_being_loaded_again(
@@ -174,7 +174,7 @@ def test_when_data_stops_it_says_so_and_how_old_it_is(
     expect(page.locator("#connection")).to_have_text("Stale")
     expect(page.locator("#heading")).to_contain_text("not live")
     expect(page).to_have_title("Not live · Rollcall")
-    shoot(page, "live-stale")
+    look(page, "live-stale", state=True)
     table.offsets(0, foreground=5)
     expect(banner).to_have_count(0)
     is_live(page)
@@ -191,7 +191,7 @@ def test_an_outage_and_its_grace_are_said(
     table.run("UPDATE stream_offsets SET silence = %s", Jsonb(silence))
     banner = page.locator("#banner-outage")
     expect(banner).to_contain_text("No phone has reached us since")
-    shoot(page, "live-outage")
+    look(page, "live-outage", state=True)
     table.run(
         "INSERT INTO outages VALUES (0, 'ticks_only', %s, %s)", now - timedelta(minutes=2), now
     )

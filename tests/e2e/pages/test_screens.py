@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from schemas.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
-from tests.e2e.browser import HOSTILE, Api, shoot, wait_until, watched_page
+from tests.e2e.browser import HOSTILE, Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
 from tests.integration.api_harness import Table, token
 from tests.integration.rollup_oracle import DAY
@@ -512,7 +512,7 @@ def test_an_app_that_names_no_screens_is_told_how(
                 expect(how).to_contain_text("ScreenObserver(presence.show)")
                 settle(page)
                 expect(page.locator("#top-rows .screen-name")).to_have_text(["(none)"])
-                shoot(page, "screens-unnamed")
+                look(page, "screens-unnamed", state=True)
                 assert complaints == []
         finally:
             table.close()
@@ -532,7 +532,7 @@ def test_plotly_comes_only_where_there_is_something_to_draw(analyst: Page, weeks
 def test_the_pages_fit_phones_and_desks_by_day_and_night(analyst: Page, weeks_api: Api) -> None:
     show(analyst, weeks_api, "/screens?range=7d")
     wait_until(lambda: analyst.locator("#flows .sankey-node").count() > 0, "the transitions")
-    shoot(analyst, "screens")
+    look(analyst, "screens")
     show(analyst, weeks_api, "/screens/Home?range=7d")
     wait_until(lambda: analyst.locator("#dwell .plot svg").count() > 0, "the bars")
-    shoot(analyst, "screen")
+    look(analyst, "screen")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from schemas.changes import Reason
-from tests.e2e.browser import HOSTILE, Api, shoot
+from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import DeviceLife, Step, called, write_life
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import Table
@@ -476,11 +476,11 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     open_user(page, api, "auth0|5f7c8ec7c33c6c004bbafe82")
     expect(page.locator(".device-card")).to_have_count(2)
     lives.offsets(0)
-    shoot(page, "user-24h")
+    look(page, "user-24h")
     page.locator("label", has_text="7 d").click()
     lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 7 days")
-    shoot(page, "user-7d")
+    look(page, "user-7d", state=True)
     write_life(
         lives,
         "gone",
@@ -497,4 +497,4 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     )
     open_user(page, api, "gone", "?range=1h")
     lives.offsets(0)
-    shoot(page, "user-offline")
+    look(page, "user-offline", state=True)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, shoot, wait_until
+from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.lives import called
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import NOON, Table, at, token
@@ -501,7 +501,7 @@ def test_the_past_is_what_the_api_says_of_it(
     expect(page.locator("#at")).to_have_value("2026-03-29T09:45")
     # Dimmed until the answer is there.
     expect(page.locator("#users")).not_to_have_attribute("aria-busy", "true")
-    shoot(page, "users-past")
+    look(page, "users-past", state=True)
     page.click("#now")
     expect(page.locator("#past")).to_be_hidden()
     expect(page).to_have_url(f"{api.origin}/users?state=background")
@@ -581,13 +581,13 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     table.offsets(0, foreground=17, background=8)
     open_users(page, api)
     expect(rows).to_have_count(25)
-    shoot(page, "users")
+    look(page, "users")
     page.emulate_media(color_scheme="dark")
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert sum(float(n) for n in dark.strip("rgba()").split(",")[:3]) / 3 < 128
     page.fill("#q", "ada")
     expect(rows).to_have_count(5)
-    shoot(page, "users-search")
+    look(page, "users-search", state=True)
     page.fill("#q", "zzz")
     expect(page.locator("#nobody")).to_be_visible()
-    shoot(page, "users-nobody")
+    look(page, "users-nobody", state=True)

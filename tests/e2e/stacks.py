@@ -1,0 +1,58 @@
+"""The stacks that several files of tests share: a start costs more than most of them.
+
+Files of one stack run in one process (``tests/suite/plugin.py``), in the order that stands there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from deploy.local.ports import free_port
+from tests.e2e.driver import Stack
+from tests.e2e.stack import Up
+
+# With short windows, and as in production the gap of an outage less than offline_after: a silence
+# of the log that could show anybody offline is one.
+SHORT_OFFLINE_AFTER_SECONDS = 8
+SHORT_FENCE_SECONDS = 3
+SHORT_OUTAGE_GAP_SECONDS = 6
+SHORT_STALE_AFTER_SECONDS = 9
+
+
+@contextmanager
+def running_up(*arguments: str, **environment: str) -> Iterator[Up]:
+    """A `rollcall up` that is ready, ended afterwards if it has not been."""
+    # Not below pytest's directory: another run that starts closes that to PostgreSQL's user.
+    with TemporaryDirectory(prefix="rollcall-test-") as directory:
+        up = Up(Path(directory) / "data", free_port(), *arguments, **environment)
+        try:
+            yield up.wait_ready()
+        finally:
+            up.end()
+
+
+@pytest.fixture(scope="session")
+def plain_up() -> Iterator[Up]:
+    """One without any options. No test stops it."""
+    with running_up() as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def short_stack() -> Iterator[Stack]:
+    """One in which little time must pass. Tests may kill its processes."""
+    with running_up(
+        *("--offline-after", str(SHORT_OFFLINE_AFTER_SECONDS), "--heartbeat-interval", "2"),
+        "--allow-short-timing",
+        ROLLCALL_LOGOUT_FENCE_SECONDS=str(SHORT_FENCE_SECONDS),
+        ROLLCALL_OUTAGE_GAP_SECONDS=str(SHORT_OUTAGE_GAP_SECONDS),
+        ROLLCALL_STALE_AFTER_SECONDS=str(SHORT_STALE_AFTER_SECONDS),
+        # Phones that are kept alive while a test looks again and again.
+        ROLLCALL_USER_EVENTS_BURST="10000",
+    ) as up:
+        yield Stack(up)
