@@ -1,6 +1,7 @@
 """Users as rows of ``presence`` and back. PURE.
 
-A one-device user is one flat row; ``devices`` is written only for the others (design, section 7).
+A one-device user is one flat row; ``devices`` is written only for the others (design, section 7),
+and for a device of which more is to be remembered than the row has columns for.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         rest = (False, "[]", sign_outs, None, False, log_offset, None)
         return (*head, *times, *nothing, *rest, user.first_day, user.active_day)
     several = len(user.devices) > 1
+    in_columns = not several and not shown.replaced
     return (
         *head,
         user.changed_ms,
@@ -93,7 +95,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         shown.token,
         shown.expires_ms,
         shown.signed_out,
-        msgspec.json.encode(user.devices).decode() if several else None,
+        None if in_columns else msgspec.json.encode(user.devices).decode(),
         sign_outs,
         msgspec.json.encode(shown.sockets).decode() if shown.sockets is not None else None,
         shown.ended_in_foreground,
