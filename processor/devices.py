@@ -93,6 +93,7 @@ def end_session(user: User, device: Device, reason: Reason, at_ms: int) -> tuple
         sockets=None,
         ended_in_foreground=device.state == "foreground",
         replaced=(),
+        timer=None,
     )
     closing = tuple(c.id for c in open_connections(device, at_ms)) if signing_out else ()
     return change(user, device, ended, reason, at_ms, closing)

@@ -89,6 +89,16 @@ class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     told_before: tuple[Told, ...] = ()
 
 
+class Timer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the beats since a device was last in the background look like (``processor/timers.py``).
+    ``beats`` counts to 3; after one ``period_ms`` is how long it took to come. ``runs_on``: these
+    are a timer's, and nothing tells of a person."""
+
+    beats: int = 0
+    period_ms: int = 0
+    runs_on: bool = False
+
+
 class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A token that gave way to another one on a device (``processor/twins.py``), and what the
     device showed then, since when."""
@@ -105,7 +115,8 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     ``None`` where this session has been heard of over HTTP alone; ``ended_in_foreground`` is of
     the last session, while offline. ``twin_of`` is the ``device_info`` by which alone the device
     is known, if that is not its name; ``replaced`` are the tokens that gave way on it in this
-    session, the first first."""
+    session, the first first. ``timer`` is ``None`` where nothing tells of one that runs on in the
+    background."""
 
     device: str
     state: State
@@ -125,6 +136,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     stay: Stay | None = None
     twin_of: str | None = None
     replaced: tuple[Replaced, ...] = ()
+    timer: Timer | None = None
 
     @property
     def online(self) -> bool:

@@ -49,7 +49,7 @@ from processor.devices import (
     make_room,
     with_device,
 )
-from processor.model import MAX_SIGN_OUTS, Changed, Device, Policy, Replaced, SignOut, User
+from processor.model import MAX_SIGN_OUTS, Changed, Device, Policy, Replaced, SignOut, Timer, User
 from processor.sockets import (
     device_of_connection,
     disconnected,
@@ -57,6 +57,7 @@ from processor.sockets import (
     heard_over_http,
     silence_expires_ms,
 )
+from processor.timers import timer_after
 from processor.twins import named_by_text, part, replaced_with
 from schemas.changes import Reason, State
 from schemas.events import (
@@ -144,6 +145,10 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         sockets = None
     else:
         sockets = heard_over_http(device, expires_ms, now_ms)
+    timer: Timer | None = None
+    if background or (device is not None and device.timer is not None):
+        named = real_screen(event) is not None
+        timer = timer_after(device, event, now_ms, background=background, named=named)
     state: State = "background" if background else "foreground"
     if parted is not None and (parted.state, parted.screen) == (state, screen):
         changed_ms = parted.changed_ms
@@ -166,6 +171,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         stay=device.stay if device else None,
         twin_of=device.twin_of if device else _twin_of(event, key),
         replaced=_replaced(device, event) if device else (),
+        timer=timer,
     )
     if reason is None:
         # The usual heartbeat: nothing that anybody sees has changed.

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from processor.effects import LoggedChange
-from processor.model import Device, SignOut, Sockets, Stay, User, visible_device
+from processor.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 PRESENCE_TYPES: Final = [
@@ -40,6 +40,8 @@ PRESENCE_TYPES: Final = [
     "text",
     "int4",
     "int4",
+    "text",
+    "int2",
 ]
 CHANGE_TYPES: Final = [
     "int8",
@@ -67,6 +69,7 @@ _devices = msgspec.json.Decoder(tuple[Device, ...])
 _sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])
 _sockets = msgspec.json.Decoder(Sockets)
 _stay = msgspec.json.Decoder(Stay)
+_timer = msgspec.json.Decoder(Timer)
 
 
 def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]:
@@ -79,7 +82,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         nothing = (None,) * 6
         times = (user.changed_ms, None, None, 0)
         rest = (False, "[]", sign_outs, None, False, log_offset, None)
-        return (*head, *times, *nothing, *rest, user.first_day, user.active_day)
+        return (*head, *times, *nothing, *rest, user.first_day, user.active_day, None, 0)
     several = len(user.devices) > 1
     in_columns = not several and not shown.replaced
     return (
@@ -103,6 +106,8 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         msgspec.json.encode(shown.stay).decode() if shown.stay is not None else None,
         user.first_day,
         user.active_day,
+        msgspec.json.encode(shown.timer).decode() if shown.timer is not None else None,
+        sum(d.timer is not None and d.timer.runs_on for d in user.devices),
     )
 
 
@@ -132,6 +137,7 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
         stay,
         first_day,
         active_day,
+        timer,
     ) = row
     if devices is not None:
         remembered = _devices.decode(devices)
@@ -154,6 +160,7 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
                 sockets=_sockets.decode(sockets) if sockets is not None else None,
                 ended_in_foreground=ended_in_foreground,
                 stay=_stay.decode(stay) if stay is not None else None,
+                timer=_timer.decode(timer) if timer is not None else None,
             ),
         )
     user = User(

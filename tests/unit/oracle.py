@@ -605,6 +605,7 @@ class Oracle:
             "platform": self.told(user, device, "platform"),
             "token": self.token(user, device),
             "twin_of": self._twin_of(user, device),
+            "timer": self._timer(user, device) if online else None,
             "replaced": [
                 [g["token"], *g["shown"], g["changed"]] for g in self.gave_way(user, device)
             ],
@@ -621,6 +622,37 @@ class Oracle:
         if _named_by_text(first) and device != first.device_info:
             return str(first.device_info)
         return None
+
+    def _timer(self, user: str, device: str) -> Fact | None:
+        """Beats as if by a timer since the device was last in the background."""
+        heard = [f for f in self.life(user, device) if "event" in f or f["what"] == "gone"]
+        pauses = [
+            number
+            for number, fact in enumerate(heard)
+            if fact["what"] == "beat" and _in_background(fact["event"])
+        ]
+        if not pauses or any(fact["what"] == "gone" for fact in heard[pauses[-1] :]):
+            return None
+        since = heard[pauses[-1] :]
+        if any(f["event"].app_state or f["connection"] for f in since if f["what"] == "beat"):
+            return None
+        beats = [number for number, fact in enumerate(since) if fact["what"] == "beat"][1:]
+        gaps = [since[number]["at"] - since[number - 1]["at"] for number in beats]
+        same = all(since[n]["event"].token == since[n - 1]["event"].token for n in beats)
+        if not same or any(_names_screen(since[number]["event"]) for number in beats):
+            return None
+        if gaps[:1] > [200_000] or (
+            gaps[1:] and not max(60_000, gaps[0] - 10_000) <= gaps[1] <= 200_000
+        ):
+            return None
+        if any(min(abs(g - gaps[1]), abs(g - 2 * gaps[1])) > 10_000 for g in gaps[2:]):
+            return None
+        timer = {
+            "beats": min(3, len(gaps)),
+            "period_ms": gaps[min(1, len(gaps) - 1)] if gaps else 0,
+        }
+        timer |= {"runs_on": len(gaps) > 2}
+        return {name: value for name, value in timer.items() if value}
 
     def _ended_in_foreground(self, user: str, device: str) -> bool:
         life = self.life(user, device)

@@ -188,7 +188,7 @@ class Processor:
         values = [
             # jsonb keeps the value, not the text.
             json.dumps(json.loads(row[name]))
-            if name in ("devices", "sign_outs", "sockets") and row[name] is not None
+            if name in ("devices", "sign_outs", "sockets", "timer") and row[name] is not None
             else row[name]
             for name in columns_read(query)
         ]
@@ -282,7 +282,8 @@ def _row(row: dict[str, Any], now: int) -> dict[str, Any]:
         times = ("state", "screen", "reason", "changed_ms", "online_since_ms", "last_active_ms")
         devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms", "sockets")}]
         devices[0]["sockets"] = row["sockets"] and json.loads(row["sockets"])
-        devices[0] |= {"twin_of": None, "replaced": []}
+        timer = row["timer"] and json.loads(row["timer"])
+        devices[0] |= {"twin_of": None, "replaced": [], "timer": timer}
     else:
         devices = json.loads(row["devices"])
         shown = [device for device in devices if device["device"] == row["device"]]
@@ -579,7 +580,34 @@ _guide_records = _records_of(
 )
 _guide_stretches = _stretches_of(_guide_records, (5, 7, 8))
 
+#: A phone with the guide's app, in the background mostly: its timer runs on, or somebody is there.
+_TIMER_DELTAS = (*(120_000,) * 14, 240_000, 119_000, 128_000, 131_000, 59_000, 60_000, 9_000, 40)
+_timer_heartbeats = st.builds(
+    lambda screen, app_state, token, device: Heartbeat(
+        user="ann", token=token, device_info=device, screen=screen, app_state=app_state
+    ),
+    st.sampled_from((*("Unknown",) * 24, *("background",) * 3, "Home", None)),
+    st.sampled_from((*(None,) * 29, "resumed", "paused")),
+    st.sampled_from((*("A",) * 24, "B")),
+    st.sampled_from((*("App",) * 24, "Pixel")),
+)
+
 LONGEST = 25
+timer_logs = st.lists(
+    st.tuples(
+        st.sampled_from(_TIMER_DELTAS),
+        st.integers(0, 40)
+        .flatmap(
+            lambda roll: (
+                _guide_renews if roll == 40 else _guide_logouts if roll == 39 else _timer_heartbeats
+            )
+        )
+        .map(lambda event: (event,)),
+        st.none(),
+    ),
+    min_size=4,
+    max_size=LONGEST,
+).map(lambda records: _dated(1_700_000_000_000, records))
 policies = st.sampled_from(_POLICIES)
 # Long ones on average, yet short enough to read once they are shrunk.
 logs = st.one_of(
