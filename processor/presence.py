@@ -1,14 +1,16 @@
 """Presence of one user: what each event does to their devices. PURE.
 
 The policy, in the order of the code (design, sections 1 to 4). Which device an event belongs to is
-said in ``devices``, what becomes of a device's sockets in ``sockets``.
+said in ``devices``, what becomes of a device's sockets in ``sockets``, what tells of a timer that
+runs on in the background in ``timers``.
 
 A heartbeat is *background* if its screen is ``background`` or its ``app_state`` is one of the
 background ones; every other is *foreground*. A foreground heartbeat's screen is news unless it is
 missing, blank or ``Unknown``: the sample's timer and its resume both send that. A background
 heartbeat brings no news of the screen.
 
-    offline     + heartbeat             a session begins (``started``), screen null until named
+    offline     + heartbeat             a session begins (``started``), screen null until named,
+                                        but see ``twins``
     foreground  + background heartbeat  ``backgrounded``, the screen stays
     background  + foreground heartbeat  ``resumed``, on the screen known before unless it names one
     foreground  + another screen        ``navigated``
@@ -31,7 +33,8 @@ A logout makes its devices offline (``logged_out``); the change names their open
 ingest closes. For ``logout_fence`` events with its token, or with the last tokens of those devices,
 are ignored, but not those of a device that it left online. After that its own token opens a session
 on a device that is signed out only with evidence: a real screen in the foreground, an explicit
-foreground ``app_state`` or a connect; another token counts at once.
+foreground ``app_state`` or a connect; another token counts at once. Of a device that is named by its
+``device_info`` alone it needs evidence unless the device is its own again.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
     assert phone.show("Cart") == 200
     expect(latest).to_contain_text(f"{phone.user} went to Cart")
     expect(live.locator("#screens li").first).to_contain_text("Cart")
-    expect(live.locator("#versions li").first).to_contain_text("1.4.2")
+    expect(live.locator("#versions li").first).to_contain_text("1.0.0")
     expect(live.locator("#platforms li").first).to_contain_text("Android")
     assert phone.beat(BACKGROUND) == 200
     expect(latest).to_contain_text(f"{phone.user} went to the background")
