@@ -33,8 +33,8 @@ A logout makes its devices offline (``logged_out``); the change names their open
 ingest closes. For ``logout_fence`` events with its token, or with the last tokens of those devices,
 are ignored, but not those of a device that it left online. After that its own token opens a session
 on a device that is signed out only with evidence: a real screen in the foreground, an explicit
-foreground ``app_state`` or a connect; another token counts at once. Of a device that is named by its
-``device_info`` alone it needs evidence unless the device is its own again.
+foreground ``app_state`` or a connect; another token counts at once. Where devices are named by
+``device_info`` alone it needs evidence on all of them but one that it has opened again.
 """
 
 from __future__ import annotations
@@ -153,10 +153,15 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         named = real_screen(event) is not None
         timer = timer_after(device, event, now_ms, background=background, named=named)
     state: State = "background" if background else "foreground"
+    changed_ms = now_ms if reason or device is None else device.changed_ms
     if parted is not None and (parted.state, parted.screen) == (state, screen):
         changed_ms = parted.changed_ms
+    replaced: tuple[Replaced, ...] = ()
+    if device is None:
+        twin_of = _twin_of(event, key)
     else:
-        changed_ms = now_ms if reason or device is None else device.changed_ms
+        twin_of = device.twin_of
+        replaced = device.replaced if device.token == event.token else replaced_with(device, event)
     beaten = Device(
         device=key,
         state=state,
@@ -172,10 +177,10 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         token=event.token,
         sockets=sockets,
         stay=device.stay if device else None,
-        twin_of=device.twin_of if device else _twin_of(event, key),
-        replaced=_replaced(device, event) if device else (),
-        timer=timer,
     )
+    if twin_of is not None or replaced or timer is not None:
+        # Few devices have any of these.
+        beaten = replace(beaten, twin_of=twin_of, replaced=replaced, timer=timer)
     if reason is None:
         # The usual heartbeat: nothing that anybody sees has changed.
         return Outcome(replace(user, devices=with_device(user.devices, beaten)), changes)
@@ -202,7 +207,7 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
         else now_ms + policy.offline_after_ms,
         token=event.token,
         sockets=heard_on(event.connection, device, now_ms, policy),
-        replaced=_replaced(device, event),
+        replaced=device.replaced if device.token == event.token else replaced_with(device, event),
     )
     if device.online:
         return Outcome(replace(user, devices=with_device(user.devices, renewed)))
@@ -279,10 +284,6 @@ def _unknown(user_id: str, reason: Reason, now_ms: int) -> User:
 
 def _twin_of(event: Heartbeat, key: str) -> str | None:
     return event.device_info if key != event.device_info and named_by_text(event) else None
-
-
-def _replaced(device: Device, event: Heartbeat | Renew) -> tuple[Replaced, ...]:
-    return device.replaced if device.token == event.token else replaced_with(device, event)
 
 
 def _was_cut_off(device: Device) -> bool:

@@ -162,7 +162,7 @@ class Oracle:
             return
         parted, alike = None, []
         if _named_by_text(event) and device not in self.devices(user):
-            alike = self._alike(user, event.device_info)
+            alike = self._alike(user, str(event.device_info))
             gave_way = [g for d in alike for g in self.gave_way(user, d)]
             parted = next((g for g in gave_way if g["token"] == event.token), None)
         if device not in self.devices(user) and len(self.devices(user)) == 16:

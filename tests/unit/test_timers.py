@@ -16,6 +16,10 @@ FOREGROUND = "foreground"
 class Guide(Story):
     """A phone with the guide's app."""
 
+    def wait(self, seconds: float) -> Guide:
+        super().wait(seconds)
+        return self
+
     def says(self, *screens: str, seconds: float = 120) -> Guide:
         for screen in screens:
             self.wait(seconds)

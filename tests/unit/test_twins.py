@@ -22,6 +22,10 @@ FOREGROUND, BACKGROUND, OFFLINE = "foreground", "background", "offline"
 class Guide(Story):
     """Phones with the guide's app: each has a token, all are called alike."""
 
+    def wait(self, seconds: float) -> Guide:
+        super().wait(seconds)
+        return self
+
     def says(self, token: str, *screens: str, seconds: float = 5) -> Guide:
         """One beat after another, each so many seconds after what was before."""
         for screen in screens:
@@ -142,7 +146,8 @@ def test_a_phone_that_logged_out_logs_in_again_as_its_device() -> None:
 
 
 def test_phones_that_share_a_name_with_a_device_id_keep_apart() -> None:
-    story = Guide().beat(TWIN, "Offers", token="T")
+    story = Guide()
+    story.beat(TWIN, "Offers", token="T")
     story.says("A", "Home").says("B", "Cart").says("A", "Unknown")
     assert story.states() == {
         TWIN: (FOREGROUND, "Offers"),
@@ -187,7 +192,9 @@ def test_g2_a_phone_logs_out_with_a_token_that_has_not_beaten() -> None:
 
 
 def test_a_logout_with_the_token_before_leaves_another_device_alone() -> None:
-    story = refreshed().beat("tablet", "Film", token="T").logs_out("A")
+    story = refreshed()
+    story.beat("tablet", "Film", token="T")
+    story.logs_out("A")
     assert story.shown() == (FOREGROUND, "Film")
 
 
@@ -269,7 +276,7 @@ def test_the_release_before_reads_what_this_one_wrote_and_the_other_way_round() 
         [(name, Any) for name in Device.__struct_fields__ if name not in ("twin_of", "replaced")],
     )
     stored = two_phones().user()["devices"]
-    read_before = msgspec.json.decode(stored, type=list[before])
+    read_before = msgspec.json.decode(stored, type=list[before])  # type: ignore[valid-type]
     written_before = msgspec.json.encode(read_before)
     devices = msgspec.json.decode(written_before, type=tuple[Device, ...])
     assert [(d.twin_of, d.replaced) for d in devices] == [(None, ()), (None, ())]
