@@ -77,6 +77,7 @@ def _only_device(row: UserWithDevices) -> dict[str, Any]:
         "last_active": rfc3339(row.last_active),
         "online_since": rfc3339(row.online_since),
         "changed_at": rfc3339(row.changed_at),
+        "timer_runs_on": row.timer_runs_on,
     }
 
 
@@ -93,7 +94,15 @@ def _stored_device(stored: dict[str, Any]) -> dict[str, Any]:
         "last_active": _rfc3339_of_ms(stored.get("last_active_ms")),
         "online_since": _rfc3339_of_ms(stored.get("online_since_ms")),
         "changed_at": _rfc3339_of_ms(stored.get("changed_ms")),
+        "timer_runs_on": _timer_runs_on(stored),
     }
+
+
+def _timer_runs_on(stored: dict[str, Any]) -> bool | None:
+    """``None`` at an instant of the past: it is not kept."""
+    if "timer" not in stored:
+        return None
+    return bool(stored["timer"]) and bool(stored["timer"].get("runs_on"))
 
 
 def _rfc3339_of_ms(ms: int | None) -> str | None:

@@ -2,7 +2,8 @@
 
 Of those online now, or of those active in a range of days of the reporting zone: each once, with
 what they used on their last active day of it. The 50 most frequent values are told, all others
-together as ``(other)``; ``null`` is unknown. Versions come newest first, all else by users.
+together as ``(other)``; ``null`` is unknown. Versions come newest first, all else by users. Each
+value of those online now tells on how many devices the app's timer runs on in the background.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ By: TypeAlias = Literal["app_version", "platform", "device"]
 Users: TypeAlias = Literal["online_now", "active_in_days"]
 
 BYS: Final[tuple[By, ...]] = get_args(By)
-COLUMNS: Final = ("value", "users", "share")
+COLUMNS: Final = ("value", "users", "share", "timers_run_on")
 OTHER: Final = "(other)"
 #: The place of what is told together, in breakdown.sql.
 OTHER_PLACE: Final = 51
@@ -43,6 +44,7 @@ class BreakdownCalls:
         self._queries = {
             (by, users): breakdown_query(by, users) for by in BYS for users in get_args(Users)
         }
+        self._timers_queries = {by: timers_query(by) for by in BYS}
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/breakdown", "breakdown", self.breakdown)
@@ -68,9 +70,13 @@ class BreakdownCalls:
             query = self._queries[by, "active_in_days" if is_range else "online_now"]
             batches = select(connection, query, {"day_from": first, "day_to": end})
             rows = [row async for batch in batches for row in batch]
+            timers = None
+            if not is_range:
+                query = self._timers_queries[by]
+                timers = [row async for batch in select(connection, query, {}) for row in batch]
             return Report(
                 COLUMNS,
-                one_batch(shown_breakdown(rows, by)),
+                one_batch(shown_breakdown(rows, by, timers)),
                 self._calls.quality.fields(freshness),
                 {
                     "by": by,
@@ -90,9 +96,18 @@ def breakdown_query(by: By, users: Users) -> bytes:
     return queries["breakdown"].replace(b"{users}", queries[users]).replace(b"{value}", queries[by])
 
 
-def shown_breakdown(rows: list[Row], by: By) -> list[Row]:
-    """The query's rows as answers have them."""
-    return [_shown(row) for row in _in_order(rows, by)]
+def timers_query(by: By) -> bytes:
+    """Running timers of devices online."""
+    queries = load_queries("api", "breakdown.sql")
+    return queries["running_timers"].replace(b"{value}", queries[by])
+
+
+def shown_breakdown(rows: list[Row], by: By, timers: list[Row] | None) -> list[Row]:
+    """The queries' rows as answers have them; ``timers`` is ``None`` where they are not counted. A
+    device counts under its own value, which need not be that of its user."""
+    running = None if timers is None else {row["value"]: row["devices"] for row in timers}
+    listed = {row["value"] for row in rows if row["place"] != OTHER_PLACE}
+    return [_shown(row, listed, running) for row in _in_order(rows, by)]
 
 
 def _in_order(rows: list[Row], by: By) -> list[Row]:
@@ -103,9 +118,18 @@ def _in_order(rows: list[Row], by: By) -> list[Row]:
     return sorted(known, key=lambda row: version_key(row["value"]), reverse=True) + rest
 
 
-def _shown(row: Row) -> Row:
+def _shown(row: Row, listed: set[str | None], running: dict[str | None, int] | None) -> Row:
+    is_other = row["place"] == OTHER_PLACE
+    timers = None
+    if running is not None:
+        timers = sum(
+            devices
+            for value, devices in running.items()
+            if (value not in listed if is_other else value == row["value"])
+        )
     return {
-        "value": OTHER if row["place"] == OTHER_PLACE else row["value"],
+        "value": OTHER if is_other else row["value"],
         "users": row["users"],
         "share": share(row["users"], row["total"]),
+        "timers_run_on": timers,
     }

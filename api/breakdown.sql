@@ -17,6 +17,20 @@ SELECT CASE WHEN place <= 50 THEN min(value) END AS value, place, sum(users)::bi
        sum(sum(users)) OVER ()::bigint AS total
 FROM placed GROUP BY place ORDER BY place
 
+-- name: running_timers
+-- Devices online whose app's timer runs on in the background, by the same values.
+SELECT {value} AS value, count(*) AS devices
+FROM (
+    SELECT d.* FROM presence CROSS JOIN LATERAL (
+        SELECT app_version, platform, device_info, timer WHERE devices IS NULL
+        UNION ALL
+        SELECT e.* FROM jsonb_to_recordset(devices) AS e (
+            app_version text, platform text, device_info text, timer jsonb)
+    ) AS d
+    WHERE running_timers > 0 AND d.timer @> '{"runs_on": true}'
+) AS devices
+GROUP BY 1
+
 -- name: online_now
 SELECT app_version, platform, device_info FROM presence WHERE state <> 'offline'
 

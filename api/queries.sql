@@ -73,7 +73,8 @@ WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(afte
 ORDER BY user_id LIMIT %(limit)s
 
 -- name: user
-SELECT {columns}, device, devices FROM presence WHERE user_id = %(user_id)s
+SELECT {columns}, device, devices, coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
+FROM presence WHERE user_id = %(user_id)s
 
 -- name: lookup
 SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)

@@ -31,10 +31,11 @@ class UserRow:
 @dataclass(frozen=True, slots=True)
 class UserWithDevices(UserRow):
     """``devices`` is ``None`` for a user of one device, which is the row itself, or of none: then
-    ``device`` is ``None`` too."""
+    ``device`` is ``None`` too. ``timer_runs_on`` is of that only device."""
 
     device: str | None
     devices: list[dict[str, Any]] | None
+    timer_runs_on: bool | None
 
 
 @dataclass(frozen=True, slots=True)

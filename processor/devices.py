@@ -2,13 +2,13 @@
 
 An event of a connection that one of the user's devices remembers belongs to that device, whatever
 it names. Any other belongs to the device that it names: ``device_id`` of its body, else of its
-token (``device_id`` or ``sid`` claim), else its ``device_info``. One that names none belongs to the
-device last seen with its token, else to one that a logout of this token signed out, else to
-``default``.
+token (``device_id`` or ``sid`` claim), else its ``device_info``; what tells phones apart that say
+the same there is said in ``twins``. One that names none belongs to the device last seen with its
+token, else to one that a logout of this token signed out, else to ``default``.
 
 A logout signs out the device that its body names, if the user has it; else that of its connection;
 else the one of its token's claim, if the user has it; else those last seen with its token; else
-all.
+those on which its token has given way to another one (``twins``); else all.
 
 A seventeenth device takes the place of the least recently active one, offline ones first
 (``evicted`` if it was online).
@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from processor.model import DEFAULT_DEVICE, MAX_DEVICES, Changed, Device, User, visible_device
 from processor.sockets import device_of_connection, open_connections
+from processor.twins import device_of_text
 from schemas.changes import Reason
 from schemas.events import Heartbeat, Logout, Renew
 
@@ -27,23 +28,26 @@ from schemas.events import Heartbeat, Logout, Renew
 SIGNING_OUT: frozenset[Reason] = frozenset({"logged_out"})
 
 
-def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> str:
-    """The name of the device that ``event`` belongs to, which the user need not have yet."""
+def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, Device | None]:
+    """The name of the device that ``event`` belongs to, and the device if the user has it."""
     if event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
         if device is not None:
-            return device.device
-    named = event.device_id or event.claimed_device or event.device_info
+            return device.device, device
+    named = event.device_id or event.claimed_device
     if named:
-        return named
+        return named, find(user, named)
+    if event.device_info:
+        return device_of_text(user, event.device_info, event.token)
     seen = [d for d in user.devices if d.token == event.token]
     if not seen:
         mine = [s for s in user.sign_outs if s.token == event.token and s.alive(now_ms)]
         by_token = {key for sign_out in mine for key in sign_out.devices}
         seen = [d for d in user.devices if d.signed_out and d.device in by_token]
     if not seen:
-        return DEFAULT_DEVICE
-    return min(seen, key=lambda device: (-device.last_active_ms, device.device)).device
+        return DEFAULT_DEVICE, find(user, DEFAULT_DEVICE)
+    last = min(seen, key=lambda device: (-device.last_active_ms, device.device))
+    return last.device, last
 
 
 def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
@@ -55,7 +59,11 @@ def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
         device = find(user, event.claimed_device)
     if device is not None:
         return [device]
-    return [d for d in user.devices if d.token == event.token] or list(user.devices)
+    return (
+        [d for d in user.devices if d.token == event.token]
+        or [d for d in user.devices if any(r.token == event.token for r in d.replaced)]
+        or list(user.devices)
+    )
 
 
 def make_room(user: User, now_ms: int) -> tuple[User, tuple[Changed, ...], int]:
@@ -84,6 +92,8 @@ def end_session(user: User, device: Device, reason: Reason, at_ms: int) -> tuple
         signed_out=signing_out,
         sockets=None,
         ended_in_foreground=device.state == "foreground",
+        replaced=(),
+        timer=None,
     )
     closing = tuple(c.id for c in open_connections(device, at_ms)) if signing_out else ()
     return change(user, device, ended, reason, at_ms, closing)

@@ -9,7 +9,7 @@ don't count: the server renews those itself.
 
 from __future__ import annotations
 
-from processor.devices import device_of, find
+from processor.devices import device_of
 from processor.model import User
 from schemas.events import ClientEvent, Heartbeat
 
@@ -21,7 +21,7 @@ def quiet_interval(
     nothing, came after another such heartbeat."""
     if before is None or type(event) is not Heartbeat or event.connection is not None:
         return None
-    device = find(before, device_of(before, event, now_ms))
+    _, device = device_of(before, event, now_ms)
     if device is None or device.state != "foreground" or device.sockets is not None:
         return None
     if device.last_active_ms <= device.changed_ms:

@@ -15,6 +15,7 @@ MAX_DEVICES: Final = 16
 MAX_CONNECTIONS: Final = 8
 MAX_SIGN_OUTS: Final = 16
 MAX_TOLD: Final = 16
+MAX_REPLACED: Final = 4
 DEFAULT_DEVICE: Final = "default"
 
 #: From worst to best; a user has the best state of their devices.
@@ -88,11 +89,34 @@ class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     told_before: tuple[Told, ...] = ()
 
 
+class Timer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the beats since a device was last in the background look like (``processor/timers.py``).
+    ``beats`` counts to 3; after one ``period_ms`` is how long it took to come. ``runs_on``: these
+    are a timer's, and nothing tells of a person."""
+
+    beats: int = 0
+    period_ms: int = 0
+    runs_on: bool = False
+
+
+class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A token that gave way to another one on a device (``processor/twins.py``), and what the
+    device showed then, since when."""
+
+    token: str
+    state: State
+    screen: str | None
+    changed_ms: int
+
+
 class Device(msgspec.Struct, frozen=True, gc=False):
     """One device of a user. ``expires_ms`` counts only while it is online, and an offline device
     has no screen. ``token`` is the identity of the last token seen with it. ``sockets`` is
     ``None`` where this session has been heard of over HTTP alone; ``ended_in_foreground`` is of
-    the last session, while offline."""
+    the last session, while offline. ``twin_of`` is the ``device_info`` by which alone the device
+    is known, if that is not its name; ``replaced`` are the tokens that gave way on it in this
+    session, the first first. ``timer`` is ``None`` where nothing tells of one that runs on in the
+    background."""
 
     device: str
     state: State
@@ -110,6 +134,9 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     sockets: Sockets | None = None
     ended_in_foreground: bool = False
     stay: Stay | None = None
+    twin_of: str | None = None
+    replaced: tuple[Replaced, ...] = ()
+    timer: Timer | None = None
 
     @property
     def online(self) -> bool:

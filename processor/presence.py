@@ -1,14 +1,16 @@
 """Presence of one user: what each event does to their devices. PURE.
 
 The policy, in the order of the code (design, sections 1 to 4). Which device an event belongs to is
-said in ``devices``, what becomes of a device's sockets in ``sockets``.
+said in ``devices``, what becomes of a device's sockets in ``sockets``, what tells of a timer that
+runs on in the background in ``timers``.
 
 A heartbeat is *background* if its screen is ``background`` or its ``app_state`` is one of the
 background ones; every other is *foreground*. A foreground heartbeat's screen is news unless it is
 missing, blank or ``Unknown``: the sample's timer and its resume both send that. A background
 heartbeat brings no news of the screen.
 
-    offline     + heartbeat             a session begins (``started``), screen null until named
+    offline     + heartbeat             a session begins (``started``), screen null until named,
+                                        but see ``twins``
     foreground  + background heartbeat  ``backgrounded``, the screen stays
     background  + foreground heartbeat  ``resumed``, on the screen known before unless it names one
     foreground  + another screen        ``navigated``
@@ -31,7 +33,8 @@ A logout makes its devices offline (``logged_out``); the change names their open
 ingest closes. For ``logout_fence`` events with its token, or with the last tokens of those devices,
 are ignored, but not those of a device that it left online. After that its own token opens a session
 on a device that is signed out only with evidence: a real screen in the foreground, an explicit
-foreground ``app_state`` or a connect; another token counts at once.
+foreground ``app_state`` or a connect; another token counts at once. Where devices are named by
+``device_info`` alone it needs evidence on all of them but one that it has opened again.
 """
 
 from __future__ import annotations
@@ -46,11 +49,10 @@ from processor.devices import (
     device_of,
     devices_of_logout,
     end_session,
-    find,
     make_room,
     with_device,
 )
-from processor.model import MAX_SIGN_OUTS, Changed, Device, Policy, SignOut, User
+from processor.model import MAX_SIGN_OUTS, Changed, Device, Policy, Replaced, SignOut, Timer, User
 from processor.sockets import (
     device_of_connection,
     disconnected,
@@ -58,7 +60,9 @@ from processor.sockets import (
     heard_over_http,
     silence_expires_ms,
 )
-from schemas.changes import Reason
+from processor.timers import timer_after
+from processor.twins import named_by_text, part, replaced_with
+from schemas.changes import Reason, State
 from schemas.events import (
     BACKGROUND_APP_STATES,
     FOREGROUND_APP_STATES,
@@ -104,8 +108,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     """What ``event`` at log time ``now_ms`` makes of the user (``None``: not known yet)."""
     if user is None:
         user = _unknown(event.user, "started", now_ms)
-    key = device_of(user, event, now_ms)
-    device = find(user, key)
+    key, device = device_of(user, event, now_ms)
     if user.sign_outs:
         if _fenced(user, key, event.token, now_ms):
             return Outcome(user, verdict=FENCED)
@@ -120,8 +123,12 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     expires_ms = now_ms + policy.offline_after_ms
     forgotten = 0
     changes: tuple[Changed, ...] = ()
+    parted: Replaced | None = None
     if device is None:
+        user, parted = part(user, event)
         user, changes, forgotten = make_room(user, now_ms)
+        if parted is not None and screen is None:
+            screen = parted.screen
     if device is None or device.state == "offline":
         reason: Reason | None = "started"
         online_since_ms: int | None = now_ms
@@ -141,11 +148,25 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         sockets = None
     else:
         sockets = heard_over_http(device, expires_ms, now_ms)
+    timer: Timer | None = None
+    if background or (device is not None and device.timer is not None):
+        named = real_screen(event) is not None
+        timer = timer_after(device, event, now_ms, background=background, named=named)
+    state: State = "background" if background else "foreground"
+    changed_ms = now_ms if reason or device is None else device.changed_ms
+    if parted is not None and (parted.state, parted.screen) == (state, screen):
+        changed_ms = parted.changed_ms
+    replaced: tuple[Replaced, ...] = ()
+    if device is None:
+        twin_of = _twin_of(event, key)
+    else:
+        twin_of = device.twin_of
+        replaced = device.replaced if device.token == event.token else replaced_with(device, event)
     beaten = Device(
         device=key,
-        state="background" if background else "foreground",
+        state=state,
         reason=reason or (device.reason if device else "started"),
-        changed_ms=now_ms if reason or device is None else device.changed_ms,
+        changed_ms=changed_ms,
         last_active_ms=now_ms,
         expires_ms=expires_ms,
         online_since_ms=online_since_ms,
@@ -157,6 +178,9 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         sockets=sockets,
         stay=device.stay if device else None,
     )
+    if twin_of is not None or replaced or timer is not None:
+        # Few devices have any of these.
+        beaten = replace(beaten, twin_of=twin_of, replaced=replaced, timer=timer)
     if reason is None:
         # The usual heartbeat: nothing that anybody sees has changed.
         return Outcome(replace(user, devices=with_device(user.devices, beaten)), changes)
@@ -168,8 +192,7 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
     """A socket answers pings."""
     if user is None:
         return Outcome(_unknown(event.user, "started", now_ms), verdict=IGNORED)
-    key = device_of(user, event, now_ms)
-    device = find(user, key)
+    key, device = device_of(user, event, now_ms)
     if _fenced(user, key, event.token, now_ms):
         return Outcome(user, verdict=FENCED)
     if device is None or not (device.online or _was_cut_off(device)):
@@ -184,6 +207,7 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
         else now_ms + policy.offline_after_ms,
         token=event.token,
         sockets=heard_on(event.connection, device, now_ms, policy),
+        replaced=device.replaced if device.token == event.token else replaced_with(device, event),
     )
     if device.online:
         return Outcome(replace(user, devices=with_device(user.devices, renewed)))
@@ -258,6 +282,10 @@ def _unknown(user_id: str, reason: Reason, now_ms: int) -> User:
     return User(user_id=user_id, state="offline", reason=reason, changed_ms=now_ms)
 
 
+def _twin_of(event: Heartbeat, key: str) -> str | None:
+    return event.device_info if key != event.device_info and named_by_text(event) else None
+
+
 def _was_cut_off(device: Device) -> bool:
     """Did silence or a lost socket end a session that was in use?"""
     return (
@@ -280,11 +308,16 @@ def _needs_evidence(user: User, device: Device | None, event: Heartbeat, now_ms:
     """Would this beat of a logged-out token open a session that its logout ended?
 
     A nameless beat that fits no device is taken for the one that signed out: a logout may be the
-    first that we hear of a token.
+    first that we hear of a token. So is one of a device known by its text alone, unless that is
+    the token's own again: else it would count as a beat of another phone.
     """
-    if device is not None and (device.online or not device.signed_out):
-        return False
-    if device is None and (event.device_id or event.claimed_device or event.device_info):
+    if named_by_text(event):
+        if device is not None and device.token == event.token and not device.signed_out:
+            return False
+    elif device is not None:
+        if device.online or not device.signed_out:
+            return False
+    elif event.device_id or event.claimed_device:
         return False
     return any(s.token == event.token and s.alive(now_ms) for s in user.sign_outs)
 

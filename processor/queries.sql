@@ -33,14 +33,14 @@ FROM stream_offsets WHERE "partition" = %s
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
        to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
        signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
-       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01'
+       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
 FROM presence WHERE "partition" = %s AND state <> 'offline'
 
 -- name: load_users
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
        to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
        signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
-       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01'
+       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
 FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
@@ -65,7 +65,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_presence (
     device_count smallint, device text, app_version text, device_info text, platform text,
     token text, expires_ms bigint, signed_out boolean, devices text, sign_outs text,
     sockets text, ended_in_foreground boolean, log_offset bigint, stay text, first_day integer,
-    active_day integer
+    active_day integer, timer text, running_timers smallint
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
@@ -112,13 +112,15 @@ BEGIN
     INSERT INTO presence (
         user_id, "partition", name, state, reason, screen, changed_at, online_since, last_active,
         device_count, device, app_version, device_info, platform, token, expires_at, signed_out,
-        devices, sign_outs, sockets, ended_in_foreground, log_offset, stay, first_day, active_day
+        devices, sign_outs, sockets, ended_in_foreground, log_offset, stay, first_day, active_day,
+        timer, running_timers
     )
     SELECT user_id, "partition", name, state::presence_state, reason::change_reason, screen,
            from_ms(changed_ms), from_ms(online_since_ms), from_ms(last_active_ms), device_count,
            device, app_version, device_info, platform, token, from_ms(expires_ms), signed_out,
            devices::jsonb, sign_outs::jsonb, sockets::jsonb, ended_in_foreground, log_offset,
-           stay::jsonb, date '1970-01-01' + first_day, date '1970-01-01' + active_day
+           stay::jsonb, date '1970-01-01' + first_day, date '1970-01-01' + active_day,
+           timer::jsonb, running_timers
     FROM batch_presence
     ON CONFLICT (user_id) DO UPDATE SET
         "partition" = EXCLUDED."partition", name = EXCLUDED.name, state = EXCLUDED.state,
@@ -130,7 +132,8 @@ BEGIN
         signed_out = EXCLUDED.signed_out, devices = EXCLUDED.devices,
         sign_outs = EXCLUDED.sign_outs, sockets = EXCLUDED.sockets,
         ended_in_foreground = EXCLUDED.ended_in_foreground, log_offset = EXCLUDED.log_offset,
-        stay = EXCLUDED.stay, first_day = EXCLUDED.first_day, active_day = EXCLUDED.active_day;
+        stay = EXCLUDED.stay, first_day = EXCLUDED.first_day, active_day = EXCLUDED.active_day,
+        timer = EXCLUDED.timer, running_timers = EXCLUDED.running_timers;
 
     INSERT INTO changes (
         at, "partition", log_offset, event_index, ordinal, user_id, device, reason,

@@ -1,6 +1,7 @@
 """Users as rows of ``presence`` and back. PURE.
 
-A one-device user is one flat row; ``devices`` is written only for the others (design, section 7).
+A one-device user is one flat row; ``devices`` is written only for the others (design, section 7),
+and for a device of which more is to be remembered than the row has columns for.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from processor.effects import LoggedChange
-from processor.model import Device, SignOut, Sockets, Stay, User, visible_device
+from processor.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 PRESENCE_TYPES: Final = [
@@ -39,6 +40,8 @@ PRESENCE_TYPES: Final = [
     "text",
     "int4",
     "int4",
+    "text",
+    "int2",
 ]
 CHANGE_TYPES: Final = [
     "int8",
@@ -66,6 +69,7 @@ _devices = msgspec.json.Decoder(tuple[Device, ...])
 _sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])
 _sockets = msgspec.json.Decoder(Sockets)
 _stay = msgspec.json.Decoder(Stay)
+_timer = msgspec.json.Decoder(Timer)
 
 
 def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]:
@@ -78,8 +82,9 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         nothing = (None,) * 6
         times = (user.changed_ms, None, None, 0)
         rest = (False, "[]", sign_outs, None, False, log_offset, None)
-        return (*head, *times, *nothing, *rest, user.first_day, user.active_day)
+        return (*head, *times, *nothing, *rest, user.first_day, user.active_day, None, 0)
     several = len(user.devices) > 1
+    in_columns = not several and not shown.replaced
     return (
         *head,
         user.changed_ms,
@@ -93,7 +98,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         shown.token,
         shown.expires_ms,
         shown.signed_out,
-        msgspec.json.encode(user.devices).decode() if several else None,
+        None if in_columns else msgspec.json.encode(user.devices).decode(),
         sign_outs,
         msgspec.json.encode(shown.sockets).decode() if shown.sockets is not None else None,
         shown.ended_in_foreground,
@@ -101,6 +106,8 @@ def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]
         msgspec.json.encode(shown.stay).decode() if shown.stay is not None else None,
         user.first_day,
         user.active_day,
+        msgspec.json.encode(shown.timer).decode() if shown.timer is not None else None,
+        sum(d.timer is not None and d.timer.runs_on for d in user.devices),
     )
 
 
@@ -130,6 +137,7 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
         stay,
         first_day,
         active_day,
+        timer,
     ) = row
     if devices is not None:
         remembered = _devices.decode(devices)
@@ -152,6 +160,7 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
                 sockets=_sockets.decode(sockets) if sockets is not None else None,
                 ended_in_foreground=ended_in_foreground,
                 stay=_stay.decode(stay) if stay is not None else None,
+                timer=_timer.decode(timer) if timer is not None else None,
             ),
         )
     user = User(

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from psycopg.rows import dict_row
 
 from api.answers import rfc3339
-from api.breakdown import OTHER, By, breakdown_query, shown_breakdown
+from api.breakdown import OTHER, By, breakdown_query, shown_breakdown, timers_query
 from api.database import Connection, Database
 from api.feed.minute import MINUTE, Minute, Movement
 from api.feed.pace import Pace
@@ -73,7 +73,9 @@ class FeedReader:
         self._pulse, self._outage = queries["pulse"], queries["last_outage"]
         self._changes = queries["changes"]
         self._screens_query = screens_now_query()
-        self._mix_queries = {by: breakdown_query(by, "online_now") for by in MIX}
+        self._mix_queries = {
+            by: (breakdown_query(by, "online_now"), timers_query(by)) for by in MIX
+        }
         self._peaks_query = Peaks()
         self._slow: dict[str, tuple[Pace, Callable[[Connection], Awaitable[Any]]]] = {
             "screens": (Pace(least_seconds=1.0), self._screens),
@@ -210,8 +212,9 @@ class FeedReader:
         """Versions newest first, platforms by users."""
         freshness = await self._quality.freshness(connection)
         told: Section = {"as_of": rfc3339(freshness.as_of)}
-        for by, query in self._mix_queries.items():
-            items = shown_breakdown(await _all(connection, query), by)
+        for by, (query, of_timers) in self._mix_queries.items():
+            timers = await _all(connection, of_timers)
+            items = shown_breakdown(await _all(connection, query), by, timers)
             told[by] = _most(items, VALUES)
         return told
 
@@ -243,9 +246,16 @@ def _most(items: list[Row], most: int) -> list[Row]:
         (item for item in items if item["value"] != OTHER), key=lambda item: -item["users"]
     )
     told = {id(item) for item in by_users[:most]}
-    kept = [{"value": i["value"], "users": i["users"]} for i in items if id(i) in told]
-    others = sum(item["users"] for item in items if id(item) not in told)
-    return kept + ([{"value": OTHER, "users": others}] if others else [])
+    counted = ("users", "timers_run_on")
+    kept = [
+        {"value": item["value"], **{name: item[name] for name in counted}}
+        for item in items
+        if id(item) in told
+    ]
+    rest = [item for item in items if id(item) not in told]
+    if not rest:
+        return kept
+    return [*kept, {"value": OTHER, **{name: sum(i[name] for i in rest) for name in counted}}]
 
 
 def _shown(row: Row) -> Row:

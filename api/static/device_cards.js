@@ -41,7 +41,7 @@ function newCard() {
   bar.setAttribute("aria-hidden", "true"); // the sentence says the same
   bar.append(make("span", "silence-fill"), make("span", "silence-mark"));
   meter.append(bar, make("p", "silence-text small"));
-  card.append(head, make("p", "device-why"), facts, meter);
+  card.append(head, make("p", "device-why"), make("p", "device-timer small"), facts, meter);
   return card;
 }
 
@@ -52,6 +52,8 @@ function fill(card, device) {
   setText(part(".device-name"), deviceName(device));
   setText(part(".device-state"), device.state);
   setParts(part(".device-why"), whyDevice(device));
+  part(".device-timer").hidden = !device.timer_runs_on;
+  setText(part(".device-timer"), "Its app’s timer runs on in the background: it looks as if it were in the foreground, and perhaps nobody looks at it.");
   setText(part(".version"), device.app_version === null ? "version unknown" : `app ${device.app_version}`);
   setText(part(".key"), `device ${device.device}`);
   setTime(part(".active time"), device.last_active, words.ago);

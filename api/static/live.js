@@ -80,6 +80,7 @@ follow({
   mix(mix) {
     if (mix === null) return;
     showMix("versions", mix.app_version, "Unknown version");
+    tellTimers(mix.app_version);
     const platforms = mix.platform.map(({ value, users }) => ({ value: words.platform(value), users }));
     showMix("platforms", platforms, "Unknown platform");
   },
@@ -106,6 +107,15 @@ function showMix(id, items, unknown) {
   }));
   showBars(id, bars, total);
   element(`${id}-empty`).hidden = items.length > 0;
+}
+
+/** Which versions have an app whose timer runs on in the background, on how many devices. */
+function tellTimers(versions) {
+  const running = versions.filter((version) => version.timers_run_on > 0);
+  const note = element("versions-timers");
+  note.hidden = running.length === 0;
+  const each = running.map(({ value, timers_run_on: devices }) => `${value === OTHER ? "others" : (value ?? "unknown version")}: ${words.count(devices)} ${devices === 1 ? "device" : "devices"}`);
+  setText(note, `The app’s timer runs on in the background, so that it looks as if it were in the foreground (${each.join(", ")}).`);
 }
 
 /** Bars by name, with what they are of `total`; rows that stay are moved, not made again. */

@@ -44,6 +44,9 @@ def _most_used(what: str, example: str) -> Json:
             {
                 "value": nullable(text("`null`: unknown; `(other)`: all others.", example)),
                 "users": whole("Users online who have it.", 1000),
+                "timers_run_on": whole(
+                    "Devices online whose app's timer runs on in the background.", 3
+                ),
             }
         ),
         f"Users online by {what}: the 8 most frequent.",

@@ -167,6 +167,9 @@ _SCHEMAS: Final[dict[str, Json]] = {
             ),
             "users": whole("Users who have it.", 1000),
             "share": number("Of all users counted.", 0.7794, maximum=1),
+            "timers_run_on": nullable(
+                whole("Devices online whose app's timer runs on in the background.", 3)
+            ),
         }
     ),
     "Breakdown": record(

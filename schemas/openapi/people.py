@@ -16,6 +16,7 @@ from schemas.openapi.forms import (
     STORED_TEXT,
     Json,
     Part,
+    flag,
     in_path,
     instant,
     many,
@@ -75,7 +76,17 @@ _USER: Final = {
     **_SHOWN,
     "device_count": whole("Devices that are online.", 1),
 }
-_DEVICE: Final = {"device": text("The device's key.", "phone-1"), **_SHOWN}
+_DEVICE: Final = {
+    "device": text("The device's key.", "phone-1"),
+    **_SHOWN,
+    "timer_runs_on": nullable(
+        flag(
+            "The app's timer runs on in the background: the device looks as if it were in the "
+            "foreground, and nothing tells of a person. `null` at an instant of the past.",
+            False,
+        )
+    ),
+}
 PAGED: Final = {
     "next_cursor": nullable(
         text("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")

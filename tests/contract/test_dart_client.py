@@ -1,6 +1,6 @@
-"""What Dart's ``http`` package sends for the published sample, byte for byte, and what it gets.
+"""What Dart's ``http`` package sends for the guide's app, byte for byte, and what it gets.
 
-The sample calls ``http.post`` of the top-level library: a new connection for each call. ``dart:io``
+The app calls ``http.post`` of the top-level library: a new connection for each call. ``dart:io``
 writes lower-case header names; ``content-length`` is there on every POST, 0 on a logout. Its order
 (a hash map's) is fixed for these names. Its bytes are in the field: these tests never change.
 """
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from schemas.events import Heartbeat, Logout
 from schemas.settings import KafkaSettings
+from tests import guide_app
 from tests.contract.harness import (
     Answer,
     Ingest,
@@ -82,6 +84,21 @@ async def test_a_heartbeat_with_all_fields(ingest: Ingest, kafka_settings: Kafka
             app_state="foreground",
         )
     ]
+
+
+async def test_what_the_guides_app_sends_is_logged_as_it_was_meant(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    """Start, timer and resume; navigation; pause; logout."""
+    for body in guide_app.BODIES:
+        assert_success(await ingest.send(heartbeat(ingest, body)))
+    logout = dart_post(b"/api/logout-status", b"", port=ingest.port)
+    assert_success(await ingest.send(logout))
+    who = {"user": "user-1", "token": "sid:s-1", "claimed_device": "s-1"}
+    *beats, out = await client_events(kafka_settings)
+    assert beats == [guide_app.event_of(body, name="Zoë", **who) for body in guide_app.BODIES]
+    assert isinstance(out, Logout)
+    assert msgspec.structs.replace(out, token_expires_ms=None) == guide_app.logout_of(**who)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from ingest.websocket import SOCKET_PATH
 from schemas.events import MAX_DEVICE_ID, MAX_TEXT
 from schemas.problems import CODES
 from schemas.settings import KafkaSettings
+from tests import guide_app
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Answer,
@@ -200,7 +201,38 @@ def test_the_cost_of_lost_heartbeats_follows_from_offline_after() -> None:
         assert (offline_after - 20) // int(interval) - 1 == int(tolerated)
 
 
+# -- the guide's app
+
+
+def test_the_bodies_of_the_guides_app_are_shown_byte_for_byte() -> None:
+    bodies = [row[1].encode() for row in table("What the guide's app sends")]
+    assert [body for body in bodies if body] == [
+        *(guide_app.UNKNOWN, guide_app.UNKNOWN, guide_app.MOVIE_DETAILS),
+        *(guide_app.BACKGROUND, guide_app.UNKNOWN, guide_app.UNKNOWN),
+    ]
+    assert bodies[-1] == b""  # a logout has none
+
+
+def test_the_guides_dart_code_sends_these_bodies() -> None:
+    """``jsonEncode`` keeps the order of a map and writes no spaces."""
+    [app] = [block.text for block in BLOCKS if "OnlineStatusService(" in block.text]
+    [encoded] = re.findall(r"jsonEncode\((\{.*\})\)", app)
+    for body, screen in guide_app.BODIES.items():
+        written = encoded.replace("'", '"').replace(": screen}", f': "{screen}"}}')
+        assert json.dumps(json.loads(written), separators=(",", ":")).encode() == body
+    assert f"Duration(minutes: {guide_app.TIMER_SECONDS // 60})" in app
+
+
 # -- the Dart code
+
+
+def test_dart_uses_of_a_channel_what_every_version_of_its_package_has() -> None:
+    """web_socket_channel 2.3 to 3: ``connect`` with an address alone, and these members."""
+    assert set(re.findall(r"\bchannel\??\.(\w+)", DART)) == {
+        *("ready", "stream", "sink", "closeCode", "closeReason")
+    }
+    assert re.findall(r"WebSocketChannel\.(\w+)\(\s*(\w+)", DART) == [("connect", "Uri")]
+    assert "IOWebSocketChannel" not in DART
 
 
 def test_dart_sends_fields_that_ingest_reads() -> None:

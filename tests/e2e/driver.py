@@ -1,4 +1,4 @@
-"""A phone as the published sample behaves, and what support staff see of it.
+"""A phone as the guide's app behaves, and what support staff see of it.
 
 Both go through the front of a started `rollcall up`. Processes and history are looked at beside it,
 where a test must know that something happened exactly once.
@@ -19,6 +19,7 @@ import psutil
 
 from deploy.simulate.wire import SAMPLE_HEADERS
 from deploy.tokens import make_token, signing_key
+from tests import guide_app
 from tests.e2e.stack import ROLLCALL, Up, get
 from tests.integration.rig import rows, wait_for
 
@@ -26,19 +27,21 @@ PROCESSOR = ("-m", "processor")
 FRONT = ("-m", "deploy.local.front")
 KAFKA = ("kafka.Kafka",)
 
-BACKGROUND = '{"screen": "background"}'
-UNKNOWN = '{"screen": "Unknown"}'
-UNKNOWN_WITH_DEVICE = '{"app_version": "1.4.2", "device_info": "Pixel 8", "screen": "Unknown"}'
+BACKGROUND = guide_app.BACKGROUND.decode()
+UNKNOWN = guide_app.UNKNOWN.decode()
+#: Of an app that says less: such a beat belongs to the device of its token.
+BARE_UNKNOWN = '{"screen":"Unknown"}'
 # Longer than a call may wait for Kafka before its 503.
 _CALL_SECONDS = 30.0
 
 
 class Phone:
-    """The published sample: a new connection for each call. Calls return the status."""
+    """The guide's app: a new connection for each call. Calls return the status. ``user`` is a new
+    one unless it is another phone of somebody."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, user: str | None = None) -> None:
         self._stack = stack
-        self.user = f"user-{uuid.uuid4().hex[:8]}"
+        self.user = user or f"user-{uuid.uuid4().hex[:8]}"
         self.take_new_token()
 
     def take_new_token(self) -> None:
@@ -46,9 +49,9 @@ class Phone:
         self.token = self._stack.token(self.user)
 
     def show(self, screen: str) -> int:
-        """The heartbeat of app start and of a screen change."""
-        fields = {"app_version": "1.4.2", "device_info": "Pixel 8", "screen": screen}
-        return self.beat(json.dumps(fields))
+        """The heartbeat of a screen change."""
+        screen_as_json = json.dumps(screen, ensure_ascii=False)
+        return self.beat(UNKNOWN.replace('"Unknown"', screen_as_json))
 
     def beat(self, body: str, *, token: str | None = None) -> int:
         return self._post("/api/update-online-status", body, token or self.token)

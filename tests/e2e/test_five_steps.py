@@ -15,11 +15,11 @@ import pytest
 
 from tests.e2e.driver import (
     BACKGROUND,
+    BARE_UNKNOWN,
     FRONT,
     KAFKA,
     PROCESSOR,
     UNKNOWN,
-    UNKNOWN_WITH_DEVICE,
     Phone,
     Stack,
     at,
@@ -121,6 +121,21 @@ def test_background_and_then_silence_is_offline(stack: Stack) -> None:
     assert_silent_for_offline_after(timed_out)
 
 
+def test_two_phones_of_one_user_are_two_devices_and_one_logs_out(stack: Stack) -> None:
+    first = Phone(stack)
+    second = Phone(stack, first.user)
+    for phone in (first, second):
+        assert phone.beat(UNKNOWN) == 200
+    assert first.show("Home") == 200
+    assert second.show("Cart") == 200
+    assert stack.shows(first, "foreground", "Cart")["device_count"] == 2
+    assert first.log_out() == 200
+    assert second.beat(UNKNOWN) == 200
+    stack.settle(meanwhile=lambda: second.beat(UNKNOWN))
+    seen = stack.user(first)
+    assert (seen["state"], seen["screen"], seen["device_count"]) == ("foreground", "Cart", 1)
+
+
 def test_late_beats_of_a_logged_out_token_do_not_undo_the_logout(stack: Stack) -> None:
     phone = Phone(stack)
     phone.show("Home")
@@ -156,7 +171,7 @@ def assert_late_beats_stay_offline(stack: Stack, phone: Phone) -> None:
 
 
 def send_late_beats(phone: Phone) -> None:
-    for body in (BACKGROUND, UNKNOWN, UNKNOWN_WITH_DEVICE):
+    for body in (BACKGROUND, UNKNOWN, BARE_UNKNOWN):
         assert phone.beat(body) == 200
 
 

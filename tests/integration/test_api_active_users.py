@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -178,7 +179,12 @@ async def test_versions_come_newest_first_and_add_up(api: Api, days: list[dict[s
     wanted = users_by(days, date(2026, 3, 20), date(2026, 3, 24), "app_version")
     total = wanted.total()
     assert answer["items"] == [
-        {"value": value, "users": wanted[value], "share": round(wanted[value] / total, 4)}
+        {
+            "value": value,
+            "users": wanted[value],
+            "share": round(wanted[value] / total, 4),
+            "timers_run_on": None,
+        }
         for value in ("v2.0+7", "1.10.0", "1.10.0-rc.1", "1.9.0", None)
     ]
     assert (answer["users"], answer["by"]) == (total, "app_version")
@@ -211,6 +217,25 @@ async def test_a_platform_is_what_the_app_says_else_what_its_device_tells(
     )
     assert [row["value"] for row in answer["items"]][:3] == ["ios", "android", None]
     assert (answer["from"], answer["to"], answer["users"]) == (None, None, len(rows))
+
+
+async def test_a_version_tells_on_how_many_devices_its_timer_runs_on(
+    api: Api, table: AnalyticsTable
+) -> None:
+    runs_on = '{"beats": 3, "period_ms": 120000, "runs_on": true}'
+    table.user("one", app_version="1.0", timer=runs_on, running_timers=1)
+    table.user("no timer", app_version="1.0", timer='{"beats": 2, "period_ms": 120000}')
+    phones = [
+        {"device": "a", "app_version": "2.0", "timer": None},
+        {"device": "b", "app_version": "1.0", "timer": json.loads(runs_on)},
+        {"device": "c", "app_version": "0.9", "timer": json.loads(runs_on)},
+    ]
+    table.user("two", app_version="2.0", devices=json.dumps(phones), running_timers=2)
+    answer = await ok(api, BREAKDOWN, by="app_version")
+    assert [(row["value"], row["users"], row["timers_run_on"]) for row in answer["items"]] == [
+        ("2.0", 1, 0),
+        ("1.0", 2, 2),
+    ]
 
 
 async def test_what_is_rare_is_told_together(api: Api, table: AnalyticsTable) -> None:

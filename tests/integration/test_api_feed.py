@@ -190,8 +190,8 @@ async def test_a_snapshot_tells_everything_that_a_page_needs(api: Api, table: Fe
     }
     assert told["screens"]["items"] == [{"screen": "Home", "foreground": 1}]
     assert told["screens"]["foreground"] == 1
-    assert {"value": "1.2", "users": 1} in told["mix"]["app_version"]
-    assert {"value": "ios", "users": 1} in told["mix"]["platform"]
+    assert {"value": "1.2", "users": 1, "timers_run_on": 0} in told["mix"]["app_version"]
+    assert {"value": "ios", "users": 1, "timers_run_on": 0} in told["mix"]["platform"]
     assert told["peaks"] == {"today": None, "all_time": None}
     changes = told["changes"]
     assert [item["reason"] for item in changes["items"]] == ["started", "logged_out"]

@@ -69,7 +69,7 @@ async def test_the_usual_user_has_one_device(api: Api, table: Table) -> None:
         "name": "Ada",
         **common,
         "device_count": 1,
-        "devices": [{"device": "phone", **common}],
+        "devices": [{"device": "phone", **common, "timer_runs_on": False}],
         "offline_since": None,
     }
 
@@ -126,6 +126,7 @@ async def test_a_user_of_several_devices_shows_them_all_and_no_token(
         "last_active": "2024-05-17T12:00:01.123Z",
         "online_since": "2024-05-17T11:59:00.123Z",
         "changed_at": "2024-05-17T12:00:00.123Z",
+        "timer_runs_on": None,
     }
     assert found["devices"][2]["online_since"] is None
     assert "sha256" not in str(found)

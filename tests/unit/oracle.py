@@ -6,6 +6,8 @@ device or a user is found by going through that list again:
 
 * a device is online if a heartbeat or renewal of it comes after the last time that it went;
 * its screen is the last real one that a foreground heartbeat of that session named;
+* of devices that are known by a text alone, it is the one whose last token an event bears, unless
+  the tokens before tell otherwise;
 * it changed last at the last of its facts after which it showed something else than before it;
 * its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
   socket that nothing has ended since, moved by every outage since;
@@ -158,11 +160,18 @@ class Oracle:
             return
         if self._wants_evidence(event, named, device) and not _is_evidence(event):
             return
+        parted, alike = None, []
+        if _named_by_text(event) and device not in self.devices(user):
+            alike = self._alike(user, str(event.device_info))
+            gave_way = [g for d in alike for g in self.gave_way(user, d)]
+            parted = next((g for g in gave_way if g["token"] == event.token), None)
         if device not in self.devices(user) and len(self.devices(user)) == 16:
             self._evict(user)
         self._happened(
             {
                 "what": "beat",
+                "parted": parted,
+                "parted_from": alike,
                 "at": self.now,
                 "user": user,
                 "device": device,
@@ -236,8 +245,37 @@ class Oracle:
         for device in self.devices(event.user):
             if event.connection in dict(self.connections(event.user, device)):
                 return device
-        named = event.device_id or event.claimed_device or event.device_info
+        named = event.device_id or event.claimed_device
+        if not named and event.device_info:
+            return self._device_of_text(event.user, event.device_info, event.token)
         return named or self._device_of_nameless(event)
+
+    def _device_of_text(self, user: str, text: str, token: str) -> str:
+        has, alike = self.devices(user), self._alike(user, text)
+        alike.sort()
+        alike.sort(key=lambda device: self.last_active(user, device), reverse=True)
+        online = [d for d in alike if self.shown(user, d) != NOTHING]
+        returned = any(g["token"] == token for d in alike for g in self.gave_way(user, d))
+        names = [text, *(f"{text} ({number})" for number in range(2, 99))]
+        free = [name for name in names if name not in has]
+        choices = [
+            [d for d in alike if self.token(user, d) == token],
+            free if returned else [],
+            [d for d in alike if self.signed_out(user, d)],
+            online if len(online) == 1 else [],
+            alike if not online else [],
+            free,
+        ]
+        return next(choice[0] for choice in choices if choice)
+
+    def _alike(self, user: str, text: str) -> list[str]:
+        """The devices that are known by this text alone."""
+        alike = []
+        for device in self.devices(user):
+            first = self.life(user, device)[0]["event"]
+            if device == text or (_named_by_text(first) and first.device_info == text):
+                alike.append(device)
+        return alike
 
     def _device_of_nameless(self, event: Heartbeat | Renew) -> str:
         user = event.user
@@ -256,6 +294,9 @@ class Oracle:
         user = event.user
         if all(entry["token"] != event.token for entry in self._logouts(user)):
             return False
+        if _named_by_text(event):
+            own = device in self.devices(user) and self.token(user, device) == event.token
+            return not own or self.signed_out(user, device)
         unknown = named is None and device not in self.devices(user)
         return unknown or self.signed_out(user, device)
 
@@ -274,6 +315,7 @@ class Oracle:
             or [d for d in has if event.connection in dict(self.connections(user, d))]
             or [d for d in has if d == event.claimed_device]
             or [d for d in has if self.token(user, d) == event.token]
+            or [d for d in has if event.token in [g["token"] for g in self.gave_way(user, d)]]
             or has
         )
         fences = [
@@ -331,8 +373,11 @@ class Oracle:
             field: self.told(user, device, field) if known else None
             for field in ("app_version", "platform")
         }
+        found = None
+        if known and before != NOTHING:
+            found = {"shown": before, "changed": self.last_change(user, device)[0]}
         open_ones = [name for name, _ in self.connections(user, device)] if known else []
-        self.facts.append({**fact, "place": self.place})
+        self.facts.append({**fact, "found": found, "place": self.place})
         after = self.shown(user, device)
         if before == after:
             return
@@ -378,12 +423,35 @@ class Oracle:
             before, after = _shown_after(life[: number - 1]), _shown_after(life[:number])
             if before != after:
                 fact = life[number - 1]
-                return fact["at"], fact.get("reason") or _reason(before, after)
+                reason = fact.get("reason") or _reason(before, after)
+                if fact.get("parted") and fact["parted"]["shown"] == after:
+                    return fact["parted"]["changed"], reason
+                return fact["at"], reason
         raise LookupError(device)
 
     def token(self, user: str, device: str) -> str:
         """The last one seen with the device."""
         return str([f["event"].token for f in self.life(user, device) if "event" in f][-1])
+
+    def gave_way(self, user: str, device: str) -> list[Fact]:
+        """The tokens that another one followed on the device in this session, and that were not
+        heard of since, with what was shown then; the last four."""
+        gave_way: list[Fact] = []
+        token: str | None = None
+        for fact in self.facts:
+            mine = (fact["user"], fact["device"]) == (user, device)
+            if mine and fact["what"] == "gone":
+                gave_way, token = [], None
+            elif mine and "event" in fact:
+                event = fact["event"]
+                if token is not None and token != event.token:
+                    gave_way = [g for g in gave_way if g["token"] != event.token]
+                    if _named_by_text(event):
+                        gave_way = [*gave_way, {"token": token, **fact["found"]}][-4:]
+                token = event.token
+            elif fact["user"] == user and fact.get("parted") and device in fact["parted_from"]:
+                gave_way = [g for g in gave_way if g["token"] != fact["event"].token]
+        return gave_way
 
     def last_active(self, user: str, device: str) -> int:
         return max(int(f["at"]) for f in self.life(user, device) if "event" in f)
@@ -536,6 +604,11 @@ class Oracle:
             "device_info": self.told(user, device, "device_info"),
             "platform": self.told(user, device, "platform"),
             "token": self.token(user, device),
+            "twin_of": self._twin_of(user, device),
+            "timer": self._timer(user, device) if online else None,
+            "replaced": [
+                [g["token"], *g["shown"], g["changed"]] for g in self.gave_way(user, device)
+            ],
             "signed_out": self.signed_out(user, device),
             "ended_in_foreground": not online and self._ended_in_foreground(user, device),
             "connections": self.connections(user, device),
@@ -543,6 +616,43 @@ class Oracle:
             "lost": self.lost(user, device),
             "silence_deadline": self.silence_deadline(user, device) if online else None,
         }
+
+    def _twin_of(self, user: str, device: str) -> str | None:
+        first = self.life(user, device)[0]["event"]
+        if _named_by_text(first) and device != first.device_info:
+            return str(first.device_info)
+        return None
+
+    def _timer(self, user: str, device: str) -> Fact | None:
+        """Beats as if by a timer since the device was last in the background."""
+        heard = [f for f in self.life(user, device) if "event" in f or f["what"] == "gone"]
+        pauses = [
+            number
+            for number, fact in enumerate(heard)
+            if fact["what"] == "beat" and _in_background(fact["event"])
+        ]
+        if not pauses or any(fact["what"] == "gone" for fact in heard[pauses[-1] :]):
+            return None
+        since = heard[pauses[-1] :]
+        if any(f["event"].app_state or f["connection"] for f in since if f["what"] == "beat"):
+            return None
+        beats = [number for number, fact in enumerate(since) if fact["what"] == "beat"][1:]
+        gaps = [since[number]["at"] - since[number - 1]["at"] for number in beats]
+        same = all(since[n]["event"].token == since[n - 1]["event"].token for n in beats)
+        if not same or any(_names_screen(since[number]["event"]) for number in beats):
+            return None
+        if gaps[:1] > [200_000] or (
+            gaps[1:] and not max(60_000, gaps[0] - 10_000) <= gaps[1] <= 200_000
+        ):
+            return None
+        if any(min(abs(g - gaps[1]), abs(g - 2 * gaps[1])) > 10_000 for g in gaps[2:]):
+            return None
+        timer = {
+            "beats": min(3, len(gaps)),
+            "period_ms": gaps[min(1, len(gaps) - 1)] if gaps else 0,
+        }
+        timer |= {"runs_on": len(gaps) > 2}
+        return {name: value for name, value in timer.items() if value}
 
     def _ended_in_foreground(self, user: str, device: str) -> bool:
         life = self.life(user, device)
@@ -559,6 +669,10 @@ def _in_background(event: Heartbeat) -> bool:
     return (event.app_state or "").lower() in BACKGROUND or (
         (event.screen or "").strip().lower() == "background"
     )
+
+
+def _named_by_text(event: Heartbeat | Renew) -> bool:
+    return not (event.device_id or event.claimed_device) and bool(event.device_info)
 
 
 def _names_screen(event: Heartbeat) -> bool:
@@ -578,18 +692,21 @@ def _is_evidence(event: Heartbeat) -> bool:
 def _shown_after(life: Sequence[Fact]) -> Shown:
     """State and screen of a device to which this has happened."""
     session: list[Heartbeat | Renew] = []
+    known_before: str | None = None
     for fact in life:
         if fact["what"] == "gone":
-            session = []
+            session, known_before = [], None
         elif "event" in fact:
             session.append(fact["event"])
+            if fact.get("parted"):
+                _, known_before = fact["parted"]["shown"]
     if not session:
         return NOTHING
     beats = [event for event in session if isinstance(event, Heartbeat)]
     screens = [event.screen for event in beats if _names_screen(event)]
     # A session that a renewal has begun is one in the foreground.
     state = "background" if beats and _in_background(beats[-1]) else "foreground"
-    return state, screens[-1] if screens else None
+    return state, screens[-1] if screens else known_before
 
 
 def _reason(before: Shown, after: Shown) -> str:

@@ -188,7 +188,7 @@ class Processor:
         values = [
             # jsonb keeps the value, not the text.
             json.dumps(json.loads(row[name]))
-            if name in ("devices", "sign_outs", "sockets") and row[name] is not None
+            if name in ("devices", "sign_outs", "sockets", "timer") and row[name] is not None
             else row[name]
             for name in columns_read(query)
         ]
@@ -282,6 +282,8 @@ def _row(row: dict[str, Any], now: int) -> dict[str, Any]:
         times = ("state", "screen", "reason", "changed_ms", "online_since_ms", "last_active_ms")
         devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms", "sockets")}]
         devices[0]["sockets"] = row["sockets"] and json.loads(row["sockets"])
+        timer = row["timer"] and json.loads(row["timer"])
+        devices[0] |= {"twin_of": None, "replaced": [], "timer": timer}
     else:
         devices = json.loads(row["devices"])
         shown = [device for device in devices if device["device"] == row["device"]]
@@ -492,12 +494,14 @@ _REST = (*(_renews,) * 4, *(_disconnects,) * 5, *(_logouts,) * 5, _others)
 
 
 def _records_of(
-    deltas: Sequence[int], kinds: Sequence[st.SearchStrategy[Any]]
+    deltas: Sequence[int],
+    kinds: Sequence[st.SearchStrategy[Any]],
+    crowds: st.SearchStrategy[Any] = _crowds,
 ) -> st.SearchStrategy[tuple[int, Any, int | None]]:
     events = st.integers(0, len(kinds) - 1).flatmap(lambda roll: kinds[roll])
     several = st.lists(events, max_size=4).map(tuple)
     batches = st.integers(0, 29).flatmap(
-        lambda roll: st.none() if roll == 29 else _crowds if roll == 28 else several
+        lambda roll: st.none() if roll == 29 else crowds if roll == 28 else several
     )
     refused = st.sampled_from((*(None,) * 9, 0, 1))
     return st.tuples(st.sampled_from(deltas), batches, refused)
@@ -526,12 +530,90 @@ def _stretches_of(
 
 _stretches = _stretches_of(_records, (5, 7, 8))
 
+#: Phones that are known by one text alone and take turns, as those with the guide's app do: what it
+#: says, a few sockets, logouts that name nothing, and now and then a phone with a name.
+_GUIDE_SAID = (*(("Unknown", None),) * 5, ("home", None), ("cart", None), ("background", None))
+_GUIDE_NAMING = (*((None, None, "App"),) * 12, (None, None, None), ("App (2)", None, "App"))
+_guide_heartbeats = st.builds(
+    lambda kind, token, naming, said, connection: kind(
+        user="ann",
+        token=f"ann-{token}",
+        device_id=naming[0],
+        claimed_device=naming[1],
+        device_info=naming[2],
+        screen=said[0],
+        app_state=said[1],
+        connection=connection[kind is Heartbeat],
+    ),
+    st.sampled_from((*(Heartbeat,) * 9, Connect)),
+    st.sampled_from((1, 1, 1, 2, 2, 2, 3, 4, 5, 6)),
+    st.sampled_from(_GUIDE_NAMING),
+    st.sampled_from(_GUIDE_SAID),
+    st.sampled_from([("c1", "c1"), ("c2", "c2"), *(("c3", None),) * 8]),
+)
+_guide_renews = st.builds(
+    lambda token, connection: Renew(
+        user="ann", token=f"ann-{token}", connection=connection, device_info="App"
+    ),
+    st.sampled_from(_TOKENS),
+    st.sampled_from(_CONNECTIONS),
+)
+_guide_logouts = st.builds(
+    lambda token, expires: Logout(user="ann", token=f"ann-{token}", token_expires_ms=expires),
+    st.integers(1, 5),
+    st.sampled_from((None, None, 20)),
+)
+#: Many phones of one text at once.
+_guide_crowds = st.builds(
+    lambda count, turns: tuple(
+        Heartbeat(user="ann", token=f"ann-{n}", device_info="App", screen="Unknown")
+        for n in range(1, count + 1)
+        for _ in range(turns)
+    ),
+    st.integers(4, 18),
+    st.integers(1, 2),
+)
+_guide_records = _records_of(
+    _DELTAS,
+    (*(_guide_heartbeats,) * 12, _guide_renews, _disconnects, *(_guide_logouts,) * 2),
+    _guide_crowds,
+)
+_guide_stretches = _stretches_of(_guide_records, (5, 7, 8))
+
+#: A phone with the guide's app, in the background mostly: its timer runs on, or somebody is there.
+_TIMER_DELTAS = (*(120_000,) * 14, 240_000, 119_000, 128_000, 131_000, 59_000, 60_000, 9_000, 40)
+_timer_heartbeats = st.builds(
+    lambda screen, app_state, token, device: Heartbeat(
+        user="ann", token=token, device_info=device, screen=screen, app_state=app_state
+    ),
+    st.sampled_from((*("Unknown",) * 24, *("background",) * 3, "Home", None)),
+    st.sampled_from((*(None,) * 29, "resumed", "paused")),
+    st.sampled_from((*("A",) * 24, "B")),
+    st.sampled_from((*("App",) * 24, "Pixel")),
+)
+
 LONGEST = 25
+timer_logs = st.lists(
+    st.tuples(
+        st.sampled_from(_TIMER_DELTAS),
+        st.integers(0, 40)
+        .flatmap(
+            lambda roll: (
+                _guide_renews if roll == 40 else _guide_logouts if roll == 39 else _timer_heartbeats
+            )
+        )
+        .map(lambda event: (event,)),
+        st.none(),
+    ),
+    min_size=4,
+    max_size=LONGEST,
+).map(lambda records: _dated(1_700_000_000_000, records))
 policies = st.sampled_from(_POLICIES)
 # Long ones on average, yet short enough to read once they are shrunk.
 logs = st.one_of(
     st.lists(_stretches, min_size=1, max_size=4),
-    *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(3)),
+    *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(2)),
+    st.lists(_guide_stretches, min_size=2, max_size=LONGEST),
 ).map(
     # Most logs pass 10 000, an instant for which concurrency is sampled.
     lambda stretches: _dated(9_900, [r for stretch in stretches for r in stretch][:LONGEST])

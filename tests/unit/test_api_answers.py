@@ -74,7 +74,14 @@ def row(**changes: Any) -> UserWithDevices:
     )
     columns |= {"user_id": "u", "state": "offline", "reason": "timed_out", "changed_at": NOON}
     return UserWithDevices(
-        **{**columns, "device_count": 0, "device": "d", "devices": None, **changes}
+        **{
+            **columns,
+            "device_count": 0,
+            "device": "d",
+            "devices": None,
+            "timer_runs_on": False,
+            **changes,
+        }
     )
 
 
@@ -130,7 +137,15 @@ def test_a_device_shows_no_token_and_null_for_what_is_unknown() -> None:
         "last_active": "2024-05-17T12:00:00.007Z",
         "online_since": None,
         "changed_at": "1970-01-01T00:00:00.005Z",
+        "timer_runs_on": None,
     }
+
+
+def test_a_device_tells_whether_its_timer_runs_on() -> None:
+    for timer, runs_on in ((None, False), ({}, False), ({"runs_on": True}, True)):
+        device = {**stored("d", "foreground"), "timer": timer}
+        [told] = single_user_answer(row(devices=[device]))["devices"]
+        assert told["timer_runs_on"] is runs_on
 
 
 def test_the_only_device_has_the_same_fields_as_one_of_several() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -574,3 +575,12 @@ def test_one_token_that_logs_out_again_and_again_takes_one_place_of_sixteen() ->
     for _ in range(17):
         story.wait(31).beat("a", "home").logout("a")
     assert story.wait(31).beat("a", "Unknown", token="other").shown() == ("offline", None)
+
+
+def test_a3_the_same_screen_again_and_again_is_one_view() -> None:
+    """How names are cleaned is ingest's: here they are equal or they are not."""
+    story = Story()
+    for _ in range(3):
+        story.wait(0.3).beat("a", "Home")
+    assert story.reasons() == [("a", "started")]
+    assert json.loads(story.user()["stay"])["views"] == 1

@@ -16,12 +16,23 @@ from tests.unit.presence_logs import (
     oracle_of,
     policies,
     stated,
+    timer_logs,
 )
 
 
 @EXAMPLES
 @given(logs, policies)
 def test_the_processor_and_the_oracle_agree(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(timer_logs)
+def test_they_agree_about_timers_that_run_on_in_the_background(log: list[Written]) -> None:
+    # Ticks are left out: the silence between beats is no outage.
+    policy = Policy(300_000, 30_000, 200_000, outage_gap_ms=1_000_000)
     processor = Processor(policy)
     processor.batch(log)
     agree(processor, oracle_of(log, policy))

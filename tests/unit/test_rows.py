@@ -50,7 +50,7 @@ def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
 
 @pytest.mark.parametrize("query", ["load_online", "load_users"])
 def test_what_is_read_has_been_written(query: str) -> None:
-    derived = {"partition", "device_count"}
+    derived = {"partition", "device_count", "running_timers"}
     assert set(columns_read(query)) == set(columns_written()) - derived
     assert columns_read(query) == columns_read("load_online")
 
@@ -89,6 +89,8 @@ def test_the_row_of_a_one_device_user_is_flat() -> None:
         "log_offset": 0,
         "first_day": START_MS // 86_400_000,
         "active_day": START_MS // 86_400_000,
+        "timer": None,
+        "running_timers": 0,
     }
 
 
@@ -121,6 +123,7 @@ STORIES: dict[str, Story] = {
     "a device that is signed out": Story().beat("a", "home").logout("a"),
     "a device that timed out": Story().beat("a", "home").wait(301),
     "several devices": Story().beat("a").wait(10).beat("b", "background").logout("a"),
+    "a device that was in the background": Story().beat("a", "background"),
     "no device": Story().logout("a", token_expires_ms=START_MS + 1_000),
     "odd names": Story().beat('a|"b"/\\', "ä\u2028🎬", name="O'Ann"),
 }

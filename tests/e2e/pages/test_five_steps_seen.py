@@ -66,7 +66,7 @@ def test_the_five_steps_are_seen_on_the_pages(users_page: Page, stack: Stack) ->
     user_page = users_page.context.new_page()
     user_page.goto(f"{stack.up.url}/users/{quote(phone.user)}")
     why = user_page.locator("#why")
-    shows(why, "in the foreground on Home: a session began then; on Pixel 8, app 1.4.2.")
+    shows(why, "in the foreground on Home: a session began then; on Flutter App, app 1.0.0.")
 
     # 2. Navigate: the screen and Last Active change, on both pages and without a reload.
     assert phone.show("Cart") == 200
@@ -79,14 +79,17 @@ def test_the_five_steps_are_seen_on_the_pages(users_page: Page, stack: Stack) ->
     assert phone.beat(BACKGROUND) == 200
     shows(why, "in the background, last on Cart: left the app at")
     shows(row, "background")
-    shows(why, f"no heartbeat for {OFFLINE_AFTER_SECONDS} s; last seen on Cart, Pixel 8, app 1.4.2")
+    shows(
+        why,
+        f"no heartbeat for {OFFLINE_AFTER_SECONDS} s; last seen on Cart, Flutter App, app 1.0.0",
+    )
     expect(row).to_have_count(0)
 
     # 4. Log out: offline at once, and late heartbeats change nothing.
     assert phone.show("Home") == 200
     shows(why, "in the foreground on Home", meanwhile=beating)
     assert phone.log_out() == 200
-    shows(why, ": logged out; last seen on Home, Pixel 8, app 1.4.2.")
+    shows(why, ": logged out; last seen on Home, Flutter App, app 1.0.0.")
     expect(row).to_have_count(0)
     assert phone.beat(UNKNOWN) == 200
     stack.settle()

@@ -44,7 +44,7 @@ def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
     assert phone.show("Offers of today") == 200
     expect(latest).to_contain_text(f"{phone.user} went to Offers of today")
     expect(live.locator("#screens")).to_contain_text("Offers of today")
-    expect(live.locator("#versions li").first).to_contain_text("1.4.2")
+    expect(live.locator("#versions")).to_contain_text("1.0.0")
     expect(live.locator("#platforms")).to_contain_text("Android")
     assert phone.beat(BACKGROUND) == 200
     expect(latest).to_contain_text(f"{phone.user} went to the background")
