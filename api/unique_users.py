@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from datasketches import hll_sketch, hll_union
 
+from api.batches import CursorBatches
 from api.database import Connection
 from schemas.uniques import LG_K
 
@@ -27,15 +28,14 @@ async def unique_users(
     """Of every screen that has any, the estimates by number of bucket; in a transaction."""
     found: dict[int, Sketch] = {}
     current: str | None = None
-    async with connection.cursor("sketches", binary=True) as cursor:
-        await cursor.execute(query, parameters)
-        while batch := await cursor.fetchmany(_BATCH):
-            for screen, bucket, sketch in batch:
-                if screen != current:
-                    if current is not None:
-                        yield current, _estimates(found)
-                    current, found = screen, {}
-                found[bucket] = _merged(found.get(bucket), hll_sketch.deserialize(sketch))
+    cursor = connection.cursor("sketches", binary=True)
+    async for batch in CursorBatches(cursor, query, parameters, _BATCH):
+        for screen, bucket, sketch in batch:
+            if screen != current:
+                if current is not None:
+                    yield current, _estimates(found)
+                current, found = screen, {}
+            found[bucket] = _merged(found.get(bucket), hll_sketch.deserialize(sketch))
     if current is not None:
         yield current, _estimates(found)
 

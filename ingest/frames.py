@@ -64,7 +64,7 @@ def read_frames(text: str) -> list[Frame | BadFrame]:
     """The frames of a text message, in order; what is wrong with one leaves the others alone."""
     try:
         found = _fast.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError):
         return _read_leniently(text)
     bodies = found if isinstance(found, list) else [found]
     if len(bodies) > MAX_FRAMES:

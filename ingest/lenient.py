@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ingest.field_warnings import FieldWarning
+from schemas.nesting import json_is_too_deep
 from schemas.problems import FieldProblem, ProblemError
 
 
@@ -45,10 +46,10 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def read_json(text: str, what: str) -> Any:
     """The JSON value in ``text``, which an error calls ``what``. Raises ``bad_json``."""
+    if json_is_too_deep(text):
+        raise ProblemError("bad_json", f"The {what} is nested too deeply.")
     try:
         return _lenient.decode(text)
-    except RecursionError as error:
-        raise ProblemError("bad_json", f"The {what} is nested too deeply.") from error
     except ValueError as error:
         raise ProblemError("bad_json", f"The {what} is not JSON.") from error
 

@@ -3,7 +3,8 @@
 The policy (design, section 1: a field that serves analytics never costs presence):
 
 1. A body is a JSON object in UTF-8, or empty; anything else is 400 ``bad_json``. Numbers such as
-   ``NaN``, which are no JSON, and nesting too deep to read are ``bad_json`` too.
+   ``NaN``, which are no JSON, and nesting deeper than ``schemas.nesting`` allows are ``bad_json``
+   too.
 2. ``null`` means absent, and so does a text that is blank. Otherwise text stays as it was sent,
    except that
    - a number or boolean is taken as the text that was sent for it,
@@ -19,7 +20,8 @@ The policy (design, section 1: a field that serves analytics never costs presenc
    JSON object is a warning, because the token alone says who signs out.
 
 A well-formed body takes one typed decode. Only when that fails is it read again leniently: msgspec
-refuses lone surrogates and unknown fields, among others.
+refuses lone surrogates and unknown fields, among others. So the typed decode has nothing to skip
+however deep it is.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ class Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     sent_at: str | int | float | None = None
 
 
-class _LogoutBody(msgspec.Struct, gc=False):
+class _LogoutBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     device_id: str | None = None
 
 
@@ -89,7 +91,7 @@ def parse_heartbeat(body: bytes) -> Sent:
         return _EMPTY
     try:
         sent = _fast.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return heartbeat_of(read_object(body))
     return clean(sent)
 
@@ -129,7 +131,7 @@ def parse_logout(body: bytes) -> Sent:
     warnings: list[FieldWarning] = []
     try:
         device_id = _fast_logout.decode(body).device_id
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         try:
             values = read_object(body)
         except ProblemError:

@@ -15,7 +15,12 @@ and what a reader does with it:
 3. What a newer writer wrote is never dropped by an older reader. A version further ahead, or an
    event of a newer version that cannot be read, is :class:`NewerSchemaError`: the processor ends,
    and a newer one finds everything.
-4. A version that nobody writes any more, or never wrote, is no batch of events.
+4. A version that nobody writes any more, or never wrote, is no batch of events. Neither is a record
+   that nests deeper than :data:`schemas.nesting.MAX_DEPTH`.
+
+An event with appended fields costs an older reader some microseconds more: the one decode of a
+record knows the fields of this release and no others, so that it has nothing to skip however deep
+that is.
 
 Ingest cleans what phones send and writes it as it was meant; what it *means* for presence (is
 ``background`` a screen?) is decided by the processor alone, so that the log can be replayed under
@@ -33,6 +38,8 @@ from typing import Annotated, Final, TypeAlias
 from zlib import crc32
 
 import msgspec
+
+from schemas.nesting import msgpack_is_too_deep
 
 #: What this release writes.
 VERSION: Final = 1
@@ -66,7 +73,13 @@ _Connection: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class _Event(
-    msgspec.Struct, frozen=True, array_like=True, gc=False, omit_defaults=False, kw_only=True
+    msgspec.Struct,
+    frozen=True,
+    array_like=True,
+    gc=False,
+    omit_defaults=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
 ):
     """Common form of events: positional on the wire, immutable in memory."""
 
@@ -170,6 +183,12 @@ _raw_decoder = msgspec.msgpack.Decoder(tuple[int, list[msgspec.Raw]])
 _envelope_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _version_decoder = msgspec.msgpack.Decoder(int)
 _event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+_kind_decoder = msgspec.msgpack.Decoder(str)
+#: Items of an event of each kind, itself included.
+_ITEMS: Final = {
+    kind.__struct_config__.tag: 1 + len(kind.__struct_fields__)
+    for kind in (Heartbeat, Connect, Logout, Renew, Disconnect, Tick)
+}
 
 
 def encode_event(event: Event) -> bytes:
@@ -198,7 +217,7 @@ def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
         raise UndecodableRecordError("the record has no value")
     try:
         version, events = _batch_decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return _decode_one_by_one(value)
     if version != VERSION:
         _check_version(version)
@@ -208,21 +227,33 @@ def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
 
 
 def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
+    if msgpack_is_too_deep(value):
+        raise UndecodableRecordError("not a batch of events: nested too deeply")
     try:
         version, raws = _raw_decoder.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _refuse_another_envelope(value)
         raise UndecodableRecordError(f"not a batch of events: {error}") from error
     _check_version(version)
     events: list[Event | BadEvent] = []
     for raw in raws:
         try:
-            events.append(_without_nul(_event_decoder.decode(raw)))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            events.append(_without_nul(_event_decoder.decode(_known_fields(raw))))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if version > VERSION:
                 raise _newer(version) from error
             events.append(BadEvent(error=str(error), raw=bytes(raw)))
     return events
+
+
+def _known_fields(raw: msgspec.Raw) -> msgspec.Raw | bytes:
+    """An event without what a newer writer appended."""
+    try:
+        items = _envelope_decoder.decode(raw)
+        known = _ITEMS.get(_kind_decoder.decode(items[0]))
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
+        return raw
+    return _encoder.encode(items[:known]) if known is not None and known < len(items) else raw
 
 
 def _check_version(version: int) -> None:
@@ -236,7 +267,7 @@ def _refuse_another_envelope(value: bytes) -> None:
     """A newer version may put something else around its events; the version stays first."""
     try:
         version = _version_decoder.decode(_envelope_decoder.decode(value)[0])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, IndexError):
+    except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return
     if VERSION < version <= _LAST_VERSION:
         raise _newer(version)

@@ -1,9 +1,15 @@
 // The API as pages read it, and the server's clock.
 
+import { showBanner } from "./connection.js";
+
 const TIMEOUT_MS = 8000;
+const LOGIN = "/login";
+// Between two answers of a server that is to stay.
+const SETTLE_MS = 1000;
 const AWAY = new Set([502, 503, 504]);
 // The server's clock less ours, so that "12 s ago" is right on a machine with a wrong clock.
 let skewMs = 0;
+let isLeaving = false;
 
 /** Nobody is signed in any more; the page is on its way to the login. */
 export class LoggedOut extends Error {}
@@ -28,10 +34,28 @@ export function hearClock(serverMs) {
   if (!Number.isNaN(serverMs)) skewMs = Math.abs(serverMs - Date.now()) > 1500 ? serverMs - Date.now() : 0;
 }
 
-/** To the login, and back here after it. */
-export function logIn() {
+/** To the login, and back here after it. A page that leaves for a server that is not there ends on
+ * the browser's own error page, from which nothing leads back: it leaves once the login has answered
+ * twice. The first answer may be the last that a server gives that is being restarted. */
+export async function logIn() {
+  if (isLeaving) return;
+  isLeaving = true;
   const here = location.pathname + location.search;
-  location.replace(here === "/" ? "/login" : `/login?next=${encodeURIComponent(here)}`);
+  const login = here === "/" ? LOGIN : `${LOGIN}?next=${encodeURIComponent(here)}`;
+  for (let answers = 0; answers < 2; ) {
+    if (await isThere(LOGIN)) answers += 1;
+    else {
+      answers = 0;
+      showBanner("signed-out", "bad", "Signed out.", "The login follows as soon as the server answers.");
+    }
+    if (answers < 2) await new Promise((done) => setTimeout(done, SETTLE_MS));
+  }
+  location.replace(login);
+}
+
+async function isThere(path) {
+  const options = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) };
+  return fetch(path, options).then((answer) => answer.ok, () => false);
 }
 
 /** The JSON at a path. Throws LoggedOut, ProblemError or Away. */

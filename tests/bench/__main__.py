@@ -34,6 +34,7 @@ from schemas.migrate import migrate
 from schemas.settings import KafkaSettings
 from schemas.topics import EVENTS, create_topics, topic_name
 from tests.bench.cpu import cpu_seconds
+from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
@@ -51,9 +52,10 @@ class Servers:
 
 
 @contextmanager
-def servers(directory: Path) -> Iterator[Servers]:
-    """Kafka and PostgreSQL on this machine: durable, and compiled for a long run."""
-    kafka = LocalKafka(directory / "kafka", quick_start=False)
+def servers(directory: Path, *, quick_start: bool = False) -> Iterator[Servers]:
+    """Kafka and PostgreSQL on this machine: durable, and compiled for a long run unless they are
+    to be there quickly."""
+    kafka = LocalKafka(directory / "kafka", quick_start=quick_start)
     postgres = LocalPostgres(directory / "postgres")
     kafka.prepare()
     postgres.prepare()
@@ -72,6 +74,15 @@ def servers(directory: Path) -> Iterator[Servers]:
         # Its own database: one service's table is not the other's vacuum.
         rows_outside_transaction(postgres.dsn, "CREATE DATABASE baseline")
         yield Servers(running[0], running[1], settings, postgres.dsn, postgres.dsn_of("baseline"))
+
+
+def kafka_environment(settings: KafkaSettings) -> dict[str, str]:
+    """What a service that is to find this Kafka is started with."""
+    return {
+        "ROLLCALL_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "ROLLCALL_PARTITIONS": str(settings.partitions),
+        "ROLLCALL_REPLICATION_FACTOR": str(settings.replication_factor),
+    }
 
 
 def rows_outside_transaction(url: str, statement: str) -> None:
@@ -147,7 +158,7 @@ def answers(url: str) -> bool:
 
 
 def measure(
-    heartbeats: int = 60_000, connections: int = 256, users: int = 20_000
+    heartbeats: int, connections: int, users: int, *, quick_start: bool
 ) -> dict[str, dict[str, float]]:
     """CPU µs per heartbeat by way of connecting, then by part."""
     secret = secrets.token_hex(32)
@@ -157,12 +168,10 @@ def measure(
         directory = Path(temporary)
         # PostgreSQL may run as another user, who must get in.
         directory.chmod(0o755)
-        run = stack.enter_context(servers(directory))
+        run = stack.enter_context(servers(directory, quick_start=quick_start))
         ingest_port, ingest_admin, admin, baseline_port = (free_port() for _ in range(4))
         common = {
-            "ROLLCALL_KAFKA_BOOTSTRAP": run.kafka_settings.kafka_bootstrap,
-            "ROLLCALL_PARTITIONS": str(PARTITIONS),
-            "ROLLCALL_REPLICATION_FACTOR": "1",
+            **kafka_environment(run.kafka_settings),
             "ROLLCALL_DATABASE_URL": run.database_url,
             "ROLLCALL_JWT_SECRET": secret,
             "ROLLCALL_INGEST_PORT": str(ingest_port),
@@ -223,9 +232,13 @@ def _per_heartbeat(spent: dict[str, float], heartbeats: int, rate: float) -> dic
     return {**micros, "total": sum(micros.values()), "heartbeats_per_second": rate}
 
 
-def main(heartbeats: int = 60_000, connections: int = 256, users: int = 20_000) -> None:
+def main(
+    heartbeats: int = 60_000, connections: int = 256, users: int = 20_000, smoke: Smoke = False
+) -> None:
     """Print CPU µs per heartbeat of Rollcall and of a plain service, and their ratio."""
-    figures = measure(heartbeats, connections, users)
+    if smoke:
+        heartbeats, connections, users = 200, 4, 40
+    figures = measure(heartbeats, connections, users, quick_start=smoke)
     columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]
     table = Table("", *columns, "per s", title="CPU µs per heartbeat, and heartbeats a second")
     for name, row in figures.items():
@@ -233,8 +246,11 @@ def main(heartbeats: int = 60_000, connections: int = 256, users: int = 20_000) 
         table.add_row(name, *cells, f"{row['heartbeats_per_second']:.0f}")
     console.print(table)
     for mode, words in (("keep", "kept-alive connections"), ("new", "a connection per heartbeat")):
-        ratio = figures[f"rollcall, {mode}"]["total"] / figures[f"plain, {mode}"]["total"]
-        console.print(f"{words}: {ratio:.2f} of the plain service's CPU")
+        ours, plain = (figures[f"{whose}, {mode}"]["total"] for whose in ("rollcall", "plain"))
+        if plain:  # so few heartbeats may take less than a tick of /proc
+            console.print(f"{words}: {ours / plain:.2f} of the plain service's CPU")
+    for row in figures.values():
+        check_measured(row)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from schemas.migrate import migrate
 from schemas.sql_files import load_queries
 from tests.bench.__main__ import answers, service
 from tests.bench.fleet import Fleet, fill
+from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import free_port, wait_for
 
 #: What rollups are made of: read by the calls about single people and instants only.
@@ -54,6 +55,8 @@ FEW_ROWS = 50_000
 SHOWN_ROWS = 100
 #: PostgreSQL adds up what a connection read once a second.
 STATISTICS_SECONDS = 1.1
+#: With the user, the screen and the days that :func:`calls` names.
+SMALLEST = Fleet(users=1_001, days=4, screens=8, partitions=1, sessions=20)
 console = Console()
 
 
@@ -166,16 +169,18 @@ class Client:
         return seconds, body
 
 
-def measure(client: Client, database_url: str, as_of: datetime, times: int) -> Iterator[Figures]:
+def measure(
+    client: Client, database_url: str, as_of: datetime, times: int, statistics_seconds: float
+) -> Iterator[Figures]:
     """Each call ``times`` times, after one that is not counted."""
     query = load_queries("tests.bench", "fleet.sql")["rows_read"]
     with psycopg.connect(database_url, autocommit=True) as statistics_of:
 
         def rows_read() -> dict[str, int]:
             # The API's one connection tells what it did with the first answer after a second.
-            time.sleep(STATISTICS_SECONDS)
+            time.sleep(statistics_seconds)
             client.get("/api/v1/users?limit=1")
-            time.sleep(STATISTICS_SECONDS)
+            time.sleep(statistics_seconds)
             return dict(statistics_of.execute(query).fetchall())
 
         for call in calls(as_of):
@@ -187,8 +192,13 @@ def measure(client: Client, database_url: str, as_of: datetime, times: int) -> I
             yield Figures(call, seconds, len(body), {t: rows for t, rows in read.items() if rows})
 
 
-def main(users: int = 100_000, sessions: int = 25_000, times: int = 40) -> None:
+def main(
+    users: int = 100_000, sessions: int = 25_000, times: int = 40, smoke: Smoke = False
+) -> None:
     """Print p50 and p95 of every call of a dashboard over thirty days of a fleet."""
+    fleet, statistics_seconds = Fleet(users, sessions=sessions), STATISTICS_SECONDS
+    if smoke:
+        fleet, statistics_seconds, times = SMALLEST, 0.0, 2
     secret, port, admin = secrets.token_hex(32), free_port(), free_port()
     as_of = datetime.now(UTC).replace(microsecond=0)
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
@@ -198,7 +208,7 @@ def main(users: int = 100_000, sessions: int = 25_000, times: int = 40) -> None:
         database_url = stack.enter_context(database(directory))
         started = time.monotonic()
         with console.status("") as status:
-            fill(database_url, Fleet(users, sessions=sessions), as_of, status.update)
+            fill(database_url, fleet, as_of, status.update)
         console.print(f"filled in {time.monotonic() - started:.0f} s")
         console.print(_sizes(database_url))
         environment = {
@@ -214,7 +224,8 @@ def main(users: int = 100_000, sessions: int = 25_000, times: int = 40) -> None:
         wait_for("the API is ready", lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
         table = Table(Column("call", overflow="fold"), "p50 ms", "p95 ms", "KB", "rows read")
         problems = []
-        for figures in measure(Client(port, secret), database_url, as_of, times):
+        client = Client(port, secret)
+        for figures in measure(client, database_url, as_of, times, statistics_seconds):
             table.add_row(
                 figures.call.path,
                 f"{1000 * statistics.median(figures.seconds):.1f}",
@@ -222,6 +233,7 @@ def main(users: int = 100_000, sessions: int = 25_000, times: int = 40) -> None:
                 f"{figures.size / 1000:.1f}",
                 figures.shown_rows,
             )
+            check_measured({"p95_ms": figures.p95_ms})
             problems += [figures.problem] if figures.problem else []
         console.print(table)
     if problems:

@@ -32,7 +32,8 @@ from processor.effects import Effects, Record
 from processor.partition import Partition
 from processor.settings import ProcessorSettings
 from schemas.events import Heartbeat, encode_batch
-from tests.bench.__main__ import Servers, rows_outside_transaction, servers
+from tests.bench.__main__ import Servers, kafka_environment, rows_outside_transaction, servers
+from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import ProcessorProcess, rows, wait_for
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -107,12 +108,11 @@ def replayed_day(running: Servers, directory: Path, file: Path) -> Iterator[str]
     url = running.database_url.rpartition("/")[0] + "/day"
     environment = {
         **os.environ,
-        "ROLLCALL_KAFKA_BOOTSTRAP": running.kafka_settings.kafka_bootstrap,
+        **kafka_environment(running.kafka_settings),
         "ROLLCALL_DATABASE_URL": url,
         "ROLLCALL_ALLOW_CREATE_TIME": "1",
         "ROLLCALL_TOPIC_PREFIX": "replay.",
         "ROLLCALL_PARTITIONS": "2",
-        "ROLLCALL_REPLICATION_FACTOR": "1",
         "ROLLCALL_OFFLINE_AFTER_SECONDS": "300",
         "ROLLCALL_OUTAGE_GAP_SECONDS": "60",
         "ROLLCALL_CLIENT_INTERVAL_SECONDS": "1e12",
@@ -156,7 +156,10 @@ def main(
     users: int = typer.Option(3000, help="People of the made-up day."),
     visits: int = typer.Option(60, help="Visits of each."),
     online: int = typer.Option(200_000, help="Users online in memory."),
+    smoke: Smoke = False,
 ) -> None:
+    if smoke:
+        users, visits, online = 20, 10, 200
     random = Random(20261125)
     console.print(
         f"Processor: {memory_bytes_per_user(online):,.0f} bytes of memory for each user online "
@@ -173,7 +176,7 @@ def main(
     )
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-bench-")))
-        running = stack.enter_context(servers(directory))
+        running = stack.enter_context(servers(directory, quick_start=smoke))
         file = directory / "day.csv.gz"
         write_day(file, users, visits, random)
         [(wal_before,)] = rows(running.database_url, "SELECT pg_current_wal_lsn() - '0/0'")
@@ -193,6 +196,7 @@ def main(
         for name, size in rows(url, TABLE_SIZES):
             [(count,)] = rows(url, f'SELECT count(*) FROM "{name}"')
             if count:
+                check_measured({name: size / count})
                 table.add_row(
                     *(name, f"{count:,}", f"{size / count:,.0f}"),
                     *(f"{count / users / visits:.2f}", f"{size / 1e6:,.1f}"),

@@ -47,11 +47,14 @@ class Fleet:
     screens: int = 40
     sessions: int = 25_000
 
+    def kept_days(self, table: str) -> int:
+        return min(self.days, KEPT_DAYS[table])
+
 
 def fill(database_url: str, fleet: Fleet, as_of: datetime, progress: Any) -> None:
     """Fill a migrated, empty database; ``as_of`` is the log time that it ends with."""
     queries = load_queries("tests.bench", "fleet.sql")
-    parameters = {**asdict(fleet), "as_of": as_of, "kept_days": KEPT_DAYS["screen_samples"]}
+    parameters = {**asdict(fleet), "as_of": as_of, "kept_days": fleet.kept_days("screen_samples")}
     with psycopg.connect(
         database_url, autocommit=True, cursor_factory=psycopg.ClientCursor
     ) as connection:
@@ -59,17 +62,20 @@ def fill(database_url: str, fleet: Fleet, as_of: datetime, progress: Any) -> Non
         connection.execute(queries["seed"])
         connection.execute(queries["shape"], parameters)
         _fill_sketches(connection, queries["copy_sketches"], fleet)
-        for parent, days in KEPT_DAYS.items():
+        for parent in KEPT_DAYS:
             named = queries["daily_partitions"].replace(b"{parent}", parent.encode())
-            for (create,) in connection.execute(named, {"kept_days": days}).fetchall():
+            for (create,) in connection.execute(
+                named, {"kept_days": fleet.kept_days(parent)}
+            ).fetchall():
                 connection.execute(create)
         connection.execute(queries["deployment"], parameters)
         for step in _STEPS:
             progress(step)
             connection.execute(queries[step], parameters)
         midnight = as_of.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        for back in range(KEPT_DAYS["spans"], -1, -1):
-            progress(f"people, day {KEPT_DAYS['spans'] - back}")
+        days_of_people = fleet.kept_days("spans")
+        for back in range(days_of_people, -1, -1):
+            progress(f"people, day {days_of_people - back}")
             with connection.transaction():
                 connection.execute(queries["people"], {**parameters, "day": midnight - back * DAY})
         progress("vacuum")

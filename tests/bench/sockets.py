@@ -20,7 +20,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import psutil
@@ -33,19 +32,42 @@ from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from schemas.settings import KafkaSettings
 from schemas.topics import create_topics
-from tests.bench.__main__ import PARTITIONS, answers, service
+from tests.bench.__main__ import PARTITIONS, answers, kafka_environment, service
 from tests.bench.cpu import cpu_seconds
+from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import free_port, wait_for
 
-CLIENT_PROCESSES = 2
-#: Opened and closed before anything is measured: code, caches and buffers are there afterwards.
-WARM_UP_SOCKETS = 200
 #: So that nothing of it happens while something else is measured.
 NEVER_SECONDS = 3600
-#: Short, so that many happen while they are counted; a renewal needs a ping since the last one.
-PING_SECONDS = 10
-RENEWAL_SECONDS = 12
 console = Console()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured."""
+
+    sockets: int
+    #: Spent on pings, and as many on renewals.
+    seconds: float
+    #: Opened and closed before anything is measured: code, caches and buffers are there afterwards.
+    warm_up_sockets: int = 200
+    #: Short, so that many happen while they are counted; a renewal needs a ping since the last one.
+    ping_seconds: float = 10
+    renewal_seconds: float = 12
+    client_processes: int = 2
+    quick_start: bool = False
+
+
+#: Long enough for a renewal of every socket.
+SMALLEST = Plan(
+    sockets=20,
+    seconds=3,
+    warm_up_sockets=2,
+    ping_seconds=0.5,
+    renewal_seconds=1,
+    client_processes=1,
+    quick_start=True,
+)
 
 
 @dataclass(frozen=True)
@@ -63,9 +85,9 @@ class Reading:
 class Clients:
     """The client processes."""
 
-    def __init__(self, port: int, secret: str, first: int, count: int) -> None:
+    def __init__(self, port: int, secret: str, first: int, count: int, processes: int) -> None:
         module = ["-m", "tests.bench.idle_sockets"]
-        each = count // CLIENT_PROCESSES
+        each = count // processes
         self._processes = [
             subprocess.Popen(
                 [sys.executable, *module, str(port), secret, str(first + number * each), str(each)],
@@ -73,7 +95,7 @@ class Clients:
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for number in range(CLIENT_PROCESSES)
+            for number in range(processes)
         ]
         self._answers()
 
@@ -145,37 +167,47 @@ class Ingest:
 
 
 @contextmanager
-def ingest(directory: Path, kafka: RunningChild, secret: str, **settings: Any) -> Iterator[Ingest]:
+def ingest(
+    directory: Path,
+    kafka: RunningChild,
+    secret: str,
+    where: dict[str, str],
+    *,
+    heartbeats: float = NEVER_SECONDS,
+    pings: float = NEVER_SECONDS,
+) -> Iterator[Ingest]:
+    """One that asks for heartbeats, and pings, every so many seconds."""
     port, admin_port = free_port(), free_port()
     environment = {
-        "jwt_secret": secret,
-        "ingest_port": port,
-        "ingest_admin_port": admin_port,
-        "offline_after_seconds": 4 * NEVER_SECONDS,
-        **settings,
+        **where,
+        "ROLLCALL_JWT_SECRET": secret,
+        "ROLLCALL_INGEST_PORT": str(port),
+        "ROLLCALL_INGEST_ADMIN_PORT": str(admin_port),
+        "ROLLCALL_OFFLINE_AFTER_SECONDS": str(4 * NEVER_SECONDS),
+        "ROLLCALL_HEARTBEAT_INTERVAL_SECONDS": str(heartbeats),
+        "ROLLCALL_WEBSOCKET_PING_INTERVAL_SECONDS": str(pings),
     }
-    name = f"ingest-{port}"
-    variables = {f"ROLLCALL_{key.upper()}": str(value) for key, value in environment.items()}
-    with service(directory, name, ["-m", "ingest"], **variables) as guard_pid:
+    with service(directory, f"ingest-{port}", ["-m", "ingest"], **environment) as guard_pid:
         wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{admin_port}/readyz"))
         yield Ingest(guard_pid, port, admin_port, kafka)
 
 
 @contextmanager
-def opened(ingest: Ingest, secret: str, count: int) -> Iterator[tuple[Clients, Reading, Reading]]:
-    """So many sockets, and the readings before and after all have connected."""
-    warm_up = Clients(ingest.port, secret, 10 * count, WARM_UP_SOCKETS)
+def opened(ingest: Ingest, secret: str, plan: Plan) -> Iterator[tuple[Clients, Reading, Reading]]:
+    """All sockets, and the readings before and after they have connected."""
+    others, processes = 10 * plan.sockets, plan.client_processes
+    warm_up = Clients(ingest.port, secret, others, plan.warm_up_sockets, processes)
     warm_up.ask()
-    wait_for("the warm-up is done", lambda: ingest.events("connect") >= WARM_UP_SOCKETS)
+    wait_for("the warm-up is done", lambda: ingest.events("connect") >= plan.warm_up_sockets)
     warm_up.end()
     wait_for("the warm-up has gone", lambda: ingest.sockets == 0)
-    clients = Clients(ingest.port, secret, 0, count)
+    clients = Clients(ingest.port, secret, 0, plan.sockets, processes)
     before = ingest.reading(None)
     try:
         clients.ask()
         wait_for(
             "all sockets have connected",
-            lambda: ingest.events("connect") >= WARM_UP_SOCKETS + count,
+            lambda: ingest.events("connect") >= plan.warm_up_sockets + plan.sockets,
             seconds=300,
         )
         yield clients, before, ingest.reading(clients)
@@ -184,9 +216,9 @@ def opened(ingest: Ingest, secret: str, count: int) -> Iterator[tuple[Clients, R
 
 
 @contextmanager
-def kafka(directory: Path) -> Iterator[tuple[RunningChild, dict[str, str]]]:
-    """Kafka as `rollcall up` runs it, and the settings that lead to it."""
-    local = LocalKafka(directory / "kafka", quick_start=False)
+def kafka(directory: Path, *, quick_start: bool) -> Iterator[tuple[RunningChild, dict[str, str]]]:
+    """Kafka as `rollcall up` runs it, and the environment that leads to it."""
+    local = LocalKafka(directory / "kafka", quick_start=quick_start)
     local.prepare()
     running = RunningChild(local.child())
     try:
@@ -195,46 +227,38 @@ def kafka(directory: Path) -> Iterator[tuple[RunningChild, dict[str, str]]]:
             kafka_bootstrap=local.bootstrap, partitions=PARTITIONS, replication_factor=1
         )
         asyncio.run(create_topics(settings))
-        yield running, {name: str(value) for name, value in settings.model_dump().items()}
+        yield running, kafka_environment(settings)
     finally:
         running.stop()
 
 
-def measure(sockets: int, seconds: float) -> dict[str, float]:
+def measure(plan: Plan) -> dict[str, float]:
     """Bytes a socket; CPU µs of ingest and of Kafka a connect, ping and renewal."""
     secret = secrets.token_hex(32)
-    never = {
-        "heartbeat_interval_seconds": NEVER_SECONDS,
-        "websocket_ping_interval_seconds": NEVER_SECONDS,
-    }
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         directory = Path(temporary)
-        running, where = stack.enter_context(kafka(directory))
+        running, where = stack.enter_context(kafka(directory, quick_start=plan.quick_start))
         with (
-            ingest(directory, running, secret, **where, **never) as one,
-            opened(one, secret, sockets) as (_, before, after),
+            ingest(directory, running, secret, where) as one,
+            opened(one, secret, plan) as (_, before, after),
         ):
-            figures["rss"] = (after.rss_bytes - before.rss_bytes) / sockets
-            figures["pss"] = (after.pss_bytes - before.pss_bytes) / sockets
-            figures["connect"], figures["connect_kafka"] = _micros(before, after, sockets)
-        pinged = never | {"websocket_ping_interval_seconds": PING_SECONDS}
+            figures["rss"] = (after.rss_bytes - before.rss_bytes) / plan.sockets
+            figures["pss"] = (after.pss_bytes - before.pss_bytes) / plan.sockets
+            figures["connect"], figures["connect_kafka"] = _micros(before, after, plan.sockets)
         with (
-            ingest(directory, running, secret, **where, **pinged) as one,
-            opened(one, secret, sockets) as (clients, _, first),
+            ingest(directory, running, secret, where, pings=plan.ping_seconds) as one,
+            opened(one, secret, plan) as (clients, _, first),
         ):
-            time.sleep(seconds)
+            time.sleep(plan.seconds)
             last = one.reading(clients)
             figures["ping"], _ = _micros(first, last, last.pings - first.pings)
-        renewed = {
-            "heartbeat_interval_seconds": RENEWAL_SECONDS,
-            "websocket_ping_interval_seconds": PING_SECONDS,
-        }
+        renewed = {"heartbeats": plan.renewal_seconds, "pings": plan.ping_seconds}
         with (
-            ingest(directory, running, secret, **where, **renewed) as one,
-            opened(one, secret, sockets) as (clients, _, first),
+            ingest(directory, running, secret, where, **renewed) as one,
+            opened(one, secret, plan) as (clients, _, first),
         ):
-            time.sleep(seconds)
+            time.sleep(plan.seconds)
             last = one.reading(clients)
             renewals = last.renewals - first.renewals
             figures["renewals"] = renewals
@@ -255,11 +279,12 @@ def allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def main(sockets: int = 10_000, seconds: float = 24.0) -> None:
+def main(sockets: int = 10_000, seconds: float = 24.0, smoke: Smoke = False) -> None:
     """Print what idle sockets cost; ``seconds`` are spent on pings, and as many on renewals."""
     allow_open_files()
-    figures = measure(sockets, seconds)
-    table = Table(f"{sockets} idle sockets", "ingest", "kafka")
+    plan = SMALLEST if smoke else Plan(sockets, seconds)
+    figures = measure(plan)
+    table = Table(f"{plan.sockets} idle sockets", "ingest", "kafka")
     table.add_row("resident bytes a socket", f"{figures['rss']:.0f}")
     table.add_row("proportional bytes a socket", f"{figures['pss']:.0f}")
     for name, words in (("connect", "connect, authenticated"), ("renewal", "renewal")):
@@ -267,6 +292,7 @@ def main(sockets: int = 10_000, seconds: float = 24.0) -> None:
         table.add_row(f"CPU µs a {words}", f"{figures[name]:.1f}", kafka_micros)
     table.add_row("CPU µs a ping", f"{figures['ping']:.1f}")
     console.print(table)
+    check_measured(figures)
 
 
 if __name__ == "__main__":

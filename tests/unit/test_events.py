@@ -29,6 +29,7 @@ from schemas.events import (
     join_batch,
     partition_of,
 )
+from schemas.nesting import MAX_DEPTH
 from schemas.text import clean_text
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
@@ -141,6 +142,13 @@ def record_of(*raw_events: object, version: object = VERSION) -> bytes:
 def test_a_field_that_a_newer_writer_appended_is_ignored() -> None:
     raw = msgspec.msgpack.decode(encode_event(HEARTBEAT))
     assert decode_batch(record_of([*raw, "new"], ["tick", 5])) == [HEARTBEAT, Tick()]
+
+
+def test_an_appended_field_may_nest_but_not_without_end() -> None:
+    deepest = b"\x91" * (MAX_DEPTH - 3) + b"\xc0"
+    assert decode_batch(b"\x92\x01\x91\x92\xa4tick" + deepest) == [Tick()]
+    raw = msgspec.msgpack.decode(encode_event(HEARTBEAT))
+    assert decode_batch(record_of([*raw, {"new": [1]}], ["no such kind"]))[0] == HEARTBEAT
 
 
 def test_fields_that_an_older_writer_did_not_have_are_absent() -> None:
@@ -280,8 +288,10 @@ def test_a_text_with_a_nul_makes_its_event_bad(event: Event, data: st.DataObject
         record_of(["tick"]) + b"\x00",
         record_of(["tick"])[:-1],
         b"\x92\x01" + b"\x91" * 100_000,
-        # An event nested deeper than can be skipped: its end is not known.
+        # Nested deeper than any Python is asked to skip, as an event and in an appended field.
         b"\x92\x01\x92" + b"\x91" * 5_000 + b"\xc0" + encode_event(Tick()),
+        b"\x92\x01\x91\x92\xa4tick" + b"\x91" * MAX_DEPTH + b"\xc0",
+        b"\x92\x01\x91\x92\xa4tick" + b"\x81\xa1a" * 5_000 + b"\xc0",
     ],
 )
 def test_what_is_no_batch_is_rejected_whole(value: bytes | None) -> None:

@@ -15,6 +15,7 @@ from ingest.field_warnings import FieldWarning, warning_header
 from ingest.metrics import FIELDS
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 from schemas.events import MAX_DEVICE_ID, MAX_TEXT, Heartbeat, encode_event
+from schemas.nesting import MAX_DEPTH
 from schemas.problems import ProblemError
 
 TEXT_FIELDS = ("screen", "app_version", "device_info", "platform", "device_id")
@@ -201,16 +202,17 @@ def test_anything_but_a_json_object_is_bad_json(raw: bytes) -> None:
     assert problem.status == 400
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b'{"x": ' + b"[" * 8_000 + b"]" * 8_000 + b"}",
-        b'{"x":' * 3_000 + b"1" + b"}" * 3_000,
-    ],
-)
-def test_deep_nesting_is_ignored_or_bad_json(raw: bytes) -> None:
-    """Which of the two depends on how deep this Python can recurse."""
-    check(raw)
+def nested(depth: int) -> bytes:
+    """A body of such a depth, with a device in it."""
+    return b'{"device_id": "d", "x": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+def test_what_nests_deeper_than_the_bound_is_bad_json_whatever_python_could_read() -> None:
+    assert parse_heartbeat(nested(MAX_DEPTH)) == Sent(device_id="d", unknown_fields=1)
+    assert parse_logout(nested(MAX_DEPTH)) == Sent(device_id="d")
+    for raw in (nested(MAX_DEPTH + 1), nested(8_000), b'{"x":' * 3_000 + b"1" + b"}" * 3_000):
+        assert "nested too deeply" in refusal(raw).detail
+        assert parse_logout(raw).warnings == (FieldWarning("body", "not_an_object"),)
 
 
 def test_the_last_of_duplicate_fields_counts() -> None:

@@ -231,6 +231,21 @@ def test_a_session_that_has_ended_leads_to_the_login(
     complaints.clear()
 
 
+def test_a_page_leaves_for_the_login_only_once_the_server_answers(
+    page: Page, api: Api, log_time: LogTime, complaints: list[str]
+) -> None:
+    """The first refusal was the last word of a server that is being restarted."""
+    is_live(page)
+    page.route("**/api/v1/feed", lambda route: route.fulfill(status=401))
+    page.route("**/login", lambda route: route.abort("connectionrefused"))
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/login")):
+        page.reload()
+    expect(page.locator("#banner-signed-out")).to_contain_text("as soon as the server answers")
+    page.unroute("**/login")
+    expect(page).to_have_url(f"{api.origin}/login")
+    complaints.clear()  # Chromium reports the calls that failed
+
+
 def test_what_users_write_is_text(
     page: Page, log_time: LogTime, fleet: Fleet, table: Table
 ) -> None:
