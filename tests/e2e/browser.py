@@ -29,6 +29,7 @@ HOSTILE: Final = '<img src=x onerror="window.owned=1"><script>window.owned=1</sc
 SCREENSHOTS: Final = Path(__file__).parents[2] / "screenshots"
 #: The first is a third cheaper, and all that a test needs.
 BROWSERS: Final = ("chromium-headless-shell", "chromium")
+ARGUMENTS: Final = ("--disable-quic", "--disable-component-update", "--disable-dev-shm-usage")
 DESK: Final = (1280, 900)
 PHONE: Final = (360, 780)
 #: By day, by night and on a phone.
@@ -113,11 +114,10 @@ def chromium() -> str:
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """A Chromium without a window."""
-    arguments = ["--disable-quic", "--disable-component-update", "--disable-dev-shm-usage"]
     expect.set_options(timeout=DEADLINE_SECONDS * 1000)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=chromium(), args=arguments, chromium_sandbox=False
+            executable_path=chromium(), args=ARGUMENTS, chromium_sandbox=False
         )
         try:
             yield started
