@@ -41,7 +41,6 @@ BLOCKS = tuple(
     Block(found[1], found[2], found[3], PAGE.count("\n", 0, found.start()) + 2)
     for found in _FENCE.finditer(PAGE)
 )
-DART = "\n".join(block.text for block in BLOCKS if block.language == "dart")
 
 
 @dataclass(frozen=True)

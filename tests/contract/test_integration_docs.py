@@ -1,5 +1,5 @@
-"""docs/integration.md is what ingest does: its requests and frames are replayed, its tables and the
-names in its Dart code are held against the code."""
+"""docs/integration.md is what ingest does: its requests and frames are replayed, its tables are
+held against the code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from api.settings import ApiSettings
-from ingest import frames
-from ingest.field_warnings import FieldWarning
 from ingest.frames import ERROR_CODES, MAX_FRAMES, MAX_ID_CHARACTERS
-from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
 from ingest.session_actions import CLOSE_CODES
 from ingest.settings import IngestSettings
 from ingest.validate import APP_STATES, Body
@@ -26,6 +24,7 @@ from schemas.events import MAX_DEVICE_ID, MAX_TEXT
 from schemas.problems import CODES
 from schemas.settings import KafkaSettings
 from tests import guide_app
+from tests.contract.dart_source import errors, parse
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Answer,
@@ -35,7 +34,6 @@ from tests.contract.harness import (
 )
 from tests.contract.integration_page import (
     BLOCKS,
-    DART,
     PAGE,
     Block,
     Exchange,
@@ -44,11 +42,14 @@ from tests.contract.integration_page import (
     table,
     with_tokens,
 )
+from tests.contract.node import run
 from tests.integration.api_harness import Table, api_settings, running_api
 
 COUNT_PATH = "/api/online-users-count"
 HTTP = [block for block in BLOCKS if block.language == "http" and COUNT_PATH not in block.text]
 COUNT = [block for block in BLOCKS if block.language == "http" and COUNT_PATH in block.text]
+DART = [block for block in BLOCKS if block.language == "dart"]
+JAVASCRIPT = [block for block in BLOCKS if block.language == "js"]
 SOCKETS = [block for block in BLOCKS if block.language == "socket"]
 #: What the conditions of HTTP blocks mean, as settings.
 CONDITIONS: dict[str | None, dict[str, Any]] = {
@@ -223,69 +224,22 @@ def test_the_guides_dart_code_sends_these_bodies() -> None:
     assert f"Duration(minutes: {guide_app.TIMER_SECONDS // 60})" in app
 
 
-# -- the Dart code
+# -- code
 
 
-def test_dart_uses_of_a_channel_what_every_version_of_its_package_has() -> None:
-    """web_socket_channel 2.3 to 3: ``connect`` with an address alone, and these members."""
-    assert set(re.findall(r"\bchannel\??\.(\w+)", DART)) == {
-        *("ready", "stream", "sink", "closeCode", "closeReason")
-    }
-    assert re.findall(r"WebSocketChannel\.(\w+)\(\s*(\w+)", DART) == [("connect", "Uri")]
-    assert "IOWebSocketChannel" not in DART
+@pytest.mark.parametrize("block", DART, ids=line_of)
+def test_dart_is_dart(block: Block) -> None:
+    assert list(errors(parse(block.text))) == []
 
 
-def test_dart_sends_fields_that_ingest_reads() -> None:
-    """Keys of map literals; headers begin with a capital letter."""
-    fields = {*Body.__struct_fields__, "type", "id", "token"}
-    assert set(re.findall(r"'([a-z_]+)': ", DART)) == fields - {"platform", "sent_at"}
-    states = re.findall(r"'app_state': \w+ \? '(\w+)' : '(\w+)'", DART)
-    assert states
-    assert set(*states) < APP_STATES
-
-
-def test_dart_sends_frames_that_ingest_knows() -> None:
-    assert set(re.findall(r"'type': '(\w+)'", DART)) == {"auth"}
-
-
-def test_dart_reads_frames_that_ingest_sends() -> None:
-    texts = (
-        frames.welcome(90, 300),
-        frames.ack(1, [FieldWarning("screen", "cut")]),
-        frames.error(1, "bad_json", "mend it"),
-        frames.token_expiring(60),
-        frames.restart(1000),
-    )
-    sent = [json.loads(text) for text in texts]
-    assert set(re.findall(r"frame\['(\w+)'\]", DART)) <= {key for frame in sent for key in frame}
-    cases = set(re.findall(r"'(\w+)'", " ".join(re.findall(r"^ *case ('.*):$", DART, re.M))))
-    assert cases <= {*(frame["type"] for frame in sent), *ERROR_CODES}
-    assert {"welcome", "token_expiring", "restart", "error", "not_authenticated"} <= cases
-
-
-def test_dart_knows_the_codes_that_it_must_not_answer_by_coming_back() -> None:
-    codes = {int(code) for code in re.findall(r"\b44\d\d\b", " ".join(dart_cases()))}
-    assert codes <= {*CLOSE_CODES, RESERVED_CLOSE_CODE}
-    assert {4401, 4402, 4403, 4409, 4429} == codes
-    statuses = {int(status) for status in re.findall(r"\b[245]\d\d\b", " ".join(dart_cases()))}
-    assert statuses <= {200, 500, *(status for status, _ in CODES.values())}
-
-
-def dart_cases() -> list[str]:
-    return re.findall(r"^ *case (.*):", DART, re.MULTILINE)
-
-
-def test_dart_calls_what_there_is() -> None:
-    called = set(re.findall(r"(?:\$baseUrl|'|\})(/[a-z-]+)'", DART))
-    known = (HEARTBEAT_PATH, LOGOUT_PATH, SOCKET_PATH, COUNT_PATH)
-    assert called == {path.removeprefix("/api") for path in known}
-    assert set(re.findall(r"headers\['([a-z-]+)'\]", DART)) == {
-        "x-heartbeat-interval-seconds",
-        "retry-after",
-    }
+@pytest.mark.parametrize("block", JAVASCRIPT, ids=line_of)
+async def test_javascript_is_javascript(tmp_path: Path, block: Block) -> None:
+    module = tmp_path / "block.mjs"
+    module.write_text(block.text, "utf-8")
+    await run(Path("--check"), str(module))
 
 
 def test_every_fence_is_one_that_is_tested() -> None:
     """A block in another language would be one that nobody replays."""
-    assert {block.language for block in BLOCKS} == {"dart", "http", "socket", "nginx"}
+    assert {block.language for block in BLOCKS} == {"dart", "js", "http", "socket", "nginx"}
     assert PAGE.count("```") == 2 * len(BLOCKS)
