@@ -31,7 +31,11 @@ def rules() -> dict[str, tuple[list[str], list[str]]]:
 
 
 def run_by(command: str, lines: list[str]) -> set[str]:
-    return {name for line in lines for name in re.findall(rf"{command}(?: --[a-z-]+)* ([a-z][a-z-]+)", line)}
+    return {
+        name
+        for line in lines
+        for name in re.findall(rf"{command}(?: --[a-z-]+)* ([a-z][a-z-]+)", line)
+    }
 
 
 def test_ci_or_smoke_runs_every_target() -> None:
