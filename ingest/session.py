@@ -19,7 +19,9 @@ The policy (design, section 4):
    of life that was written; the first one at a random part of the interval, so that sockets which
    were opened together do not renew together. A replaced token is written as ``renew`` too: a
    heartbeat without news would be a resume on a device in the background.
-6. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
+6. A frame that cannot be taken is answered, counts against the user's allowance like any other, and
+   is written as ``renew``: whoever sends it is there.
+7. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
    unless it is a lost client's.
 
 Times are seconds of one monotonic clock. Methods give what to do, in order.
@@ -282,14 +284,14 @@ class Session:
     def _take_frame(self, frame: Frame | BadFrame, now: float) -> list[Action]:
         if self._identity is None:
             return self._frame_of_stranger(frame)
-        if isinstance(frame, BadFrame):
-            return [_error(frame.id, frame.code, frame.message)]
-        if frame.type == "logout":
+        if isinstance(frame, Frame) and frame.type == "logout":
             return self._logout(frame, self._identity)
         wait_seconds = self._take(self._identity.user, now)
         if wait_seconds:
             message = f"Too many frames of this user; wait {wait_seconds:.1f} s."
             return [_error(frame.id, "rate_limited", message)]
+        if isinstance(frame, BadFrame):
+            return [_error(frame.id, frame.code, frame.message), *self._sign_of_life(now)]
         if frame.type == "auth":
             self._verifying = frame
             return [Verify(frame.token)]
@@ -376,6 +378,10 @@ class Session:
         self._renew_at = now + self._policy.heartbeat_interval_seconds
         event = device.heartbeat(self._known(), frame.sent)
         return [Write(event, frame.id, device.checked(frame.sent))]
+
+    def _sign_of_life(self, now: float) -> list[Action]:
+        """Of a frame that says nothing else; several of one message are one."""
+        return self._renew(now) if self._connected and now > self._written_at else []
 
     def _renew(self, now: float) -> list[Action]:
         assert self._device is not None  # noqa: S101  (named by _connect)

@@ -39,11 +39,11 @@ from ingest.session_actions import (
 from ingest.settings import IngestSettings
 from schemas.events import Logout, encode_event
 from schemas.http_problems import REQUEST_ID, request_id_of
+from schemas.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.problems import ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.tokens import Identity
 
-SOCKET_PATH: Final = "/api/ws"
 #: Answers are some hundred bytes, so this is a client that has not read for long.
 UNREAD_BYTES: Final = 65_536
 #: How long a closing handshake may take.

@@ -83,6 +83,39 @@ def test_frames_behind_a_bad_token_are_not_taken() -> None:
     assert talk.events == []
 
 
+def test_a_frame_that_cannot_be_taken_is_a_sign_of_life() -> None:
+    talk = Talk().auth(device_id="phone").wait(10)
+    talk.says("nonsense").wait(10).says({"id": 1, "device_id": "d" * 129})
+    talk.wait(10).says({"type": "subscribe"})
+    assert talk.answers() == [
+        ("error", None, "bad_json"),
+        ("error", 1, "bad_field"),
+        ("error", None, "unknown_type"),
+    ]
+    assert talk.kinds() == ["connect", "renew", "renew", "renew"]
+
+
+def test_frames_of_one_message_that_cannot_be_taken_are_one_sign_of_life() -> None:
+    talk = Talk().auth(device_id="phone").wait(10).says([7, 8, {"type": "x"}])
+    assert len(talk.answers()) == 3
+    assert talk.kinds() == ["connect", "renew"]
+
+
+def test_a_frame_that_cannot_be_taken_names_no_device() -> None:
+    talk = Talk().auth().says("nonsense")
+    assert talk.kinds() == []
+    talk.says({"device_id": "phone"})
+    assert talk.event(Connect).device_id == "phone"
+
+
+def test_frames_that_cannot_be_taken_are_as_few_as_others() -> None:
+    talk = Talk().auth(device_id="phone").wait(10)
+    talk.wait_seconds = 5.0
+    talk.says("nonsense")
+    assert talk.answers() == [("error", None, "rate_limited")]
+    assert talk.kinds() == ["connect"]
+
+
 # -- the device
 
 
@@ -164,7 +197,7 @@ def test_a_heartbeat_without_an_id_gets_no_ack() -> None:
 def test_an_array_is_taken_frame_by_frame() -> None:
     talk = Talk().auth(device_id="phone")
     talk.says(
-        [{"id": 1, "screen": "Cart"}, {"id": 2, "screen": []}, 5, {"id": 3, "screen": "Home"}]
+        [{"id": 1, "screen": "Cart"}, {"id": 2, "type": "x"}, 5, {"id": 3, "screen": "Home"}]
     )
     assert [event.screen for event in talk.events if type(event) is Heartbeat] == ["Cart", "Home"]
     assert sorted(talk.answers(), key=str) == [
