@@ -155,12 +155,18 @@ def _typed(frame_type: Any, frame_id: FrameId, token: Any, sent: Sent) -> Frame 
 # -- what we send
 
 
-def welcome(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str:
-    """The answer to authentication: what the client should do, and what happens if it does not."""
+def welcome(
+    heartbeat_interval_seconds: float,
+    offline_after_seconds: float,
+    ping_interval_seconds: float = 30.0,
+) -> str:
+    """The answer to authentication: what the client should do, what happens if it does not, and
+    after how much silence it will be pinged."""
     return _json(
         type="welcome",
         heartbeat_interval_seconds=_number(heartbeat_interval_seconds),
         offline_after_seconds=_number(offline_after_seconds),
+        ping_interval_seconds=_number(ping_interval_seconds),
     )
 
 

@@ -14,7 +14,8 @@ The policy (design, section 4):
    as long as the socket lives: without it nobody would see the phone.
 4. Whatever the client sends, pongs included, shows that it is there. One that was not heard of for
    ``ping_interval`` is pinged, and lost ``ping_timeout`` later: 4408, and its disconnect says for
-   how long it was silent.
+   how long it was silent. The interval is told in ``welcome``; it is shorter for a user whose
+   sockets a gateway cuts sooner (``ingest.ping_intervals``).
 5. ``renew`` is written every heartbeat interval for a client that was heard of since the last sign
    of life that was written; the first one at a random part of the interval, so that sockets which
    were opened together do not renew together. A replaced token is written as ``renew`` too: a
@@ -68,7 +69,8 @@ _NEVER: Final = float("inf")
 
 class Session:
     """One socket. ``take`` asks whether the user may send an event now: 0.0, or the seconds to
-    wait. ``fraction`` gives random numbers in [0, 1)."""
+    wait. ``fraction`` gives random numbers in [0, 1). ``ping_interval`` gives a user's, in seconds,
+    where it is not the policy's."""
 
     __slots__ = (
         "_connect_at",
@@ -81,6 +83,9 @@ class Session:
         "_heard_at",
         "_identity",
         "_logging_out",
+        "_ping_answered",
+        "_ping_interval",
+        "_ping_seconds",
         "_pinged_at",
         "_policy",
         "_renew_at",
@@ -92,6 +97,7 @@ class Session:
         "_written_at",
         "close_code",
         "connection",
+        "lost_after_seconds",
     )
 
     def __init__(
@@ -101,6 +107,7 @@ class Session:
         now: float,
         take: Callable[[str, float], float],
         fraction: Callable[[], float],
+        ping_interval: Callable[[str], float] | None = None,
     ) -> None:
         self.connection = connection
         self._policy = policy
@@ -125,6 +132,11 @@ class Session:
         self._connect_at = _NEVER
         self._renew_at = _NEVER
         self._pinged_at: float | None = None
+        self._ping_interval = ping_interval
+        self._ping_seconds = policy.ping_interval_seconds
+        self._ping_answered = False
+        #: The silence after which it was lost, if it had answered no ping until then.
+        self.lost_after_seconds: float | None = None
         self._expires_at = _NEVER
         self._warn_at = _NEVER
 
@@ -134,6 +146,21 @@ class Session:
     def user(self) -> str | None:
         """Whose socket it is, once that is known."""
         return self._identity.user if self._identity is not None else None
+
+    @property
+    def heard_at(self) -> float:
+        """When the client was last heard of."""
+        return self._heard_at
+
+    @property
+    def device_name(self) -> str | None:
+        """What names the socket's device, once something does."""
+        return self._device.name if self._device is not None else None
+
+    def device_of(self, identity: Identity) -> str | None:
+        """What would name the device, if the token that is being verified is ``identity``'s."""
+        sent = self._verifying.sent if self._verifying is not None else self._first
+        return sent.device_id or identity.device or sent.device_info
 
     @property
     def deadline(self) -> float:
@@ -163,7 +190,9 @@ class Session:
     def heard(self, now: float) -> None:
         """A ping or a pong came."""
         self._heard_at = now
-        self._pinged_at = None
+        if self._pinged_at is not None:
+            self._pinged_at = None
+            self._ping_answered = True
 
     def verified(self, identity: Identity, valid_until: float, now: float) -> list[Action]:
         """The token of the last :class:`Verify` is valid."""
@@ -239,8 +268,14 @@ class Session:
             actions.append(Ping())
         return actions
 
+    def cut(self, now: float) -> list[Action]:
+        """The connection broke without a close frame."""
+        if self.close_code is None:
+            self._note_loss(now)
+        return self.gone()
+
     def gone(self) -> list[Action]:
-        """The client closed the socket, or its connection broke."""
+        """The client closed the socket."""
         if self.close_code is not None:
             return []
         self.close_code = NORMAL
@@ -264,7 +299,7 @@ class Session:
     def _ping_or_lost_at(self) -> float:
         if self._pinged_at is not None:
             return self._pinged_at + self._policy.ping_timeout_seconds
-        return self._heard_at + self._policy.ping_interval_seconds
+        return self._heard_at + self._ping_seconds
 
     def _verified_frame(self) -> Frame:
         frame, self._verifying = self._verifying, None
@@ -320,7 +355,11 @@ class Session:
     def _admit(self, identity: Identity, valid_until: float, now: float) -> list[Action]:
         policy = self._policy
         self._use(identity, valid_until, now)
-        welcome = frames.welcome(policy.heartbeat_interval_seconds, policy.offline_after_seconds)
+        if self._ping_interval is not None:
+            self._ping_seconds = self._ping_interval(identity.user)
+        welcome = frames.welcome(
+            policy.heartbeat_interval_seconds, policy.offline_after_seconds, self._ping_seconds
+        )
         named = self._first.device_id or self._first.device_info
         self._connect_at = now + (0.0 if named else policy.first_frame_seconds)
         return [Send(welcome), *(self._connect_unasked(now) if named else ())]
@@ -397,8 +436,14 @@ class Session:
         self._logging_out = True
         return [Write(event, frame.id, frame.sent)]
 
+    def _note_loss(self, now: float) -> None:
+        if not self._ping_answered:
+            quiet_until = now if self._pinged_at is None else self._pinged_at
+            self.lost_after_seconds = quiet_until - self._heard_at
+
     def _lost(self, now: float) -> list[Action]:
         self.close_code = LOST_OR_SLOW
+        self._note_loss(now)
         silent_seconds = now - self._heard_at
         return [
             *self._disconnect(by_server=False, silent_seconds=silent_seconds),

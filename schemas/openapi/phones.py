@@ -169,10 +169,11 @@ _PATHS: Final[dict[str, Json]] = {
             "For apps that keep one. Authenticate with the `Authorization` header, or within 5 s "
             'with a first frame `{"type": "auth", "token": "…"}`; never in the address. The server '
             'answers `{"type": "welcome", "heartbeat_interval_seconds": 90, '
-            '"offline_after_seconds": 300}`. After that a frame is a heartbeat with the fields of '
-            '`Heartbeat`, `{"type": "logout"}`, or an array of them; one with an `id` gets '
-            '`{"type": "ack", "id": …}` once it is in the log. Frames, their errors and the close '
-            "codes are beyond OpenAPI: see *Integration* in the documentation. This page cannot "
+            '"offline_after_seconds": 300, "ping_interval_seconds": 30}`. After that a frame is a '
+            'heartbeat with the fields of `Heartbeat`, `{"type": "logout"}`, or an array of them; '
+            'one with an `id` gets `{"type": "ack", "id": …}` once it is in the log. Frames, their '
+            "errors and the close codes are beyond OpenAPI: see *Integration* in the "
+            "documentation. This page cannot "
             "open one.",
             {
                 "101": {

@@ -120,6 +120,7 @@ async def test_a_header_is_enough_and_the_welcome_tells_what_to_do(ingest: Inges
             "type": "welcome",
             "heartbeat_interval_seconds": 90,
             "offline_after_seconds": 300,
+            "ping_interval_seconds": 30,
         }
     async with opened(ingest):
         await wait_until(lambda: ingest.metric("rollcall_ingest_sockets_open") == 1)

@@ -20,7 +20,12 @@ from tests.unit.socket_talk import Talk, identity
 def test_a_header_authenticates_and_the_server_says_welcome() -> None:
     talk = Talk().header()
     assert talk.sent == [
-        {"type": "welcome", "heartbeat_interval_seconds": 90, "offline_after_seconds": 300}
+        {
+            "type": "welcome",
+            "heartbeat_interval_seconds": 90,
+            "offline_after_seconds": 300,
+            "ping_interval_seconds": 30,
+        }
     ]
 
 
@@ -196,14 +201,12 @@ def test_a_heartbeat_without_an_id_gets_no_ack() -> None:
 
 def test_an_array_is_taken_frame_by_frame() -> None:
     talk = Talk().auth(device_id="phone")
-    talk.says(
-        [{"id": 1, "screen": "Cart"}, {"id": 2, "type": "x"}, 5, {"id": 3, "screen": "Home"}]
-    )
+    talk.says([{"id": 1, "screen": "Cart"}, {"id": 2, "type": "x"}, 5, {"id": 3, "screen": "Home"}])
     assert [event.screen for event in talk.events if type(event) is Heartbeat] == ["Cart", "Home"]
     assert sorted(talk.answers(), key=str) == [
         ("ack", 1, None),
         ("ack", 3, None),
-        ("error", 2, "bad_field"),
+        ("error", 2, "unknown_type"),
         ("error", None, "bad_json"),
     ]
 
@@ -537,3 +540,32 @@ def _answerable(frame_id: Any) -> bool:
     if isinstance(frame_id, str):
         return frame_id.isascii() and len(frame_id) <= 64
     return isinstance(frame_id, int) and not isinstance(frame_id, bool) and abs(frame_id) <= 2**53
+
+
+# -- gateways that end what is silent
+
+
+def test_a_socket_that_is_cut_before_it_answered_a_ping_says_after_which_silence() -> None:
+    talk = Talk().auth(device_id="phone").wait(5).says({"screen": "Home"}).wait(20)
+    talk.do(talk.session.cut(talk.now))
+    assert talk.session.lost_after_seconds == 20
+    assert talk.event(Disconnect).by_server is False
+
+
+def test_a_ping_that_gets_no_answer_says_so_too() -> None:
+    talk = Talk().auth(device_id="phone").wait(100, answers=False)
+    assert talk.closed == (4408, "no pong")
+    assert talk.session.lost_after_seconds == 30
+
+
+def test_a_socket_that_answered_pings_or_was_closed_says_nothing_of_gateways() -> None:
+    answered = Talk().auth(device_id="phone").wait(50)
+    answered.do(answered.session.cut(answered.now))
+    assert answered.session.lost_after_seconds is None
+    assert Talk().auth(device_id="phone").wait(20).goes().session.lost_after_seconds is None
+
+
+def test_a_user_may_have_a_ping_interval_of_their_own() -> None:
+    talk = Talk(ping_interval=lambda user: {"ann": 12.0}[user]).auth(device_id="phone").wait(13)
+    assert talk.sent[-1]["ping_interval_seconds"] == 12
+    assert len(talk.pings) == 1
