@@ -31,6 +31,7 @@ class Talk:
         fraction: float = 0.5,
         policy: SessionPolicy = POLICY,
         ping_interval: Callable[[str], float] | None = None,
+        connection: str = "c1",
     ) -> None:
         self.now = 1000.0
         self.kafka = True
@@ -45,7 +46,7 @@ class Talk:
         self.closed: tuple[int, str] | None = None
         self.session = Session(
             policy,
-            "c1",
+            connection,
             self.now,
             lambda _user, _now: self.wait_seconds,
             lambda: fraction,

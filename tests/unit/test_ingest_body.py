@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -14,7 +15,7 @@ from ingest.field_warnings import warning_header
 from ingest.validate import Sent, parse_heartbeat, parse_logout
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
-SENT = {"screen": "MovieDetails", "app_version": "1.2.3", "device_info": "Pixel 8"}
+SENT: dict[str, Any] = {"screen": "MovieDetails", "app_version": "1.2.3", "device_info": "Pixel 8"}
 MULTIPART = (
     b'--dart-1\r\ncontent-disposition: form-data; name="screen"\r\n\r\nMovieDetails\r\n'
     b'--dart-1\r\ncontent-disposition: form-data; name="app_version"\r\n\r\n1.2.3\r\n'
