@@ -179,15 +179,6 @@ class BoundedConnection(RequestHandler, _Connected):
             raise ConnectionError("the answer has begun: another cannot follow")
         return plain_response(problem, request_id)
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp gives up on the connection: a fault of ours, unless the body that follows an
-        answered request cannot be decoded."""
-        error = kw.get("exc_info")
-        if isinstance(error, web.RequestPayloadError):
-            self._count_unreadable(error)
-        else:
-            super().log_exception(*args, **kw)
-
     def _count_unreadable(self, error: BaseException | None) -> None:
         self._bounds.metrics.unreadable.inc()
         # Neither the sender's address nor what was sent, which may be a token.
