@@ -22,7 +22,9 @@ The policy (design, section 4):
    heartbeat without news would be a resume on a device in the background.
 6. A frame that cannot be taken is answered, counts against the user's allowance like any other, and
    is written as ``renew``: whoever sends it is there.
-7. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
+7. With ``max_silent_foreground``, a device in the foreground whose client sent no frame for so long
+   is written as hidden, whatever pings it answers; its next frame brings it back.
+8. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
    unless it is a lost client's.
 
 Times are seconds of one monotonic clock. Methods give what to do, in order.
@@ -81,6 +83,7 @@ class Session:
         "_first",
         "_fraction",
         "_heard_at",
+        "_hide_at",
         "_identity",
         "_logging_out",
         "_ping_answered",
@@ -131,6 +134,8 @@ class Session:
         self.close_code: int | None = None
         self._connect_at = _NEVER
         self._renew_at = _NEVER
+        #: When a client that says nothing is taken for hidden.
+        self._hide_at = _NEVER
         self._pinged_at: float | None = None
         self._ping_interval = ping_interval
         self._ping_seconds = policy.ping_interval_seconds
@@ -170,6 +175,7 @@ class Session:
         return min(
             self._connect_at,
             self._renew_at,
+            self._hide_at,
             self._ping_or_lost_at(),
             self._warn_at,
             self._expires_at,
@@ -259,6 +265,9 @@ class Session:
             actions.append(Send(frames.token_expiring(round(self._expires_at - now))))
         if now >= self._connect_at:
             actions += self._connect_unasked(now)
+        if now >= self._hide_at:
+            self._hide_at = _NEVER
+            actions += self._hide(now)
         if now >= self._renew_at:
             self._renew_at = now + self._policy.heartbeat_interval_seconds
             if self._connected and self._heard_at > self._written_at:
@@ -405,6 +414,7 @@ class Session:
         self._connect_at = _NEVER
         self._renew_at = now + self._policy.heartbeat_interval_seconds * self._fraction()
         self._written_at = now
+        self._note_state(sent, now)
         event = self._device.connect(identity, sent)
         if frame is None:
             return [Write(event)]
@@ -415,8 +425,20 @@ class Session:
         assert device is not None  # noqa: S101  (named by _connect)
         self._written_at = now
         self._renew_at = now + self._policy.heartbeat_interval_seconds
+        self._note_state(frame.sent, now)
         event = device.heartbeat(self._known(), frame.sent)
         return [Write(event, frame.id, device.checked(frame.sent))]
+
+    def _note_state(self, sent: Sent, now: float) -> None:
+        bound = self._policy.max_silent_foreground_seconds
+        self._hide_at = now + bound if bound and not sent.says_background else _NEVER
+
+    def _hide(self, now: float) -> list[Action]:
+        """A screen that nobody touches: in the background until its client says more."""
+        if not self._connected or self._device is None:
+            return []
+        self._written_at = now
+        return [Write(self._device.heartbeat(self._known(), Sent(app_state="hidden")))]
 
     def _sign_of_life(self, now: float) -> list[Action]:
         """Of a frame that says nothing else; several of one message are one."""

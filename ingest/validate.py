@@ -37,7 +37,7 @@ from ingest.app_states import app_state_of
 from ingest.body import fields_of
 from ingest.field_warnings import FieldWarning
 from ingest.lenient import take_sent_at, take_texts
-from schemas.events import MAX_DEVICE_ID, MAX_TEXT
+from schemas.events import BACKGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
 from schemas.graphemes import cut_text
 from schemas.problems import FieldProblem, ProblemError
 from schemas.text import clean_text, same_name
@@ -58,6 +58,12 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     sent_at: float | None = None
     warnings: tuple[FieldWarning, ...] = ()
     unknown_fields: int = 0
+
+    @property
+    def says_background(self) -> bool:
+        """Whether the processor takes it for the background (design, section 1)."""
+        by_screen = self.screen is not None and self.screen.lower() == "background"
+        return by_screen or self.app_state in BACKGROUND_APP_STATES
 
 
 class Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):

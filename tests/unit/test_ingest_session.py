@@ -569,3 +569,40 @@ def test_a_user_may_have_a_ping_interval_of_their_own() -> None:
     talk = Talk(ping_interval=lambda user: {"ann": 12.0}[user]).auth(device_id="phone").wait(13)
     assert talk.sent[-1]["ping_interval_seconds"] == 12
     assert len(talk.pings) == 1
+
+
+# -- a foreground that says nothing
+
+BOUNDED = SessionPolicy(
+    heartbeat_interval_seconds=90, offline_after_seconds=300, max_silent_foreground_seconds=600
+)
+
+
+def test_a_tab_that_only_answers_pings_is_hidden_after_the_bound() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab", screen="Home").wait(599)
+    assert not [event for event in talk.events if type(event) is Heartbeat]
+    talk.wait(2)
+    hidden = talk.event(Heartbeat)
+    assert (hidden.app_state, hidden.screen, hidden.device_id) == ("hidden", None, "tab")
+    talk.wait(3000)
+    assert [type(event) for event in talk.events].count(Heartbeat) == 1
+
+
+def test_a_frame_begins_the_bound_anew_and_brings_it_back() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab").wait(500).says({"screen": "Cart"}).wait(599)
+    assert [event.app_state for event in talk.events if type(event) is Heartbeat] == [None]
+    talk.wait(2).says({"screen": "Home"}).wait(601)
+    states = [event.app_state for event in talk.events if type(event) is Heartbeat]
+    assert states == [None, "hidden", None, "hidden"]
+
+
+def test_who_said_that_it_is_in_the_background_is_not_hidden_again() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab").says({"app_state": "hidden"}).wait(3000)
+    assert [type(event) for event in talk.events].count(Heartbeat) == 1
+    quiet = Talk(policy=BOUNDED).auth(device_id="tab").says({"screen": "Background"}).wait(3000)
+    assert [type(event) for event in quiet.events].count(Heartbeat) == 1
+
+
+def test_without_the_bound_a_foreground_may_be_silent_for_ever() -> None:
+    talk = Talk().auth(device_id="tab").wait(36_000)
+    assert set(talk.kinds()) == {"connect", "renew"}
