@@ -43,7 +43,9 @@ async def serve(settings: ApiSettings) -> None:
         return STOPPING if stop.is_set() else await store.not_ready()
 
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready, store.refresh_metrics), access_log=None
+        create_admin_app(registry, not_ready, store.refresh_metrics),
+        access_log=None,
+        auto_decompress=False,
     )
     try:
         await _listen(admin, settings.api_admin_host, settings.api_admin_port)

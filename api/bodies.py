@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import Counter
 
+from schemas.content_encoding import refuse_packed
 from schemas.problems import ProblemError
 
 BODY_TIMEOUT_SECONDS: Final = 20.0
@@ -17,11 +18,12 @@ _MAX_FIELDS: Final = 8
 
 
 async def read_body(request: web.Request, max_bytes: int, timeouts: Counter) -> bytes:
-    """The body, decompressed.
+    """The body, which must not be compressed.
 
-    Raises ``ProblemError``: ``body_too_large``, or ``bad_request`` if it does not come in time
-    (which ``timeouts`` counts) or is not what its headers say.
+    Raises ``ProblemError``: ``body_too_large``, ``unsupported_encoding``, or ``bad_request`` if it
+    does not come in time (which ``timeouts`` counts) or is not what its headers say.
     """
+    refuse_packed(request.headers.get("Content-Encoding"))
     content = request.content
     body = bytearray()
     try:

@@ -17,7 +17,8 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from api.metrics import ANSWERED, GONE, ApiMetrics
-from schemas.http_problems import REQUEST_ID, request_id_of
+from schemas.http_problems import REQUEST_ID, request_id_of, routed_paths
+from schemas.paths import nothing_here
 from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
 
@@ -97,7 +98,7 @@ class Door:
 
 async def not_found(request: web.Request) -> web.StreamResponse:
     """For a catch-all route behind all others."""
-    raise ProblemError("not_found", "Nothing is at this address.")
+    raise ProblemError("not_found", nothing_here(request.path, routed_paths(request.app)))
 
 
 def method_not_allowed(allow: str) -> Handler:

@@ -22,6 +22,7 @@ from api.shared_read import SharedRead
 from api.store import Store
 from api.time_travel import TimeTravel
 from api.timeline import USER_PATH, TimelineCalls
+from schemas.paths import COUNT_PATH
 from schemas.problems import ProblemError, rate_limited
 from schemas.token_bucket import BucketPolicy, TokenBuckets
 
@@ -62,7 +63,7 @@ class PresenceCalls:
         self._count = SharedRead(store.freshness, COUNT_SHARED_SECONDS)
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        count = "/api/online-users-count"
+        count = COUNT_PATH
         router.add_get(count, door.guard("count", self.count, ANY_ORIGIN))
         router.add_route("*", count, door.guard("count", method_not_allowed("GET, HEAD")))
         for path, route, handler in (

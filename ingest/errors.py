@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from schemas.http_problems import REQUEST_ID, request_id_of
+from schemas.http_problems import REQUEST_ID, request_id_of, routed_paths
+from schemas.paths import nothing_here
 from schemas.problems import PROBLEM_JSON, ProblemError
 
 
@@ -33,7 +34,7 @@ def problem_response(
 
 async def not_found(request: web.Request) -> web.Response:
     """For a catch-all route behind all others."""
-    problem = ProblemError("not_found", "Nothing is at this address.")
+    problem = ProblemError("not_found", nothing_here(request.path, routed_paths(request.app)))
     return problem_response(problem, request_id_of(request.headers.get(REQUEST_ID)))
 
 

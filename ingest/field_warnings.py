@@ -13,7 +13,10 @@ WarningKind: TypeAlias = Literal[
     "taken_as_text",
     "unknown_value",
     "not_an_instant",
+    "not_a_text",
+    "not_json",
     "not_an_object",
+    "not_utf8",
     "other_device",
 ]
 WARNING_TEXT: Final[dict[WarningKind, str]] = {
@@ -22,7 +25,10 @@ WARNING_TEXT: Final[dict[WarningKind, str]] = {
     "taken_as_text": "taken as text",
     "unknown_value": "unknown value ignored",
     "not_an_instant": "not an instant with UTC offset, ignored",
-    "not_an_object": "not a JSON object, ignored",
+    "not_a_text": "not a text, ignored",
+    "not_json": "not JSON",
+    "not_an_object": "not JSON with fields, ignored",
+    "not_utf8": "not UTF-8",
     "other_device": "not the device of this socket, ignored",
 }
 

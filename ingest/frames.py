@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from ingest.body import unwrapped_value
 from ingest.field_warnings import FieldWarning, warning_header
 from ingest.lenient import Number, read_json
 from ingest.validate import Body, Sent, clean, heartbeat_of
@@ -77,6 +78,8 @@ def _read_leniently(text: str) -> list[Frame | BadFrame]:
         found = read_json(text, "message")
     except ProblemError as problem:
         return [BadFrame(None, "bad_json", problem.detail)]
+    if type(found) is str:
+        found = unwrapped_value(found)
     values = found if isinstance(found, list) else [found]
     if len(values) > MAX_FRAMES:
         return [_too_many()]
@@ -97,6 +100,7 @@ def _frame(body: _Body) -> Frame | BadFrame:
 
 
 def _lenient_frame(values: Any) -> Frame | BadFrame:
+    values = unwrapped_value(values)
     if not isinstance(values, dict):
         return BadFrame(None, "bad_json", "A frame is a JSON object.")
     frame_id = values.pop("id", None)
@@ -108,7 +112,7 @@ def _lenient_frame(values: Any) -> Frame | BadFrame:
     frame_type = values.pop("type", None) or "heartbeat"
     token = values.pop("token", None)
     try:
-        return _typed(frame_type, frame_id, token, heartbeat_of(values))
+        return _typed(frame_type, frame_id, token, heartbeat_of(values, []))
     except ProblemError as problem:
         return _bad_fields(frame_id, problem)
 
@@ -151,12 +155,18 @@ def _typed(frame_type: Any, frame_id: FrameId, token: Any, sent: Sent) -> Frame 
 # -- what we send
 
 
-def welcome(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str:
-    """The answer to authentication: what the client should do, and what happens if it does not."""
+def welcome(
+    heartbeat_interval_seconds: float,
+    offline_after_seconds: float,
+    ping_interval_seconds: float = 30.0,
+) -> str:
+    """The answer to authentication: what the client should do, what happens if it does not, and
+    after how much silence it will be pinged."""
     return _json(
         type="welcome",
         heartbeat_interval_seconds=_number(heartbeat_interval_seconds),
         offline_after_seconds=_number(offline_after_seconds),
+        ping_interval_seconds=_number(ping_interval_seconds),
     )
 
 

@@ -26,15 +26,16 @@ from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.publisher import Publisher, overloaded, unavailable
 from ingest.settings import IngestSettings
 from ingest.validate import Sent, parse_heartbeat, parse_logout
+from schemas.content_encoding import unpacked
 from schemas.events import Heartbeat, Logout, encode_event
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.http_server import DirectCalls
+from schemas.paths import HEARTBEAT_PATH as HEARTBEAT_PATH
+from schemas.paths import LOGOUT_PATH as LOGOUT_PATH
 from schemas.problems import ProblemError, rate_limited
 from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
 
-HEARTBEAT_PATH: Final = "/api/update-online-status"
-LOGOUT_PATH: Final = "/api/logout-status"
 #: The bytes that the published sample was written against.
 SUCCESS: Final = b'{"success": true}'
 
@@ -103,7 +104,7 @@ class PhoneCalls:
     async def _accept_heartbeat(self, request: web.Request) -> Sent:
         identity = await self._authentication.of_request(request)
         self._check_rate(identity.user)
-        sent = parse_heartbeat(await self._body(request))
+        sent = parse_heartbeat(*await self._said(request))
         event = Heartbeat(
             user=identity.user,
             token=identity.token,
@@ -124,7 +125,7 @@ class PhoneCalls:
         identity = await self._authentication.of_request(
             request, expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS
         )
-        sent = parse_logout(await self._body(request))
+        sent = parse_logout(*await self._said(request))
         until = identity.accepted_until
         event = Logout(
             user=identity.user,
@@ -195,11 +196,20 @@ class PhoneCalls:
             response.headers.update(cors_headers)
         return response
 
-    async def _body(self, request: web.Request) -> bytes:
-        """The body, at most ``max_body_bytes`` long once decompressed.
+    async def _said(self, request: web.Request) -> tuple[bytes, str | None, str]:
+        """The body, unpacked and at most ``max_body_bytes`` long, its type, and the query.
 
-        Raises ``ProblemError`` ``body_too_large`` or ``bad_request``.
+        Raises ``ProblemError`` ``body_too_large``, ``unsupported_encoding`` or ``bad_request``.
         """
+        body = await self._body(request)
+        headers = request.headers
+        encoding = headers.get("Content-Encoding")
+        if encoding is not None:
+            body = unpacked(body, encoding, self._max_body_bytes)
+        return body, headers.get("Content-Type"), request.raw_path.partition("?")[2]
+
+    async def _body(self, request: web.Request) -> bytes:
+        """As it was sent. Raises ``ProblemError`` ``body_too_large`` or ``bad_request``."""
         content = request.content
         try:
             if content.is_eof():  # the usual case: it came with the head

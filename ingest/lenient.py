@@ -1,18 +1,20 @@
-"""The forgiving reading of a body that the typed decode refused. PURE.
+"""The forgiving reading of JSON that the typed decode refused. PURE.
 
 It takes what msgspec does not: lone surrogates, numbers and booleans in place of texts, unknown
-fields, a byte order mark, raw control characters.
+fields, raw control characters, a byte order mark, zeros at the end, numbers such as ``NaN`` (they
+say nothing, as ``null`` does), and a comma too many.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ingest.field_warnings import FieldWarning
 from schemas.nesting import json_is_too_deep
-from schemas.problems import FieldProblem, ProblemError
+from schemas.problems import ProblemError
 
 
 class Number(str):
@@ -22,34 +24,28 @@ class Number(str):
     __slots__ = ()
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 # Raw control characters in a text are no JSON either, but they are removed anyway.
 _lenient = json.JSONDecoder(
-    strict=False, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
+    strict=False, parse_int=Number, parse_float=Number, parse_constant=lambda _name: None
 )
-
-
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in ``body``. Raises ``ProblemError`` ``bad_json``."""
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ProblemError("bad_json", "The body is not UTF-8.") from error
-    value = read_json(text, "body")
-    if not isinstance(value, dict):
-        raise ProblemError("bad_json", "The body is JSON, but not an object.")
-    return value
+_AROUND = " \t\r\n\x00\ufeff"
+# Texts are passed over whole, an open one to the end: so no character is looked at twice.
+_TEXT_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?\Z))|,(?=\s*+[}\]])', re.DOTALL)
 
 
 def read_json(text: str, what: str) -> Any:
     """The JSON value in ``text``, which an error calls ``what``. Raises ``bad_json``."""
+    text = text.strip(_AROUND)
     if json_is_too_deep(text):
         raise ProblemError("bad_json", f"The {what} is nested too deeply.")
     try:
         return _lenient.decode(text)
+    except ValueError as error:
+        mended = _TEXT_OR_COMMA.sub(lambda found: found[1] or "", text).rstrip(_AROUND + ",;")
+        if mended == text:
+            raise ProblemError("bad_json", f"The {what} is not JSON.") from error
+    try:
+        return _lenient.decode(mended)
     except ValueError as error:
         raise ProblemError("bad_json", f"The {what} is not JSON.") from error
 
@@ -57,9 +53,9 @@ def read_json(text: str, what: str) -> Any:
 def take_texts(
     values: dict[str, Any], fields: Iterable[str], warnings: list[FieldWarning]
 ) -> dict[str, str | None]:
-    """Move ``fields`` out of ``values``, as texts. Raises ``bad_field`` naming all that aren't."""
+    """Move ``fields`` out of ``values``, as texts. An object or array in the place of one counts as
+    absent."""
     texts: dict[str, str | None] = {}
-    problems = []
     for field in fields:
         value = values.pop(field, None)
         if isinstance(value, bool):
@@ -68,11 +64,9 @@ def take_texts(
             warnings.append(FieldWarning(field, "taken_as_text"))
             value = str(value)
         if isinstance(value, dict | list):
-            problems.append(FieldProblem(field, "must be a text"))
-        else:
-            texts[field] = value
-    if problems:
-        raise bad_fields(problems)
+            warnings.append(FieldWarning(field, "not_a_text"))
+            value = None
+        texts[field] = value
     return texts
 
 
@@ -84,9 +78,3 @@ def take_sent_at(value: Any, warnings: list[FieldWarning]) -> str | float | None
         return value
     warnings.append(FieldWarning("sent_at", "not_an_instant"))
     return None
-
-
-def bad_fields(problems: list[FieldProblem]) -> ProblemError:
-    """The 422 that names every field in ``problems``."""
-    names = ", ".join(problem.field for problem in problems)
-    return ProblemError("bad_field", f"These fields cannot be used: {names}.", problems)

@@ -60,7 +60,9 @@ async def serve(
         return STOPPING if stop.is_set() else app[CONNECTION].not_ready
 
     public = create_runner(app, settings)
-    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
+    admin = web.AppRunner(
+        create_admin_app(registry, not_ready), access_log=None, auto_decompress=False
+    )
     try:
         if admin_socket is None:
             await listen(admin, settings.ingest_admin_host, settings.ingest_admin_port)

@@ -14,12 +14,17 @@ The policy (design, section 4):
    as long as the socket lives: without it nobody would see the phone.
 4. Whatever the client sends, pongs included, shows that it is there. One that was not heard of for
    ``ping_interval`` is pinged, and lost ``ping_timeout`` later: 4408, and its disconnect says for
-   how long it was silent.
+   how long it was silent. The interval is told in ``welcome``; it is shorter for a user whose
+   sockets a gateway cuts sooner (``ingest.ping_intervals``).
 5. ``renew`` is written every heartbeat interval for a client that was heard of since the last sign
    of life that was written; the first one at a random part of the interval, so that sockets which
    were opened together do not renew together. A replaced token is written as ``renew`` too: a
    heartbeat without news would be a resume on a device in the background.
-6. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
+6. A frame that cannot be taken is answered, counts against the user's allowance like any other, and
+   is written as ``renew``: whoever sends it is there.
+7. With ``max_silent_foreground``, a device in the foreground whose client sent no frame for so long
+   is written as hidden, whatever pings it answers; its next frame brings it back.
+8. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,
    unless it is a lost client's.
 
 Times are seconds of one monotonic clock. Methods give what to do, in order.
@@ -66,7 +71,8 @@ _NEVER: Final = float("inf")
 
 class Session:
     """One socket. ``take`` asks whether the user may send an event now: 0.0, or the seconds to
-    wait. ``fraction`` gives random numbers in [0, 1)."""
+    wait. ``fraction`` gives random numbers in [0, 1). ``ping_interval`` gives a user's, in seconds,
+    where it is not the policy's."""
 
     __slots__ = (
         "_connect_at",
@@ -77,8 +83,12 @@ class Session:
         "_first",
         "_fraction",
         "_heard_at",
+        "_hide_at",
         "_identity",
         "_logging_out",
+        "_ping_answered",
+        "_ping_interval",
+        "_ping_seconds",
         "_pinged_at",
         "_policy",
         "_renew_at",
@@ -90,6 +100,7 @@ class Session:
         "_written_at",
         "close_code",
         "connection",
+        "lost_after_seconds",
     )
 
     def __init__(
@@ -99,6 +110,7 @@ class Session:
         now: float,
         take: Callable[[str, float], float],
         fraction: Callable[[], float],
+        ping_interval: Callable[[str], float] | None = None,
     ) -> None:
         self.connection = connection
         self._policy = policy
@@ -122,7 +134,14 @@ class Session:
         self.close_code: int | None = None
         self._connect_at = _NEVER
         self._renew_at = _NEVER
+        #: When a client that says nothing is taken for hidden.
+        self._hide_at = _NEVER
         self._pinged_at: float | None = None
+        self._ping_interval = ping_interval
+        self._ping_seconds = policy.ping_interval_seconds
+        self._ping_answered = False
+        #: The silence after which it was lost, if it had answered no ping until then.
+        self.lost_after_seconds: float | None = None
         self._expires_at = _NEVER
         self._warn_at = _NEVER
 
@@ -134,6 +153,21 @@ class Session:
         return self._identity.user if self._identity is not None else None
 
     @property
+    def heard_at(self) -> float:
+        """When the client was last heard of."""
+        return self._heard_at
+
+    @property
+    def device_name(self) -> str | None:
+        """What names the socket's device, once something does."""
+        return self._device.name if self._device is not None else None
+
+    def device_of(self, identity: Identity) -> str | None:
+        """What would name the device, if the token that is being verified is ``identity``'s."""
+        sent = self._verifying.sent if self._verifying is not None else self._first
+        return sent.device_id or identity.device or sent.device_info
+
+    @property
     def deadline(self) -> float:
         """When :meth:`wake` wants to be called, if nothing happens before."""
         if self._identity is None:
@@ -141,6 +175,7 @@ class Session:
         return min(
             self._connect_at,
             self._renew_at,
+            self._hide_at,
             self._ping_or_lost_at(),
             self._warn_at,
             self._expires_at,
@@ -161,7 +196,9 @@ class Session:
     def heard(self, now: float) -> None:
         """A ping or a pong came."""
         self._heard_at = now
-        self._pinged_at = None
+        if self._pinged_at is not None:
+            self._pinged_at = None
+            self._ping_answered = True
 
     def verified(self, identity: Identity, valid_until: float, now: float) -> list[Action]:
         """The token of the last :class:`Verify` is valid."""
@@ -228,6 +265,9 @@ class Session:
             actions.append(Send(frames.token_expiring(round(self._expires_at - now))))
         if now >= self._connect_at:
             actions += self._connect_unasked(now)
+        if now >= self._hide_at:
+            self._hide_at = _NEVER
+            actions += self._hide(now)
         if now >= self._renew_at:
             self._renew_at = now + self._policy.heartbeat_interval_seconds
             if self._connected and self._heard_at > self._written_at:
@@ -237,8 +277,14 @@ class Session:
             actions.append(Ping())
         return actions
 
+    def cut(self, now: float) -> list[Action]:
+        """The connection broke without a close frame."""
+        if self.close_code is None:
+            self._note_loss(now)
+        return self.gone()
+
     def gone(self) -> list[Action]:
-        """The client closed the socket, or its connection broke."""
+        """The client closed the socket."""
         if self.close_code is not None:
             return []
         self.close_code = NORMAL
@@ -262,7 +308,7 @@ class Session:
     def _ping_or_lost_at(self) -> float:
         if self._pinged_at is not None:
             return self._pinged_at + self._policy.ping_timeout_seconds
-        return self._heard_at + self._policy.ping_interval_seconds
+        return self._heard_at + self._ping_seconds
 
     def _verified_frame(self) -> Frame:
         frame, self._verifying = self._verifying, None
@@ -282,14 +328,14 @@ class Session:
     def _take_frame(self, frame: Frame | BadFrame, now: float) -> list[Action]:
         if self._identity is None:
             return self._frame_of_stranger(frame)
-        if isinstance(frame, BadFrame):
-            return [_error(frame.id, frame.code, frame.message)]
-        if frame.type == "logout":
+        if isinstance(frame, Frame) and frame.type == "logout":
             return self._logout(frame, self._identity)
         wait_seconds = self._take(self._identity.user, now)
         if wait_seconds:
             message = f"Too many frames of this user; wait {wait_seconds:.1f} s."
             return [_error(frame.id, "rate_limited", message)]
+        if isinstance(frame, BadFrame):
+            return [_error(frame.id, frame.code, frame.message), *self._sign_of_life(now)]
         if frame.type == "auth":
             self._verifying = frame
             return [Verify(frame.token)]
@@ -318,7 +364,11 @@ class Session:
     def _admit(self, identity: Identity, valid_until: float, now: float) -> list[Action]:
         policy = self._policy
         self._use(identity, valid_until, now)
-        welcome = frames.welcome(policy.heartbeat_interval_seconds, policy.offline_after_seconds)
+        if self._ping_interval is not None:
+            self._ping_seconds = self._ping_interval(identity.user)
+        welcome = frames.welcome(
+            policy.heartbeat_interval_seconds, policy.offline_after_seconds, self._ping_seconds
+        )
         named = self._first.device_id or self._first.device_info
         self._connect_at = now + (0.0 if named else policy.first_frame_seconds)
         return [Send(welcome), *(self._connect_unasked(now) if named else ())]
@@ -364,6 +414,7 @@ class Session:
         self._connect_at = _NEVER
         self._renew_at = now + self._policy.heartbeat_interval_seconds * self._fraction()
         self._written_at = now
+        self._note_state(sent, now)
         event = self._device.connect(identity, sent)
         if frame is None:
             return [Write(event)]
@@ -374,8 +425,24 @@ class Session:
         assert device is not None  # noqa: S101  (named by _connect)
         self._written_at = now
         self._renew_at = now + self._policy.heartbeat_interval_seconds
+        self._note_state(frame.sent, now)
         event = device.heartbeat(self._known(), frame.sent)
         return [Write(event, frame.id, device.checked(frame.sent))]
+
+    def _note_state(self, sent: Sent, now: float) -> None:
+        bound = self._policy.max_silent_foreground_seconds
+        self._hide_at = now + bound if bound and not sent.says_background else _NEVER
+
+    def _hide(self, now: float) -> list[Action]:
+        """A screen that nobody touches: in the background until its client says more."""
+        if not self._connected or self._device is None:
+            return []
+        self._written_at = now
+        return [Write(self._device.heartbeat(self._known(), Sent(app_state="hidden")))]
+
+    def _sign_of_life(self, now: float) -> list[Action]:
+        """Of a frame that says nothing else; several of one message are one."""
+        return self._renew(now) if self._connected and now > self._written_at else []
 
     def _renew(self, now: float) -> list[Action]:
         assert self._device is not None  # noqa: S101  (named by _connect)
@@ -391,8 +458,14 @@ class Session:
         self._logging_out = True
         return [Write(event, frame.id, frame.sent)]
 
+    def _note_loss(self, now: float) -> None:
+        if not self._ping_answered:
+            quiet_until = now if self._pinged_at is None else self._pinged_at
+            self.lost_after_seconds = quiet_until - self._heard_at
+
     def _lost(self, now: float) -> list[Action]:
         self.close_code = LOST_OR_SLOW
+        self._note_loss(now)
         silent_seconds = now - self._heard_at
         return [
             *self._disconnect(by_server=False, silent_seconds=silent_seconds),

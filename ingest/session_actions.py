@@ -31,7 +31,7 @@ CLOSE_CODES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SessionPolicy:
-    """Durations in seconds."""
+    """Durations in seconds. ``max_silent_foreground_seconds`` may be 0: without bound."""
 
     heartbeat_interval_seconds: float
     offline_after_seconds: float
@@ -39,6 +39,7 @@ class SessionPolicy:
     first_frame_seconds: float = 2.0
     ping_interval_seconds: float = 30.0
     ping_timeout_seconds: float = 30.0
+    max_silent_foreground_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

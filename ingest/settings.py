@@ -89,6 +89,12 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
     websocket_ping_timeout_seconds: float = Field(
         30.0, gt=0, description="A socket that does not answer a ping for this long is lost."
     )
+    max_silent_foreground_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="A foreground device whose socket answers pings but sends no frame for this "
+        "long is written as hidden (a tab that nobody looks at). 0: never.",
+    )
     websocket_drain_seconds: float = Field(
         3.0, ge=0, le=60, description="Over how long the sockets are closed when ingest stops."
     )
@@ -135,6 +141,7 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
             first_frame_seconds=self.websocket_first_frame_seconds,
             ping_interval_seconds=self.websocket_ping_interval_seconds,
             ping_timeout_seconds=self.websocket_ping_timeout_seconds,
+            max_silent_foreground_seconds=self.max_silent_foreground_seconds,
         )
 
     @property

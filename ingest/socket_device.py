@@ -27,6 +27,11 @@ class SocketDevice:
     device_info: str | None
     claimed: str | None
 
+    @property
+    def name(self) -> str | None:
+        """What tells it from the user's other devices (design, section 2)."""
+        return self.device_id or self.claimed or self.device_info
+
     def connect(self, identity: Identity, sent: Sent) -> Connect:
         return Connect(**self._beat(identity, sent))
 

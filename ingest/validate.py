@@ -1,23 +1,23 @@
-"""What a phone's body says. PURE: bytes in; fields, warnings or a ``ProblemError`` out.
+"""What a phone's body says. PURE: bytes in; fields and warnings out, seldom a ``ProblemError``.
 
 The policy (design, section 1: a field that serves analytics never costs presence):
 
-1. A body is a JSON object in UTF-8, or empty; anything else is 400 ``bad_json``. Numbers such as
-   ``NaN``, which are no JSON, and nesting deeper than ``schemas.nesting`` allows are ``bad_json``
-   too.
+1. A body is a JSON object in UTF-8, or empty. What else can be read, and how, is ``ingest.body``'s;
+   what cannot is a sign of life with a warning, because the token alone says who is there.
 2. ``null`` means absent, and so does a text that is blank. Otherwise text stays as it was sent,
    except that
    - a number or boolean is taken as the text that was sent for it,
+   - an object or array in place of a text counts as absent,
    - control characters, NUL and lone surrogates are removed,
-   - ``screen``, ``app_version``, ``device_info`` and ``platform`` are cut to their limits,
-   - an ``app_state`` that we do not know counts as absent (case is ignored),
+   - names (``screen``, ``app_version``, ``device_info``, ``platform``) lose blanks at their ends,
+     have one spelling (NFC), and are cut to their limits at the end of a character,
+   - an ``app_state`` that we do not know counts as absent (``ingest.app_states``),
    - a ``sent_at`` that is no instant counts as absent.
-   Each of these gives a warning that names the field.
-3. Only an object or array in place of a text, or a ``device_id`` over its limit, is 422
-   ``bad_field``: a device that cannot be told apart would be somebody else's presence.
+   Each of these gives a warning that names the field, but for the one spelling of a name.
+3. Only a ``device_id`` over its limit is 422 ``bad_field``: a device that cannot be told apart
+   would be somebody else's presence.
 4. Unknown fields are ignored and counted.
-5. A logout matters more than its body: only ``device_id`` is looked at, and a body that is no
-   JSON object is a warning, because the token alone says who signs out.
+5. Of a logout only ``device_id`` is looked at.
 
 A well-formed body takes one typed decode. Only when that fails is it read again leniently: msgspec
 refuses lone surrogates and unknown fields, among others. So the typed decode has nothing to skip
@@ -32,18 +32,15 @@ from typing import Any, Final
 
 import msgspec
 
+from ingest.app_states import APP_STATES as APP_STATES
+from ingest.app_states import app_state_of
+from ingest.body import fields_of
 from ingest.field_warnings import FieldWarning
-from ingest.lenient import bad_fields, read_object, take_sent_at, take_texts
-from schemas.events import (
-    BACKGROUND_APP_STATES,
-    FOREGROUND_APP_STATES,
-    MAX_DEVICE_ID,
-    MAX_TEXT,
-)
+from ingest.lenient import take_sent_at, take_texts
+from schemas.events import BACKGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
+from schemas.graphemes import cut_text
 from schemas.problems import FieldProblem, ProblemError
-from schemas.text import clean_text
-
-APP_STATES: Final = FOREGROUND_APP_STATES | BACKGROUND_APP_STATES
+from schemas.text import clean_text, same_name
 
 # A number above it is milliseconds since 1970: as seconds it would be the year 5138.
 _MILLISECONDS_FROM: Final = 1e11
@@ -61,6 +58,12 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     sent_at: float | None = None
     warnings: tuple[FieldWarning, ...] = ()
     unknown_fields: int = 0
+
+    @property
+    def says_background(self) -> bool:
+        """Whether the processor takes it for the background (design, section 1)."""
+        by_screen = self.screen is not None and self.screen.lower() == "background"
+        return by_screen or self.app_state in BACKGROUND_APP_STATES
 
 
 class Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -81,24 +84,27 @@ class _LogoutBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 _EMPTY: Final = Sent()
 _TEXT_FIELDS: Final = (*MAX_TEXT, "app_state", "device_id")
+_UNUSUAL: Final = (msgspec.DecodeError, UnicodeDecodeError)
 _fast = msgspec.json.Decoder(Body)
 _fast_logout = msgspec.json.Decoder(_LogoutBody)
 
 
-def parse_heartbeat(body: bytes) -> Sent:
-    """The fields of a heartbeat. Raises ``ProblemError`` ``bad_json`` or ``bad_field``."""
-    if not body or body.isspace():
-        return _EMPTY
-    try:
-        sent = _fast.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return heartbeat_of(read_object(body))
-    return clean(sent)
+def parse_heartbeat(body: bytes, content_type: str | None = None, query: str = "") -> Sent:
+    """The fields of a heartbeat. Raises ``ProblemError`` ``bad_field``."""
+    if not query:
+        if not body or body.isspace():
+            return _EMPTY
+        try:
+            sent = _fast.decode(body)
+        except _UNUSUAL:
+            pass
+        else:
+            return clean(sent)
+    return heartbeat_of(*fields_of(body, content_type, query))
 
 
-def heartbeat_of(values: dict[str, Any]) -> Sent:
+def heartbeat_of(values: dict[str, Any], warnings: list[FieldWarning]) -> Sent:
     """The fields of a heartbeat that was read leniently. Raises ``bad_field``."""
-    warnings: list[FieldWarning] = []
     sent = Body(
         **take_texts(values, _TEXT_FIELDS, warnings),
         sent_at=take_sent_at(values.pop("sent_at", None), warnings),
@@ -124,42 +130,42 @@ def clean(
     )
 
 
-def parse_logout(body: bytes) -> Sent:
+def parse_logout(body: bytes, content_type: str | None = None, query: str = "") -> Sent:
     """What a logout's body says: at most ``device_id``. Raises ``ProblemError`` ``bad_field``."""
-    if not body or body.isspace():
-        return _EMPTY
     warnings: list[FieldWarning] = []
-    try:
-        device_id = _fast_logout.decode(body).device_id
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    if not query:
+        if not body or body.isspace():
+            return _EMPTY
         try:
-            values = read_object(body)
-        except ProblemError:
-            return Sent(warnings=(FieldWarning("body", "not_an_object"),))
-        device_id = take_texts(values, ("device_id",), warnings)["device_id"]
+            device_id = _fast_logout.decode(body).device_id
+        except _UNUSUAL:
+            pass
+        else:
+            return Sent(device_id=_device_id(device_id, warnings), warnings=tuple(warnings))
+    values, warnings = fields_of(body, content_type, query)
+    device_id = take_texts(values, ("device_id",), warnings)["device_id"]
     return Sent(device_id=_device_id(device_id, warnings), warnings=tuple(warnings))
 
 
 def _text(field: str, text: str | None, warnings: list[FieldWarning]) -> str | None:
     if not text:
         return None
-    cleaned = _cleaned(field, text, warnings)
+    name = same_name(_cleaned(field, text, warnings))
     limit = MAX_TEXT[field]
-    if len(cleaned) > limit:
-        cleaned = cleaned[:limit]
+    if len(name) > limit:
+        name = cut_text(name, limit).rstrip()
         warnings.append(FieldWarning(field, "cut"))
-    return None if cleaned.isspace() else cleaned or None
+    return name or None
 
 
 def _app_state(text: str | None, warnings: list[FieldWarning]) -> str | None:
     if not text:
         return None
-    state = _cleaned("app_state", text, warnings).strip().lower()
-    if state in APP_STATES:
-        return state
-    if state:
+    sent = _cleaned("app_state", text, warnings).strip()
+    state = app_state_of(sent)
+    if state is None and sent:
         warnings.append(FieldWarning("app_state", "unknown_value"))
-    return None
+    return state
 
 
 def _device_id(text: str | None, warnings: list[FieldWarning]) -> str | None:
@@ -167,9 +173,8 @@ def _device_id(text: str | None, warnings: list[FieldWarning]) -> str | None:
         return None
     cleaned = _cleaned("device_id", text, warnings)
     if len(cleaned) > MAX_DEVICE_ID:
-        raise bad_fields(
-            [FieldProblem("device_id", f"must have at most {MAX_DEVICE_ID} characters")]
-        )
+        problem = FieldProblem("device_id", f"must have at most {MAX_DEVICE_ID} characters")
+        raise ProblemError("bad_field", "These fields cannot be used: device_id.", [problem])
     return None if cleaned.isspace() else cleaned or None
 
 

@@ -68,7 +68,9 @@ class Workers:
         ) as directory:
             self._directory = Path(directory)
             registry = self._registry()
-            admin = web.AppRunner(create_admin_app(registry, self._not_ready), access_log=None)
+            admin = web.AppRunner(
+                create_admin_app(registry, self._not_ready), access_log=None, auto_decompress=False
+            )
             keepers: list[asyncio.Task[None]] = []
             stopping = asyncio.create_task(stop.wait())
             serving = asyncio.create_task(self._until_serving(self._workers[0]))

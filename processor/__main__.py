@@ -68,7 +68,9 @@ async def serve(settings: ProcessorSettings) -> int:
             return "the consumer group has not taken this process in yet"
         return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
 
-    admin = web.AppRunner(create_admin_app(registry, not_ready), access_log=None)
+    admin = web.AppRunner(
+        create_admin_app(registry, not_ready), access_log=None, auto_decompress=False
+    )
     await admin.setup()
     await web.TCPSite(admin, settings.processor_admin_host, settings.processor_admin_port).start()
     housekeeper = Housekeeper(settings, metrics)

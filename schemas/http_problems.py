@@ -35,6 +35,15 @@ def request_id_of(inbound: str | None) -> str:
     return f"{_ids.getrandbits(96):024x}"
 
 
+def routed_paths(app: web.Application) -> list[str]:
+    """The paths of ``app`` that have no variable part."""
+    return [
+        resource.canonical
+        for resource in app.router.resources()
+        if isinstance(resource, web.PlainResource)
+    ]
+
+
 def unreadable(error: BaseException | None) -> ProblemError:
     """For a request that cannot be parsed."""
     why = "The request is not HTTP/1.1 as RFC 9112 defines it."

@@ -10,7 +10,10 @@
    count here; those that have not authenticated yet do.
 5. While the process drains before its end, each answer is the last of its connection: clients and
    gateways connect anew, elsewhere.
-6. What aiohttp would answer by itself is answered as ``schemas.http_problems`` has it.
+6. A frozen path is reached however its slashes and capitals are written (``schemas.paths``).
+7. Bodies stay packed: aiohttp would unpack what nobody reads, without end, on the loop that all
+   others wait for. Whoever reads one unpacks it (``schemas.content_encoding``).
+8. What aiohttp would answer by itself is answered as ``schemas.http_problems`` has it.
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server, and a *direct* call less: the few calls that nearly all requests
@@ -35,6 +38,7 @@ from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from schemas.http_problems import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
+from schemas.paths import frozen_path
 from schemas.problems import PROBLEM_JSON, ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
 from schemas.settings import HttpSettings
@@ -175,15 +179,6 @@ class BoundedConnection(RequestHandler, _Connected):
             raise ConnectionError("the answer has begun: another cannot follow")
         return plain_response(problem, request_id)
 
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """aiohttp gives up on the connection: a fault of ours, unless the body that follows an
-        answered request cannot be decoded."""
-        error = kw.get("exc_info")
-        if isinstance(error, web.RequestPayloadError):
-            self._count_unreadable(error)
-        else:
-            super().log_exception(*args, **kw)
-
     def _count_unreadable(self, error: BaseException | None) -> None:
         self._bounds.metrics.unreadable.inc()
         # Neither the sender's address nor what was sent, which may be a token.
@@ -252,6 +247,7 @@ class BoundedServer(web.Server):
         self._kwargs = {
             **like._kwargs,
             "keepalive_timeout": bounds.idle_seconds,
+            "auto_decompress": False,
             # Two system calls a connection, for what our time-outs and pings find much sooner.
             "tcp_keepalive": False,
             # The rest of a refused body, which is read so that the client reads the answer.
@@ -314,14 +310,16 @@ class BoundedRunner(web.AppRunner):
 
 
 def _directly(direct: DirectCalls, routed: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    if not direct:
-        return routed
-
     def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
-        handler = direct.get((request.method, request.path))
-        if handler is None or "Expect" in request.headers:
-            handler = routed
-        return handler(request)
+        path = request.path
+        handler = direct.get((request.method, path))
+        if handler is not None and "Expect" not in request.headers:
+            return handler(request)
+        frozen = frozen_path(path)
+        if frozen is not None and frozen != path:
+            url = request.rel_url.with_path(frozen, keep_query=True)
+            request = request.clone(rel_url=url)
+        return cast(Awaitable[web.StreamResponse], routed(request))
 
     return handle
 

@@ -36,6 +36,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "bad_cursor": (400, "The cursor cannot be used"),
     "bad_request": (400, "The request cannot be understood"),
     "body_too_large": (413, "The body is too large"),
+    "unsupported_encoding": (415, "The body's encoding is not supported"),
     "not_found": (404, "Not found"),
     "unknown_user": (404, "No such user"),
     "method_not_allowed": (405, "Method not allowed"),

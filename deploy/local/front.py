@@ -55,7 +55,11 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
         return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
 
     refresh_metrics = app[api.app.STORE].refresh_metrics
-    admin = web.AppRunner(create_admin_app(registry, not_ready, refresh_metrics), access_log=None)
+    admin = web.AppRunner(
+        create_admin_app(registry, not_ready, refresh_metrics),
+        access_log=None,
+        auto_decompress=False,
+    )
     settings = ingest_settings
     try:
         await admin.setup()

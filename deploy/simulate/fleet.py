@@ -17,11 +17,11 @@ from deploy.simulate.people import Phone, phones
 from deploy.simulate.phones import simulated
 from deploy.simulate.tally import Tally
 from schemas.http_server import allow_open_files
+from schemas.paths import COUNT_PATH
 
 LINE_SECONDS: Final = 60.0
 #: Sooner, where something was not accepted.
 TROUBLE_LINE_SECONDS: Final = 10.0
-COUNT_PATH: Final = "/api/online-users-count"
 _CHECK_SECONDS: Final = 10.0
 
 

@@ -23,8 +23,8 @@ FIRST_BACKOFF_SECONDS: Final = 1.0
 LONGEST_BACKOFF_SECONDS: Final = 30.0
 GOODBYE_SECONDS: Final = 5.0
 _TOKEN_REFUSED: Final = (4401, 4402)
-#: Opted out, logged out elsewhere, too many sockets: nothing that another try would mend.
-_FINAL: Final = (4403, 4409, 4429)
+#: Opted out, logged out elsewhere: nothing that another try would mend.
+_FINAL: Final = (4403, 4409)
 
 
 class SimulatedPhone(Protocol):

@@ -80,6 +80,12 @@ HEADERS: Final[dict[str, Json]] = {
         "required": True,
         "schema": {"type": "string", "pattern": '^Bearer realm="rollcall"'},
     },
+    "AcceptEncoding": {
+        "description": "What a body may be compressed with here.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "gzip, deflate",
+    },
     "AsOf": {
         "description": "Only with CSV and NDJSON: the answer's `as_of`; empty if unknown.",
         "schema": {"type": "string"},
@@ -194,6 +200,8 @@ def _headers_of(code: str) -> dict[str, Json]:
         return {"Retry-After": _header("RetryAfter")}
     if code in (*TOKEN_CODES, "scope_missing"):
         return {"WWW-Authenticate": _header("WwwAuthenticate")}
+    if code == "unsupported_encoding":
+        return {"Accept-Encoding": _header("AcceptEncoding")}
     return {}
 
 
@@ -222,15 +230,16 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "ScopeMissing": ("scope_missing",),
     "UnknownUser": ("unknown_user",),
     "BodyTooLarge": ("body_too_large",),
+    "UnsupportedEncoding": ("unsupported_encoding",),
     "BadField": ("bad_field",),
     "RateLimited": ("rate_limited",),
     "Failed": ("internal",),
     "Unavailable": ("unavailable",),
-    "PhoneBadBody": ("bad_json", "bad_request"),
     "PhoneBadRequest": ("bad_request",),
     "PhoneTokenRefused": _TOKEN,
     "PhoneOriginRefused": ("origin_refused",),
     "PhoneBodyTooLarge": ("body_too_large",),
+    "PhoneUnsupportedEncoding": ("unsupported_encoding",),
     "PhoneBadField": ("bad_field",),
     "PhoneRateLimited": ("rate_limited",),
     "PhoneFailed": ("internal",),

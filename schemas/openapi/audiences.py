@@ -188,7 +188,10 @@ _BODY: Final[Json] = {
     "required": True,
     "content": {"application/json": {"schema": ref("AudienceFilter")}},
 }
-_REFUSED: Final = {**refusals("BadBody", "BodyTooLarge", "BadField"), **OF_READERS}
+_REFUSED: Final = {
+    **refusals("BadBody", "BodyTooLarge", "UnsupportedEncoding", "BadField"),
+    **OF_READERS,
+}
 _FILE: Final[Json] = {
     "description": "The file, as it is found: `Accept` chooses, NDJSON without it. One that breaks "
     "is cut off without the end of a whole answer.",

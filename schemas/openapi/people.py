@@ -227,7 +227,7 @@ _PATHS: Final[dict[str, Json]] = {
             "are long. The dashboard's session counts for our own pages only.",
             {
                 **ok(ref("LookedUp"), "Those who are known."),
-                **refusals("BadBody", "BodyTooLarge", "BadField"),
+                **refusals("BadBody", "BodyTooLarge", "UnsupportedEncoding", "BadField"),
                 **OF_READERS,
             },
             security=READERS,

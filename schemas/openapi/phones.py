@@ -44,7 +44,8 @@ _STATES: Final = ", ".join(
 _SCHEMAS: Final[dict[str, Json]] = {
     "Heartbeat": {
         "type": "object",
-        "description": "Every field is optional; others are ignored.",
+        "description": "Every field is optional; others are ignored. A form is read too, and "
+        "what is almost JSON; a body that cannot be read is a sign of life with a warning.",
         "properties": {
             "screen": _loose(
                 "Which screen is shown. `background` means the background; `Unknown`, blank and "
@@ -52,8 +53,9 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 "Cart",
             ),
             "app_state": _loose(
-                f"The app's life-cycle state, whatever the case: {_STATES}. Any other counts as "
-                "absent. Foreground unless it or `screen` says background.",
+                f"The app's life-cycle state, whatever the case: {_STATES}. What other systems "
+                "call them is known too; any other word counts as absent. Foreground unless it or "
+                "`screen` says background.",
                 "resumed",
             ),
             "app_version": _loose(f"Cut to {MAX_TEXT['app_version']} characters.", "1.10.0"),
@@ -69,8 +71,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     },
     "Logout": {
         "type": "object",
-        "description": "Which device; without it those that the token was last seen with. A body "
-        "that is no JSON object is ignored with a warning: the token says who signs out.",
+        "description": "Which device; without it those that the token was last seen with.",
         "properties": {"device_id": _DEVICE_ID},
     },
     "Success": {
@@ -116,8 +117,8 @@ def _body(schema: str) -> Json:
 
 
 _REFUSED: Final = refusals(
-    *("PhoneTokenRefused", "PhoneBodyTooLarge", "PhoneBadField", "PhoneRateLimited"),
-    *("PhoneFailed", "PhoneUnavailable"),
+    *("PhoneBadRequest", "PhoneTokenRefused", "PhoneBodyTooLarge", "PhoneUnsupportedEncoding"),
+    *("PhoneBadField", "PhoneRateLimited", "PhoneFailed", "PhoneUnavailable"),
 )
 _DURABLE: Final = (
     "A `200` is durable: the event is in the log, on all in-sync replicas. `503` means that it is "
@@ -140,7 +141,6 @@ _PATHS: Final[dict[str, Json]] = {
             f"{_DURABLE}",
             {
                 **_accepted("It is in the log.", _INTERVAL),
-                **refusals("PhoneBadBody"),
                 **_REFUSED,
             },
             security=PHONES,
@@ -156,7 +156,6 @@ _PATHS: Final[dict[str, Json]] = {
             f"it.\n\n{_DURABLE}",
             {
                 **_accepted("It is in the log.", {}),
-                **refusals("PhoneBadRequest"),
                 **_REFUSED,
             },
             security=PHONES,
@@ -170,10 +169,11 @@ _PATHS: Final[dict[str, Json]] = {
             "For apps that keep one. Authenticate with the `Authorization` header, or within 5 s "
             'with a first frame `{"type": "auth", "token": "…"}`; never in the address. The server '
             'answers `{"type": "welcome", "heartbeat_interval_seconds": 90, '
-            '"offline_after_seconds": 300}`. After that a frame is a heartbeat with the fields of '
-            '`Heartbeat`, `{"type": "logout"}`, or an array of them; one with an `id` gets '
-            '`{"type": "ack", "id": …}` once it is in the log. Frames, their errors and the close '
-            "codes are beyond OpenAPI: see *Integration* in the documentation. This page cannot "
+            '"offline_after_seconds": 300, "ping_interval_seconds": 30}`. After that a frame is a '
+            'heartbeat with the fields of `Heartbeat`, `{"type": "logout"}`, or an array of them; '
+            'one with an `id` gets `{"type": "ack", "id": …}` once it is in the log. Frames, their '
+            "errors and the close codes are beyond OpenAPI: see *Integration* in the "
+            "documentation. This page cannot "
             "open one.",
             {
                 "101": {

@@ -33,7 +33,12 @@ from tests.contract.raw_socket import RawSocket
 QUIET_SECONDS: Final = 0.02
 TOO_LONG: Final = 1009
 _ANSWERS: Final = {
-    "welcome": {"type", "heartbeat_interval_seconds", "offline_after_seconds"},
+    "welcome": {
+        "type",
+        "heartbeat_interval_seconds",
+        "offline_after_seconds",
+        "ping_interval_seconds",
+    },
     "ack": {"type", "id", "warning"},
     "error": {"type", "id", "code", "message"},
 }

@@ -78,7 +78,7 @@ class Service:
     """`python -m ingest` or `python -m api` at an address of its own."""
 
     def __init__(self, module: str, host: str, ports: tuple[int, int], **variables: str) -> None:
-        self.host, self.port, self._admin_port = host, *ports
+        self.host, self.port, self.admin_port = host, *ports
         name = f"ROLLCALL_{module.upper()}"
         self._command = [sys.executable, "-m", module]
         self._environment = {n: v for n, v in os.environ.items() if "ROLLCALL_" not in n} | {
@@ -97,11 +97,11 @@ class Service:
         )
 
     def until_ready(self) -> None:
-        until_answers(f"http://{self.host}:{self._admin_port}/readyz")
+        until_answers(f"http://{self.host}:{self.admin_port}/readyz")
 
     def metric(self, name: str) -> float:
         """The sum of a metric's samples."""
-        page = read(f"http://{self.host}:{self._admin_port}/metrics").decode()
+        page = read(f"http://{self.host}:{self.admin_port}/metrics").decode()
         lines = (line for line in page.splitlines() if line.startswith((f"{name} ", f"{name}{{")))
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
@@ -195,7 +195,8 @@ class Gateway:
                 named = (line.split(": ", 1) for line in fields)
                 answered = {name.lower(): value for name, value in named}
                 length = answered.get("content-length")
-                rest = await (reader.readexactly(int(length)) if length else reader.read())
+                exactly = length is not None and method != "HEAD"
+                rest = await (reader.readexactly(int(length or 0)) if exactly else reader.read())
             finally:
                 writer.close()
         return Answer(int(status.split()[1]), answered, rest)

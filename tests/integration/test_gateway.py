@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gzip
 import json
 import ssl
 import subprocess
@@ -137,6 +138,101 @@ async def test_what_is_too_large_is_a_problem_like_all_others(gateway: Gateway) 
         assert (answer.status, answer.json["code"]) == (413, "body_too_large")
         assert answer.headers["content-type"].startswith("application/problem+json")
         assert answer.json["request_id"] == answer.headers["x-request-id"] != ""
+
+
+@pytest.mark.parametrize("method", ["POST", "OPTIONS"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//api/update-online-status",
+        "/api//update-online-status",
+        "/api/update-online-status/",
+        "/API/Update-Online-Status",
+        "/Api/logout-status//",
+    ],
+)
+async def test_H4_the_frozen_calls_are_reached_however_their_slashes_and_capitals_are(
+    gateway: Gateway, path: str, method: str
+) -> None:
+    answer = await gateway.call(method, path, authorization=f"Bearer {token('slashes')}")
+    assert answer.status == {"POST": 200, "OPTIONS": 204}[method], answer
+
+
+@pytest.mark.parametrize("path", ["//api/ws", "/API/ws/"])
+async def test_H4_so_is_a_socket(gateway: Gateway, path: str) -> None:
+    async with connect(
+        f"ws://127.0.0.1:{gateway.port}{path}",
+        additional_headers={"Authorization": f"Bearer {token('slashes')}"},
+        proxy=None,
+    ) as socket:
+        assert json.loads(await socket.recv())["type"] == "welcome"
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("/update-online-status", "/api/update-online-status"),
+        ("/api/online-user-count", "/api/online-users-count"),
+        ("/api/v1/user", "/api/v1/users"),
+    ],
+)
+async def test_H4_a_near_miss_is_told_the_right_path(
+    gateway: Gateway, path: str, meant: str
+) -> None:
+    answer = await gateway.call("POST", path)
+    assert (answer.status, answer.json["code"]) == (404, "not_found")
+    assert answer.json["detail"].endswith(f"Did you mean {meant}?")
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/online-users-count", "//api/online-users-count", "/API/Online-Users-Count/"]
+)
+async def test_H6_a_count_may_be_asked_for_its_head(gateway: Gateway, path: str) -> None:
+    answer = await gateway.call("HEAD", path, None)
+    assert (answer.status, answer.body) == (200, b"")
+    assert (await gateway.call("GET", path, None)).json["count"] >= 0
+
+
+async def test_H6_so_may_health(gateway: Gateway, services: Services) -> None:
+    """Of each service, and of the gateway itself."""
+    doors = [("127.0.0.1", gateway.admin_port)]
+    doors += [(each.host, each.admin_port) for each in (services.ingests[0], services.api)]
+    for host, port in doors:
+        for path in ("/healthz", "/readyz"):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            head, rest = (await reader.read()).split(b"\r\n\r\n", 1)
+            writer.close()
+            assert (head.split(b" ")[1], rest) == (b"200", b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "encoding"),
+    [
+        ("/api/update-online-status", "br"),
+        ("/api/v1/users/lookup", "gzip"),
+        ("/nowhere", "gzip"),
+    ],
+)
+async def test_an_encoding_that_no_call_takes_ends_at_the_gateway(
+    gateway: Gateway, path: str, encoding: str
+) -> None:
+    answer = await gateway.call("POST", path, b"packed", content_encoding=encoding)
+    assert (answer.status, answer.json["code"]) == (415, "unsupported_encoding")
+    assert answer.headers["accept-encoding"] == "gzip, deflate"
+    assert answer.json["request_id"] == answer.headers["x-request-id"] != ""
+
+
+async def test_a_phones_body_that_is_compressed_reaches_it(gateway: Gateway) -> None:
+    packed = gzip.compress(b'{"screen": "Home"}')
+    answer = await gateway.call(
+        "POST",
+        "/api/update-online-status",
+        packed,
+        authorization=f"Bearer {token('packed')}",
+        content_encoding="GZip",
+    )
+    assert (answer.status, answer.headers.get("x-rollcall-warning")) == (200, None)
 
 
 async def test_without_any_server_a_phone_is_told_when_to_come_back(

@@ -4,6 +4,7 @@ comes of it. Virtual time; nothing of aiohttp or Kafka."""
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ingest.session import Session
@@ -24,7 +25,14 @@ class Talk:
     """One socket. ``known`` are the tokens that are valid, by their text; any other is refused
     with ``problem``. ``kafka`` is whether events can be written."""
 
-    def __init__(self, *, fraction: float = 0.5, policy: SessionPolicy = POLICY) -> None:
+    def __init__(
+        self,
+        *,
+        fraction: float = 0.5,
+        policy: SessionPolicy = POLICY,
+        ping_interval: Callable[[str], float] | None = None,
+        connection: str = "c1",
+    ) -> None:
         self.now = 1000.0
         self.kafka = True
         self.known: dict[str, Identity] = {"token": identity()}
@@ -37,7 +45,12 @@ class Talk:
         self.pings: list[float] = []
         self.closed: tuple[int, str] | None = None
         self.session = Session(
-            policy, "c1", self.now, lambda _user, _now: self.wait_seconds, lambda: fraction
+            policy,
+            connection,
+            self.now,
+            lambda _user, _now: self.wait_seconds,
+            lambda: fraction,
+            ping_interval,
         )
 
     # -- what happens

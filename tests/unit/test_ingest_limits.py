@@ -58,6 +58,11 @@ def test_failures_that_were_under_way_together_make_nobody_wait_for_ever() -> No
     assert limits.wait_seconds("a", 0.5) == 0.0
 
 
+def test_P4_twenty_changes_of_the_state_in_two_seconds_are_no_misuse() -> None:
+    limits = UserLimits(settings())
+    assert [limits.take("ann", flip / 10) for flip in range(20)] == [0.0] * 20
+
+
 def test_a_user_has_so_many_sockets() -> None:
     limits = ConnectionLimits(settings(user_connections=2))
     assert limits.open("a")

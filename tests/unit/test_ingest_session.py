@@ -20,7 +20,12 @@ from tests.unit.socket_talk import Talk, identity
 def test_a_header_authenticates_and_the_server_says_welcome() -> None:
     talk = Talk().header()
     assert talk.sent == [
-        {"type": "welcome", "heartbeat_interval_seconds": 90, "offline_after_seconds": 300}
+        {
+            "type": "welcome",
+            "heartbeat_interval_seconds": 90,
+            "offline_after_seconds": 300,
+            "ping_interval_seconds": 30,
+        }
     ]
 
 
@@ -81,6 +86,39 @@ def test_frames_behind_a_bad_token_are_not_taken() -> None:
     talk = Talk().says([{"type": "auth", "token": "other"}, {"id": 1, "screen": "Home"}])
     assert talk.closed == (4401, "token_expired")
     assert talk.events == []
+
+
+def test_a_frame_that_cannot_be_taken_is_a_sign_of_life() -> None:
+    talk = Talk().auth(device_id="phone").wait(10)
+    talk.says("nonsense").wait(10).says({"id": 1, "device_id": "d" * 129})
+    talk.wait(10).says({"type": "subscribe"})
+    assert talk.answers() == [
+        ("error", None, "bad_json"),
+        ("error", 1, "bad_field"),
+        ("error", None, "unknown_type"),
+    ]
+    assert talk.kinds() == ["connect", "renew", "renew", "renew"]
+
+
+def test_frames_of_one_message_that_cannot_be_taken_are_one_sign_of_life() -> None:
+    talk = Talk().auth(device_id="phone").wait(10).says([7, 8, {"type": "x"}])
+    assert len(talk.answers()) == 3
+    assert talk.kinds() == ["connect", "renew"]
+
+
+def test_a_frame_that_cannot_be_taken_names_no_device() -> None:
+    talk = Talk().auth().says("nonsense")
+    assert talk.kinds() == []
+    talk.says({"device_id": "phone"})
+    assert talk.event(Connect).device_id == "phone"
+
+
+def test_frames_that_cannot_be_taken_are_as_few_as_others() -> None:
+    talk = Talk().auth(device_id="phone").wait(10)
+    talk.wait_seconds = 5.0
+    talk.says("nonsense")
+    assert talk.answers() == [("error", None, "rate_limited")]
+    assert talk.kinds() == ["connect"]
 
 
 # -- the device
@@ -163,14 +201,12 @@ def test_a_heartbeat_without_an_id_gets_no_ack() -> None:
 
 def test_an_array_is_taken_frame_by_frame() -> None:
     talk = Talk().auth(device_id="phone")
-    talk.says(
-        [{"id": 1, "screen": "Cart"}, {"id": 2, "screen": []}, 5, {"id": 3, "screen": "Home"}]
-    )
+    talk.says([{"id": 1, "screen": "Cart"}, {"id": 2, "type": "x"}, 5, {"id": 3, "screen": "Home"}])
     assert [event.screen for event in talk.events if type(event) is Heartbeat] == ["Cart", "Home"]
     assert sorted(talk.answers(), key=str) == [
         ("ack", 1, None),
         ("ack", 3, None),
-        ("error", 2, "bad_field"),
+        ("error", 2, "unknown_type"),
         ("error", None, "bad_json"),
     ]
 
@@ -504,3 +540,69 @@ def _answerable(frame_id: Any) -> bool:
     if isinstance(frame_id, str):
         return frame_id.isascii() and len(frame_id) <= 64
     return isinstance(frame_id, int) and not isinstance(frame_id, bool) and abs(frame_id) <= 2**53
+
+
+# -- gateways that end what is silent
+
+
+def test_a_socket_that_is_cut_before_it_answered_a_ping_says_after_which_silence() -> None:
+    talk = Talk().auth(device_id="phone").wait(5).says({"screen": "Home"}).wait(20)
+    talk.do(talk.session.cut(talk.now))
+    assert talk.session.lost_after_seconds == 20
+    assert talk.event(Disconnect).by_server is False
+
+
+def test_a_ping_that_gets_no_answer_says_so_too() -> None:
+    talk = Talk().auth(device_id="phone").wait(100, answers=False)
+    assert talk.closed == (4408, "no pong")
+    assert talk.session.lost_after_seconds == 30
+
+
+def test_a_socket_that_answered_pings_or_was_closed_says_nothing_of_gateways() -> None:
+    answered = Talk().auth(device_id="phone").wait(50)
+    answered.do(answered.session.cut(answered.now))
+    assert answered.session.lost_after_seconds is None
+    assert Talk().auth(device_id="phone").wait(20).goes().session.lost_after_seconds is None
+
+
+def test_a_user_may_have_a_ping_interval_of_their_own() -> None:
+    talk = Talk(ping_interval=lambda user: {"ann": 12.0}[user]).auth(device_id="phone").wait(13)
+    assert talk.sent[-1]["ping_interval_seconds"] == 12
+    assert len(talk.pings) == 1
+
+
+# -- a foreground that says nothing
+
+BOUNDED = SessionPolicy(
+    heartbeat_interval_seconds=90, offline_after_seconds=300, max_silent_foreground_seconds=600
+)
+
+
+def test_a_tab_that_only_answers_pings_is_hidden_after_the_bound() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab", screen="Home").wait(599)
+    assert not [event for event in talk.events if type(event) is Heartbeat]
+    talk.wait(2)
+    hidden = talk.event(Heartbeat)
+    assert (hidden.app_state, hidden.screen, hidden.device_id) == ("hidden", None, "tab")
+    talk.wait(3000)
+    assert [type(event) for event in talk.events].count(Heartbeat) == 1
+
+
+def test_a_frame_begins_the_bound_anew_and_brings_it_back() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab").wait(500).says({"screen": "Cart"}).wait(599)
+    assert [event.app_state for event in talk.events if type(event) is Heartbeat] == [None]
+    talk.wait(2).says({"screen": "Home"}).wait(601)
+    states = [event.app_state for event in talk.events if type(event) is Heartbeat]
+    assert states == [None, "hidden", None, "hidden"]
+
+
+def test_who_said_that_it_is_in_the_background_is_not_hidden_again() -> None:
+    talk = Talk(policy=BOUNDED).auth(device_id="tab").says({"app_state": "hidden"}).wait(3000)
+    assert [type(event) for event in talk.events].count(Heartbeat) == 1
+    quiet = Talk(policy=BOUNDED).auth(device_id="tab").says({"screen": "Background"}).wait(3000)
+    assert [type(event) for event in quiet.events].count(Heartbeat) == 1
+
+
+def test_without_the_bound_a_foreground_may_be_silent_for_ever() -> None:
+    talk = Talk().auth(device_id="tab").wait(36_000)
+    assert set(talk.kinds()) == {"connect", "renew"}
