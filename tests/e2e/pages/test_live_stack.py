@@ -45,7 +45,6 @@ def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
     expect(latest).to_contain_text(f"{phone.user} went to Offers of today")
     expect(live.locator("#screens")).to_contain_text("Offers of today")
     expect(live.locator("#versions")).to_contain_text("1.0.0")
-    expect(live.locator("#platforms")).to_contain_text("Android")
     assert phone.beat(BACKGROUND) == 200
     expect(latest).to_contain_text(f"{phone.user} went to the background")
     expect(live.locator("#background")).to_have_text("1")
