@@ -206,7 +206,7 @@ def test_a_secret_in_base64_is_measured_by_its_bytes(secret: str, words: str) ->
 
 
 def test_staff_is_not_apart_by_a_list_that_names_the_phones_audience_too() -> None:
-    values = {"staff_jwt_secret": SECRET, "jwt_audience": "phones, web"}
+    values: dict[str, Any] = {"staff_jwt_secret": SECRET, "jwt_audience": "phones, web"}
     with pytest.raises(ValidationError, match="is the phones' too"):
         StaffSettings(jwt_secret=SECRET, **values, staff_jwt_audience="staff,web")
     assert StaffSettings(jwt_secret=SECRET, **values, staff_jwt_audience="staff,team").staff_issuer

@@ -283,7 +283,7 @@ async def test_T4_a_key_set_that_is_away_makes_nobody_of_the_other_source_wait()
 
 
 def test_T4_algorithms_that_are_named_serve_each_source_its_own() -> None:
-    values = {"jwt_secret": SECRET, "previous_jwt_public_key": pem(P256)}
+    values: dict[str, Any] = {"jwt_secret": SECRET, "previous_jwt_public_key": pem(P256)}
     both = TokenSettings(**values, jwt_algorithms="HS256,ES256").phone_issuers
     assert [issuer.algorithms for issuer in both] == [("HS256",), ("ES256",)]
     with pytest.raises(ValueError, match="names nothing that ROLLCALL_PREVIOUS_JWT_PUBLIC_KEY"):
