@@ -109,7 +109,7 @@ def check_not_expired(identity: Identity, now: float, expired_for_seconds: float
     until = identity.accepted_until
     if until is not None and now >= until + expired_for_seconds:
         raise TokenRefusedError(
-            "token_expired", "The token's exp is past; ask its issuer for a new one."
+            "token_expired", "The token has expired; ask its issuer for a new one."
         )
 
 

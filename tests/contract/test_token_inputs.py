@@ -108,3 +108,24 @@ async def test_readiness_names_the_causes_of_refusals_and_no_token(
         assert "no token" not in ingest.warnings[0]
         assert ingest.metric("rollcall_ingest_token_causes_total", cause="sanctum") == 1
         assert ingest.metric("rollcall_ingest_token_refusals_total", code="token_invalid") == 4
+
+
+async def test_a_token_above_8_kb_is_told_the_limit_and_the_way_out(
+    kafka_settings: KafkaSettings,
+) -> None:
+    long = token(groups="g" * 8_000)
+    async with running_ingest(ingest_settings(kafka_settings)) as ingest:
+        await ingest.until_ready()
+        answer = await ingest.heartbeat(authorization=f"Bearer {long}")
+        assert (answer.status, answer.json["code"]) == (431, "headers_too_large")
+        assert answer.json["success"] is False
+        assert "8190 bytes" in answer.json["detail"]
+        assert "auth frame" in answer.json["detail"]
+        assert long[:40] not in answer.body.decode()
+        async with connect(f"ws://127.0.0.1:{ingest.port}/api/ws") as client:
+            await client.send(f'{{"type": "auth", "token": "{long}"}}')
+            assert "welcome" in str(await client.recv())
+    settings = ingest_settings(kafka_settings, max_header_bytes=16_384)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        assert (await ingest.heartbeat(authorization=f"Bearer {long}")).status == 200
