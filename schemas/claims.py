@@ -3,7 +3,8 @@
 1. A claim is named by its name, by a path (``user.id``) or by a JSON pointer (``/user/id``, RFC
    6901). A claim that has just that name wins, dots and slashes included.
 2. Where issuers or audiences are set, the claims must name one of them.
-3. ``exp`` is whole seconds since 1970. Anything else is refused, and told what it looks like.
+3. ``exp`` is seconds since 1970, perhaps with a fraction (RFC 7519; Laravel Passport's have one).
+   Anything else is refused, and told what it looks like.
 4. Names and devices only describe: what cannot be used counts as absent.
 
 PURE.
@@ -151,7 +152,7 @@ class ClaimRules:
         if looks:
             raise TokenRefusedError(
                 "token_invalid",
-                f"The token's exp must be whole seconds since 1970; it looks like {looks}.",
+                f"The token's exp must be seconds since 1970; it looks like {looks}.",
                 "exp",
             )
         return float(expires) + self.leeway_seconds
@@ -182,7 +183,7 @@ class ClaimRules:
 
 
 def exp_looks_like(expires: Any) -> str:
-    """What an ``exp`` looks like that is not whole seconds since 1970; empty where it is."""
+    """What an ``exp`` looks like that is not seconds since 1970; empty where it is."""
     if isinstance(expires, str):
         return "a text"
     if isinstance(expires, bool) or not isinstance(expires, int | float):
@@ -195,8 +196,6 @@ def exp_looks_like(expires: Any) -> str:
         return "a number that is too large"
     if expires >= _MAX_SECONDS:
         return "milliseconds"
-    if isinstance(expires, float) and not expires.is_integer():
-        return "a number with a fraction"
     return ""
 
 

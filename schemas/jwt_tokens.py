@@ -219,7 +219,7 @@ class JwtVerifier(VerifiedTokens):
         return told
 
     def _bad_signature(self, token: str, algorithm: str) -> TokenRefusedError:
-        if self._decoded_secret is None or not self._verifies(token, algorithm):
+        if not self._signed_by_decoded_secret(token, algorithm):
             return TokenRefusedError(
                 "bad_signature", "The token's signature does not match its key."
             )
@@ -235,9 +235,12 @@ class JwtVerifier(VerifiedTokens):
             "base64_secret",
         )
 
-    def _verifies(self, token: str, algorithm: str) -> bool:
+    def _signed_by_decoded_secret(self, token: str, algorithm: str) -> bool:
+        decoded = self._decoded_secret
+        if decoded is None or algorithm not in algorithms_of_secret(decoded):
+            return False
         try:
-            return self._decode(token, self._decoded_secret, algorithm) is not None
+            return self._decode(token, decoded, algorithm) is not None
         except TokenRefusedError as refused:
             return refused.code == "token_not_yet_valid"
 

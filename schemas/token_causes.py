@@ -33,5 +33,5 @@ CAUSES: Final[dict[str, str]] = {
     "algorithm": "signed with an algorithm that the configured key does not serve",
     "base64_secret": "ROLLCALL_JWT_SECRET is the base64 of the key: write base64: before it",
     "user_claim": "the claim of ROLLCALL_USER_CLAIM names no user",
-    "exp": "exp is not a time in seconds: a text, milliseconds, a fraction or out of range",
+    "exp": "exp is not a time in seconds: a text, milliseconds or out of range",
 }
