@@ -171,11 +171,13 @@ class AskingVerifier(VerifiedTokens, ABC):
             return self._known.find(digest, now - self._logout_seconds)
         if code != "unavailable":
             return None
-        identity = self._known.find_believed(digest, now - self._asking.stale_seconds)
-        if identity is not None:
-            until = now + STALE_SECONDS
-            self.remember(token, identity, until)
-            self._known.used(digest, until)
+        found = self._known.find_believed(digest, now - self._asking.stale_seconds, now)
+        if found is None:
+            return None
+        identity, ends = found
+        until = min(now + STALE_SECONDS, ends)
+        self.remember(token, identity, until)
+        self._known.used(digest, until)
         return identity
 
     async def _find(self, token: str) -> Identity | Refusal:
@@ -216,9 +218,10 @@ class AskingVerifier(VerifiedTokens, ABC):
             self._known.no_more(digest, self._monotonic())
             return found
         # From the request on.
-        seconds = min(self._believed_seconds(), found.until - self._now())
-        self.remember(token, found.identity, asked + seconds)
-        self._known.believe(digest, found.identity, asked + seconds)
+        ends = asked + found.until - self._now()
+        until = min(asked + self._believed_seconds(), ends)
+        self.remember(token, found.identity, until)
+        self._known.believe(digest, found.identity, until, ends)
         return found.identity
 
     async def _ask(self, token: str) -> Any:

@@ -82,4 +82,5 @@ class IntrospectionVerifier(AskingVerifier):
         except TokenRefusedError as refused:
             return Refusal(refused.code, refused.detail, refused.cause)
         # Not past `exp`, where asking again is cheaper than a wrong answer: no leeway.
-        return Answer(identity, said.get("exp") or math.inf)
+        expires = said.get("exp")
+        return Answer(identity, math.inf if expires is None else float(expires))

@@ -18,6 +18,8 @@ SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 PUBLIC_ALGORITHMS: Final = (*RSA_ALGORITHMS, *_CURVES.values(), "EdDSA")
+# What a file of variables leaves around a value, depending on who reads it.
+_AROUND: Final = " \t\r\n\"'"
 #: Before a secret that is written as the base64 of its bytes.
 BASE64_PREFIX: Final = "base64:"
 
@@ -84,7 +86,7 @@ def public_key(pem: str) -> Any:
     Raises ``ValueError`` where it is none.
     """
     try:
-        return load_pem_public_key(pem.replace("\\n", "\n").strip().encode())
+        return load_pem_public_key(pem.replace("\\n", "\n").strip(_AROUND).encode())
     except Exception as error:  # cryptography's own kinds, and ValueError
         raise ValueError("not a public key in PEM") from error
 

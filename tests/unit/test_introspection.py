@@ -193,6 +193,15 @@ async def test_an_answer_is_not_believed_past_the_tokens_expiry(
     assert await refused(by, "t-1") == "token_expired"
 
 
+async def test_an_end_at_the_beginning_of_time_is_past(
+    server: AuthorizationServer, by: IntrospectionVerifier
+) -> None:
+    server.issue("t-1", exp=0)
+    for _ in range(2):
+        assert await refused(by, "t-1") == "token_expired"
+        assert by.cached("t-1") is None
+
+
 async def test_logout_takes_an_expired_token_only_while_the_server_calls_it_active(
     server: AuthorizationServer, by: IntrospectionVerifier, clock: Clock
 ) -> None:

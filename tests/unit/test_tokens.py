@@ -162,7 +162,8 @@ def test_the_key_decides_the_algorithms() -> None:
     assert algorithms(jwt_public_key=pem(RSA)) == rsa_family
     assert algorithms(jwt_public_key=pem(P256)) == ("ES256",)
     assert algorithms(jwt_public_key=pem(P384)) == ("ES384",)
-    assert algorithms(jwt_public_key=pem(P256).replace("\n", "\\n")) == ("ES256",)
+    one_line = pem(P256).replace("\n", "\\n")
+    assert algorithms(jwt_public_key=f'"{one_line}"') == ("ES256",)
     assert algorithms(jwt_public_key=pem(ED25519)) == ("EdDSA",)
     assert algorithms(jwks_url="http://x", jwt_algorithms="ES256, RS256") == (
         "ES256",

@@ -261,6 +261,8 @@ async def test_a_jwt_is_not_believed_past_its_own_end(
     assert by.cached(token) is not None
     clock.now += 1
     assert by.cached(token) is None
+    back_end.status = 500
+    assert await refused(by, token) == "unavailable", "nor while the back end is away"
 
 
 async def test_what_describes_a_person_says_nothing_about_the_token(
