@@ -25,6 +25,7 @@ help:
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
 	@echo "make screenshots              README's picture and those of all pages (a quarter of an hour)"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
+	@echo "make providers                make the tokens of tests/fixtures/providers again, by the providers' libraries"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
 # The stamp holds the lock that the environment was built from.

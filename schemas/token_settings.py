@@ -2,8 +2,8 @@
 
 Phones have exactly one source: a secret, a public key, a key set by URL, an authorization server
 that is asked about opaque tokens, or the app's back end that is asked who the user is; and a
-previous key beside it while they move from one to the next. Staff may have an issuer of its own;
-without one the scopes of a phone's token say what it may read.
+previous key beside it while they move from one to the next. Staff's are in
+``schemas/staff_settings.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from schemas.userinfo import SPREAD, STALE_SECONDS, BackEnd
 
 _VARIABLES: Final = "ROLLCALL_"
 _PREVIOUS_VARIABLES: Final = "ROLLCALL_PREVIOUS_"
-_STAFF_VARIABLES: Final = "ROLLCALL_STAFF_"
 # What back ends call the user's id in an answer about them; OpenID Connect's says sub.
 _USERINFO_CLAIMS: Final = ("id", "sub")
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*[\x21-\x7e])")
@@ -131,7 +130,7 @@ class TokenSettings(Settings):
 
     @model_validator(mode="after")
     def _has_one_source_of_keys(self) -> Self:
-        sources = _named(
+        sources = variables_set(
             _VARIABLES,
             JWT_SECRET=self.jwt_secret,
             JWT_PUBLIC_KEY=self.jwt_public_key,
@@ -147,12 +146,12 @@ class TokenSettings(Settings):
                 f"(found {found}); for a move from one to another, the old one is a "
                 "ROLLCALL_PREVIOUS_…"
             )
-        _check_secret("ROLLCALL_JWT_SECRET", self.jwt_secret)
+        check_secret("ROLLCALL_JWT_SECRET", self.jwt_secret)
         return self
 
     @model_validator(mode="after")
     def _has_one_previous_source_at_most(self) -> Self:
-        sources = _named(
+        sources = variables_set(
             _PREVIOUS_VARIABLES,
             JWT_SECRET=self.previous_jwt_secret,
             JWT_PUBLIC_KEY=self.previous_jwt_public_key,
@@ -160,7 +159,7 @@ class TokenSettings(Settings):
         )
         if len(sources) > 1:
             raise ValueError(f"there is one previous source at most: unset {sources[-1]}")
-        _check_secret("ROLLCALL_PREVIOUS_JWT_SECRET", self.previous_jwt_secret)
+        check_secret("ROLLCALL_PREVIOUS_JWT_SECRET", self.previous_jwt_secret)
         return self
 
     @model_validator(mode="after")
@@ -176,7 +175,7 @@ class TokenSettings(Settings):
         if asked and self.jwt_algorithms and not self._has_previous_key:
             raise ValueError("ROLLCALL_JWT_ALGORITHMS means nothing to opaque tokens: unset it")
         if self.userinfo_url and not self._has_previous_key:
-            for meaningless in _named(
+            for meaningless in variables_set(
                 _VARIABLES, JWT_ISSUER=self.jwt_issuer, JWT_AUDIENCE=self.jwt_audience
             ):
                 raise ValueError(
@@ -200,7 +199,7 @@ class TokenSettings(Settings):
                 max_in_flight=self.introspection_max_in_flight,
             ),
             client_id=self.introspection_client_id or "",
-            client_secret=_text(self.introspection_client_secret) or "",
+            client_secret=secret_text(self.introspection_client_secret) or "",
             rules=self._rules(self.jwt_issuer, self.jwt_audience),
         )
 
@@ -210,7 +209,7 @@ class TokenSettings(Settings):
         if not self.userinfo_url:
             return None
         rules = self._rules(None, None)
-        named = "user_claim" in self.model_fields_set
+        chosen = "user_claim" in self.model_fields_set
         return BackEnd(
             asking=Asking(
                 variable="ROLLCALL_USERINFO_URL",
@@ -222,7 +221,7 @@ class TokenSettings(Settings):
                 stale_seconds=STALE_SECONDS,
             ),
             header=_header(self.userinfo_header),
-            rules=rules if named else replace(rules, user_claims=_USERINFO_CLAIMS),
+            rules=rules if chosen else replace(rules, user_claims=_USERINFO_CLAIMS),
         )
 
     @property
@@ -230,10 +229,10 @@ class TokenSettings(Settings):
         """Whose JWTs phones carry; without a key where somebody is asked about tokens."""
         return self._issuer(
             _VARIABLES,
-            secret=_text(self.jwt_secret),
+            secret=secret_text(self.jwt_secret),
             public_key=self.jwt_public_key,
             jwks_url=self.jwks_url,
-            algorithms=_list(self.jwt_algorithms),
+            algorithms=listed(self.jwt_algorithms),
             rules=self._rules(self.jwt_issuer, self.jwt_audience),
         )
 
@@ -249,10 +248,10 @@ class TokenSettings(Settings):
         if self._has_previous_key:
             previous = self._issuer(
                 _PREVIOUS_VARIABLES,
-                secret=_text(self.previous_jwt_secret),
+                secret=secret_text(self.previous_jwt_secret),
                 public_key=self.previous_jwt_public_key,
                 jwks_url=self.previous_jwks_url,
-                algorithms=_list(self.jwt_algorithms),
+                algorithms=listed(self.jwt_algorithms),
                 rules=self._rules(self.jwt_issuer, self.jwt_audience),
             )
             found = [_narrowed(issuer) for issuer in [*found, previous]]
@@ -277,115 +276,30 @@ class TokenSettings(Settings):
         return ClaimRules(
             user_claims=(self.user_claim,),
             name_claim=self.name_claim,
-            issuers=_list(issuer),
-            audiences=_list(audience),
+            issuers=listed(issuer),
+            audiences=listed(audience),
             audience_claim=self.audience_claim,
             leeway_seconds=self.jwt_leeway_seconds,
         )
 
 
-class StaffSettings(TokenSettings):
-    """How the tokens of staff and services are verified, beside those of phones."""
-
-    staff_jwt_secret: SecretStr | None = Field(
-        None, description="Shared secret for HS256 of staff's tokens."
-    )
-    staff_jwt_public_key: str | None = Field(
-        None, description="Public key as PEM text of staff's tokens."
-    )
-    staff_jwks_url: str | None = Field(
-        None, description="URL of the JSON Web Key Set of staff's tokens."
-    )
-    staff_jwt_issuer: str | None = Field(
-        None, description="Required `iss` of staff's tokens, if set."
-    )
-    staff_jwt_audience: str | None = Field(
-        None, description="Required `aud` of staff's tokens, if set."
-    )
-
-    @model_validator(mode="after")
-    def _staff_is_apart_or_not_at_all(self) -> Self:
-        sources = self._staff_sources()
-        if len(sources) > 1:
-            raise ValueError(f"staff has one source of keys at most: unset {sources[-1]}")
-        if not sources:
-            for alone in _named(
-                _STAFF_VARIABLES,
-                JWT_ISSUER=self.staff_jwt_issuer,
-                JWT_AUDIENCE=self.staff_jwt_audience,
-            ):
-                raise ValueError(
-                    f"{alone} needs a key of staff: set one of ROLLCALL_STAFF_JWT_SECRET, "
-                    "ROLLCALL_STAFF_JWT_PUBLIC_KEY and ROLLCALL_STAFF_JWKS_URL"
-                )
-        _check_secret("ROLLCALL_STAFF_JWT_SECRET", self.staff_jwt_secret)
-        if sources and self._staff_could_be_phones():
-            raise ValueError(
-                f"{sources[0]} is the phones' too: to tell staff's tokens from phones', set "
-                "another ROLLCALL_STAFF_JWT_AUDIENCE than ROLLCALL_JWT_AUDIENCE (or another "
-                "…_ISSUER than theirs), both of them"
-            )
-        return self
-
-    @property
-    def staff_issuer(self) -> JwtIssuer | None:
-        """Whose JWTs staff carries; ``None``: phones' tokens count by their scopes."""
-        if not self._staff_sources():
-            return None
-        return self._issuer(
-            _STAFF_VARIABLES,
-            secret=_text(self.staff_jwt_secret),
-            public_key=self.staff_jwt_public_key,
-            jwks_url=self.staff_jwks_url,
-            algorithms=(),
-            rules=self._rules(self.staff_jwt_issuer, self.staff_jwt_audience),
-        )
-
-    def _staff_sources(self) -> list[str]:
-        return _named(
-            _STAFF_VARIABLES,
-            JWT_SECRET=self.staff_jwt_secret,
-            JWT_PUBLIC_KEY=self.staff_jwt_public_key,
-            JWKS_URL=self.staff_jwks_url,
-        )
-
-    def _staff_could_be_phones(self) -> bool:
-        same_key = any(
-            ours is not None and ours == theirs
-            for ours, theirs in (
-                (self.staff_jwt_secret, self.jwt_secret),
-                (self.staff_jwt_public_key, self.jwt_public_key),
-                (self.staff_jwks_url, self.jwks_url),
-                (self.staff_jwt_secret, self.previous_jwt_secret),
-                (self.staff_jwt_public_key, self.previous_jwt_public_key),
-                (self.staff_jwks_url, self.previous_jwks_url),
-            )
-        )
-        told_apart = any(
-            ours and theirs and not set(_list(ours)) & set(_list(theirs))
-            for ours, theirs in (
-                (self.staff_jwt_issuer, self.jwt_issuer),
-                (self.staff_jwt_audience, self.jwt_audience),
-            )
-        )
-        return same_key and not told_apart
-
-
-def _named(variables: str, **values: object) -> list[str]:
+def variables_set(variables: str, **values: object) -> list[str]:
     """The variables that are set."""
     return [variables + name for name, value in values.items() if value]
 
 
-def _text(secret: SecretStr | None) -> str | None:
+def secret_text(secret: SecretStr | None) -> str | None:
+    """What the secret is, where there is one."""
     return secret.get_secret_value() if secret else None
 
 
-def _list(text: str | None) -> tuple[str, ...]:
+def listed(text: str | None) -> tuple[str, ...]:
     """What is separated by commas."""
     return tuple(each.strip() for each in (text or "").split(",") if each.strip())
 
 
-def _check_secret(variable: str, secret: SecretStr | None) -> None:
+def check_secret(variable: str, secret: SecretStr | None) -> None:
+    """Raise ``ValueError`` naming the variable on a secret that is no base64 or can be guessed."""
     if secret is None:
         return
     try:

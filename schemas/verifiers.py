@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from schemas.introspection import IntrospectionVerifier
 from schemas.jwt_tokens import JwtIssuer, JwtVerifier, key_source
+from schemas.staff_settings import StaffSettings
 from schemas.token_routes import TokenRoutes
-from schemas.token_settings import StaffSettings, TokenSettings
+from schemas.token_settings import TokenSettings
 from schemas.tokens import TokenVerifier
 from schemas.userinfo import UserinfoVerifier
 

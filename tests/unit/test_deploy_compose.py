@@ -20,7 +20,8 @@ from deploy.settings_doc import SERVICES
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_DEADLINE_SECONDS
-from schemas.token_settings import StaffSettings, TokenSettings
+from schemas.staff_settings import StaffSettings
+from schemas.token_settings import TokenSettings
 from tests.unit.compose_file import ROOT, TOOLS, load_compose, seconds
 
 SECRET = "a secret of the tests, of 32 bytes and more"

@@ -18,7 +18,8 @@ from schemas.settings import (
     load_or_exit,
     timing_problem,
 )
-from schemas.token_settings import StaffSettings, TokenSettings
+from schemas.staff_settings import StaffSettings
+from schemas.token_settings import TokenSettings
 
 SECRET = "x" * 32
 STAFF_SECRET = "y" * 32
