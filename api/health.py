@@ -13,11 +13,13 @@ def create_admin_app(
     registry: CollectorRegistry,
     not_ready: Callable[[], Awaitable[str | None]],
     refresh_metrics: Callable[[], Awaitable[None]],
+    warnings: Callable[[], list[str]] = list,
 ) -> web.Application:
     """``/metrics``, ``/healthz`` (the process runs) and ``/readyz`` (PostgreSQL answers it).
 
     ``not_ready`` gives the reason why calls should not be sent here now, or ``None``;
-    ``refresh_metrics`` reads what is told of the fleet.
+    ``refresh_metrics`` reads what is told of the fleet; ``warnings`` is what a service in the same
+    process has to say.
     """
     show_metrics = make_aiohttp_handler(registry)
 
@@ -30,9 +32,10 @@ def create_admin_app(
 
     async def readyz(_request: web.Request) -> web.Response:
         reason = await not_ready()
+        told = {"warnings": found} if (found := warnings()) else {}
         if reason is None:
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "not ready", "reason": reason}, status=503)
+            return web.json_response({"status": "ready", **told})
+        return web.json_response({"status": "not ready", "reason": reason, **told}, status=503)
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)

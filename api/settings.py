@@ -12,7 +12,7 @@ from schemas.settings import (
     LogSettings,
     TimingSettings,
 )
-from schemas.token_settings import StaffSettings
+from schemas.staff_settings import StaffSettings
 
 
 class ApiSettings(

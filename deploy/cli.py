@@ -15,8 +15,22 @@ from typing import Annotated
 
 import typer
 
-from deploy import key_commands, psql_command, replay_command, simulate_command
-from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, INTERRUPTED, USAGE, DataDir, fail
+from deploy import (
+    key_commands,
+    psql_command,
+    replay_command,
+    simulate_command,
+    token_commands,
+)
+from deploy.terminal import (
+    DEFAULT_DATA_DIR,
+    FAILURE,
+    INTERRUPTED,
+    USAGE,
+    DataDir,
+    check_positive,
+    fail,
+)
 from deploy.waiting import WaitSeconds, wait_for
 
 app = typer.Typer(
@@ -29,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(key_commands.app)
+app.add_typer(token_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
@@ -272,55 +287,6 @@ def topics(wait: WaitSeconds = 0.0) -> None:
         typer.echo("all there, as they must be")
 
 
-@app.command()
-def token(
-    user: Annotated[
-        str, typer.Option(envvar="ROLLCALL_TOKEN_USER", help="User id that phones and lists use.")
-    ],
-    device_id: Annotated[
-        str | None,
-        typer.Option(envvar="ROLLCALL_TOKEN_DEVICE_ID", help="Device that the token belongs to."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(envvar="ROLLCALL_TOKEN_NAME", help="Name to show for the user."),
-    ] = None,
-    scope: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROLLCALL_TOKEN_SCOPE",
-            help='Scopes, separated by spaces, such as "presence:read presence:export". None by '
-            "default.",
-        ),
-    ] = None,
-    expires: Annotated[
-        float,
-        typer.Option(envvar="ROLLCALL_TOKEN_EXPIRES_SECONDS", help="Validity in seconds."),
-    ] = 3600.0,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-) -> None:
-    """Print a token for development.
-
-    Signed with ROLLCALL_JWT_SECRET where that is set, else with the key of the data directory; with
-    --scope, where staff has keys of its own, with ROLLCALL_STAFF_JWT_SECRET.
-    """
-    from deploy.tokens import NoKeyError, make_token, signing_key
-    from schemas.events import MAX_USER_ID
-
-    _check_positive("--expires", expires)
-    if not 1 <= len(user) <= MAX_USER_ID:
-        fail(f"--user must have 1 to {MAX_USER_ID} characters: services refuse others", USAGE)
-    try:
-        key = signing_key(data_dir, scope=scope)
-    except NoKeyError as error:
-        fail(str(error), USAGE)
-    typer.echo(
-        make_token(
-            key, user=user, device_id=device_id, name=name, scope=scope, expires_seconds=expires
-        )
-    )
-
-
 def _check_role(dsn: str, option: str, role: str) -> None:
     from schemas.migrate import NoSuchRoleError, check_role
 
@@ -335,16 +301,11 @@ def _check_timing(
 ) -> None:
     from schemas.settings import timing_problem
 
-    _check_positive("--offline-after", offline_after_seconds)
-    _check_positive("--heartbeat-interval", heartbeat_interval_seconds)
+    check_positive("--offline-after", offline_after_seconds)
+    check_positive("--heartbeat-interval", heartbeat_interval_seconds)
     problem = timing_problem(heartbeat_interval_seconds, offline_after_seconds)
     if problem and not allow_short:
         fail(f"{problem} (a test may pass --allow-short-timing)", USAGE)
-
-
-def _check_positive(option: str, seconds: float) -> None:
-    if not 0 < seconds < float("inf"):
-        fail(f"{option} {seconds:g}: give a number of seconds above 0", USAGE)
 
 
 if __name__ == "__main__":

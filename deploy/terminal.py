@@ -39,6 +39,12 @@ def own_command(arguments: str, data_dir: Path) -> str:
     return f"{program} {arguments}{where}"
 
 
+def check_positive(option: str, seconds: float) -> None:
+    """End with a usage error unless there are some seconds."""
+    if not 0 < seconds < float("inf"):
+        fail(f"{option} {seconds:g}: give a number of seconds above 0", USAGE)
+
+
 def note(message: str) -> None:
     """One line on standard error, where no result of a command is."""
     one_line = " ".join(message.split())

@@ -1,4 +1,4 @@
-"""Development tokens: HS256, signed with the key of a data directory.
+"""Development tokens: signed by secret, that of a data directory.
 
 `rollcall up` makes the key; `rollcall token` signs with it. In production tokens come from the
 app's own backend or identity provider. Where staff has an issuer of its own (`ROLLCALL_STAFF_…`), a
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jwt
+
+from schemas.jwt_keys import algorithms_of_secret, secret_bytes
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
@@ -89,6 +91,7 @@ def make_token(
     """One JWT, in the claims that services with this environment expect."""
     issuer = "ROLLCALL_STAFF_JWT_" if is_staffs(scope, environment) else "ROLLCALL_JWT_"
     now = int(time.time())
+    # A claim that is named by a path is made flat: one whose name has dots counts too.
     claims: dict[str, object] = {
         environment.get("ROLLCALL_USER_CLAIM") or "sub": user,
         "iat": now,
@@ -99,11 +102,21 @@ def make_token(
         "device_id": device_id,
         environment.get("ROLLCALL_NAME_CLAIM") or "name": name,
         "scope": scope,
-        "iss": environment.get(f"{issuer}ISSUER"),
-        "aud": environment.get(f"{issuer}AUDIENCE"),
+        "iss": _first(environment.get(f"{issuer}ISSUER")),
+        environment.get("ROLLCALL_AUDIENCE_CLAIM") or "aud": _first(
+            environment.get(f"{issuer}AUDIENCE")
+        ),
     }
     claims |= {claim: value for claim, value in optional.items() if value}
-    return jwt.encode(claims, key, algorithm="HS256")
+    secret = secret_bytes(key)
+    named = environment.get("ROLLCALL_JWT_ALGORITHMS", "").replace(" ", "").split(",")
+    possible = algorithms_of_secret(secret)
+    algorithm = next((name for name in named if name in possible), "HS256")
+    return jwt.encode(claims, secret, algorithm=algorithm)
+
+
+def _first(listed: str | None) -> str | None:
+    return listed.split(",")[0].strip() if listed else None
 
 
 def _key_file(data_dir: Path) -> Path:

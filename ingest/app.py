@@ -18,6 +18,7 @@ from ingest.metrics import IngestMetrics
 from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
 from ingest.sign_outs import SignOuts
+from ingest.token_watch import TokenWatch
 from ingest.websocket import Sockets
 from schemas.http_server import BoundedRunner, allow_open_files
 from schemas.topics import EVENTS, topic_name
@@ -29,6 +30,8 @@ SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 CONNECTION: Final = web.AppKey("ingest_connection", Connection)
 METRICS: Final = web.AppKey("ingest_metrics", IngestMetrics)
 PHONE_CALLS: Final = web.AppKey("ingest_phone_calls", PhoneCalls)
+#: ``app[TOKEN_WATCH].warnings()`` says what refused tokens say about settings and apps.
+TOKEN_WATCH: Final = web.AppKey("ingest_token_watch", TokenWatch)
 #: The authenticated sockets.
 SOCKETS: Final = web.AppKey("ingest_sockets", ConnectionLimits)
 
@@ -50,9 +53,10 @@ def install(
     connection = Connection(settings, metrics)
     log = EventLog(topic_name(settings, EVENTS), connection)
     publisher = Publisher(settings, log, metrics)
-    verifier = phone_verifier(settings)
+    verifier = phone_verifier(settings, logout_seconds=settings.offline_after_seconds)
+    watch = TokenWatch(metrics, lambda: verifier.hints)
     authentication = Authentication(
-        verifier, AuthFailureLimits(settings), settings.proxies, metrics
+        verifier, AuthFailureLimits(settings), settings.proxies, metrics, watch
     )
     user_limits = UserLimits(settings)
     phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, metrics)
@@ -64,6 +68,7 @@ def install(
     app[CONNECTION] = connection
     app[METRICS] = metrics
     app[PHONE_CALLS] = phone_calls
+    app[TOKEN_WATCH] = watch
     app[SOCKETS] = connection_limits
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:

@@ -9,9 +9,10 @@ from aiohttp import web
 
 from ingest.limits import AuthFailureLimits
 from ingest.metrics import IngestMetrics
+from ingest.token_watch import TokenWatch
 from schemas.client_address import TrustedProxies
-from schemas.problems import TOKEN_CODES, ProblemError, rate_limited
-from schemas.tokens import Identity, TokenVerifier
+from schemas.problems import ProblemError, rate_limited
+from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
 
 _SCHEME = "bearer "
 
@@ -38,11 +39,13 @@ class Authentication:
         limits: AuthFailureLimits,
         proxies: TrustedProxies,
         metrics: IngestMetrics,
+        watch: TokenWatch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verifier = verifier
         self._limits = limits
         self._proxies = proxies
+        self._watch = watch
         self._rate_limited = metrics.rate_limited["auth_failures"]
         self._clock = clock
 
@@ -58,7 +61,7 @@ class Authentication:
         try:
             token = bearer_token(request.headers.get("Authorization"))
         except ProblemError:
-            self._failed(self._admit(request))
+            self._failed(self._admit(request), "token_missing")
             raise
         return await self.of_token(token, request, expired_for_seconds=expired_for_seconds)
 
@@ -71,11 +74,12 @@ class Authentication:
             return identity
         address = self._admit(request)
         try:
-            return await self._verifier.verify(token, expired_for_seconds=expired_for_seconds)
-        except ProblemError as problem:
-            if problem.code in TOKEN_CODES:
-                self._failed(address)
+            identity = await self._verifier.verify(token, expired_for_seconds=expired_for_seconds)
+        except TokenRefusedError as refused:
+            self._failed(address, refused.cause)
             raise
+        self._watch.accepted()
+        return identity
 
     def _admit(self, request: web.BaseRequest) -> str:
         """The client's address, if it may try."""
@@ -88,5 +92,6 @@ class Authentication:
             )
         return address
 
-    def _failed(self, address: str) -> None:
+    def _failed(self, address: str, cause: str) -> None:
+        self._watch.refused(cause)
         self._limits.failed(address, self._clock())

@@ -10,11 +10,14 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 
 
 def create_admin_app(
-    registry: CollectorRegistry, not_ready: Callable[[], Awaitable[str | None]]
+    registry: CollectorRegistry,
+    not_ready: Callable[[], Awaitable[str | None]],
+    warnings: Callable[[], list[str]],
 ) -> web.Application:
     """``/metrics``, ``/healthz`` (the process runs) and ``/readyz``.
 
-    ``not_ready`` gives the reason why phones should not be sent here now, or ``None``.
+    ``not_ready`` gives the reason why phones should not be sent here now, or ``None``;
+    ``warnings`` what keeps them out wherever they are sent. It is asked after ``not_ready``.
     """
 
     async def healthz(_request: web.Request) -> web.Response:
@@ -22,9 +25,10 @@ def create_admin_app(
 
     async def readyz(_request: web.Request) -> web.Response:
         reason = await not_ready()
+        told = {"warnings": found} if (found := warnings()) else {}
         if reason is None:
-            return web.json_response({"status": "ready"})
-        return web.json_response({"status": "not ready", "reason": reason}, status=503)
+            return web.json_response({"status": "ready", **told})
+        return web.json_response({"status": "not ready", "reason": reason, **told}, status=503)
 
     app = web.Application()
     app.router.add_get("/metrics", make_aiohttp_handler(registry))

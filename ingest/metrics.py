@@ -14,6 +14,7 @@ from ingest.validate import Sent
 from schemas.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
 from schemas.http_server import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
+from schemas.token_causes import CAUSES
 
 CALLS: Final = ("heartbeat", "logout")
 ACCEPTED: Final = "accepted"
@@ -67,6 +68,13 @@ class IngestMetrics:
             registry=registry,
         )
         self.token_refusals = {code: refusals.labels(code) for code in sorted(TOKEN_CODES)}
+        causes = Counter(
+            "rollcall_ingest_token_causes",
+            "Tokens that were refused, by what was wrong with them more closely than a code says.",
+            ("cause",),
+            registry=registry,
+        )
+        self.token_causes = {cause: causes.labels(cause) for cause in CAUSES}
         limited = Counter(
             "rollcall_ingest_rate_limited",
             "Calls and tokens that were refused, by the limit that they met.",

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, create_app, create_runner
+from ingest.app import CONNECTION, TOKEN_WATCH, create_app, create_runner
 from ingest.collector import spare_the_living
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
@@ -61,7 +61,9 @@ async def serve(
 
     public = create_runner(app, settings)
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready), access_log=None, auto_decompress=False
+        create_admin_app(registry, not_ready, app[TOKEN_WATCH].warnings),
+        access_log=None,
+        auto_decompress=False,
     )
     try:
         if admin_socket is None:

@@ -56,6 +56,7 @@ class Workers:
     def __init__(self, settings: IngestSettings) -> None:
         self._settings = settings
         self._workers = [_Worker(number) for number in range(settings.ingest_workers)]
+        self._warnings: dict[int, list[str]] = {}
 
     async def run(self, stop: Stop) -> None:
         """Keep all workers running until ``stop``, then let them finish.
@@ -69,7 +70,9 @@ class Workers:
             self._directory = Path(directory)
             registry = self._registry()
             admin = web.AppRunner(
-                create_admin_app(registry, self._not_ready), access_log=None, auto_decompress=False
+                create_admin_app(registry, self._not_ready, self._worker_warnings),
+                access_log=None,
+                auto_decompress=False,
             )
             keepers: list[asyncio.Task[None]] = []
             stopping = asyncio.create_task(stop.wait())
@@ -164,6 +167,14 @@ class Workers:
         reasons = await asyncio.gather(*(self._worker_not_ready(w) for w in self._workers))
         return next((reason for reason in reasons if reason is not None), None)
 
+    def _worker_warnings(self) -> list[str]:
+        """What the workers told when they were last asked whether they are ready."""
+        return [
+            f"worker {number}: {warning}"
+            for number, told in sorted(self._warnings.items())
+            for warning in told
+        ]
+
     async def _worker_not_ready(self, worker: _Worker) -> str | None:
         path = admin_socket(self._directory, worker.number)
         try:
@@ -174,9 +185,11 @@ class Workers:
                 ) as session,
                 session.get("http://worker/readyz") as answer,
             ):
+                told = await answer.json()
+                self._warnings[worker.number] = told.get("warnings", [])
                 if answer.status == 200:
                     return None
-                reason = (await answer.json())["reason"]
+                reason = told["reason"]
         except (aiohttp.ClientError, OSError, TimeoutError):
             reason = "does not answer" if worker.process else "is being started again"
         return f"worker {worker.number}: {reason}"

@@ -24,7 +24,6 @@ _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _UNREADABLE: Final[dict[type[BaseException], str]] = {
     BadHttpMethod: "This is not HTTP/1.1.",
     InvalidURLError: "The request's target is not a URL.",
-    LineTooLong: "A line of the request's head is too long.",
 }
 
 
@@ -46,6 +45,12 @@ def routed_paths(app: web.Application) -> list[str]:
 
 def unreadable(error: BaseException | None) -> ProblemError:
     """For a request that cannot be parsed."""
+    if isinstance(error, LineTooLong):
+        return ProblemError(
+            "headers_too_large",
+            f"A line of the request's head has at most {error.args[1]} bytes here "
+            "(ROLLCALL_MAX_HEADER_BYTES). A longer token goes into the auth frame of a socket.",
+        )
     why = "The request is not HTTP/1.1 as RFC 9112 defines it."
     detail = _UNREADABLE.get(type(error), why) if error is not None else why
     return ProblemError("bad_request", detail)

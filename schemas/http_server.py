@@ -89,6 +89,7 @@ class _Bounds:
     head_seconds: float
     idle_seconds: float
     max_http_connections: int
+    max_header_bytes: int
     sockets: Callable[[], int]
     metrics: HttpMetrics
 
@@ -248,6 +249,7 @@ class BoundedServer(web.Server):
             **like._kwargs,
             "keepalive_timeout": bounds.idle_seconds,
             "auto_decompress": False,
+            "max_field_size": bounds.max_header_bytes,
             # Two system calls a connection, for what our time-outs and pings find much sooner.
             "tcp_keepalive": False,
             # The rest of a refused body, which is read so that the client reads the answer.
@@ -291,6 +293,7 @@ class BoundedRunner(web.AppRunner):
             head_seconds=settings.http_head_timeout_seconds,
             idle_seconds=settings.http_idle_timeout_seconds,
             max_http_connections=settings.max_http_connections,
+            max_header_bytes=settings.max_header_bytes,
             sockets=sockets,
             metrics=metrics,
         )

@@ -8,17 +8,22 @@ in use while their server is away.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
-import jwt
 
 from schemas.http_answers import read_at_most
+from schemas.jwk_set import ListedKey, NoKeysError, read_key_set
 
 FETCH_TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 1_000_000
+#: Keys that are tried for one token: a set may hold copies, and tokens need no key id.
+MAX_TRIED: Final = 8
+
+logger = logging.getLogger(__name__)
 
 
 class UnknownKeyError(LookupError):
@@ -44,38 +49,55 @@ class JwksClient:
         self._refresh_seconds = refresh_seconds
         self._cooldown_seconds = cooldown_seconds
         self._clock = clock
-        self._keys: list[jwt.PyJWK] | None = None
+        self._keys: list[ListedKey] | None = None
         self._fetched_at = 0.0
         self._tried_at: float | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._error = ""
 
-    async def key_for(self, key_id: str | None, algorithm: str) -> Any:
-        """The key with this id that serves this algorithm; a token without an id matches a set
-        with one such key. Raises :class:`UnknownKeyError` or :class:`KeysUnavailableError`."""
+    @property
+    def trouble(self) -> str | None:
+        """What was wrong with the last fetch; ``None`` if it went well."""
+        return f"The keys at {self._url} cannot be used: {self._error}." if self._error else None
+
+    async def keys_for(self, key_id: object, algorithm: str) -> list[Any]:
+        """The keys with this id that serve this algorithm, at least one; a token without an id may
+        have been signed with any. Raises :class:`UnknownKeyError` or
+        :class:`KeysUnavailableError`."""
         if self._keys is None:
             await self._refresh()
         elif self._clock() - self._fetched_at >= self._refresh_seconds:
             # Due, but what we have still serves: nobody waits for it.
             self._start_fetch()
         found = self._find(key_id, algorithm)
-        if found is None:
+        if not found:
             await self._refresh()
             found = self._find(key_id, algorithm)
-        if found is None:
+        if not found:
             raise UnknownKeyError("The token was signed with a key that its issuer does not list.")
         return found
+
+    async def renew(self) -> bool:
+        """Fetch the set again where the cooldown lets us: an issuer that gives its keys no ids has
+        perhaps another one now."""
+        known = self._keys
+        fetch = self._start_fetch()
+        if fetch is not None:
+            await asyncio.shield(fetch)
+        return self._keys is not known
 
     async def close(self) -> None:
         if self._fetch is not None:
             self._fetch.cancel()
             await asyncio.gather(self._fetch, return_exceptions=True)
 
-    def _find(self, key_id: str | None, algorithm: str) -> Any:
-        usable = [k for k in self._keys or () if k.algorithm_name == algorithm]
-        if key_id is not None:
-            usable = [key for key in usable if key.key_id == key_id]
-        return usable[0].key if len(usable) == 1 else None
+    def _find(self, key_id: object, algorithm: str) -> list[Any]:
+        usable = [
+            listed.key
+            for listed in self._keys or ()
+            if algorithm in listed.algorithms and key_id in (None, listed.key_id)
+        ]
+        return usable[:MAX_TRIED]
 
     async def _refresh(self) -> None:
         fetch = self._start_fetch()
@@ -96,17 +118,27 @@ class JwksClient:
         return self._fetch
 
     async def _fetch_keys(self) -> None:
+        told = self._error
         try:
-            timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
-            async with (
-                aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as http,
-                http.get(self._url) as answer,
-            ):
-                text = await read_at_most(answer, MAX_BYTES)
-            self._keys = jwt.PyJWKSet.from_json(text.decode()).keys
-            self._fetched_at = self._clock()
+            self._keys = read_key_set(await self._document())
         except (aiohttp.ClientError, TimeoutError) as error:
-            self._error = type(error).__name__
-        # What PyJWT lets through for documents that are no key set, among others.
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, LookupError, RecursionError):
-            self._error = "it is not a JSON Web Key Set"
+            status = f" {error.status}" if isinstance(error, aiohttp.ClientResponseError) else ""
+            self._error = type(error).__name__ + status
+        except NoKeysError as error:
+            self._error = str(error)
+        else:
+            self._fetched_at = self._clock()
+            self._error = ""
+        if self._error and self._error != told:
+            logger.warning("The key set at %s cannot be used: %s", self._url, self._error)
+
+    async def _document(self) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as http,
+            http.get(self._url) as answer,
+        ):
+            try:
+                return await read_at_most(answer, MAX_BYTES)
+            except ValueError as error:
+                raise NoKeysError(f"it has {error}") from error

@@ -1,4 +1,4 @@
-"""JSON Web Tokens: signature, times, issuer and audience.
+"""JSON Web Tokens: signature and times; ``schemas/claims.py`` reads the rest.
 
 Algorithms are a fixed allow-list that follows from the kind of key, never from the token's header
 alone (RFC 8725, section 3.1). A cached identity is never used past the token's own expiry.
@@ -6,49 +6,46 @@ alone (RFC 8725, section 3.1). A cached identity is never used past the token's 
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import jwt
 from jwt.types import Options
 
+from schemas.claims import ClaimRules
 from schemas.jwks import JwksClient, KeysUnavailableError, UnknownKeyError
-from schemas.problems import ProblemError
-from schemas.tokens import (
-    MAX_TOKEN_CHARACTERS,
-    ClaimRules,
-    Identity,
-    TokenRefusedError,
-    VerifiedTokens,
-    check_not_expired,
+from schemas.jwt_keys import (
+    BASE64_PREFIX,
+    PUBLIC_ALGORITHMS,
+    SECRET_BYTES,
+    FixedKey,
+    KeySource,
+    algorithms_of_key,
+    algorithms_of_secret,
+    decoded_base64,
+    public_key,
+    secret_bytes,
 )
+from schemas.problems import ProblemError
+from schemas.token_forms import jwt_header, mistake_in, not_a_jwt
+from schemas.tokens import Identity, TokenRefusedError, VerifiedTokens, check_not_expired
 
-SECRET_ALGORITHMS: Final = ("HS256",)
-PUBLIC_ALGORITHMS: Final = ("RS256", "ES256", "EdDSA")
+_OPTIONS: Final[Options] = {
+    # `sub` may be a number here, which PyJWT refuses; ClaimRules reads the claims.
+    "verify_sub": False,
+    "verify_jti": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    # PyJWT has one leeway for both ends; verify() checks the expiry with its own.
+    "verify_exp": False,
+}
 
-
-class KeySource(Protocol):
-    """Finds the key that a token says it was signed with."""
-
-    async def key_for(self, key_id: str | None, algorithm: str) -> Any: ...
-
-    async def close(self) -> None: ...
-
-
-class FixedKey:
-    """One secret or public key from the settings."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    async def key_for(self, key_id: str | None, algorithm: str) -> Any:
-        return self._key
-
-    async def close(self) -> None:
-        """Nothing to let go of."""
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +66,37 @@ class JwtIssuer:
     rules: ClaimRules
     cache_size: int
 
+    @property
+    def source(self) -> str:
+        """The setting that the key is from."""
+        kinds = {"JWT_SECRET": self.secret, "JWT_PUBLIC_KEY": self.public_key}
+        return self.variables + next((kind for kind, key in kinds.items() if key), "JWKS_URL")
+
+
+def possible_algorithms(issuer: JwtIssuer) -> tuple[str, ...]:
+    """What the issuer's kind of key can have been used with.
+
+    Raises ``ValueError`` naming the setting of a key that serves nothing.
+    """
+    if issuer.secret:
+        return algorithms_of_secret(_secret(issuer))
+    if not issuer.public_key:
+        return PUBLIC_ALGORITHMS
+    try:
+        algorithms = algorithms_of_key(public_key(issuer.public_key))
+    except ValueError:
+        algorithms = ()
+    if not algorithms:
+        raise ValueError(
+            f"{issuer.source} is not a public key in PEM of RSA, P-256, P-384, P-521 or Ed25519"
+        )
+    return algorithms
+
 
 def allowed_algorithms(issuer: JwtIssuer) -> tuple[str, ...]:
-    """The algorithms that the issuer's kind of key can have been used with.
-
-    Raises ``ValueError`` naming the setting: an algorithm that the key does not serve, or a key
-    that serves none.
-    """
-    possible = SECRET_ALGORITHMS if issuer.secret else PUBLIC_ALGORITHMS
-    if issuer.public_key:
-        possible = (_algorithm_of(issuer.public_key, f"{issuer.variables}JWT_PUBLIC_KEY"),)
+    """The algorithms that count. Raises ``ValueError`` naming the setting: an algorithm that the
+    key does not serve, or a key that serves none."""
+    possible = possible_algorithms(issuer)
     for name in issuer.algorithms:
         if name not in possible:
             raise ValueError(
@@ -88,28 +106,25 @@ def allowed_algorithms(issuer: JwtIssuer) -> tuple[str, ...]:
     return issuer.algorithms or possible
 
 
-def _algorithm_of(pem: str, variable: str) -> str:
-    for algorithm in PUBLIC_ALGORITHMS:
-        try:
-            jwt.get_algorithm_by_name(algorithm).prepare_key(pem)
-        except (jwt.InvalidKeyError, ValueError, TypeError):
-            continue
-        return algorithm
-    raise ValueError(f"{variable} is not an RSA, P-256 or Ed25519 public key in PEM")
-
-
 def key_source(issuer: JwtIssuer) -> KeySource:
     """Where the issuer's keys come from."""
     if issuer.secret:
-        return FixedKey(issuer.secret)
+        return FixedKey(_secret(issuer))
     if issuer.public_key:
-        return FixedKey(issuer.public_key)
+        return FixedKey(public_key(issuer.public_key))
     assert issuer.jwks_url is not None  # noqa: S101  (the settings were validated)
     return JwksClient(
         issuer.jwks_url,
         refresh_seconds=issuer.jwks_refresh_seconds,
         cooldown_seconds=issuer.jwks_cooldown_seconds,
     )
+
+
+def _secret(issuer: JwtIssuer) -> bytes:
+    try:
+        return secret_bytes(issuer.secret or "")
+    except ValueError as error:
+        raise ValueError(f"{issuer.source}: {error}") from error
 
 
 class JwtVerifier(VerifiedTokens):
@@ -121,7 +136,15 @@ class JwtVerifier(VerifiedTokens):
         super().__init__(issuer.cache_size, clock)
         self._keys = keys
         self._rules = issuer.rules
-        self._algorithms = list(allowed_algorithms(issuer))
+        self._source = issuer.source
+        self.algorithms = allowed_algorithms(issuer)
+        self._decoded_secret = _other_reading(issuer)
+        self._hints: list[str] = []
+
+    @property
+    def hints(self) -> list[str]:
+        """What the operator should set otherwise, as far as tokens have shown it."""
+        return [*self._hints, *filter(None, [getattr(self._keys, "trouble", None)])]
 
     async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
         identity = self.cached(token)
@@ -137,64 +160,93 @@ class JwtVerifier(VerifiedTokens):
         await self._keys.close()
 
     async def _claims(self, token: str) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise TokenRefusedError("token_invalid", "The token is too long.")
-        try:
-            header = jwt.get_unverified_header(token)
-        # Whatever a stranger puts there, bytes that are no UTF-8 and endless nesting included.
-        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            raise TokenRefusedError(
-                "token_invalid", "The token is not a JSON Web Token."
-            ) from error
+        mistake = mistake_in(token)
+        if mistake is not None:
+            raise mistake
+        header = jwt_header(token)
+        if header is None:
+            raise not_a_jwt(token)
         algorithm = header.get("alg")
-        if algorithm not in self._algorithms:
-            raise TokenRefusedError(
-                "token_invalid",
-                f"Tokens must be signed with {' or '.join(self._algorithms)}.",
-            )
+        if not isinstance(algorithm, str) or algorithm not in self.algorithms:
+            raise TokenRefusedError("token_invalid", self._wrong_algorithm(algorithm), "algorithm")
+        key_id = header.get("kid")
+        claims = await self._signed_claims(token, key_id, algorithm)
+        if claims is None and await self._keys.renew():
+            claims = await self._signed_claims(token, key_id, algorithm)
+        if claims is None:
+            raise self._bad_signature(token, algorithm)
+        return claims
+
+    async def _signed_claims(
+        self, token: str, key_id: object, algorithm: str
+    ) -> dict[str, Any] | None:
+        """The claims; ``None`` if none of the keys that it may be signed with has signed it."""
         try:
-            key = await self._keys.key_for(header.get("kid"), algorithm)
+            keys = await self._keys.keys_for(key_id, algorithm)
         except UnknownKeyError as error:
             raise TokenRefusedError("unknown_key", str(error)) from error
         except KeysUnavailableError as error:
             raise ProblemError("unavailable", str(error)) from error
-        return self._decode(token, key)
+        for key in keys:
+            claims = self._decode(token, key, algorithm)
+            if claims is not None:
+                return claims
+        return None
 
-    def _decode(self, token: str, key: Any) -> dict[str, Any]:
-        options: Options = {
-            # `sub` may be a number here, which PyJWT refuses; ClaimRules checks the user claim.
-            "verify_sub": False,
-            "verify_jti": False,
-            "verify_iat": False,
-            "verify_aud": self._rules.audience is not None,
-            # PyJWT has one leeway for both ends; verify() checks the expiry with its own.
-            "verify_exp": False,
-        }
+    def _decode(self, token: str, key: Any, algorithm: str) -> dict[str, Any] | None:
+        """The claims; ``None`` if another key signed them."""
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
-                algorithms=self._algorithms,
-                options=options,
-                audience=self._rules.audience,
-                issuer=self._rules.issuer,
+                algorithms=[algorithm],
+                options=_OPTIONS,
                 leeway=self._rules.leeway_seconds,
             )
-        except jwt.InvalidSignatureError as error:
-            raise TokenRefusedError(
-                "bad_signature", "The token's signature does not match its key."
-            ) from error
+        except jwt.InvalidSignatureError:
+            return None
         except jwt.ImmatureSignatureError as error:
             raise TokenRefusedError("token_not_yet_valid", "The token's nbf is ahead.") from error
-        except jwt.InvalidAudienceError as error:
-            raise TokenRefusedError("wrong_audience", "The token's aud is another.") from error
-        except jwt.InvalidIssuerError as error:
-            raise TokenRefusedError("wrong_issuer", "The token's iss is another.") from error
-        except jwt.MissingRequiredClaimError as error:
-            code = {"aud": "wrong_audience", "iss": "wrong_issuer"}.get(error.claim)
-            raise TokenRefusedError(
-                code or "token_invalid", f"The token has no {error.claim} claim."
-            ) from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
         return claims
+
+    def _wrong_algorithm(self, algorithm: object) -> str:
+        told = f"Tokens must be signed with {' or '.join(self.algorithms)}."
+        least = SECRET_BYTES.get(algorithm) if isinstance(algorithm, str) else None
+        if least is not None and self.algorithms[0] in SECRET_BYTES:
+            told += f" {algorithm} wants a secret of {least} bytes (RFC 7518) in {self._source}."
+        return told
+
+    def _bad_signature(self, token: str, algorithm: str) -> TokenRefusedError:
+        if not self._signed_by_decoded_secret(token, algorithm):
+            return TokenRefusedError(
+                "bad_signature", "The token's signature does not match its key."
+            )
+        if not self._hints:
+            self._hints.append(
+                f"Tokens are signed with the bytes that {self._source} is the base64 of: write "
+                f"{self._source}={BASE64_PREFIX}…"
+            )
+            logger.warning("%s", self._hints[0])
+        return TokenRefusedError(
+            "bad_signature",
+            "The token's signature does not match its key: the server was given the base64 of it.",
+            "base64_secret",
+        )
+
+    def _signed_by_decoded_secret(self, token: str, algorithm: str) -> bool:
+        decoded = self._decoded_secret
+        if decoded is None or algorithm not in algorithms_of_secret(decoded):
+            return False
+        try:
+            return self._decode(token, decoded, algorithm) is not None
+        except TokenRefusedError as refused:
+            return refused.code == "token_not_yet_valid"
+
+
+def _other_reading(issuer: JwtIssuer) -> bytes | None:
+    """What a secret would be if it were base64: where every signature fails, perhaps it is."""
+    if not issuer.secret or issuer.secret.startswith(BASE64_PREFIX):
+        return None
+    return decoded_base64(issuer.secret)

@@ -40,6 +40,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "not_found": (404, "Not found"),
     "unknown_user": (404, "No such user"),
     "method_not_allowed": (405, "Method not allowed"),
+    "headers_too_large": (431, "The request's head is too large"),
     "rate_limited": (429, "Too many requests"),
     "unavailable": (503, "Not available right now"),
     "internal": (500, "An unexpected error"),

@@ -274,6 +274,13 @@ class HttpSettings(Settings):
     http_head_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="How long the head of a request may take to arrive."
     )
+    max_header_bytes: int = Field(
+        8_190,
+        ge=1_024,
+        le=65_536,
+        description="Longest header that is read, in bytes, and so the longest token in one; above "
+        "it 431. A socket's auth frame takes what fits a message.",
+    )
     http_idle_timeout_seconds: float = Field(
         75.0,
         gt=0,

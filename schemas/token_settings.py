@@ -1,33 +1,59 @@
 """Settings that say whose tokens count: for phones, and for staff where staff is apart.
 
-Phones have exactly one source: a secret, a public key, a key set by URL, or an authorization server
-that is asked about opaque tokens. Staff may have an issuer of its own; without one the scopes of a
-phone's token say what it may read.
+Phones have exactly one source: a secret, a public key, a key set by URL, an authorization server
+that is asked about opaque tokens, or the app's back end that is asked who the user is; and a
+previous key beside it while they move from one to the next. Staff's are in
+``schemas/staff_settings.py``.
 """
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any, Final, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from schemas.asked_tokens import Asking
+from schemas.claims import ClaimRules
 from schemas.introspection import AuthorizationServer
-from schemas.jwt_tokens import JwtIssuer
+from schemas.jwt_keys import SECRET_BYTES, secret_bytes
+from schemas.jwt_tokens import JwtIssuer, possible_algorithms
 from schemas.settings import Settings
-from schemas.tokens import ClaimRules
+from schemas.userinfo import SPREAD, STALE_SECONDS, BackEnd
 
 _VARIABLES: Final = "ROLLCALL_"
-_STAFF_VARIABLES: Final = "ROLLCALL_STAFF_"
+_PREVIOUS_VARIABLES: Final = "ROLLCALL_PREVIOUS_"
+# What back ends call the user's id in an answer about them; OpenID Connect's says sub.
+_USERINFO_CLAIMS: Final = ("id", "sub")
+_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*[\x21-\x7e])")
+# Ours to say.
+_RESERVED_HEADERS: Final = ("accept", "authorization", "connection", "content-length", "host")
 
 
 class TokenSettings(Settings):
     """How the tokens of phones are verified."""
 
-    jwt_secret: SecretStr | None = Field(None, description="Shared secret for HS256.")
+    jwt_secret: SecretStr | None = Field(
+        None,
+        description="Shared secret for HS256, from 48 bytes on HS384, from 64 on HS512; with "
+        "`base64:` before it, the base64 of the secret's bytes.",
+    )
     jwt_public_key: str | None = Field(
-        None, description="Public key as PEM text, for RS256, ES256 or EdDSA."
+        None,
+        description="Public key as PEM text: RSA (RS256 to RS512, PS256 to PS512), P-256, P-384 or "
+        "P-521 (ES256, ES384, ES512) or Ed25519 (EdDSA).",
     )
     jwks_url: str | None = Field(None, description="URL of a JSON Web Key Set.")
+    previous_jwt_secret: SecretStr | None = Field(
+        None, description="Secret whose tokens count too, while phones move to another source."
+    )
+    previous_jwt_public_key: str | None = Field(
+        None, description="Public key whose tokens count too, while phones move to another source."
+    )
+    previous_jwks_url: str | None = Field(
+        None, description="Key set whose tokens count too, while phones move to another source."
+    )
     jwks_refresh_seconds: float = Field(
         300.0, gt=0, description="Age at which the key set is fetched again, in seconds."
     )
@@ -53,76 +79,188 @@ class TokenSettings(Settings):
     introspection_max_in_flight: int = Field(
         64, ge=1, le=1024, description="Requests to the introspection URL at once, per process."
     )
-    jwt_algorithms: str = Field(
-        "", description="Comma-separated subset of HS256, RS256, ES256, EdDSA; default by key."
+    userinfo_url: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="URL of the app's own back end that tells whose a token is, such as "
+        "https://app.example/api/user: it is asked with the phone's own `Authorization` header.",
     )
-    jwt_issuer: str | None = Field(None, description="Required `iss`, if set.")
-    jwt_audience: str | None = Field(None, description="Required `aud`, if set.")
+    userinfo_header: SecretStr | None = Field(
+        None, description="A header that names us there, as `Name: value`."
+    )
+    userinfo_cache_seconds: float = Field(
+        900.0,
+        gt=0,
+        le=86_400,
+        description="How long its answer about a token is believed, in seconds, give or take 20 %; "
+        "an hour longer while it is away.",
+    )
+    userinfo_max_in_flight: int = Field(
+        32, ge=1, le=1024, description="Requests to the user-info URL at once, per process."
+    )
+    jwt_algorithms: str = Field(
+        "",
+        description="Comma-separated algorithms that count, of those that the key serves; default "
+        "all of them.",
+    )
+    jwt_issuer: str | None = Field(
+        None, description="Required `iss`, if set; several by comma: one of them."
+    )
+    jwt_audience: str | None = Field(
+        None, description="Required audience, if set; several by comma: one of them."
+    )
+    audience_claim: str = Field(
+        "aud", min_length=1, description="Claim that names the audience, such as `client_id`."
+    )
     jwt_leeway_seconds: float = Field(
         30.0, ge=0, description="Clock skew tolerated in `exp` and `nbf`, in seconds."
     )
-    user_claim: str = Field("sub", min_length=1, description="Claim that names the user.")
-    name_claim: str = Field("name", min_length=1, description="Claim with the user's name.")
+    user_claim: str = Field(
+        "sub",
+        min_length=1,
+        description="Claim that names the user: its name, a path such as `user.id`, or a JSON "
+        "pointer. In the answer of a user-info URL, unless this is set, `id` or else `sub`.",
+    )
+    name_claim: str = Field(
+        "name", min_length=1, description="Claim with the user's name; likewise."
+    )
     token_cache_size: int = Field(
         100_000, ge=1, description="Verified tokens remembered by each process."
     )
 
     @model_validator(mode="after")
     def _has_one_source_of_keys(self) -> Self:
-        sources = _named(
+        sources = variables_set(
             _VARIABLES,
             JWT_SECRET=self.jwt_secret,
             JWT_PUBLIC_KEY=self.jwt_public_key,
             JWKS_URL=self.jwks_url,
             INTROSPECTION_URL=self.introspection_url,
+            USERINFO_URL=self.userinfo_url,
         )
         if len(sources) != 1:
             found = " and ".join(sources) or "none"
             raise ValueError(
                 "set exactly one of ROLLCALL_JWT_SECRET, ROLLCALL_JWT_PUBLIC_KEY, "
-                f"ROLLCALL_JWKS_URL and ROLLCALL_INTROSPECTION_URL (found {found})"
+                "ROLLCALL_JWKS_URL, ROLLCALL_INTROSPECTION_URL and ROLLCALL_USERINFO_URL "
+                f"(found {found}); for a move from one to another, the old one is a "
+                "ROLLCALL_PREVIOUS_…"
             )
-        _check_secret("ROLLCALL_JWT_SECRET", self.jwt_secret)
+        check_secret("ROLLCALL_JWT_SECRET", self.jwt_secret)
         return self
 
     @model_validator(mode="after")
-    def _can_ask_the_authorization_server(self) -> Self:
-        if self.introspection_url:
-            if not (self.introspection_client_id and self.introspection_client_secret):
+    def _has_one_previous_source_at_most(self) -> Self:
+        sources = variables_set(
+            _PREVIOUS_VARIABLES,
+            JWT_SECRET=self.previous_jwt_secret,
+            JWT_PUBLIC_KEY=self.previous_jwt_public_key,
+            JWKS_URL=self.previous_jwks_url,
+        )
+        if len(sources) > 1:
+            raise ValueError(f"there is one previous source at most: unset {sources[-1]}")
+        check_secret("ROLLCALL_PREVIOUS_JWT_SECRET", self.previous_jwt_secret)
+        return self
+
+    @model_validator(mode="after")
+    def _can_ask_who_issues_tokens(self) -> Self:
+        asked = self.introspection_url or self.userinfo_url
+        if self.introspection_url and not (
+            self.introspection_client_id and self.introspection_client_secret
+        ):
+            raise ValueError(
+                "ROLLCALL_INTROSPECTION_URL needs ROLLCALL_INTROSPECTION_CLIENT_ID and "
+                "ROLLCALL_INTROSPECTION_CLIENT_SECRET"
+            )
+        if asked and self.jwt_algorithms and not self._has_previous_key:
+            raise ValueError("ROLLCALL_JWT_ALGORITHMS means nothing to opaque tokens: unset it")
+        if self.userinfo_url and not self._has_previous_key:
+            for meaningless in variables_set(
+                _VARIABLES, JWT_ISSUER=self.jwt_issuer, JWT_AUDIENCE=self.jwt_audience
+            ):
                 raise ValueError(
-                    "ROLLCALL_INTROSPECTION_URL needs ROLLCALL_INTROSPECTION_CLIENT_ID and "
-                    "ROLLCALL_INTROSPECTION_CLIENT_SECRET"
+                    f"{meaningless} means nothing to the answers of ROLLCALL_USERINFO_URL, which "
+                    "decides alone whose tokens count: unset it"
                 )
-            if self.jwt_algorithms:
-                raise ValueError("ROLLCALL_JWT_ALGORITHMS means nothing to opaque tokens: unset it")
+        _header(self.userinfo_header)
         return self
 
     @property
     def authorization_server(self) -> AuthorizationServer | None:
-        """Who is asked about phones' tokens; ``None`` where they are JWTs."""
+        """Who is asked about phones' tokens (RFC 7662); ``None`` where nobody is."""
         if not self.introspection_url:
             return None
         return AuthorizationServer(
-            url=self.introspection_url,
+            asking=Asking(
+                variable="ROLLCALL_INTROSPECTION_URL",
+                url=self.introspection_url,
+                cache_seconds=self.introspection_cache_seconds,
+                cache_size=self.token_cache_size,
+                max_in_flight=self.introspection_max_in_flight,
+            ),
             client_id=self.introspection_client_id or "",
-            client_secret=_text(self.introspection_client_secret) or "",
+            client_secret=secret_text(self.introspection_client_secret) or "",
             rules=self._rules(self.jwt_issuer, self.jwt_audience),
-            cache_seconds=self.introspection_cache_seconds,
-            cache_size=self.token_cache_size,
-            max_in_flight=self.introspection_max_in_flight,
+        )
+
+    @property
+    def back_end(self) -> BackEnd | None:
+        """Who is asked whose a phone's token is; ``None`` where nobody is."""
+        if not self.userinfo_url:
+            return None
+        rules = self._rules(None, None)
+        chosen = "user_claim" in self.model_fields_set
+        return BackEnd(
+            asking=Asking(
+                variable="ROLLCALL_USERINFO_URL",
+                url=self.userinfo_url,
+                cache_seconds=self.userinfo_cache_seconds,
+                cache_size=self.token_cache_size,
+                max_in_flight=self.userinfo_max_in_flight,
+                spread=SPREAD,
+                stale_seconds=STALE_SECONDS,
+            ),
+            header=_header(self.userinfo_header),
+            rules=rules if chosen else replace(rules, user_claims=_USERINFO_CLAIMS),
         )
 
     @property
     def phone_issuer(self) -> JwtIssuer:
-        """Whose JWTs phones carry; without a key where :attr:`authorization_server` is set."""
-        names = (name.strip() for name in self.jwt_algorithms.split(","))
+        """Whose JWTs phones carry; without a key where somebody is asked about tokens."""
         return self._issuer(
             _VARIABLES,
-            secret=_text(self.jwt_secret),
+            secret=secret_text(self.jwt_secret),
             public_key=self.jwt_public_key,
             jwks_url=self.jwks_url,
-            algorithms=tuple(name for name in names if name),
+            algorithms=listed(self.jwt_algorithms),
             rules=self._rules(self.jwt_issuer, self.jwt_audience),
+        )
+
+    @property
+    def phone_issuers(self) -> list[JwtIssuer]:
+        """All whose JWTs phones carry, keys that are at hand first.
+
+        Raises ``ValueError`` on a key that serves nothing that counts.
+        """
+        found = []
+        if self.jwt_secret or self.jwt_public_key or self.jwks_url:
+            found.append(self.phone_issuer)
+        if self._has_previous_key:
+            previous = self._issuer(
+                _PREVIOUS_VARIABLES,
+                secret=secret_text(self.previous_jwt_secret),
+                public_key=self.previous_jwt_public_key,
+                jwks_url=self.previous_jwks_url,
+                algorithms=listed(self.jwt_algorithms),
+                rules=self._rules(self.jwt_issuer, self.jwt_audience),
+            )
+            found = [_narrowed(issuer) for issuer in [*found, previous]]
+        return sorted(found, key=lambda issuer: issuer.jwks_url is not None)
+
+    @property
+    def _has_previous_key(self) -> bool:
+        return bool(
+            self.previous_jwt_secret or self.previous_jwt_public_key or self.previous_jwks_url
         )
 
     def _issuer(self, variables: str, **parts: Any) -> JwtIssuer:
@@ -136,107 +274,63 @@ class TokenSettings(Settings):
 
     def _rules(self, issuer: str | None, audience: str | None) -> ClaimRules:
         return ClaimRules(
-            user_claim=self.user_claim,
+            user_claims=(self.user_claim,),
             name_claim=self.name_claim,
-            issuer=issuer,
-            audience=audience,
+            issuers=listed(issuer),
+            audiences=listed(audience),
+            audience_claim=self.audience_claim,
             leeway_seconds=self.jwt_leeway_seconds,
         )
 
 
-class StaffSettings(TokenSettings):
-    """How the tokens of staff and services are verified, beside those of phones."""
-
-    staff_jwt_secret: SecretStr | None = Field(
-        None, description="Shared secret for HS256 of staff's tokens."
-    )
-    staff_jwt_public_key: str | None = Field(
-        None, description="Public key as PEM text of staff's tokens."
-    )
-    staff_jwks_url: str | None = Field(
-        None, description="URL of the JSON Web Key Set of staff's tokens."
-    )
-    staff_jwt_issuer: str | None = Field(
-        None, description="Required `iss` of staff's tokens, if set."
-    )
-    staff_jwt_audience: str | None = Field(
-        None, description="Required `aud` of staff's tokens, if set."
-    )
-
-    @model_validator(mode="after")
-    def _staff_is_apart_or_not_at_all(self) -> Self:
-        sources = self._staff_sources()
-        if len(sources) > 1:
-            raise ValueError(f"staff has one source of keys at most: unset {sources[-1]}")
-        if not sources:
-            for alone in _named(
-                _STAFF_VARIABLES,
-                JWT_ISSUER=self.staff_jwt_issuer,
-                JWT_AUDIENCE=self.staff_jwt_audience,
-            ):
-                raise ValueError(
-                    f"{alone} needs a key of staff: set one of ROLLCALL_STAFF_JWT_SECRET, "
-                    "ROLLCALL_STAFF_JWT_PUBLIC_KEY and ROLLCALL_STAFF_JWKS_URL"
-                )
-        _check_secret("ROLLCALL_STAFF_JWT_SECRET", self.staff_jwt_secret)
-        if sources and self._staff_could_be_phones():
-            raise ValueError(
-                f"{sources[0]} is the phones' too: to tell staff's tokens from phones', set "
-                "another ROLLCALL_STAFF_JWT_AUDIENCE than ROLLCALL_JWT_AUDIENCE (or another "
-                "…_ISSUER than theirs), both of them"
-            )
-        return self
-
-    @property
-    def staff_issuer(self) -> JwtIssuer | None:
-        """Whose JWTs staff carries; ``None``: phones' tokens count by their scopes."""
-        if not self._staff_sources():
-            return None
-        return self._issuer(
-            _STAFF_VARIABLES,
-            secret=_text(self.staff_jwt_secret),
-            public_key=self.staff_jwt_public_key,
-            jwks_url=self.staff_jwks_url,
-            algorithms=(),
-            rules=self._rules(self.staff_jwt_issuer, self.staff_jwt_audience),
-        )
-
-    def _staff_sources(self) -> list[str]:
-        return _named(
-            _STAFF_VARIABLES,
-            JWT_SECRET=self.staff_jwt_secret,
-            JWT_PUBLIC_KEY=self.staff_jwt_public_key,
-            JWKS_URL=self.staff_jwks_url,
-        )
-
-    def _staff_could_be_phones(self) -> bool:
-        same_key = any(
-            ours is not None and ours == theirs
-            for ours, theirs in (
-                (self.staff_jwt_secret, self.jwt_secret),
-                (self.staff_jwt_public_key, self.jwt_public_key),
-                (self.staff_jwks_url, self.jwks_url),
-            )
-        )
-        told_apart = any(
-            ours and theirs and ours != theirs
-            for ours, theirs in (
-                (self.staff_jwt_issuer, self.jwt_issuer),
-                (self.staff_jwt_audience, self.jwt_audience),
-            )
-        )
-        return same_key and not told_apart
-
-
-def _named(variables: str, **values: object) -> list[str]:
+def variables_set(variables: str, **values: object) -> list[str]:
     """The variables that are set."""
     return [variables + name for name, value in values.items() if value]
 
 
-def _text(secret: SecretStr | None) -> str | None:
+def secret_text(secret: SecretStr | None) -> str | None:
+    """What the secret is, where there is one."""
     return secret.get_secret_value() if secret else None
 
 
-def _check_secret(variable: str, secret: SecretStr | None) -> None:
-    if secret and len(secret.get_secret_value().encode()) < 32:
+def listed(text: str | None) -> tuple[str, ...]:
+    """What is separated by commas."""
+    return tuple(each.strip() for each in (text or "").split(",") if each.strip())
+
+
+def check_secret(variable: str, secret: SecretStr | None) -> None:
+    """Raise ``ValueError`` naming the variable on a secret that is no base64 or can be guessed."""
+    if secret is None:
+        return
+    try:
+        found = secret_bytes(secret.get_secret_value())
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    if len(found) < min(SECRET_BYTES.values()):
         raise ValueError(f"{variable} must have at least 32 bytes (HS256, RFC 7518)")
+
+
+def _narrowed(issuer: JwtIssuer) -> JwtIssuer:
+    """One of several: each takes of ``ROLLCALL_JWT_ALGORITHMS`` what its key serves."""
+    if not issuer.algorithms:
+        return issuer
+    possible = possible_algorithms(issuer)
+    algorithms = tuple(name for name in issuer.algorithms if name in possible)
+    if not algorithms:
+        raise ValueError(
+            f"ROLLCALL_JWT_ALGORITHMS names nothing that {issuer.source} serves, which is "
+            f"{', '.join(possible)}"
+        )
+    return replace(issuer, algorithms=algorithms)
+
+
+def _header(secret: SecretStr | None) -> tuple[str, str] | None:
+    """Name and value. Raises ``ValueError`` on what is no header, or not the operator's to say."""
+    if secret is None:
+        return None
+    found = _HEADER.fullmatch(secret.get_secret_value().strip())
+    if found is None or found[1].lower() in _RESERVED_HEADERS:
+        raise ValueError(
+            "ROLLCALL_USERINFO_HEADER is no header of yours: write one like X-Rollcall-Key: value"
+        )
+    return found[1], found[2]

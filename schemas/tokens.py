@@ -1,30 +1,29 @@
 """Who a Bearer token speaks for: its claims become an identity, whoever vouches for them.
 
-A JWT vouches by its signature (``schemas/jwt_tokens.py``), an opaque token by the answer of its
-authorization server (``schemas/introspection.py``). Both are read by the rules here and remembered
-in a bounded cache, and both are a :class:`TokenVerifier` to the services.
+A JWT vouches by its signature (``schemas/jwt_tokens.py``), any other by the answer of who issued
+it: an authorization server (``schemas/introspection.py``) or the app's own back end
+(``schemas/userinfo.py``). All are read by ``schemas/claims.py`` and remembered in a bounded cache,
+and all are a :class:`TokenVerifier` to the services.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from cachetools import LRUCache
 
-from schemas.events import MAX_DEVICE_ID, MAX_NAME, MAX_USER_ID
 from schemas.problems import ProblemError
-from schemas.text import clean_text
 
 #: Logout takes a token this long past its expiry (promise 5): a phone that wakes up late can
 #: still sign out.
 LOGOUT_EXPIRY_TOLERANCE_SECONDS: Final = 24 * 3600.0
 
-# Longer than any header that our HTTP parser accepts; a bound on hashing and parsing work.
-MAX_TOKEN_CHARACTERS: Final = 8_190
+# Longer than any message that a door accepts by default; a bound on hashing and parsing work.
+MAX_TOKEN_CHARACTERS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,12 @@ class Identity:
 
 
 class TokenRefusedError(ProblemError):
-    """The token is not accepted; ``code`` is one of ``schemas.problems.TOKEN_CODES``."""
+    """The token is not accepted; ``code`` is one of ``schemas.problems.TOKEN_CODES``, ``cause``
+    one of ``schemas.token_causes.CAUSES``: what is wrong more closely, where that is known."""
+
+    def __init__(self, code: str, detail: str, cause: str = "") -> None:
+        super().__init__(code, detail)
+        self.cause = cause or code
 
 
 class TokenVerifier(Protocol):
@@ -62,6 +66,12 @@ class TokenVerifier(Protocol):
         identity is not cached. Raises :class:`TokenRefusedError`, or ``ProblemError`` with code
         ``unavailable`` while whoever vouches for tokens cannot be asked.
         """
+        ...
+
+    @property
+    def hints(self) -> list[str]:
+        """Sentences for who operates this: what keeps tokens from counting, as far as they have
+        shown it."""
         ...
 
     async def close(self) -> None:
@@ -93,61 +103,6 @@ class VerifiedTokens:
             self._kept[token] = identity, until
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimRules:
-    """How claims are read. ``issuer`` and ``audience`` are required where they are set;
-    ``leeway_seconds`` is the clock skew tolerated in times."""
-
-    user_claim: str
-    name_claim: str
-    issuer: str | None
-    audience: str | None
-    leeway_seconds: float
-
-    def identity(self, token: str, claims: dict[str, Any]) -> Identity:
-        """Who the claims of ``token`` speak for.
-
-        Raises :class:`TokenRefusedError` if they name no user or an unusable ``exp``. The time and
-        who issued them for whom are the verifier's to check.
-        """
-        session = _text_claim(claims, "sid", MAX_DEVICE_ID)
-        return Identity(
-            user=self._user(claims),
-            token=f"sid:{session}" if session else _token_hash(token),
-            name=_text_claim(claims, self.name_claim, MAX_NAME),
-            device=_text_claim(claims, "device_id", MAX_DEVICE_ID) or session,
-            scopes=frozenset(_scopes(claims)),
-            accepted_until=self._accepted_until(claims),
-        )
-
-    def _accepted_until(self, claims: dict[str, Any]) -> float | None:
-        expires = claims.get("exp")
-        if expires is None:
-            return None
-        if isinstance(expires, bool) or not isinstance(expires, int | float):
-            raise TokenRefusedError("token_invalid", "The token's exp is not a number.")
-        if not abs(expires) < 1e12:  # also NaN
-            raise TokenRefusedError("token_invalid", "The token's exp is out of range.")
-        return float(expires) + self.leeway_seconds
-
-    def _user(self, claims: dict[str, Any]) -> str:
-        claim = self.user_claim
-        value = claims.get(claim)
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**255:
-            value = str(value)
-        if not isinstance(value, str) or not 1 <= len(value) <= MAX_USER_ID:
-            raise TokenRefusedError(
-                "token_invalid",
-                f"The token's {claim} claim must be a text of 1 to {MAX_USER_ID} characters or "
-                "an integer.",
-            )
-        if clean_text(value) != value:
-            raise TokenRefusedError(
-                "token_invalid", f"The token's {claim} claim holds control characters."
-            )
-        return value
-
-
 def check_not_expired(identity: Identity, now: float, expired_for_seconds: float) -> None:
     """Raise :class:`TokenRefusedError` with ``token_expired`` once ``now``, in Unix seconds, is
     that long past the identity's end."""
@@ -158,26 +113,11 @@ def check_not_expired(identity: Identity, now: float, expired_for_seconds: float
         )
 
 
-def _token_hash(token: str) -> str:
-    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-    return "sha256:" + base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+def token_hash(token: str) -> str:
+    """The token identity of a token that names no session."""
+    return "sha256:" + base64.urlsafe_b64encode(token_digest(token)[:16]).rstrip(b"=").decode()
 
 
-def _text_claim(claims: dict[str, Any], claim: str, max_characters: int) -> str | None:
-    """A claim that only describes: anything but a usable text or integer counts as absent."""
-    value = claims.get(claim)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**30:
-        value = str(value)
-    if not isinstance(value, str):
-        return None
-    return clean_text(value).strip()[:max_characters] or None
-
-
-def _scopes(claims: dict[str, Any]) -> Iterable[str]:
-    """``scope`` is a text (RFC 8693), ``scp`` either, ``scopes`` and ``permissions`` lists."""
-    for claim in ("scope", "scp", "scopes", "permissions"):
-        value = claims.get(claim)
-        if isinstance(value, str):
-            yield from value.split()
-        elif isinstance(value, list):
-            yield from (item for item in value if isinstance(item, str))
+def token_digest(token: str) -> bytes:
+    """What is kept of a token where the token itself should not be: 32 bytes."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -7,18 +7,30 @@ from collections.abc import Callable
 
 from schemas.introspection import IntrospectionVerifier
 from schemas.jwt_tokens import JwtIssuer, JwtVerifier, key_source
-from schemas.token_settings import StaffSettings, TokenSettings
+from schemas.staff_settings import StaffSettings
+from schemas.token_routes import TokenRoutes
+from schemas.token_settings import TokenSettings
 from schemas.tokens import TokenVerifier
+from schemas.userinfo import UserinfoVerifier
 
 
 def phone_verifier(
-    settings: TokenSettings, clock: Callable[[], float] = time.time
+    settings: TokenSettings,
+    clock: Callable[[], float] = time.time,
+    *,
+    logout_seconds: float = 0.0,
 ) -> TokenVerifier:
-    """To be closed. Raises ``ValueError`` on settings that contradict each other."""
-    server = settings.authorization_server
-    if server is not None:
-        return IntrospectionVerifier(server, clock)
-    return _jwt_verifier(settings.phone_issuer, clock)
+    """To be closed. ``logout_seconds``: how long a token that was revoked can still log out.
+
+    Raises ``ValueError`` on settings that contradict each other.
+    """
+    by_key = [_jwt_verifier(issuer, clock) for issuer in settings.phone_issuers]
+    asked = _asked(settings, clock, logout_seconds)
+    if asked is not None and not by_key:
+        return asked
+    if asked is None and len(by_key) == 1:
+        return by_key[0]
+    return TokenRoutes(by_key, asked)
 
 
 def staff_verifier(
@@ -29,5 +41,16 @@ def staff_verifier(
     return None if issuer is None else _jwt_verifier(issuer, clock)
 
 
-def _jwt_verifier(issuer: JwtIssuer, clock: Callable[[], float]) -> TokenVerifier:
+def _asked(
+    settings: TokenSettings, clock: Callable[[], float], logout_seconds: float
+) -> TokenVerifier | None:
+    server, back_end = settings.authorization_server, settings.back_end
+    if server is not None:
+        return IntrospectionVerifier(server, clock, logout_seconds=logout_seconds)
+    if back_end is not None:
+        return UserinfoVerifier(back_end, clock, logout_seconds=logout_seconds)
+    return None
+
+
+def _jwt_verifier(issuer: JwtIssuer, clock: Callable[[], float]) -> JwtVerifier:
     return JwtVerifier(issuer, key_source(issuer), clock)

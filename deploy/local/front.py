@@ -55,8 +55,9 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
         return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
 
     refresh_metrics = app[api.app.STORE].refresh_metrics
+    warnings = app[ingest.app.TOKEN_WATCH].warnings
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready, refresh_metrics),
+        create_admin_app(registry, not_ready, refresh_metrics, warnings),
         access_log=None,
         auto_decompress=False,
     )

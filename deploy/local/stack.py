@@ -26,7 +26,12 @@ SIMULATION_NAME = "simulation"
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
-FOREIGN_KEYS = ("ROLLCALL_JWKS_URL", "ROLLCALL_JWT_PUBLIC_KEY", "ROLLCALL_INTROSPECTION_URL")
+FOREIGN_KEYS = (
+    "ROLLCALL_JWKS_URL",
+    "ROLLCALL_JWT_PUBLIC_KEY",
+    "ROLLCALL_INTROSPECTION_URL",
+    "ROLLCALL_USERINFO_URL",
+)
 # The Kafka of a stack speaks plainly; what the environment says of another one is not for it.
 KAFKA_SECURITY = {
     name: field.default

@@ -240,6 +240,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "PhoneOriginRefused": ("origin_refused",),
     "PhoneBodyTooLarge": ("body_too_large",),
     "PhoneUnsupportedEncoding": ("unsupported_encoding",),
+    "PhoneHeadersTooLarge": ("headers_too_large",),
     "PhoneBadField": ("bad_field",),
     "PhoneRateLimited": ("rate_limited",),
     "PhoneFailed": ("internal",),

@@ -118,7 +118,8 @@ def _body(schema: str) -> Json:
 
 _REFUSED: Final = refusals(
     *("PhoneBadRequest", "PhoneTokenRefused", "PhoneBodyTooLarge", "PhoneUnsupportedEncoding"),
-    *("PhoneBadField", "PhoneRateLimited", "PhoneFailed", "PhoneUnavailable"),
+    *("PhoneHeadersTooLarge", "PhoneBadField", "PhoneRateLimited"),
+    *("PhoneFailed", "PhoneUnavailable"),
 )
 _DURABLE: Final = (
     "A `200` is durable: the event is in the log, on all in-sync replicas. `503` means that it is "

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, create_app, create_runner
+from ingest.app import CONNECTION, TOKEN_WATCH, create_app, create_runner
 from ingest.settings import IngestSettings
 from schemas.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.settings import KafkaSettings
@@ -31,7 +31,8 @@ def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **cl
 
 
 def ingest_settings(kafka: KafkaSettings, **values: Any) -> IngestSettings:
-    if not {"jwt_public_key", "jwks_url", "introspection_url"} & values.keys():
+    elsewhere = {"jwt_public_key", "jwks_url", "introspection_url", "userinfo_url"}
+    if not elsewhere & values.keys():
         values.setdefault("jwt_secret", SECRET)
     return IngestSettings(**{**kafka.model_dump(), **values})
 
@@ -60,6 +61,10 @@ class Ingest:
     @property
     def not_ready(self) -> str | None:
         return self.app[CONNECTION].not_ready
+
+    @property
+    def warnings(self) -> list[str]:
+        return self.app[TOKEN_WATCH].warnings()
 
     def metric(self, name: str, **labels: str) -> float:
         """A sample's value; 0 before its first."""

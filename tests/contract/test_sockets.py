@@ -282,7 +282,11 @@ ERRORS: list[tuple[str, str, str]] = [
     ("bad_field", '{"type": "auth"}', "token: an auth frame carries the user's token"),
     ("bad_field", '{"id": 1.5}', "id: must be an integer or an ASCII text"),
     ("unknown_type", '{"type": "subscribe"}', "type: must be auth, heartbeat"),
-    ("not_authenticated", '{"type": "auth", "token": "x"}', "The token is not a JSON Web Token."),
+    (
+        "not_authenticated",
+        '{"type": "auth", "token": "x"}',
+        "The token is not a JSON Web Token; it looks opaque",
+    ),
 ]
 
 

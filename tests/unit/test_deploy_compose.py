@@ -20,6 +20,8 @@ from deploy.settings_doc import SERVICES
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_DEADLINE_SECONDS
+from schemas.staff_settings import StaffSettings
+from schemas.token_settings import TokenSettings
 from tests.unit.compose_file import ROOT, TOOLS, load_compose, seconds
 
 SECRET = "a secret of the tests, of 32 bytes and more"
@@ -235,3 +237,12 @@ def test_health_is_asked_on_the_admin_port_of_the_service() -> None:
         assert f"http://127.0.0.1:{port}/readyz" in test
         [found] = jobs[name]["dns_sd_configs"]
         assert (found["names"], found["type"], found["port"]) == ([name], "A", port)
+
+
+def test_services_that_verify_tokens_are_handed_every_setting_that_says_whose_count() -> None:
+    durations = {"cooldown", "refresh", "leeway", "size", "flight", "introspection_cache"}
+    for name, settings in (("ingest", TokenSettings), ("api", StaffSettings)):
+        for field in settings.model_fields:
+            if not any(word in field for word in durations):
+                variable = f"ROLLCALL_{field.upper()}"
+                assert variable in COMPOSE["services"][name]["environment"], (name, variable)

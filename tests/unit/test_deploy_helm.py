@@ -326,6 +326,7 @@ def test_rules_and_dashboards_are_those_of_the_repository() -> None:
         ("image.repository=", "repository"),
         ("kafka.bootstrap=kafka", "bootstrap"),
         ("settings.ROLLCALL_JWT_SECRET=x", "ROLLCALL_JWT_SECRET"),
+        ("settings.ROLLCALL_USERINFO_HEADER=x", "ROLLCALL_USERINFO_HEADER"),
         ("settings.PARTITIONS=x", "PARTITIONS"),
         ("ingress.enabled=true", "host"),
         ("gateway.image=haproxy", "image"),

@@ -215,22 +215,21 @@ async def test_without_any_keys_calls_are_unavailable_until_there_are_some(
 async def test_a_server_that_nobody_runs_is_unavailable() -> None:
     client = JwksClient("http://127.0.0.1:9/", refresh_seconds=1, cooldown_seconds=1)
     with pytest.raises(KeysUnavailableError, match="cannot be fetched"):
-        await client.key_for("rsa", "RS256")
+        await client.keys_for("rsa", "RS256")
     await client.close()
 
 
-async def test_a_token_without_an_id_matches_the_only_key_of_its_kind(
-    issuer: Issuer, client: JwksClient
+async def test_a_token_without_an_id_may_be_signed_with_any_key_of_its_kind(
+    issuer: Issuer, client: JwksClient, by: TokenVerifier
 ) -> None:
-    issuer.keys = [listed("rsa"), listed("p256")]
-    assert await client.key_for(None, "RS256") is not None
-    assert await client.key_for(None, "ES256") is not None
-    issuer.keys = [listed("rsa"), listed("rsa-next")]
-    issuer.now += REFRESH_SECONDS
+    issuer.keys = [listed("rsa"), listed("rsa-next"), listed("p256")]
+    assert len(await client.keys_for(None, "RS256")) == 2
+    assert len(await client.keys_for(None, "ES256")) == 1
     with pytest.raises(UnknownKeyError):
-        await client.key_for(None, "EdDSA")
-    with pytest.raises(UnknownKeyError):
-        await client.key_for(None, "RS256")
+        await client.keys_for(None, "EdDSA")
+    for kid in ("rsa", "rsa-next"):
+        nameless = jwt.encode({"sub": "u1"}, KEYS[kid], "RS256")
+        assert (await by.verify(nameless)).user == "u1"
 
 
 async def test_a_symmetric_key_in_the_set_is_never_used(issuer: Issuer, by: TokenVerifier) -> None:
@@ -255,7 +254,7 @@ async def test_keys_that_we_do_not_know_are_passed_over(issuer: Issuer, by: Toke
 
 async def test_closing_ends_a_fetch_in_flight(issuer: Issuer, client: JwksClient) -> None:
     issuer.gate.clear()
-    call = asyncio.create_task(client.key_for("rsa", "RS256"))
+    call = asyncio.create_task(client.keys_for("rsa", "RS256"))
     await wait_for_requests(issuer, 1)
     async with asyncio.timeout(5):
         await client.close()

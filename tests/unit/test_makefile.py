@@ -13,6 +13,7 @@ NOT_RUN: Final = {
     "unit": "its tests are among those of `make test`",
     "budget": "it is `make test`, and writes down what files took",
     "lock": "it asks the package index, so its answer is another one each week",
+    "providers": "wants Node, a JDK, Maven and the network; its result is committed",
     "clean": "it removes the environment that everything else runs in",
 }
 

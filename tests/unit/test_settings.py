@@ -18,7 +18,8 @@ from schemas.settings import (
     load_or_exit,
     timing_problem,
 )
-from schemas.token_settings import StaffSettings, TokenSettings
+from schemas.staff_settings import StaffSettings
+from schemas.token_settings import TokenSettings
 
 SECRET = "x" * 32
 STAFF_SECRET = "y" * 32
@@ -111,6 +112,9 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         {"jwt_public_key": "x", "jwks_url": "https://x"},
         {"jwt_secret": SECRET, "jwt_public_key": "x", "jwks_url": "https://x"},
         {"jwks_url": "https://x", **INTROSPECTION},
+        {"userinfo_url": "https://x", **INTROSPECTION},
+        {"userinfo_url": "https://x", "jwt_secret": SECRET},
+        {"previous_jwt_secret": SECRET},
     ],
 )
 def test_there_is_exactly_one_source_of_keys(values: dict[str, Any]) -> None:
@@ -132,8 +136,9 @@ def test_a_secret_is_measured_in_bytes_and_never_shown() -> None:
 def test_introspection_is_the_fourth_source_of_keys() -> None:
     server = TokenSettings(**INTROSPECTION, jwt_audience="rollcall").authorization_server
     assert server is not None
-    assert (server.url, server.cache_seconds) == ("https://id.example/introspect", 60)
-    assert server.rules.audience == "rollcall"
+    asking = server.asking
+    assert (asking.url, asking.cache_seconds) == ("https://id.example/introspect", 60)
+    assert server.rules.audiences == ("rollcall",)
     assert TokenSettings(jwt_secret=SECRET).authorization_server is None
 
 
@@ -154,6 +159,62 @@ def test_introspection_that_cannot_work_is_refused_naming_the_setting(
         TokenSettings(**{**INTROSPECTION, **values})
 
 
+def test_a_back_end_that_is_asked_is_the_fifth_source_of_keys() -> None:
+    settings = TokenSettings(userinfo_url="https://x", userinfo_header="X-Key: a b")
+    back_end = settings.back_end
+    assert back_end is not None
+    assert (back_end.asking.url, back_end.asking.cache_seconds) == ("https://x", 900)
+    assert back_end.header == ("X-Key", "a b")
+    assert "a b" not in repr(settings) + repr(back_end)
+    assert back_end.rules.user_claims == ("id", "sub")
+    named = TokenSettings(userinfo_url="https://x", user_claim="sub").back_end
+    assert named is not None
+    assert named.rules.user_claims == ("sub",)
+    assert TokenSettings(jwt_secret=SECRET).back_end is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"userinfo_url": "app.example/user"}, "userinfo_url"),
+        ({"jwt_audience": "x"}, "ROLLCALL_JWT_AUDIENCE means nothing"),
+        ({"jwt_issuer": "x"}, "ROLLCALL_JWT_ISSUER means nothing"),
+        ({"jwt_algorithms": "RS256"}, "ROLLCALL_JWT_ALGORITHMS means nothing"),
+        ({"userinfo_header": "no header"}, "ROLLCALL_USERINFO_HEADER"),
+        ({"userinfo_header": "Authorization: Basic x"}, "ROLLCALL_USERINFO_HEADER"),
+        ({"userinfo_header": "X-Key: a\r\nX-Other: b"}, "ROLLCALL_USERINFO_HEADER"),
+        (
+            {"previous_jwt_secret": SECRET, "previous_jwks_url": "https://x"},
+            "unset ROLLCALL_PREVIOUS_JWKS_URL",
+        ),
+        ({"previous_jwt_secret": "short"}, "ROLLCALL_PREVIOUS_JWT_SECRET must have at least 32"),
+    ],
+)
+def test_sources_that_cannot_work_are_refused_naming_the_setting(
+    values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TokenSettings(**{"userinfo_url": "https://x", **values})
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [("base64:" + "YQ" * 20, "at least 32 bytes"), ("base64:" + "!" * 60, "is no base64")],
+)
+def test_a_secret_in_base64_is_measured_by_its_bytes(secret: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TokenSettings(jwt_secret=secret)
+
+
+def test_staff_is_not_apart_by_a_list_that_names_the_phones_audience_too() -> None:
+    values: dict[str, Any] = {"staff_jwt_secret": SECRET, "jwt_audience": "phones, web"}
+    with pytest.raises(ValidationError, match="is the phones' too"):
+        StaffSettings(jwt_secret=SECRET, **values, staff_jwt_audience="staff,web")
+    assert StaffSettings(jwt_secret=SECRET, **values, staff_jwt_audience="staff,team").staff_issuer
+    with pytest.raises(ValidationError, match="is the phones' too"):
+        StaffSettings(jwks_url="https://x", previous_jwt_secret=SECRET, staff_jwt_secret=SECRET)
+
+
 def test_staff_is_not_apart_unless_it_is_said() -> None:
     assert StaffSettings(jwt_secret=SECRET).staff_issuer is None
 
@@ -172,8 +233,8 @@ def test_staff_has_a_key_or_a_claim_that_tells_it_from_phones(values: dict[str, 
     issuer = StaffSettings(jwt_secret=SECRET, **values).staff_issuer
     assert issuer is not None
     assert issuer.variables == "ROLLCALL_STAFF_"
-    assert issuer.rules.audience == values.get("staff_jwt_audience")
-    assert issuer.rules.issuer == values.get("staff_jwt_issuer")
+    assert issuer.rules.audiences == tuple(filter(None, [values.get("staff_jwt_audience")]))
+    assert issuer.rules.issuers == tuple(filter(None, [values.get("staff_jwt_issuer")]))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from schemas.tokens import (
     LOGOUT_EXPIRY_TOLERANCE_SECONDS,
     MAX_TOKEN_CHARACTERS,
     Identity,
+    TokenRefusedError,
     TokenVerifier,
 )
 from schemas.verifiers import phone_verifier
@@ -90,6 +91,8 @@ def pem(private_key: Any) -> str:
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
+P384 = ec.generate_private_key(ec.SECP384R1())
+P521 = ec.generate_private_key(ec.SECP521R1())
 ED25519 = ed25519.Ed25519PrivateKey.generate()
 
 
@@ -144,15 +147,23 @@ async def test_no_other_algorithm_is_accepted(alg: object) -> None:
     assert await refused(token) == "token_invalid"
 
 
-async def test_a_secret_serves_hs256_alone() -> None:
-    assert await refused(signed(SECRET * 3, "HS512")) == "token_invalid"
+async def test_a_secret_serves_no_hash_that_is_longer_than_itself() -> None:
+    with pytest.raises(TokenRefusedError, match="HS512 wants a secret of 64 bytes") as caught:
+        await verifier().verify(signed(SECRET * 3, "HS512"))
+    assert caught.value.cause == "algorithm"
     assert await refused(signed(RSA, "RS256")) == "token_invalid"
 
 
 def test_the_key_decides_the_algorithms() -> None:
     assert algorithms() == ("HS256",)
-    assert algorithms(jwt_public_key=pem(RSA)) == ("RS256",)
+    assert algorithms(jwt_secret="x" * 48) == ("HS256", "HS384")
+    assert algorithms(jwt_secret="x" * 64) == ("HS256", "HS384", "HS512")
+    rsa_family = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+    assert algorithms(jwt_public_key=pem(RSA)) == rsa_family
     assert algorithms(jwt_public_key=pem(P256)) == ("ES256",)
+    assert algorithms(jwt_public_key=pem(P384)) == ("ES384",)
+    one_line = pem(P256).replace("\n", "\\n")
+    assert algorithms(jwt_public_key=f'"{one_line}"') == ("ES256",)
     assert algorithms(jwt_public_key=pem(ED25519)) == ("EdDSA",)
     assert algorithms(jwks_url="http://x", jwt_algorithms="ES256, RS256") == (
         "ES256",
@@ -166,8 +177,11 @@ def test_the_key_decides_the_algorithms() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"]
-    + [pem(ec.generate_private_key(curve)) for curve in (ec.SECP384R1(), ec.SECP256K1())],
+    [
+        "x",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+        pem(ec.generate_private_key(ec.SECP256K1())),
+    ],
 )
 def test_a_key_that_serves_nothing_is_refused_at_start(key: str) -> None:
     with pytest.raises(ValueError, match="JWT_PUBLIC_KEY"):
@@ -328,6 +342,7 @@ async def test_instants_that_are_none_are_refused(claims: dict[str, Any]) -> Non
         "\udcff",
         "é.é.é",
         "x" * 100_000,
+        "1.5",
         segment(b"[1]") + ".e30.",
         segment(b'"HS256"') + ".e30.",
         segment(b'{"alg":"HS256","kid":5}') + ".e30.",
