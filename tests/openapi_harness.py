@@ -19,9 +19,10 @@ from requests import Response as HttpResponse
 from schemathesis import Case, CheckContext, Response
 from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
-from schemathesis.schemas import BaseSchema
+from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -84,13 +85,17 @@ def described(
 
 def labels(schema: BaseSchema) -> list[str]:
     """Its operations, as in ``GET /api/v1/users``."""
-    return [result.ok().label for result in schema.get_all_operations()]
+    return [operation.label for operation in _operations(schema)]
+
+
+def _operations(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:
+    return [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
 
 
 def hunt(
     schema: BaseSchema,
     label: str,
-    check: Callable[[Case[Any]], None],
+    check: Callable[[Case[Any]], object],
     *,
     examples: int | None = None,
 ) -> None:
@@ -99,9 +104,7 @@ def hunt(
     schemathesis' own ``parametrize`` makes them as tests are collected: every process of a run
     would, for all operations.
     """
-    [operation] = [
-        found for result in schema.get_all_operations() if (found := result.ok()).label == label
-    ]
+    [operation] = [found for found in _operations(schema) if found.label == label]
 
     def test(case: Case[Any]) -> None:
         check(case)

@@ -169,7 +169,7 @@ def test_an_answer_is_one_of_those_described_after_a_long_hunt(
     hunt(CALLS, operation, checked(api, session), examples=500)
 
 
-def checked(api: Api, session: requests.Session) -> Callable[[Case[Any]], None]:
+def checked(api: Api, session: requests.Session) -> Callable[[Case[Any]], object]:
     return lambda case: case.call_and_validate(
         base_url=api.origin,
         session=session,

@@ -64,6 +64,12 @@ def is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
+def messages(config: pytest.Config, name: str) -> dict[str, Any]:
+    """``workerinput`` or ``workeroutput``: what a process is told, and what it tells at its end."""
+    found: dict[str, Any] = getattr(config, name)
+    return found
+
+
 def file_of(nodeid: str) -> str:
     return nodeid.split("::", 1)[0]
 
@@ -107,7 +113,9 @@ def pytest_configure_node(node: WorkerController) -> None:
 @pytest.fixture(scope="session")
 def shared_servers(pytestconfig: pytest.Config) -> Path | None:
     """Where to ask for the servers of the run; None where one process runs all tests."""
-    return Path(pytestconfig.workerinput["servers"]) if is_worker(pytestconfig) else None
+    return (
+        Path(messages(pytestconfig, "workerinput")["servers"]) if is_worker(pytestconfig) else None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -144,8 +152,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     costs = config.stash[_costs]
     if is_worker(config):
-        config.workeroutput["cpu_seconds"] = dict(costs)
-        config.workeroutput["cpu_seconds_in_all"] = cpu_seconds()
+        told = messages(config, "workeroutput")
+        told["cpu_seconds"] = dict(costs)
+        told["cpu_seconds_in_all"] = cpu_seconds()
     if is_controller(config):
         # The processes that ran tests have ended: what is left are the servers.
         costs["(Kafka, PostgreSQL)"] += sum(map(seconds_of, psutil.Process().children(True)))
