@@ -1,5 +1,5 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
-.PHONY: help install up test packages tools lint types architecture unit test-long bench bench-sockets \
+.PHONY: help install up test packages tools lint types architecture unit test-long test-engine bench bench-sockets \
 	bench-analytics bench-capacity lock docs wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -16,6 +16,7 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
+	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
 	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
 	@echo "make screenshots              README's picture of the Live page (a quarter of an hour)"
@@ -86,6 +87,10 @@ ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py 
 test-long: install
 	$(BIN)/pytest -m long
 	ROLLCALL_TEST_EXAMPLES=1000 $(BIN)/pytest $(ORACLES)
+
+# Where no engine answers it fails and says how to get one; ARGS=--smoke says it and goes on, for CI.
+test-engine: install
+	$(BIN)/python -m tests.engine $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)
