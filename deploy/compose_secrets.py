@@ -18,8 +18,8 @@ from schemas.settings import load_or_exit
 
 DATABASE: Final = "postgres:5432/rollcall"
 URL_FILE: Final = "rollcall_database_url"
-#: PostgreSQL's roles and who has their passwords: deploy/compose/roles.sh makes them.
-OWNER, API, GRAFANA = "rollcall", "rollcall_api", "rollcall_grafana"
+#: PostgreSQL's roles and who has their passwords: `deploy.compose_roles` makes all but the first.
+SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollcall_grafana"
 
 
 def main(arguments: list[str]) -> None:
@@ -41,7 +41,7 @@ def make_secrets(folder: Path) -> list[str]:
     made: list[str] = []
     passwords = {
         role: _keep(postgres / role, secrets.token_urlsafe(32), made)
-        for role in ("postgres", OWNER, API, GRAFANA)
+        for role in (SUPERUSER, OWNER, API, GRAFANA)
     }
     for service, role in (("owner", OWNER), ("api", API)):
         url = f"postgresql://{role}:{passwords[role]}@{DATABASE}"

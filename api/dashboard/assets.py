@@ -22,7 +22,7 @@ from schemas.problems import ProblemError
 PLOTLY: Final = "plotly.min.js"
 _SWAGGER: Final = "mkdocs-swagger-ui-tag"
 #: What is in wheels: distribution, package and path.
-_IN_WHEELS: Final = {
+IN_WHEELS: Final = {
     PLOTLY: ("plotly", "plotly", f"package_data/{PLOTLY}"),
     "swagger-ui-bundle.js": (
         *(_SWAGGER, "mkdocs_swagger_ui_tag"),
@@ -82,8 +82,8 @@ class Assets:
     async def serve(self, request: web.Request) -> web.Response:
         """A file. Raises ``ProblemError`` with code ``not_found``."""
         name, asked = request.match_info["name"], request.match_info["version"]
-        if name in _IN_WHEELS:
-            asset, current = await self._read(name), _wheel_version(_IN_WHEELS[name][0])
+        if name in IN_WHEELS:
+            asset, current = await self._read(name), _wheel_version(IN_WHEELS[name][0])
         elif name in self._ours:
             asset, current = self._ours[name], self._version
         else:
@@ -114,7 +114,7 @@ def _wheel_version(distribution: str) -> str:
 
 
 def _load(name: str) -> Asset:
-    _, package, path = _IN_WHEELS[name]
+    _, package, path = IN_WHEELS[name]
     return _asset((files(package) / path).read_bytes())
 
 

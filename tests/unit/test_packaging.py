@@ -97,7 +97,7 @@ def test_chart_image_pages_and_changelog_are_of_this_version() -> None:
     chart = yaml.safe_load((ROOT / "deploy/helm/rollcall/Chart.yaml").read_text("utf-8"))
     assert chart["version"] == chart["appVersion"] == version
     assert load_compose()["services"]["ingest"]["image"] == f"rollcall:{version}"
-    assert load_compose()["services"]["ingest"]["build"]["args"] == {"VERSION": version}
+    assert load_compose()["services"]["secrets"]["build"]["args"] == {"VERSION": version}
     named = {
         (path.name, number)
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))

@@ -1,0 +1,1 @@
+"""`make test-engine`: the image and docker-compose.yml on a real Docker engine."""
