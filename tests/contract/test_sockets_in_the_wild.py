@@ -1,4 +1,4 @@
-"""Sockets behind gateways, on networks that lose them, and in pages (issue 14, section 3)."""
+"""Sockets behind gateways, on networks that lose them, and in pages (design, section 4)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from api.settings import ApiSettings
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_DEADLINE_SECONDS
-from tests.unit.compose_file import ROOT, TOOLS, load_compose
+from tests.unit.compose_file import ROOT, TOOLS, base_images
 from tests.unit.test_deploy_compose import (
     COMMAND_VARIABLES,
     SECRET,
@@ -275,13 +275,12 @@ def test_pods_are_given_longer_to_end_than_they_take(manifests: list[Manifest]) 
         slept = float(hook["command"][1]) if hook else 0.0
         name = component(deployment)
         assert pod["terminationGracePeriodSeconds"] > drains[name] + slept + 5, name
-    compose = load_compose()["services"]["gateway"]
     [gateway] = [
         c
         for _, c in containers(rendered(CHART / "ci/minimal-values.yaml"))
         if c["name"] == "gateway"
     ]
-    assert gateway["image"] == compose["image"]
+    assert gateway["image"] == base_images()["gateway"]
 
 
 def test_nobody_but_the_gateway_reaches_a_service_unless_named() -> None:

@@ -80,7 +80,7 @@ def test_the_states_of_an_app_are_those_that_ingest_knows() -> None:
 
 
 def test_the_longest_texts_are_those_that_ingest_cuts_to() -> None:
-    text = between(section(1), "Text that is too long is cut (", " characters)")
+    text = between(section(1), "Names (", " characters)")
     assert {name: int(most) for name, most in re.findall(r"`(\w+)` (\d+)", text)} == MAX_TEXT
     assert f"a `device_id` over {MAX_DEVICE_ID} characters" in section(1)
 
