@@ -114,7 +114,7 @@ budget: install packages
 ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
 EXAMPLES := 1000
 test-long: install
-	$(BIN)/pytest -m long $(ARGS)
+	$(BIN)/pytest -m long $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.long' tests)
 	ROLLCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest $(ORACLES)
 
 # The oldest Python that we support is the one of $(VENV). Each other one has an environment of its own, from the
@@ -139,7 +139,7 @@ smoke: install
 	$(MAKE) bench-sockets ARGS=--smoke
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
-	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2
+	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 ORACLES=tests/unit/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
