@@ -86,6 +86,12 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def last_words(self) -> str:
+        """What the gateway and ingest had to say, for a test that fails."""
+        logs = self.compose("logs", "--since", "3m", "gateway", "ingest", "kafka").stdout
+        told = [line for line in logs.splitlines() if "INFO" not in line and '"info"' not in line]
+        return "\n".join(told[-80:])
+
     def containers(self, service: str) -> list[str]:
         """Ids of those that run."""
         return self.compose("ps", "--quiet", service).stdout.split()

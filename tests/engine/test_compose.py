@@ -92,7 +92,7 @@ def test_a_killed_service_is_back_and_no_heartbeat_failed(stack: Stack, service:
         wait_until(lambda: inspected(killed)["RestartCount"] >= 1, f"{service} is started again")
         stack.until_healthy(killed)
         until_calls_are_answered(stack)
-    assert load.failures("heartbeat") == []
+    assert load.failures("heartbeat") == [], stack.last_words()
 
 
 @pytest.mark.parametrize("service", ["kafka", "gateway"])
@@ -135,7 +135,7 @@ def test_a_restart_of_ingest_fails_no_call(stack: Stack) -> None:
         until_calls_are_answered(stack)
         stack.rolling("restart", "ingest", "api")
         until_calls_are_answered(stack)
-    assert load.failures("heartbeat") == []
+    assert load.failures("heartbeat") == [], stack.last_words()
     assert load.failures("read") == []
     after = stack.containers("ingest")
     assert len(after) == len(before)
@@ -151,7 +151,7 @@ def test_an_upgrade_fails_no_call(stack: Stack) -> None:
         until_calls_are_answered(stack)
         stack.rolling("upgrade")
         until_calls_are_answered(stack)
-    assert load.failures("heartbeat") == []
+    assert load.failures("heartbeat") == [], stack.last_words()
     assert load.failures("read") == []
     assert image_id() != former
     for service in ("ingest", "processor", "api"):
