@@ -33,6 +33,8 @@ from schemathesis.specs.openapi.checks import (
 from schemas.openapi.document import document
 
 _HUNTED: Final = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
+#: schemathesis' own statuses for wrong data.
+_REFUSED: Final = ("400", "401", "403", "404", "406", "422", "428", "5xx")
 #: What requests send. It stays open: unknown fields are ignored.
 _REQUESTS: Final = ("Heartbeat", "Logout", "Lookup")
 #: Parameters whose rules no schema can say: what the others are, what is kept, what was paged.
@@ -58,6 +60,8 @@ def described(
     are checks that a service does not promise.
     """
     checks: dict[str, Any] = {name: {"enabled": False} for name in unchecked}
+    # Data that is wrong because it is long may end at the limit of a head.
+    checks["negative_data_rejection"] = {"expected-statuses": [*_REFUSED, "431"]}
     config = SchemathesisConfig.from_dict(
         {
             "seed": 1,

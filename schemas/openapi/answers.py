@@ -230,6 +230,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "ScopeMissing": ("scope_missing",),
     "UnknownUser": ("unknown_user",),
     "BodyTooLarge": ("body_too_large",),
+    "HeadersTooLarge": ("headers_too_large",),
     "UnsupportedEncoding": ("unsupported_encoding",),
     "BadField": ("bad_field",),
     "RateLimited": ("rate_limited",),
@@ -248,7 +249,9 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
 }
 RESPONSES: Final = {name: _refusal(name, codes) for name, codes in _REFUSALS.items()}
 #: What a call of readers can refuse whatever it is about; 400 is each call's own.
-OF_READERS: Final = refusals("TokenRefused", "ScopeMissing", "Failed", "Unavailable")
+OF_READERS: Final = refusals(
+    "TokenRefused", "ScopeMissing", "HeadersTooLarge", "Failed", "Unavailable"
+)
 
 #: How good an answer is, in every one that tells of people.
 QUALITY: Final = {

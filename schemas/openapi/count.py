@@ -49,7 +49,7 @@ _PATHS: Final[dict[str, Json]] = {
                     },
                     "content": {"application/json": {"schema": ref("Count")}},
                 },
-                **refusals("BadRequest", "RateLimited", "Failed", "Unavailable"),
+                **refusals("BadRequest", "RateLimited", "HeadersTooLarge", "Failed", "Unavailable"),
             },
             security=ANYBODY,
         )

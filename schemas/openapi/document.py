@@ -58,7 +58,7 @@ _ITSELF: Final = operation(
             },
         },
         "304": {"description": "It is the one of `If-None-Match`.", "headers": REQUEST_ID},
-        **refusals("BadRequest", "Failed", "Unavailable"),
+        **refusals("BadRequest", "HeadersTooLarge", "Failed", "Unavailable"),
     },
     security=ANYBODY,
 )

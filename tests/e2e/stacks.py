@@ -6,7 +6,7 @@ Files of one stack run in one process (``tests/suite/plugin.py``), in the order 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,16 +37,15 @@ def running_up(*arguments: str, **environment: str) -> Iterator[Up]:
 
 
 @pytest.fixture(scope="session")
-def plain_up() -> Iterator[Up]:
+def plain_up(unit_resources: ExitStack) -> Up:
     """One without any options. No test stops it."""
-    with running_up() as up:
-        yield up
+    return unit_resources.enter_context(running_up())
 
 
 @pytest.fixture(scope="session")
-def short_stack() -> Iterator[Stack]:
+def short_stack(unit_resources: ExitStack) -> Stack:
     """One in which little time must pass. Tests may kill its processes."""
-    with running_up(
+    up = running_up(
         *("--offline-after", str(SHORT_OFFLINE_AFTER_SECONDS), "--heartbeat-interval", "2"),
         "--allow-short-timing",
         ROLLCALL_LOGOUT_FENCE_SECONDS=str(SHORT_FENCE_SECONDS),
@@ -54,5 +53,5 @@ def short_stack() -> Iterator[Stack]:
         ROLLCALL_STALE_AFTER_SECONDS=str(SHORT_STALE_AFTER_SECONDS),
         # Phones that are kept alive while a test looks again and again.
         ROLLCALL_USER_EVENTS_BURST="10000",
-    ) as up:
-        yield Stack(up)
+    )
+    return Stack(unit_resources.enter_context(up))

@@ -281,7 +281,11 @@ def lived(people: list[Json]) -> list[Json]:
 
 def single(user: Json) -> Json:
     """What is told of a single user at both times."""
-    online = [device for device in user["devices"] if device["state"] != "offline"]
+    online = [
+        {**device, "timer_runs_on": None}  # not kept
+        for device in user["devices"]
+        if device["state"] != "offline"
+    ]
     told = {k: v for k, v in user.items() if k not in ("at", "as_of", "stale", "last_active")}
     return {**told, "devices": sorted(lived(online), key=lambda device: str(device["device"]))}
 

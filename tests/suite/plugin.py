@@ -16,6 +16,7 @@ import resource
 import time
 from collections import defaultdict
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -50,6 +51,7 @@ GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
 PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}
 NEVER_MEASURED_SECONDS: Final = 5.0
 
+_resources = pytest.StashKey[ExitStack]()
 _costs = pytest.StashKey[dict[str, float]]()
 _servers = pytest.StashKey[SharedServers]()
 _directory = pytest.StashKey[TemporaryDirectory[str]]()
@@ -93,6 +95,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduli
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_costs] = defaultdict(float)
+    config.stash[_resources] = ExitStack()
     if is_controller(config):
         config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
         servers = SharedServers(Path(config.stash[_directory].name), starters())
@@ -116,6 +119,23 @@ def shared_servers(pytestconfig: pytest.Config) -> Path | None:
     return (
         Path(messages(pytestconfig, "workerinput")["servers"]) if is_worker(pytestconfig) else None
     )
+
+
+@pytest.fixture(scope="session")
+def unit_resources(pytestconfig: pytest.Config) -> ExitStack:
+    """What the files of a group share, ended after the last of them: what it runs costs CPU for as
+    long as it is there."""
+    return pytestconfig.stash[_resources]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    result = yield
+    if nextitem is None or unit_of(nextitem.nodeid) != unit_of(item.nodeid):
+        item.config.stash[_resources].close()
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
