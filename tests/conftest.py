@@ -35,6 +35,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("rollcall")
 
 PARTITIONS = 4
+DATABASES_KEPT = 25
+#: URL of the server and name of databases that are to be dropped.
+used_up: list[tuple[str, str]] = []
 
 
 @contextmanager
@@ -71,6 +74,7 @@ def template_database(postgres_url: str) -> Iterator[str]:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         migrate(database_in(postgres_url, name))
         yield name
+        drop_databases()
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
@@ -93,8 +97,19 @@ def fresh_database(postgres_url: str, template_database: str) -> Iterator[str]:
             )
         )
     yield database_in(postgres_url, name)
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    used_up.append((postgres_url, name))
+    if len(used_up) >= DATABASES_KEPT:
+        drop_databases()
+
+
+def drop_databases() -> None:
+    """Those that tests have done with. Each drop is a checkpoint: many in a row cost a fifth."""
+    while used_up:
+        url, name = used_up.pop()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            )
 
 
 @pytest.fixture
