@@ -49,6 +49,8 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
 )
 GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
 PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}
+MAX_ID_BYTES: Final = 16
+MAX_ID_CHARACTERS: Final = 80
 NEVER_MEASURED_SECONDS: Final = 5.0
 
 _resources = pytest.StashKey[ExitStack]()
@@ -136,6 +138,15 @@ def pytest_runtest_teardown(
     if nextitem is None or unit_of(nextitem.nodeid) != unit_of(item.nodeid):
         item.config.stash[_resources].close()
     return result
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes and long texts go by their argument's name: a token or a packed body holds the time at
+    which it was made, and processes that collect in different seconds would not agree."""
+    is_long = (isinstance(val, bytes) and len(val) > MAX_ID_BYTES) or (
+        isinstance(val, str) and len(val) > MAX_ID_CHARACTERS
+    )
+    return argname if is_long else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
