@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -84,3 +85,16 @@ def get(url: str, token: str | None = None) -> tuple[int, bytes]:
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def assert_five_steps(answers: list[dict[str, Any]]) -> None:
+    """What the API told of the user after each of README's five steps."""
+    shown = [(each["state"], each["screen"]) for each in answers if "user_id" in each]
+    assert shown == [
+        ("foreground", "Home"),
+        ("foreground", "Cart"),
+        ("background", "Cart"),
+        ("offline", None),
+        ("offline", None),
+        ("foreground", "Home"),
+    ]

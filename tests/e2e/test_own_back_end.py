@@ -11,10 +11,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-from deploy.local.ports import free_port
-from tests.e2e.stack import Up
+from tests.e2e.stack import assert_five_steps
+from tests.e2e.stacks import running_up
 from tests.e2e.test_readme import ROOT, five_steps, replace_once
 
 FIRST = "12|Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4Mf3a91c7d"
@@ -71,22 +70,22 @@ def laravel() -> Iterator[Laravel]:
         thread.join()
 
 
-def test_the_five_steps_with_tokens_that_only_the_back_end_knows(tmp_path: Path) -> None:
+def test_the_five_steps_with_tokens_that_only_the_back_end_knows() -> None:
     with laravel() as back_end:
         environment = {
             "ROLLCALL_USERINFO_URL": back_end.url,
             "ROLLCALL_STAFF_JWT_SECRET": STAFF_SECRET,
         }
-        up = Up(tmp_path / "data", free_port(), **environment)
-        try:
-            up.wait_ready()
-            made = '$(.venv/bin/rollcall token --user ada --name "Ada Lovelace")'
-            script = five_steps().replace(made, f"'{FIRST}'", 1)
-            script = replace_once(script, made, f"'{SECOND}'")
-            script = replace_once(script, "http://127.0.0.1:8080", up.url)
-            script = script.replace(".venv/bin/rollcall", f"{sys.executable} -m deploy.cli")
+        made = '$(.venv/bin/rollcall token --user ada --name "Ada Lovelace")'
+        script = five_steps().replace(made, f"'{FIRST}'", 1)
+        script = replace_once(script, made, f"'{SECOND}'")
+        script = script.replace(".venv/bin/rollcall", f"{sys.executable} -m deploy.cli")
+        with running_up(**environment) as up:
             done = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", script],
+                [
+                    *("bash", "-euo", "pipefail", "-c"),
+                    replace_once(script, "http://127.0.0.1:8080", up.url),
+                ],
                 cwd=ROOT,
                 env={**os.environ, **environment, "ROLLCALL_DATA_DIR": str(up.data_dir)},
                 capture_output=True,
@@ -94,17 +93,7 @@ def test_the_five_steps_with_tokens_that_only_the_back_end_knows(tmp_path: Path)
                 timeout=120,
                 check=True,
             )
-        finally:
-            up.end()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    shown = [(each["state"], each["screen"]) for each in answers if "user_id" in each]
-    assert shown == [
-        ("foreground", "Home"),
-        ("foreground", "Cart"),
-        ("background", "Cart"),
-        ("offline", None),
-        ("offline", None),
-        ("foreground", "Home"),
-    ]
+    assert_five_steps(answers)
     assert {each["name"] for each in answers if "user_id" in each} == {"Ada Lovelace"}
     assert back_end.asked == [FIRST, SECOND], "a heartbeat is no call to the back end"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.stack import Up, get
+from tests.e2e.stack import Up, assert_five_steps, get
 
 ROOT = Path(__file__).parents[2]
 SUCCESS = {"success": True}
@@ -58,15 +58,7 @@ def run(script: str, stack: Up) -> str:
 def test_the_five_steps_of_the_readme_run_as_printed(stack: Up) -> None:
     printed = run(five_steps(), stack)
     answers: list[dict[str, Any]] = [json.loads(line) for line in printed.splitlines()]
-    shown = [(each["state"], each["screen"]) for each in answers if "user_id" in each]
-    assert shown == [
-        ("foreground", "Home"),
-        ("foreground", "Cart"),
-        ("background", "Cart"),
-        ("offline", None),
-        ("offline", None),
-        ("foreground", "Home"),
-    ]
+    assert_five_steps(answers)
     assert [each["count"] for each in answers if "count" in each] == [1]
     others = [each for each in answers if "user_id" not in each and "count" not in each]
     assert others == [SUCCESS] * 7

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.stack import assert_five_steps
 from tests.e2e.test_readme import five_steps, replace_once
 from tests.engine.engine import docker
 from tests.engine.images import Images
@@ -47,15 +48,7 @@ def test_the_five_steps_of_the_readme_through_the_gateway(stack: Stack) -> None:
         check=True,
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    shown = [(each["state"], each["screen"]) for each in answers if "user_id" in each]
-    assert shown == [
-        ("foreground", "Home"),
-        ("foreground", "Cart"),
-        ("background", "Cart"),
-        ("offline", None),
-        ("offline", None),
-        ("foreground", "Home"),
-    ]
+    assert_five_steps(answers)
 
 
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
