@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from processor.concurrency import first_samples
 from processor.effects import Effects, Logged, UserDay
 from processor.stays import Session, Span
 
@@ -93,6 +94,7 @@ class WindowRows(msgspec.Struct, frozen=True):
 
     minutes: list[tuple[Any, ...]]
     transitions: list[tuple[Any, ...]]
+    forgotten_names: list[tuple[Any, ...]]
     names: list[tuple[Any, ...]]
     late_quarters: list[tuple[Any, ...]]
     samples: list[tuple[Any, ...]]
@@ -118,6 +120,11 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
                 effects.windows.transitions.items()
             )
         ),
+        forgotten_names=[
+            (effects.windows.forgotten_from_ms, partition)
+            for partition, effects in found
+            if effects.windows.forgotten_from_ms is not None
+        ],
         names=[
             (minute_ms, partition, screen)
             for partition, effects in found
@@ -131,12 +138,12 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
         samples=[
             (sample.at_ms, partition, sample.foreground, sample.background)
             for partition, effects in found
-            for sample in effects.samples
+            for sample in first_samples(effects.samples)
         ],
         screen_samples=[
             (sample.at_ms, partition, screen, users)
             for partition, effects in found
-            for sample in effects.samples
+            for sample in first_samples(effects.samples)
             for screen, users in sample.screens
         ],
     )

@@ -6,7 +6,9 @@ lead to, or of the session's end.
 
 What ends by silence is noticed later than it ended, after an outage much later. A quarter-hour that
 has been over for 15 minutes of log time may be rolled up already: it is noted as late, and rolled
-up again.
+up again. So is what comes before the highest log time that there was: where log time stepped back
+(``clock_steps``), minutes and quarter-hours get more in the second pass, samples and active days
+too.
 
 At most ``max_screens`` names count as themselves in a minute of log time, the first ones; further
 ones are ``(other)``, so that nobody fills the tables by naming screens. First in the order of the
@@ -67,6 +69,8 @@ class Windows:
     late_quarters: set[tuple[int, int]] = field(default_factory=set)
     #: Minute of log time and a name that counts as itself in it.
     names: list[tuple[int, str]] = field(default_factory=list)
+    #: Names that were stored for this minute and later ones are forgotten first.
+    forgotten_from_ms: int | None = None
 
 
 class ScreenNames:
@@ -81,6 +85,13 @@ class ScreenNames:
         minute_ms = _start(log_time_ms, MINUTE_MS)
         if minute_ms != self._minute_ms:
             self._minute_ms, self._names = minute_ms, set()
+
+    def step_back(self, log_time_ms: int, windows: Windows) -> None:
+        """What was named in the minutes that log time passes again is forgotten."""
+        self._minute_ms, self._names = _start(log_time_ms, MINUTE_MS), set()
+        windows.names = [named for named in windows.names if named[0] < self._minute_ms]
+        earlier_ms = windows.forgotten_from_ms
+        windows.forgotten_from_ms = min(self._minute_ms, earlier_ms or self._minute_ms)
 
     def counted_as(self, screen: str | None, max_screens: int, windows: Windows) -> str:
         """The name under which ``screen`` counts; a new one is noted in ``windows``."""
@@ -105,6 +116,7 @@ class Counting:
         *,
         offset: int,
         log_time_ms: int,
+        high_ms: int | None,
         max_screens: int,
     ) -> None:
         self._windows = windows
@@ -112,7 +124,7 @@ class Counting:
         self._offset = offset
         self._max_screens = max_screens
         # Quarter-hours that end by then are late.
-        self._late_ms = _start(log_time_ms - LATE_AFTER_MS, QUARTER_MS)
+        self._late_ms = _start(max(log_time_ms, high_ms or 0) - LATE_AFTER_MS, QUARTER_MS)
         names.begin(log_time_ms)
 
     def count(self, finding: Finding) -> None:
@@ -139,7 +151,7 @@ class Counting:
             minute.silent_dwell_ms += dwell_ms
 
     def _session(self, session: Session) -> None:
-        self._note_late(session.ended_ms)
+        self.note_late(session.ended_ms)
         if not session.views:
             return
         screen = self._name(session.exit_screen)
@@ -153,14 +165,15 @@ class Counting:
         return self._names.counted_as(screen, self._max_screens, self._windows)
 
     def _minute(self, at_ms: int, screen: str) -> MinuteCounts:
-        self._note_late(at_ms)
+        self.note_late(at_ms)
         window = (_start(at_ms, MINUTE_MS), screen)
         counts = self._windows.minutes.get(window)
         if counts is None:
             counts = self._windows.minutes[window] = MinuteCounts()
         return counts
 
-    def _note_late(self, at_ms: int) -> None:
+    def note_late(self, at_ms: int) -> None:
+        """Something is added there."""
         if at_ms < self._late_ms:
             self._windows.late_quarters.add((_start(at_ms, QUARTER_MS), self._offset))
 
