@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Generator
@@ -34,6 +35,7 @@ from tests.suite.budget import (
     report,
     write_files,
 )
+from tests.suite.scratch import make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
 #: Files that share a stack (``tests/e2e/stacks.py``), in their order.
@@ -56,6 +58,7 @@ NEVER_MEASURED_SECONDS: Final = 5.0
 _resources = pytest.StashKey[ExitStack]()
 _costs = pytest.StashKey[dict[str, float]]()
 _servers = pytest.StashKey[SharedServers]()
+_scratch = pytest.StashKey[Path]()
 _directory = pytest.StashKey[TemporaryDirectory[str]]()
 
 
@@ -98,6 +101,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduli
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_costs] = defaultdict(float)
     config.stash[_resources] = ExitStack()
+    if not is_worker(config) and (scratch := make_scratch()) is not None:
+        config.stash[_scratch] = scratch
+        use(scratch)
     if is_controller(config):
         config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
         servers = SharedServers(Path(config.stash[_directory].name), starters())
@@ -109,6 +115,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _servers in config.stash:
         config.stash[_servers].stop()
         config.stash[_directory].cleanup()
+    if _scratch in config.stash:
+        shutil.rmtree(config.stash[_scratch], ignore_errors=True)
 
 
 def pytest_configure_node(node: WorkerController) -> None:
