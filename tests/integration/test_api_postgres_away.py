@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +32,7 @@ from tests.integration.api_harness import (
     token,
     wait_until,
 )
+from tests.suite.forks import Process, start_python
 
 ONLINE = "/api/v1/online-users"
 COUNT = "/api/online-users-count"
@@ -206,7 +206,7 @@ async def both_wait_for_the_lock(database_url: str) -> bool:
 
 
 @contextmanager
-def started(database_url: str, port: int, admin_port: int) -> Iterator[subprocess.Popen[bytes]]:
+def started(database_url: str, port: int, admin_port: int) -> Iterator[Process]:
     """``python -m api``."""
     environment = {
         **os.environ,
@@ -216,9 +216,7 @@ def started(database_url: str, port: int, admin_port: int) -> Iterator[subproces
         "ROLLCALL_API_ADMIN_PORT": str(admin_port),
         "ROLLCALL_DRAIN_SECONDS": "0",
     }
-    running = subprocess.Popen(
-        [sys.executable, "-m", "api"], env=environment, stderr=subprocess.DEVNULL
-    )
+    running = start_python(["-m", "api"], env=environment, stderr=subprocess.DEVNULL)
     try:
         yield running
     finally:

@@ -15,7 +15,7 @@ from typing import Final
 
 import psutil
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder with a random name, for its owner only
+MEMORY: Final = Path("/dev/shm")
 #: Of the file system, and as much again of the machine's: a run takes up to 2 GiB.
 LEAST_FREE_BYTES: Final = 4 << 30
 PREFIX: Final = "rollcall-tests-"
