@@ -14,6 +14,7 @@ from ingest.errors import not_found
 from ingest.heartbeat import PhoneCalls
 from ingest.limits import AuthFailureLimits, ConnectionLimits, UserLimits
 from ingest.log import EventLog
+from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
 from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
@@ -59,10 +60,13 @@ def install(
         verifier, AuthFailureLimits(settings), settings.proxies, metrics, watch
     )
     user_limits = UserLimits(settings)
-    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, metrics)
+    logouts = Logouts(settings, publisher, metrics)
+    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, logouts, metrics)
     phone_calls.add_routes(app.router)
     connection_limits = ConnectionLimits(settings)
-    sockets = Sockets(settings, authentication, publisher, metrics, user_limits, connection_limits)
+    sockets = Sockets(
+        settings, authentication, publisher, logouts, metrics, user_limits, connection_limits
+    )
     sockets.add_routes(app.router)
     sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection

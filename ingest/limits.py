@@ -2,7 +2,8 @@
 with ``now``, in seconds of a clock that never goes back.
 
 1. A user sends ``user_events_per_second`` in the long run and ``user_events_burst`` at once, over
-   HTTP and sockets together: far more than quick navigation makes. A logout is never limited.
+   HTTP and sockets together: far more than quick navigation makes. Logouts have a bucket of their
+   own, ``user_logouts_per_second`` and ``…_burst``: one for each device at once.
 2. An address that fails to authenticate more often than ``auth_failures_per_second`` (after
    ``auth_failures_burst``) is refused before a token is verified. Successes never count, and a
    token that was verified before passes: many phones share an address, and one app with a broken
@@ -37,6 +38,25 @@ class UserLimits:
         All or none: what is refused does not count. More than the burst at once is never allowed.
         """
         return self._buckets.take(user, now, events)
+
+
+class LogoutLimits:
+    """The distinct logouts of each user."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self._buckets = TokenBuckets(
+            BucketPolicy(
+                settings.user_logouts_per_second, settings.user_logouts_burst, max_keys=MAX_USERS
+            )
+        )
+
+    def take(self, user: str, now: float) -> float:
+        """As :meth:`UserLimits.take`."""
+        return self._buckets.take(user, now)
+
+    def wait_seconds(self, user: str, now: float) -> float:
+        """What :meth:`take` would return, without taking anything."""
+        return self._buckets.wait_seconds(user, now)
 
 
 class AuthFailureLimits:

@@ -254,8 +254,10 @@ class Session:
             actions += self.close(LOGGED_OUT, "logged out")
         return actions
 
-    def not_written(self, write: Write, now: float) -> list[Action]:
-        """An event is not known to be in the log."""
+    def not_written(
+        self, write: Write, now: float, problem: ProblemError | None = None
+    ) -> list[Action]:
+        """An event is not known to be in the log; ``problem`` where that was refused at once."""
         if self.closed:
             return []
         if isinstance(write.event, Connect):
@@ -263,7 +265,10 @@ class Session:
         if write.sent is None:
             return []
         message = "This was not stored: the log cannot be written to. Send it again later."
-        actions: list[Action] = [_error(write.frame_id, "unavailable", message)]
+        code: ErrorCode = "unavailable"
+        if problem is not None and problem.code == "rate_limited":
+            message, code = problem.detail, "rate_limited"
+        actions: list[Action] = [_error(write.frame_id, code, message)]
         if isinstance(write.event, Logout):
             self._logging_out = False
             actions += self._take_frames(now)

@@ -22,6 +22,7 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
 from ingest.auth import Authentication
 from ingest.limits import UserLimits
+from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
 from ingest.ping_intervals import PingIntervals
 from ingest.publisher import Acknowledgement, Publisher
@@ -57,6 +58,7 @@ class SocketCollaborators:
     policy: SessionPolicy
     authentication: Authentication
     publisher: Publisher
+    logouts: Logouts
     metrics: IngestMetrics
     user_limits: UserLimits
     places: SocketPlaces
@@ -171,11 +173,12 @@ class Socket:
                     case Close(code, reason):
                         await self._close(code, reason)
             for write, acknowledgement in handed_over:
-                if acknowledgement is not None and await acknowledgement:
+                refused = acknowledgement if isinstance(acknowledgement, ProblemError) else None
+                if isinstance(acknowledgement, Acknowledgement) and await acknowledgement:
                     self._shared.metrics.count_socket_event(write, self._shared.clock())
                     follow += self.session.written(write)
                 else:
-                    follow += self.session.not_written(write, self._loop.time())
+                    follow += self.session.not_written(write, self._loop.time(), refused)
             actions = follow
 
     async def _take(self, message: WSMessage) -> None:
@@ -216,16 +219,16 @@ class Socket:
             return float("inf")
         return self._loop.time() + identity.accepted_until - self._shared.clock()
 
-    def _hand_over(self, write: Write) -> Acknowledgement | None:
+    def _hand_over(self, write: Write) -> Acknowledgement | ProblemError | None:
         if not self.session.leaves(write):
             return None
         event = write.event
         try:
-            return self._shared.publisher.publish(
-                event.user, encode_event(event), urgent=isinstance(event, Logout)
-            )
-        except ProblemError:
-            return None
+            if isinstance(event, Logout):
+                return self._shared.logouts.publish(event)
+            return self._shared.publisher.publish(event.user, encode_event(event))
+        except ProblemError as problem:
+            return problem
 
     async def _send(self, send: Send) -> list[Action]:
         if send.error is not None:

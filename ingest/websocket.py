@@ -18,6 +18,7 @@ from ingest.cors import Cors
 from ingest.errors import method_not_allowed, problem_response
 from ingest.handshake import offered_token, opens
 from ingest.limits import ConnectionLimits, UserLimits
+from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
 from ingest.ping_intervals import PingIntervals
 from ingest.publisher import Publisher
@@ -45,6 +46,7 @@ class Sockets:
         settings: IngestSettings,
         authentication: Authentication,
         publisher: Publisher,
+        logouts: Logouts,
         metrics: IngestMetrics,
         user_limits: UserLimits,
         connection_limits: ConnectionLimits,
@@ -55,6 +57,7 @@ class Sockets:
             policy,
             authentication,
             publisher,
+            logouts,
             metrics,
             user_limits,
             SocketPlaces(connection_limits),
