@@ -12,7 +12,7 @@ from ingest.auth import Authentication
 from ingest.connection import Connection
 from ingest.errors import not_found
 from ingest.heartbeat import PhoneCalls
-from ingest.limits import AuthFailureLimits, ConnectionLimits, UserLimits
+from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log import EventLog
 from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
@@ -57,7 +57,7 @@ def install(
     verifier = phone_verifier(settings, logout_seconds=settings.offline_after_seconds)
     watch = TokenWatch(metrics, lambda: verifier.hints)
     authentication = Authentication(
-        verifier, AuthFailureLimits(settings), settings.proxies, metrics, watch
+        verifier, settings.auth_failures, settings.proxies, metrics, watch
     )
     user_limits = UserLimits(settings)
     logouts = Logouts(settings, publisher, metrics)

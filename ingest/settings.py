@@ -70,15 +70,6 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
     user_logouts_burst: int = Field(
         20, ge=1, description="Distinct logouts of a user at once: there are 16 devices at most."
     )
-    auth_failures_per_second: float = Field(
-        50.0,
-        gt=0,
-        description="Failed authentications of a client address in the long run; above it 429 "
-        "before a token is verified.",
-    )
-    auth_failures_burst: int = Field(
-        500, ge=1, description="Failed authentications of a client address at once."
-    )
     user_connections: int = Field(20, ge=1, description="Sockets of a user, per process.")
     max_connections: int = Field(
         50_000, ge=1, description="Sockets of all users together, per process."
