@@ -1,5 +1,7 @@
-"""Java for the tests of clients: jars at exactly the versions of a lock, from Maven, and programs that
-are compiled with the compiler of Eclipse and run on the JRE that Kafka runs on. No JDK is needed."""
+"""Java for the tests of clients: jars at exactly the versions of a lock, from Maven, and programs.
+
+They are compiled with Eclipse's compiler and run on the JRE that Kafka runs on: no JDK is needed.
+"""
 
 from __future__ import annotations
 
