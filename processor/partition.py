@@ -198,6 +198,8 @@ class Partition:
                 self._count(before, -1)
             self._count(user, 1)
             effects.forgotten += outcome.forgotten
+            if outcome.told_apart_by is not None:
+                effects.told_apart[outcome.told_apart_by] += 1
         self._watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:
