@@ -58,11 +58,13 @@ class Oracle:
         timestamp: int,
         events: Sequence[object] | None,
         refused: Sequence[int] = (),
+        lost: int = 0,
     ) -> None:
-        """``events`` is ``None`` for a record that could not be decoded."""
+        """``events`` is ``None`` for a record that could not be decoded. ``lost`` is how many
+        records before it somebody has accepted as lost."""
         heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
-        jump = self.began and timestamp - self.now > self.policy["outage_gap"]
-        self._pass_time(offset, timestamp, heard, jump)
+        jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
+        self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -98,12 +100,12 @@ class Oracle:
             }
         )
 
-    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool) -> None:
+    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool, kind: str) -> None:
         before = self.now if self.began else timestamp
         self.now, self.began = max(before, timestamp), True
         if jump:
             hold = before + self.policy["outage_hold"]
-            self.outages.append({"kind": "jump", "from": before, "to": self.now, "hold": hold})
+            self.outages.append({"kind": kind, "from": before, "to": self.now, "hold": hold})
         if not heard and not jump and not self.muted() and self.is_muted_now():
             hold = self.now + self.policy["outage_hold"]
             self.outages.append({"kind": "ticks_only", "from": self.now, "to": None, "hold": hold})
