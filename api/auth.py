@@ -1,5 +1,5 @@
 """Who reads: a Bearer token or API key of a program, whom a trusted proxy names, or the dashboard's
-cookie, which holds a token.
+cookie, which stands for a session with a token.
 
 Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
 their scopes; else scopes alone tell who reads. API keys count either way.
@@ -58,15 +58,16 @@ class Readers:
             if authorization[: len(_SCHEME)].lower() != _SCHEME:
                 raise _token_missing()
             return await self.verify(authorization[len(_SCHEME) :].strip(), scope)
-        token = self._sessions.token_of(request) if cookie else ""
         member = self._single_sign_on.member(request) if cookie else None
+        # Whose sign-on may too little can still log in with a token.
+        is_enough = member is not None and scope in member.scopes
+        token = await self._sessions.token_of(request) if cookie and not is_enough else ""
         if (member is not None or token) and request.method not in _SAFE_METHODS:
             check_own_page(request)
-        # Whose sign-on may too little can still log in with a token.
-        if member is not None and (scope in member.scopes or not token):
+        if member is not None and not token:
             return _permitted(member, scope, "Your sign-on")
         identity = await self.verify(token, scope)
-        self._sessions.used(request, identity)
+        await self._sessions.used(request, identity)
         return identity
 
     async def verify(self, token: str, scope: str = READ_SCOPE) -> Identity:

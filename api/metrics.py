@@ -32,6 +32,7 @@ QUERIES: Final = (
     *("feed", "feed_screens", "feed_peaks", "feed_mix"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
+    *("secret", "session", "session_begin", "session_used", "session_end"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.

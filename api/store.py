@@ -9,13 +9,14 @@ from typing import Final, get_args
 
 from psycopg.rows import class_row
 
-from api.cursor import Position, decode_cursor, encode_cursor
+from api.cursor import Position
 from api.database import Connection, Database
 from api.filters import Audience, ListRequest, Sort, filter_parameters
 from api.freshness import Freshness
 from api.metrics import ApiMetrics
 from api.quality import Quality
 from api.rows import Page, UserRow, UserWithDevices
+from api.secret import ApiSecret
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
 
@@ -38,9 +39,12 @@ class Store:
     Freshness is read before the rows: they may be newer than ``as_of`` says, never older.
     """
 
-    def __init__(self, database: Database, quality: Quality, metrics: ApiMetrics) -> None:
+    def __init__(
+        self, database: Database, quality: Quality, metrics: ApiMetrics, secret: ApiSecret
+    ) -> None:
         self._metrics = metrics
         self._database = database
+        self._secret = secret
         self._quality = quality
         queries = load_queries("api", "queries.sql")
         columns = queries["columns"]
@@ -62,10 +66,10 @@ class Store:
     async def page(self, request: ListRequest) -> Page:
         """A page of a list. Raises ``ProblemError`` with code ``bad_cursor`` too."""
         wanted, context = request.filter, request.filter.context
-        after = decode_cursor(request.cursor, context, Position) if request.cursor else None
+        after = await self._secret.position_of(request.cursor, context, Position)
         limit, seen = request.limit, after.seen if after else 0
         if wanted.sort == "-last_active":
-            limit = min(limit, MAX_BY_ACTIVITY - seen)
+            limit = max(0, min(limit, MAX_BY_ACTIVITY - seen))
         parameters = {
             **filter_parameters(wanted),
             "at": _time_of(after),
@@ -86,7 +90,7 @@ class Store:
         if not more or (wanted.sort == "-last_active" and seen >= MAX_BY_ACTIVITY):
             return Page(rows, None, freshness)
         position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
-        return Page(rows, encode_cursor(position, context), freshness)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness)
 
     async def user(self, user_id: str) -> UserWithDevices | None:
         async def read(connection: Connection) -> UserWithDevices | None:

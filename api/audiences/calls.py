@@ -84,7 +84,7 @@ class AudienceCalls:
         reader, wanted = await self._asked(request)
         accepted = accepted_format(request.headers.get("Accept"))
         file_format: FileFormat = "csv" if accepted == "csv" else "ndjson"
-        return await self._exporter.answer(request, reader.user, wanted, file_format)
+        return await self._exporter.answer(request, reader, wanted, file_format)
 
     async def exports(self, request: web.Request) -> web.Response:
         """The audit."""

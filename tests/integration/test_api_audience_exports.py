@@ -27,7 +27,7 @@ EXPORTER = token("marketing", scope="presence:export")
 HEADERS = {"Authorization": f"Bearer {EXPORTER}"}
 READ_GRANT = """SELECT ON deployment, stream_offsets, rollup_progress, reporting_zone,
     retention_progress, presence, spans"""
-AUDIT_GRANT = """SELECT, INSERT (id, who, format, filter),
+AUDIT_GRANT = """SELECT, INSERT (id, who, who_kind, format, filter),
     UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports"""
 #: Far more than the buffers on the way hold.
 MANY = 150_000
@@ -102,6 +102,7 @@ async def test_an_export_is_a_row_that_says_who_took_what_and_how_it_ended(
         "started_at": "",
         "ended_at": "",
         "who": "marketing",
+        "who_kind": "token",
         "format": "csv",
         # Whom it left out is nobody's to keep: how many is.
         "filter": {"online": True, "exclude_user_ids": {"count": 2}},
@@ -286,7 +287,13 @@ def test_of_the_audit_only_the_end_of_what_runs_can_be_written(table: AnalyticsT
         "INSERT INTO audience_exports (id, who, format, filter) "
         "VALUES (gen_random_uuid(), 'ada', 'csv', '{}')"
     )
-    for change in ("who = 'ben'", "filter = '{\"cap\": 1}'", "rows = 5", "started_at = now()"):
+    for change in (
+        "who = 'ben'",
+        "who_kind = 'api_key'",
+        "filter = '{\"cap\": 1}'",
+        "rows = 5",
+        "started_at = now()",
+    ):
         with pytest.raises(psycopg.errors.RaiseException, match="only its end"):
             table.run(
                 f"UPDATE audience_exports SET {change}"
@@ -363,4 +370,14 @@ async def test_an_api_key_with_the_scope_exports_and_is_named(
     key = KeyTable(database_url).create("push", ["presence:export"], None)
     answer = await api.call(f"{PATH}/export", "POST", bearer=key, data=b"{}")
     assert answer.status == 200
-    assert (await ended(api))["who"] == "key:push"
+    row = await ended(api)
+    assert (row["who"], row["who_kind"]) == ("key:push", "api_key")
+
+
+async def test_a_token_whose_user_looks_like_an_api_key_is_not_taken_for_it(
+    api: Api, table: AnalyticsTable
+) -> None:
+    spoof = token("key:push", scope="presence:export")
+    assert (await api.call(f"{PATH}/export", "POST", bearer=spoof, data=b"{}")).status == 200
+    row = await ended(api)
+    assert (row["who"], row["who_kind"]) == ("key:push", "token")
