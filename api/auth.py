@@ -28,6 +28,14 @@ _SAFE_METHODS: Final = ("GET", "HEAD")
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 
 
+_READER: Final = web.RequestKey("api_reader", Identity)
+
+
+def reader_of(request: web.Request) -> Identity:
+    """Who asks, of a request whose reader was admitted."""
+    return request[_READER]
+
+
 class Readers:
     """Lets those in whose token has the scope that a call asks for."""
 
@@ -53,6 +61,11 @@ class Readers:
 
         Raises ``ProblemError`` with one of the token codes, ``scope_missing`` or ``bad_request``.
         """
+        reader = await self._reader(request, cookie, scope)
+        request[_READER] = reader
+        return reader
+
+    async def _reader(self, request: web.Request, cookie: bool, scope: str) -> Identity:
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             if authorization[: len(_SCHEME)].lower() != _SCHEME:

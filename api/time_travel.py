@@ -25,6 +25,7 @@ from api.quality import Quality
 from api.rows import Page, UserRow, UserWithDevices
 from api.secret import ApiSecret
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 #: Without the silence after which a device is offline: a day, an hour of outages that hold it.
 LONGEST_SPAN: Final = timedelta(hours=25)
@@ -56,7 +57,7 @@ class TimeTravel:
             .replace(b"{last_shown_change}", queries["last_shown_change"])
         )
 
-    async def page(self, request: ListRequest, at: datetime) -> Page:
+    async def page(self, reader: Identity, request: ListRequest, at: datetime) -> Page:
         """A page of those who were online, by user id. Raises ``bad_cursor`` too."""
         context = request.filter.context
         after = await self._secret.position_of(request.cursor, context, Position)
@@ -74,7 +75,7 @@ class TimeTravel:
                 await cursor.execute(self._list, {**parameters, "until": until})
                 return freshness, await cursor.fetchall()
 
-        freshness, rows = await self._database.read("list_at", read)
+        freshness, rows = await self._database.scan(reader, "list_at", read)
         more, rows = len(rows) > request.limit, rows[: request.limit]
         if not more:
             return Page(rows, None, freshness)

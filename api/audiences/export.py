@@ -79,6 +79,7 @@ class Exporter:
             await while_connected(
                 request,
                 self._database.export(
+                    reader,
                     "audience_export",
                     lambda connection: self._send(connection, file, wanted),
                     lambda: file.response.prepared,

@@ -61,9 +61,10 @@ async def export(api: Api, wanted: Any, **headers: str) -> Answer:
     return await api.call(f"{PATH}/export", "POST", bearer=EXPORTER, data=body, headers=headers)
 
 
-async def begun(api: Api) -> aiohttp.ClientResponse:
+async def begun(api: Api, who: str = "marketing") -> aiohttp.ClientResponse:
     """An export whose reader has read its beginning and nothing more."""
-    answer = await api.http.post(f"{api.origin}{PATH}/export", data=b"{}", headers=HEADERS)
+    headers = {"Authorization": f"Bearer {token(who, scope='presence:export')}"}
+    answer = await api.http.post(f"{api.origin}{PATH}/export", data=b"{}", headers=headers)
     assert answer.status == 200
     await answer.content.readany()
     return answer
@@ -343,13 +344,15 @@ async def test_a_role_with_the_least_of_grants_is_enough(
 
 
 async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
-    api: Api, table: AnalyticsTable
+    api: Api, table: AnalyticsTable, caplog: pytest.LogCaptureFixture
 ) -> None:
     many_users(table, MANY)
-    readers = [await begun(api) for _ in range(2)]
+    readers = [await begun(api, f"reader {number}") for number in range(2)]
     refused = await export(api, {})
     assert (refused.status, refused.json["code"]) == (503, "unavailable")
     assert "exports" in refused.json["detail"]
+    # The database is as well as before, and nobody says otherwise.
+    assert not [line for line in caplog.messages if "503" in line or "answers again" in line]
     assert (await ended(api))["problem"] == refused.json["detail"]
     assert (await api.call("/api/v1/users")).status == 200
     await asyncio.gather(*(reader.read() for reader in readers))
@@ -362,6 +365,19 @@ async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
         ]
 
     await wait_until(have_ended)
+
+
+async def test_one_reader_whose_exports_stall_leaves_a_place_to_others(
+    api: Api, table: AnalyticsTable
+) -> None:
+    many_users(table, MANY)
+    stalled = await begun(api)
+    refused = await export(api, {})
+    assert (refused.status, refused.json["code"]) == (503, "unavailable")
+    assert "You have too many exports" in refused.json["detail"]
+    other = await begun(api, "other")
+    assert (await other.read()).count(b"\n") < MANY
+    stalled.close()
 
 
 async def test_an_api_key_with_the_scope_exports_and_is_named(
