@@ -8,7 +8,9 @@ token, else to one that a logout of this token signed out, else to ``default``.
 
 A logout signs out the device that its body names, if the user has it; else that of its connection;
 else the one of its token's claim, if the user has it; else those last seen with its token; else
-those on which its token has given way to another one (``twins``); else all.
+those on which its token has given way to another one (``twins``); else all. A token that has
+expired signs out its own devices only: those that it was last seen with, gave way on or claims,
+whatever its body names; else none.
 
 A seventeenth device takes the place of the least recently active one, offline ones first
 (``evicted`` if it was online).
@@ -52,7 +54,11 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
 
 def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
     """The devices that ``event`` signs out."""
+    expires_ms = event.token_expires_ms
+    expired = expires_ms is not None and expires_ms <= now_ms
     device = find(user, event.device_id) if event.device_id else None
+    if expired and device is not None and not _is_its_own(device, event):
+        device = None
     if device is None and event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
     if device is None and event.claimed_device:
@@ -62,7 +68,16 @@ def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
     return (
         [d for d in user.devices if d.token == event.token]
         or [d for d in user.devices if any(r.token == event.token for r in d.replaced)]
-        or list(user.devices)
+        or ([] if expired else list(user.devices))
+    )
+
+
+def _is_its_own(device: Device, event: Logout) -> bool:
+    """Whether the token that signs out was that device's, as far as it is remembered."""
+    return (
+        device.device == event.claimed_device
+        or device.token == event.token
+        or any(replaced.token == event.token for replaced in device.replaced)
     )
 
 

@@ -61,7 +61,7 @@ class Login:
             wanted = own_path(fields.get("next", _HOME))
             # Pasted from a terminal, it may be broken into lines.
             token = "".join(fields.get("token", "").split())
-            identity = await self._readers.verify(token)
+            identity = await self._readers.verify(token, request)
             if not fields.get(_PRESSED):
                 now = await self._logged_in(request)
                 if now is not None and (now.kind, now.user) != (identity.kind, identity.user):
@@ -85,7 +85,7 @@ class Login:
         if not token:
             return None
         try:
-            return await self._readers.verify(token)
+            return await self._readers.verify(token, request)
         except ProblemError as problem:
             if problem.status in (401, 403):
                 return None  # a session that is worth nothing

@@ -310,13 +310,22 @@ class Oracle:
     def _logout(self, event: Logout) -> None:
         user = event.user
         has = self.devices(user)
+        ends = event.token_expires_ms
+        expired = ends is not None and not self.now < ends
+        mine = [
+            d
+            for d in has
+            if d == event.claimed_device
+            or self.token(user, d) == event.token
+            or event.token in [g["token"] for g in self.gave_way(user, d)]
+        ]
         out = (
-            [d for d in has if d == event.device_id]
+            [d for d in has if d == event.device_id and (d in mine or not expired)]
             or [d for d in has if event.connection in dict(self.connections(user, d))]
             or [d for d in has if d == event.claimed_device]
             or [d for d in has if self.token(user, d) == event.token]
             or [d for d in has if event.token in [g["token"] for g in self.gave_way(user, d)]]
-            or has
+            or ([] if expired else has)
         )
         fences = [
             entry
