@@ -85,8 +85,8 @@ class Effects:
     whose rows are to be written, with the offset of the last record that changed them;
     ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time stepped
     back, of users whom nothing has changed since. For metrics only: how many devices were
-    ``forgotten`` to make room, and the ``intervals`` of ``processor/intervals.py`` that were looked
-    at."""
+    ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
+    ``processor/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     settled: dict[str, tuple[User, int]] = field(default_factory=dict)
@@ -101,6 +101,7 @@ class Effects:
     samples: list[Sample] = field(default_factory=list)
     user_days: list[UserDay] = field(default_factory=list)
     forgotten: int = 0
+    told_apart: Counter[str] = field(default_factory=Counter)
     intervals: list[tuple[str | None, int]] = field(default_factory=list)
 
     def step_back(self, step: ClockStep, users: Mapping[str, User]) -> None:

@@ -208,6 +208,8 @@ class Partition:
                 self.tally.count(before, -1)
             self.tally.count(user, 1)
             effects.forgotten += outcome.forgotten
+            if outcome.told_apart_by is not None:
+                effects.told_apart[outcome.told_apart_by] += 1
         self._deadlines.watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:

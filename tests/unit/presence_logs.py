@@ -420,6 +420,7 @@ _NAMING = (
     (None, "c", None),
     (None, None, "Pixel"),
     ("b", "c", "Pixel"),
+    ("a", None, "Nexus"),
     ("default", None, "Nexus"),
     ("x03", None, None),
 )
@@ -611,6 +612,40 @@ _guide_records = _records_of(
 )
 _guide_stretches = _stretches_of(_guide_records, (5, 7, 8))
 
+#: Phones that share an installation id, as one of a restored backup does: what each says of itself
+#: differs, mostly; tokens do not follow. Now and then a phone of the text, and one of the second.
+_CLONE_NAMING = (
+    *(("a", None, "Pixel"),) * 4,
+    *(("a", None, "Nexus"),) * 4,
+    ("a", None, "Moto"),
+    ("a", None, None),
+    (None, "a", "Pixel"),
+    (None, None, "Pixel"),
+    ("a (2)", None, "Nexus"),
+    (None, None, None),
+)
+_clone_heartbeats = _heartbeats_saying(_SAID, _CLONE_NAMING)
+_clone_renews = st.builds(
+    lambda user, token, connection, naming: Renew(
+        user=user,
+        token=f"{user}-{token}",
+        connection=connection,
+        device_id=naming[0],
+        claimed_device=naming[1],
+        device_info=naming[2],
+    ),
+    st.sampled_from(_USERS),
+    st.sampled_from(_TOKENS),
+    st.sampled_from(_CONNECTIONS),
+    st.sampled_from(_CLONE_NAMING),
+)
+_clone_stretches = _stretches_of(
+    _records_of(
+        _DELTAS, (*(_clone_heartbeats,) * 12, _clone_renews, _disconnects, *(_logouts,) * 2)
+    ),
+    (5, 7, 8),
+)
+
 #: A phone with the guide's app, in the background mostly: its timer runs on, or somebody is there.
 _TIMER_DELTAS = (*(120_000,) * 14, 240_000, 119_000, 128_000, 131_000, 59_000, 60_000, 9_000, 40)
 _timer_heartbeats = st.builds(
@@ -645,6 +680,7 @@ logs = st.one_of(
     st.lists(_stretches, min_size=1, max_size=4),
     *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(2)),
     st.lists(_guide_stretches, min_size=2, max_size=LONGEST),
+    st.lists(_clone_stretches, min_size=2, max_size=LONGEST),
 ).map(
     # Most logs pass 10 000, an instant for which concurrency is sampled.
     lambda stretches: _dated(9_900, [r for stretch in stretches for r in stretch][:LONGEST])
