@@ -179,7 +179,8 @@ class Partition:
             elif isinstance(event, Logout):
                 outcome = apply_logout(before, event, now_ms, self.policy)
             else:
-                outcome = apply_disconnect(before, event, now_ms, self.policy)
+                kept_ms = max((grace.until_ms for grace in self.graces), default=0)
+                outcome = apply_disconnect(before, event, now_ms, self.policy, kept_ms)
             user, findings = follow(before, outcome.user, outcome.changes, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return f"{type(error).__name__}: {error}"

@@ -274,7 +274,13 @@ class Oracle:
             grace = None
             if not others and not event.by_server:
                 after_http = self.http_deadline(user, device) or 0
-                grace = max(self.now + self.policy["disconnect_grace"], after_http)
+                kept = 0
+                for fact in self.facts:
+                    if fact["what"] == "outage":
+                        kept = max(kept, fact["until"])
+                    elif fact["what"] == "step":
+                        kept -= fact["back"]
+                grace = max(self.now + self.policy["disconnect_grace"], after_http, kept)
                 if self.deadline(user, device) <= grace:
                     grace = None
             self.facts.append(
