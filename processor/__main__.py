@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from processor.app import create_app
 from processor.changes import ChangePublisher
+from processor.deployment import UnusableDeploymentError
 from processor.health import create_admin_app
 from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
@@ -26,7 +27,7 @@ from processor.progress import Progress
 from processor.settings import ProcessorSettings
 from processor.standing import Standings, behind
 from processor.startup import open_deployment
-from processor.store import NotMigratedError, Store, UnusableDeploymentError
+from processor.store import NotMigratedError, Store
 from processor.watchdog import Watchdog
 from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr

@@ -29,7 +29,7 @@ import msgspec
 from msgspec.structs import replace
 
 from processor.model import Connection, Device, SignOut, Sockets, User
-from processor.outage import Grace, Silence
+from processor.outage import Grace, Outage, Silence
 
 #: Of a partition so many are remembered, the latest: an older one changes nothing any more.
 MAX_STEPS: Final = 64
@@ -95,6 +95,14 @@ def silence_moved_back(silence: Silence | None, step: ClockStep) -> Silence | No
         outage_ms=None if silence.outage_ms is None else step.to_ms,
         held_ms=silence.held_ms - step.back_ms,
     )
+
+
+def outages_cut(silence: Silence | None, step: ClockStep) -> tuple[Outage, ...]:
+    """The outage that lasts, up to the step and from it on."""
+    if silence is None or silence.outage_ms is None:
+        return ()
+    before = Outage("ticks_only", silence.outage_ms, step.from_ms)
+    return (before, Outage("ticks_only", step.to_ms, None))
 
 
 def _device(device: Device, back_ms: int, latest_ms: int) -> Device:

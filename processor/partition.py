@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from msgspec.structs import replace
-
 from processor.analytics import Analytics
 from processor.clock_steps import (
     MAX_STEPS,
@@ -22,6 +20,7 @@ from processor.clock_steps import (
     as_of_now,
     graces_moved_back,
     moved_back,
+    outages_cut,
     silence_moved_back,
     steps_back,
 )
@@ -30,7 +29,7 @@ from processor.deadlines import Deadlines
 from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject, RejectCause
 from processor.intervals import quiet_interval
 from processor.model import Policy, User
-from processor.outage import Grace, Outage, Silence, granted_until_ms, is_heard, passage
+from processor.outage import Grace, Silence, granted_until_ms, is_heard, passage
 from processor.presence import (
     APPLIED,
     Outcome,
@@ -40,7 +39,7 @@ from processor.presence import (
     apply_renew,
     expire,
 )
-from processor.sockets import kept_until
+from processor.sockets import kept_online
 from processor.stays import follow
 from processor.tally import Tally
 from processor.windows import ScreenNames
@@ -99,7 +98,7 @@ class Partition:
             user = as_of_now(stored, log_offset, self.steps)
             until_ms = granted_until_ms(log_offset, self.graces)
             if until_ms is not None:
-                user = _kept_online(user, until_ms)
+                user = kept_online(user, until_ms)
             self.users[user.user_id] = user
             self.tally.count(user, 1)
             self._deadlines.watch(user)
@@ -250,12 +249,8 @@ class Partition:
     def _step_back(self, record: Record, effects: Effects) -> None:
         """The clock was wrong: log time is that of ``record``."""
         step = ClockStep(record.offset, self._now_ms, record.timestamp_ms)
-        if self.silence is not None and self.silence.outage_ms is not None:
-            for outage in (
-                Outage("ticks_only", self.silence.outage_ms, step.from_ms),
-                Outage("ticks_only", step.to_ms, None),
-            ):
-                effects.outages[outage.kind, outage.started_ms] = outage
+        for outage in outages_cut(self.silence, step):
+            effects.outages[outage.kind, outage.started_ms] = outage
         self.log_time_ms = step.to_ms
         self.steps = [*self.steps, step][-MAX_STEPS:]
         self.graces = graces_moved_back(self.graces, step)
@@ -274,7 +269,7 @@ class Partition:
         self.graces = [*(g for g in self.graces if g.until_ms > grace.until_ms), grace]
         for user_id, user in self.users.items():
             if user.online:
-                self.users[user_id] = _kept_online(user, grace.until_ms)
+                self.users[user_id] = kept_online(user, grace.until_ms)
 
     def _expire(
         self,
@@ -314,9 +309,3 @@ class Partition:
             effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
         for user_id in looked_at:
             self._deadlines.watch(self.users[user_id])
-
-
-def _kept_online(user: User, until_ms: int) -> User:
-    """``user`` whose devices that are online stay so until then at least."""
-    devices = tuple(kept_until(d, until_ms) if d.online else d for d in user.devices)
-    return replace(user, devices=devices)

@@ -125,3 +125,9 @@ def kept_until(device: Device, until_ms: int) -> Device:
             else replace(lost, silence_expires_ms=max(lost.silence_expires_ms, until_ms)),
         )
     return replace(device, expires_ms=max(device.expires_ms, until_ms), sockets=sockets)
+
+
+def kept_online(user: User, until_ms: int) -> User:
+    """``user`` whose devices that are online stay so until then at least."""
+    devices = tuple(kept_until(d, until_ms) if d.online else d for d in user.devices)
+    return replace(user, devices=devices)

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processor.deployment import UnusableDeploymentError
 from processor.last_read import LastRead, TornLogError, last_read, require_same
 from processor.losses import described, lost_ranges
 from processor.settings import ProcessorSettings
-from processor.store import Store, UnusableDeploymentError
+from processor.store import Store
 from schemas.kafka_security import client_options
 from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, check_topics, topic_name

@@ -20,6 +20,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
 from processor.clock_steps import MAX_STEPS, ClockStep
+from processor.deployment import UnusableDeploymentError, check_deployment
 from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
@@ -44,10 +45,6 @@ class FenceLostError(RuntimeError):
 
 class NotMigratedError(RuntimeError):
     """The database is behind this release; the message names the command that brings it up."""
-
-
-class UnusableDeploymentError(RuntimeError):
-    """What is stored does not belong to this log; the message names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,20 +290,3 @@ class Store:
             raise
         self._connection = connection
         return connection
-
-
-def check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partitions: int) -> None:
-    """Raises :class:`UnusableDeploymentError` unless the row of `deployment` is of this topic."""
-    stored_topic, stored_id, stored_partitions = row
-    if stored_partitions != partitions:
-        raise UnusableDeploymentError(
-            f"the database was created for {stored_partitions} partitions, the topic has "
-            f"{partitions}: use the topic or the database that belong together"
-        )
-    if (stored_topic, str(stored_id)) != (topic, topic_id):
-        raise UnusableDeploymentError(
-            f"the database belongs to topic {stored_topic} with id {stored_id}, Kafka has {topic} "
-            f"with id {topic_id}: the topic was made again, or one of ROLLCALL_KAFKA_BOOTSTRAP, "
-            "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; start "
-            "with an empty database, or point back to the right one"
-        )
