@@ -96,7 +96,9 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
 
     @app.task  # type: ignore[untyped-decorator]
     async def follow_retention(app: Any) -> None:
-        while True:
+        # Not for ever: once Faust stops its sleeps end at once, and a cancellation that meets
+        # aiokafka's close() is swallowed there.
+        while not app.should_stop:
             try:
                 metrics.retention_seconds.set(await events_retention_seconds(settings))
             except (KafkaError, OSError) as error:

@@ -35,6 +35,8 @@ from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+#: A producer that stops waits for what it has, for ever where Kafka does not answer.
+STOP_SECONDS = 3.0
 
 _connections = msgspec.json.Decoder(list[str])
 
@@ -95,9 +97,8 @@ class ChangePublisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        """What is still to be sent is let go after a few seconds."""
+        await self._discard()
 
     async def publish_changes(self, changes: Mapping[int, Sequence[Change]]) -> None:
         """Return once the broker has them all, by partition; tries again while Kafka is away."""
@@ -181,6 +182,6 @@ class ChangePublisher:
         producer, self._producer = self._producer, None
         if producer is not None:
             try:
-                await asyncio.wait_for(producer.stop(), 5)
+                await asyncio.wait_for(producer.stop(), STOP_SECONDS)
             except (KafkaError, TimeoutError):
                 return
