@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from aiohttp import web
@@ -18,6 +19,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from processor.app import create_app
 from processor.changes import ChangePublisher
 from processor.health import create_admin_app
+from processor.log_watch import LogWatch
 from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
 from processor.partition_metrics import PartitionMetrics
@@ -62,8 +64,11 @@ async def serve(settings: ProcessorSettings) -> int:
     standings = Standings(pipeline)
     registry.register(PartitionMetrics(standings.now))
     watchdog = Watchdog(settings.stall_seconds, standings, progress)
+    log_watch = LogWatch(settings, standings, pipeline, progress, metrics)
+    watching: asyncio.Task[None] | None = None
     waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
     app: Any = None
+    identity: UUID | None = None
 
     def not_ready() -> str | None:
         if stop.is_set():
@@ -72,6 +77,8 @@ async def serve(settings: ProcessorSettings) -> int:
             return waiting_for
         if not app.assigned:
             return "the consumer group has not taken this process in yet"
+        if log_watch.trouble is not None:
+            return log_watch.trouble
         return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
 
     admin = web.AppRunner(
@@ -88,7 +95,7 @@ async def serve(settings: ProcessorSettings) -> int:
     try:
         while not stop.is_set():
             try:
-                await stop.unless(open_deployment(settings, store))
+                identity = await stop.unless(open_deployment(settings, store))
                 break
             except psycopg.Error as error:
                 if meaning_of(error) in (Meaning.BUG, Meaning.DATA):
@@ -106,9 +113,10 @@ async def serve(settings: ProcessorSettings) -> int:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), retry_seconds)
             retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
-        if stop.is_set():
+        if stop.is_set() or identity is None:
             return 0
-        app = standings.app = create_app(settings, pipeline, metrics)
+        app = standings.app = create_app(settings, pipeline, metrics, log_watch.may_go_on)
+        watching = asyncio.create_task(log_watch.run(identity, stop), name="log-watch")
         # Users by the million are never garbage in cycles: look for cycles a hundred times less.
         gc.freeze()
         gc.set_threshold(70_000, 20, 100)
@@ -117,6 +125,8 @@ async def serve(settings: ProcessorSettings) -> int:
         # After a crash the same deadline holds.
         stop.set()
         watchdog.stop()
+        if watching is not None:
+            watching.cancel()
         stop.doing = "maintenance"
         await asyncio.to_thread(housekeeper.stop)
         stop.doing = "publishing changes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -14,8 +15,9 @@ from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, check_topics, topic_name
 
 
-async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
-    """Claim an empty database for the topic, or make sure that the two still fit.
+async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
+    """Claim an empty database for the topic, or make sure that the two still fit; gives the id of
+    the topic.
 
     Raises :class:`UnusableDeploymentError`, ``processor.store.NotMigratedError``,
     ``schemas.topics.TopicProblemError``, ``KafkaError`` or ``psycopg.Error``.
@@ -27,10 +29,10 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     identity = await topic_id(settings, topic)
     # Other processors are at work meanwhile: what is stored is later than the beginnings that were
     # asked for before it, and no later than the ends that are asked for after it.
-    earliest = await _offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
+    earliest = await partition_offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
     await store.open_deployment(topic, str(identity), earliest)
     stored = await store.next_offsets()
-    latest = await _offsets(settings, topic, AIOKafkaConsumer.end_offsets)
+    latest = await partition_offsets(settings, topic, AIOKafkaConsumer.end_offsets)
     lost = 0
     for partition, next_offset in stored.items():
         lost += max(0, earliest[partition] - next_offset)
@@ -47,9 +49,10 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
             "start with an empty database (a command that accepts the loss comes with the "
             "outage tools)"
         )
+    return identity
 
 
-async def _offsets(
+async def partition_offsets(
     settings: ProcessorSettings,
     topic: str,
     ask: Callable[[Any, list[TopicPartition]], Awaitable[dict[TopicPartition, int]]],
