@@ -45,7 +45,7 @@ _NO_TRANSACTION_MS: Final = 2**31 - 1
 logger = logging.getLogger(__name__)
 
 
-class _AnotherLogError(KafkaError):
+class _AnotherLogError(KafkaError):  # type: ignore[misc]
     """An offset that is not above those before: the topic was made again, or its end was lost."""
 
 

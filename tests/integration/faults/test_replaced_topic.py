@@ -35,7 +35,7 @@ async def replace_topic(kafka: KafkaSettings) -> None:
 
 async def beats_until_refused(ingest: Ingest) -> set[str]:
     """The users whose heartbeats were answered 200 while the topic was replaced."""
-    accepted = set()
+    accepted: set[str] = set()
     for number in range(10_000):
         if ingest.metric("rollcall_ingest_topic_replaced") and ingest.not_ready is not None:
             return accepted
