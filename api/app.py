@@ -42,6 +42,7 @@ from api.time_travel import TimeTravel
 from api.timeline import TimelineCalls
 from api.trends import TrendCalls
 from schemas.http_server import BoundedRunner, allow_open_files
+from schemas.token_door import TokenDoor
 from schemas.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
@@ -66,7 +67,20 @@ def install(
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
     sessions = BrowserSessions(settings)
-    readers = Readers(phones, staff, keys, sessions, SingleSignOn(settings, metrics))
+    token_door = TokenDoor(
+        settings.auth_failures,
+        key_set=lambda: (phones.key_set, staff and staff.key_set),
+        limited=metrics.auth_failures_limited.inc,
+    )
+    readers = Readers(
+        phones,
+        staff,
+        keys,
+        sessions,
+        SingleSignOn(settings, metrics),
+        token_door,
+        settings.proxies,
+    )
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality)
     PresenceCalls(

@@ -71,6 +71,11 @@ class ApiMetrics:
             registry=registry,
         )
         self.rate_limited = {route: limited.labels(route) for route in LIMITED_ROUTES}
+        self.auth_failures_limited = Counter(
+            "rollcall_api_auth_failures_limited",
+            "Calls whose token was not accepted, from addresses that fail too often.",
+            registry=registry,
+        )
         query_seconds = Histogram(
             "rollcall_api_query_seconds",
             "Time of a query in PostgreSQL and on the way, in seconds; of an export until its end.",

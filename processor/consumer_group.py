@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from schemas.settings import KafkaSettings
-from schemas.topics import admin_client
+from schemas.topics import kafka_admin
 
 
 async def assigned_partitions(settings: KafkaSettings, group: str, topic: str) -> int | None:
     """How many partitions of ``topic`` the members of ``group`` have together; ``None`` while that
     is being settled. Raises ``KafkaError``."""
-    async with admin_client(settings) as admin:
+    async with kafka_admin(settings) as admin:
         [response] = await admin.describe_consumer_groups([group])
     [described] = response.groups
     _, _, state, _, _, members = described[:6]

@@ -17,6 +17,7 @@ import psycopg
 from processor.changes import ChangePublisher, change_of
 from processor.effects import TIME_PASSED, Record
 from processor.isolation import Refused, store_without_culprits
+from processor.last_read import LastRead, require_same
 from processor.metrics import Metrics
 from processor.model import Policy
 from processor.partition import Partition
@@ -60,6 +61,8 @@ class Pipeline:
         metrics.topic_partitions.set(partitions)
         self._sleep = sleep
         self._loaded: dict[int, Partition] = {}
+        #: Of each loaded partition the record before its next one, where it is known.
+        self._last_reads: dict[int, LastRead] = {}
         self._generation: int | None = None
         self._publishing = Publishing(publisher, metrics)
         self._oldest_in_hand_ms: dict[int, int] = {}
@@ -86,7 +89,8 @@ class Pipeline:
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
         (any more) are skipped. Raises :class:`LogGapError`,
-        ``processor.isolation.RefusedRecordError``, or ``psycopg.Error`` for a fault of our own.
+        ``processor.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
+        ``psycopg.Error`` for a fault of our own.
         """
         if generation != self._generation:
             self._forget()
@@ -182,7 +186,9 @@ class Pipeline:
         # The changes of the batch before this one are on their topic once this returns.
         await self._publishing.done()
         started = time.perf_counter()
-        write_seconds = await self._store.commit([work.batch() for work in works])
+        batches = [work.batch() for work in works]
+        write_seconds = await self._store.commit(batches)
+        self._last_reads |= {b.state.partition: b.last_read for b in batches}
         self._progress.made()
         self._count(works, write_seconds, time.perf_counter() - started)
         for work in works:
@@ -227,7 +233,7 @@ class Pipeline:
             state = self._loaded[raw.partition]
             wanted = expected.get(raw.partition, state.next_offset)
             if raw.offset < wanted:
-                self._metrics.replays.inc()
+                self._drop(raw)
                 continue
             if raw.offset > wanted:
                 self._metrics.gaps.inc()
@@ -235,7 +241,8 @@ class Pipeline:
                     f"partition {raw.partition}: offset {wanted} is next, Kafka gave {raw.offset}"
                 )
             expected[raw.partition] = raw.offset + 1
-            work = works.setdefault(raw.partition, Work(state, state.next_offset))
+            work = works.setdefault(raw.partition, Work(state, state.next_offset, raw))
+            work.last = raw
             work.records += 1
             record = raw.decoded(refused.events)
             if isinstance(record, Record):
@@ -261,6 +268,14 @@ class Pipeline:
         self._progress.made()
         return list(works.values())
 
+    def _drop(self, raw: RawRecord) -> None:
+        """A record that was processed before; the last one of them must still be the same."""
+        stored = self._last_reads.get(raw.partition)
+        if stored is not None and stored.offset == raw.offset:
+            require_same(raw.partition, stored, raw.seen())
+        else:
+            self._metrics.replays.inc()
+
     async def _remember(self, works: Iterable[Work]) -> None:
         absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
         if absent:
@@ -279,12 +294,15 @@ class Pipeline:
             self._policy,
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
+            after_loss=stored.after_loss,
             graces=stored.graces,
             silence=stored.silence,
             screen_names=stored.screen_names,
         )
         state.load_online(stored.online)
         self._loaded[partition] = state
+        if stored.last_read is not None and stored.last_read.offset == stored.next_offset - 1:
+            self._last_reads[partition] = stored.last_read
         if stored.policy is not None and stored.policy != self._policy:
             log.info("partition %d adopts another policy: %s", partition, self._policy)
         log.info(
@@ -297,3 +315,4 @@ class Pipeline:
 
     def _forget(self) -> None:
         self._loaded.clear()
+        self._last_reads.clear()

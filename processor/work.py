@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from processor.batch import Batch
 from processor.effects import TIME_PASSED, Effects, Record, Reject
+from processor.last_read import LastRead, last_read
 from processor.partition import Partition
 from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
 
@@ -19,6 +20,10 @@ class RawRecord:
     offset: int
     timestamp_ms: int
     value: bytes | None
+
+    def seen(self) -> LastRead:
+        """What tells it from another record at its place."""
+        return last_read(self.offset, self.timestamp_ms, self.value)
 
     def decoded(self, refused: dict[int, str]) -> Record | UndecodableRecordError:
         """With the events in it, of which some are ``refused``, by index."""
@@ -35,6 +40,8 @@ class Work:
 
     state: Partition
     expected_offset: int
+    #: The last record that was applied.
+    last: RawRecord
     effects: Effects = field(default_factory=Effects)
     named: set[str] = field(default_factory=set)
     records: int = 0
@@ -62,6 +69,7 @@ class Work:
                 for user_id, log_offset in sorted(self.effects.touched.items())
             ],
             effects=self.effects,
+            last_read=self.last.seen(),
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -51,6 +51,18 @@ class TokenRefusedError(ProblemError):
         self.cause = cause or code
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who caused a question about a token. ``address`` is the client's, ``None`` where it has no
+    limit; ``wait_seconds`` gives how long it has to wait before it may cause another one."""
+
+    address: str | None
+    wait_seconds: Callable[[], float]
+
+
+NOBODY: Final = Caller(None, lambda: 0.0)
+
+
 class TokenVerifier(Protocol):
     """Says who a token speaks for."""
 
@@ -59,13 +71,20 @@ class TokenVerifier(Protocol):
         never waits."""
         ...
 
-    async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
-        """The identity behind a token.
+    async def verify(
+        self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
+    ) -> Identity:
+        """The identity behind a token that came from ``caller``.
 
         ``expired_for_seconds`` accepts a token that long past its expiry (logout only); such an
         identity is not cached. Raises :class:`TokenRefusedError`, or ``ProblemError`` with code
         ``unavailable`` while whoever vouches for tokens cannot be asked.
         """
+        ...
+
+    @property
+    def key_set(self) -> Hashable:
+        """Another value whenever a signature that did not match may match."""
         ...
 
     @property

@@ -54,7 +54,7 @@ class Login:
             wanted = own_path(fields.get("next", _HOME))
             # Pasted from a terminal, it may be broken into lines.
             token = "".join(fields.get("token", "").split())
-            identity = await self._readers.verify(token)
+            identity = await self._readers.verify(token, request)
             if len(token) > MAX_COOKIE_TOKEN_CHARACTERS:
                 raise ProblemError("bad_request", "The token is too long for a browser's cookie.")
         except ProblemError as problem:

@@ -18,6 +18,7 @@ from api.errors import Door
 from api.keys import ApiKeys
 from api.metrics import ApiMetrics
 from api.single_sign_on import SingleSignOn
+from schemas.token_door import TokenDoor
 from schemas.verifiers import phone_verifier
 from tests.integration.api_harness import (
     DEADLINE_SECONDS,
@@ -190,6 +191,8 @@ async def test_what_changes_something_is_taken_from_our_own_page_only(database_u
         ApiKeys(Database(settings, metrics)),
         BrowserSessions(settings),
         SingleSignOn(settings, metrics),
+        TokenDoor(settings.auth_failures, key_set=lambda: 0, limited=lambda: None),
+        settings.proxies,
     )
 
     async def change(request: web.Request) -> web.Response:
