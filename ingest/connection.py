@@ -27,9 +27,11 @@ from schemas.kafka_trouble import why_away
 from schemas.topic_ids import ASK_EVERY_SECONDS, TopicReplacedError, ask_topic_id
 from schemas.topics import (
     EVENTS,
+    MIN_RECORD_BYTES,
     TopicMissingError,
     TopicProblemError,
     check_topics,
+    record_limit_bytes,
     topic_name,
 )
 
@@ -55,6 +57,8 @@ class Connection:
         #: The topic's id, from the first connection on.
         self._identity: UUID | None = None
         self._keeper: asyncio.Task[None] | None = None
+        #: How large the value of a record may be: read with each connection.
+        self.max_record_bytes: int = MIN_RECORD_BYTES
 
     @property
     def away(self) -> str | None:
@@ -157,6 +161,7 @@ class Connection:
         if not self._topics_checked:
             await check_topics(self._settings)
             self._topics_checked = True
+        self.max_record_bytes = await record_limit_bytes(self._settings, self._topic)
         client = AIOKafkaClient(
             **client_options(self._settings),
             client_id="rollcall-ingest",

@@ -24,7 +24,9 @@ from aiokafka.errors import (
     DuplicateSequenceNumber,
     KafkaConnectionError,
     KafkaError,
+    MessageSizeTooLargeError,
     NoError,
+    RecordListTooLargeError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -72,6 +74,11 @@ class EventLog:
         self._succeeded_at = 0.0
 
     @property
+    def max_record_bytes(self) -> int:
+        """As :attr:`Connection.max_record_bytes`."""
+        return self._connection.max_record_bytes
+
+    @property
     def away(self) -> str | None:
         """As :attr:`Connection.away`."""
         return self._connection.away
@@ -116,6 +123,9 @@ class EventLog:
             if error is None or isinstance(error, DuplicateSequenceNumber):
                 producer.next_sequence += 1
                 return
+            if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+                # Somebody lowered the limit: it is read again with the next connection.
+                self._connection.suspect()
             if not error.retriable:
                 raise error
             if isinstance(error, UnknownTopicOrPartitionError):

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from processor.effects import TIME_PASSED, Effects, Logged, UserDay
 from processor.model import Device, Policy, User
 from processor.reporting_days import day_of
+from processor.screen_names import ScreenNames
 from processor.stays import Finding, Session, Span
-from processor.windows import Counting, ScreenNames
+from processor.windows import Counting
 
 
 class Analytics:
@@ -56,7 +57,7 @@ class Analytics:
         self, user: User, findings: Sequence[tuple[int, Finding]], index: int, ordinal: int
     ) -> User:
         for nth, finding in findings:
-            self._counting.count(finding)
+            self._counting.count(finding, user.user_id)
             if isinstance(finding, Span):
                 logged = Logged(self._offset, index, ordinal + nth, finding)
                 self._effects.spans.append(logged)

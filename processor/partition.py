@@ -31,9 +31,9 @@ from processor.presence import (
     apply_renew,
     expire,
 )
+from processor.screen_names import ScreenNames
 from processor.sockets import kept_until
 from processor.stays import follow
-from processor.windows import ScreenNames
 from schemas.events import (
     BadEvent,
     ClientEvent,

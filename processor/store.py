@@ -23,7 +23,7 @@ from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.rows import user_of_row
-from processor.windows import MINUTE_MS, ScreenNames
+from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
 from schemas.changes import Change
 from schemas.migrate import not_applied
 from schemas.sql_files import load_queries
@@ -35,6 +35,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 _graces = msgspec.json.Decoder(list[Grace])
 _silence = msgspec.json.Decoder(Silence)
 _last_read = msgspec.json.Decoder(LastRead)
+_remembered = msgspec.json.Decoder(Remembered)
 _policy = msgspec.json.Decoder(Policy)
 
 
@@ -184,7 +185,12 @@ class Store:
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
                 names = self._queries["load_screen_names"]
                 cursor = await connection.execute(names, (partition, minute_ms))
-                screen_names = ScreenNames(minute_ms, [name async for (name,) in cursor])
+                new_names = await cursor.fetchall()
+                known = self._queries["load_known_screens"]
+                cursor = await connection.execute(known, (partition,))
+                row = await cursor.fetchone()
+                remembered = _remembered.decode(row[0]) if row is not None else None
+                screen_names = ScreenNames(minute_ms, new_names, remembered)
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
