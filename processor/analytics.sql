@@ -81,11 +81,14 @@ BEGIN
     ON CONFLICT (quarter, "partition", from_screen, to_screen) DO UPDATE SET
         transitions = t.transitions + EXCLUDED.transitions;
 
+    -- Log time stepped back: the minutes that it passes again have their names anew.
+    DELETE FROM screen_names AS n
+    USING jsonb_array_elements(windows -> 'forgotten_names') AS each (w)
+    WHERE n."partition" = (w ->> 1)::integer AND n.minute >= from_ms((w ->> 0)::bigint);
+
     INSERT INTO screen_names (minute, "partition", screen, brought_by)
     SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2, (w ->> 3)::bigint
-    FROM jsonb_array_elements(windows -> 'names') AS each (w)
-    -- A minute that log time passes again, after it stepped back.
-    ON CONFLICT DO NOTHING;
+    FROM jsonb_array_elements(windows -> 'names') AS each (w);
 
     INSERT INTO known_screens AS k ("partition", state)
     SELECT (w ->> 0)::integer, w -> 1
@@ -96,13 +99,20 @@ BEGIN
     SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::bigint
     FROM jsonb_array_elements(windows -> 'late_quarters') AS each (w);
 
-    INSERT INTO concurrency_samples (at, "partition", foreground, background)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::integer, (w ->> 3)::integer
-    FROM jsonb_array_elements(windows -> 'samples') AS each (w);
-
+    -- An instant that log time passes again keeps its first sample, and the screens of that.
+    WITH taken AS (
+        INSERT INTO concurrency_samples (at, "partition", foreground, background)
+        SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::integer,
+               (w ->> 3)::integer
+        FROM jsonb_array_elements(windows -> 'samples') AS each (w)
+        ON CONFLICT (at, "partition") DO NOTHING
+        RETURNING at, "partition"
+    )
     INSERT INTO screen_samples (at, "partition", screen, foreground)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2, (w ->> 3)::integer
-    FROM jsonb_array_elements(windows -> 'screen_samples') AS each (w);
+    SELECT taken.at, taken."partition", w ->> 2, (w ->> 3)::integer
+    FROM jsonb_array_elements(windows -> 'screen_samples') AS each (w)
+    JOIN taken ON taken.at = from_ms((w ->> 0)::bigint)
+              AND taken."partition" = (w ->> 1)::integer;
 END
 $$
 

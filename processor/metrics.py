@@ -104,6 +104,10 @@ class Metrics:
         self.outages = counters(
             "outages", "Silences that were our own and are over.", "kind", get_args(Kind)
         )
+        self.clock_steps = counter(
+            "clock_steps",
+            "Times that log time of a partition stepped back: the broker's clock had been ahead.",
+        )
         self.fences_lost = counter("fences_lost", "Batches dropped: another processor was ahead.")
         self.retries = counter("retries", "Attempts repeated because PostgreSQL was away.")
         self.rebalances = counter(
@@ -211,6 +215,7 @@ class Metrics:
         for outage in effects.outages.values():
             if outage.ended_ms is not None:
                 self.outages[outage.kind].inc()
+        self.clock_steps.inc(len(effects.steps))
         if effects.forgotten:
             self.devices_forgotten.inc(effects.forgotten)
         for mark, devices in effects.told_apart.items():

@@ -211,6 +211,14 @@ class Pipeline:
         records = events = 0
         for work in works:
             metrics.count(work.effects)
+            for step in work.effects.steps:
+                log.warning(
+                    "partition %d: the clock of the broker was ahead; with offset %d log time "
+                    "steps back by %.1f s",
+                    work.state.partition,
+                    step.offset,
+                    step.back_ms / 1000,
+                )
             records += work.records
             for appended_ms, count in work.appended:
                 events += count
@@ -279,8 +287,8 @@ class Pipeline:
     async def _remember(self, works: Iterable[Work]) -> None:
         absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
         if absent:
-            for user in await self._store.load_users(absent):
-                absent[user.user_id].remember(user)
+            for user, log_offset in await self._store.load_users(absent):
+                absent[user.user_id].remember(user, log_offset)
 
     async def _load(self, partition: int) -> Partition:
         stored = await self._store.load(partition)
@@ -295,6 +303,7 @@ class Pipeline:
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
             after_loss=stored.after_loss,
+            steps=stored.steps,
             graces=stored.graces,
             silence=stored.silence,
             screen_names=stored.screen_names,

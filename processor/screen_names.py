@@ -83,9 +83,13 @@ class ScreenNames:
             self._begin_day(day, max_screens)
         minute_ms = log_time_ms - log_time_ms % MINUTE_MS
         if minute_ms != self._minute_ms:
-            self._minute_ms = minute_ms
-            self._names = {}
-            self._brought = Counter()
+            self._begin_minute(minute_ms)
+
+    def step_back(self, log_time_ms: int) -> int:
+        """Log time is earlier from here on: the minutes that it passes again have names of their
+        own. Gives the first of these minutes."""
+        self._begin_minute(log_time_ms - log_time_ms % MINUTE_MS)
+        return self._minute_ms
 
     def changed(self) -> Remembered | None:
         """What is to be stored, if that is not what it was when this was asked last."""
@@ -123,6 +127,11 @@ class ScreenNames:
         if len(users) < USERS_OF_A_KNOWN_NAME and mark not in users:
             users.append(mark)
             self._changed = True
+
+    def _begin_minute(self, minute_ms: int) -> None:
+        self._minute_ms = minute_ms
+        self._names = {}
+        self._brought = Counter()
 
     def _begin_day(self, day: int, max_screens: int) -> None:
         before = self._remembered

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
+from processor.clock_steps import MAX_STEPS, ClockStep
 from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
@@ -63,6 +64,7 @@ class Stored:
 
     next_offset: int
     log_time_ms: int | None
+    steps: list[ClockStep]
     published_through: int
     policy: Policy | None
     graces: list[Grace]
@@ -180,6 +182,10 @@ class Store:
                     )
                 next_offset, log_time_ms, published_through, policy = row[:4]
                 graces, silence, last_read, after_loss = row[4:]
+                cursor = await connection.execute(
+                    self._queries["load_clock_steps"], (partition, MAX_STEPS)
+                )
+                steps = [ClockStep(*row) async for row in cursor]
                 cursor = await connection.execute(self._queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
@@ -197,6 +203,7 @@ class Store:
         return Stored(
             next_offset=next_offset,
             log_time_ms=log_time_ms,
+            steps=steps,
             published_through=published_through,
             policy=_policy.decode(policy) if policy is not None else None,
             graces=_graces.decode(graces),
@@ -207,12 +214,12 @@ class Store:
             screen_names=screen_names,
         )
 
-    async def load_users(self, user_ids: Iterable[str]) -> list[User]:
-        """Those of the users who are stored."""
+    async def load_users(self, user_ids: Iterable[str]) -> list[tuple[User, int]]:
+        """Those of the users who are stored, as :class:`Stored` has those online."""
         connection = await self._connected()
         async with connection.transaction():
             cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
-            return [user for user, _ in map(user_of_row, await cursor.fetchall())]
+            return [user_of_row(row) for row in await cursor.fetchall()]
 
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""

@@ -6,7 +6,9 @@ lead to, or of the session's end.
 
 What ends by silence is noticed later than it ended, after an outage much later. A quarter-hour that
 has been over for 15 minutes of log time may be rolled up already: it is noted as late, and rolled
-up again.
+up again. So is what comes before the highest log time that there was: where log time stepped back
+(``clock_steps``), minutes and quarter-hours get more in the second pass, samples and active days
+too.
 
 Names of screens are those of ``processor/screen_names.py``.
 """
@@ -65,6 +67,13 @@ class Windows:
     names: list[NewName] = field(default_factory=list)
     #: ``None`` where it is as it was stored.
     remembered: Remembered | None = None
+    #: Names that were stored for this minute and later ones are forgotten first.
+    forgotten_from_ms: int | None = None
+
+    def forget_names(self, from_ms: int) -> None:
+        """What was named in this minute and later ones is forgotten: log time passes them again."""
+        self.names = [named for named in self.names if named[0] < from_ms]
+        self.forgotten_from_ms = min(from_ms, self.forgotten_from_ms or from_ms)
 
 
 class Counting:
@@ -77,6 +86,7 @@ class Counting:
         *,
         offset: int,
         log_time_ms: int,
+        high_ms: int | None,
         max_screens: int,
     ) -> None:
         self._windows = windows
@@ -84,7 +94,7 @@ class Counting:
         self._offset = offset
         self._max_screens = max_screens
         # Quarter-hours that end by then are late.
-        self._late_ms = _start(log_time_ms - LATE_AFTER_MS, QUARTER_MS)
+        self._late_ms = _start(max(log_time_ms, high_ms or 0) - LATE_AFTER_MS, QUARTER_MS)
         names.begin(log_time_ms, max_screens)
         self._note_names()
 
@@ -120,7 +130,7 @@ class Counting:
             minute.silent_dwell_ms += dwell_ms
 
     def _session(self, session: Session) -> None:
-        self._note_late(session.ended_ms)
+        self.note_late(session.ended_ms)
         if not session.views:
             return
         screen = self._name(session.exit_screen)
@@ -134,14 +144,15 @@ class Counting:
         return self._names.counted_as(screen, self._user_id, self._max_screens, self._windows.names)
 
     def _minute(self, at_ms: int, screen: str) -> MinuteCounts:
-        self._note_late(at_ms)
+        self.note_late(at_ms)
         window = (_start(at_ms, MINUTE_MS), screen)
         counts = self._windows.minutes.get(window)
         if counts is None:
             counts = self._windows.minutes[window] = MinuteCounts()
         return counts
 
-    def _note_late(self, at_ms: int) -> None:
+    def note_late(self, at_ms: int) -> None:
+        """Something is added there."""
         if at_ms < self._late_ms:
             self._windows.late_quarters.add((_start(at_ms, QUARTER_MS), self._offset))
 

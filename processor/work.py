@@ -58,16 +58,12 @@ class Work:
 
     def batch(self) -> Batch:
         """As it is stored."""
-        users = self.state.users
         return Batch(
             state=self.state,
             expected_offset=self.expected_offset,
             # Everything before this batch has been published by the time it commits.
             published_through=self.expected_offset,
-            users=[
-                (users[user_id], log_offset)
-                for user_id, log_offset in sorted(self.effects.touched.items())
-            ],
+            users=self.effects.written(self.state.users),
             effects=self.effects,
             last_read=self.last.seen(),
         )
