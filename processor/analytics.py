@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from processor.effects import TIME_PASSED, Effects, Logged, UserDay
 from processor.model import Device, Policy, User
 from processor.reporting_days import day_of
+from processor.screen_names import ScreenNames
 from processor.stays import Finding, Session, Span
-from processor.windows import Counting, ScreenNames
+from processor.windows import Counting
 
 
 class Analytics:
@@ -44,7 +45,7 @@ class Analytics:
 
     def step_back(self, log_time_ms: int, effects: Effects) -> None:
         """Log time goes back there: minutes that it passes again have their names anew."""
-        self._screen_names.step_back(log_time_ms, effects.windows)
+        effects.windows.forget_names(self._screen_names.step_back(log_time_ms))
 
     def sampled(self, at_ms: int) -> None:
         """A sample was taken."""
@@ -68,7 +69,7 @@ class Analytics:
         self, user: User, findings: Sequence[tuple[int, Finding]], index: int, ordinal: int
     ) -> User:
         for nth, finding in findings:
-            self._counting.count(finding)
+            self._counting.count(finding, user.user_id)
             if isinstance(finding, Span):
                 logged = Logged(self._offset, index, ordinal + nth, finding)
                 self._effects.spans.append(logged)

@@ -1,7 +1,12 @@
 -- What a batch adds to analytics, by name (schemas/sql_files.py reads them).
 
 -- name: load_screen_names
-SELECT screen FROM screen_names WHERE "partition" = %s AND minute = from_ms(%s)
+-- New names of the minute, with the mark of the user who brought each; older rows have none.
+SELECT screen, coalesce(brought_by, 0) FROM screen_names
+WHERE "partition" = %s AND minute = from_ms(%s)
+
+-- name: load_known_screens
+SELECT state::text FROM known_screens WHERE "partition" = %s
 
 -- name: create_analytics_tables
 CREATE TEMP TABLE IF NOT EXISTS batch_spans (
@@ -81,9 +86,14 @@ BEGIN
     USING jsonb_array_elements(windows -> 'forgotten_names') AS each (w)
     WHERE n."partition" = (w ->> 1)::integer AND n.minute >= from_ms((w ->> 0)::bigint);
 
-    INSERT INTO screen_names (minute, "partition", screen)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2
+    INSERT INTO screen_names (minute, "partition", screen, brought_by)
+    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2, (w ->> 3)::bigint
     FROM jsonb_array_elements(windows -> 'names') AS each (w);
+
+    INSERT INTO known_screens AS k ("partition", state)
+    SELECT (w ->> 0)::integer, w -> 1
+    FROM jsonb_array_elements(windows -> 'known_screens') AS each (w)
+    ON CONFLICT ("partition") DO UPDATE SET state = EXCLUDED.state;
 
     INSERT INTO late_quarters (quarter, "partition", log_offset)
     SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::bigint

@@ -96,6 +96,7 @@ class WindowRows(msgspec.Struct, frozen=True):
     transitions: list[tuple[Any, ...]]
     forgotten_names: list[tuple[Any, ...]]
     names: list[tuple[Any, ...]]
+    known_screens: list[tuple[Any, ...]]
     late_quarters: list[tuple[Any, ...]]
     samples: list[tuple[Any, ...]]
     screen_samples: list[tuple[Any, ...]]
@@ -126,9 +127,14 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
             if effects.windows.forgotten_from_ms is not None
         ],
         names=[
-            (minute_ms, partition, screen)
+            (minute_ms, partition, screen, mark)
             for partition, effects in found
-            for minute_ms, screen in effects.windows.names
+            for minute_ms, screen, mark in effects.windows.names
+        ],
+        known_screens=[
+            (partition, effects.windows.remembered)
+            for partition, effects in found
+            if effects.windows.remembered is not None
         ],
         late_quarters=sorted(
             (quarter_ms, partition, offset)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from processor.windows import MINUTE_MS, NO_SCREEN, OTHER_SCREENS, OUR_NAMES
+from processor.screen_names import MINUTE_MS, NO_SCREEN, OTHER_SCREENS, OUR_NAMES
 
 SAMPLE_MS: Final = 10_000
 

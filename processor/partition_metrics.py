@@ -10,8 +10,8 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from processor.screen_names import NO_SCREEN, OTHER_SCREENS
 from processor.standing import Standing
-from processor.windows import NO_SCREEN, OTHER_SCREENS
 
 #: Screens that have a series of their own, of each processor; the rest is ``(other)``.
 MOST_SCREENS: Final = 20

@@ -25,10 +25,11 @@ from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.rows import user_of_row
-from processor.windows import MINUTE_MS, ScreenNames
+from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
 from schemas.changes import Change
 from schemas.migrate import not_applied
 from schemas.sql_files import load_queries
+from schemas.sqlstates import Meaning, meaning_of
 
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -36,11 +37,16 @@ CONNECT_TIMEOUT_SECONDS = 5
 _graces = msgspec.json.Decoder(list[Grace])
 _silence = msgspec.json.Decoder(Silence)
 _last_read = msgspec.json.Decoder(LastRead)
+_remembered = msgspec.json.Decoder(Remembered)
 _policy = msgspec.json.Decoder(Policy)
 
 
 class FenceLostError(RuntimeError):
     """Another processor has advanced a partition of the batch: nothing of it was applied."""
+
+
+class RefusedDataError(RuntimeError):
+    """The database cannot hold a value of the batch: nothing of it was applied."""
 
 
 class NotMigratedError(RuntimeError):
@@ -67,7 +73,8 @@ class Stored:
 
 
 class Store:
-    """Raises ``psycopg.OperationalError`` while PostgreSQL is away; the next call connects anew."""
+    """Raises ``psycopg.Error``; ``schemas.sqlstates`` has what each means. While PostgreSQL is away
+    the next call connects anew, and so it does after :meth:`close`."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -181,7 +188,12 @@ class Store:
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
                 names = self._queries["load_screen_names"]
                 cursor = await connection.execute(names, (partition, minute_ms))
-                screen_names = ScreenNames(minute_ms, [name async for (name,) in cursor])
+                new_names = await cursor.fetchall()
+                known = self._queries["load_known_screens"]
+                cursor = await connection.execute(known, (partition,))
+                row = await cursor.fetchone()
+                remembered = _remembered.decode(row[0]) if row is not None else None
+                screen_names = ScreenNames(minute_ms, new_names, remembered)
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
@@ -220,9 +232,9 @@ class Store:
         only try whether the database would take them. Gives the seconds that copying the rows took,
         before the round trip that applies them.
 
-        Raises :class:`FenceLostError`, ``psycopg.DataError`` or ``IntegrityError`` where the
-        database cannot hold a value, ``OperationalError`` if it is away (then it is not known
-        whether the batch was applied; what is stored tells).
+        Raises :class:`FenceLostError`, :class:`RefusedDataError` where the database cannot hold a
+        value, or another ``psycopg.Error`` (then it is not known whether the batch was applied;
+        what is stored tells).
         """
         started = time.perf_counter()
         connection = await self._connected()
@@ -246,6 +258,9 @@ class Store:
             await self._reset(connection)
             if error.sqlstate == FENCE_LOST_SQLSTATE:
                 raise FenceLostError(str(error)) from error
+            if meaning_of(error) is Meaning.DATA:
+                cause = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+                raise RefusedDataError(f"PostgreSQL refuses it: {cause}") from error
             raise
         except BaseException:
             # A cancelled transaction's connection is in an unknown state.

@@ -8,7 +8,9 @@ noted (facts and changes, in the order of the log) once more from the beginning:
   it 24 hours old; what it told before is found by asking after each of its facts;
 * a visit is a view if none was before it in its session, or the last one was on another screen;
 * a session goes from the change that brought the device online to the one that took it offline;
-* a screen counts as itself if it was among the first ``max_screens`` to be counted in its minute;
+* a screen counts as itself if five users showed it on an earlier day (for three quarters of the
+  ``max_screens`` places), or if it was among the first others of its minute, of one user a tenth or
+  five of them;
 * the users online at an instant are those of the facts up to that instant;
 * a user's days are those of their signs of life and ends of visits in the foreground;
 * where the broker's clock stepped back, times that were told before are those that the oracle sees
@@ -54,6 +56,10 @@ class Recount:
         self.transitions: Counter[tuple[int, str, str]] = Counter()
         self.names: list[tuple[int, str]] = []
         self._steps = [f for oracle in oracles[:1] for f in oracle.facts if f["what"] == "step"]
+        #: By minute and name who brought it; by day who showed which name, in order.
+        self._brought_by: dict[tuple[int, str], str] = {}
+        self._shown: list[tuple[int, str, str]] = []
+        self._known_on: dict[int, list[str]] = {}
         self._count_windows()
         self.samples: dict[int, tuple[int, int]] = {}
         self.screen_samples: dict[tuple[int, str], int] = {}
@@ -108,7 +114,9 @@ class Recount:
 
     def _count_visit(self, offset: int, visit: Fact) -> None:
         dwell = visit["ended"] - visit["started"]
-        minute = self._minute(offset, visit["ended"], self._name(offset, visit["screen"]))
+        minute = self._minute(
+            offset, visit["ended"], self._name(offset, visit["screen"], visit["user"])
+        )
         minute["visits"] += 1
         minute["dwell"] += dwell
         minute["histogram"][bucket(dwell)] += 1
@@ -118,18 +126,18 @@ class Recount:
     def _count_session(self, offset: int, session: Fact) -> None:
         self._note_late(offset, session["ended"])
         if session["views"]:
-            screen = self._name(offset, session["exit_screen"])
+            screen = self._name(offset, session["exit_screen"], session["user"])
             minute = self._minute(offset, session["ended"], screen)
             minute["exits"] += 1
             minute["bounces"] += session["views"] == 1
             self.transitions[_floor(session["ended"], QUARTER), screen, "(end)"] += 1
 
     def _count_view(self, offset: int, view: Fact) -> None:
-        screen = self._name(offset, view["screen"])
+        screen = self._name(offset, view["screen"], view["user"])
         self._minute(offset, view["at"], screen)["views"] += 1
         come_from = "(start)"
         if not view["first"]:
-            come_from = self._name(offset, view["from"])
+            come_from = self._name(offset, view["from"], view["user"])
         self.transitions[_floor(view["at"], QUARTER), come_from, screen] += 1
 
     def _minute(self, offset: int, at: int, screen: str) -> Fact:
@@ -156,19 +164,50 @@ class Recount:
             again = _floor(step["latest"] + 1, MINUTE)
             self.names = [named for named in self.names if named[0] < again]
 
-    def _name(self, offset: int, screen: str | None) -> str:
+    def _name(self, offset: int, screen: str | None, user: str) -> str:
         if screen is None:
             return "(none)"
         if screen in OURS:
             return "(other)"
         self._forget_names(offset)
-        minute = _floor(self.records[offset]["at"], MINUTE)
-        named = [name for at, name in self.names if at == minute]
-        if screen not in named:
-            if len(named) >= self.records[offset]["policy"]["max_screens"]:
+        record = self.records[offset]
+        minute, day, most = (
+            _floor(record["at"], MINUTE),
+            _day(record),
+            record["policy"]["max_screens"],
+        )
+        if day not in self._known_on:  # all days before are over: names are counted in log order
+            self._known_on[day] = self._known(day)
+        known = self._known_on[day]
+        named = [name for then, name in self.names if then == minute]
+        if screen not in known and screen not in named:
+            of_the_user = [name for name in named if self._brought_by[minute, name] == user]
+            if len(named) + len(known) >= most or len(of_the_user) >= max(5, most // 10):
                 return "(other)"
+            self._brought_by[minute, screen] = user
             self.names.append((minute, screen))
+        today = {name for then, name, _ in self._shown if then == day}
+        if screen in today | set(known) or len(today) < 4 * most:
+            self._shown.append((day, screen, user))
         return screen
+
+    def _known(self, day: int) -> list[str]:
+        """The names that keep their places on ``day``, from all days before."""
+        known: list[str] = []
+        days = sorted({_day(record) for record in self.records.values()})
+        for before, then in pairwise(days):
+            if then > day:
+                break
+            shown = [(name, user) for when, name, user in self._shown if when == before]
+            names = list(dict.fromkeys(name for name, _ in shown))
+            five = [n for n in names if len({user for name, user in shown if name == n}) >= 5]
+            again = [name for name in known if name in five]
+            gone = [name for name in known if name not in five]
+            first = min(r["offset"] for r in self.records.values() if _day(r) == then)
+            most = self.records[first]["policy"]["max_screens"]
+            new = [name for name in five if name not in known]
+            known = [*again, *new, *gone][: most - most // 4]
+        return known
 
     # -- samples
 
@@ -423,6 +462,11 @@ def _state_after(oracle: Oracle, of: Fact, number: int) -> str:
     """The state of the device after the fact of that number."""
     changes = [c for c in oracle.changes if _same_device(c, of) and c["fact"] <= number]
     return str(changes[-1]["after"][0])
+
+
+def _day(record: Fact) -> int:
+    """The day that has begun by then: none begins again where log time steps back."""
+    return _floor(max(record["at"], record["highest"]), DAY)
 
 
 def _same_device(one: Fact, other: Fact) -> bool:

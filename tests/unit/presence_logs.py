@@ -25,7 +25,8 @@ from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.partition import Partition
 from processor.rows import presence_row, user_of_row
-from processor.windows import MINUTE_MS, MinuteCounts, ScreenNames
+from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
+from processor.windows import MinuteCounts
 from schemas.events import (
     BadEvent,
     Connect,
@@ -87,6 +88,7 @@ class Processor:
     after_loss: bool = False
     steps: list[ClockStep] = field(default_factory=list)
     graces: bytes = b"[]"
+    remembered: bytes = b"null"
     silence: bytes = b"null"
     changes: list[LoggedChange] = field(default_factory=list)
     #: By kind and beginning, the end.
@@ -159,6 +161,8 @@ class Processor:
         if forgotten_ms is not None:
             windows.names = [named for named in windows.names if named[0] < forgotten_ms]
         windows.names += effects.windows.names
+        if effects.windows.remembered is not None:
+            self.remembered = msgspec.json.encode(effects.windows.remembered)
         windows.transitions.update(effects.windows.transitions)
         windows.late_quarters |= effects.windows.late_quarters
         for window, counts in effects.windows.minutes.items():
@@ -199,7 +203,9 @@ class Processor:
             steps=self.steps,
             graces=msgspec.json.decode(self.graces, type=list[Grace]),
             screen_names=ScreenNames(
-                minute, [name for at, name in self.effects.windows.names if at == minute]
+                minute,
+                [(name, mark) for at, name, mark in self.effects.windows.names if at == minute],
+                msgspec.json.decode(self.remembered, type=Remembered | None),
             ),
             silence=msgspec.json.decode(self.silence, type=Silence | None),
         )

@@ -54,7 +54,7 @@ def agree_on_analytics(found: Effects, oracle: Oracle) -> None:
     } == wanted.minutes
     assert windows.transitions == wanted.transitions
     assert windows.late_quarters == wanted.late_quarters
-    assert windows.names == wanted.names
+    assert [(at, name) for at, name, _ in windows.names] == wanted.names
     samples = {sample.at_ms: (sample.foreground, sample.background) for sample in found.samples}
     assert samples == wanted.samples
     assert len(found.samples) == len(samples)
