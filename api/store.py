@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 from psycopg.rows import class_row
 
+from api.answers import installation_ids
 from api.cursor import Position
 from api.database import Connection, Database
 from api.filters import Audience, ListRequest, Sort, filter_parameters
@@ -56,6 +58,7 @@ class Store:
         queries = load_queries("api", "queries.sql")
         columns = queries["columns"]
         self._user = queries["user"].replace(b"{columns}", columns)
+        self._other_users = queries["other_users"]
         self._lookup = queries["lookup"].replace(b"{columns}", columns)
         self._lists: dict[tuple[Sort, Audience], bytes] = {
             (sort, audience): queries[name]
@@ -107,7 +110,18 @@ class Store:
         async def read(connection: Connection) -> UserWithDevices | None:
             async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
                 await cursor.execute(self._user, {"user_id": user_id})
-                return await cursor.fetchone()
+                row = await cursor.fetchone()
+            if row is None:
+                return None
+            others: dict[str, list[str]] = {}
+            names = installation_ids(row)
+            if names:
+                wanted = {"user_id": user_id, "names": names}
+                for name, other in await (
+                    await connection.execute(self._other_users, wanted)
+                ).fetchall():
+                    others.setdefault(name, []).append(other)
+            return replace(row, other_users=others)
 
         return await self._database.read("user", read)
 
