@@ -35,6 +35,8 @@ from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+#: A producer that stops waits for what it has, for ever where Kafka does not answer.
+STOP_SECONDS = 3.0
 
 _connections = msgspec.json.Decoder(list[str])
 
@@ -97,9 +99,8 @@ class ChangePublisher:
         self._starting = asyncio.Lock()
 
     async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        """What is still to be sent is let go after a few seconds."""
+        await self._discard(self._producer)
 
     async def publish_changes(self, changes: Mapping[int, Sequence[Change]]) -> None:
         """Return once the broker has them all, by partition; tries again while Kafka is away."""
@@ -190,6 +191,6 @@ class ChangePublisher:
             return
         self._producer = None
         try:
-            await asyncio.wait_for(producer.stop(), 5)
+            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
         except (KafkaError, TimeoutError):
             return

@@ -153,6 +153,11 @@ class Metrics:
             "Partitions of presence.events, those of all processors together.",
             registry=registry,
         )
+        self.topic_replaced = Gauge(
+            "rollcall_processor_topic_replaced",
+            "1 while presence.events is gone, or is another topic than the database's.",
+            registry=registry,
+        )
         self.maintenance_runs = counter("maintenance_runs", "Runs of maintenance with its lock.")
         self.maintenance_failures = counter(
             "maintenance_failures", "Runs that PostgreSQL, or a fault of ours, cut short."

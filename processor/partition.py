@@ -115,6 +115,13 @@ class Partition:
             if user is not None and not user.online:
                 del self.users[user_id]
 
+    def put_off(self, user_id: str, now_ms: int) -> None:
+        """The database refuses what time brings to this user: try again ``offline_after`` later."""
+        user = self.users.get(user_id)
+        if user is not None and user.online:
+            now_ms = max(now_ms, self.log_time_ms or now_ms)
+            self.users[user_id] = _kept_online(user, now_ms + self.policy.offline_after_ms)
+
     def apply(self, record: Record, effects: Effects) -> None:
         """Let the time of ``record`` come, then its events."""
         heard = is_heard(record.events)

@@ -27,6 +27,7 @@ from processor.windows import MINUTE_MS, ScreenNames
 from schemas.changes import Change
 from schemas.migrate import not_applied
 from schemas.sql_files import load_queries
+from schemas.sqlstates import Meaning, meaning_of
 
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -39,6 +40,10 @@ _policy = msgspec.json.Decoder(Policy)
 
 class FenceLostError(RuntimeError):
     """Another processor has advanced a partition of the batch: nothing of it was applied."""
+
+
+class RefusedDataError(RuntimeError):
+    """The database cannot hold a value of the batch: nothing of it was applied."""
 
 
 class NotMigratedError(RuntimeError):
@@ -68,7 +73,8 @@ class Stored:
 
 
 class Store:
-    """Raises ``psycopg.OperationalError`` while PostgreSQL is away; the next call connects anew."""
+    """Raises ``psycopg.Error``; ``schemas.sqlstates`` has what each means. While PostgreSQL is away
+    the next call connects anew, and so it does after :meth:`close`."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -216,9 +222,9 @@ class Store:
         only try whether the database would take them. Gives the seconds that copying the rows took,
         before the round trip that applies them.
 
-        Raises :class:`FenceLostError`, ``psycopg.DataError`` or ``IntegrityError`` where the
-        database cannot hold a value, ``OperationalError`` if it is away (then it is not known
-        whether the batch was applied; what is stored tells).
+        Raises :class:`FenceLostError`, :class:`RefusedDataError` where the database cannot hold a
+        value, or another ``psycopg.Error`` (then it is not known whether the batch was applied;
+        what is stored tells).
         """
         started = time.perf_counter()
         connection = await self._connected()
@@ -242,6 +248,9 @@ class Store:
             await self._reset(connection)
             if error.sqlstate == FENCE_LOST_SQLSTATE:
                 raise FenceLostError(str(error)) from error
+            if meaning_of(error) is Meaning.DATA:
+                cause = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+                raise RefusedDataError(f"PostgreSQL refuses it: {cause}") from error
             raise
         except BaseException:
             # A cancelled transaction's connection is in an unknown state.

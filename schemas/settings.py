@@ -154,7 +154,8 @@ class DatabaseSettings(Settings):
 
     database_url: SecretStr = Field(
         SecretStr("postgresql://rollcall@127.0.0.1:5432/rollcall"),
-        description="PostgreSQL connection URL.",
+        description="PostgreSQL connection URL. It may name several servers; connections go to the "
+        "one that takes writes (target_session_attrs=read-write unless the URL says otherwise).",
     )
     database_session_url: SecretStr = Field(
         SecretStr(""),
@@ -171,7 +172,7 @@ class DatabaseSettings(Settings):
 
     @property
     def dsn(self) -> str:
-        return self.database_url.get_secret_value()
+        return _to_the_primary(self.database_url.get_secret_value())
 
     @property
     def pooled(self) -> bool:
@@ -181,7 +182,15 @@ class DatabaseSettings(Settings):
     @property
     def session_dsn(self) -> str:
         """Connections of this one are sessions."""
-        return self.database_session_url.get_secret_value() or self.dsn
+        return _to_the_primary(self.database_session_url.get_secret_value()) or self.dsn
+
+
+def _to_the_primary(url: str) -> str:
+    """With ``target_session_attrs=read-write`` unless it says otherwise: of several servers the one
+    that takes writes, and never a standby or a former primary (SQLSTATE 25006)."""
+    if not url or "target_session_attrs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}target_session_attrs=read-write"
 
 
 class TimingSettings(Settings):
