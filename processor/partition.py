@@ -52,6 +52,7 @@ from schemas.events import (
     Tick,
     partition_of,
 )
+from schemas.safe_errors import told_with_place
 
 
 class Partition:
@@ -189,7 +190,7 @@ class Partition:
                 outcome = apply_disconnect(before, event, now_ms, self.policy, kept_ms)
             user, findings = follow(before, outcome.user, outcome.changes, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
-            return f"{type(error).__name__}: {error}"
+            return told_with_place(error)
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
             if index == 0 and not outcome.changes:

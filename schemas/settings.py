@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     Field,
@@ -248,12 +249,23 @@ class AnalyticsSettings(Settings):
         return time_zone(self.reporting_time_zone)
 
 
+#: Of the machine's files, in no list of IANA.
+_NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
+
+
 def time_zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name. Raises ``ValueError`` that says what would be right."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError("must be an IANA time zone such as Europe/Berlin or UTC") from None
+    """A time zone by its IANA name. Raises ``ValueError`` that says what would be right.
+
+    Names are looked up in the list, never in the file system: that has other files, too.
+    """
+    if name not in _iana_names():
+        raise ValueError("must be an IANA time zone such as Europe/Berlin or UTC")
+    return ZoneInfo(name)
+
+
+@cache
+def _iana_names() -> frozenset[str]:
+    return frozenset(available_timezones()) - _NO_ZONES
 
 
 def timing_problem(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str | None:

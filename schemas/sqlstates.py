@@ -11,6 +11,8 @@ from typing import Final
 
 import psycopg
 
+from schemas import safe_errors
+
 
 class Meaning(Enum):
     """What a service does about an error."""
@@ -37,6 +39,7 @@ TABLE: Final[dict[str, tuple[Meaning, str]]] = {
         "the session is read-only: a standby, or a primary that has become one",
     ),
     "25P03": (Meaning.AWAY, "the session was ended: idle in a transaction for too long"),
+    "25P04": (Meaning.AWAY, "the session was ended: a transaction took too long"),
     "26": (Meaning.AWAY, "a pooler gave this connection another session"),
     "28": (Meaning.OPERATOR, "the role or its password is refused"),
     "3D": (Meaning.OPERATOR, "there is no such database"),
@@ -83,6 +86,8 @@ def meaning_of(error: psycopg.Error) -> Meaning:
 
 def told(error: psycopg.Error) -> str:
     """One line: the message, what it means where that is not plain, and the remedy."""
+    if meaning_of(error) in (Meaning.DATA, Meaning.BUG):
+        return safe_errors.told(error)  # the message may quote somebody
     message = str(error).strip().partition("\n")[0] or type(error).__name__
     key = _key(error.sqlstate)
     if key == "25006" or "session is read-only" in str(error):
