@@ -34,6 +34,8 @@ from api.presence import PresenceCalls
 from api.quality import Quality
 from api.reports import Reports
 from api.screens import ScreenCalls
+from api.secret import ApiSecret
+from api.session_table import SessionTable
 from api.sessions import SessionCalls
 from api.settings import ApiSettings
 from api.single_sign_on import SingleSignOn
@@ -63,10 +65,11 @@ def install(
     door = Door(metrics)
     database = Database(settings, metrics)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
-    store = Store(database, quality, metrics)
+    secret = ApiSecret(database)
+    store = Store(database, quality, metrics, secret)
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
-    sessions = BrowserSessions(settings)
+    sessions = BrowserSessions(settings, secret, SessionTable(database))
     token_door = TokenDoor(
         settings.auth_failures,
         key_set=lambda: (phones.key_set, staff and staff.key_set),
@@ -82,12 +85,12 @@ def install(
         settings.proxies,
     )
     calls = Calls(database, readers, quality, Reports(database, metrics))
-    time_travel = TimeTravel(database, quality)
+    time_travel = TimeTravel(database, quality, secret)
     PresenceCalls(
-        settings, store, time_travel, TimelineCalls(calls), quality, readers, metrics
+        settings, store, time_travel, TimelineCalls(calls, secret), quality, readers, metrics
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
-    audit = ExportAudit(database, quality)
+    audit = ExportAudit(database, quality, secret)
     exporter = Exporter(database, audiences, audit, quality, metrics)
     AudienceCalls(readers, audiences, exporter, audit, quality, metrics).add_routes(
         app.router, door

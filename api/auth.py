@@ -1,5 +1,5 @@
 """Who reads: a Bearer token or API key of a program, whom a trusted proxy names, or the dashboard's
-cookie, which holds a token.
+cookie, which stands for a session with a token.
 
 Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
 their scopes; else scopes alone tell who reads. API keys count either way.
@@ -31,6 +31,14 @@ _SAFE_METHODS: Final = ("GET", "HEAD")
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 
 
+_READER: Final = web.RequestKey("api_reader", Identity)
+
+
+def reader_of(request: web.Request) -> Identity:
+    """Who asks, of a request whose reader was admitted."""
+    return request[_READER]
+
+
 class Readers:
     """Lets those in whose token has the scope that a call asks for."""
 
@@ -60,21 +68,27 @@ class Readers:
 
         Raises ``ProblemError`` with one of the token codes, ``scope_missing`` or ``bad_request``.
         """
+        reader = await self._reader(request, cookie, scope)
+        request[_READER] = reader
+        return reader
+
+    async def _reader(self, request: web.Request, cookie: bool, scope: str) -> Identity:
         authorization = request.headers.get("Authorization")
         if authorization is not None:
             token = ""
             if authorization[: len(_SCHEME)].lower() == _SCHEME:
                 token = authorization[len(_SCHEME) :].strip()
             return await self.verify(token, request, scope)
-        token = self._sessions.token_of(request) if cookie else ""
         member = self._single_sign_on.member(request) if cookie else None
+        # Whose sign-on may too little can still log in with a token.
+        is_enough = member is not None and scope in member.scopes
+        token = await self._sessions.token_of(request) if cookie and not is_enough else ""
         if (member is not None or token) and request.method not in _SAFE_METHODS:
             check_own_page(request)
-        # Whose sign-on may too little can still log in with a token.
-        if member is not None and (scope in member.scopes or not token):
+        if member is not None and not token:
             return _permitted(member, scope, "Your sign-on")
         identity = await self.verify(token, request, scope)
-        self._sessions.used(request, identity)
+        await self._sessions.used(request, identity)
         return identity
 
     async def verify(self, token: str, request: web.Request, scope: str = READ_SCOPE) -> Identity:

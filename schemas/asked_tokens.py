@@ -32,6 +32,7 @@ from schemas.circuit import Circuit
 from schemas.fair_turns import FairTurns, NoTurnError
 from schemas.http_answers import read_at_most
 from schemas.known_tokens import KnownTokens
+from schemas.nesting import load_json
 from schemas.problems import TOKEN_CODES, ProblemError
 from schemas.token_forms import mistake_in
 from schemas.tokens import (
@@ -308,10 +309,10 @@ class AskingVerifier(VerifiedTokens, ABC):
         self._circuit.succeeded()
 
 
-async def read_json(answer: aiohttp.ClientResponse, decode: Callable[[bytes], Any]) -> Any:
-    """The body of an answer, decoded. Raises ``ValueError`` or ``RecursionError`` on one that is
-    longer than :data:`MAX_BYTES` or nothing of the kind."""
-    return decode(await read_at_most(answer, MAX_BYTES))
+async def read_json(answer: aiohttp.ClientResponse) -> Any:
+    """The body of an answer, decoded. Raises ``ValueError`` on one that is longer than
+    :data:`MAX_BYTES`, nested too deeply, or no JSON."""
+    return load_json(await read_at_most(answer, MAX_BYTES))
 
 
 def _away(reason: str) -> Refusal:

@@ -220,7 +220,7 @@ class JwtVerifier(VerifiedTokens):
             return None
         except jwt.ImmatureSignatureError as error:
             raise TokenRefusedError("token_not_yet_valid", "The token's nbf is ahead.") from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
         return claims
 

@@ -12,7 +12,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from cachetools import LRUCache
 
@@ -26,12 +26,17 @@ LOGOUT_EXPIRY_TOLERANCE_SECONDS: Final = 24 * 3600.0
 MAX_TOKEN_CHARACTERS: Final = 65_536
 
 
+#: A token's issuer, an API key of ours, or a proxy where people sign on.
+PrincipalKind: TypeAlias = Literal["token", "api_key", "single_sign_on"]
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What a verified token says.
 
     ``token`` is the token identity of design, section 2. ``accepted_until`` is the Unix time in
-    seconds, leeway included, after which the token is refused (``None``: no expiry).
+    seconds, leeway included, after which the token is refused (``None``: no expiry). ``kind`` is
+    who vouches for ``user``: names of one kind may look like those of another.
     """
 
     user: str
@@ -40,6 +45,7 @@ class Identity:
     device: str | None
     scopes: frozenset[str]
     accepted_until: float | None
+    kind: PrincipalKind = "token"
 
 
 class TokenRefusedError(ProblemError):

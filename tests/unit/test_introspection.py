@@ -300,6 +300,7 @@ async def test_requests_in_flight_and_calls_that_wait_are_bounded(
         (200, b'{"active": null}'),
         (200, b"\xff"),
         (200, b"[" * 50_000),
+        (200, b'{"active": true, "sub": "u1", "x": ' + b"[" * 256 + b"]" * 256 + b"}"),
         (200, b'{"active": true, "sub": ' + b"9" * 5000 + b"}"),
         (200, b'{"active": true, "sub": "u1"}' + b" " * MAX_BYTES),
     ],

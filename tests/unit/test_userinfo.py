@@ -124,6 +124,7 @@ async def test_T1b_a_token_that_the_back_end_does_not_accept_is_revoked(
         (200, b'{"id": true}'),
         (200, b"\xff"),
         (200, b"[" * 50_000),
+        (200, b'{"id": 42, "x": ' + b"[" * 256 + b"]" * 256 + b"}"),
         (200, b'{"id": 42, "x": "' + b"x" * 2_000_000 + b'"}'),
     ],
 )
