@@ -250,7 +250,7 @@ def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fa
     ended = end["at"]
     if end["reason"] == "timed_out":
         ended = max(signs)
-    elif end["reason"] == "disconnected":
+    elif end["reason"] == "disconnected" and not end.get("moved"):
         lost = [f for f in mine if f["what"] == "hangup" and f["grace"] is not None][-1]
         ended = max(*signs, lost["at"] - lost["silent"])
     is_view = any(view["fact"] == begin["fact"] for view in _views(oracle))

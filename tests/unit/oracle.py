@@ -11,6 +11,7 @@ device or a user is found by going through that list again:
 * it changed last at the last of its facts after which it showed something else than before it;
 * its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
   socket that nothing has ended since, moved by every outage since;
+* a connect that names another device takes its connection there, and ends what it leaves behind;
 * its connections are those that were heard of in this session, less those that went;
 * who must go offline is found by looking at every device of every user;
 * whether silence is an outage is found by going back through the records.
@@ -167,6 +168,8 @@ class Oracle:
             alike = self._alike(user, named)
             gave_way = [g for d in alike for g in self.gave_way(user, d)]
             parted = next((g for g in gave_way if g["mark"] == _mark(event)), None)
+        left = self._left_by(event, named)
+        brings = self.shown(user, left)[1] if left else None
         if device not in self.devices(user) and len(self.devices(user)) == 16:
             self._evict(user)
         self._happened(
@@ -174,6 +177,7 @@ class Oracle:
                 "what": "beat",
                 "parted": parted,
                 "parted_from": alike,
+                "brings": brings,
                 "at": self.now,
                 "user": user,
                 "device": device,
@@ -184,6 +188,28 @@ class Oracle:
             },
             None,
         )
+        if left in self.devices(user):
+            self._end_if_left(user, left)
+
+    def _left_by(self, event: Heartbeat, named: str | None) -> str | None:
+        """The device that a connect of another name takes its connection from."""
+        if not isinstance(event, Connect) or not named:
+            return None
+        user = event.user
+        holders = [
+            d for d in self.devices(user) if event.connection in dict(self.connections(user, d))
+        ]
+        return next((d for d in holders[:1] if d not in self._alike(user, named)), None)
+
+    def _end_if_left(self, user: str, device: str) -> None:
+        """It was the phone all along, if nothing else keeps it."""
+        kept = self.connections(user, device) or self.http_deadline(user, device) is not None
+        if kept or self.shown(user, device) == NOTHING:
+            return
+        beat = len(self.facts) - 1
+        self._gone(user, device, "disconnected", self.now)
+        # What the connect told is told of the other device.
+        self.changes[-1] |= {"fact": beat, "moved": True}
 
     def _renew(self, event: Renew) -> None:
         user, device = event.user, self._device_of(event)
@@ -250,7 +276,8 @@ class Oracle:
                 gave_way = [g["mark"] for g in self.gave_way(event.user, device)]
                 of_name = named and device in self._alike(event.user, named)
                 another = of_name and isinstance(event, Heartbeat) and _mark(event) in gave_way
-                if not another:
+                moves = named and isinstance(event, Connect) and not of_name
+                if not another and not moves:
                     return device
         if named:
             return self._device_of_name(event, named)
@@ -738,6 +765,8 @@ def _shown_after(life: Sequence[Fact]) -> Shown:
             session.append(fact["event"])
             if fact.get("parted"):
                 _, known_before = fact["parted"]["shown"]
+            if len(session) == 1 and known_before is None:
+                known_before = fact.get("brings")
     if not session:
         return NOTHING
     beats = [event for event in session if isinstance(event, Heartbeat)]
