@@ -231,6 +231,8 @@ class BoundedConnection(RequestHandler, _Connected):
         if isinstance(resp, web.HTTPError):
             # No route: those of an application begin with a slash, `OPTIONS *` has none.
             resp = plain_response(unrouted(resp), request_id_of(request.headers.get(REQUEST_ID)))
+        if not resp.prepared:
+            await _plain(request, resp)
         if self._server.draining:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
@@ -279,6 +281,8 @@ class BoundedConnection(RequestHandler, _Connected):
             "Content-Type": PROBLEM_JSON,
             "Content-Length": str(len(body)),
             "Connection": "close",
+            "Server": "Rollcall",
+            "X-Content-Type-Options": "nosniff",
             **problem.all_headers(),
         }
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -361,6 +365,7 @@ class BoundedRunner(web.AppRunner):
         direct: DirectCalls | None = None,
     ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
+        app.on_response_prepare.append(_plain)
         for route in app.router.routes():
             route._expect_handler = _go_on
         self._bounds = _Bounds(
@@ -389,6 +394,8 @@ class BoundedRunner(web.AppRunner):
 
 def _directly(direct: DirectCalls, routed: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def handle(request: web.Request) -> Awaitable[web.StreamResponse]:
+        if request.version < HttpVersion11 and "Transfer-Encoding" in request.headers:
+            return _refuse_coded(request)
         path = request.path
         handler = direct.get((request.method, path))
         if handler is not None and "Expect" not in request.headers:
@@ -407,6 +414,20 @@ def prove(request: web.BaseRequest) -> None:
     connection = request.protocol
     if isinstance(connection, BoundedConnection):
         connection.proven = True
+
+
+async def _refuse_coded(request: web.Request) -> web.StreamResponse:
+    """HTTP/1.0 has no transfer codings: whoever is between may see another end of this request
+    (RFC 9112, section 6.1)."""
+    request.content.feed_eof()
+    problem = ProblemError("bad_request", "HTTP/1.0 has no Transfer-Encoding.")
+    return plain_response(problem, request_id_of(request.headers.get(REQUEST_ID)))
+
+
+async def _plain(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """What every answer has: no version that says what to try, and no guess at its type."""
+    response.headers["Server"] = "Rollcall"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 async def _go_on(request: web.Request) -> None:
