@@ -1,11 +1,12 @@
 """The devices of a user: which one an event belongs to, and what changes with one of them. PURE.
 
 An event of a connection that one of the user's devices remembers belongs to that device, whatever
-it names. Any other belongs to the device that it names: ``device_id`` of its body, else of its
-token (``device_id`` or ``sid`` claim), else its ``device_info``. What tells phones apart that give
-themselves the same name is said in ``twins``; it may part the sockets of a device, too. An event
-that names none belongs to the device last seen with its token, else to one that a logout of this
-token signed out, else to ``default``.
+it names; but a connect that names another one moves its connection there (``moves``). Any other
+belongs to the device that it names: ``device_id`` of its body, else of its token (``device_id`` or
+``sid`` claim), else its ``device_info``. What tells phones apart that give themselves the same name
+is said in ``twins``; it may part the sockets of a device, too. An event that names none belongs to
+the device last seen with its token, else to one that a logout of this token signed out, else to
+``default``.
 
 A logout signs out the device that its body names, if the user has it; else that of its connection;
 else the one of its token's claim, if the user has it; else those last seen with its token; else
@@ -26,7 +27,7 @@ from processor.model import DEFAULT_DEVICE, MAX_DEVICES, Changed, Device, User, 
 from processor.sockets import device_of_connection, open_connections
 from processor.twins import device_of_name, devices_of_name, gave_way_on, naming_of
 from schemas.changes import Reason
-from schemas.events import Heartbeat, Logout, Renew
+from schemas.events import Connect, Heartbeat, Logout, Renew
 
 #: Reasons that close the device's sockets: their changes name the open connections.
 SIGNING_OUT: frozenset[Reason] = frozenset({"logged_out"})
@@ -36,7 +37,8 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
     """The name of the device that ``event`` belongs to, and the device if the user has it."""
     if event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
-        if device is not None and not gave_way_on(device, event):
+        moves = device is not None and names_another(event, device)
+        if device is not None and not moves and not gave_way_on(device, event):
             return device.device, device
     naming = naming_of(event)
     if naming is not None:
@@ -50,6 +52,12 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
         return DEFAULT_DEVICE, find(user, DEFAULT_DEVICE)
     last = min(seen, key=lambda device: (-device.last_active_ms, device.device))
     return last.device, last
+
+
+def names_another(event: Heartbeat | Renew, device: Device) -> bool:
+    """Is this a connect that names another device than the one that remembers its connection?"""
+    naming = naming_of(event) if isinstance(event, Connect) else None
+    return naming is not None and naming.name not in (device.device, device.twin_of)
 
 
 def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:

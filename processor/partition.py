@@ -126,7 +126,7 @@ class Partition:
         user = self.users.get(user_id)
         if user is not None and user.online:
             now_ms = max(now_ms, self.log_time_ms or now_ms)
-            self.users[user_id] = _kept_online(user, now_ms + self.policy.offline_after_ms)
+            self.users[user_id] = kept_online(user, now_ms + self.policy.offline_after_ms)
 
     def apply(self, record: Record, effects: Effects) -> None:
         """Let the time of ``record`` come, then its events."""

@@ -53,6 +53,7 @@ from processor.devices import (
     with_device,
 )
 from processor.model import MAX_SIGN_OUTS, Changed, Device, Policy, Replaced, SignOut, Timer, User
+from processor.moves import device_left, end_if_left
 from processor.sockets import (
     device_of_connection,
     disconnected,
@@ -123,6 +124,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     if event.name is not None and event.name != user.name:
         user = replace(user, name=event.name)
 
+    left = device_left(user, event, now_ms)
     background = is_background(event)
     screen = None if background else real_screen(event)
     expires_ms = now_ms + policy.offline_after_ms
@@ -135,6 +137,8 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         if parted is not None and screen is None:
             screen = parted.screen
     if device is None or device.state == "offline":
+        if left is not None and screen is None:
+            screen = left.screen
         reason: Reason | None = "started"
         online_since_ms: int | None = now_ms
     else:
@@ -188,12 +192,19 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     if twin_of is not None or replaced or timer is not None:
         # Few devices have any of these.
         beaten = replace(beaten, twin_of=twin_of, replaced=replaced, timer=timer)
-    if reason is None:
+    if reason is None and left is None:
         # The usual heartbeat: nothing that anybody sees has changed.
         return Outcome(replace(user, devices=with_device(user.devices, beaten)), changes)
-    user, changed = change(user, device, beaten, reason, now_ms)
+    if reason is None:
+        user = replace(user, devices=with_device(user.devices, beaten))
+    else:
+        user, changed = change(user, device, beaten, reason, now_ms)
+        changes = (*changes, changed)
+    if left is not None:
+        user, ended = end_if_left(user, left.device, now_ms)
+        changes = (*changes, *ended)
     mark = None if parted is None else TOKEN if named_by_text(event) else DEVICE_INFO
-    return Outcome(user, (*changes, changed), forgotten=forgotten, told_apart_by=mark)
+    return Outcome(user, changes, forgotten=forgotten, told_apart_by=mark)
 
 
 def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) -> Outcome:

@@ -188,7 +188,8 @@ def _ended_ms(device: Device, stay: Stay, shown_until_ms: int, ending: Ending) -
     elif ending == "disconnected":
         assert device.sockets is not None  # noqa: S101  (a lost socket ended it)
         lost = device.sockets.lost
-        assert lost is not None  # noqa: S101
+        if lost is None:  # its socket moved to another device (``moves``)
+            return shown_until_ms
         known_ms = max(device.last_active_ms, lost.at_ms - lost.silent_ms)
     else:
         return shown_until_ms

@@ -72,7 +72,8 @@ class ClaimRules:
 
     ``user_claims`` are tried in order. One of ``issuers`` and of ``audiences`` is required where
     there are any; ``audience_claim`` is where the token says whom it is for. ``leeway_seconds`` is
-    the clock skew tolerated in times.
+    the clock skew tolerated in times. With ``max_age_seconds`` no token counts for longer from its
+    ``iat`` on.
     """
 
     user_claims: tuple[str, ...]
@@ -81,6 +82,8 @@ class ClaimRules:
     audiences: tuple[str, ...]
     audience_claim: str
     leeway_seconds: float
+    max_age_seconds: float | None = None
+    requires_exp: bool = False
 
     def identity(self, token: str, claims: dict[str, Any]) -> Identity:
         """Who the claims of ``token`` speak for.
@@ -145,8 +148,23 @@ class ClaimRules:
             )
 
     def _accepted_until(self, claims: dict[str, Any]) -> float | None:
+        ends = self._ends(claims)
+        if self.max_age_seconds is None:
+            return ends
+        issued = claims.get("iat")
+        if not isinstance(issued, int | float) or exp_looks_like(issued):
+            raise TokenRefusedError(
+                "token_invalid",
+                "The token needs an iat, in seconds since 1970: how long it may live is limited.",
+            )
+        oldest = float(issued) + self.max_age_seconds + self.leeway_seconds
+        return oldest if ends is None else min(ends, oldest)
+
+    def _ends(self, claims: dict[str, Any]) -> float | None:
         expires = claims.get("exp")
         if expires is None:
+            if self.requires_exp:
+                raise TokenRefusedError("token_invalid", "The token needs an exp.", "exp")
             return None
         looks = exp_looks_like(expires)
         if looks:

@@ -142,8 +142,11 @@ class JwksClient:
         timeout = aiohttp.ClientTimeout(total=FETCH_TIMEOUT_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as http,
-            http.get(self._url) as answer,
+            # A redirect would let another server say whose signatures count.
+            http.get(self._url, allow_redirects=False) as answer,
         ):
+            if answer.status != 200:
+                raise NoKeysError(f"it answers with HTTP status {answer.status}")
             try:
                 return await read_at_most(answer, MAX_BYTES)
             except ValueError as error:

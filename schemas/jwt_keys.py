@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 #: HMAC -> the shortest secret, in bytes.
 SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
+#: RFC 7518, section 3.3.
+LEAST_RSA_BITS: Final = 2048
 RSA_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 PUBLIC_ALGORITHMS: Final = (*RSA_ALGORITHMS, *_CURVES.values(), "EdDSA")
@@ -100,7 +102,7 @@ def public_key(pem: str) -> Any:
 def algorithms_of_key(key: Any) -> tuple[str, ...]:
     """What a public key serves; empty where that is nothing of ours."""
     if isinstance(key, rsa.RSAPublicKey):
-        return RSA_ALGORITHMS
+        return RSA_ALGORITHMS if key.key_size >= LEAST_RSA_BITS else ()
     if isinstance(key, ec.EllipticCurvePublicKey):
         algorithm = _CURVES.get(key.curve.name)
         return (algorithm,) if algorithm else ()

@@ -31,7 +31,7 @@ from schemas.jwt_keys import (
     secret_bytes,
 )
 from schemas.problems import ProblemError
-from schemas.token_forms import jwt_header, mistake_in, not_a_jwt
+from schemas.token_forms import canonical_jwt, jwt_header, mistake_in, not_a_jwt
 from schemas.tokens import (
     NOBODY,
     Caller,
@@ -95,7 +95,8 @@ def possible_algorithms(issuer: JwtIssuer) -> tuple[str, ...]:
         algorithms = ()
     if not algorithms:
         raise ValueError(
-            f"{issuer.source} is not a public key in PEM of RSA, P-256, P-384, P-521 or Ed25519"
+            f"{issuer.source} is not a public key in PEM of RSA (2048 bits at least), P-256, "
+            "P-384, P-521 or Ed25519"
         )
     return algorithms
 
@@ -160,6 +161,7 @@ class JwtVerifier(VerifiedTokens):
     async def verify(
         self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
     ) -> Identity:
+        token = canonical_jwt(token)
         identity = self.cached(token)
         if identity is not None:
             return identity

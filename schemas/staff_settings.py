@@ -5,6 +5,7 @@ Staff may have an issuer of its own; without one the scopes of a phone's token s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -34,6 +35,10 @@ class StaffSettings(TokenSettings):
         None, description="Required `aud` of staff's tokens, if set."
     )
 
+    staff_requires_exp: bool = Field(
+        True, description="Refuse tokens of staff's own issuer that have no `exp`."
+    )
+
     @model_validator(mode="after")
     def _staff_is_apart_or_not_at_all(self) -> Self:
         sources = self._staff_sources()
@@ -50,6 +55,7 @@ class StaffSettings(TokenSettings):
                     "ROLLCALL_STAFF_JWT_PUBLIC_KEY and ROLLCALL_STAFF_JWKS_URL"
                 )
         check_secret("ROLLCALL_STAFF_JWT_SECRET", self.staff_jwt_secret)
+        self._check_url("staff_jwks_url", self.staff_jwks_url)
         if sources and self._staff_could_be_phones():
             raise ValueError(
                 f"{sources[0]} is the phones' too: to tell staff's tokens from phones', set "
@@ -69,7 +75,10 @@ class StaffSettings(TokenSettings):
             public_key=self.staff_jwt_public_key,
             jwks_url=self.staff_jwks_url,
             algorithms=(),
-            rules=self._rules(self.staff_jwt_issuer, self.staff_jwt_audience),
+            rules=replace(
+                self._rules(self.staff_jwt_issuer, self.staff_jwt_audience),
+                requires_exp=self.staff_requires_exp,
+            ),
         )
 
     def _staff_sources(self) -> list[str]:

@@ -7,6 +7,7 @@ one that cannot count.
 from __future__ import annotations
 
 import base64
+import binascii
 import re
 from typing import Any, Final
 
@@ -22,6 +23,19 @@ _OPAQUE: Final = re.compile(r"[\x21-\x7e]+")
 _SANCTUM: Final = re.compile(r"\d{1,20}\|[A-Za-z0-9_-]{40,}")
 _ENCRYPTED_PARTS: Final = 5
 _QUOTES: Final = "\"'“”‘’`"
+
+
+def canonical_jwt(token: str) -> str:
+    """The one form of a JWT that verifies in several: libraries read a signature with padding,
+    with odd characters or other last bits alike, and each would be a token of its own to us."""
+    signed, dot, signature = token.rpartition(".")
+    if not dot or signed.count(".") != 1 or len(token) > MAX_TOKEN_CHARACTERS:
+        return token
+    try:
+        decoded = base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+    except (binascii.Error, ValueError):
+        return token
+    return f"{signed}.{base64.urlsafe_b64encode(decoded).rstrip(b'=').decode()}"
 
 
 def jwt_header(token: str) -> dict[str, Any] | None:

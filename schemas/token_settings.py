@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from pydantic import Field, SecretStr, model_validator
 
 from schemas.asked_tokens import Asking
+from schemas.asked_urls import check_url
 from schemas.claims import ClaimRules
 from schemas.introspection import AuthorizationServer
 from schemas.jwt_keys import SECRET_BYTES, secret_bytes
@@ -134,6 +135,17 @@ class TokenSettings(Settings):
     auth_failures_burst: int = Field(
         500, ge=1, description="Such tokens of a client address at once."
     )
+    plain_http_hosts: str = Field(
+        "",
+        description="Comma-separated hosts that may be asked by plain http about keys and tokens: "
+        "in-cluster names; with a dot before it, all names under one.",
+    )
+    token_max_age_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Longest life of a token from its `iat` on, which is required then; default "
+        "as long as it says.",
+    )
     token_cache_size: int = Field(
         100_000, ge=1, description="Verified tokens remembered by each process."
     )
@@ -158,6 +170,15 @@ class TokenSettings(Settings):
             )
         check_secret("ROLLCALL_JWT_SECRET", self.jwt_secret)
         return self
+
+    @model_validator(mode="after")
+    def _asks_nobody_in_the_clear(self) -> Self:
+        for name in ("jwks_url", "previous_jwks_url", "introspection_url", "userinfo_url"):
+            self._check_url(name, getattr(self, name))
+        return self
+
+    def _check_url(self, name: str, url: str | None) -> None:
+        check_url(f"ROLLCALL_{name.upper()}", url, listed(self.plain_http_hosts.lower()))
 
     @model_validator(mode="after")
     def _has_one_previous_source_at_most(self) -> Self:
@@ -295,6 +316,7 @@ class TokenSettings(Settings):
             audiences=listed(audience),
             audience_claim=self.audience_claim,
             leeway_seconds=self.jwt_leeway_seconds,
+            max_age_seconds=self.token_max_age_seconds,
         )
 
 

@@ -328,7 +328,7 @@ def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fa
     ended = end["at"]
     if end["reason"] == "timed_out":
         ended = max(signs)
-    elif end["reason"] == "disconnected":
+    elif end["reason"] == "disconnected" and not end.get("moved"):
         lost = [f for f in mine if f["what"] == "hangup" and f["grace"] is not None][-1]
         number = next(n for n, fact in enumerate(before) if fact is lost)
         lost_at = min([lost["at"], *_latest(oracle, number + 1, end["fact"])])

@@ -13,6 +13,7 @@ device or a user is found by going through that list again:
   socket that nothing has ended since, moved by every outage since;
 * where the broker's clock was put right, what was to come comes as much earlier, and what was is no
   later than that, in the order in which it was;
+* a connect that names another device takes its connection there, and ends what it leaves behind;
 * its connections are those that were heard of in this session, less those that went;
 * who must go offline is found by looking at every device of every user;
 * whether silence is an outage is found by going back through the records.
@@ -222,6 +223,8 @@ class Oracle:
             alike = self._alike(user, named)
             gave_way = [g for d in alike for g in self.gave_way(user, d)]
             parted = next((g for g in gave_way if g["mark"] == _mark(event)), None)
+        left = self._left_by(event, named)
+        brings = self.shown(user, left)[1] if left else None
         if device not in self.devices(user) and len(self.devices(user)) == 16:
             self._evict(user)
         self._happened(
@@ -229,6 +232,7 @@ class Oracle:
                 "what": "beat",
                 "parted": parted,
                 "parted_from": alike,
+                "brings": brings,
                 "at": self.now,
                 "user": user,
                 "device": device,
@@ -239,6 +243,28 @@ class Oracle:
             },
             None,
         )
+        if left in self.devices(user):
+            self._end_if_left(user, left)
+
+    def _left_by(self, event: Heartbeat, named: str | None) -> str | None:
+        """The device that a connect of another name takes its connection from."""
+        if not isinstance(event, Connect) or not named:
+            return None
+        user = event.user
+        holders = [
+            d for d in self.devices(user) if event.connection in dict(self.connections(user, d))
+        ]
+        return next((d for d in holders[:1] if d not in self._alike(user, named)), None)
+
+    def _end_if_left(self, user: str, device: str) -> None:
+        """It was the phone all along, if nothing else keeps it."""
+        kept = self.connections(user, device) or self.http_deadline(user, device) is not None
+        if kept or self.shown(user, device) == NOTHING:
+            return
+        beat = len(self.facts) - 1
+        self._gone(user, device, "disconnected", self.now)
+        # What the connect told is told of the other device.
+        self.changes[-1] |= {"fact": beat, "moved": True}
 
     def _renew(self, event: Renew) -> None:
         user, device = event.user, self._device_of(event)
@@ -311,7 +337,8 @@ class Oracle:
                 gave_way = [g["mark"] for g in self.gave_way(event.user, device)]
                 of_name = named and device in self._alike(event.user, named)
                 another = of_name and isinstance(event, Heartbeat) and _mark(event) in gave_way
-                if not another:
+                moves = named and isinstance(event, Connect) and not of_name
+                if not another and not moves:
                     return device
         if named:
             return self._device_of_name(event, named)
@@ -820,6 +847,8 @@ def _shown_after(life: Sequence[Fact]) -> Shown:
             session.append(fact["event"])
             if fact.get("parted"):
                 _, known_before = fact["parted"]["shown"]
+            if len(session) == 1 and known_before is None:
+                known_before = fact.get("brings")
     if not session:
         return NOTHING
     beats = [event for event in session if isinstance(event, Heartbeat)]

@@ -455,6 +455,6 @@ async def test_closing_ends_look_ups_in_flight(
 
 def test_the_clients_secret_is_never_shown() -> None:
     server = AuthorizationServer()
-    server.url = "http://x/"
+    server.url = "https://x/"
     settings = TokenSettings(**introspection(server))
     assert "secret of the client" not in repr(settings) + repr(settings.authorization_server)

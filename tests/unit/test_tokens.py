@@ -166,14 +166,14 @@ def test_the_key_decides_the_algorithms() -> None:
     one_line = pem(P256).replace("\n", "\\n")
     assert algorithms(jwt_public_key=f'"{one_line}"') == ("ES256",)
     assert algorithms(jwt_public_key=pem(ED25519)) == ("EdDSA",)
-    assert algorithms(jwks_url="http://x", jwt_algorithms="ES256, RS256") == (
+    assert algorithms(jwks_url="https://x", jwt_algorithms="ES256, RS256") == (
         "ES256",
         "RS256",
     )
     with pytest.raises(ValueError, match="names RS256, but this kind of key serves HS256"):
         algorithms(jwt_algorithms="RS256")
     with pytest.raises(ValueError, match="names HS256"):
-        algorithms(jwks_url="http://x", jwt_algorithms="HS256")
+        algorithms(jwks_url="https://x", jwt_algorithms="HS256")
 
 
 @pytest.mark.parametrize(

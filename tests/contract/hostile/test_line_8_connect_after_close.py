@@ -15,7 +15,7 @@ async def test_line_8_a_drain_while_tokens_are_looked_up_connects_nobody(
     kafka_settings: KafkaSettings,
 ) -> None:
     async with running_authorization_server() as server:
-        for number in range(20):
+        for number in range(15):
             server.issue(f"token-{number}", sub=f"u{number}")
         server.issue("newer", sub="u0")
         settings = ingest_settings(
@@ -28,10 +28,10 @@ async def test_line_8_a_drain_while_tokens_are_looked_up_connects_nobody(
             await wait_until(lambda: written(ingest, "connect") == 1)
             server.gate.clear()
             first.send(b'{"type": "auth", "token": "newer"}')
-            for number in range(1, 20):
+            for number in range(1, 15):
                 socket = await RawSocket.open(ingest, authorization="")
                 socket.send(b'{"type": "auth", "token": "token-%d", "device_id": "phone"}' % number)
-            await wait_until(lambda: server.in_flight == 20)
+            await wait_until(lambda: server.in_flight == 15)
             draining = asyncio.create_task(ingest.app.shutdown())
             await wait_until(lambda: written(ingest, "disconnect") == 1)
             server.gate.set()

@@ -1,0 +1,81 @@
+"""Issue 15, line 1: packed bodies hold nobody up, however they come and whoever reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import time
+
+import pytest
+
+from tests.contract.harness import Ingest, exchange, token
+from tests.integration.api_harness import api_settings, running_api
+
+BOMB = gzip.compress(b"\0" * 200_000_000, 9)
+TWICE = gzip.compress(BOMB, 9)
+CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BOMB), BOMB)
+
+
+def request(path: str, body: bytes, *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", "connection: close", *headers]
+    if not any("transfer" in header for header in headers):
+        lines.append(f"content-length: {len(body)}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+REQUESTS = {
+    "once": (BOMB, "content-encoding: gzip"),
+    "twice": (TWICE, "content-encoding: gzip, gzip"),
+    "chunked": (CHUNKED, "content-encoding: gzip\r\ntransfer-encoding: chunked"),
+}
+
+
+async def longest_pause(port: int, requests: list[bytes]) -> tuple[float, set[int]]:
+    """How long the loop, which the server runs on too, stood still; and the statuses."""
+    pauses = [0.0]
+
+    async def watch() -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            pauses.append(time.perf_counter() - before)
+
+    watcher = asyncio.create_task(watch())
+    statuses: set[int] = set()
+    for each in requests:
+        try:
+            statuses.add((await exchange(port, each)).status)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            statuses.add(0)  # closed while it was still being sent
+    watcher.cancel()
+    return max(pauses), statuses
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+async def test_line_1_a_bomb_holds_no_phone_up(ingest: Ingest, kind: str) -> None:
+    body, headers = REQUESTS[kind]
+    bearer = f"authorization: Bearer {token()}"
+    pause, statuses = await longest_pause(
+        ingest.port,
+        [
+            request("/api/update-online-status", body, headers, bearer),
+            request("/api/update-online-status", body, headers),
+            request("/nothing", body, headers),
+        ],
+    )
+    assert pause < 1.0
+    assert statuses <= {0, 401, 404, 413}
+
+
+async def test_line_1_nor_a_reader_or_who_logs_in(database_url: str) -> None:
+    async with running_api(api_settings(database_url)) as api:
+        for body, headers in REQUESTS.values():
+            pause, statuses = await longest_pause(
+                api.port,
+                [
+                    request(path, body, headers)
+                    for path in ("/login", "/api/v1/users/lookup", "/nothing")
+                ],
+            )
+            assert pause < 1.0
+            assert statuses <= {0, 401, 404, 413, 415}
