@@ -56,9 +56,9 @@ architecture: install
 unit: install
 	$(BIN)/pytest -q tests/unit
 
-# What tests run beside Rollcall, from Debian's packages where that is possible: a browser for the pages, the
+# What tests run beside Rollcall, from Debian's packages where that is possible: browsers for the pages, the
 # gateway, a pooler, and Prometheus with promtool. Without one of them its tests are skipped, and say so.
-PACKAGES := chromium-headless-shell haproxy pgbouncer prometheus
+PACKAGES := chromium-headless-shell firefox-esr haproxy pgbouncer prometheus
 packages:
 	@export PATH="$$PATH:/usr/sbin"; missing=; \
 	for package in $(PACKAGES); do \

@@ -49,6 +49,17 @@ class UserFilter(msgspec.Struct, frozen=True):
     sort: Sort = "-changed_at"
 
     @property
+    def is_indexed(self) -> bool:
+        """Whether an index gives a page of it, however few match; else a page may read everybody.
+        Searches (``q``) have indexes of their own."""
+        if self.device or self.app_version or self.at is not None:
+            return False
+        if self.sort == "user_id":
+            # The key holds those who are offline, too.
+            return self.audience == "known" and self.q is None
+        return self.sort == "-changed_at" and (self.state is None or self.screen is not None)
+
+    @property
     def context(self) -> bytes:
         """What a cursor of this list is bound to."""
         return msgspec.json.encode(self)

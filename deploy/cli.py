@@ -15,6 +15,7 @@ import typer
 
 from deploy import (
     key_commands,
+    offsets_commands,
     psql_command,
     replay_command,
     simulate_command,
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(key_commands.app)
+app.add_typer(offsets_commands.app)
 app.add_typer(token_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(

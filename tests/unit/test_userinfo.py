@@ -24,7 +24,7 @@ from tests.back_end import BackEnd, running_back_end
 CACHE_SECONDS = 900.0
 OFFLINE_AFTER_SECONDS = 300.0
 SANCTUM = "12|Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4Mf3a91c7d"
-LOGOUT = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
+LOGOUT: dict[str, Any] = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
 
 
 @dataclass
