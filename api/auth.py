@@ -21,6 +21,7 @@ from api.scopes import READ_SCOPE
 from api.single_sign_on import SingleSignOn
 from schemas.api_keys import is_api_key
 from schemas.client_address import TrustedProxies
+from schemas.http_server import prove
 from schemas.problems import ProblemError
 from schemas.token_door import TokenDoor
 from schemas.tokens import Caller, Identity, TokenRefusedError, TokenVerifier
@@ -108,6 +109,7 @@ class Readers:
 
         # Keys are all at hand, and a new one counts at once.
         identity = await self._door.admit(token, address, verify, lasting=not is_key)
+        prove(request)
         return _permitted(identity, scope, "The token")
 
     async def _member_of_staff(

@@ -10,6 +10,7 @@ from aiohttp import web
 from ingest.metrics import IngestMetrics
 from ingest.token_watch import TokenWatch
 from schemas.client_address import TrustedProxies
+from schemas.http_server import prove
 from schemas.problems import ProblemError
 from schemas.token_bucket import BucketPolicy
 from schemas.token_door import TokenDoor
@@ -76,6 +77,7 @@ class Authentication:
         """The identity behind a token that came with ``request``. Raises as :meth:`of_request`."""
         identity = self._verifier.cached(token)
         if identity is not None:
+            prove(request)
             return identity
 
         async def verify(caller: Caller) -> Identity:
@@ -94,4 +96,5 @@ class Authentication:
             self._watch.refused(refused.cause)
             raise
         self._watch.accepted()
+        prove(request)
         return identity

@@ -8,10 +8,47 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from ingest.session_actions import SessionPolicy
-from schemas.settings import HttpSettings, KafkaSettings, LogSettings, TimingSettings
+from schemas.settings import (
+    DELIVERY_SLACK_SECONDS,
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+    TimingSettings,
+)
 from schemas.token_settings import TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
+
+
+#: Of silence before a ping, unless it is set.
+MAX_PING_SECONDS: Final = 30.0
+
+
+def ping_problem(
+    heartbeat_interval_seconds: float,
+    ping_interval_seconds: float,
+    ping_timeout_seconds: float,
+    offline_after_seconds: float,
+) -> str | None:
+    """Why these pings break promise 7 for a client that is there and says nothing, with the sum;
+    ``None`` if they do not.
+
+    Its renewals come a heartbeat interval apart, each only if it was heard of since the one before:
+    at worst a ping interval of silence, the pong at the end of its time-out, and a heartbeat
+    interval until the next renewal is due.
+    """
+    between = (heartbeat_interval_seconds, ping_interval_seconds, ping_timeout_seconds)
+    needed = sum(between) + DELIVERY_SLACK_SECONDS
+    if needed <= offline_after_seconds:
+        return None
+    return (
+        f"heartbeat interval {between[0]:g} s + ROLLCALL_WEBSOCKET_PING_INTERVAL_SECONDS "
+        f"{between[1]:g} s + ROLLCALL_WEBSOCKET_PING_TIMEOUT_SECONDS {between[2]:g} s + "
+        f"{DELIVERY_SLACK_SECONDS:g} s = {needed:g} s is more than offline-after "
+        f"{offline_after_seconds:g} s: a quiet socket that answers pings would be shown offline; "
+        "ping more often (unset both: half of the heartbeat interval), or use offline-after "
+        f"{needed:g} s or more"
+    )
 
 
 class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings, LogSettings):
@@ -83,11 +120,16 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
         le=60,
         description="How long a socket's device may stay unnamed before the token names it.",
     )
-    websocket_ping_interval_seconds: float = Field(
-        30.0, gt=0, description="A socket that is silent for this long is pinged."
+    websocket_ping_interval_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="A socket that is silent for this long is pinged; default half of the "
+        "heartbeat interval, at most 30.",
     )
-    websocket_ping_timeout_seconds: float = Field(
-        30.0, gt=0, description="A socket that does not answer a ping for this long is lost."
+    websocket_ping_timeout_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="A socket that does not answer a ping for this long is lost; default likewise.",
     )
     max_silent_foreground_seconds: float = Field(
         0.0,
@@ -118,6 +160,18 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
         return self
 
     @model_validator(mode="after")
+    def _pings_keep_a_quiet_socket_online(self) -> Self:
+        problem = ping_problem(
+            self.heartbeat_interval_seconds,
+            self.ping_interval_seconds,
+            self.ping_timeout_seconds,
+            self.offline_after_seconds,
+        )
+        if problem and not self.allow_short_timing:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _workers_share_a_port(self) -> Self:
         if self.ingest_workers > 1 and self.ingest_port == 0:
             raise ValueError(
@@ -132,6 +186,20 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
         return tuple(o.strip().lower() for o in self.cors_origins.split(",") if o.strip())
 
     @property
+    def ping_interval_seconds(self) -> float:
+        """The silence after which a socket is pinged."""
+        return self.websocket_ping_interval_seconds or self._ping_default_seconds
+
+    @property
+    def ping_timeout_seconds(self) -> float:
+        """How long it may take to answer."""
+        return self.websocket_ping_timeout_seconds or self._ping_default_seconds
+
+    @property
+    def _ping_default_seconds(self) -> float:
+        return min(MAX_PING_SECONDS, self.heartbeat_interval_seconds / 2)
+
+    @property
     def session_policy(self) -> SessionPolicy:
         """What the life of a socket goes by."""
         return SessionPolicy(
@@ -139,8 +207,8 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
             offline_after_seconds=self.offline_after_seconds,
             auth_timeout_seconds=self.websocket_auth_timeout_seconds,
             first_frame_seconds=self.websocket_first_frame_seconds,
-            ping_interval_seconds=self.websocket_ping_interval_seconds,
-            ping_timeout_seconds=self.websocket_ping_timeout_seconds,
+            ping_interval_seconds=self.ping_interval_seconds,
+            ping_timeout_seconds=self.ping_timeout_seconds,
             max_silent_foreground_seconds=self.max_silent_foreground_seconds,
         )
 

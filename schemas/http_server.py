@@ -7,7 +7,9 @@
 3. So does one whose client does not read its answer.
 4. Of plain HTTP connections there are at most ``max_http_connections`` a process; one more gets a
    503 at once, unread, and is closed. Authenticated sockets have a limit of their own and do not
-   count here; those that have not authenticated yet do.
+   count here; those that have not authenticated yet do. Long before, idle connections that nobody
+   vouched for make room (``schemas/idle_connections.py``); after a 4xx they are kept no longer than
+   a head may take.
 5. While the process drains before its end, each answer is the last of its connection: clients and
    gateways connect anew, elsewhere.
 6. A frozen path is reached however its slashes and capitals are written (``schemas.paths``).
@@ -37,7 +39,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.web_protocol import RequestHandler
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from schemas.client_address import TrustedProxies
 from schemas.http_problems import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
+from schemas.idle_connections import LEAST_SECONDS, Idle, is_crowded, to_close
 from schemas.paths import frozen_path
 from schemas.problems import PROBLEM_JSON, ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
@@ -46,6 +50,9 @@ from schemas.stopping import Stop
 
 #: What a client was too slow with.
 TIMEOUTS: Final = ("head", "body", "idle", "write")
+#: After a look for connections that may make room and that found too few, until the next: each is
+#: a walk over all of them.
+LOOK_SECONDS: Final = 0.1
 #: Files that are no connections of clients: listeners, Kafka, PostgreSQL, logs.
 OTHER_OPEN_FILES: Final = 256
 
@@ -70,6 +77,11 @@ class HttpMetrics:
             "Connections that were refused because there are too many.",
             registry=registry,
         )
+        self.made_room = Counter(
+            f"{prefix}_http_connections_made_room",
+            "Idle connections without a token that counts, closed because there are many.",
+            registry=registry,
+        )
         self.unreadable = Counter(
             f"{prefix}_http_unreadable",
             "Requests that are not HTTP as we understand it, answered 400.",
@@ -92,6 +104,7 @@ class _Bounds:
     max_header_bytes: int
     sockets: Callable[[], int]
     metrics: HttpMetrics
+    proxies: TrustedProxies
 
 
 class _Connected(BaseProtocol):
@@ -107,7 +120,16 @@ class _Connected(BaseProtocol):
 class BoundedConnection(RequestHandler, _Connected):
     """One connection, closed when its client is too slow."""
 
-    __slots__ = ("_bounds", "_counted", "_head_timer", "_server", "_write_timer")
+    __slots__ = (
+        "_bounds",
+        "_counted",
+        "_forwarded_for",
+        "_head_timer",
+        "_idle_since",
+        "_server",
+        "_write_timer",
+        "proven",
+    )
 
     def __init__(self, server: BoundedServer, bounds: _Bounds, **options: Any) -> None:
         super().__init__(server, **options)
@@ -116,6 +138,24 @@ class BoundedConnection(RequestHandler, _Connected):
         self._counted = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._idle_since = self._loop.time()
+        #: Of the last request; ``None`` before the first.
+        self._forwarded_for: tuple[str, ...] | None = None
+        #: It showed a token that counts.
+        self.proven = False
+
+    def idle(self, now: float) -> tuple[str, float] | None:
+        """The client's address and since when nothing was asked; ``None`` if it is not to go."""
+        if self.proven or self._current_request is not None or self.transport is None:
+            return None
+        if now - self._idle_since < LEAST_SECONDS:
+            return None
+        peername = self.transport.get_extra_info("peername")
+        peer = str(peername[0]) if isinstance(peername, tuple) else ""
+        proxies = self._bounds.proxies
+        if self._forwarded_for is None and proxies.include(peer):
+            return None
+        return proxies.client(peer, self._forwarded_for or ()), self._idle_since
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self._server.is_full:
@@ -193,7 +233,15 @@ class BoundedConnection(RequestHandler, _Connected):
             resp = plain_response(unrouted(resp), request_id_of(request.headers.get(REQUEST_ID)))
         if self._server.draining:
             resp.force_close()
-        return await super().finish_response(request, resp, start_time)
+        finished = await super().finish_response(request, resp, start_time)
+        if not self.proven:
+            self._idle_since = self._loop.time()
+            if request.headers:  # one that cannot be parsed has none
+                self._forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
+            failed = HTTPStatus.BAD_REQUEST <= resp.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            if failed and not self._messages and self._head_timer is None:
+                self._await_head()
+        return finished
 
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
@@ -258,14 +306,40 @@ class BoundedServer(web.Server):
         self._bounds = bounds
         self.open_connections = 0
         self.draining = False
+        self._look_again_at = 0.0
 
     def __call__(self) -> RequestHandler:
         return BoundedConnection(self, self._bounds, loop=self._loop, **self._kwargs)
 
     @property
     def is_full(self) -> bool:
-        http_connections = self.open_connections - self._bounds.sockets()
-        return http_connections >= self._bounds.max_http_connections
+        """Asked for each new connection: room is made where there may be some."""
+        most = self._bounds.max_http_connections
+        if is_crowded(self._http_connections, most):
+            self._make_room(most)
+        return self._http_connections >= most
+
+    @property
+    def _http_connections(self) -> int:
+        return self.open_connections - self._bounds.sockets()
+
+    def _make_room(self, most: int) -> None:
+        now = self._loop.time()
+        if now < self._look_again_at:
+            return
+        connections = self.connections
+        idle = [
+            Idle(*found, place)
+            for place, connection in enumerate(connections)
+            if isinstance(connection, BoundedConnection)
+            and (found := connection.idle(now)) is not None
+        ]
+        closing = to_close(idle, self._http_connections, most)
+        if is_crowded(self._http_connections - len(closing), most):
+            self._look_again_at = now + LOOK_SECONDS
+        for place in closing:
+            self._bounds.metrics.made_room.inc()
+            connections[place].force_close()
 
 
 class BoundedRunner(web.AppRunner):
@@ -296,6 +370,7 @@ class BoundedRunner(web.AppRunner):
             max_header_bytes=settings.max_header_bytes,
             sockets=sockets,
             metrics=metrics,
+            proxies=settings.proxies,
         )
         self._direct = direct or {}
         self._drain_seconds = settings.drain_seconds
@@ -325,6 +400,13 @@ def _directly(direct: DirectCalls, routed: Callable[[Any], Any]) -> Callable[[An
         return cast(Awaitable[web.StreamResponse], routed(request))
 
     return handle
+
+
+def prove(request: web.BaseRequest) -> None:
+    """The request's token counts: its connection never makes room for others."""
+    connection = request.protocol
+    if isinstance(connection, BoundedConnection):
+        connection.proven = True
 
 
 async def _go_on(request: web.Request) -> None:

@@ -1,0 +1,142 @@
+"""Issue 15, line 3: idle connections of strangers make room, and never by their address alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from schemas.idle_connections import LEAST_SECONDS
+from schemas.settings import KafkaSettings
+from tests.contract.harness import Ingest, ingest_settings, running_ingest, token, wait_until
+from tests.contract.raw_socket import RawSocket
+
+MOST = 100
+STRANGER = "127.0.0.2"
+
+
+class KeptAlive:
+    """A connection that is kept; ``source`` is the client's address."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, ingest: Ingest, source: str = STRANGER) -> KeptAlive:
+        return cls(*await asyncio.open_connection("127.0.0.1", ingest.port, local_addr=(source, 0)))
+
+    async def call(self, user: str = "", forwarded_for: str = "", path: str = "") -> int:
+        """The status of a heartbeat of ``user``, of nobody if that is empty; 0 if it was closed."""
+        head = f"POST {path or '/api/update-online-status'} HTTP/1.1\r\nhost: x\r\n"
+        head += "content-length: 0\r\n"
+        head += f"authorization: Bearer {token(user)}\r\n" if user else ""
+        head += f"x-forwarded-for: {forwarded_for}\r\n" if forwarded_for else ""
+        try:
+            async with asyncio.timeout(10):
+                self._writer.write(f"{head}\r\n".encode())
+                answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+                length = answer.lower().partition("content-length: ")[2].partition("\r\n")[0]
+                await self._reader.readexactly(int(length))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return 0
+        return int(answer.split()[1])
+
+    async def is_open(self) -> bool:
+        try:
+            async with asyncio.timeout(0.01):
+                return bool(await self._reader.read(1))
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+
+@asynccontextmanager
+async def crowd(
+    ingest: Ingest, count: int, forwarded_for: str = ""
+) -> AsyncIterator[list[KeptAlive]]:
+    """So many connections that got an answer, without a token, and stay."""
+    connections = [await KeptAlive.open(ingest) for _ in range(count)]
+    path = "/api/nothing-here"
+    for each in connections:
+        assert await each.call(forwarded_for=forwarded_for, path=path) == 404
+    await asyncio.sleep(LEAST_SECONDS + 0.1)
+    try:
+        yield connections
+    finally:
+        for each in connections:
+            each.close()
+
+
+@pytest.mark.parametrize("trusted_proxies", ["", "127.0.0.2"])
+async def test_line_3_idle_strangers_make_room_and_nobody_who_showed_a_token_does(
+    kafka_settings: KafkaSettings, trusted_proxies: str
+) -> None:
+    settings = ingest_settings(
+        kafka_settings,
+        max_http_connections=MOST,
+        trusted_proxies=trusted_proxies,
+        websocket_drain_seconds=0,
+    )
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        # Phones behind the stranger's NAT: kept-alive ones, and sockets.
+        phones = [await KeptAlive.open(ingest) for _ in range(20)]
+        for number, phone in enumerate(phones):
+            assert await phone.call(f"kept{number}", forwarded_for="198.51.100.7") == 200
+        sockets = [await RawSocket.open(ingest) for _ in range(10)]
+        async with crowd(ingest, 75, forwarded_for="198.51.100.7") as strangers:
+            fresh = [await KeptAlive.open(ingest, "127.0.0.3") for _ in range(40)]
+            for number, phone in enumerate(fresh):
+                assert await phone.call(f"fresh{number}") == 200
+            for number, phone in enumerate(phones):
+                assert await phone.call(f"kept{number}") == 200
+            left = [await each.is_open() for each in strangers]
+        assert 0 < sum(left) < 75
+        # The longest idle went first.
+        assert left == sorted(left)
+        assert ingest.metric("rollcall_ingest_http_connections_refused_total") == 0
+        made_room = ingest.metric("rollcall_ingest_http_connections_made_room_total")
+        assert made_room == 75 - sum(left)
+        assert ingest.metric("rollcall_ingest_sockets_open") == 10
+        for client in (*phones, *fresh):
+            client.close()
+        for socket in sockets:
+            socket.end()
+
+
+async def test_line_3_a_proxys_own_connections_are_nobodys(kafka_settings: KafkaSettings) -> None:
+    settings = ingest_settings(
+        kafka_settings, max_http_connections=MOST, trusted_proxies="127.0.0.2"
+    )
+    async with running_ingest(settings) as ingest:
+        spare = [await KeptAlive.open(ingest) for _ in range(30)]
+        async with crowd(ingest, 60, forwarded_for="198.51.100.7"):
+            for number in range(30):
+                assert await (await KeptAlive.open(ingest)).call(f"u{number}") in (200, 503)
+            assert all([await each.is_open() for each in spare])
+        assert ingest.metric("rollcall_ingest_http_connections_refused_total") == 0
+
+
+async def test_line_3_after_a_4xx_a_stranger_is_kept_no_longer_than_a_head_may_take(
+    kafka_settings: KafkaSettings,
+) -> None:
+    settings = ingest_settings(kafka_settings, http_head_timeout_seconds=0.5)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        phone, stranger = await KeptAlive.open(ingest), await KeptAlive.open(ingest)
+        assert await phone.call("u1") == 200
+        assert await phone.call(path="/nothing") == 404
+        assert await stranger.call() == 401
+        await wait_until(
+            lambda: ingest.metric("rollcall_ingest_http_timeouts_total", cause="head") == 1
+        )
+        assert not await stranger.is_open()
+        assert await phone.is_open()
+        phone.close()
