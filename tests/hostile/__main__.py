@@ -190,8 +190,8 @@ def main(
         raise SystemExit(f"no attack {', '.join(unknown)}: take {', '.join(NAMES)}")
     attacks = tuple(n for n in NAMES if n in (only or NAMES) and n not in (without or []))
     if smoke:
-        # What is full after a minute is not after seconds, and the beginning is most of it: only what
-        # stops the doors, or leaks by its size, shows.
+        # What is full after a minute is not after seconds, and the beginning is most of it: what
+        # stops a door shows, and what leaks by its size.
         plan = Plan(20, phones, seed, attacks, 3, settled_seconds=10, swing=0.5, p99_ms=5_000)
     else:
         plan = Plan(seconds, phones, seed, attacks, 8, min(60, seconds / 3), swing=0.1)
