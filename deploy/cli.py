@@ -206,19 +206,26 @@ def migrate(
 
     The database is that of ROLLCALL_DATABASE_URL, or of ROLLCALL_DATABASE_SESSION_URL where that is
     set; who asks must own it. Without both it is that of rollcall up in the data directory. Does
-    nothing where nothing is to be done.
+    nothing where nothing is to be done. The user of ROLLCALL_API_DATABASE_URL is made where that is
+    set, as --api-role.
     """
     import psycopg
 
+    from deploy.api_role import API_URL_VARIABLE, ApiRoleError, make_api_role
     from deploy.database import NoDatabaseError, session_url
+    from deploy.given import given
     from schemas import migrate as schema
 
+    made = False
     if with_people and not analyst_role:
         fail("--with-people: say to whom with --analyst-role NAME", USAGE)
     try:
         url = session_url(data_dir)
     except NoDatabaseError as error:
         fail(str(error), USAGE)
+    api_url = given(API_URL_VARIABLE)
+    if api_url and api_role:
+        fail(f"--api-role: {API_URL_VARIABLE} names the role already", USAGE)
     roles = {"--analyst-role": analyst_role, "--api-role": api_role}
     try:
         wait_for(
@@ -230,11 +237,15 @@ def migrate(
         for option, role in roles.items():
             if role:
                 _check_role(url, option, role)
+        if api_url:
+            api_role, made = make_api_role(url, api_url)
         applied = schema.migrate(url)
         if analyst_role:
             schema.grant_analytics(url, analyst_role, with_people=with_people)
         if api_role:
             schema.grant_api(url, api_role)
+    except ApiRoleError as error:
+        fail(str(error), FAILURE)
     except (schema.MigrationError, psycopg.Error) as error:
         fail(
             f"cannot migrate the database of ROLLCALL_DATABASE_URL, or of {data_dir}: {error}",
@@ -248,7 +259,7 @@ def migrate(
         people = " and people's visits and sessions" if with_people else ""
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
     if api_role:
-        typer.echo(f"{api_role} may do what the API does")
+        typer.echo(f"{api_role} {'was made, and ' if made else ''}may do what the API does")
 
 
 def _check_role(dsn: str, option: str, role: str) -> None:

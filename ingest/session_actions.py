@@ -40,6 +40,7 @@ class SessionPolicy:
     ping_interval_seconds: float = 30.0
     ping_timeout_seconds: float = 30.0
     max_silent_foreground_seconds: float = 0.0
+    messages_per_second: int = 250
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,12 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
         gt=0,
         description="A socket that does not answer a ping for this long is lost; default likewise.",
     )
+    websocket_messages_per_second: int = Field(
+        250,
+        ge=10,
+        description="Messages of a socket that are read in a second, pings and pongs included; "
+        "what comes faster waits with its client.",
+    )
     max_silent_foreground_seconds: float = Field(
         0.0,
         ge=0,
@@ -210,6 +216,7 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
             ping_interval_seconds=self.ping_interval_seconds,
             ping_timeout_seconds=self.ping_timeout_seconds,
             max_silent_foreground_seconds=self.max_silent_foreground_seconds,
+            messages_per_second=self.websocket_messages_per_second,
         )
 
     @property

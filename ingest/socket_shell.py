@@ -24,6 +24,7 @@ from ingest.auth import Authentication
 from ingest.limits import UserLimits
 from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
+from ingest.pace import Pace
 from ingest.ping_intervals import PingIntervals
 from ingest.publisher import Acknowledgement, Publisher
 from ingest.session import Session
@@ -106,6 +107,7 @@ class Socket:
     async def run(self, identity: Identity | None) -> None:
         """Until the socket is closed."""
         session, websocket = self.session, self._websocket
+        pace = Pace(self._shared.policy.messages_per_second)
         ended = False
         try:
             if identity is not None:
@@ -118,6 +120,9 @@ class Socket:
                     await self.do(session.wake(self._loop.time()))
                     continue
                 ended = message.type is WSMsgType.CLOSE
+                # However cheap a ping is: thousands a second would cost all others their turn.
+                if pause_seconds := pace.wait_seconds(self._loop.time()):
+                    await asyncio.sleep(pause_seconds)
                 self._end_probe(there=not websocket.closed)
                 await self._take(message)
                 # A client that never stops sending must not hold up what is due.

@@ -24,7 +24,9 @@ async def run(target: Target, seed: int, names: list[str]) -> dict[str, Counter[
     known = attacks()
     tallies: dict[str, Counter[str]] = {name: Counter() for name in names}
     running = asyncio.gather(
-        *(known[name](Attack(target, Random(f"{seed} {name}"), tallies[name])) for name in names)
+        # Also where all are left out, to see what phones meet without them.
+        asyncio.Event().wait(),
+        *(known[name](Attack(target, Random(f"{seed} {name}"), tallies[name])) for name in names),
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
     try:

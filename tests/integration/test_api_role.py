@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from urllib.parse import quote
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from deploy.cli import app
 from deploy.keys import KeyTable
@@ -103,3 +104,75 @@ def test_a_role_that_is_not_there_is_refused_by_its_option(database_url: str) ->
     )
     assert done.exit_code == 2
     assert done.stderr.startswith('rollcall: --api-role: there is no role "no one"')
+
+
+@pytest.fixture
+def api_url(database_url: str) -> Iterator[str]:
+    """The API's own, of a role that is not there yet."""
+    with psycopg.connect(database_url, autocommit=True) as db:
+        where = f"{db.info.host}:{db.info.port}/{db.info.dbname}"
+    name = f"api_{uuid.uuid4().hex[:8]}"
+    yield f"postgresql://{name}:of%2Fmy%20choice@{where}"
+    with psycopg.connect(database_url, autocommit=True) as db:
+        if db.execute("SELECT FROM pg_roles WHERE rolname = %s", (name,)).fetchone():
+            for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+                db.execute(sql.SQL(statement).format(sql.Identifier(name)))
+
+
+def migrated(owner: str, api_url: str) -> Result:
+    return CliRunner().invoke(
+        app,
+        ["migrate"],
+        env={"ROLLCALL_DATABASE_URL": owner, "ROLLCALL_API_DATABASE_URL": api_url},
+    )
+
+
+def test_the_migration_makes_the_role_of_the_apis_url_and_keeps_it(
+    database_url: str, api_url: str, tmp_path: Path
+) -> None:
+    role = urlsplit(api_url).username
+    done = migrated(database_url, api_url)
+    assert done.exit_code == 0, done.output
+    assert f"{role} was made, and may do what the API does" in done.stdout
+    assert "choice" not in done.output
+    with psycopg.connect(api_url, autocommit=True) as db:
+        db.execute("SELECT FROM presence")
+        for statement in FORBIDDEN:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(statement.encode())
+    # Again, as Kubernetes hands it over, in a folder of secrets: the password is what it was.
+    (tmp_path / "ROLLCALL_DATABASE_URL").write_text(database_url)
+    (tmp_path / "ROLLCALL_API_DATABASE_URL").write_text(api_url.replace("choice", "other"))
+    done = CliRunner().invoke(app, ["migrate"], env={"ROLLCALL_SECRETS_DIR": str(tmp_path)})
+    assert done.exit_code == 0, done.output
+    assert f"{role} may do what the API does" in done.stdout
+    psycopg.connect(api_url).close()
+
+
+def test_an_api_url_that_makes_no_role_of_its_own_is_refused_without_its_password(
+    database_url: str, api_url: str
+) -> None:
+    role = str(urlsplit(api_url).username)
+    wrong = {
+        "postgresql://%zz": "is no PostgreSQL URL",
+        "postgresql://localhost/x": "names no user",
+        database_url: "names the owner",
+        api_url.replace(":of%2Fmy%20choice", ""): "has no password",
+    }
+    for url, said in wrong.items():
+        done = migrated(database_url, url)
+        assert done.exit_code == 1, url
+        assert said in done.output
+        assert done.output.count("\n") == 1
+    # An owner who may not make roles is told what to run.
+    owner = f"owner_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'p'").format(sql.Identifier(owner)))
+    try:
+        done = migrated(api_url.replace(f"{role}:of%2Fmy%20choice", f"{owner}:p"), api_url)
+        assert done.exit_code == 1
+        assert f"""CREATE ROLE "{role}" LOGIN PASSWORD '…'""" in done.output
+        assert "choice" not in done.output
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as db:
+            db.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(owner)))

@@ -358,7 +358,15 @@ def test_health_is_asked_on_the_admin_port_of_the_service() -> None:
 
 
 def test_services_that_verify_tokens_are_handed_every_setting_that_says_whose_count() -> None:
-    durations = {"cooldown", "refresh", "leeway", "size", "flight", "introspection_cache"}
+    durations = {
+        "cooldown",
+        "refresh",
+        "leeway",
+        "size",
+        "flight",
+        "introspection_cache",
+        "failures",
+    }
     for name, settings in (("ingest", TokenSettings), ("api", StaffSettings)):
         for field in settings.model_fields:
             if not any(word in field for word in durations):

@@ -231,6 +231,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
         for volume in manifest["spec"]["template"]["spec"]["volumes"]:
             sources = volume.get("projected", {}).get("sources", [])
             names = {source["secret"]["name"] for source in sources}
+            assert not any("items" in source["secret"] for source in sources)
             names |= {volume["secret"]["secretName"]} if "secret" in volume else set()
             mounted.setdefault(component(manifest), set()).update(names)
     assert mounted == {
@@ -255,7 +256,7 @@ def test_pods_can_do_as_little_as_pod_security_restricted_asks(manifests: list[M
             "capabilities": {"drop": ["ALL"]},
         }
         assert {"requests", "limits"} <= container["resources"].keys()
-        assert re.search(r":[^:/]*\d\.\d[^:/]*$", container["image"])
+        assert re.search(r":[^:/]*\d\.\d[^:/@]*(@sha256:[0-9a-f]{64})?$", container["image"])
     ours = [c for _, c in containers(manifests) if c["name"] != "gateway"]
     assert {c["command"][0] for c in ours} <= {"python", "rollcall"}
 
@@ -306,6 +307,91 @@ def test_nobody_but_the_gateway_reaches_a_service_unless_named() -> None:
     ]
 
 
+def test_an_image_may_be_pinned_by_its_digest() -> None:
+    digest = "sha256:0123456789abcdef" + 3 * "0123456789abcdef"
+    images = {c["image"] for _, c in containers(rendered(CHART / "ci/full-values.yaml"))}
+    assert f"registry.example/rollcall:0.2.0-rc1@{digest}" in images
+    minimal = str(CHART / "ci/minimal-values.yaml")
+    for image in (f"haproxy:3.2.24-alpine@{digest}", f"haproxy@{digest}"):
+        given = ("--values", minimal, "--set", f"gateway.image={image}")
+        done = run_helm("template", "fleet", str(CHART), *given)
+        assert f'image: "{image}"' in done.stdout, done.stderr
+
+
+def test_the_api_has_a_role_of_its_own_and_never_the_owners_password() -> None:
+    def sources(values: str, name: str) -> list[Any]:
+        manifests = of_kind(rendered(CHART / f"ci/{values}-values.yaml"), "Deployment", "Job")
+        [found] = [m for m in manifests if component(m) == name]
+        [volume] = [
+            volume
+            for volume in found["spec"]["template"]["spec"]["volumes"]
+            if volume["name"] == "secrets"
+        ]
+        return [source["secret"] for source in volume["projected"]["sources"]]
+
+    url, session, tokens = sources("minimal", "api")
+    assert url == {
+        "name": "rollcall-database",
+        "items": [{"key": "ROLLCALL_API_DATABASE_URL", "path": "ROLLCALL_DATABASE_URL"}],
+    }
+    assert session["optional"] is True
+    assert [item["key"] for item in session["items"]] == ["ROLLCALL_API_DATABASE_SESSION_URL"]
+    assert tokens == {"name": "rollcall-tokens"}
+    # Who migrates makes the role of the same Secret.
+    assert sources("minimal", "migrate") == [{"name": "rollcall-database"}]
+    assert sources("full", "api") == [{"name": "rollcall-api"}]
+    assert sources("no-gateway", "api") == [{"name": "rollcall-database"}]
+
+
+def test_the_cookie_is_for_https_wherever_tls_is_configured() -> None:
+    def cookie(*given: str) -> str | None:
+        options = [part for value in given for part in ("--set", value)]
+        minimal = ("--values", str(CHART / "ci/minimal-values.yaml"))
+        done = run_helm("template", "fleet", str(CHART), *minimal, *options)
+        assert done.returncode == 0, done.stderr
+        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        [api] = [m for m in of_kind(manifests, "Deployment") if component(m) == "api"]
+        [container] = api["spec"]["template"]["spec"]["containers"]
+        return environment(container).get("ROLLCALL_API_COOKIE_SECURE")
+
+    ingress = ("ingress.enabled=true", "ingress.host=rollcall.example")
+    assert cookie() is cookie(*ingress) is None
+    assert cookie("gateway.tls.existingSecret=tls") == "true"
+    assert cookie(*ingress, "ingress.tlsSecret=tls") == "true"
+
+
+def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
+    def rules(values: str) -> dict[str, Any]:
+        policies = of_kind(rendered(CHART / f"ci/{values}-values.yaml"), "NetworkPolicy")
+        assert {tuple(policy["spec"]["policyTypes"]) for policy in policies} == {
+            ("Ingress",) if values == "no-gateway" else ("Ingress", "Egress")
+        }
+        return {component(policy): policy["spec"].get("egress") for policy in policies}
+
+    def ports(rules: list[Any]) -> list[list[int]]:
+        return [[port["port"] for port in rule["ports"]] for rule in rules]
+
+    dns, kafka, database, issuer = [53, 53], [9092], [5432], [443]
+    assert {name: ports(found) for name, found in rules("minimal").items()} == {
+        "ingest": [dns, kafka, issuer],
+        "processor": [dns, kafka, database],
+        "api": [dns, database, issuer],
+        "migrate": [dns, database],
+        "topics": [dns, kafka],
+        "gateway": [dns, [8082, 9082], [8081, 9081]],
+    }
+    for rule in rules("minimal")["gateway"][1:]:
+        [peer] = rule["to"]
+        assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] in (
+            "api",
+            "ingest",
+        )
+    full = rules("full")
+    assert ports(full["processor"]) == [dns, [9094, 9093], [5432, 6432]]
+    assert full["processor"][2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
+    assert set(rules("no-gateway").values()) == {None}
+
+
 def test_rules_and_dashboards_are_those_of_the_repository() -> None:
     manifests = rendered(CHART / "ci/full-values.yaml")
     groups: list[Any] = []
@@ -329,6 +415,8 @@ def test_rules_and_dashboards_are_those_of_the_repository() -> None:
         ("settings.PARTITIONS=x", "PARTITIONS"),
         ("ingress.enabled=true", "host"),
         ("gateway.image=haproxy", "image"),
+        ("image.digest=0123", "digest"),
+        ("networkPolicy.egress.databasePorts={x}", "databasePorts"),
         ("processor.autoscaling.enabled=true", "autoscaling"),
     ],
 )

@@ -19,7 +19,11 @@ def test_every_test_that_the_page_names_exists() -> None:
 
 def test_every_setting_that_the_page_names_exists() -> None:
     known = settings_page() + texts()["deploy/gateway/haproxy.cfg"] + texts()["deploy/cli.py"]
-    known += texts()["deploy/topics_command.py"] + texts()["schemas/settings.py"]
+    known += (
+        texts()["deploy/topics_command.py"]
+        + texts()["deploy/api_role.py"]
+        + texts()["schemas/settings.py"]
+    )
     named = set(re.findall(r"`((?:ROLLCALL|GATEWAY)_\w+)`", texts()[PAGE]))
     assert {name for name in named if name not in known} == set()
 

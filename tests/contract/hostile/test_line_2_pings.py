@@ -26,7 +26,9 @@ async def test_line_2_pings_that_nobody_reads_the_pongs_of(
     kafka_settings: KafkaSettings, authenticated: bool
 ) -> None:
     """The bound is on what is unread, however much the user may send."""
-    settings = ingest_settings(kafka_settings, user_events_burst=10**9)
+    settings = ingest_settings(
+        kafka_settings, user_events_burst=10**9, websocket_messages_per_second=10**9
+    )
     async with running_ingest(settings) as ingest:
         await ingest.until_ready()
         authorization = None if authenticated else ""
@@ -69,7 +71,7 @@ async def test_line_2_wrong_frames_make_no_more_of_themselves(
 ) -> None:
     authorization = f"Bearer {token('liar')}"
     raw = await RawSocket.open(ingest, authorization=authorization)
-    for _ in range(5_000):
+    for _ in range(700):
         raw.send(rubbish)
     raw.send(b'{"type": "logout"}')
     async with asyncio.timeout(DEADLINE_SECONDS):
@@ -78,3 +80,27 @@ async def test_line_2_wrong_frames_make_no_more_of_themselves(
     # Of the allowance 60; then ten that say so, and one more in each second.
     assert 60 <= len(errors) < 60 + 10 + DEADLINE_SECONDS
     await wait_until(lambda: ingest.metric("rollcall_ingest_sockets_open") == 0)
+
+
+async def test_line_2_what_comes_faster_than_it_is_read_waits_with_its_client(
+    kafka_settings: KafkaSettings,
+) -> None:
+    """Reading a ping costs little, and 30,000 of them a second a whole core."""
+    settings = ingest_settings(kafka_settings, websocket_messages_per_second=10)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        flood, other = await RawSocket.open(ingest), await RawSocket.open(ingest)
+        begun = asyncio.get_running_loop().time()
+        flood.write(Frame(Opcode.PONG, b"unasked").serialize(mask=True) * 14)
+        flood.send(b'{"id": 1, "device_id": "phone"}')
+        other.send(b'{"id": 1, "device_id": "tablet"}')
+
+        async def acknowledged(raw: RawSocket) -> float:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await anext(frame async for frame in raw.frames() if b'"ack"' in frame.payload)
+            return asyncio.get_running_loop().time() - begun
+
+        after_flood, after_one = await asyncio.gather(acknowledged(flood), acknowledged(other))
+        flood.end()
+        other.end()
+    assert after_one < 0.9 < after_flood < DEADLINE_SECONDS

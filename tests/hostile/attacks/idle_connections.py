@@ -28,6 +28,6 @@ async def attack(attack: Attack) -> None:
                 if b" 503 " in chunk[:16]:
                     did["answered 503"] += 1
             did["ended by the server"] += 1
-        await attack.pause(1.0)
+        await attack.pause(10.0)
 
     await attack.crowd(2 * _CONNECTIONS, one, patience_seconds=300)

@@ -19,7 +19,7 @@ helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 {{- end }}
 
 {{- define "rollcall.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/* What Pod Security calls restricted; the user is the image's: 10001, or HAProxy's 99. */}}
@@ -79,7 +79,8 @@ affinity:
 {{- end }}
 {{- end }}
 
-{{/* A folder of files that are called like settings: a list of names of Secrets. */}}
+{{/* A folder of files that are called like settings: a list of names of Secrets, or of what stands below
+     `secret` where only some of its keys are meant. */}}
 {{- define "rollcall.secrets" -}}
 - name: secrets
   {{- with . | compact | uniq }}
@@ -87,7 +88,7 @@ affinity:
     defaultMode: 0440
     sources:
       {{- range . }}
-      - secret: {name: {{ . | quote }}}
+      - secret: {{ ternary . (dict "name" .) (kindIs "map" .) | toJson }}
       {{- end }}
   {{- else }}
   emptyDir: {}
