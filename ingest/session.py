@@ -367,7 +367,10 @@ class Session:
         if self._ping_interval is not None:
             self._ping_seconds = self._ping_interval(identity.user)
         welcome = frames.welcome(
-            policy.heartbeat_interval_seconds, policy.offline_after_seconds, self._ping_seconds
+            policy.heartbeat_interval_seconds,
+            policy.offline_after_seconds,
+            self._ping_seconds,
+            policy.max_silent_foreground_seconds,
         )
         named = self._first.device_id or self._first.device_info
         self._connect_at = now + (0.0 if named else policy.first_frame_seconds)
