@@ -117,6 +117,9 @@ LIMIT %(limit)s
 -- name: key_used
 UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s
 
+-- name: secret
+SELECT secret FROM api_secret
+
 -- name: progress
 SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
        max(through) FILTER (WHERE rollup = 'days') AS days,

@@ -11,7 +11,8 @@ A logout signs out the device that its body names, if the user has it; else that
 else the one of its token's claim, if the user has it; else those last seen with its token; else
 those on which its token has given way to another one (``twins``); else all. Where several phones
 bear the name it is, of these, the one of its connection, else those last seen with its token, else
-all of them.
+all of them. A token that has expired signs out its own devices only: those that it was last seen
+with, gave way on or claims, whatever its body names; else none.
 
 A seventeenth device takes the place of the least recently active one, offline ones first
 (``evicted`` if it was online).
@@ -37,6 +38,15 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
         device = device_of_connection(user, event.connection, now_ms)
         if device is not None and not gave_way_on(device, event):
             return device.device, device
+    elif len(user.devices) == 1:
+        # The usual heartbeat: of the only phone, which says what it said before.
+        device, info = user.devices[0], event.device_info
+        if (
+            device.token == event.token
+            and (info is None or info == device.device_info)
+            and device.device == (event.device_id or event.claimed_device or info)
+        ):
+            return device.device, device
     naming = naming_of(event)
     if naming is not None:
         return device_of_name(user, naming, event.token)
@@ -53,23 +63,37 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
 
 def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
     """The devices that ``event`` signs out."""
+    expires_ms = event.token_expires_ms
+    expired = expires_ms is not None and expires_ms <= now_ms
     connected: list[Device] = []
     if event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
         connected = [device] if device is not None else []
+    named = devices_of_name(user, event.device_id) if event.device_id else []
+    if expired:
+        named = [device for device in named if _is_its_own(user, device, event)]
+    claimed = devices_of_name(user, event.claimed_device) if event.claimed_device else []
     return (
-        _named(user, event.device_id, connected, event.token)
+        _meant(named, connected, event.token)
         or connected
-        or _named(user, event.claimed_device, connected, event.token)
+        or _meant(claimed, connected, event.token)
         or [d for d in user.devices if d.token == event.token]
         or [d for d in user.devices if any(r.mark == event.token for r in d.replaced)]
-        or list(user.devices)
+        or ([] if expired else list(user.devices))
     )
 
 
-def _named(user: User, name: str | None, connected: list[Device], token: str) -> list[Device]:
-    """Those of the name that a logout with ``token`` means."""
-    alike = devices_of_name(user, name) if name else []
+def _is_its_own(user: User, device: Device, event: Logout) -> bool:
+    """Whether the token that signs out was that device's, as far as it is remembered."""
+    return (
+        (event.claimed_device is not None and device in devices_of_name(user, event.claimed_device))
+        or device.token == event.token
+        or any(replaced.mark == event.token for replaced in device.replaced)
+    )
+
+
+def _meant(alike: list[Device], connected: list[Device], token: str) -> list[Device]:
+    """Those of one name that a logout with ``token`` means."""
     if len(alike) < 2:
         return alike
     return [d for d in alike if d in connected] or [d for d in alike if d.token == token] or alike

@@ -58,11 +58,13 @@ class Oracle:
         timestamp: int,
         events: Sequence[object] | None,
         refused: Sequence[int] = (),
+        lost: int = 0,
     ) -> None:
-        """``events`` is ``None`` for a record that could not be decoded."""
+        """``events`` is ``None`` for a record that could not be decoded. ``lost`` is how many
+        records before it somebody has accepted as lost."""
         heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
-        jump = self.began and timestamp - self.now > self.policy["outage_gap"]
-        self._pass_time(offset, timestamp, heard, jump)
+        jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
+        self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -98,12 +100,12 @@ class Oracle:
             }
         )
 
-    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool) -> None:
+    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool, kind: str) -> None:
         before = self.now if self.began else timestamp
         self.now, self.began = max(before, timestamp), True
         if jump:
             hold = before + self.policy["outage_hold"]
-            self.outages.append({"kind": "jump", "from": before, "to": self.now, "hold": hold})
+            self.outages.append({"kind": kind, "from": before, "to": self.now, "hold": hold})
         if not heard and not jump and not self.muted() and self.is_muted_now():
             hold = self.now + self.policy["outage_hold"]
             self.outages.append({"kind": "ticks_only", "from": self.now, "to": None, "hold": hold})
@@ -314,21 +316,25 @@ class Oracle:
     def _logout(self, event: Logout) -> None:
         user = event.user
         has = self.devices(user)
+        ends = event.token_expires_ms
+        expired = ends is not None and not self.now < ends
         connected = [d for d in has if event.connection in dict(self.connections(user, d))]
         bearing = [d for d in has if self.token(user, d) == event.token]
+        given_up = [d for d in has if event.token in [g["mark"] for g in self.gave_way(user, d)]]
+        claimed = self._alike(user, event.claimed_device) if event.claimed_device else []
+        told = self._alike(user, event.device_id) if event.device_id else []
 
-        def named(name: str | None) -> list[str]:
-            alike = self._alike(user, name) if name else []
+        def among(alike: list[str]) -> list[str]:
             narrowed = [[d for d in alike if d in few] for few in (connected, bearing)]
             return next((few for few in narrowed if few and len(alike) > 1), alike)
 
         out = (
-            named(event.device_id)
+            among([d for d in told if not expired or d in (*claimed, *bearing, *given_up)])
             or connected
-            or named(event.claimed_device)
+            or among(claimed)
             or bearing
-            or [d for d in has if event.token in [g["mark"] for g in self.gave_way(user, d)]]
-            or has
+            or given_up
+            or ([] if expired else has)
         )
         fences = [
             entry
