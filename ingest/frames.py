@@ -159,14 +159,18 @@ def welcome(
     heartbeat_interval_seconds: float,
     offline_after_seconds: float,
     ping_interval_seconds: float = 30.0,
+    max_silent_foreground_seconds: float = 0.0,
 ) -> str:
     """The answer to authentication: what the client should do, what happens if it does not, and
-    after how much silence it will be pinged."""
+    after how much silence it will be pinged; and where there is such a bound, after how long
+    without a frame it is taken for hidden."""
+    bound = max_silent_foreground_seconds
     return _json(
         type="welcome",
         heartbeat_interval_seconds=_number(heartbeat_interval_seconds),
         offline_after_seconds=_number(offline_after_seconds),
         ping_interval_seconds=_number(ping_interval_seconds),
+        **({"max_silent_foreground_seconds": _number(bound)} if bound else {}),
     )
 
 

@@ -408,6 +408,7 @@ class Session:
             policy.heartbeat_interval_seconds,
             policy.offline_after_seconds,
             self._liveness.interval_seconds,
+            policy.max_silent_foreground_seconds,
         )
         sent = Sent() if frame is None else frame.sent
         return [Send(welcome), *self._events.admitted(identity, sent, now)]

@@ -141,7 +141,9 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
         0.0,
         ge=0,
         description="A foreground device whose socket answers pings but sends no frame for this "
-        "long is written as hidden (a tab that nobody looks at). 0: never.",
+        "long is written as hidden (a tab that nobody looks at). welcome tells it, and clients "
+        "that say nothing while they are idle, as ours, send a frame within it. At least two "
+        "heartbeat intervals. 0: never.",
     )
     websocket_drain_seconds: float = Field(
         3.0, ge=0, le=60, description="Over how long the sockets are closed when ingest stops."
@@ -183,6 +185,16 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
             raise ValueError(
                 "ROLLCALL_INGEST_PORT: with several workers choose a port: with 0 each would get "
                 "another one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_client_can_keep_to_the_bound(self) -> Self:
+        bound = self.max_silent_foreground_seconds
+        if 0 < bound < 2 * self.heartbeat_interval_seconds:
+            raise ValueError(
+                f"ROLLCALL_MAX_SILENT_FOREGROUND_SECONDS: {bound:g} hides people who are there; "
+                "write at least twice ROLLCALL_HEARTBEAT_INTERVAL_SECONDS, or 0"
             )
         return self
 

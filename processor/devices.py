@@ -40,6 +40,15 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
         moves = device is not None and names_another(event, device)
         if device is not None and not moves and not gave_way_on(device, event):
             return device.device, device
+    elif len(user.devices) == 1:
+        # The usual heartbeat: of the only phone, which says what it said before.
+        device, info = user.devices[0], event.device_info
+        if (
+            device.token == event.token
+            and (info is None or info == device.device_info)
+            and device.device == (event.device_id or event.claimed_device or info)
+        ):
+            return device.device, device
     naming = naming_of(event)
     if naming is not None:
         return device_of_name(user, naming, event.token)

@@ -172,7 +172,9 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         twin_of = _twin_of(event, key)
     else:
         twin_of = device.twin_of
-        replaced = replaced_after(device, event)
+        info = event.device_info
+        same = device.token == event.token and (info is None or info == device.device_info)
+        replaced = device.replaced if same else replaced_after(device, event)
     beaten = Device(
         device=key,
         state=state,
@@ -226,7 +228,7 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
         else now_ms + policy.offline_after_ms,
         token=event.token,
         sockets=heard_on(event.connection, device, now_ms, policy),
-        replaced=replaced_after(device, event),
+        replaced=device.replaced if device.token == event.token else replaced_after(device, event),
     )
     if device.online:
         return Outcome(replace(user, devices=with_device(user.devices, renewed)))

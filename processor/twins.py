@@ -79,11 +79,6 @@ def device_of_name(user: User, naming: Naming, token: str) -> tuple[str, Device 
     """The name of the device that an event with ``token`` belongs to, and the device if the user
     has it."""
     name, mark, by_id = naming.name, naming.mark, naming.by_id
-    if len(user.devices) == 1:
-        # The usual phone: the only one, with the mark that it had.
-        device = user.devices[0]
-        if device.device == name and (mark is None or mark == _mark(device, by_id=by_id)):
-            return name, device
     alike = devices_of_name(user, name)
     if not alike:
         return name, None
@@ -121,10 +116,9 @@ def gave_way_on(device: Device, event: Heartbeat | Renew) -> bool:
 
 
 def replaced_after(device: Device, event: Heartbeat | Renew) -> tuple[Replaced, ...]:
-    """The marks that have given way on ``device`` once ``event`` was heard."""
+    """The marks that have given way on ``device`` once ``event`` was heard, which has another token
+    or says something else of its phone than was known."""
     info = event.device_info if isinstance(event, Heartbeat) else None
-    if device.token == event.token and (info is None or info == device.device_info):
-        return device.replaced
     if not device.online or device.token is None:
         return ()
     others = tuple(r for r in device.replaced if r.mark not in (event.token, info))

@@ -99,7 +99,7 @@ def test_it_sends_fields_that_ingest_reads() -> None:
 
 def test_it_reads_frames_that_ingest_sends() -> None:
     texts = (
-        frames.welcome(90, 300),
+        frames.welcome(90, 300, max_silent_foreground_seconds=600),
         frames.ack(1, [FieldWarning("screen", "cut")]),
         frames.error(1, "bad_json", "mend it"),
         frames.token_expiring(60),

@@ -38,6 +38,7 @@ _ANSWERS: Final = {
         "heartbeat_interval_seconds",
         "offline_after_seconds",
         "ping_interval_seconds",
+        "max_silent_foreground_seconds",
     },
     "ack": {"type", "id", "warning"},
     "error": {"type", "id", "code", "message"},

@@ -588,6 +588,12 @@ def test_a_tab_that_only_answers_pings_is_hidden_after_the_bound() -> None:
     assert [type(event) for event in talk.events].count(Heartbeat) == 1
 
 
+def test_the_welcome_tells_the_bound_where_there_is_one() -> None:
+    told = Talk(policy=BOUNDED).auth(device_id="tab").sent
+    assert [f["max_silent_foreground_seconds"] for f in told if f["type"] == "welcome"] == [600]
+    assert all("max_silent_foreground_seconds" not in f for f in Talk().auth(device_id="t").sent)
+
+
 def test_a_frame_begins_the_bound_anew_and_brings_it_back() -> None:
     talk = Talk(policy=BOUNDED).auth(device_id="tab").wait(500).says({"screen": "Cart"}).wait(599)
     assert [event.app_state for event in talk.events if type(event) is Heartbeat] == [None]

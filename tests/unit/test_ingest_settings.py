@@ -55,3 +55,9 @@ def test_workers_cannot_share_a_port_that_nobody_chose() -> None:
     with pytest.raises(ValidationError, match="ROLLCALL_INGEST_PORT: with several workers"):
         settings(ingest_workers=2, ingest_port=0)
     assert settings(ingest_port=0).ingest_workers == 1
+
+
+def test_a_bound_of_silence_that_no_client_can_keep_to_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least twice ROLLCALL_HEARTBEAT_INTERVAL_SECONDS"):
+        settings(max_silent_foreground_seconds=120)
+    assert settings(max_silent_foreground_seconds=180).max_silent_foreground_seconds == 180

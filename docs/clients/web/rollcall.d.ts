@@ -64,6 +64,8 @@ export declare class PresenceMachine {
     _lastFrame: number;
     _online: boolean;
     _intervalMs: number;
+    /** Half of what the server takes of a foreground without a frame; 0: any time. */
+    _stillMs: number;
     _phase: string;
     _place: string;
     _appState: string;
@@ -219,6 +221,8 @@ export declare class PresenceMachine {
     _report(now: number): void;
     /** Tell how things are on the way that is in use. @param {number} now */
     _tell(now: number): void;
+    /** @param {number} now */
+    _checkLater(now: number): void;
     /** @param {number} now */
     _told(now: number): void;
     /** @param {number} now */

@@ -71,6 +71,8 @@ export class PresenceMachine {
     this._lastFrame = 0;
     this._online = true;
     this._intervalMs = INTERVAL_MS;
+    /** Half of what the server takes of a foreground without a frame; 0: any time. */
+    this._stillMs = 0;
     this._phase = 'idle';
     this._place = 'background';
     this._appState = 'resumed';
@@ -403,7 +405,8 @@ export class PresenceMachine {
       this._refusals = 0;
       this._blocked = 0;
       this._intervalMs = milliseconds(frame['heartbeat_interval_seconds'], 1000, this._intervalMs);
-      this._checkAt = now + this._intervalMs;
+      this._stillMs = milliseconds(frame['max_silent_foreground_seconds'], 500, 0);
+      this._checkLater(now);
     } else if (type === 'token_expiring') {
       this._renewal = this._askForToken(true);
     } else if (type === 'restart') {
@@ -461,9 +464,11 @@ export class PresenceMachine {
     if (isDue(this._goodbyeAt, now)) this._postGoodbye();
     if (isDue(this._answerBy, now)) this._noAnswer(now);
     if (isDue(this._checkAt, now)) {
-      this._checkAt = now + this._intervalMs;
-      // Nobody says that a device was asleep, and its socket may have died meanwhile.
-      if (slept && this._place === 'foreground') this._tell(now);
+      this._checkLater(now);
+      // Nobody says that a device was asleep, and its socket may have died meanwhile. And a server
+      // that hides who is silent is told that somebody still looks.
+      const silent = this._stillMs > 0 && now >= this._toldAt + this._stillMs;
+      if ((slept || silent) && this._place === 'foreground') this._tell(now);
     }
     if (isDue(this._repeatAt, now)) {
       this._repeatAt = null;
@@ -525,6 +530,12 @@ export class PresenceMachine {
     } else if (this._link === 'closed') {
       this._connect();
     }
+  }
+
+  /** @param {number} now */
+  _checkLater(now) {
+    const wait = this._stillMs > 0 ? Math.min(this._intervalMs, this._stillMs) : this._intervalMs;
+    this._checkAt = now + wait;
   }
 
   /** @param {number} now */

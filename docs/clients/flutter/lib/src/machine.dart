@@ -75,6 +75,9 @@ class PresenceMachine {
   int _lastFrame = 0;
   bool _online = true;
   int _intervalMs = _intervalDefaultMs;
+
+  /// Half of what the server takes of a foreground without a frame; 0: any time.
+  int _stillMs = 0;
   String _phase = 'idle';
   String _place = 'background';
   String _appState = 'resumed';
@@ -363,7 +366,8 @@ class PresenceMachine {
       _refusals = 0;
       _blocked = 0;
       _intervalMs = _milliseconds(frame['heartbeat_interval_seconds'], 1000, _intervalMs);
-      _checkAt = now + _intervalMs;
+      _stillMs = _milliseconds(frame['max_silent_foreground_seconds'], 500, 0);
+      _checkLater(now);
     } else if (type == 'token_expiring') {
       _renewal = _askForToken(true);
     } else if (type == 'restart') {
@@ -412,9 +416,11 @@ class PresenceMachine {
     if (_isDue(_goodbyeAt, now)) _postGoodbye();
     if (_isDue(_answerBy, now)) _noAnswer(now);
     if (_isDue(_checkAt, now)) {
-      _checkAt = now + _intervalMs;
-      // Nobody says that a device was asleep, and its socket may have died meanwhile.
-      if (slept && _place == 'foreground') _tell(now);
+      _checkLater(now);
+      // Nobody says that a device was asleep, and its socket may have died meanwhile. And a server
+      // that hides who is silent is told that somebody still looks.
+      final silent = _stillMs > 0 && now >= _toldAt + _stillMs;
+      if ((slept || silent) && _place == 'foreground') _tell(now);
     }
     if (_isDue(_repeatAt, now)) {
       _repeatAt = null;
@@ -475,6 +481,11 @@ class PresenceMachine {
     } else if (_link == 'closed') {
       _connect();
     }
+  }
+
+  void _checkLater(int now) {
+    final wait = _stillMs > 0 && _stillMs < _intervalMs ? _stillMs : _intervalMs;
+    _checkAt = now + wait;
   }
 
   void _told(int now) {

@@ -1,0 +1,123 @@
+"""``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat, with and without
+what tells phones of one name apart (``processor/twins.py``), in one run.
+
+The usual heartbeat changes nothing: a phone with one device says that it is still there. Without
+means that a device is found by its name alone, as if no two phones could share one. Rounds of both
+take turns, and the median of their ratios counts: other programs disturb both alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+from unittest.mock import patch
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from processor import presence
+from processor.devices import find
+from processor.effects import Effects, Record
+from processor.model import Device, Replaced, User
+from processor.partition import Partition
+from processor.settings import ProcessorSettings
+from processor.sockets import device_of_connection
+from schemas.events import Heartbeat, Renew
+from tests.bench.smoke import Smoke, check_measured
+
+EVENTS_PER_RECORD = 100
+#: What a phone calls itself: ``device_id`` and ``device_info``.
+NAMINGS: dict[str, tuple[str | None, str | None]] = {
+    "the guide's app": (None, "Flutter App"),
+    "an id and a text": ("8f2c41d09b7e", "Pixel 9 / Android 16"),
+    "an id alone": ("8f2c41d09b7e", None),
+}
+console = Console()
+
+
+def beats(naming: tuple[str | None, str | None], users: int) -> list[tuple[Heartbeat, ...]]:
+    """One of every user, by record."""
+    every = [
+        Heartbeat(
+            user=f"user-{n:08d}",
+            token=f"sha256:{n:022d}",
+            device_id=naming[0],
+            device_info=naming[1],
+            app_version="1.0.0",
+            screen="Unknown",
+        )
+        for n in range(users)
+    ]
+    return [tuple(every[n : n + EVENTS_PER_RECORD]) for n in range(0, users, EVENTS_PER_RECORD)]
+
+
+class Rounds:
+    """A partition in which everybody beats once a round."""
+
+    def __init__(self, records: list[tuple[Heartbeat, ...]]) -> None:
+        self._records = records
+        self._partition = Partition(0, 1, ProcessorSettings().policy, next_offset=0)
+        self._now_ms = 1_700_000_000_000
+        self.seconds: list[float] = []
+
+    def run(self) -> None:
+        offset = self._partition.next_offset
+        self._now_ms += 90_000
+        effects = Effects()
+        records = [
+            Record(offset + n, self._now_ms, events) for n, events in enumerate(self._records)
+        ]
+        began = time.process_time()
+        for record in records:
+            self._partition.apply(record, effects)
+        self.seconds.append(time.process_time() - began)
+
+
+def without_twins() -> Callable[[Rounds], None]:
+    """A round's reducer by names alone."""
+
+    def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, Device | None]:
+        if event.connection is not None:
+            device = device_of_connection(user, event.connection, now_ms)
+            if device is not None:
+                return device.device, device
+        named = event.device_id or event.claimed_device or event.device_info or "default"
+        return named, find(user, named)
+
+    def replaced_after(_device: Device, _event: Heartbeat | Renew) -> tuple[Replaced, ...]:
+        return ()
+
+    def run(rounds: Rounds) -> None:
+        with (
+            patch.object(presence, "device_of", device_of),
+            patch.object(presence, "replaced_after", replaced_after),
+        ):
+            rounds.run()
+
+    return run
+
+
+def main(users: int = 1_000, rounds: int = 200, *, smoke: Smoke = False) -> None:
+    if smoke:
+        users, rounds = 200, 2
+    table = Table("a usual heartbeat of", "µs with", "µs without", "ratio")
+    figures: dict[str, float] = {}
+    plain = without_twins()
+    for name, naming in NAMINGS.items():
+        records = beats(naming, users)
+        told_apart, by_name = Rounds(records), Rounds(records)
+        for _ in range(rounds + 1):  # the first begins the sessions
+            told_apart.run()
+            plain(by_name)
+        pairs = zip(told_apart.seconds, by_name.seconds, strict=True)
+        figures[name] = median(with_us / without for with_us, without in pairs)
+        micros = [f"{1e6 * median(each.seconds) / users:.2f}" for each in (told_apart, by_name)]
+        table.add_row(name, *micros, f"{figures[name]:.3f}")
+    check_measured(figures)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
