@@ -57,12 +57,12 @@ export class Card {
   }
 
   /** A chart with its caption and the same numbers as a table of `heads` and `rows`. */
-  async draw(caption, { traces, layout, table }) {
+  async draw(caption, { drawing, table }) {
     const { figure } = this;
     setText(figure.querySelector("figcaption"), caption);
     numbers(figure, table.heads, table.rows);
     try {
-      await chart(figure, traces, layout);
+      await chart(figure, drawing);
     } catch (error) {
       setText(figure.querySelector("figcaption"), `${caption} The chart cannot be drawn (${error.message}); its numbers are here.`);
       figure.querySelector("details").open = true;
