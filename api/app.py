@@ -34,6 +34,8 @@ from api.presence import PresenceCalls
 from api.quality import Quality
 from api.reports import Reports
 from api.screens import ScreenCalls
+from api.secret import ApiSecret
+from api.session_table import SessionTable
 from api.sessions import SessionCalls
 from api.settings import ApiSettings
 from api.single_sign_on import SingleSignOn
@@ -42,6 +44,7 @@ from api.time_travel import TimeTravel
 from api.timeline import TimelineCalls
 from api.trends import TrendCalls
 from schemas.http_server import BoundedRunner, allow_open_files
+from schemas.token_door import TokenDoor
 from schemas.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
@@ -62,18 +65,32 @@ def install(
     door = Door(metrics)
     database = Database(settings, metrics)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
-    store = Store(database, quality, metrics)
+    secret = ApiSecret(database)
+    store = Store(database, quality, metrics, secret)
     phones, staff = phone_verifier(settings), staff_verifier(settings)
     keys = ApiKeys(database)
-    sessions = BrowserSessions(settings)
-    readers = Readers(phones, staff, keys, sessions, SingleSignOn(settings, metrics))
+    sessions = BrowserSessions(settings, secret, SessionTable(database))
+    token_door = TokenDoor(
+        settings.auth_failures,
+        key_set=lambda: (phones.key_set, staff and staff.key_set),
+        limited=metrics.auth_failures_limited.inc,
+    )
+    readers = Readers(
+        phones,
+        staff,
+        keys,
+        sessions,
+        SingleSignOn(settings, metrics),
+        token_door,
+        settings.proxies,
+    )
     calls = Calls(database, readers, quality, Reports(database, metrics))
-    time_travel = TimeTravel(database, quality)
+    time_travel = TimeTravel(database, quality, secret)
     PresenceCalls(
-        settings, store, time_travel, TimelineCalls(calls), quality, readers, metrics
+        settings, store, time_travel, TimelineCalls(calls, secret), quality, readers, metrics
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
-    audit = ExportAudit(database, quality)
+    audit = ExportAudit(database, quality, secret)
     exporter = Exporter(database, audiences, audit, quality, metrics)
     AudienceCalls(readers, audiences, exporter, audit, quality, metrics).add_routes(
         app.router, door

@@ -1,5 +1,5 @@
 """Who reads: a Bearer token or API key of a program, whom a trusted proxy names, or the dashboard's
-cookie, which holds a token.
+cookie, which stands for a session with a token.
 
 Where staff has an issuer of its own (``ROLLCALL_STAFF_…``), phones' tokens read nothing, whatever
 their scopes; else scopes alone tell who reads. API keys count either way.
@@ -20,12 +20,22 @@ from api.keys import ApiKeys
 from api.scopes import READ_SCOPE
 from api.single_sign_on import SingleSignOn
 from schemas.api_keys import is_api_key
+from schemas.client_address import TrustedProxies
 from schemas.problems import ProblemError
-from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
+from schemas.token_door import TokenDoor
+from schemas.tokens import Caller, Identity, TokenRefusedError, TokenVerifier
 
 _SCHEME: Final = "bearer "
 _SAFE_METHODS: Final = ("GET", "HEAD")
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
+
+
+_READER: Final = web.RequestKey("api_reader", Identity)
+
+
+def reader_of(request: web.Request) -> Identity:
+    """Who asks, of a request whose reader was admitted."""
+    return request[_READER]
 
 
 class Readers:
@@ -38,12 +48,16 @@ class Readers:
         keys: ApiKeys,
         sessions: BrowserSessions,
         single_sign_on: SingleSignOn,
+        door: TokenDoor,
+        proxies: TrustedProxies,
     ) -> None:
         self._phones = phones
         self._staff = staff
         self._keys = keys
         self._sessions = sessions
         self._single_sign_on = single_sign_on
+        self._door = door
+        self._proxies = proxies
 
     async def admit(
         self, request: web.Request, *, cookie: bool, scope: str = READ_SCOPE
@@ -53,40 +67,57 @@ class Readers:
 
         Raises ``ProblemError`` with one of the token codes, ``scope_missing`` or ``bad_request``.
         """
+        reader = await self._reader(request, cookie, scope)
+        request[_READER] = reader
+        return reader
+
+    async def _reader(self, request: web.Request, cookie: bool, scope: str) -> Identity:
         authorization = request.headers.get("Authorization")
         if authorization is not None:
-            if authorization[: len(_SCHEME)].lower() != _SCHEME:
-                raise _token_missing()
-            return await self.verify(authorization[len(_SCHEME) :].strip(), scope)
-        token = self._sessions.token_of(request) if cookie else ""
+            token = ""
+            if authorization[: len(_SCHEME)].lower() == _SCHEME:
+                token = authorization[len(_SCHEME) :].strip()
+            return await self.verify(token, request, scope)
         member = self._single_sign_on.member(request) if cookie else None
+        # Whose sign-on may too little can still log in with a token.
+        is_enough = member is not None and scope in member.scopes
+        token = await self._sessions.token_of(request) if cookie and not is_enough else ""
         if (member is not None or token) and request.method not in _SAFE_METHODS:
             check_own_page(request)
-        # Whose sign-on may too little can still log in with a token.
-        if member is not None and (scope in member.scopes or not token):
+        if member is not None and not token:
             return _permitted(member, scope, "Your sign-on")
-        identity = await self.verify(token, scope)
-        self._sessions.used(request, identity)
+        identity = await self.verify(token, request, scope)
+        await self._sessions.used(request, identity)
         return identity
 
-    async def verify(self, token: str, scope: str = READ_SCOPE) -> Identity:
-        """The reader behind a token. Raises as :meth:`admit`."""
+    async def verify(self, token: str, request: web.Request, scope: str = READ_SCOPE) -> Identity:
+        """The reader behind a token that came with ``request``. Raises as :meth:`admit`, and
+        ``rate_limited`` where its address fails too often."""
+        address = self._proxies.client_of(request)
         if not token:
+            self._door.failed(address)
             raise _token_missing()
-        if is_api_key(token):
-            identity = await self._keys.verify(token)
-        elif self._staff is None:
-            identity = await _identity(self._phones, token)
-        else:
-            identity = await self._member_of_staff(self._staff, token, scope)
+        is_key = is_api_key(token)
+
+        async def verify(caller: Caller) -> Identity:
+            if is_key:
+                return await self._keys.verify(token)
+            if self._staff is None:
+                return await _identity(self._phones, token, caller)
+            return await self._member_of_staff(self._staff, token, scope, caller)
+
+        # Keys are all at hand, and a new one counts at once.
+        identity = await self._door.admit(token, address, verify, lasting=not is_key)
         return _permitted(identity, scope, "The token")
 
-    async def _member_of_staff(self, staff: TokenVerifier, token: str, scope: str) -> Identity:
+    async def _member_of_staff(
+        self, staff: TokenVerifier, token: str, scope: str, caller: Caller
+    ) -> Identity:
         try:
-            return await _identity(staff, token)
+            return await _identity(staff, token, caller)
         except TokenRefusedError as refusal:
             # Signed by staff's issuer, it is none of the phones' issuer's business.
-            if refusal.code in _SIGNED_BY_STAFF or not await self._is_a_phones(token):
+            if refusal.code in _SIGNED_BY_STAFF or not await self._is_a_phones(token, caller):
                 raise
         raise ProblemError(
             "scope_missing",
@@ -94,9 +125,9 @@ class Readers:
             f"API key, with the scope {scope}.",
         )
 
-    async def _is_a_phones(self, token: str) -> bool:
+    async def _is_a_phones(self, token: str, caller: Caller) -> bool:
         try:
-            await _identity(self._phones, token)
+            await _identity(self._phones, token, caller)
         except ProblemError:  # refused, or not known now: then it stays what staff's issuer says
             return False
         return True
@@ -108,8 +139,8 @@ def _permitted(identity: Identity, scope: str, what: str) -> Identity:
     return identity
 
 
-async def _identity(verifier: TokenVerifier, token: str) -> Identity:
-    return verifier.cached(token) or await verifier.verify(token)
+async def _identity(verifier: TokenVerifier, token: str, caller: Caller) -> Identity:
+    return verifier.cached(token) or await verifier.verify(token, caller=caller)
 
 
 def check_own_page(request: web.Request) -> None:

@@ -87,7 +87,9 @@ class BreakdownCalls:
                 },
             )
 
-        return await self._calls.reports.answer(request, "breakdown", open_report)
+        return await self._calls.reports.answer(
+            request, "breakdown", open_report, reads_everybody=True
+        )
 
 
 def breakdown_query(by: By, users: Users) -> bytes:

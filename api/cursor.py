@@ -2,8 +2,9 @@
 
 A cursor is the position after the last row of a page, with a checksum over it and the *context*:
 the list's filters and sort. So a cursor that was cut, edited or moved to another list is refused
-instead of giving a page that looks right. The checksum is no signature, and need not be: whoever
-forges a position can only start reading elsewhere in a list that they may read anyway.
+instead of giving a page that looks right. The checksum is keyed with the secret that the processes
+of the API share (``api.secret``): nobody else makes one. What a position may hold is bounded all
+the same, so that none can ask PostgreSQL for what it cannot say.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Final, TypeVar
+import hmac
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from schemas.events import MAX_USER_ID
 from schemas.problems import FieldProblem, ProblemError
 
 # Above that of the longest user id.
@@ -22,28 +25,36 @@ MAX_CURSOR_CHARACTERS: Final = 2_048
 _CHECKSUM_BYTES: Final = 9
 
 
+#: What a position may hold. PostgreSQL knows these instants, and no NUL in a text.
+TimeUs = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**16)]
+Seen = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+UserId = Annotated[str, msgspec.Meta(max_length=MAX_USER_ID, pattern=r"\A[^\x00]*\Z")]
+
+
 class Position(msgspec.Struct, frozen=True, array_like=True):
     """After whom to go on in a list of users. ``at_us`` is the sorted time in Unix microseconds
     (what PostgreSQL holds), ``None`` where the list is sorted by ``user_id``; ``seen`` counts users
     so far."""
 
-    at_us: int | None
-    user_id: str
-    seen: int
+    at_us: TimeUs | None
+    user_id: UserId
+    seen: Seen
 
 
 P = TypeVar("P", bound=msgspec.Struct)
 
 
-def encode_cursor(position: msgspec.Struct, context: bytes) -> str:
+def encode_cursor(position: msgspec.Struct, context: bytes, key: bytes) -> str:
     """The cursor of a position in the list that ``context`` describes; URL-safe."""
     payload = msgspec.msgpack.encode(position)
-    return base64.urlsafe_b64encode(_checksum(payload, context) + payload).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(_checksum(payload, context, key) + payload).rstrip(b"=").decode()
+    )
 
 
-def decode_cursor(cursor: str, context: bytes, kind: type[P]) -> P:
+def decode_cursor(cursor: str, context: bytes, kind: type[P], key: bytes) -> P:
     """The position, of the list's own kind. Raises ``ProblemError`` with code ``bad_cursor`` unless
-    the cursor is exactly one that :func:`encode_cursor` made for this context."""
+    the cursor is exactly one that :func:`encode_cursor` made for this context with this key."""
     if len(cursor) > MAX_CURSOR_CHARACTERS or not cursor.isascii():
         raise _bad_cursor()
     try:
@@ -51,21 +62,21 @@ def decode_cursor(cursor: str, context: bytes, kind: type[P]) -> P:
     except (binascii.Error, ValueError):
         raise _bad_cursor() from None
     checksum, payload = raw[:_CHECKSUM_BYTES], raw[_CHECKSUM_BYTES:]
-    if checksum != _checksum(payload, context):
+    if not hmac.compare_digest(checksum, _checksum(payload, context, key)):
         raise _bad_cursor()
     try:
         position = msgspec.msgpack.decode(payload, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _bad_cursor() from None
     # Base64 ignores the last bits of a text: two spellings of one cursor are one too many.
-    if encode_cursor(position, context) != cursor:
+    if encode_cursor(position, context, key) != cursor:
         raise _bad_cursor()
     return position
 
 
-def _checksum(payload: bytes, context: bytes) -> bytes:
+def _checksum(payload: bytes, context: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(
-        context + b"\0" + payload, digest_size=_CHECKSUM_BYTES, person=b"rollcall-cursor"
+        context + b"\0" + payload, digest_size=_CHECKSUM_BYTES, key=key, person=b"rollcall-cursor"
     ).digest()
 
 

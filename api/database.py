@@ -16,34 +16,36 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, IsolationLevel
-from psycopg.rows import TupleRow
+from psycopg import IsolationLevel
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from api.lanes import Lane, LaneFullError
 from api.metrics import ApiMetrics
+from api.pool import Connection, connection_pool
 from api.settings import ApiSettings
+from api.sqlstates import AWAY, failure_of
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 logger = logging.getLogger(__name__)
 
-Connection: TypeAlias = AsyncConnection[TupleRow]
+__all__ = ["Connection", "Database"]
+
 T = TypeVar("T")
 
-#: After an attempt to connect failed for this long, the next call makes a new one at once.
-RECONNECT_SECONDS: Final = 1.0
-CONNECT_SECONDS: Final = 3
-#: Idle connections are given back: eight of each API process would be many for PostgreSQL.
-MAX_IDLE_SECONDS: Final = 60.0
-#: Calls that wait for one of ``n`` connections: more than this times ``n`` would wait in vain.
-WAITING_PER_CONNECTION: Final = 32
 #: An export may take this long, its reader included.
 EXPORT_SECONDS: Final = 300.0
 #: Beyond PostgreSQL's own time limit: time for its refusal to arrive.
 ANSWER_MARGIN_SECONDS: Final = 1.0
+#: Of those, one for the count, readiness and metrics: whatever others do, these are answered.
+STATUS_CONNECTIONS: Final = 1
+STATUS_SECONDS: Final = 1.5
+#: What is told as the database's being away, until it answers again.
+AWAY_CAUSES: Final = ("no_answer", "connection", "read_only", "not_migrated", "not_granted")
 
 
 class Database:
@@ -61,52 +63,33 @@ class Database:
         self._configure_query, self._read_only_query = queries["configure"], queries["read_only"]
         self._transaction_query = queries["configure_transaction"]
         self._pool_wait_seconds = settings.api_pool_wait_seconds
-        few = max(1, settings.api_pool_size // 4)
-        self._exports, self._scans = asyncio.Semaphore(few), asyncio.Semaphore(few)
+        few, wait = max(1, settings.api_pool_size // 4), settings.api_pool_wait_seconds
+        self._exports = Lane(few, wait, "exports")
+        self._scans = Lane(few, wait, "of these queries")
         self._late: set[asyncio.Task[Any]] = set()
+        self._handed_out: Counter[str] = Counter()
         self._away = False
         self._pooled = settings.pooled
-        size = settings.api_pool_size
-        self._pool = self._connections(settings.dsn, size, sessions=not settings.pooled)
+        self._pool = self._connections("api", settings.dsn, settings.api_pool_size)
+        self._status = self._connections("api-status", settings.dsn, STATUS_CONNECTIONS)
         self._sessions = self._pool
         if settings.pooled:
-            self._sessions = self._connections(settings.session_dsn, few, sessions=True)
+            self._sessions = self._connections("api-sessions", settings.session_dsn, few)
         metrics.watch_pool(self._stats)
 
-    def _connections(
-        self, dsn: str, size: int, *, sessions: bool
-    ) -> AsyncConnectionPool[Connection]:
-        return AsyncConnectionPool(
-            dsn,
-            open=False,
-            min_size=0,
-            max_size=size,
-            timeout=self._pool_wait_seconds,
-            max_waiting=size * WAITING_PER_CONNECTION,
-            max_idle=MAX_IDLE_SECONDS,
-            reconnect_timeout=RECONNECT_SECONDS,
-            configure=self._configure if sessions else None,
-            name="api" if sessions else "api-pooled",
-            kwargs={
-                "autocommit": True,
-                # Prepared statements are a session's.
-                **({} if sessions else {"prepare_threshold": None}),
-                "connect_timeout": CONNECT_SECONDS,
-                "application_name": "rollcall-api",
-                # A network that swallows packets is found out while callers still wait.
-                "keepalives_idle": 10,
-                "keepalives_interval": 3,
-                "keepalives_count": 3,
-                "tcp_user_timeout": 10_000,
-            },
-        )
+    def _connections(self, name: str, dsn: str, size: int) -> AsyncConnectionPool[Connection]:
+        are_sessions = name == "api-sessions" or not self._pooled
+        configure = self._configure if are_sessions else None
+        return connection_pool(name, dsn, size, self._pool_wait_seconds, configure)
 
     @property
     def _pools(self) -> set[AsyncConnectionPool[Connection]]:
-        return {self._pool, self._sessions}
+        return {self._pool, self._sessions, self._status}
 
     def _stats(self) -> Mapping[str, int]:
-        return sum((Counter(pool.get_stats()) for pool in self._pools), Counter())
+        """The count's connection is no part of what calls wait for."""
+        pools = {self._pool, self._sessions}
+        return sum((Counter(pool.get_stats()) for pool in pools), Counter())
 
     async def open(self) -> None:
         """Get ready; does not wait for PostgreSQL."""
@@ -125,34 +108,45 @@ class Database:
         Raises ``ProblemError`` with code ``unavailable`` if there was no answer in time.
         """
         return await self._bounded(
-            self._retried(lambda: self._once(query, work)), self._deadline_seconds
+            self._retried(lambda: self._once(query, work, self._pool)), self._deadline_seconds
         )
 
+    async def status(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """As :meth:`read`, for the little that everybody asks for: on a connection that nobody else
+        has, and refused soon."""
+        reading = self._retried(lambda: self._once(query, work, self._status))
+        return await self._bounded(reading, STATUS_SECONDS)
+
     async def export(
-        self, query: str, work: Callable[[Connection], Awaitable[T]], has_begun: Callable[[], bool]
+        self,
+        reader: Identity,
+        query: str,
+        work: Callable[[Connection], Awaitable[T]],
+        has_begun: Callable[[], bool],
     ) -> T:
         """As :meth:`read`, for work that lasts, one of few at a time. Once it ``has_begun`` to
         answer it is not made again."""
-        async with self._one_of_few(self._exports, "Too many exports are running."):
+        async with self._place(self._exports, reader):
             exporting = self._retried(lambda: self._in_session(query, work), has_begun)
             return await self._bounded(exporting, EXPORT_SECONDS)
 
-    async def scan(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def scan(
+        self, reader: Identity, query: str, work: Callable[[Connection], Awaitable[T]]
+    ) -> T:
         """As :meth:`read`, for work that reads whole tables, one of few at a time: the rest of the
         pool is for others."""
-        async with self._one_of_few(self._scans, "Too many of these queries are running."):
+        async with self._place(self._scans, reader):
             return await self.read(query, work)
 
     @asynccontextmanager
-    async def _one_of_few(self, few: asyncio.Semaphore, refusal: str) -> AsyncIterator[None]:
+    async def _place(self, lane: Lane, reader: Identity) -> AsyncIterator[None]:
         try:
-            await asyncio.wait_for(few.acquire(), self._pool_wait_seconds)
-        except TimeoutError:
-            raise self._unavailable("pool_wait", refusal) from None
-        try:
-            yield
-        finally:
-            few.release()
+            async with lane.place(reader):
+                yield
+        except LaneFullError as error:
+            # PostgreSQL is as well as before.
+            self._metrics.database_failures["lane_full"].inc()
+            raise ProblemError("unavailable", str(error)) from None
 
     async def _bounded(self, reading: Coroutine[Any, Any, T], deadline_seconds: float) -> T:
         task = asyncio.create_task(reading, name="read")
@@ -171,9 +165,8 @@ class Database:
         """As :meth:`read`, on a connection that may write, each statement by itself: a process
         that is frozen here holds no lock. ``work`` may be run twice."""
 
-        return await self._bounded(
-            self._retried(lambda: self._once(query, work, writes=True)), self._deadline_seconds
-        )
+        writing = self._retried(lambda: self._once(query, work, self._pool, writes=True))
+        return await self._bounded(writing, self._deadline_seconds)
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
         self._late.add(task)
@@ -187,10 +180,9 @@ class Database:
         with self._refusals():
             try:
                 return await once()
-            except psycopg.errors.QueryCanceled:
-                raise
-            except psycopg.OperationalError:
-                if has_begun():
+            except psycopg.Error as error:
+                failure = failure_of(error)
+                if failure is None or not failure.is_asked_again or has_begun():
                     raise
                 # PostgreSQL was restarted: the other idle connections are dead as well.
                 for pool in self._pools:
@@ -202,36 +194,38 @@ class Database:
         """What goes wrong with PostgreSQL as what the caller is told."""
         try:
             yield
-        except (PoolTimeout, TooManyRequests, PoolClosed):
-            raise self._unavailable(
-                "pool_wait", "The database is busy or cannot be reached."
-            ) from None
-        except psycopg.errors.QueryCanceled:
-            raise self._unavailable(
-                "statement_timeout", "The database took too long for this answer."
-            ) from None
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-            raise self._unavailable(
-                "not_migrated", "The database has not been migrated to this version yet."
-            ) from error
-        except psycopg.OperationalError as error:
-            raise self._unavailable("connection", "The database cannot be reached.") from error
+        except psycopg.Error as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            raise self._unavailable(failure.cause, failure.detail) from error
 
     async def _once(
-        self, query: str, work: Callable[[Connection], Awaitable[T]], *, writes: bool = False
+        self,
+        query: str,
+        work: Callable[[Connection], Awaitable[T]],
+        pool: AsyncConnectionPool[Connection],
+        *,
+        writes: bool = False,
     ) -> T:
         if self._pooled:
-            return await self._in_transaction(query, work, writes=writes)
-        return await self._in_session(query, self._writing(work) if writes else work)
+            return await self._in_transaction(query, work, pool, writes=writes)
+        async with self._connection(query, pool) as connection:
+            return await (self._writing(work) if writes else work)(connection)
 
     async def _in_session(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._connection(query, self._sessions) as connection:
             return await work(connection)
 
     async def _in_transaction(
-        self, query: str, work: Callable[[Connection], Awaitable[T]], *, writes: bool
+        self,
+        query: str,
+        work: Callable[[Connection], Awaitable[T]],
+        pool: AsyncConnectionPool[Connection],
+        *,
+        writes: bool,
     ) -> T:
-        async with self._connection(query, self._pool) as connection:
+        async with self._connection(query, pool) as connection:
             await connection.set_read_only(not writes)
             # What asks for one moment in a transaction of its own finds itself in one already.
             await connection.set_isolation_level(None if writes else IsolationLevel.REPEATABLE_READ)
@@ -259,8 +253,8 @@ class Database:
     async def _connection(
         self, query: str, pool: AsyncConnectionPool[Connection]
     ) -> AsyncIterator[Connection]:
-        with self._metrics.pool_waiting.track_inprogress():
-            connection = await pool.getconn()
+        connection = await self._connected(pool)
+        self._handed_out[pool.name] += 1
         try:
             with self._metrics.query_seconds[query].time():
                 yield connection
@@ -268,14 +262,26 @@ class Database:
                 self._away = False
                 logger.info("The database answers again")
         finally:
+            self._handed_out[pool.name] -= 1
             await pool.putconn(connection)
+
+    async def _connected(self, pool: AsyncConnectionPool[Connection]) -> Connection:
+        """Raises ``ProblemError`` with code ``unavailable``."""
+        try:
+            with self._metrics.pool_waiting.track_inprogress():
+                return await pool.getconn()
+        except (PoolTimeout, TooManyRequests, PoolClosed):
+            # Where others have connections, there is a database to connect to.
+            if self._handed_out[pool.name] >= pool.max_size:
+                raise self._unavailable("pool_wait", "The database is busy.") from None
+            raise self._unavailable(AWAY.cause, AWAY.detail) from None
 
     async def _configure(self, connection: Connection) -> None:
         await connection.execute(self._configure_query, {"statement_timeout_ms": self._timeout_ms})
 
     def _unavailable(self, cause: str, detail: str) -> ProblemError:
         self._metrics.database_failures[cause].inc()
-        if cause != "statement_timeout" and not self._away:
+        if cause in AWAY_CAUSES and not self._away:
             self._away = True
             logger.warning("Calls get a 503: %s", detail)
         return ProblemError("unavailable", detail)

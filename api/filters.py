@@ -23,6 +23,7 @@ from api import parameters
 from api.parameters import DEFAULT_LIMIT, Parser, bad_parameter, sentence, text_problem
 from api.ranges import parse_instant
 from schemas.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
+from schemas.nesting import not_too_deep
 from schemas.problems import FieldProblem, ProblemError
 
 Sort: TypeAlias = Literal["-changed_at", "-last_active", "user_id"]
@@ -46,6 +47,17 @@ class UserFilter(msgspec.Struct, frozen=True):
     q: str | None = None
     at: datetime | None = None
     sort: Sort = "-changed_at"
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index gives a page of it, however few match; else a page may read everybody.
+        Searches (``q``) have indexes of their own."""
+        if self.device or self.app_version or self.at is not None:
+            return False
+        if self.sort == "user_id":
+            # The key holds those who are offline, too.
+            return self.audience == "known" and self.q is None
+        return self.sort == "-changed_at" and (self.state is None or self.screen is not None)
 
     @property
     def context(self) -> bytes:
@@ -84,8 +96,8 @@ def parse_lookup(body: bytes) -> list[str]:
     Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the item.
     """
     try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        document = msgspec.json.decode(not_too_deep(body.decode()))
+    except ValueError as error:
         raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise ProblemError("bad_json", 'The body must be an object: {"user_ids": […]}.')

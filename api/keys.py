@@ -82,6 +82,7 @@ class ApiKeys:
             device=None,
             scopes=frozenset(stored.scopes),
             accepted_until=stored.expires_at,
+            kind="api_key",
         )
 
     async def close(self) -> None:

@@ -32,10 +32,14 @@ QUERIES: Final = (
     *("feed", "feed_screens", "feed_peaks", "feed_mix"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
+    *("secret", "session", "session_begin", "session_used", "session_end"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.
-FAILURES: Final = ("pool_wait", "statement_timeout", "no_answer", "connection", "not_migrated")
+FAILURES: Final = (
+    *("pool_wait", "lane_full", "statement_timeout", "no_answer", "connection"),
+    *("read_only", "not_migrated", "not_granted"),
+)
 
 _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
@@ -71,6 +75,11 @@ class ApiMetrics:
             registry=registry,
         )
         self.rate_limited = {route: limited.labels(route) for route in LIMITED_ROUTES}
+        self.auth_failures_limited = Counter(
+            "rollcall_api_auth_failures_limited",
+            "Calls whose token was not accepted, from addresses that fail too often.",
+            registry=registry,
+        )
         query_seconds = Histogram(
             "rollcall_api_query_seconds",
             "Time of a query in PostgreSQL and on the way, in seconds; of an export until its end.",
@@ -81,7 +90,8 @@ class ApiMetrics:
         self.query_seconds = {query: query_seconds.labels(query) for query in QUERIES}
         failures = Counter(
             "rollcall_api_database_failures",
-            "Queries that PostgreSQL did not answer, by cause; each was a 503.",
+            "Queries that PostgreSQL did not answer, by cause; each was a 503. lane_full: too many "
+            "of a kind of which few run at a time.",
             ("cause",),
             registry=registry,
         )

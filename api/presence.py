@@ -18,17 +18,15 @@ from api.paths import named_in_path
 from api.quality import Quality
 from api.reports import json_answer
 from api.settings import ApiSettings
-from api.shared_read import SharedRead
 from api.store import Store
 from api.time_travel import TimeTravel
 from api.timeline import USER_PATH, TimelineCalls
 from schemas.paths import COUNT_PATH
 from schemas.problems import ProblemError, rate_limited
 from schemas.token_bucket import BucketPolicy, TokenBuckets
+from schemas.tokens import Identity
 
 LOOKUP_PATH: Final = "/api/v1/users/lookup"
-#: The count is shared for this long: with what caches may add, it is under two seconds old.
-COUNT_SHARED_SECONDS: Final = 0.5
 COUNT_CACHE_CONTROL: Final = "public, max-age=1"
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
 #: 1,000 ids of 256 characters, all of them escaped as surrogate pairs: twelve bytes each.
@@ -60,7 +58,6 @@ class PresenceCalls:
         )
         self._body_timeouts = metrics.http.timeouts["body"]
         self._count_rate_limited = metrics.rate_limited["count"]
-        self._count = SharedRead(store.freshness, COUNT_SHARED_SECONDS)
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         count = COUNT_PATH
@@ -92,7 +89,7 @@ class PresenceCalls:
         if wait_seconds:
             self._count_rate_limited.inc()
             raise rate_limited("This address asks for the count too often.", wait_seconds)
-        freshness = await self._count.get()
+        freshness = await self._store.count.get()
         answer = count_answer(
             freshness,
             stale_after_seconds=self._settings.stale_after_seconds,
@@ -101,12 +98,12 @@ class PresenceCalls:
         return json_answer(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
 
     async def online_users(self, request: web.Request) -> web.Response:
-        await self._readers.admit(request, cookie=True)
-        return await self._list(parse_online_users(request.rel_url.raw_query_string))
+        reader = await self._readers.admit(request, cookie=True)
+        return await self._list(reader, parse_online_users(request.rel_url.raw_query_string))
 
     async def users(self, request: web.Request) -> web.Response:
-        await self._readers.admit(request, cookie=True)
-        return await self._list(parse_users(request.rel_url.raw_query_string))
+        reader = await self._readers.admit(request, cookie=True)
+        return await self._list(reader, parse_users(request.rel_url.raw_query_string))
 
     async def user(self, request: web.Request) -> web.Response:
         await self._readers.admit(request, cookie=True)
@@ -136,12 +133,12 @@ class PresenceCalls:
             }
         )
 
-    async def _list(self, request: ListRequest) -> web.Response:
+    async def _list(self, reader: Identity, request: ListRequest) -> web.Response:
         at = request.filter.at
         if at is None:
-            page = await self._store.page(request)
+            page = await self._store.page(reader, request)
         else:
-            page = await self._time_travel.page(request, at)
+            page = await self._time_travel.page(reader, request, at)
         return json_answer(
             {
                 "items": [user_answer(row) for row in page.rows],

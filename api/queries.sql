@@ -73,8 +73,31 @@ WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(afte
 ORDER BY user_id LIMIT %(limit)s
 
 -- name: user
-SELECT {columns}, device, devices, coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
+SELECT {columns}, device, devices, signed_out,
+       coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
 FROM presence WHERE user_id = %(user_id)s
+
+-- name: other_users
+-- Of each name the other users who began a session under it last, and have not logged out there: of
+-- the latest 200 sessions at most eight. An index holds the beginnings.
+SELECT wanted.name, others.user_id
+FROM unnest(%(names)s::text[]) AS wanted (name)
+CROSS JOIN LATERAL (
+    SELECT recent.user_id, max(recent.at) AS at
+    FROM (SELECT user_id, at FROM changes
+          WHERE device = wanted.name AND reason = 'started' AND user_id <> %(user_id)s
+          ORDER BY at DESC LIMIT 200) AS recent
+    JOIN presence USING (user_id)
+    WHERE CASE
+        WHEN presence.devices IS NULL
+        THEN presence.device = wanted.name AND NOT presence.signed_out
+        ELSE presence.devices
+             @> jsonb_build_array(jsonb_build_object('device', wanted.name, 'signed_out', false))
+    END
+    GROUP BY recent.user_id
+    ORDER BY max(recent.at) DESC, recent.user_id LIMIT 8
+) AS others
+ORDER BY others.at DESC, others.user_id
 
 -- name: lookup
 SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
@@ -93,6 +116,9 @@ LIMIT %(limit)s
 
 -- name: key_used
 UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s
+
+-- name: secret
+SELECT secret FROM api_secret
 
 -- name: progress
 SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,

@@ -17,12 +17,14 @@ import msgspec
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.auth import reader_of
 from api.batches import CursorBatches
 from api.database import Connection, Database
 from api.errors import common_headers
 from api.metrics import ApiMetrics
 from api.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, csv_rows, ndjson_rows
 from schemas.problems import ProblemError
+from schemas.tokens import Identity
 
 AS_OF_HEADER: Final = "X-Rollcall-As-Of"
 STALE_HEADER: Final = "X-Rollcall-Stale"
@@ -57,26 +59,38 @@ class Reports:
         self._metrics = metrics
 
     async def answer(
-        self, request: web.Request, query: str, open_report: OpenReport
+        self,
+        request: web.Request,
+        query: str,
+        open_report: OpenReport,
+        *,
+        reads_everybody: bool = False,
     ) -> web.StreamResponse:
-        """The report in the format that the request accepts. ``query`` is its name in metrics.
+        """The report in the format that the request accepts. ``query`` is its name in metrics;
+        ``reads_everybody``: as a scan, of which few run at a time.
 
         Raises ``ProblemError`` as ``open_report`` and :class:`Database` do, as long as nothing has
         been sent; afterwards the connection is closed.
         """
         wanted = accepted_format(request.headers.get("Accept"))
         if wanted == "json":
-            return await self._document(query, open_report)
+            scanned_by = reader_of(request) if reads_everybody else None
+            return await self._document(query, open_report, scanned_by)
         return await self._export(request, query, open_report, wanted)
 
-    async def _document(self, query: str, open_report: OpenReport) -> web.Response:
+    async def _document(
+        self, query: str, open_report: OpenReport, scanned_by: Identity | None
+    ) -> web.Response:
         async def read(connection: Connection) -> dict[str, Any]:
             async with connection.transaction():
                 report = await open_report(connection)
                 items = [row async for batch in report.batches for row in batch]
             return {"items": items, **report.head, **report.quality}
 
-        document = await self._database.read(query, read)
+        if scanned_by is None:
+            document = await self._database.read(query, read)
+        else:
+            document = await self._database.scan(scanned_by, query, read)
         return json_answer(document, {"Vary": "Accept"})
 
     async def _export(
@@ -109,7 +123,7 @@ class Reports:
                 await response.write(data)
 
         try:
-            await self._database.export(query, send, lambda: response.prepared)
+            await self._database.export(reader_of(request), query, send, lambda: response.prepared)
         except Exception as error:
             if not response.prepared:
                 raise

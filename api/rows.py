@@ -31,11 +31,14 @@ class UserRow:
 @dataclass(frozen=True, slots=True)
 class UserWithDevices(UserRow):
     """``devices`` is ``None`` for a user of one device, which is the row itself, or of none: then
-    ``device`` is ``None`` too. ``timer_runs_on`` is of that only device."""
+    ``device`` is ``None`` too. ``timer_runs_on`` and ``signed_out`` are of that only device.
+    ``other_users`` are by the name that a device gives itself; ``None``: it is not known."""
 
     device: str | None
     devices: list[dict[str, Any]] | None
     timer_runs_on: bool | None
+    signed_out: bool | None
+    other_users: dict[str, list[str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,9 @@ class ScreenCalls:
                 },
             )
 
-        return await self._calls.reports.answer(request, "screens", open_report)
+        return await self._calls.reports.answer(
+            request, "screens", open_report, reads_everybody=at is not None
+        )
 
     async def engagement(self, request: web.Request) -> web.StreamResponse:
         """The top screens of a range; with ``screen`` or ``bucket`` series."""

@@ -34,7 +34,11 @@ class ApiSettings(
         10.0, gt=0, description="Age of as_of above which an answer says that it is stale."
     )
     api_pool_size: int = Field(
-        8, ge=1, le=1_000, description="Connections to PostgreSQL at most, per process."
+        8,
+        ge=1,
+        le=1_000,
+        description="Connections to PostgreSQL at most, per process, beside one for the count and "
+        "readiness.",
     )
     api_pool_wait_seconds: float = Field(
         2.0, gt=0, le=30, description="How long a call may wait for a connection before its 503."
@@ -65,6 +69,11 @@ class ApiSettings(
         500,
         ge=1,
         description="Readers that follow the feed of a process at once; one more gets a 503.",
+    )
+    feed_viewers_per_reader: int = Field(
+        50,
+        ge=1,
+        description="Of these, connections of one user or API key; one more gets a 503.",
     )
     feed_interval_seconds: float = Field(
         1.0,

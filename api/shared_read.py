@@ -32,6 +32,8 @@ class SharedRead(Generic[T]):
             return self._kept[1]
         if self._flight is None or self._flight.done():
             self._flight = asyncio.create_task(self._fly(), name="shared-read")
+            # All of those who wait may have left by the time it fails.
+            self._flight.add_done_callback(lambda flight: flight.cancelled() or flight.exception())
         # Shielded: a caller that leaves must not end the read that others wait for.
         return await asyncio.shield(self._flight)
 

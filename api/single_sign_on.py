@@ -69,6 +69,7 @@ class SingleSignOn:
             device=None,
             scopes=frozenset(scopes.split()),
             accepted_until=None,
+            kind="single_sign_on",
         )
 
     def _value(self, request: web.Request, header: str) -> str:

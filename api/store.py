@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 from psycopg.rows import class_row
 
-from api.cursor import Position, decode_cursor, encode_cursor
+from api.answers import installation_ids
+from api.cursor import Position
 from api.database import Connection, Database
 from api.filters import Audience, ListRequest, Sort, filter_parameters
 from api.freshness import Freshness
 from api.metrics import ApiMetrics
 from api.quality import Quality
 from api.rows import Page, UserRow, UserWithDevices
+from api.secret import ApiSecret
+from api.shared_read import SharedRead
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 #: A list by last activity ends here (design, section 8): it is in no index.
 MAX_BY_ACTIVITY: Final = 10_000
 #: Prometheus waits for ten, and wants the other figures all the same.
 METRICS_SECONDS: Final = 1.0
+#: Kubernetes and gateways wait for one, the way there and back included.
+PROBE_SECONDS: Final = 0.5
+#: The count is shared for this long: with what caches may add, it is under two seconds old.
+COUNT_SHARED_SECONDS: Final = 0.5
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
@@ -38,13 +47,18 @@ class Store:
     Freshness is read before the rows: they may be newer than ``as_of`` says, never older.
     """
 
-    def __init__(self, database: Database, quality: Quality, metrics: ApiMetrics) -> None:
+    def __init__(
+        self, database: Database, quality: Quality, metrics: ApiMetrics, secret: ApiSecret
+    ) -> None:
         self._metrics = metrics
         self._database = database
+        self._secret = secret
         self._quality = quality
+        self.count: Final = SharedRead(self.freshness, COUNT_SHARED_SECONDS)
         queries = load_queries("api", "queries.sql")
         columns = queries["columns"]
         self._user = queries["user"].replace(b"{columns}", columns)
+        self._other_users = queries["other_users"]
         self._lookup = queries["lookup"].replace(b"{columns}", columns)
         self._lists: dict[tuple[Sort, Audience], bytes] = {
             (sort, audience): queries[name]
@@ -56,16 +70,17 @@ class Store:
         }
 
     async def freshness(self) -> Freshness:
-        """Counts and as_of, at a cost that no fleet changes."""
-        return await self._database.read("freshness", self._quality.freshness)
+        """Counts and as_of, at a cost that no fleet changes; whatever else is asked."""
+        return await self._database.status("freshness", self._quality.freshness)
 
-    async def page(self, request: ListRequest) -> Page:
-        """A page of a list. Raises ``ProblemError`` with code ``bad_cursor`` too."""
+    async def page(self, reader: Identity, request: ListRequest) -> Page:
+        """A page of a list. One that no index gives is a scan. Raises ``ProblemError`` with code
+        ``bad_cursor`` too."""
         wanted, context = request.filter, request.filter.context
-        after = decode_cursor(request.cursor, context, Position) if request.cursor else None
+        after = await self._secret.position_of(request.cursor, context, Position)
         limit, seen = request.limit, after.seen if after else 0
         if wanted.sort == "-last_active":
-            limit = min(limit, MAX_BY_ACTIVITY - seen)
+            limit = max(0, min(limit, MAX_BY_ACTIVITY - seen))
         parameters = {
             **filter_parameters(wanted),
             "at": _time_of(after),
@@ -80,19 +95,33 @@ class Store:
                 await cursor.execute(query, parameters)
                 return freshness, await cursor.fetchall()
 
-        freshness, rows = await self._database.read("list", read)
+        if wanted.is_indexed:
+            freshness, rows = await self._database.read("list", read)
+        else:
+            freshness, rows = await self._database.scan(reader, "list", read)
         more, rows = len(rows) > limit, rows[:limit]
         seen += len(rows)
         if not more or (wanted.sort == "-last_active" and seen >= MAX_BY_ACTIVITY):
             return Page(rows, None, freshness)
         position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
-        return Page(rows, encode_cursor(position, context), freshness)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness)
 
     async def user(self, user_id: str) -> UserWithDevices | None:
         async def read(connection: Connection) -> UserWithDevices | None:
             async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
                 await cursor.execute(self._user, {"user_id": user_id})
-                return await cursor.fetchone()
+                row = await cursor.fetchone()
+            if row is None:
+                return None
+            others: dict[str, list[str]] = {}
+            names = installation_ids(row)
+            if names:
+                wanted = {"user_id": user_id, "names": names}
+                for name, other in await (
+                    await connection.execute(self._other_users, wanted)
+                ).fetchall():
+                    others.setdefault(name, []).append(other)
+            return replace(row, other_users=others)
 
         return await self._database.read("user", read)
 
@@ -117,9 +146,13 @@ class Store:
             self._metrics.forget_fleet()
 
     async def not_ready(self) -> str | None:
-        """Why calls should not be sent here now: PostgreSQL does not answer."""
+        """Why calls should not be sent here now: PostgreSQL does not answer. Whoever probes has
+        it within a second."""
         try:
-            await self.freshness()
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.count.get()
+        except TimeoutError:
+            return "The database does not answer."
         except ProblemError as problem:
             return problem.detail
         return None

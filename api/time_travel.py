@@ -16,14 +16,16 @@ from typing import Final
 from psycopg.rows import class_row
 
 from api.answers import rfc3339
-from api.cursor import Position, decode_cursor, encode_cursor
+from api.cursor import Position
 from api.database import Connection, Database
 from api.filters import ListRequest, filter_parameters
 from api.freshness import Freshness
 from api.parameters import bad_parameter
 from api.quality import Quality
 from api.rows import Page, UserRow, UserWithDevices
+from api.secret import ApiSecret
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 #: Without the silence after which a device is offline: a day, an hour of outages that hold it.
 LONGEST_SPAN: Final = timedelta(hours=25)
@@ -33,8 +35,9 @@ class TimeTravel:
     """Reads what was; every method raises ``ProblemError``: ``bad_parameter`` naming ``at`` and the
     limit, and as :class:`Database` does."""
 
-    def __init__(self, database: Database, quality: Quality) -> None:
+    def __init__(self, database: Database, quality: Quality, secret: ApiSecret) -> None:
         self._database = database
+        self._secret = secret
         self._quality = quality
         self._kept_from = load_queries("api", "queries.sql")["spans_kept_from"]
         queries = _queries()
@@ -54,10 +57,10 @@ class TimeTravel:
             .replace(b"{last_shown_change}", queries["last_shown_change"])
         )
 
-    async def page(self, request: ListRequest, at: datetime) -> Page:
+    async def page(self, reader: Identity, request: ListRequest, at: datetime) -> Page:
         """A page of those who were online, by user id. Raises ``bad_cursor`` too."""
         context = request.filter.context
-        after = decode_cursor(request.cursor, context, Position) if request.cursor else None
+        after = await self._secret.position_of(request.cursor, context, Position)
         parameters = {
             **filter_parameters(request.filter),
             "at": at,
@@ -72,12 +75,13 @@ class TimeTravel:
                 await cursor.execute(self._list, {**parameters, "until": until})
                 return freshness, await cursor.fetchall()
 
-        freshness, rows = await self._database.read("list_at", read)
+        freshness, rows = await self._database.scan(reader, "list_at", read)
         more, rows = len(rows) > request.limit, rows[: request.limit]
         if not more:
             return Page(rows, None, freshness)
         seen = (after.seen if after else 0) + len(rows)
-        return Page(rows, encode_cursor(Position(None, rows[-1].user_id, seen), context), freshness)
+        position = Position(None, rows[-1].user_id, seen)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness)
 
     async def user(self, user_id: str, at: datetime) -> tuple[UserWithDevices | None, Freshness]:
         """The user as they were; ``None`` if they are not known now."""

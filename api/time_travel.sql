@@ -87,6 +87,7 @@ SELECT users.user_id, users.name, users.state::text AS state, change.reason::tex
        users.screen, coalesce(change.at, users.changed_at) AS changed_at, users.online_since,
        NULL::timestamptz AS last_active, users.device_count, users.app_version, users.device_info,
        users.platform, NULL::text AS device, NULL::boolean AS timer_runs_on,
+       NULL::boolean AS signed_out,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
                      'device', d.device, 'state', d.state, 'reason', (
                          SELECT reason FROM changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 from aiohttp import web
@@ -13,12 +13,13 @@ from psycopg.rows import dict_row
 from api import parameters
 from api.answers import rfc3339
 from api.calls import Calls
-from api.cursor import decode_cursor, encode_cursor
 from api.database import Connection
 from api.errors import Door, Handler
+from api.freshness import Freshness
 from api.parameters import DEFAULT_LIMIT, check_user_id
 from api.paths import named_in_path
 from api.reports import Row, json_answer
+from api.secret import ApiSecret
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
 
@@ -36,11 +37,11 @@ _ORDER: Final = ("at", "log_offset", "event_index", "ordinal")
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """After which item to go on. Open spans are told before every place."""
 
-    at: datetime
-    log_offset: int
-    event_index: int
-    ordinal: int
-    rank: int
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    log_offset: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    event_index: Annotated[int, msgspec.Meta(ge=-1, le=2**31 - 1)]
+    ordinal: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    rank: Annotated[int, msgspec.Meta(ge=0, le=2)]
 
 
 def is_timeline(raw_path: str) -> bool:
@@ -53,8 +54,9 @@ def is_timeline(raw_path: str) -> bool:
 class TimelineCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, secret: ApiSecret) -> None:
         self._calls = calls
+        self._secret = secret
         self._queries = load_queries("api", "timeline.sql")
 
     def beside(self, user: Handler, door: Door) -> Handler:
@@ -79,24 +81,26 @@ class TimelineCalls:
         kind: Kind | None = values.get("type")
         limit: int = values.get("limit", DEFAULT_LIMIT)
         context = msgspec.json.encode(["timeline", user_id, kind])
-        cursor = values.get("cursor")
-        after = decode_cursor(cursor, context, Place) if cursor else None
+        after = await self._secret.position_of(values.get("cursor"), context, Place)
 
-        async def read(connection: Connection) -> dict[str, Any]:
+        async def read(connection: Connection) -> tuple[list[Row], list[Row], Freshness]:
             freshness = await self._calls.quality.freshness(connection)
             open_spans, items = await self._items(connection, user_id, kind, after, limit)
-            next_cursor = None
-            if len(items) > limit:
-                items = items[:limit]
-                next_cursor = encode_cursor(_place_of(items[-1]), context)
-            return {
+            return open_spans, items, freshness
+
+        open_spans, items, freshness = await self._calls.database.read("timeline", read)
+        next_cursor = None
+        if len(items) > limit:
+            items = items[:limit]
+            next_cursor = await self._secret.cursor_at(_place_of(items[-1]), context)
+        return json_answer(
+            {
                 "user_id": user_id,
                 "items": [_shown(item) for item in open_spans + items],
                 "next_cursor": next_cursor,
                 **self._calls.quality.fields(freshness),
             }
-
-        return json_answer(await self._calls.database.read("timeline", read))
+        )
 
     async def _items(
         self,

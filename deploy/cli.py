@@ -6,8 +6,6 @@ cannot be; 1: it went wrong on the way.
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import sys
 import time
@@ -17,10 +15,12 @@ import typer
 
 from deploy import (
     key_commands,
+    offsets_commands,
     psql_command,
     replay_command,
     simulate_command,
     token_commands,
+    topics_command,
 )
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
@@ -43,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(key_commands.app)
+app.add_typer(offsets_commands.app)
 app.add_typer(token_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
@@ -50,6 +51,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 )
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
+app.command()(topics_command.topics)
 
 
 def main() -> None:
@@ -247,44 +249,6 @@ def migrate(
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
     if api_role:
         typer.echo(f"{api_role} may do what the API does")
-
-
-@app.command()
-def topics(wait: WaitSeconds = 0.0) -> None:
-    """Create and check Kafka's topics. Does nothing where all are there.
-
-    With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
-    ROLLCALL_REPLICATION_FACTOR, and those of ROLLCALL_KAFKA_… where the brokers want TLS or a user;
-    with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
-    """
-    from aiokafka.errors import KafkaError
-
-    from schemas.kafka_trouble import why_away
-    from schemas.settings import KafkaSettings, load_or_exit
-    from schemas.topics import TopicProblemError, create_topics
-
-    settings = load_or_exit(KafkaSettings)
-    # What it says about each attempt is in the one line below.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        created = wait_for(
-            lambda: asyncio.run(create_topics(settings)),
-            (KafkaError, OSError),
-            f"Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP)",
-            wait,
-        )
-    except TopicProblemError as error:
-        fail(str(error), FAILURE)
-    except (KafkaError, OSError) as error:
-        reason = asyncio.run(why_away(settings, error))
-        fail(
-            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
-            FAILURE,
-        )
-    for name in created:
-        typer.echo(f"created {name}")
-    if not created:
-        typer.echo("all there, as they must be")
 
 
 def _check_role(dsn: str, option: str, role: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import jwt
 
 from schemas.jwt_keys import algorithms_of_secret, secret_bytes
+from schemas.settings import SECRETS_DIR_VARIABLE
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
@@ -40,7 +41,14 @@ def make_dev_key(data_dir: Path) -> str:
 def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a token with this scope is to be of staff's own issuer."""
     apart = (STAFF_SECRET_VARIABLE, *FOREIGN_STAFF_KEYS)
-    return bool(scope) and any(environment.get(name) for name in apart)
+    return bool(scope) and any(_set_to(name, environment) for name in apart)
+
+
+def _set_to(name: str, environment: Mapping[str, str]) -> str:
+    """What a variable says, or else a file of the folder of secrets; empty where neither does."""
+    given, folder = environment.get(name, ""), environment.get(SECRETS_DIR_VARIABLE)
+    file = Path(folder) / name.lower() if folder and not given else None
+    return file.read_text("utf-8").strip() if file is not None and file.is_file() else given
 
 
 def signing_key(
@@ -48,19 +56,19 @@ def signing_key(
 ) -> str:
     """What to sign a token of this scope with.
 
-    `ROLLCALL_STAFF_JWT_SECRET` for staff's, else `ROLLCALL_JWT_SECRET` if set, else the key of
-    the data directory. Raises `NoKeyError`.
+    `ROLLCALL_STAFF_JWT_SECRET` for staff's, else `ROLLCALL_JWT_SECRET` if set (as a variable, or in
+    the folder of secrets), else the key of the data directory. Raises `NoKeyError`.
     """
     if is_staffs(scope, environment):
-        staff_secret = environment.get(STAFF_SECRET_VARIABLE)
+        staff_secret = _set_to(STAFF_SECRET_VARIABLE, environment)
         if staff_secret:
             return staff_secret
-        issuer = next(name for name in FOREIGN_STAFF_KEYS if environment.get(name))
+        issuer = next(name for name in FOREIGN_STAFF_KEYS if _set_to(name, environment))
         raise NoKeyError(
             f"tokens with a scope come from the issuer of {issuer}: take one there, "
             "or make a key with rollcall key create"
         )
-    secret = environment.get(SECRET_VARIABLE)
+    secret = _set_to(SECRET_VARIABLE, environment)
     if secret:
         return secret
     file = _key_file(data_dir)

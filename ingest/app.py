@@ -12,8 +12,9 @@ from ingest.auth import Authentication
 from ingest.connection import Connection
 from ingest.errors import not_found
 from ingest.heartbeat import PhoneCalls
-from ingest.limits import AuthFailureLimits, ConnectionLimits, UserLimits
+from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log import EventLog
+from ingest.logouts import Logouts
 from ingest.metrics import IngestMetrics
 from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
@@ -56,13 +57,16 @@ def install(
     verifier = phone_verifier(settings, logout_seconds=settings.offline_after_seconds)
     watch = TokenWatch(metrics, lambda: verifier.hints)
     authentication = Authentication(
-        verifier, AuthFailureLimits(settings), settings.proxies, metrics, watch
+        verifier, settings.auth_failures, settings.proxies, metrics, watch
     )
     user_limits = UserLimits(settings)
-    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, metrics)
+    logouts = Logouts(settings, publisher, metrics)
+    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, logouts, metrics)
     phone_calls.add_routes(app.router)
     connection_limits = ConnectionLimits(settings)
-    sockets = Sockets(settings, authentication, publisher, metrics, user_limits, connection_limits)
+    sockets = Sockets(
+        settings, authentication, publisher, logouts, metrics, user_limits, connection_limits
+    )
     sockets.add_routes(app.router)
     sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection

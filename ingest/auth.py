@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from ingest.limits import AuthFailureLimits
 from ingest.metrics import IngestMetrics
 from ingest.token_watch import TokenWatch
 from schemas.client_address import TrustedProxies
-from schemas.problems import ProblemError, rate_limited
-from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
+from schemas.problems import ProblemError
+from schemas.token_bucket import BucketPolicy
+from schemas.token_door import TokenDoor
+from schemas.tokens import Caller, Identity, TokenRefusedError, TokenVerifier
 
 _SCHEME = "bearer "
 
@@ -31,23 +32,26 @@ def bearer_token(authorization: str | None) -> str:
 
 
 class Authentication:
-    """Verifies tokens for as long as the client's address does not fail too often."""
+    """Verifies tokens by the one rule of ``schemas/token_door.py``."""
 
     def __init__(
         self,
         verifier: TokenVerifier,
-        limits: AuthFailureLimits,
+        failures: BucketPolicy,
         proxies: TrustedProxies,
         metrics: IngestMetrics,
         watch: TokenWatch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._verifier = verifier
-        self._limits = limits
         self._proxies = proxies
         self._watch = watch
-        self._rate_limited = metrics.rate_limited["auth_failures"]
-        self._clock = clock
+        self._door = TokenDoor(
+            failures,
+            key_set=lambda: verifier.key_set,
+            limited=metrics.rate_limited["auth_failures"].inc,
+            clock=clock,
+        )
 
     async def of_request(
         self, request: web.BaseRequest, *, expired_for_seconds: float = 0.0
@@ -61,7 +65,8 @@ class Authentication:
         try:
             token = bearer_token(request.headers.get("Authorization"))
         except ProblemError:
-            self._failed(self._admit(request), "token_missing")
+            self._watch.refused("token_missing")
+            self._door.failed(self._proxies.client_of(request))
             raise
         return await self.of_token(token, request, expired_for_seconds=expired_for_seconds)
 
@@ -72,26 +77,21 @@ class Authentication:
         identity = self._verifier.cached(token)
         if identity is not None:
             return identity
-        address = self._admit(request)
+
+        async def verify(caller: Caller) -> Identity:
+            return await self._verifier.verify(
+                token, expired_for_seconds=expired_for_seconds, caller=caller
+            )
+
         try:
-            identity = await self._verifier.verify(token, expired_for_seconds=expired_for_seconds)
+            identity = await self._door.admit(
+                token,
+                self._proxies.client_of(request),
+                verify,
+                purpose="logout" if expired_for_seconds else "",
+            )
         except TokenRefusedError as refused:
-            self._failed(address, refused.cause)
+            self._watch.refused(refused.cause)
             raise
         self._watch.accepted()
         return identity
-
-    def _admit(self, request: web.BaseRequest) -> str:
-        """The client's address, if it may try."""
-        address = self._proxies.client_of(request)
-        wait_seconds = self._limits.wait_seconds(address, self._clock())
-        if wait_seconds:
-            self._rate_limited.inc()
-            raise rate_limited(
-                "Too many calls from this address were refused for their token.", wait_seconds
-            )
-        return address
-
-    def _failed(self, address: str, cause: str) -> None:
-        self._watch.refused(cause)
-        self._limits.failed(address, self._clock())

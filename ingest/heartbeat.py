@@ -22,6 +22,7 @@ from ingest.cors import Cors
 from ingest.errors import method_not_allowed, problem_response
 from ingest.field_warnings import warning_header
 from ingest.limits import UserLimits
+from ingest.logouts import Logouts
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.publisher import Publisher, overloaded, unavailable
 from ingest.settings import IngestSettings
@@ -51,12 +52,14 @@ class PhoneCalls:
         authentication: Authentication,
         limits: UserLimits,
         publisher: Publisher,
+        logouts: Logouts,
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._authentication = authentication
         self._limits = limits
         self._publisher = publisher
+        self._logouts = logouts
         self._metrics = metrics
         self._clock = clock
         self._in_flight = 0
@@ -134,7 +137,7 @@ class PhoneCalls:
             claimed_device=identity.device,
             token_expires_ms=None if until is None else int(until * 1000),
         )
-        if not await self._publisher.publish(identity.user, encode_event(event), urgent=True):
+        if not await self._logouts.publish(event):
             raise unavailable()
         return sent
 

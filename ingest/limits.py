@@ -1,15 +1,13 @@
-"""How much one user, one address and all sockets together may ask of this process. PURE: asked
+"""How much one user and all sockets together may ask of this process. PURE: asked
 with ``now``, in seconds of a clock that never goes back.
 
 1. A user sends ``user_events_per_second`` in the long run and ``user_events_burst`` at once, over
-   HTTP and sockets together: far more than quick navigation makes. A logout is never limited.
-2. An address that fails to authenticate more often than ``auth_failures_per_second`` (after
-   ``auth_failures_burst``) is refused before a token is verified. Successes never count, and a
-   token that was verified before passes: many phones share an address, and one app with a broken
-   token must not shut out the others.
-3. A user has at most ``user_connections`` sockets, and all users together ``max_connections``.
+   HTTP and sockets together: far more than quick navigation makes. Logouts have a bucket of their
+   own, ``user_logouts_per_second`` and ``…_burst``: one for each device at once.
+2. A user has at most ``user_connections`` sockets, and all users together ``max_connections``.
 
-Limits hold in each process by itself: with several, a user may get as many times as much.
+How often addresses may fail to authenticate is in ``schemas/token_door.py``. Limits hold in each
+process by itself: with several, a user may get as many times as much.
 """
 
 from __future__ import annotations
@@ -39,21 +37,23 @@ class UserLimits:
         return self._buckets.take(user, now, events)
 
 
-class AuthFailureLimits:
-    """The failed authentications of each client address."""
+class LogoutLimits:
+    """The distinct logouts of each user."""
 
     def __init__(self, settings: IngestSettings) -> None:
         self._buckets = TokenBuckets(
-            BucketPolicy(settings.auth_failures_per_second, settings.auth_failures_burst)
+            BucketPolicy(
+                settings.user_logouts_per_second, settings.user_logouts_burst, max_keys=MAX_USERS
+            )
         )
 
-    def wait_seconds(self, address: str, now: float) -> float:
-        """0.0 if this address may try, else the seconds to wait."""
-        return self._buckets.wait_seconds(address, now)
+    def take(self, user: str, now: float) -> float:
+        """As :meth:`UserLimits.take`."""
+        return self._buckets.take(user, now)
 
-    def failed(self, address: str, now: float) -> None:
-        """Count a failure."""
-        self._buckets.take(address, now)
+    def wait_seconds(self, user: str, now: float) -> float:
+        """What :meth:`take` would return, without taking anything."""
+        return self._buckets.wait_seconds(user, now)
 
 
 class ConnectionLimits:

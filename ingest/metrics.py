@@ -22,7 +22,7 @@ ACCEPTED: Final = "accepted"
 GONE: Final = "gone"
 OUTCOMES: Final = (ACCEPTED, GONE, *CODES)
 #: Which limit a call met: see ingest.limits. What sockets meet is in the metrics of sockets.
-LIMITS: Final = ("user_events", "auth_failures")
+LIMITS: Final = ("user_events", "user_logouts", "auth_failures")
 #: Why calls and frames get a 503 at once: too many calls in flight, too many bytes waiting (over
 #: all partitions or for one), or Kafka known to be away.
 SHED_CAUSES: Final = ("calls", "buffer", "partition_buffer", "kafka_away")
@@ -82,6 +82,11 @@ class IngestMetrics:
             registry=registry,
         )
         self.rate_limited = {limit: limited.labels(limit) for limit in LIMITS}
+        self.logouts_repeated = Counter(
+            "rollcall_ingest_logouts_repeated",
+            "Logouts that repeat one within the fence: answered 200, not written again.",
+            registry=registry,
+        )
         shed = Counter(
             "rollcall_ingest_shed",
             "Calls and frames that were refused at once to keep memory bounded, by cause.",

@@ -1,6 +1,6 @@
 """What the life of a socket is made of: its durations, its ends, and what it asks of its shell.
 
-:class:`ingest.session.Session` gives actions; ``ingest/websocket.py`` does them. PURE.
+:class:`ingest.session.Session` gives actions; ``ingest/socket_shell.py`` does them. PURE.
 """
 
 from __future__ import annotations
@@ -56,6 +56,13 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """Answer a ping."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Verify a token, then call :meth:`Session.verified` or :meth:`Session.refused`."""
 
@@ -82,4 +89,4 @@ class Close:
     reason: str
 
 
-Action: TypeAlias = Send | Ping | Verify | Write | Close
+Action: TypeAlias = Send | Ping | Pong | Verify | Write | Close

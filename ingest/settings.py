@@ -58,17 +58,17 @@ class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings,
     )
 
     user_events_per_second: float = Field(
-        1.0, gt=0, description="Events of a user in the long run; above it 429. Logouts are free."
+        1.0, gt=0, description="Events of a user in the long run; above it 429. Logouts are apart."
     )
     user_events_burst: int = Field(60, ge=1, description="Events of a user at once, after a pause.")
-    auth_failures_per_second: float = Field(
-        50.0,
+    user_logouts_per_second: float = Field(
+        0.2,
         gt=0,
-        description="Failed authentications of a client address in the long run; above it 429 "
-        "before a token is verified.",
+        description="Distinct logouts of a user in the long run; above it 429. A repeat within the "
+        "fence is answered 200 and not written.",
     )
-    auth_failures_burst: int = Field(
-        500, ge=1, description="Failed authentications of a client address at once."
+    user_logouts_burst: int = Field(
+        20, ge=1, description="Distinct logouts of a user at once: there are 16 devices at most."
     )
     user_connections: int = Field(20, ge=1, description="Sockets of a user, per process.")
     max_connections: int = Field(

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from processor.pipeline import Pipeline, RawRecord
+from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
+from processor.work import RawRecord
 
 log = logging.getLogger(__name__)
 

@@ -73,10 +73,10 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
     )
 
     async def read_offsets() -> Mapping[int, int]:
-        offsets = await _next_offsets(settings.session_dsn)
-        app.start_offsets = offsets
+        stored = await _start_offsets(settings.session_dsn)
+        app.start_offsets = {partition: following for partition, following, _ in stored}
         app.assigned = True
-        return offsets
+        return {partition: read_from for partition, _, read_from in stored}
 
     @app.on_rebalance_complete.connect
     async def joined(*_: Any, **__: Any) -> None:
@@ -120,9 +120,12 @@ def _credentials(settings: ProcessorSettings) -> Any:
     return faust.SSLCredentials(context) if context is not None else None
 
 
-async def _next_offsets(dsn: str) -> dict[int, int]:
-    """On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
-    query = load_queries("processor", "queries.sql")["next_offsets"]
+async def _start_offsets(dsn: str) -> list[tuple[int, int, int]]:
+    """Partition, what is to be processed next, and where to read from: the record before that,
+    where it is known, comes once more and must be the same (``processor/last_read.py``).
+
+    On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
+    query = load_queries("processor", "queries.sql")["start_offsets"]
     said = False
     async with asyncio.timeout(SEEK_DEADLINE_SECONDS):
         while True:
@@ -130,7 +133,7 @@ async def _next_offsets(dsn: str) -> dict[int, int]:
                 connection = await AsyncConnection.connect(dsn, connect_timeout=5)
                 async with connection:
                     cursor = await connection.execute(query)
-                    return dict(await cursor.fetchall())
+                    return await cursor.fetchall()
             except psycopg.OperationalError as error:
                 if not said:
                     log.warning("PostgreSQL is away during a rebalance (%s): trying again", error)

@@ -19,6 +19,7 @@ from processor.analytics_rows import (
     window_rows_of,
 )
 from processor.effects import Effects
+from processor.last_read import LastRead
 from processor.model import User
 from processor.partition import Partition
 from processor.rows import (
@@ -36,13 +37,14 @@ Row: TypeAlias = tuple[Any, ...]
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one batch made of one partition. ``state`` is as of the batch's end; ``users`` come
-    with the offset of the last record that changed them."""
+    with the offset of the last record that changed them; ``last_read`` is the batch's last."""
 
     state: Partition
     expected_offset: int
     published_through: int
     users: Sequence[tuple[User, int]]
     effects: Effects
+    last_read: LastRead
 
 
 def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]]]:
@@ -105,6 +107,7 @@ def _offset_row(batch: Batch) -> tuple[Any, ...]:
         msgspec.json.encode(state.policy).decode(),
         msgspec.json.encode(state.graces).decode(),
         msgspec.json.encode(state.silence).decode() if state.silence is not None else None,
+        msgspec.json.encode(batch.last_read).decode(),
     )
 
 

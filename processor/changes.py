@@ -93,6 +93,8 @@ class ChangePublisher:
         self._rejects_topic = topic_name(settings, REJECTS)
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
+        #: Partitions publish at once, and share the producer that the first of them starts.
+        self._starting = asyncio.Lock()
 
     async def close(self) -> None:
         producer, self._producer = self._producer, None
@@ -133,6 +135,7 @@ class ChangePublisher:
         if not messages:
             return
         failed = False
+        producer: AIOKafkaProducer | None = None
         while True:
             try:
                 producer = await self._started()
@@ -152,35 +155,41 @@ class ChangePublisher:
                 if not failed:
                     log.warning("cannot publish to %s (%s): trying until it works", topic, error)
                 failed = True
-                await self._discard()
+                await self._discard(producer)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return
 
     async def _started(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **client_options(self._settings),
-                client_id="rollcall-processor-changes",
-                acks="all",
-                enable_idempotence=True,
-                # Changes of a batch resemble each other: a fraction of the disk, for a week.
-                compression_type="lz4",
-                max_batch_size=256 * 1024,
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
+        async with self._starting:
+            return self._producer or await self._start()
 
-    async def _discard(self) -> None:
-        """A producer that failed may be in a state it never leaves: the next try has a new one."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            try:
-                await asyncio.wait_for(producer.stop(), 5)
-            except (KafkaError, TimeoutError):
-                return
+    async def _start(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            **client_options(self._settings),
+            client_id="rollcall-processor-changes",
+            acks="all",
+            enable_idempotence=True,
+            # Changes of a batch resemble each other: a fraction of the disk, for a week.
+            compression_type="lz4",
+            max_batch_size=256 * 1024,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+        return producer
+
+    async def _discard(self, producer: AIOKafkaProducer | None) -> None:
+        """A producer that failed may be in a state it never leaves: the next try has a new one,
+        which may be there already."""
+        is_current = producer is self._producer
+        if producer is None or not is_current:
+            return
+        self._producer = None
+        try:
+            await asyncio.wait_for(producer.stop(), 5)
+        except (KafkaError, TimeoutError):
+            return

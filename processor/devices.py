@@ -2,13 +2,17 @@
 
 An event of a connection that one of the user's devices remembers belongs to that device, whatever
 it names. Any other belongs to the device that it names: ``device_id`` of its body, else of its
-token (``device_id`` or ``sid`` claim), else its ``device_info``; what tells phones apart that say
-the same there is said in ``twins``. One that names none belongs to the device last seen with its
-token, else to one that a logout of this token signed out, else to ``default``.
+token (``device_id`` or ``sid`` claim), else its ``device_info``. What tells phones apart that give
+themselves the same name is said in ``twins``; it may part the sockets of a device, too. An event
+that names none belongs to the device last seen with its token, else to one that a logout of this
+token signed out, else to ``default``.
 
 A logout signs out the device that its body names, if the user has it; else that of its connection;
 else the one of its token's claim, if the user has it; else those last seen with its token; else
-those on which its token has given way to another one (``twins``); else all.
+those on which its token has given way to another one (``twins``); else all. Where several phones
+bear the name it is, of these, the one of its connection, else those last seen with its token, else
+all of them. A token that has expired signs out its own devices only: those that it was last seen
+with, gave way on or claims, whatever its body names; else none.
 
 A seventeenth device takes the place of the least recently active one, offline ones first
 (``evicted`` if it was online).
@@ -20,7 +24,7 @@ from msgspec.structs import replace
 
 from processor.model import DEFAULT_DEVICE, MAX_DEVICES, Changed, Device, User, visible_device
 from processor.sockets import device_of_connection, open_connections
-from processor.twins import device_of_text
+from processor.twins import device_of_name, devices_of_name, gave_way_on, naming_of
 from schemas.changes import Reason
 from schemas.events import Heartbeat, Logout, Renew
 
@@ -32,13 +36,11 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
     """The name of the device that ``event`` belongs to, and the device if the user has it."""
     if event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
-        if device is not None:
+        if device is not None and not gave_way_on(device, event):
             return device.device, device
-    named = event.device_id or event.claimed_device
-    if named:
-        return named, find(user, named)
-    if event.device_info:
-        return device_of_text(user, event.device_info, event.token)
+    naming = naming_of(event)
+    if naming is not None:
+        return device_of_name(user, naming, event.token)
     seen = [d for d in user.devices if d.token == event.token]
     if not seen:
         mine = [s for s in user.sign_outs if s.token == event.token and s.alive(now_ms)]
@@ -52,18 +54,40 @@ def device_of(user: User, event: Heartbeat | Renew, now_ms: int) -> tuple[str, D
 
 def devices_of_logout(user: User, event: Logout, now_ms: int) -> list[Device]:
     """The devices that ``event`` signs out."""
-    device = find(user, event.device_id) if event.device_id else None
-    if device is None and event.connection is not None:
+    expires_ms = event.token_expires_ms
+    expired = expires_ms is not None and expires_ms <= now_ms
+    connected: list[Device] = []
+    if event.connection is not None:
         device = device_of_connection(user, event.connection, now_ms)
-    if device is None and event.claimed_device:
-        device = find(user, event.claimed_device)
-    if device is not None:
-        return [device]
+        connected = [device] if device is not None else []
+    named = devices_of_name(user, event.device_id) if event.device_id else []
+    if expired:
+        named = [device for device in named if _is_its_own(user, device, event)]
+    claimed = devices_of_name(user, event.claimed_device) if event.claimed_device else []
     return (
-        [d for d in user.devices if d.token == event.token]
-        or [d for d in user.devices if any(r.token == event.token for r in d.replaced)]
-        or list(user.devices)
+        _meant(named, connected, event.token)
+        or connected
+        or _meant(claimed, connected, event.token)
+        or [d for d in user.devices if d.token == event.token]
+        or [d for d in user.devices if any(r.mark == event.token for r in d.replaced)]
+        or ([] if expired else list(user.devices))
     )
+
+
+def _is_its_own(user: User, device: Device, event: Logout) -> bool:
+    """Whether the token that signs out was that device's, as far as it is remembered."""
+    return (
+        (event.claimed_device is not None and device in devices_of_name(user, event.claimed_device))
+        or device.token == event.token
+        or any(replaced.mark == event.token for replaced in device.replaced)
+    )
+
+
+def _meant(alike: list[Device], connected: list[Device], token: str) -> list[Device]:
+    """Those of one name that a logout with ``token`` means."""
+    if len(alike) < 2:
+        return alike
+    return [d for d in alike if d in connected] or [d for d in alike if d.token == token] or alike
 
 
 def make_room(user: User, now_ms: int) -> tuple[User, tuple[Changed, ...], int]:

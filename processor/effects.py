@@ -83,7 +83,8 @@ class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
     whose rows are to be written, with the offset of the last record that changed them;
     ``outages`` are by kind and beginning. For metrics only: how many devices were ``forgotten`` to
-    make room, and the ``intervals`` of ``processor/intervals.py`` that were looked at."""
+    make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
+    ``processor/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     changes: list[LoggedChange] = field(default_factory=list)
@@ -96,4 +97,5 @@ class Effects:
     samples: list[Sample] = field(default_factory=list)
     user_days: list[UserDay] = field(default_factory=list)
     forgotten: int = 0
+    told_apart: Counter[str] = field(default_factory=Counter)
     intervals: list[tuple[str | None, int]] = field(default_factory=list)

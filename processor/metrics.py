@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from processor.effects import REJECT_CAUSES, Effects
 from processor.outage import Kind
-from processor.presence import VERDICTS
+from processor.presence import MARKS, VERDICTS
 from processor.top_names import TopNames
 from processor.weighted_histogram import WeightedHistogram
 from schemas.changes import Reason
@@ -87,6 +87,13 @@ class Metrics:
         self.devices_forgotten = counter(
             "devices_forgotten",
             "Devices that made room for a user's seventeenth; those online count as evicted too.",
+        )
+        self.devices_told_apart = counters(
+            "devices_told_apart",
+            "Phones of a user that turned out to be two: by their tokens, where both said the same "
+            "device_info and nothing else; by their device_info, where both had one installation "
+            "id, as a restored backup makes it.",
+            *("mark", MARKS),
         )
         self.outages = counters(
             "outages", "Silences that were our own and are over.", "kind", get_args(Kind)
@@ -161,6 +168,14 @@ class Metrics:
             *("work", MAINTENANCE_WORKS),
             (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
+        self.shared_installations = Gauge(
+            "rollcall_processor_shared_installations",
+            "Installation ids under which a user began a session in the last hour, as of the last "
+            "count, while another user had not logged out there: one phone and two users, or a "
+            "copied id; on the processor that runs maintenance, hourly. NaN until counted.",
+            registry=registry,
+        )
+        self.shared_installations.set(float("nan"))
         self.rollup_lag = Gauge(
             "rollcall_processor_rollup_lag_seconds",
             "How far a rollup is behind as_of, on the processor that runs maintenance.",
@@ -187,6 +202,8 @@ class Metrics:
                 self.outages[outage.kind].inc()
         if effects.forgotten:
             self.devices_forgotten.inc(effects.forgotten)
+        for mark, devices in effects.told_apart.items():
+            self.devices_told_apart[mark].inc(devices)
         for version, interval_ms in effects.intervals:
             label = self._versions.label(version or "(none)")
             self._interval_seconds.labels(label).observe(interval_ms / 1000)

@@ -100,10 +100,10 @@ class Timer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A token that gave way to another one on a device (``processor/twins.py``), and what the
-    device showed then, since when."""
+    """A mark that gave way to another one on a device (``processor/twins.py``): a token, or a
+    ``device_info``; and what the device showed then, since when."""
 
-    token: str
+    mark: str
     state: State
     screen: str | None
     changed_ms: int

@@ -40,7 +40,7 @@ class _FetchingThread(AIOKafkaConsumerThread):
 def stored_offsets_transport(read_offsets: ReadOffsets, topic: str) -> type[KafkaTransport]:
     """A transport whose consumer starts each partition of ``topic`` where PostgreSQL stands.
 
-    ``read_offsets`` gives ``next_offset`` by partition; it is called at least once a rebalance.
+    ``read_offsets`` gives where to read from by partition; it is called at least once a rebalance.
     """
 
     class StoredOffsetsConsumer(KafkaConsumer):

@@ -3,6 +3,9 @@
 *A jump*: log time that jumps by more than ``outage_gap`` means that Kafka or all of ingest was
 away, from the record before the jump to the one after it.
 
+*A lost range*: somebody accepted that records which come before this one are gone
+(``processor/losses.py``). It is a jump, however short, by another name.
+
 *Ticks only*: a partition saw nothing of clients for ``outage_gap`` while at least 30 client events
 were due, so phones cannot reach us (gateway, DNS, certificate, a wrong key). Events are due from
 the devices that were in the foreground when the silence began: their number × the silence ÷
@@ -38,7 +41,7 @@ import msgspec
 from processor.model import Policy
 from schemas.events import BadEvent, Event, Heartbeat, Logout, Renew
 
-Kind: TypeAlias = Literal["jump", "ticks_only"]
+Kind: TypeAlias = Literal["jump", "ticks_only", "lost_range"]
 
 EVENTS_DUE: Final = 30
 
@@ -97,15 +100,21 @@ def is_heard(events: Iterable[Event | BadEvent]) -> bool:
 
 
 def passage(
-    silence: Silence | None, log_time_ms: int | None, now_ms: int, policy: Policy, *, heard: bool
+    silence: Silence | None,
+    log_time_ms: int | None,
+    now_ms: int,
+    policy: Policy,
+    *,
+    heard: bool,
+    after_loss: bool = False,
 ) -> Passage:
     """What happens as log time goes from ``log_time_ms`` to ``now_ms``, that of a record with
-    (``heard``) or without a client event."""
+    (``heard``) or without a client event, before which records were lost (``after_loss``)."""
     outages: list[Outage] = []
     held_ms = 0
-    jumped = log_time_ms is not None and now_ms - log_time_ms > policy.outage_gap_ms
+    jumped = log_time_ms is not None and (after_loss or now_ms - log_time_ms > policy.outage_gap_ms)
     if log_time_ms is not None and jumped:
-        outages.append(Outage("jump", log_time_ms, now_ms))
+        outages.append(Outage("lost_range" if after_loss else "jump", log_time_ms, now_ms))
         held_ms = log_time_ms + policy.outage_hold_ms
     if silence is None:
         return Passage(tuple(outages), held_ms, jumped, jumped)

@@ -60,6 +60,7 @@ class Partition:
         *,
         next_offset: int,
         log_time_ms: int | None = None,
+        after_loss: bool = False,
         graces: Iterable[Grace] = (),
         silence: Silence | None = None,
         screen_names: ScreenNames | None = None,
@@ -69,6 +70,8 @@ class Partition:
         self.policy = policy
         self.next_offset = next_offset
         self.log_time_ms = log_time_ms
+        #: Records before the next one were accepted as lost.
+        self.after_loss = after_loss
         self.graces = list(graces)
         #: ``None`` until the first client event.
         self.silence = silence
@@ -198,13 +201,18 @@ class Partition:
                 self._count(before, -1)
             self._count(user, 1)
             effects.forgotten += outcome.forgotten
+            if outcome.told_apart_by is not None:
+                effects.told_apart[outcome.told_apart_by] += 1
         self._watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:
         before_ms = self.log_time_ms
         now_ms = self.log_time_ms = max(before_ms or 0, record.timestamp_ms)
         self._analytics.begin(record.offset, now_ms, effects)
-        passed = passage(self.silence, before_ms, now_ms, self.policy, heard=heard)
+        passed = passage(
+            self.silence, before_ms, now_ms, self.policy, heard=heard, after_loss=self.after_loss
+        )
+        self.after_loss = False
         self.silence = passed.silence
         for outage in passed.outages:
             effects.outages[outage.kind, outage.started_ms] = outage

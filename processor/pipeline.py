@@ -11,20 +11,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 
 import psycopg
 
-from processor.batch import Batch
 from processor.changes import ChangePublisher, change_of
-from processor.effects import Effects, Record
+from processor.effects import Record
+from processor.last_read import LastRead, require_same
 from processor.metrics import Metrics
 from processor.model import Policy
 from processor.partition import Partition
 from processor.progress import Progress
 from processor.store import FenceLostError, Store
+from processor.work import RawRecord, Work, users_of
 from schemas.changes import Change
-from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
+from schemas.events import Tick, UndecodableRecordError, decode_batch
 
 log = logging.getLogger(__name__)
 
@@ -38,29 +38,6 @@ DATA_ERRORS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.Program
 
 class LogGapError(RuntimeError):
     """Records are missing between what is stored and what Kafka gave. Fatal: start again."""
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """A record as Kafka gave it. ``timestamp_ms`` is the broker's clock."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    value: bytes | None
-
-
-@dataclass(slots=True)
-class _Work:
-    """The effects of a batch on one partition, before they are stored."""
-
-    state: Partition
-    expected_offset: int
-    effects: Effects = field(default_factory=Effects)
-    named: set[str] = field(default_factory=set)
-    records: int = 0
-    #: The broker's time of each record with client events, and how many there are.
-    appended: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Pipeline:
@@ -86,6 +63,8 @@ class Pipeline:
         metrics.topic_partitions.set(partitions)
         self._sleep = sleep
         self._loaded: dict[int, Partition] = {}
+        #: Of each loaded partition the record before its next one, where it is known.
+        self._last_reads: dict[int, LastRead] = {}
         self._generation: int | None = None
         self._publishing: asyncio.Task[None] | None = None
         self._oldest_in_hand_ms: dict[int, int] = {}
@@ -112,7 +91,8 @@ class Pipeline:
         """Store what the records do, exactly once; returns when that is durable.
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
-        (any more) are skipped. Raises :class:`LogGapError`.
+        (any more) are skipped. Raises :class:`LogGapError` and
+        ``processor.last_read.TornLogError``.
         """
         if generation != self._generation:
             self._forget()
@@ -169,7 +149,9 @@ class Pipeline:
         # The changes of the batch before this one are on their topic once this returns.
         await self._published()
         started = time.perf_counter()
-        write_seconds = await self._store.commit([_batch(work) for work in works])
+        batches = [work.batch() for work in works]
+        write_seconds = await self._store.commit(batches)
+        self._last_reads |= {b.state.partition: b.last_read for b in batches}
         self._progress.made()
         self._count(works, write_seconds, time.perf_counter() - started)
         for work in works:
@@ -182,7 +164,7 @@ class Pipeline:
         }
         self._publishing = asyncio.create_task(self._publish(changes))
 
-    def _count(self, works: Sequence[_Work], write_seconds: float, seconds: float) -> None:
+    def _count(self, works: Sequence[Work], write_seconds: float, seconds: float) -> None:
         """A batch was stored in ``seconds``."""
         metrics = self._metrics
         metrics.commit_seconds.observe(seconds)
@@ -205,7 +187,7 @@ class Pipeline:
         self._metrics.changes_published.inc(count)
         self._metrics.changes_waiting.set(0)
 
-    async def _reduce(self, records: Sequence[RawRecord], refused: dict[int, str]) -> list[_Work]:
+    async def _reduce(self, records: Sequence[RawRecord], refused: dict[int, str]) -> list[Work]:
         """Apply the records to the partitions in memory; a replayed record drops out."""
         for partition in dict.fromkeys(raw.partition for raw in records):
             if partition not in self._loaded:
@@ -213,15 +195,15 @@ class Pipeline:
                     await self._load(partition)
                 self._progress.made()
         stages = self._metrics.stage_seconds
-        works: dict[int, _Work] = {}
-        decoded: list[tuple[_Work, RawRecord, Record | UndecodableRecordError]] = []
+        works: dict[int, Work] = {}
+        decoded: list[tuple[Work, RawRecord, Record | UndecodableRecordError]] = []
         expected: dict[int, int] = {}
         started = time.perf_counter()
         for raw in records:
             state = self._loaded[raw.partition]
             wanted = expected.get(raw.partition, state.next_offset)
             if raw.offset < wanted:
-                self._metrics.replays.inc()
+                self._drop(raw)
                 continue
             if raw.offset > wanted:
                 self._metrics.gaps.inc()
@@ -229,11 +211,12 @@ class Pipeline:
                     f"partition {raw.partition}: offset {wanted} is next, Kafka gave {raw.offset}"
                 )
             expected[raw.partition] = raw.offset + 1
-            work = works.setdefault(raw.partition, _Work(state, state.next_offset))
+            work = works.setdefault(raw.partition, Work(state, state.next_offset, raw))
+            work.last = raw
             work.records += 1
-            record = _decode(raw, refused)
+            record = raw.decoded(refused)
             if isinstance(record, Record):
-                work.named.update(_users(record))
+                work.named.update(users_of(record))
                 # Ingest writes a tick by itself, and only where there is nothing else to write.
                 if record.events and not isinstance(record.events[0], Tick):
                     work.appended.append((raw.timestamp_ms, len(record.events)))
@@ -254,7 +237,15 @@ class Pipeline:
         self._progress.made()
         return list(works.values())
 
-    async def _remember(self, works: Iterable[_Work]) -> None:
+    def _drop(self, raw: RawRecord) -> None:
+        """A record that was processed before; the last one of them must still be the same."""
+        stored = self._last_reads.get(raw.partition)
+        if stored is not None and stored.offset == raw.offset:
+            require_same(raw.partition, stored, raw.seen())
+        else:
+            self._metrics.replays.inc()
+
+    async def _remember(self, works: Iterable[Work]) -> None:
         absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
         if absent:
             for user in await self._store.load_users(absent):
@@ -272,12 +263,15 @@ class Pipeline:
             self._policy,
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
+            after_loss=stored.after_loss,
             graces=stored.graces,
             silence=stored.silence,
             screen_names=stored.screen_names,
         )
         state.load_online(stored.online)
         self._loaded[partition] = state
+        if stored.last_read is not None and stored.last_read.offset == stored.next_offset - 1:
+            self._last_reads[partition] = stored.last_read
         if stored.policy is not None and stored.policy != self._policy:
             log.info("partition %d adopts another policy: %s", partition, self._policy)
         log.info(
@@ -323,7 +317,7 @@ class Pipeline:
         rest = dict.fromkeys(range(events, len(decode_batch(raw.value))), "not tried")
         try:
             works = await self._reduce([raw], {**refused, **rest})
-            await self._store.commit([_batch(work) for work in works], probe=True)
+            await self._store.commit([work.batch() for work in works], probe=True)
         except DATA_ERRORS:
             return False
         else:
@@ -338,30 +332,4 @@ class Pipeline:
 
     def _forget(self) -> None:
         self._loaded.clear()
-
-
-def _batch(work: _Work) -> Batch:
-    users = work.state.users
-    return Batch(
-        state=work.state,
-        expected_offset=work.expected_offset,
-        # Everything before this batch has been published by the time it commits.
-        published_through=work.expected_offset,
-        users=[
-            (users[user_id], log_offset)
-            for user_id, log_offset in sorted(work.effects.touched.items())
-        ],
-        effects=work.effects,
-    )
-
-
-def _decode(raw: RawRecord, refused: dict[int, str]) -> Record | UndecodableRecordError:
-    try:
-        events = decode_batch(raw.value)
-    except UndecodableRecordError as error:
-        return error
-    return Record(raw.offset, raw.timestamp_ms, events, refused)
-
-
-def _users(record: Record) -> set[str]:
-    return {event.user for event in record.events if not isinstance(event, Tick | BadEvent)}
+        self._last_reads.clear()

@@ -59,9 +59,10 @@ from processor.sockets import (
     heard_on,
     heard_over_http,
     silence_expires_ms,
+    without_connection,
 )
 from processor.timers import timer_after
-from processor.twins import named_by_text, part, replaced_with
+from processor.twins import named_by_text, naming_of, part, replaced_after
 from schemas.changes import Reason, State
 from schemas.events import (
     BACKGROUND_APP_STATES,
@@ -76,16 +77,20 @@ from schemas.events import (
 #: What an event came to, for metrics: a closed set.
 APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
 VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED)
+#: What told two phones of one name apart (``processor/twins.py``).
+MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``user`` is the one given where ``verdict`` is not ``applied``."""
+    """``user`` is the one given where ``verdict`` is not ``applied``. ``forgotten`` devices made
+    room; ``told_apart_by`` is the mark that showed another phone of the device's name."""
 
     user: User
     changes: tuple[Changed, ...] = ()
     verdict: str = APPLIED
     forgotten: int = 0
+    told_apart_by: str | None = None
 
 
 def is_background(event: Heartbeat) -> bool:
@@ -143,6 +148,8 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         else:
             reason = "navigated" if screen != device.screen else None
     if event.connection is not None:
+        if device is None or len(user.devices) > 1:
+            user = without_connection(user, event.connection, key)
         sockets = heard_on(event.connection, device, now_ms, policy)
     elif device is None or device.sockets is None:
         sockets = None
@@ -161,7 +168,7 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         twin_of = _twin_of(event, key)
     else:
         twin_of = device.twin_of
-        replaced = device.replaced if device.token == event.token else replaced_with(device, event)
+        replaced = replaced_after(device, event)
     beaten = Device(
         device=key,
         state=state,
@@ -185,7 +192,8 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         # The usual heartbeat: nothing that anybody sees has changed.
         return Outcome(replace(user, devices=with_device(user.devices, beaten)), changes)
     user, changed = change(user, device, beaten, reason, now_ms)
-    return Outcome(user, (*changes, changed), forgotten=forgotten)
+    mark = None if parted is None else TOKEN if named_by_text(event) else DEVICE_INFO
+    return Outcome(user, (*changes, changed), forgotten=forgotten, told_apart_by=mark)
 
 
 def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) -> Outcome:
@@ -207,7 +215,7 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
         else now_ms + policy.offline_after_ms,
         token=event.token,
         sockets=heard_on(event.connection, device, now_ms, policy),
-        replaced=device.replaced if device.token == event.token else replaced_with(device, event),
+        replaced=replaced_after(device, event),
     )
     if device.online:
         return Outcome(replace(user, devices=with_device(user.devices, renewed)))
@@ -283,7 +291,8 @@ def _unknown(user_id: str, reason: Reason, now_ms: int) -> User:
 
 
 def _twin_of(event: Heartbeat, key: str) -> str | None:
-    return event.device_info if key != event.device_info and named_by_text(event) else None
+    naming = naming_of(event)
+    return naming.name if naming is not None and naming.name != key else None
 
 
 def _was_cut_off(device: Device) -> bool:

@@ -24,10 +24,35 @@ ON CONFLICT DO NOTHING
 -- name: next_offsets
 SELECT "partition", next_offset FROM stream_offsets ORDER BY "partition"
 
+-- name: start_offsets
+-- The next offset, and the one to read from: one earlier where that record is known.
+SELECT "partition", next_offset,
+       next_offset - ((last_read ->> 'offset')::bigint IS NOT DISTINCT FROM next_offset - 1)::integer
+FROM stream_offsets ORDER BY "partition"
+
+-- name: last_reads
+-- The record before the next one, where it is known.
+SELECT "partition", last_read::text FROM stream_offsets
+WHERE (last_read ->> 'offset')::bigint = next_offset - 1
+
+-- name: accept_loss
+-- Go on where the log begins, and write down what is left out; nothing where the partition has
+-- gone on meanwhile.
+WITH moved AS (
+    UPDATE stream_offsets SET next_offset = %(to_offset)s
+    WHERE "partition" = %(partition)s AND next_offset = %(from_offset)s
+    RETURNING "partition"
+)
+INSERT INTO lost_ranges ("partition", from_offset, to_offset)
+SELECT "partition", %(from_offset)s, %(to_offset)s FROM moved
+RETURNING "partition"
+
 -- name: load_partition
 SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
-       silence::text
-FROM stream_offsets WHERE "partition" = %s
+       silence::text, last_read::text,
+       EXISTS (SELECT FROM lost_ranges l
+               WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset)
+FROM stream_offsets o WHERE "partition" = %s
 
 -- name: load_online
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
@@ -57,7 +82,7 @@ ORDER BY log_offset, event_index, ordinal
 CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
     "partition" integer, expected_offset bigint, next_offset bigint, log_time_ms bigint,
     published_through bigint, foreground bigint, background bigint, policy text, graces text,
-    silence text
+    silence text, last_read text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_presence (
     user_id text COLLATE "C", "partition" integer, name text, state text, reason text,
@@ -99,7 +124,8 @@ BEGIN
         background = b.background,
         policy = b.policy::jsonb,
         graces = b.graces::jsonb,
-        silence = b.silence::jsonb
+        silence = b.silence::jsonb,
+        last_read = b.last_read::jsonb
     FROM batch_offsets b
     WHERE s."partition" = b."partition" AND s.next_offset = b.expected_offset;
     GET DIAGNOSTICS advanced = ROW_COUNT;

@@ -62,7 +62,7 @@ CHANGE_TYPES: Final = [
     "text",
     "text",
 ]
-OFFSET_TYPES: Final = ["int4", *["int8"] * 6, "text", "text", "text"]
+OFFSET_TYPES: Final = ["int4", *["int8"] * 6, *["text"] * 4]
 OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
 
 _devices = msgspec.json.Decoder(tuple[Device, ...])

@@ -5,7 +5,8 @@ The policy (design, section 4):
 A device remembers its open connections, at most 8: the least recently seen goes. A connection is
 open from the first event of it that counts (connect, heartbeat or renewal); each refreshes it. It
 is forgotten when nothing was heard of it for ``offline_after``, when its disconnect comes, and with
-all others when the device's session ends.
+all others when the device's session ends, or when another device of the user takes it over
+(``twins``).
 
 When the last open connection of a device is lost, its deadline becomes the later of now +
 ``disconnect_grace`` and the last HTTP heartbeat + ``offline_after``, as moved by outages. A
@@ -41,6 +42,29 @@ def device_of_connection(user: User, connection: str, now_ms: int) -> Device | N
                 if one.id == connection and now_ms < one.forgotten_ms:
                     return device
     return None
+
+
+def without_connection(user: User, connection: str, device: str) -> User:
+    """``user`` whose other devices do not remember the connection: it is of ``device`` now."""
+    if not any(_remembers(d, connection) for d in user.devices if d.device != device):
+        return user
+    devices = tuple(
+        replace(
+            d,
+            sockets=replace(
+                d.sockets, connections=tuple(c for c in d.sockets.connections if c.id != connection)
+            ),
+        )
+        if d.device != device and d.sockets is not None
+        else d
+        for d in user.devices
+    )
+    return replace(user, devices=devices)
+
+
+def _remembers(device: Device, connection: str) -> bool:
+    sockets = device.sockets
+    return sockets is not None and any(c.id == connection for c in sockets.connections)
 
 
 def heard_on(connection: str, device: Device | None, now_ms: int, policy: Policy) -> Sockets:

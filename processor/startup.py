@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processor.last_read import LastRead, TornLogError, last_read, require_same
+from processor.losses import described, lost_ranges
 from processor.settings import ProcessorSettings
 from processor.store import Store, UnusableDeploymentError
 from schemas.kafka_security import client_options
 from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, check_topics, topic_name
 
+READ_AGAIN_SECONDS: Final = 30.0
+
 
 async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     """Claim an empty database for the topic, or make sure that the two still fit.
 
     Raises :class:`UnusableDeploymentError`, ``processor.store.NotMigratedError``,
-    ``schemas.topics.TopicProblemError``, ``KafkaError`` or ``psycopg.Error``.
+    ``schemas.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
     """
     await store.require_session()
     await store.require_schema()
@@ -27,13 +32,12 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
     identity = await topic_id(settings, topic)
     # Other processors are at work meanwhile: what is stored is later than the beginnings that were
     # asked for before it, and no later than the ends that are asked for after it.
-    earliest = await _offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
+    earliest = await partition_offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
     await store.open_deployment(topic, str(identity), earliest)
     stored = await store.next_offsets()
-    latest = await _offsets(settings, topic, AIOKafkaConsumer.end_offsets)
-    lost = 0
+    last_reads = await store.last_reads()
+    latest = await partition_offsets(settings, topic, AIOKafkaConsumer.end_offsets)
     for partition, next_offset in stored.items():
-        lost += max(0, earliest[partition] - next_offset)
         if next_offset > latest[partition]:
             raise UnusableDeploymentError(
                 f"partition {partition} of {topic} ends at offset {latest[partition]}, but "
@@ -41,15 +45,16 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
                 "an older copy; restore the database to the same time, or start with an empty "
                 "one and another ROLLCALL_TOPIC_PREFIX"
             )
-    if lost:
-        raise UnusableDeploymentError(
-            f"{lost} records of {topic} were deleted by retention before they were processed: "
-            "start with an empty database (a command that accepts the loss comes with the "
-            "outage tools)"
-        )
+    if lost := lost_ranges(stored, earliest):
+        raise UnusableDeploymentError(described(topic, lost))
+    try:
+        async with asyncio.timeout(READ_AGAIN_SECONDS):
+            await _read_again(settings, topic, last_reads)
+    except TornLogError as error:
+        raise UnusableDeploymentError(f"{topic}, {error}") from None
 
 
-async def _offsets(
+async def partition_offsets(
     settings: ProcessorSettings,
     topic: str,
     ask: Callable[[Any, list[TopicPartition]], Awaitable[dict[TopicPartition, int]]],
@@ -60,5 +65,38 @@ async def _offsets(
     try:
         partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
         return {tp.partition: at for tp, at in (await ask(consumer, partitions)).items()}
+    finally:
+        await consumer.stop()
+
+
+async def _read_again(
+    settings: ProcessorSettings, topic: str, last_reads: Mapping[int, LastRead]
+) -> None:
+    """Raises :class:`TornLogError` unless each of these records is still where it was, as far as
+    retention has left them there."""
+    if not last_reads:
+        return
+    consumer = AIOKafkaConsumer(
+        **client_options(settings),
+        client_id="rollcall-processor-startup",
+        auto_offset_reset="earliest",
+        # Of each partition one batch of records is enough.
+        max_partition_fetch_bytes=1,
+    )
+    await consumer.start()
+    try:
+        wanted = {TopicPartition(topic, p): stored for p, stored in last_reads.items()}
+        consumer.assign(list(wanted))
+        begins = await consumer.beginning_offsets(list(wanted))
+        for tp in [tp for tp, stored in wanted.items() if stored.offset < begins[tp]]:
+            del wanted[tp]
+        for tp, stored in wanted.items():
+            consumer.seek(tp, stored.offset)
+        while wanted:
+            for tp, records in (await consumer.getmany(*wanted, timeout_ms=1000)).items():
+                stored, found = wanted.pop(tp), records[0]
+                if found.offset == stored.offset:
+                    again = last_read(found.offset, found.timestamp, found.value)
+                    require_same(tp.partition, stored, again)
     finally:
         await consumer.stop()

@@ -19,6 +19,7 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
+from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.rows import user_of_row
@@ -32,6 +33,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 _graces = msgspec.json.Decoder(list[Grace])
 _silence = msgspec.json.Decoder(Silence)
+_last_read = msgspec.json.Decoder(LastRead)
 _policy = msgspec.json.Decoder(Policy)
 
 
@@ -49,8 +51,9 @@ class UnusableDeploymentError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A partition as stored: where it stands, the policy in force and everyone online, each with
-    the offset of the last record that changed the row."""
+    """A partition as stored: where it stands, the record before that if it is known, whether
+    records before that were lost, the policy in force and everyone online, each with the offset of
+    the last record that changed the row."""
 
     next_offset: int
     log_time_ms: int | None
@@ -58,6 +61,8 @@ class Stored:
     policy: Policy | None
     graces: list[Grace]
     silence: Silence | None
+    last_read: LastRead | None
+    after_loss: bool
     online: list[tuple[User, int]]
     screen_names: ScreenNames
 
@@ -91,7 +96,7 @@ class Store:
             cursor = await connection.execute(self._queries["deployment"])
             row = await cursor.fetchone()
             assert row is not None  # noqa: S101  (it was just made)
-            _check_deployment(row, topic, topic_id, len(earliest))
+            check_deployment(row, topic, topic_id, len(earliest))
             starts = (list(earliest), list(earliest.values()))
             await connection.execute(self._queries["create_offsets"], starts)
 
@@ -146,6 +151,13 @@ class Store:
             cursor = await connection.execute(self._queries["next_offsets"])
             return dict(await cursor.fetchall())
 
+    async def last_reads(self) -> dict[int, LastRead]:
+        """The record before the next one, of the partitions of which it is known."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["last_reads"])
+            return {p: _last_read.decode(stored) for p, stored in await cursor.fetchall()}
+
     async def load(self, partition: int) -> Stored:
         """A partition and everyone online in it, as of one instant."""
         connection = await self._connected()
@@ -159,7 +171,8 @@ class Store:
                         f"the database has no offset of partition {partition}: start the "
                         "processor again"
                     )
-                next_offset, log_time_ms, published_through, policy, graces, silence = row
+                next_offset, log_time_ms, published_through, policy = row[:4]
+                graces, silence, last_read, after_loss = row[4:]
                 cursor = await connection.execute(self._queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
@@ -176,6 +189,8 @@ class Store:
             policy=_policy.decode(policy) if policy is not None else None,
             graces=_graces.decode(graces),
             silence=_silence.decode(silence) if silence is not None else None,
+            last_read=_last_read.decode(last_read) if last_read is not None else None,
+            after_loss=after_loss,
             online=online,
             screen_names=screen_names,
         )
@@ -273,7 +288,8 @@ class Store:
         return connection
 
 
-def _check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partitions: int) -> None:
+def check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partitions: int) -> None:
+    """Raises :class:`UnusableDeploymentError` unless the row of `deployment` is of this topic."""
     stored_topic, stored_id, stored_partitions = row
     if stored_partitions != partitions:
         raise UnusableDeploymentError(

@@ -3,7 +3,9 @@
 1. An answer is believed for a while, so that a heartbeat is no call to anybody's back end. A
    refusal is remembered for some seconds: a client that repeats a bad token costs one request.
 2. Look-ups of one token share a request. Requests in flight and look-ups that wait for their turn
-   are bounded; above that calls are told to come again.
+   are bounded, and shared fairly between client addresses (``schemas/fair_turns.py``); above that
+   calls are told to come again. So are those of an address whose tokens were refused too often
+   (``schemas/token_door.py``).
 3. Who is away or talks nonsense says nothing about a token: 503, never 401. A server that does not
    answer is left alone but for a probe every second (``schemas/circuit.py``). A nonsense that may
    be one token's fault (``NoAnswerError.of_token``) is remembered for that token alone.
@@ -27,11 +29,15 @@ import aiohttp
 from cachetools import TTLCache
 
 from schemas.circuit import Circuit
+from schemas.fair_turns import FairTurns, NoTurnError
 from schemas.http_answers import read_at_most
 from schemas.known_tokens import KnownTokens
+from schemas.nesting import load_json
 from schemas.problems import TOKEN_CODES, ProblemError
 from schemas.token_forms import mistake_in
 from schemas.tokens import (
+    NOBODY,
+    Caller,
     Identity,
     TokenRefusedError,
     VerifiedTokens,
@@ -76,6 +82,13 @@ class Refusal(NamedTuple):
     cause: str = ""
 
 
+_TOO_MANY: Final = Refusal("unavailable", "Too many tokens are being looked up.")
+_UNASKED: Final = Refusal(
+    "unavailable",
+    "Too many tokens of this address were refused: nobody is asked about another one now.",
+)
+
+
 class Answer(NamedTuple):
     """A token counts: for whom, and until when in Unix seconds it may be believed at most."""
 
@@ -114,7 +127,7 @@ class AskingVerifier(VerifiedTokens, ABC):
         )
         self._known = KnownTokens(asking.cache_size)
         self._look_ups: dict[str, asyncio.Task[Identity | Refusal]] = {}
-        self._turns = asyncio.Semaphore(asking.max_in_flight)
+        self._turns = FairTurns(asking.max_in_flight, asking.max_in_flight * LOOK_UPS_PER_REQUEST)
         self._circuit = Circuit()
         self._http: aiohttp.ClientSession | None = None
         #: Tokens that got no answer since the last one that did; fewer than open the circuit.
@@ -144,8 +157,14 @@ class AskingVerifier(VerifiedTokens, ABC):
         """What keeps tokens from being looked up, for who operates this."""
         return [self._trouble] if self._trouble else []
 
-    async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
-        found = self.cached(token) or await self._find(token)
+    @property
+    def key_set(self) -> int:
+        return 0
+
+    async def verify(
+        self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
+    ) -> Identity:
+        found = self.cached(token) or await self._find(token, caller)
         if isinstance(found, Refusal):
             known = self._still_counts(token, found.code, logout=expired_for_seconds > 0)
             if known is None:
@@ -180,7 +199,7 @@ class AskingVerifier(VerifiedTokens, ABC):
         self._known.used(digest, until)
         return identity
 
-    async def _find(self, token: str) -> Identity | Refusal:
+    async def _find(self, token: str, caller: Caller) -> Identity | Refusal:
         mistake = mistake_in(token)
         if mistake is not None:
             return Refusal(mistake.code, mistake.detail, mistake.cause)
@@ -190,23 +209,29 @@ class AskingVerifier(VerifiedTokens, ABC):
         look_up = self._look_ups.get(token)
         if look_up is None:
             if len(self._look_ups) >= self._asking.max_in_flight * LOOK_UPS_PER_REQUEST:
-                return Refusal("unavailable", "Too many tokens are being looked up.")
+                return _TOO_MANY
+            if caller.wait_seconds():
+                return _UNASKED
             probe = self._circuit.is_open
             if not self._circuit.allows(self._monotonic()):
                 return _away("it did not answer a moment ago")
-            look_up = asyncio.create_task(self._look_up(token, probe), name="token-look-up")
+            look_up = asyncio.create_task(self._look_up(token, probe, caller), name="token-look-up")
             self._look_ups[token] = look_up
             look_up.add_done_callback(lambda _: self._look_ups.pop(token, None))
         # Shielded: a call that gives up must not end the look-up that others wait for.
         return await asyncio.shield(look_up)
 
-    async def _look_up(self, token: str, probe: bool) -> Identity | Refusal:
+    async def _look_up(self, token: str, probe: bool, caller: Caller) -> Identity | Refusal:
         asked = self._monotonic()
         try:
-            async with asyncio.timeout(LOOK_UP_SECONDS), self._turns:
+            async with asyncio.timeout(LOOK_UP_SECONDS), self._turns.turn(caller.address):
+                if caller.wait_seconds():
+                    return _UNASKED  # those before it were refused
                 if self._circuit.is_open and not probe:
                     return _away("it stopped answering")
                 said = await self._ask(token)
+        except NoTurnError:
+            return _TOO_MANY
         except (NoAnswerError, aiohttp.ClientError, TimeoutError) as error:
             return self._no_answer(token, error)
         self._note_success()
@@ -284,10 +309,10 @@ class AskingVerifier(VerifiedTokens, ABC):
         self._circuit.succeeded()
 
 
-async def read_json(answer: aiohttp.ClientResponse, decode: Callable[[bytes], Any]) -> Any:
-    """The body of an answer, decoded. Raises ``ValueError`` or ``RecursionError`` on one that is
-    longer than :data:`MAX_BYTES` or nothing of the kind."""
-    return decode(await read_at_most(answer, MAX_BYTES))
+async def read_json(answer: aiohttp.ClientResponse) -> Any:
+    """The body of an answer, decoded. Raises ``ValueError`` on one that is longer than
+    :data:`MAX_BYTES`, nested too deeply, or no JSON."""
+    return load_json(await read_at_most(answer, MAX_BYTES))
 
 
 def _away(reason: str) -> Refusal:

@@ -8,13 +8,13 @@ read: who can fetch the set could sign with them.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
 from schemas.jwt_keys import algorithms_of_key
+from schemas.nesting import load_json
 
 _KINDS: Final = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}
 _MEMBERS: Final = ("kty", "crv", "n", "e", "x", "y")
@@ -39,8 +39,8 @@ class ListedKey:
 def read_key_set(document: bytes) -> list[ListedKey]:
     """The keys, in the set's order. Raises :class:`NoKeysError` if there is none."""
     try:
-        found = json.loads(document)
-    except (ValueError, RecursionError) as error:
+        found = load_json(document)
+    except ValueError as error:
         raise NoKeysError("it is not a JSON Web Key Set") from error
     if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
         raise NoKeysError(_looks_like(found))

@@ -54,6 +54,8 @@ class JwksClient:
         self._tried_at: float | None = None
         self._fetch: asyncio.Task[None] | None = None
         self._error = ""
+        self.version = 0
+        self._document_read = b""
 
     @property
     def trouble(self) -> str | None:
@@ -120,7 +122,8 @@ class JwksClient:
     async def _fetch_keys(self) -> None:
         told = self._error
         try:
-            self._keys = read_key_set(await self._document())
+            document = await self._document()
+            self._keys = read_key_set(document)
         except (aiohttp.ClientError, TimeoutError) as error:
             status = f" {error.status}" if isinstance(error, aiohttp.ClientResponseError) else ""
             self._error = type(error).__name__ + status
@@ -129,6 +132,9 @@ class JwksClient:
         else:
             self._fetched_at = self._clock()
             self._error = ""
+            if document != self._document_read:
+                self._document_read = document
+                self.version += 1
         if self._error and self._error != told:
             logger.warning("The key set at %s cannot be used: %s", self._url, self._error)
 

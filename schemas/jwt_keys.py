@@ -36,6 +36,11 @@ class KeySource(Protocol):
         """None of those keys signed it. Whether there may be others now."""
         ...
 
+    @property
+    def version(self) -> int:
+        """Another one whenever the keys are others."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -44,6 +49,7 @@ class FixedKey:
 
     def __init__(self, key: Any) -> None:
         self._keys = [key]
+        self.version = 0
 
     async def keys_for(self, key_id: object, algorithm: str) -> list[Any]:
         return self._keys

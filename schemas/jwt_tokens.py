@@ -32,7 +32,14 @@ from schemas.jwt_keys import (
 )
 from schemas.problems import ProblemError
 from schemas.token_forms import jwt_header, mistake_in, not_a_jwt
-from schemas.tokens import Identity, TokenRefusedError, VerifiedTokens, check_not_expired
+from schemas.tokens import (
+    NOBODY,
+    Caller,
+    Identity,
+    TokenRefusedError,
+    VerifiedTokens,
+    check_not_expired,
+)
 
 _OPTIONS: Final[Options] = {
     # `sub` may be a number here, which PyJWT refuses; ClaimRules reads the claims.
@@ -146,7 +153,13 @@ class JwtVerifier(VerifiedTokens):
         """What the operator should set otherwise, as far as tokens have shown it."""
         return [*self._hints, *filter(None, [getattr(self._keys, "trouble", None)])]
 
-    async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
+    @property
+    def key_set(self) -> int:
+        return self._keys.version
+
+    async def verify(
+        self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
+    ) -> Identity:
         identity = self.cached(token)
         if identity is not None:
             return identity
@@ -207,7 +220,7 @@ class JwtVerifier(VerifiedTokens):
             return None
         except jwt.ImmatureSignatureError as error:
             raise TokenRefusedError("token_not_yet_valid", "The token's nbf is ahead.") from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
             raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
         return claims
 

@@ -8,8 +8,9 @@ anything recurses into it.
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final
+from typing import Any, Final
 
 #: Arrays and objects around a value. Far more than anybody needs, far less than any Python allows.
 MAX_DEPTH: Final = 256
@@ -44,6 +45,33 @@ _FIXED_ITEMS: Final = dict(
 )
 _COUNTED_ITEMS: Final = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 _NO_CONTAINERS: Final = bytes(set(range(256)) - _FIXED_ITEMS.keys() - _COUNTED_ITEMS.keys())
+
+
+class NestedTooDeeplyError(ValueError):
+    """A document nests deeper than :data:`MAX_DEPTH`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it nests deeper than {MAX_DEPTH}")
+
+
+def not_too_deep(text: str) -> str:
+    """The text itself, for a decoder. Raises ``NestedTooDeeplyError``."""
+    if json_is_too_deep(text):
+        raise NestedTooDeeplyError
+    return text
+
+
+def text_of_json(document: bytes) -> str:
+    """The text of a document that servers wrote, in UTF-8, 16 or 32 as :func:`json.loads` finds.
+
+    Raises ``NestedTooDeeplyError``, or ``UnicodeDecodeError``, which is a ``ValueError`` too.
+    """
+    return not_too_deep(document.decode(json.detect_encoding(document)))
+
+
+def load_json(document: bytes) -> Any:
+    """The value of somebody else's document. Raises ``ValueError``."""
+    return json.loads(text_of_json(document))
 
 
 def json_is_too_deep(text: str) -> bool:

@@ -6,12 +6,14 @@ one that cannot count.
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any, Final
 
 import jwt
 
 from schemas.api_keys import is_api_key
+from schemas.nesting import MAX_DEPTH, NestedTooDeeplyError, text_of_json
 from schemas.tokens import MAX_TOKEN_CHARACTERS, TokenRefusedError
 
 # Wider than RFC 6750, section 2.1: Laravel Sanctum's hold a bar, and backends make others.
@@ -24,20 +26,36 @@ _QUOTES: Final = "\"'“”‘’`"
 
 def jwt_header(token: str) -> dict[str, Any] | None:
     """The header of what has the form of a signed JWT; ``None`` for anything else."""
+    if _is_nested_too_deeply(token):
+        return None
     try:
         return jwt.get_unverified_header(token)
-    # Whatever a stranger puts there, bytes that are no UTF-8 and endless nesting included.
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+    # Whatever a stranger puts there, bytes that are no UTF-8 included.
+    except (jwt.PyJWTError, ValueError, TypeError):
         return None
 
 
 def unverified_claims(token: str) -> dict[str, Any] | None:
     """What a JWT claims, whoever made it; ``None`` for anything else."""
+    if _is_nested_too_deeply(token):
+        return None
     try:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, TypeError, RecursionError, OverflowError):
+    except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
         return None
     return claims
+
+
+def _is_nested_too_deeply(token: str) -> bool:
+    """Header or payload, before anybody decodes them. What is no JSON is the decoder's to say."""
+    for part in token.split(".", 2)[:2]:
+        try:
+            text_of_json(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        except NestedTooDeeplyError:
+            return True
+        except ValueError:
+            continue
+    return False
 
 
 def mistake_in(token: str) -> TokenRefusedError | None:
@@ -94,5 +112,9 @@ def not_a_jwt(token: str) -> TokenRefusedError:
             "The token is not a JSON Web Token; it looks opaque, so that whoever issued it must be "
             "asked: ROLLCALL_USERINFO_URL or ROLLCALL_INTROSPECTION_URL.",
             "opaque",
+        )
+    if _is_nested_too_deeply(token):
+        return TokenRefusedError(
+            "token_invalid", f"The token's JSON nests deeper than {MAX_DEPTH}."
         )
     return TokenRefusedError("token_invalid", "The token is not a JSON Web Token.")

@@ -9,12 +9,12 @@ one: a forged token would cost somebody else a request.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from schemas.jwt_tokens import JwtVerifier
 from schemas.problems import ProblemError
 from schemas.token_forms import jwt_header, mistake_in
-from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
+from schemas.tokens import NOBODY, Caller, Identity, TokenRefusedError, TokenVerifier
 
 _SIGNED_BY_ANOTHER = ("bad_signature", "unknown_key")
 
@@ -39,11 +39,19 @@ class TokenRoutes:
                 return identity
         return None
 
-    async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
+    @property
+    def key_set(self) -> tuple[Hashable, ...]:
+        return tuple(each.key_set for each in self._all)
+
+    async def verify(
+        self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
+    ) -> Identity:
         refused: ProblemError | None = None
         for each in self._candidates(token):
             try:
-                return await each.verify(token, expired_for_seconds=expired_for_seconds)
+                return await each.verify(
+                    token, expired_for_seconds=expired_for_seconds, caller=caller
+                )
             except ProblemError as problem:
                 if problem.code not in (*_SIGNED_BY_ANOTHER, "unavailable"):
                     raise

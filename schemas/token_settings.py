@@ -20,6 +20,7 @@ from schemas.introspection import AuthorizationServer
 from schemas.jwt_keys import SECRET_BYTES, secret_bytes
 from schemas.jwt_tokens import JwtIssuer, possible_algorithms
 from schemas.settings import Settings
+from schemas.token_bucket import BucketPolicy
 from schemas.userinfo import SPREAD, STALE_SECONDS, BackEnd
 
 _VARIABLES: Final = "ROLLCALL_"
@@ -124,6 +125,15 @@ class TokenSettings(Settings):
     name_claim: str = Field(
         "name", min_length=1, description="Claim with the user's name; likewise."
     )
+    auth_failures_per_second: float = Field(
+        50.0,
+        gt=0,
+        description="Tokens of a client address that are new and not accepted, in the long run; "
+        "above it 429 in the place of 401, and a 503 where somebody would have to be asked.",
+    )
+    auth_failures_burst: int = Field(
+        500, ge=1, description="Such tokens of a client address at once."
+    )
     token_cache_size: int = Field(
         100_000, ge=1, description="Verified tokens remembered by each process."
     )
@@ -184,6 +194,11 @@ class TokenSettings(Settings):
                 )
         _header(self.userinfo_header)
         return self
+
+    @property
+    def auth_failures(self) -> BucketPolicy:
+        """How often an address may fail (``schemas/token_door.py``)."""
+        return BucketPolicy(self.auth_failures_per_second, self.auth_failures_burst)
 
     @property
     def authorization_server(self) -> AuthorizationServer | None:

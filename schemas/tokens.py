@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, TypeAlias
 
 from cachetools import LRUCache
 
@@ -26,12 +26,17 @@ LOGOUT_EXPIRY_TOLERANCE_SECONDS: Final = 24 * 3600.0
 MAX_TOKEN_CHARACTERS: Final = 65_536
 
 
+#: A token's issuer, an API key of ours, or a proxy where people sign on.
+PrincipalKind: TypeAlias = Literal["token", "api_key", "single_sign_on"]
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What a verified token says.
 
     ``token`` is the token identity of design, section 2. ``accepted_until`` is the Unix time in
-    seconds, leeway included, after which the token is refused (``None``: no expiry).
+    seconds, leeway included, after which the token is refused (``None``: no expiry). ``kind`` is
+    who vouches for ``user``: names of one kind may look like those of another.
     """
 
     user: str
@@ -40,6 +45,7 @@ class Identity:
     device: str | None
     scopes: frozenset[str]
     accepted_until: float | None
+    kind: PrincipalKind = "token"
 
 
 class TokenRefusedError(ProblemError):
@@ -51,6 +57,18 @@ class TokenRefusedError(ProblemError):
         self.cause = cause or code
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who caused a question about a token. ``address`` is the client's, ``None`` where it has no
+    limit; ``wait_seconds`` gives how long it has to wait before it may cause another one."""
+
+    address: str | None
+    wait_seconds: Callable[[], float]
+
+
+NOBODY: Final = Caller(None, lambda: 0.0)
+
+
 class TokenVerifier(Protocol):
     """Says who a token speaks for."""
 
@@ -59,13 +77,20 @@ class TokenVerifier(Protocol):
         never waits."""
         ...
 
-    async def verify(self, token: str, *, expired_for_seconds: float = 0.0) -> Identity:
-        """The identity behind a token.
+    async def verify(
+        self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
+    ) -> Identity:
+        """The identity behind a token that came from ``caller``.
 
         ``expired_for_seconds`` accepts a token that long past its expiry (logout only); such an
         identity is not cached. Raises :class:`TokenRefusedError`, or ``ProblemError`` with code
         ``unavailable`` while whoever vouches for tokens cannot be asked.
         """
+        ...
+
+    @property
+    def key_set(self) -> Hashable:
+        """Another value whenever a signature that did not match may match."""
         ...
 
     @property

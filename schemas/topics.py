@@ -125,7 +125,8 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
 
 
 @asynccontextmanager
-async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def kafka_admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client that looks at topics and makes them. Raises ``KafkaError``, ``OSError``."""
     client = AIOKafkaAdminClient(**client_options(settings), client_id="rollcall-topics")
     try:
         await client.start()
@@ -142,7 +143,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
     """
     specs = topic_specs(settings)
     created = []
-    async with _admin(settings) as admin:
+    async with kafka_admin(settings) as admin:
         existing = set(await admin.list_topics())
         for spec in specs:
             if spec.name in existing:
@@ -171,7 +172,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
 
 async def check_topics(settings: KafkaSettings) -> None:
     """Start-up check of a service. Raises :class:`TopicProblemError`, or ``KafkaError``."""
-    async with _admin(settings) as admin:
+    async with kafka_admin(settings) as admin:
         await _check(admin, topic_specs(settings))
 
 
@@ -206,7 +207,7 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
 async def events_retention_seconds(settings: KafkaSettings) -> float:
     """How long Kafka keeps ``presence.events`` now, infinite where for ever. Raises ``KafkaError``
     or ``OSError``."""
-    async with _admin(settings) as admin:
+    async with kafka_admin(settings) as admin:
         found = await _settings(admin, topic_name(settings, EVENTS))
     retention_ms = int(found["retention.ms"] or -1)
     return retention_ms / 1000 if retention_ms >= 0 else float("inf")

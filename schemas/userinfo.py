@@ -16,7 +16,6 @@ endpoint. The rest is ``schemas/asked_tokens.py``, with these differences to int
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -76,8 +75,8 @@ class UserinfoVerifier(AskingVerifier):
                     f"HTTP status {answer.status}", of_token=answer.status not in _NOBODY_THERE
                 )
             try:
-                found = await read_json(answer, json.loads)
-            except (ValueError, RecursionError) as error:
+                found = await read_json(answer)
+            except ValueError as error:
                 raise NoAnswerError(
                     "its answer is no JSON document of a sane size", of_token=True
                 ) from error

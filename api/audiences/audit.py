@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import psycopg
@@ -21,13 +21,14 @@ from psycopg.rows import dict_row
 
 from api.answers import rfc3339
 from api.audiences.filter import AudienceFilter
-from api.cursor import decode_cursor, encode_cursor
 from api.database import EXPORT_SECONDS, Connection, Database
 from api.freshness import Freshness
 from api.quality import Quality
 from api.reports import Row
+from api.secret import ApiSecret
 from schemas.problems import ProblemError
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 Outcome: TypeAlias = Literal["completed", "cancelled", "failed"]
 FileFormat: TypeAlias = Literal["csv", "ndjson"]
@@ -42,8 +43,8 @@ logger = logging.getLogger(__name__)
 class Place(msgspec.Struct, frozen=True, array_like=True):
     """After which export to go on."""
 
-    started_at: datetime
-    id: str
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    id: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +69,22 @@ class AuditPage:
 class ExportAudit:
     """The table ``audience_exports``. Raises as :class:`Database` does."""
 
-    def __init__(self, database: Database, quality: Quality) -> None:
+    def __init__(self, database: Database, quality: Quality, secret: ApiSecret) -> None:
         self._database = database
+        self._secret = secret
         self._quality = quality
         self._queries = load_queries("api", "audiences/queries.sql")
         self._ends: set[asyncio.Task[None]] = set()
 
-    async def begin(self, who: str, wanted: AudienceFilter, file_format: FileFormat) -> uuid.UUID:
+    async def begin(
+        self, reader: Identity, wanted: AudienceFilter, file_format: FileFormat
+    ) -> uuid.UUID:
         """The id of a row that is there."""
         export = uuid.uuid4()  # not PostgreSQL's: what is written twice is one row
         values = {
             "id": export,
-            "who": who,
+            "who": reader.user,
+            "who_kind": reader.kind,
             "format": file_format,
             "filter": msgspec.json.encode(wanted.document).decode(),
         }
@@ -103,7 +108,7 @@ class ExportAudit:
 
     async def page(self, cursor: str | None, limit: int) -> AuditPage:
         """``limit`` exports after ``cursor``. Raises ``bad_cursor`` too."""
-        after = decode_cursor(cursor, _CONTEXT, Place) if cursor else None
+        after = await self._secret.position_of(cursor, _CONTEXT, Place)
         values = {
             "at": after.started_at if after else None,
             "after": after.id if after else None,
@@ -122,7 +127,8 @@ class ExportAudit:
         next_cursor = None
         if more:
             last = rows[-1]
-            next_cursor = encode_cursor(Place(last["started_at"], last["id"]), _CONTEXT)
+            place = Place(last["started_at"], uuid.UUID(last["id"]))
+            next_cursor = await self._secret.cursor_at(place, _CONTEXT)
         return AuditPage([_shown(row) for row in rows], next_cursor, freshness)
 
     async def _write_end(self, export: uuid.UUID, end: End) -> None:

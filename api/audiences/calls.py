@@ -62,8 +62,8 @@ class AudienceCalls:
         add_get(router, door, f"{PATH}/exports", "audience_exports", self.exports)
 
     async def preview(self, request: web.Request) -> web.Response:
-        _, wanted = await self._asked(request)
-        found = await while_connected(request, self._store.preview(wanted))
+        reader, wanted = await self._asked(request)
+        found = await while_connected(request, self._store.preview(reader, wanted))
         count = found.matching if wanted.cap is None else min(found.matching, wanted.cap)
         return json_answer(
             {
@@ -84,7 +84,7 @@ class AudienceCalls:
         reader, wanted = await self._asked(request)
         accepted = accepted_format(request.headers.get("Accept"))
         file_format: FileFormat = "csv" if accepted == "csv" else "ndjson"
-        return await self._exporter.answer(request, reader.user, wanted, file_format)
+        return await self._exporter.answer(request, reader, wanted, file_format)
 
     async def exports(self, request: web.Request) -> web.Response:
         """The audit."""

@@ -52,7 +52,7 @@ class AudienceDownload:
             fields = form_fields(body)
             wanted = parse_filter(fields.get("filter", "").encode())
             file_format: FileFormat = "csv" if fields.get("format") == "csv" else "ndjson"
-            return await self._exporter.answer(request, reader.user, wanted, file_format)
+            return await self._exporter.answer(request, reader, wanted, file_format)
         except ProblemError as problem:
             if problem.status == 401:
                 location = f"/login?next={quote(_PAGE.path, safe='')}"

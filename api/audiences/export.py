@@ -32,6 +32,7 @@ from api.quality import Quality
 from api.reports import AS_OF_HEADER, STALE_HEADER
 from api.tabular import CONTENT_TYPES, csv_head, csv_ids, ndjson_rows
 from schemas.problems import ProblemError
+from schemas.tokens import Identity
 
 T = TypeVar("T")
 
@@ -61,19 +62,24 @@ class Exporter:
         self._metrics = metrics
 
     async def answer(
-        self, request: web.Request, who: str, wanted: AudienceFilter, file_format: FileFormat
+        self,
+        request: web.Request,
+        reader: Identity,
+        wanted: AudienceFilter,
+        file_format: FileFormat,
     ) -> web.StreamResponse:
         """The file.
 
         Raises ``ProblemError`` as :class:`AudienceStore` does as long as nothing has been sent;
         afterwards the connection is closed.
         """
-        export = await self._audit.begin(who, wanted, file_format)
+        export = await self._audit.begin(reader, wanted, file_format)
         file = _File(request, file_format, export)
         try:
             await while_connected(
                 request,
                 self._database.export(
+                    reader,
                     "audience_export",
                     lambda connection: self._send(connection, file, wanted),
                     lambda: file.response.prepared,

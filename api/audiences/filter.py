@@ -41,6 +41,7 @@ from api.parameters import sentence, text_problem
 from api.ranges import day_start, parse_moment, parse_zone
 from api.versions import OPERATORS, Comparison
 from schemas.events import MAX_TEXT, MAX_USER_ID
+from schemas.nesting import not_too_deep
 from schemas.problems import FieldProblem, ProblemError
 from schemas.text import clean_text
 
@@ -136,11 +137,11 @@ class _BadFieldsError(Exception):
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(
-            body.decode(), object_pairs_hook=_once_each, parse_constant=_no_constant
+            not_too_deep(body.decode()), object_pairs_hook=_once_each, parse_constant=_no_constant
         )
     except _BadFieldsError as error:
         raise _refusal(error.problems[:MAX_PROBLEMS]) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise ProblemError("bad_json", 'The body must be an object, such as {"online": true}.')

@@ -91,8 +91,8 @@ SELECT count(*) AS examined FROM {users}
 SELECT DISTINCT app_version FROM {users} WHERE app_version IS NOT NULL LIMIT %(most)s
 
 -- name: begin_export
-INSERT INTO audience_exports (id, who, format, filter)
-VALUES (%(id)s, %(who)s, %(format)s, %(filter)s::jsonb)
+INSERT INTO audience_exports (id, who, who_kind, format, filter)
+VALUES (%(id)s, %(who)s, %(who_kind)s, %(format)s, %(filter)s::jsonb)
 ON CONFLICT (id) DO NOTHING
 
 -- name: end_export
@@ -103,7 +103,7 @@ WHERE id = %(id)s AND outcome = 'running'
 
 -- name: exports
 -- Newest first. One that runs longer than any may has ended without its end being written.
-SELECT id::text AS id, started_at, ended_at, who, format, filter,
+SELECT id::text AS id, started_at, ended_at, who, who_kind, format, filter,
        CASE WHEN outcome = 'running' AND started_at < now() - %(longest_seconds)s * interval '1 second'
             THEN 'unknown' ELSE outcome END AS outcome,
        rows, as_of, problem

@@ -29,6 +29,7 @@ from api.reports import Row
 from api.settings import ApiSettings
 from api.time_travel import LONGEST_SPAN
 from schemas.sql_files import load_queries
+from schemas.tokens import Identity
 
 #: Different texts of app_version that a comparison looks at. Phones say what they like.
 MAX_VERSIONS: Final = 20_000
@@ -74,7 +75,7 @@ class AudienceStore:
             b"{drawn}": self._queries["drawn"],
         }
 
-    async def preview(self, wanted: AudienceFilter) -> Preview:
+    async def preview(self, reader: Identity, wanted: AudienceFilter) -> Preview:
         """How many, and who for example."""
 
         async def read(connection: Connection) -> Preview:
@@ -95,7 +96,7 @@ class AudienceStore:
                 rest = _TimeLeft(self._queries, deadline - time.monotonic())
                 return await self._estimate(connection, wanted, values, freshness, rest)
 
-        return await self._database.scan("audience_preview", read)
+        return await self._database.scan(reader, "audience_preview", read)
 
     async def _estimate(
         self,

@@ -1,11 +1,15 @@
 """The way into the dashboard and out.
 
 The token comes in the address's fragment (which no server and no log sees) or is pasted, is sent
-once by ``POST /login`` and lives in a cookie that scripts cannot read.
+once by ``POST /login`` and begins a session (``api.browser_session``).
+
+Whoever follows a link with a token may be logged in already. Then they are asked: another's link
+must not make them work, unawares, as somebody else. Whoever presses the button has seen the page.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp_jinja2
@@ -13,15 +17,18 @@ from aiohttp import web
 
 from api.auth import Readers, check_own_page
 from api.bodies import form_fields, read_body
-from api.browser_session import MAX_COOKIE_TOKEN_CHARACTERS, BrowserSessions
+from api.browser_session import BrowserSessions
 from api.dashboard.security import SECURITY_HEADERS
 from api.errors import Door, method_not_allowed
 from api.metrics import ApiMetrics
 from schemas.problems import ProblemError
 from schemas.text import clean_text
+from schemas.tokens import Identity
 
 MAX_LOGIN_BYTES: Final = 16_384
 _HOME: Final = "/"
+#: The name of the form's button: what a script sends is without it.
+_PRESSED: Final = "pressed"
 
 
 class Login:
@@ -54,20 +61,35 @@ class Login:
             wanted = own_path(fields.get("next", _HOME))
             # Pasted from a terminal, it may be broken into lines.
             token = "".join(fields.get("token", "").split())
-            identity = await self._readers.verify(token)
-            if len(token) > MAX_COOKIE_TOKEN_CHARACTERS:
-                raise ProblemError("bad_request", "The token is too long for a browser's cookie.")
+            identity = await self._readers.verify(token, request)
+            if not fields.get(_PRESSED):
+                now = await self._logged_in(request)
+                if now is not None and (now.kind, now.user) != (identity.kind, identity.user):
+                    return _question(request, wanted, token, now, identity)
+            response = _redirect(wanted)
+            await self._sessions.start(request, response, token, identity)
         except ProblemError as problem:
             return _form(request, problem.status, wanted, problem)
-        response = _redirect(wanted)
-        self._sessions.start(request, response, token, identity)
         return response
 
     async def logout(self, request: web.Request) -> web.Response:
+        """Raises ``ProblemError`` with code ``unavailable`` while the session cannot be ended: its
+        cookie stays, so that nobody takes themselves for logged out."""
         check_own_page(request)
         response = _redirect("/login")
-        self._sessions.end(request, response)
+        await self._sessions.end(request, response)
         return response
+
+    async def _logged_in(self, request: web.Request) -> Identity | None:
+        token = await self._sessions.token_of(request)
+        if not token:
+            return None
+        try:
+            return await self._readers.verify(token, request)
+        except ProblemError as problem:
+            if problem.status in (401, 403):
+                return None  # a session that is worth nothing
+            raise
 
 
 def own_path(text: str) -> str:
@@ -89,6 +111,19 @@ def _form(
     if problem is not None:
         response.headers.update(problem.all_headers())
     return response
+
+
+def _question(
+    request: web.Request, wanted: str, token: str, now: Identity, then: Identity
+) -> web.Response:
+    shown = {"next": wanted, "token": token, "now": _name(now), "then": _name(then)}
+    return aiohttp_jinja2.render_template(
+        "login_question.html", request, shown, status=HTTPStatus.CONFLICT
+    )
+
+
+def _name(identity: Identity) -> str:
+    return identity.name or identity.user
 
 
 def _redirect(where: str) -> web.Response:

@@ -40,9 +40,9 @@ class FeedCall:
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """A snapshot, then deltas, until the reader leaves, is too slow, or its token ends. A HEAD
         tells whether there is room."""
-        await self._readers.admit(request, cookie=True)
+        reader = await self._readers.admit(request, cookie=True)
         refuse_parameters(request.rel_url.raw_query_string)
-        self._hub.check_room()
+        self._hub.check_room(reader)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         response.headers.update(common_headers(request))
         if request.method == "HEAD":
@@ -50,7 +50,7 @@ class FeedCall:
         transport = request.transport
         assert transport is not None  # noqa: S101  (before the answer)
         _bound(transport)
-        viewer = Viewer(request.headers.get("Last-Event-ID"), transport.abort)
+        viewer = Viewer(reader, request.headers.get("Last-Event-ID"), transport.abort)
         self._hub.join(viewer)
         try:
             await response.prepare(request)

@@ -8,6 +8,7 @@ behind is cut off, and comes back where they were (``Last-Event-ID``).
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import secrets
 import time
@@ -20,6 +21,7 @@ from api.feed.reader import FeedReader
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from schemas.problems import ProblemError
+from schemas.tokens import Identity
 
 #: Events that wait for one viewer; beside them there is what its connection holds.
 BACKLOG: Final = 16
@@ -30,9 +32,12 @@ logger = logging.getLogger(__name__)
 
 
 class Viewer:
-    """One reader of the feed. ``cut`` is called when it is too slow."""
+    """One connection that follows the feed. ``cut`` is called when it is too slow."""
 
-    def __init__(self, last_event_id: str | None, cut: Callable[[], None]) -> None:
+    def __init__(
+        self, reader: Identity, last_event_id: str | None, cut: Callable[[], None]
+    ) -> None:
+        self.reader = reader.kind, reader.user
         self.last_event_id = last_event_id
         self.is_greeted = False
         self._cut = cut
@@ -71,6 +76,7 @@ class Hub:
     ) -> None:
         self._reader = reader
         self._most_viewers = settings.feed_viewers
+        self._most_of_a_reader = settings.feed_viewers_per_reader
         self._interval_seconds = settings.feed_interval_seconds
         self._metrics = metrics
         self._clock = clock
@@ -80,7 +86,7 @@ class Hub:
         self._polling: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    def check_room(self) -> None:
+    def check_room(self, reader: Identity) -> None:
         """Raises ``ProblemError`` with code ``unavailable`` where no viewer more can be served."""
         if self._is_closed:
             raise ProblemError("unavailable", "The API is being stopped.")
@@ -90,14 +96,23 @@ class Hub:
                 f"{self._most_viewers} viewers follow the feed of this process already; "
                 "ROLLCALL_FEED_VIEWERS allows more.",
             )
+        who = reader.kind, reader.user
+        if sum(viewer.reader == who for viewer in self._viewers) >= self._most_of_a_reader:
+            raise ProblemError(
+                "unavailable",
+                f"You follow the feed of this process {self._most_of_a_reader} times already; "
+                "ROLLCALL_FEED_VIEWERS_PER_READER allows more.",
+            )
 
     def join(self, viewer: Viewer) -> None:
-        """Serve a viewer from now on. Raises as :meth:`check_room`."""
-        self.check_room()
+        """Serve a viewer from now on; :meth:`check_room` comes first."""
         self._viewers.add(viewer)
         self._metrics.feed_viewers.set(len(self._viewers))
         if self._polling is None or self._polling.done():
-            self._polling = asyncio.create_task(self._poll(), name="feed-poll")
+            # In no request's context: its poll is nobody's.
+            self._polling = asyncio.create_task(
+                self._poll(), name="feed-poll", context=contextvars.Context()
+            )
         elif not self._log.is_empty:
             self._greet(viewer)
 
@@ -106,38 +121,44 @@ class Hub:
         self._viewers.discard(viewer)
         self._metrics.feed_viewers.set(len(self._viewers))
         if not self._viewers and self._polling is not None:
-            self._polling.cancel()
+            # At once no longer the poll of whoever joins, who comes before it has ended.
+            polling, self._polling = self._polling, None
+            polling.cancel()
 
     async def close(self) -> None:
         """Send every viewer away."""
         self._is_closed = True
         for viewer in list(self._viewers):
             viewer.end()
-        if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.gather(self._polling, return_exceptions=True)
+        polling, self._polling = self._polling, None
+        if polling is not None:
+            polling.cancel()
+            await asyncio.gather(polling, return_exceptions=True)
 
     async def _poll(self) -> None:
         if self._clock() - self._told_at > EVENTS_KEPT * self._interval_seconds:
             self._log = EventLog(secrets.token_hex(4))
         self._reader.begin(anew=self._log.is_empty)
         first = asyncio.Event()
-        slow = asyncio.create_task(self._poll_slow(first), name="feed-poll-slow")
         try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(first.wait(), FIRST_SECONDS)
-            while True:
-                started = self._clock()
-                await self._tell()
-                await asyncio.sleep(self._interval_seconds - (self._clock() - started))
-        except Exception:
-            # They come back, and find a poll that begins anew.
+            # What fails in one of them ends both.
+            async with asyncio.TaskGroup() as polls:
+                polls.create_task(self._poll_slow(first), name="feed-poll-slow")
+                polls.create_task(self._poll_fast(first), name="feed-poll-fast")
+        except* Exception:
             logger.exception("The feed's poll failed")
+            # They come back, and find a poll that begins anew.
             self._log = EventLog(secrets.token_hex(4))
             for viewer in list(self._viewers):
                 viewer.end()
-        finally:
-            slow.cancel()
+
+    async def _poll_fast(self, first: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(first.wait(), FIRST_SECONDS)
+        while True:
+            started = self._clock()
+            await self._tell()
+            await asyncio.sleep(self._interval_seconds - (self._clock() - started))
 
     async def _tell(self) -> None:
         """One event for everybody."""

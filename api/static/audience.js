@@ -220,6 +220,12 @@ async function showExports() {
   }
 }
 
+// A token may name a user "key:CRM": only an API key is called one.
+function whoInWords({ who, who_kind: kind }) {
+  if (kind === "api_key") return `API key ${who.replace(/^key:/, "")}`;
+  return kind === "single_sign_on" ? `${who} (single sign-on)` : who;
+}
+
 function exportRow(item) {
   const started = make("th", "started");
   started.scope = "row";
@@ -245,7 +251,7 @@ function exportRow(item) {
     });
     again.append(button);
   }
-  return asRow(make("tr"), started, make("td", "who", item.who), make("td", "rows", words.count(item.rows)), outcome, filter, again);
+  return asRow(make("tr"), started, make("td", "who", whoInWords(item)), make("td", "rows", words.count(item.rows)), outcome, filter, again);
 }
 
 element("older").addEventListener("click", () => {

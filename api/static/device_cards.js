@@ -1,5 +1,6 @@
 // The devices of a user, a card each.
 
+import { userPage } from "./addresses.js";
 import { now } from "./api.js";
 import { arrange, make, setParts, setText, setTime } from "./dom.js";
 import { deviceName, whyDevice } from "./reasons.js";
@@ -41,7 +42,7 @@ function newCard() {
   bar.setAttribute("aria-hidden", "true"); // the sentence says the same
   bar.append(make("span", "silence-fill"), make("span", "silence-mark"));
   meter.append(bar, make("p", "silence-text small"));
-  card.append(head, make("p", "device-why"), make("p", "device-timer small"), facts, meter);
+  card.append(head, make("p", "device-why"), make("p", "device-timer small"), make("p", "device-twin small"), make("p", "device-users small"), facts, meter);
   return card;
 }
 
@@ -54,8 +55,32 @@ function fill(card, device) {
   setParts(part(".device-why"), whyDevice(device));
   part(".device-timer").hidden = !device.timer_runs_on;
   setText(part(".device-timer"), "Its app’s timer runs on in the background: it looks as if it were in the foreground, and perhaps nobody looks at it.");
+  part(".device-twin").hidden = device.twin_of === null;
+  setText(part(".device-twin"), whyTwin(device));
+  showOtherUsers(part(".device-users"), device.other_users ?? []);
   setText(part(".version"), device.app_version === null ? "version unknown" : `app ${device.app_version}`);
   setText(part(".key"), `device ${device.device}`);
   setTime(part(".active time"), device.last_active, words.ago);
   return card;
+}
+
+const whyTwin = ({ twin_of: name, device_info: info }) =>
+  name === info
+    ? `Another phone of this user says the same of itself, ${name}.`
+    : `Another phone of this user has the same installation id, ${name}: a restored backup has brought it along.`;
+
+/** Whoever else is on this phone, or has a copy of its id. */
+function showOtherUsers(line, userIds) {
+  line.hidden = userIds.length === 0;
+  const said = JSON.stringify(userIds);
+  if (line.said === said) return;
+  line.said = said;
+  const links = userIds.map((userId) => {
+    const address = userPage(userId);
+    const link = make(address === null ? "span" : "a", "other-user", userId);
+    if (address !== null) link.href = address;
+    return link;
+  });
+  const separated = links.flatMap((link, index) => (index === 0 ? [link] : [", ", link]));
+  line.replaceChildren("On its installation id without a logout too: ", ...separated);
 }

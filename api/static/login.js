@@ -8,6 +8,7 @@ function signInByLink() {
   history.replaceState(null, "", location.pathname + location.search);
   const form = document.getElementById("login");
   form.elements.token.value = token;
+  // Without its button: whoever is logged in as somebody else is asked first.
   form.submit();
 }
 

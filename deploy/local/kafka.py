@@ -26,6 +26,7 @@ from aiokafka.errors import KafkaError
 from deploy.local import jars, kafka_start
 from deploy.local.child import Child, RunningChild
 from deploy.local.ports import remembered_ports
+from deploy.local.private import make_private
 
 KAFKA_NAME = "Kafka"
 HEAP = "384m"
@@ -135,8 +136,8 @@ class LocalKafka:
         Raises `deploy.local.jars.DownloadError`, `OSError`.
         """
         jars.ensure_jars(progress)
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        make_private(self.data_dir)
+        make_private(self.log_dir)
         if self._ports is None:
             chosen = remembered_ports(self.data_dir / "ports.json", ("broker", "controller"))
             self._ports = chosen["broker"], chosen["controller"]

@@ -33,6 +33,7 @@ import psycopg
 from deploy.local.child import Child, RunningChild
 from deploy.local.kafka import NotReadyError
 from deploy.local.ports import remembered_ports
+from deploy.local.private import let_pass, make_private
 
 POSTGRES_NAME = "PostgreSQL"
 SUPERUSER = "rollcall"
@@ -89,13 +90,17 @@ class LocalPostgres:
 
         Raises `OSError`.
         """
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        make_private(self.data_dir)
+        make_private(self.log_dir)
         if self._port is None:
             self._port = remembered_ports(self.data_dir / "ports.json", ("server",))["server"]
         self._password = self._read_or_make_password()
+        user = _system_user()
+        if user is not None:
+            for path in (self._cluster, binary("postgres")):
+                _make_reachable(path, user.pw_uid)
         if not (self._cluster / "PG_VERSION").exists():
-            self._initdb()
+            self._initdb(user)
         self.end_leftover()
 
     def end_leftover(self) -> None:
@@ -197,8 +202,7 @@ class LocalPostgres:
             file.write_text(secrets.token_urlsafe(24))
         return file.read_text()
 
-    def _initdb(self) -> None:
-        user = _system_user()
+    def _initdb(self, user: pwd.struct_passwd | None) -> None:
         # Renamed when complete: an initdb cut short leaves files that look like a cluster.
         unfinished = self._cluster.with_name("cluster.new")
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -207,8 +211,6 @@ class LocalPostgres:
         password.touch(mode=0o600)
         password.write_text(self._password)
         if user is not None:
-            _make_reachable(unfinished)
-            _make_reachable(binary("postgres"))
             for path in (unfinished, password):
                 os.chown(path, user.pw_uid, user.pw_gid)
         command = [str(binary("initdb")), "-D", str(unfinished), "-U", SUPERUSER]
@@ -279,13 +281,11 @@ def _system_user() -> pwd.struct_passwd | None:
     return entry or pwd.getpwnam(FALLBACK_SYSTEM_USER)
 
 
-def _make_reachable(path: Path) -> None:
-    """Let any user pass through (not list) the directories above `path`.
+def _make_reachable(path: Path, uid: int) -> None:
+    """Let this user pass through (not list) the directories above `path`.
 
     Only under root, whose home and temporary directories are often closed to the unprivileged
     user that PostgreSQL must run as.
     """
     for directory in path.parents:
-        mode = directory.stat().st_mode
-        if not mode & 0o001:
-            directory.chmod(mode | 0o001)
+        let_pass(directory, uid)

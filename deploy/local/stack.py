@@ -11,6 +11,7 @@ from deploy.local.child import Child
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import remembered_ports
 from deploy.local.postgres import LocalPostgres
+from deploy.local.private import make_private
 from deploy.tokens import (
     SECRET_VARIABLE,
     NoKeyError,
@@ -64,7 +65,7 @@ class Stack:
         self.options = options
         self.data_dir = options.data_dir.absolute()
         self.log_dir = self.data_dir / "logs"
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        make_private(self.log_dir)
         ports = remembered_ports(
             self.data_dir / "ports.json", PORTS, avoid=frozenset({options.port})
         )

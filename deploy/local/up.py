@@ -12,6 +12,7 @@ from pathlib import Path
 from deploy.local import jars
 from deploy.local.lock import DataDirLock
 from deploy.local.ports import try_port
+from deploy.local.private import PRIVATE_UMASK, make_data_dir
 from deploy.local.screen import Screen
 from deploy.local.stack import Stack, UpOptions
 from deploy.local.supervisor import Supervisor
@@ -30,6 +31,8 @@ def run(options: UpOptions, started: float) -> None:
     Raises `CannotStartError`, `DataDirBusyError`, `DownloadError`, `StackFailedError`.
     """
     screen = Screen()
+    # Of this process and of all that it starts: Kafka's segments and logs too.
+    os.umask(PRIVATE_UMASK)
     _check_writable(options.data_dir)
     lock = DataDirLock(options.data_dir)
     with screen.working("waiting for the processes of a killed run"):
@@ -61,7 +64,7 @@ async def _supervise(stack: Stack, screen: Screen, lock: DataDirLock, started: f
 
 def _check_writable(data_dir: Path) -> None:
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_data_dir(data_dir)
         probe = data_dir / f".write-test-{os.getpid()}"
         probe.touch()
         probe.unlink()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 15.0
 STOP_SECONDS = 5.0
+#: It looks at the sessions that began in an hour.
+COUNT_SHARED_SECONDS = 3600.0
 
 #: One transaction each, repeated while it finds work. In this order: later ones build on earlier.
 _ROLLUPS: dict[str, Callable[[Session], bool]] = {
@@ -52,6 +55,7 @@ class Housekeeper:
         self._open_connection = open_connection
         self._every_seconds = every_seconds
         self._connection: Connection | None = None
+        self._count_shared_at = 0.0
         self._stopping = threading.Event()
         # A daemon: a database that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
@@ -96,6 +100,7 @@ class Housekeeper:
             session = Session(connection)
             if not session.become_only_runner():
                 self._metrics.rollup_lag.clear()
+                self._metrics.shared_installations.set(math.nan)
                 return False
             self._metrics.maintenance_runs.inc()
             expiry = keep_days(session, self._settings)
@@ -103,6 +108,7 @@ class Housekeeper:
             for work, roll_up in _ROLLUPS.items():
                 self._repeat(work, session, roll_up)
             self._show_lag(session)
+            self._count_shared_installations(session)
         return True
 
     def _repeat(self, work: str, session: Session, step: Callable[[Session], bool]) -> None:
@@ -112,6 +118,14 @@ class Housekeeper:
             more = step(session)
             self._metrics.maintenance_seconds[work].observe(time.perf_counter() - started)
             self._metrics.maintenance_rows[work].inc(session.rows)
+
+    def _count_shared_installations(self, session: Session) -> None:
+        if time.monotonic() < self._count_shared_at:
+            return
+        self._count_shared_at = time.monotonic() + COUNT_SHARED_SECONDS
+        with session.transaction():
+            (shared,) = session.one("shared_installations")
+        self._metrics.shared_installations.set(shared)
 
     def _show_lag(self, session: Session) -> None:
         with session.transaction():

@@ -22,6 +22,39 @@ SELECT
     (SELECT through FROM rollup_progress WHERE rollup = 'hours'),
     (SELECT through FROM rollup_progress WHERE rollup = 'days')
 
+-- name: shared_installations
+-- Ids of installations under which a user began a session in the last hour of log time, and another
+-- one within a day, and neither has logged out. A name that is what the phone says of itself is no id. Counts the first 200,000 of those who began.
+WITH until AS (SELECT min(log_time) AS at FROM stream_offsets),
+begun AS MATERIALIZED (
+    SELECT changes.device, changes.user_id
+    FROM until JOIN changes ON changes.at > until.at - interval '1 hour'
+    JOIN presence USING (user_id)
+    WHERE changes.reason = 'started' AND changes.device <> 'default'
+      AND CASE
+          WHEN presence.devices IS NULL
+          THEN presence.device = changes.device AND NOT presence.signed_out
+               AND presence.device_info IS DISTINCT FROM changes.device
+          ELSE presence.devices @> jsonb_build_array(
+              jsonb_build_object('device', changes.device, 'signed_out', false))
+               AND NOT presence.devices @> jsonb_build_array(
+              jsonb_build_object('device', changes.device, 'device_info', changes.device))
+      END
+    LIMIT 200000
+)
+SELECT count(DISTINCT begun.device) FROM begun CROSS JOIN until
+WHERE EXISTS (
+    SELECT FROM changes AS other JOIN presence USING (user_id)
+    WHERE other.device = begun.device AND other.reason = 'started'
+      AND other.user_id <> begun.user_id AND other.at > until.at - interval '1 day'
+      AND CASE
+          WHEN presence.devices IS NULL
+          THEN presence.device = begun.device AND NOT presence.signed_out
+          ELSE presence.devices @> jsonb_build_array(
+              jsonb_build_object('device', begun.device, 'signed_out', false))
+      END
+)
+
 -- name: today
 -- By the clock that is furthest behind: PostgreSQL's, the log's, or that of the rollups, so that
 -- nothing goes that is still to be rolled up, and a broker whose clock runs ahead destroys nothing.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 from schemas.events import MAX_TEXT
 from schemas.openapi.answers import (
@@ -31,6 +31,7 @@ from schemas.openapi.forms import (
 )
 from schemas.openapi.people import PAGED, USER_ID
 from schemas.openapi.words import CURSOR, LIMIT, STATES, a_screen
+from schemas.tokens import PrincipalKind
 
 TAG: Final = {
     "name": "Audiences",
@@ -44,6 +45,7 @@ MAX_SECONDS: Final = 10 * 366 * 86_400
 OPERATORS: Final = ("<", "<=", "=", ">=", ">")
 OUTCOMES: Final = ("running", "completed", "cancelled", "failed", "unknown")
 FORMATS: Final = ("csv", "ndjson")
+PRINCIPAL_KINDS: Final = get_args(PrincipalKind)
 
 
 def _seconds(description: str, example: int) -> Json:
@@ -140,6 +142,13 @@ _EXPORT: Final = {
     "started_at": instant("By PostgreSQL's clock.", "2026-03-30T12:00:01.201Z"),
     "ended_at": nullable(instant("`null` while it runs.", "2026-03-30T12:00:02.377Z")),
     "who": text("The user of the token, or `key:` and the name of the API key.", "marketing"),
+    "who_kind": nullable(
+        word(
+            "Who vouches for `who`: a token's issuer may name a user `key:CRM`. `null`: exported "
+            "before this was kept.",
+            PRINCIPAL_KINDS,
+        )
+    ),
     "format": word("Of the file.", FORMATS),
     "filter": {
         "type": "object",

@@ -86,6 +86,23 @@ _DEVICE: Final = {
             False,
         )
     ),
+    "twin_of": nullable(
+        text(
+            "The name that the phone gives itself, if another phone of the user bore it first: an "
+            "installation id that a restored backup brought along, or a `device_info` that both "
+            "say and nothing else. `null` at an instant of the past.",
+            "phone-1",
+        )
+    ),
+    "other_users": nullable(
+        many(
+            USER_ID,
+            "Other users who began a session under the same installation id within the days that "
+            "changes are kept, the latest first, at most eight, and have not logged out there: "
+            "one phone whose user changed without a logout, or a copied id. `null` at an instant "
+            "of the past.",
+        )
+    ),
 }
 PAGED: Final = {
     "next_cursor": nullable(

@@ -22,6 +22,7 @@ from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
 from ingest.websocket import SOCKET_PATH
 from schemas.events import Heartbeat
 from schemas.settings import KafkaSettings
+from tests.contract import java
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,
@@ -33,6 +34,7 @@ from tests.contract.harness import (
 from tests.contract.node import packages, run
 
 PROGRAMS = Path(__file__).parent / "clients_of_others"
+OKHTTP, JARS = PROGRAMS / "OkHttp.java", PROGRAMS / "jars.sha256"
 SUCCESS = '{"success": true}'
 HOME = '{"device_id": "phone", "screen": "Home"}'
 CART = '{"device_id": "phone", "screen": "Cart"}'
@@ -83,6 +85,33 @@ async def test_ws_pings_logs_out_and_comes_back(ingest: Ingest) -> None:
         "binary": 1003,
         "refused": 401,
     }
+
+
+async def test_okhttp_keeps_one_connection_and_sends_chunks_and_forms(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    origin = f"http://127.0.0.1:{ingest.port}"
+    assert await java.run(OKHTTP, JARS, "posts", origin, token()) == [
+        *[f"200 {SUCCESS}"] * 4,
+        "connections 1",
+    ]
+    logged = await client_events(kafka_settings)
+    assert [event.screen if isinstance(event, Heartbeat) else "out" for event in logged] == [
+        *("Home", "Cart", "Café & Bar", "out")
+    ]
+    assert {event.device_id for event in logged} == {"phone"}
+
+
+async def test_okhttp_s_socket_pings_logs_out_and_comes_back(ingest: Ingest) -> None:
+    url = f"http://127.0.0.1:{ingest.port}{SOCKET_PATH}"
+    lines = await java.run(OKHTTP, JARS, "socket", url, token())
+    welcomes = [lines.pop(n) for n in (6, 4, 0)]
+    assert {json.loads(welcome)["type"] for welcome in welcomes} == {"welcome"}
+    assert [json.loads(line) for line in lines[:2]] == [
+        {"type": "ack", "id": 1},
+        {"type": "ack", "id": 2},
+    ]
+    assert lines[2:] == ["closed 4409", "closed 1003", "closed 1000", "failed 401"]
 
 
 async def test_curl_keeps_one_connection_and_sends_chunks(

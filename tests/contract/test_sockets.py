@@ -369,7 +369,7 @@ async def test_4408_ping_time_out(kafka_settings: KafkaSettings) -> None:
 
 async def test_4408_slow_reader(kafka_settings: KafkaSettings) -> None:
     """Errors are answered: a client that sends rubbish and reads nothing would fill our memory."""
-    async with running(kafka_settings) as ingest:
+    async with running(kafka_settings, user_events_burst=10**6) as ingest:
         raw = await RawSocket.open(ingest, receive_buffer_bytes=4096)
         raw.send(b'{"device_id": "phone"}')
         rubbish = json.dumps([{"type": "no", "id": "x" * 64}] * 100).encode()

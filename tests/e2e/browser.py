@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_play
 
 from deploy.local.ports import free_port
 from tests.integration.api_harness import SECRET
+from tests.suite.forks import Process, start_python
 
 DEADLINE_SECONDS: Final = 30.0
 #: What users may send as a name, a screen or a device.
@@ -60,11 +60,11 @@ class Api:
             **settings,
         }
         self._environment = {**os.environ, **{f"ROLLCALL_{k}": v for k, v in values.items()}}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "api"], env=self._environment, stderr=subprocess.DEVNULL
+        self._process = start_python(
+            ["-m", "api"], env=self._environment, stderr=subprocess.DEVNULL
         )
         wait_until(self._is_ready, "the API is ready")
 

@@ -11,6 +11,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -164,6 +165,28 @@ def test_servers_listen_on_loopback_only(up: Up) -> None:
         for connection in process.net_connections(kind="tcp"):
             if connection.status == psutil.CONN_LISTEN:
                 assert connection.laddr.ip in ("127.0.0.1", "::ffff:127.0.0.1")
+
+
+def test_nobody_else_reads_what_a_stack_keeps(up: Up) -> None:
+    def others_may(path: Path) -> int:
+        return stat.S_IMODE(path.stat().st_mode) & 0o067
+
+    # Segments, logs, ports and keys are private one by one too, not only by the folder around them.
+    kept = [up.data_dir, *up.data_dir.rglob("*")]
+    assert {path.suffix for path in kept} >= {".log", ".index", ".properties", ".json"}
+    assert [str(path) for path in kept if path.exists() and others_may(path)] == []
+    if os.geteuid() == 0:  # PostgreSQL's own user passes through, and nobody else
+        listing = [sys.executable, "-I", "-S", "-c", "import os, sys; os.stat(sys.argv[1])"]
+        done = subprocess.run(
+            [*listing, str(up.data_dir / "dev-key")],
+            user=54_321,
+            group=54_321,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "PermissionError" in done.stderr
 
 
 def test_a_second_copy_on_the_same_data_is_refused(up: Up) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contract.harness import SECRET
 from tests.e2e.stack import assert_five_steps
 from tests.e2e.test_readme import five_steps, replace_once
 from tests.engine.engine import docker
@@ -73,7 +74,45 @@ def test_the_gateway_has_nothing_to_warn_of(stack: Stack) -> None:
 def test_kafka_writes_no_log_into_its_tmp(stack: Stack) -> None:
     listed = stack.run_in("kafka", "find", "/tmp", "-type", "f", "-not", "-path", "*/hsperfdata*")
     assert listed.returncode == 0, listed.stderr
+    # With its users' passwords.
+    assert listed.stdout == "/tmp/kafka.properties\n"
+
+
+def test_others_may_read_nothing_that_kafka_writes(stack: Stack) -> None:
+    open_to_others = ["find", "/tmp/kafka.properties", "/var/lib/kafka/data", "-perm", "/077"]
+    listed = stack.run_in("kafka", *open_to_others)
+    assert listed.returncode == 0, listed.stderr
     assert listed.stdout == ""
+
+
+def test_no_secret_is_in_the_environment_of_a_service(stack: Stack) -> None:
+    for service in SERVICES - set(stack.without):
+        for container in stack.containers(service):
+            assert SECRET not in json.dumps(inspected(container)["Config"]), service
+
+
+def test_a_service_may_do_with_kafka_what_it_does_and_no_more(stack: Stack) -> None:
+    read_as_ingest = """
+import asyncio
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import TopicAuthorizationFailedError
+from schemas.kafka_security import client_options
+from schemas.settings import KafkaSettings
+
+async def read():
+    consumer = AIOKafkaConsumer("presence.events", **client_options(KafkaSettings()))
+    await consumer.start()
+    try:
+        await asyncio.wait_for(consumer.getone(), 20)
+    except TopicAuthorizationFailedError:
+        print("refused")
+    finally:
+        await consumer.stop()
+
+asyncio.run(read())
+"""
+    tried = stack.run_in("ingest", "python", "-c", read_as_ingest)
+    assert tried.stdout == "refused\n", tried.stderr
 
 
 @pytest.mark.parametrize("service", ["ingest", "processor", "postgres", "api", "prometheus"])

@@ -142,11 +142,11 @@ class Table:
         return cursor.fetchall() if cursor.description else []
 
     def clear(self) -> None:
-        """Forget everything, but not how the schema was made."""
+        """Forget everything, but not how the schema was made and who is logged in."""
         names = self.run(
             "SELECT quote_ident(relname) FROM pg_class WHERE relkind IN ('r', 'p') "
             "AND NOT relispartition AND relnamespace = 'public'::regnamespace "
-            "AND relname <> 'schema_migrations'"
+            "AND relname NOT IN ('schema_migrations', 'api_secret', 'browser_sessions')"
         )
         # Far cheaper than TRUNCATE, which gives every table and index a file of its own.
         with self._connection.transaction():

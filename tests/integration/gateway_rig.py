@@ -16,7 +16,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -28,6 +27,7 @@ from typing import Any, Final
 
 from deploy.local.ports import free_port
 from tests.contract.harness import SECRET, token
+from tests.suite.forks import start_python
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "deploy/gateway/haproxy.cfg"
 START_SECONDS: Final = 60.0
@@ -80,7 +80,7 @@ class Service:
     def __init__(self, module: str, host: str, ports: tuple[int, int], **variables: str) -> None:
         self.host, self.port, self.admin_port = host, *ports
         name = f"ROLLCALL_{module.upper()}"
-        self._command = [sys.executable, "-m", module]
+        self._arguments = ["-m", module]
         self._environment = {n: v for n, v in os.environ.items() if "ROLLCALL_" not in n} | {
             f"{name}_HOST": host,
             f"{name}_PORT": str(ports[0]),
@@ -92,9 +92,7 @@ class Service:
         self.start()
 
     def start(self) -> None:
-        self.popen = subprocess.Popen(
-            self._command, env=self._environment, stderr=subprocess.DEVNULL
-        )
+        self.popen = start_python(self._arguments, env=self._environment, stderr=subprocess.DEVNULL)
 
     def until_ready(self) -> None:
         until_answers(f"http://{self.host}:{self.admin_port}/readyz")

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import psutil
@@ -15,6 +13,7 @@ import psutil
 from deploy.local.ports import free_port
 from schemas.settings import KafkaSettings
 from tests.contract.harness import SECRET, Answer, exchange, token, wait_until
+from tests.suite.forks import start_python
 
 #: Several Pythons start one after the other, on a machine that does other things too.
 START_SECONDS = 60.0
@@ -39,8 +38,8 @@ class Process:
             **variables,
         }
         with log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-m", "ingest"], env=environment, stdout=output, stderr=output
+            self.popen = start_python(
+                ["-m", "ingest"], env=environment, stdout=output, stderr=output
             )
 
     @property

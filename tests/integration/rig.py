@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.events import Event, encode_batch
 from schemas.settings import KafkaSettings
 from schemas.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
+from tests.suite.forks import start_python
 
 T = TypeVar("T")
 
@@ -55,12 +54,8 @@ class ProcessorProcess:
     ) -> None:
         self.log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    *(("-m", "processor") if script is None else ("-c", script)),
-                ],
+            self._process = start_python(
+                ["-P", *(("-m", "processor") if script is None else ("-c", script))],
                 cwd=log.parent,
                 env={**os.environ, "ROLLCALL_PROCESSOR_ADMIN_PORT": "0", **environment},
                 stdout=output,

@@ -136,6 +136,7 @@ async def test_prometheus_is_told_of_the_fleet_and_of_the_pool(
     assert api.metric("rollcall_online_users", state="foreground") == 3
     assert api.metric("rollcall_online_users", state="background") == 2
     assert 0 <= api.metric("rollcall_api_as_of_age_seconds") < 60
+    assert (await api.call("/api/v1/users")).status == 200
     assert api.metric("rollcall_api_pool_connections", state="idle") >= 1
     assert api.metric("rollcall_api_pool_connections", state="in_use") == 0
     assert api.metric("rollcall_api_pool_limit") == 8

@@ -14,7 +14,9 @@ import pytest_asyncio
 
 from deploy.local import maven, webjars
 from tests.conftest import fresh_database
-from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
+from tests.integration.api_harness import Answer, Api, Table, api_settings, running_api, token
+
+Headers = dict[str, str]
 
 ONLINE = "/api/v1/online-users"
 ANALYTICS = [
@@ -193,14 +195,23 @@ def cookie_of(answer: Answer) -> Morsel[str]:
     return morsel
 
 
-def session(api: Api, given: str, *, age_seconds: int = 0) -> dict[str, str]:
-    """The headers of a browser whose session was begun or renewed so long ago."""
-    written = int(time.time()) - age_seconds
-    return {"Cookie": f"rollcall_session_{api.port}={written}:{given}"}
-
-
 async def log_in(api: Api, given: str, **headers: str) -> Answer:
     return await api.call("/login", "POST", bearer=None, data={"token": given}, headers=headers)
+
+
+async def session(api: Api, database_url: str, given: str, *, age_seconds: int = 0) -> Headers:
+    """The headers of a browser whose session was begun or used so long ago."""
+    cookie = cookie_of(await log_in(api, given))
+    if age_seconds:
+        table = Table(database_url)
+        table.run(
+            "UPDATE browser_sessions SET used_at = used_at - %s * interval '1 second', "
+            "expires_at = expires_at - %s * interval '1 second'",
+            age_seconds,
+            age_seconds,
+        )
+        table.close()
+    return {"Cookie": f"{cookie.key}={cookie.value}"}
 
 
 async def test_a_login_gives_a_cookie_that_reads(api: Api) -> None:
@@ -230,16 +241,17 @@ async def test_a_session_never_outlives_its_token_nor_half_a_day(api: Api) -> No
 
 
 @pytest.mark.parametrize("path", ["/", ONLINE])
-async def test_a_session_that_is_used_slides(api: Api, path: str) -> None:
+async def test_a_session_that_is_used_slides(api: Api, database_url: str, path: str) -> None:
     now = int(time.time())
-    fresh = await api.call(path, bearer=None, headers=session(api, token()))
+    headers = await session(api, database_url, token())
+    fresh = await api.call(path, bearer=None, headers=headers)
     assert (fresh.status, "Set-Cookie" in fresh.headers) == (200, False)
-    for expires, longest in ((now + 60, 60), (now + 10**6, 43_200)):
-        given = token(exp=expires)
-        older = await api.call(path, bearer=None, headers=session(api, given, age_seconds=5_000))
+    for expires, longest in ((now + 10_000, 10_000), (now + 10**6, 43_200)):
+        headers = await session(api, database_url, token(exp=expires), age_seconds=5_000)
+        older = await api.call(path, bearer=None, headers=headers)
         assert older.status == 200
         renewed = cookie_of(older)
-        assert renewed.value.endswith(":" + given)
+        assert headers["Cookie"] == f"{renewed.key}={renewed.value}"
         assert renewed["httponly"]
         assert longest - 10 <= int(renewed["max-age"]) <= longest
 
@@ -247,21 +259,26 @@ async def test_a_session_that_is_used_slides(api: Api, path: str) -> None:
 async def test_a_session_that_nobody_used_is_over_whatever_the_browser_keeps(
     api: Api, database_url: str
 ) -> None:
-    headers = session(api, token(), age_seconds=43_201)
+    headers = await session(api, database_url, token(), age_seconds=43_201)
     assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_missing")
     async with running_api(api_settings(database_url, session_seconds=60)) as brief:
-        headers = session(brief, token(), age_seconds=61)
+        headers = await session(brief, database_url, token(), age_seconds=61)
         assert (await brief.call(ONLINE, bearer=None, headers=headers)).status == 401
 
 
-async def test_a_refused_call_renews_nothing(api: Api) -> None:
-    headers = session(api, token(exp=1), age_seconds=5_000)
-    answer = await api.call(ONLINE, bearer=None, headers=headers)
-    assert (answer.status, "Set-Cookie" in answer.headers) == (401, False)
+async def test_a_refused_call_renews_nothing(api: Api, database_url: str) -> None:
+    given = token(exp=int(time.time()) + 10_000)
+    headers = await session(api, database_url, given, age_seconds=5_000)
+    other = "another secret of the tests, of 32 bytes and more"
+    async with running_api(api_settings(database_url, jwt_secret=other)) as stranger:
+        named = {"Host": f"127.0.0.1:{api.port}", **headers}
+        answer = await stranger.call(ONLINE, bearer=None, headers=named)
+    assert_problem(answer, 401, "bad_signature")
+    assert "Set-Cookie" not in answer.headers
 
 
-async def test_logging_out_is_not_undone_by_a_renewal(api: Api) -> None:
-    headers = session(api, token(), age_seconds=5_000)
+async def test_logging_out_is_not_undone_by_a_renewal(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token(), age_seconds=5_000)
     answer = await api.call("/logout", "POST", bearer=None, headers=headers)
     assert cookie_of(answer)["max-age"] == "0"
 
@@ -273,7 +290,6 @@ async def test_logging_out_is_not_undone_by_a_renewal(api: Api) -> None:
         ("nonsense", 401, "JSON Web Token"),
         (token(exp=1), 401, "expired"),
         (token(scope=None), 403, "presence:read"),
-        (token(filler="x" * 4000), 400, "too long"),
     ],
 )
 async def test_a_login_that_fails_says_why_on_the_page(
@@ -324,8 +340,10 @@ async def test_the_cookie_is_secure_where_the_browser_came_by_https(
         assert cookie_of(await log_in(strict, token()))["secure"]
 
 
-async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> None:
-    cookie = session(api, token())
+async def test_the_cookie_counts_for_reads_of_our_own_pages_only(
+    api: Api, database_url: str
+) -> None:
+    cookie = await session(api, database_url, token())
     for site in ("same-origin", "none"):
         answer = await api.call(ONLINE, bearer=None, headers={**cookie, "Sec-Fetch-Site": site})
         assert answer.status == 200
@@ -335,14 +353,18 @@ async def test_the_cookie_counts_for_reads_of_our_own_pages_only(api: Api) -> No
     # A Bearer token that is bad is not made good by a cookie.
     assert_problem(await api.call(ONLINE, bearer="nonsense", headers=cookie), 401, "token_invalid")
     # Stacks on one host have different ports, and cookies know none.
-    value = f"{int(time.time())}:{token()}"
+    value = cookie["Cookie"].partition("=")[2]
     other = {"Cookie": f"rollcall_session_{api.port + 1}={value}; rollcall_session={value}"}
     assert_problem(await api.call(ONLINE, bearer=None, headers=other), 401, "token_missing")
 
 
-async def test_the_cookie_counts_for_a_post_of_our_own_page_only(api: Api) -> None:
+async def test_the_cookie_counts_for_a_post_of_our_own_page_only(
+    api: Api, database_url: str
+) -> None:
+    cookie = await session(api, database_url, token())
+
     async def look_up(**headers: str) -> Answer:
-        every = {**session(api, token()), **headers}
+        every = {**cookie, **headers}
         body = {"user_ids": ["a"]}
         return await api.call("/api/v1/users/lookup", "POST", bearer=None, headers=every, json=body)
 
@@ -354,11 +376,87 @@ async def test_the_cookie_counts_for_a_post_of_our_own_page_only(api: Api) -> No
     assert_problem(await look_up(**cross_site), 401, "token_missing")
 
 
-async def test_a_cookie_whose_token_has_expired_leads_to_the_login(api: Api) -> None:
-    headers = session(api, token(exp=1))
+async def test_a_session_whose_token_has_expired_leads_to_the_login(
+    api: Api, database_url: str
+) -> None:
+    given = token(exp=int(time.time()) + 100)
+    headers = await session(api, database_url, given, age_seconds=101)
     page = await api.call("/", bearer=None, headers=headers)
     assert (page.status, page.headers["Location"]) == (303, "/login")
-    assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_expired")
+    assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_missing")
+
+
+async def test_a_copied_cookie_dies_with_logout_in_every_process(
+    api: Api, database_url: str
+) -> None:
+    headers = await session(api, database_url, token())
+    async with running_api(api_settings(database_url)) as replica:
+        named = {"Host": f"127.0.0.1:{api.port}", **headers}
+        assert (await replica.call(ONLINE, bearer=None, headers=named)).status == 200
+        assert (await api.call("/logout", "POST", bearer=None, headers=headers)).status == 303
+        assert (await replica.call(ONLINE, bearer=None, headers=named)).status == 401
+        assert (await api.call(ONLINE, bearer=None, headers=headers)).status == 401
+
+
+async def test_a_restart_logs_nobody_out_and_pages_on(database_url: str) -> None:
+    async with running_api(api_settings(database_url)) as before:
+        headers = await session(before, database_url, token())
+        host = {"Host": f"127.0.0.1:{before.port}"}
+    async with running_api(api_settings(database_url)) as after:
+        answer = await after.call(ONLINE, bearer=None, headers={**host, **headers})
+        assert answer.status == 200
+
+
+async def test_neither_the_cookie_nor_the_database_gives_a_token_away(
+    api: Api, database_url: str
+) -> None:
+    given = token("ada@example.com")
+    headers = await session(api, database_url, given)
+    table = Table(database_url)
+    rows = table.run("SELECT token, digest, owner FROM browser_sessions")
+    table.close()
+    kept = b"".join(bytes(value) for row in rows for value in row)
+    for part in given.split("."):
+        assert part not in headers["Cookie"]
+        assert part.encode() not in kept
+    assert b"ada@example.com" not in kept
+    assert headers["Cookie"].partition("=")[2].encode() not in kept
+
+
+async def test_a_cookie_that_somebody_made_up_costs_no_query(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token())
+    name = "rollcall_api_query_seconds_count"
+    asked = api.metric(name, query="session")
+    value = headers["Cookie"]
+    for made_up in (value[:-1] + ("A" if value[-1] != "A" else "B"), value[:-8], value + "AAAA"):
+        answer = await api.call(ONLINE, bearer=None, headers={"Cookie": made_up})
+        assert_problem(answer, 401, "token_missing")
+    assert api.metric(name, query="session") == asked
+
+
+async def test_a_link_asks_before_it_replaces_a_session(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token("ada", name="Ada"))
+    link = {"token": token("eve", name="<b>Eve</b>"), "next": "/users"}
+    asked = await api.call("/login", "POST", bearer=None, data=link, headers=headers)
+    assert asked.status == 409
+    assert "Set-Cookie" not in asked.headers
+    assert asked.headers["Cache-Control"] == "no-store"
+    page = asked.body.decode()
+    assert "logged in as <bdi>Ada</bdi>" in page
+    assert "&lt;b&gt;Eve&lt;/b&gt;" in page
+    assert (await api.call(ONLINE, bearer=None, headers=headers)).status == 200
+    # Pressed, it replaces; the session before is over.
+    pressed = {**link, "pressed": "1"}
+    answer = await api.call("/login", "POST", bearer=None, data=pressed, headers=headers)
+    assert (answer.status, answer.headers["Location"]) == (303, "/users")
+    assert (await api.call(ONLINE, bearer=None, headers=headers)).status == 401
+
+
+async def test_a_link_of_the_same_person_asks_nothing(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token("ada"))
+    link = {"token": token("ada", exp=int(time.time()) + 7_200)}
+    answer = await api.call("/login", "POST", bearer=None, data=link, headers=headers)
+    assert answer.status == 303
 
 
 async def test_logout_takes_the_cookie_away(api: Api) -> None:
@@ -459,7 +557,7 @@ async def test_the_login_leads_to_the_page_that_was_asked_for_and_to_ours_only(a
 async def test_a_page_without_its_database_is_a_page_that_says_so(database_url: str) -> None:
     away = api_settings(database_url.rsplit("/", 1)[0] + "/no_such_database")
     async with running_api(away) as lost:
-        headers = session(lost, "rck_" + "x" * 43)
+        headers = {"Cookie": f"rollcall_session_{lost.port}={'x' * 64}"}
         page = await lost.call("/", bearer=None, headers=headers)
     assert page.status == 503
     assert page.headers["Content-Type"].startswith("text/html")
@@ -470,7 +568,8 @@ async def test_a_page_without_its_database_is_a_page_that_says_so(database_url: 
 async def test_pages_say_that_data_is_simulated_where_it_is(api: Api, database_url: str) -> None:
     async with running_api(api_settings(database_url, simulated=True)) as simulated:
         for running, said in ((api, False), (simulated, True)):
-            page = await running.call("/", bearer=None, headers=session(running, token()))
+            headers = await session(running, database_url, token())
+            page = await running.call("/", bearer=None, headers=headers)
             assert ("Simulated data" in page.body.decode()) == said
 
 

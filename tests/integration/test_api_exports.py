@@ -266,8 +266,11 @@ async def test_exports_are_few_at_a_time_and_leave_the_pool_to_others(
 ) -> None:
     many_screens(table, 60_000)
     path = URL(f"{api.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
-    headers = {"Authorization": f"Bearer {token()}", "Accept": NDJSON}
-    readers = [await api.http.get(path, headers=headers) for _ in range(2)]
+    readers = []
+    for number in range(2):
+        bearer = f"Bearer {token(f'reader {number}')}"
+        headers = {"Authorization": bearer, "Accept": NDJSON}
+        readers.append(await api.http.get(path, headers=headers))
     refused = await api.call("/api/v1/screens", headers={"Accept": CSV})
     assert (refused.status, refused.json["code"]) == (503, "unavailable")
     assert "exports" in refused.json["detail"]

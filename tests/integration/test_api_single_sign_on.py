@@ -17,7 +17,10 @@ from api.database import Database
 from api.errors import Door
 from api.keys import ApiKeys
 from api.metrics import ApiMetrics
+from api.secret import ApiSecret
+from api.session_table import SessionTable
 from api.single_sign_on import SingleSignOn
+from schemas.token_door import TokenDoor
 from schemas.verifiers import phone_verifier
 from tests.integration.api_harness import (
     DEADLINE_SECONDS,
@@ -184,12 +187,15 @@ async def test_other_sites_pages_cannot_make_use_of_a_sign_on(caller: Caller) ->
 async def test_what_changes_something_is_taken_from_our_own_page_only(database_url: str) -> None:
     settings = api_settings(database_url, **SIGN_ON)
     metrics = ApiMetrics(CollectorRegistry())
+    database = Database(settings, metrics)
     readers = Readers(
         phone_verifier(settings),
         None,
-        ApiKeys(Database(settings, metrics)),
-        BrowserSessions(settings),
+        ApiKeys(database),
+        BrowserSessions(settings, ApiSecret(database), SessionTable(database)),
         SingleSignOn(settings, metrics),
+        TokenDoor(settings.auth_failures, key_set=lambda: 0, limited=lambda: None),
+        settings.proxies,
     )
 
     async def change(request: web.Request) -> web.Response:

@@ -168,6 +168,8 @@ async def test_the_devices_of_then_are_told_with_what_they_did_last(
                 "online_since": rfc3339(device.session_start),
                 "changed_at": rfc3339(device.changed_at),
                 "timer_runs_on": None,
+                "twin_of": None,
+                "other_users": None,
             }
             for name, device in devices.items()
         }

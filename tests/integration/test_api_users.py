@@ -69,7 +69,15 @@ async def test_the_usual_user_has_one_device(api: Api, table: Table) -> None:
         "name": "Ada",
         **common,
         "device_count": 1,
-        "devices": [{"device": "phone", **common, "timer_runs_on": False}],
+        "devices": [
+            {
+                "device": "phone",
+                **common,
+                "timer_runs_on": False,
+                "twin_of": None,
+                "other_users": [],
+            }
+        ],
         "offline_since": None,
     }
 
@@ -127,6 +135,8 @@ async def test_a_user_of_several_devices_shows_them_all_and_no_token(
         "online_since": "2024-05-17T11:59:00.123Z",
         "changed_at": "2024-05-17T12:00:00.123Z",
         "timer_runs_on": None,
+        "twin_of": None,
+        "other_users": [],
     }
     assert found["devices"][2]["online_since"] is None
     assert "sha256" not in str(found)
@@ -217,3 +227,82 @@ async def test_a_user_has_no_parameters(api: Api, table: Table) -> None:
 async def test_a_user_called_lookup_is_found_by_get(api: Api, table: Table) -> None:
     table.user("lookup")
     assert (await user(api, "lookup"))["user_id"] == "lookup"
+
+
+def began(table: Table, user_id: str, device: str, seconds: float = 0) -> None:
+    """A session of the user's device: as the processor notes its beginning."""
+    table.run(
+        'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id, device, '
+        "reason, previous_state, state, user_state) VALUES (%s, 0, 1, 0, 0, %s, %s, 'started', "
+        "'offline', 'foreground', 'foreground')",
+        at(seconds),
+        user_id,
+        device,
+    )
+
+
+async def other_users(api: Api, user_id: str) -> list[list[str]]:
+    return [device["other_users"] for device in (await user(api, user_id))["devices"]]
+
+
+async def test_one_phone_with_two_users_and_no_logout_shows_each_the_other(
+    api: Api, table: Table
+) -> None:
+    table.user("ann", "offline", device="8f2c", device_info="Pixel 9")
+    table.user("bob", device="8f2c", device_info="Pixel 9")
+    began(table, "ann", "8f2c", -600)
+    began(table, "bob", "8f2c", -60)
+    assert await other_users(api, "ann") == [["bob"]]
+    assert await other_users(api, "bob") == [["ann"]]
+
+
+async def test_a_user_who_logged_out_before_the_next_one_is_shown_to_nobody(
+    api: Api, table: Table
+) -> None:
+    table.user("ann", "offline", device="8f2c", signed_out=True)
+    table.user("bob", device="8f2c")
+    began(table, "ann", "8f2c", -600)
+    began(table, "bob", "8f2c", -60)
+    assert await other_users(api, "ann") == [[]]
+    assert await other_users(api, "bob") == [[]]
+
+
+async def test_phones_that_only_say_the_same_of_themselves_are_nobodys_others(
+    api: Api, table: Table
+) -> None:
+    for n, user_id in enumerate(("ann", "bob")):
+        table.user(user_id, device="Flutter App", device_info="Flutter App")
+        began(table, user_id, "Flutter App", n)
+    table.user("cem", device="default")
+    table.user("dan", device="default")
+    began(table, "cem", "default", 2)
+    began(table, "dan", "default", 3)
+    for user_id in ("ann", "bob", "cem", "dan"):
+        assert await other_users(api, user_id) == [[]]
+
+
+async def test_a_copied_id_shows_its_twin_and_the_other_users_of_both(
+    api: Api, table: Table
+) -> None:
+    def stored(device: str, info: str, **more: Any) -> dict[str, Any]:
+        common = {"state": "foreground", "reason": "started", "signed_out": False}
+        return {"device": device, "device_info": info, **common, "twin_of": None, **more}
+
+    devices = [stored("8f2c", "Pixel 9"), stored("8f2c (2)", "Pixel 6", twin_of="8f2c")]
+    table.user("ann", device="8f2c", device_count=2, devices=Jsonb(devices))
+    table.user("bob", device="8f2c", device_info="Pixel 6")
+    began(table, "ann", "8f2c", -600)
+    began(table, "bob", "8f2c", -60)
+    found = (await user(api, "ann"))["devices"]
+    assert [(d["device"], d["twin_of"], d["other_users"]) for d in found] == [
+        ("8f2c", None, ["bob"]),
+        ("8f2c (2)", "8f2c", ["bob"]),
+    ]
+    assert await other_users(api, "bob") == [["ann"]]
+
+
+async def test_of_many_users_of_one_id_the_latest_eight_are_named(api: Api, table: Table) -> None:
+    for n in range(12):
+        table.user(f"u{n:02}", device="kiosk")
+        began(table, f"u{n:02}", "kiosk", n)
+    assert await other_users(api, "u00") == [[f"u{n:02}" for n in range(11, 3, -1)]]

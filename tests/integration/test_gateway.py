@@ -6,6 +6,7 @@ An ingest may die or restart at any time: no phone may notice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gzip
 import json
@@ -13,7 +14,8 @@ import ssl
 import subprocess
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import aiohttp
@@ -22,11 +24,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from playwright.async_api import Page, async_playwright
 from websockets.asyncio.client import connect
 
 from schemas.http_problems import REQUEST_ID
 from tests.conftest import fresh_database, fresh_topics
 from tests.contract.harness import token, wait_until
+from tests.e2e.browser import ARGUMENTS, chromium
+from tests.firefox import FirefoxPage, firefox_page
 from tests.integration.api_harness import Table
 from tests.integration.gateway_rig import (
     CONFIGURATION,
@@ -65,6 +70,7 @@ def services(kafka_bootstrap: str, database: str) -> Iterator[Services]:
             "ROLLCALL_USER_EVENTS_BURST": "100000",
             "ROLLCALL_AUTH_FAILURES_PER_SECOND": "0.001",
             "ROLLCALL_AUTH_FAILURES_BURST": "3",
+            "ROLLCALL_CORS_ORIGINS": "https://127.0.0.1:*",
         },
         {"ROLLCALL_DATABASE_URL": database, "ROLLCALL_FEED_INTERVAL_SECONDS": "0.1"},
     )
@@ -420,6 +426,58 @@ async def test_with_a_certificate_everything_goes_by_https(
         headers = {"Authorization": f"Bearer {token('socket')}"}
         async with connect(url, ssl=trusting, additional_headers=headers) as socket:
             assert json.loads(await socket.recv())["type"] == "welcome"
+
+
+#: In a page of the gateway: what it was loaded by, what its socket was told, and how that ended.
+TALK = """new Promise((done) => {
+  const socket = new WebSocket(`wss://${location.host}/api/ws`);
+  const heard = [performance.getEntriesByType('navigation')[0].nextHopProtocol];
+  socket.onopen = () => socket.send(JSON.stringify({type: 'auth', token: '%s', screen: 'Home'}));
+  socket.onmessage = ({data}) => {
+    const frame = JSON.parse(data);
+    heard.push(frame.type);
+    if (frame.type === 'welcome') socket.send(JSON.stringify({id: 'x', screen: 'Cart'}));
+    if (frame.type === 'ack') socket.close(1000);
+  };
+  socket.onclose = ({code}) => done(JSON.stringify([...heard, code]));
+})"""
+
+
+@contextlib.asynccontextmanager
+async def chromium_page(_folder: Path) -> AsyncIterator[Page]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium(), args=ARGUMENTS, chromium_sandbox=False
+        )
+        context = await browser.new_context(ignore_https_errors=True)
+        yield await context.new_page()
+        await browser.close()
+
+
+@pytest.mark.parametrize("browser_page", [chromium_page, firefox_page], ids=["Chromium", "Firefox"])
+async def test_a_browsers_socket_over_tls_and_http_2(
+    services: Services,
+    gateway: Gateway,
+    certificates: Path,
+    tmp_path: Path,
+    browser_page: Callable[[Path], AbstractAsyncContextManager[Page | FirefoxPage]],
+) -> None:
+    """The socket is a stream of the connection that the page came by (RFC 8441)."""
+    variables = {"GATEWAY_TLS": "1", "GATEWAY_CERTIFICATES": str(certificates)}
+    with running_gateway(services, tmp_path / "tls", **variables) as secure:
+        async with browser_page(tmp_path) as page:
+            await page.goto(f"https://127.0.0.1:{secure.https_port}/login")
+            before = connections(secure)
+            heard = json.loads(await page.evaluate(TALK % token("browser")))
+            assert heard == ["h2", "welcome", "ack", 1000]
+            assert connections(secure) == before
+
+
+def connections(gateway: Gateway) -> int:
+    """Of clients that the gateway has taken so far."""
+    page = read(f"http://127.0.0.1:{gateway.admin_port}/metrics").decode()
+    name = 'haproxy_frontend_connections_total{proxy="origin"} '
+    return next(int(line.removeprefix(name)) for line in page.splitlines() if line.startswith(name))
 
 
 def test_haproxy_takes_the_configuration_without_a_warning(certificates: Path) -> None:

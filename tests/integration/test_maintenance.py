@@ -437,3 +437,40 @@ def test_its_metrics_tell_runs_rows_and_lag(database_url: str) -> None:
     assert (value("maintenance_seconds_count", work="quarters") or 0) > 1
     assert value("rollup_lag_seconds", rollup="quarters") == 30 * 60
     assert value("rollup_lag_seconds", rollup="hours") == 60 * 60
+
+
+def test_it_counts_installation_ids_of_which_a_second_user_is_not_the_first_to_log_out(
+    database_url: str,
+) -> None:
+    start = utc(2026, 5, 4)
+    fill(database_url, random_source(22, start, 3, "UTC"), start + 4 * HOUR)
+    began = start + 4 * HOUR - timedelta(minutes=10)
+    phones = [
+        # One phone, two users; another, whose first user logged out; texts; a phone without a name.
+        ("shared", "ann", "Pixel", False),
+        ("shared", "bob", "Pixel", False),
+        ("handed on", "cem", "Pixel", True),
+        ("handed on", "dan", "Pixel", False),
+        ("Flutter App", "eve", "Flutter App", False),
+        ("Flutter App", "fay", "Flutter App", False),
+        ("default", "gus", None, False),
+        ("default", "hal", None, False),
+    ]
+    with psycopg.connect(database_url) as db:
+        for n, (device, user, info, signed_out) in enumerate(phones):
+            db.execute(
+                'INSERT INTO presence (user_id, "partition", state, reason, changed_at, '
+                "device_count, device, device_info, signed_out) "
+                "VALUES (%s, 0, 'foreground', 'started', %s, 1, %s, %s, %s)",
+                (user, began, device, info, signed_out),
+            )
+            db.execute(
+                'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id, '
+                "device, reason, previous_state, state, user_state) "
+                "VALUES (%s, 0, 7, %s, 0, %s, %s, 'started', 'offline', 'foreground', "
+                "'foreground')",
+                (began, n, user, device),
+            )
+    registry = CollectorRegistry()
+    housekeeper(database_url, registry=registry).run_once()
+    assert registry.get_sample_value("rollcall_processor_shared_installations") == 1

@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from tests.integration.prometheus_process import Prometheus
 from tests.integration.rig import ProcessorProcess, processor_environment, wait_for
 from tests.integration.small_fleet import small_fleet, store
 from tests.prometheus_rules import ROOT, rules, tool
+from tests.suite.forks import start_python
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text("utf-8")
 SELECTOR = re.compile(r"\b((?:rollcall[_:]|process_)[a-z0-9_:]+|up\b)(\{[^}]*\})?")
@@ -115,8 +115,8 @@ def stack(
         )
         processor = ProcessorProcess(environment, folder / "processor.log")
         ending.callback(processor.kill)
-        api = subprocess.Popen(
-            [sys.executable, "-m", "api"],
+        api = start_python(
+            ["-m", "api"],
             env={
                 **os.environ,
                 "ROLLCALL_DATABASE_URL": database_url,

@@ -12,8 +12,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -28,6 +26,7 @@ from deploy.local.ports import free_port
 from schemas.settings import KafkaSettings
 from tests.contract.harness import SECRET, token, wait_until
 from tests.integration.rig import rows
+from tests.suite.forks import start_python
 
 PHONES = 120
 SOCKETS = 40
@@ -51,8 +50,8 @@ class Service:
         ports = {"PORT": self.port, "ADMIN_PORT": self.admin_port}
         ours = {f"ROLLCALL_{name.upper()}_{kind}": str(port) for kind, port in ports.items()}
         with log.open("wb") as output:
-            self.popen = subprocess.Popen(
-                [sys.executable, "-P", "-m", name],
+            self.popen = start_python(
+                ["-P", "-m", name],
                 env={**os.environ, **environment, **ours},
                 stdout=output,
                 stderr=output,

@@ -282,7 +282,7 @@ def lived(people: list[Json]) -> list[Json]:
 def single(user: Json) -> Json:
     """What is told of a single user at both times."""
     online = [
-        {**device, "timer_runs_on": None}  # not kept
+        {**device, "timer_runs_on": None, "twin_of": None, "other_users": None}  # not kept
         for device in user["devices"]
         if device["state"] != "offline"
     ]

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Generator
@@ -34,6 +36,8 @@ from tests.suite.budget import (
     report,
     write_files,
 )
+from tests.suite.forks import Forked, start_server
+from tests.suite.scratch import make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
 #: Files that share a stack (``tests/e2e/stacks.py``), in their order.
@@ -56,6 +60,8 @@ NEVER_MEASURED_SECONDS: Final = 5.0
 _resources = pytest.StashKey[ExitStack]()
 _costs = pytest.StashKey[dict[str, float]]()
 _servers = pytest.StashKey[SharedServers]()
+_scratch = pytest.StashKey[Path]()
+_forks = pytest.StashKey[subprocess.Popen[bytes]]()
 _directory = pytest.StashKey[TemporaryDirectory[str]]()
 
 
@@ -98,8 +104,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduli
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_costs] = defaultdict(float)
     config.stash[_resources] = ExitStack()
+    if not is_worker(config) and (scratch := make_scratch()) is not None:
+        config.stash[_scratch] = scratch
+        use(scratch)
     if is_controller(config):
         config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
+        config.stash[_forks] = start_server(Path(config.stash[_directory].name) / "forks")
         servers = SharedServers(Path(config.stash[_directory].name), starters())
         config.stash[_servers] = servers
         servers.start()
@@ -108,7 +118,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _servers in config.stash:
         config.stash[_servers].stop()
+        config.stash[_forks].terminate()
+        config.stash[_forks].wait()
         config.stash[_directory].cleanup()
+    if _scratch in config.stash:
+        shutil.rmtree(config.stash[_scratch], ignore_errors=True)
 
 
 def pytest_configure_node(node: WorkerController) -> None:
@@ -173,9 +187,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def cpu_seconds() -> float:
-    """Of this process and of the children that it has waited for."""
+    """Of this process and of the children and forks that it has waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
+    waited_for = children.ru_utime + children.ru_stime + Forked.cpu_seconds_of_ended
+    return time.process_time() + waited_for
 
 
 @pytest.hookimpl(trylast=True)
@@ -188,7 +203,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         told["cpu_seconds_in_all"] = cpu_seconds()
     if is_controller(config):
         # The processes that ran tests have ended: what is left are the servers.
-        costs["(Kafka, PostgreSQL)"] += sum(map(seconds_of, psutil.Process().children(True)))
+        forks = config.stash[_forks].pid  # its children's are the tests'
+        servers = [child for child in psutil.Process().children(True) if child.pid != forks]
+        costs["(Kafka, PostgreSQL)"] += sum(map(seconds_of, servers))
         if is_held() and is_whole(config) and over_budget(by_folder(costs), read_budget()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -6,8 +6,8 @@ device or a user is found by going through that list again:
 
 * a device is online if a heartbeat or renewal of it comes after the last time that it went;
 * its screen is the last real one that a foreground heartbeat of that session named;
-* of devices that are known by a text alone, it is the one whose last token an event bears, unless
-  the tokens before tell otherwise;
+* of devices of one name it is the one whose mark an event bears (the last token where a text names
+  them, the last text where an id does), unless the marks before tell otherwise;
 * it changed last at the last of its facts after which it showed something else than before it;
 * its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
   socket that nothing has ended since, moved by every outage since;
@@ -58,11 +58,13 @@ class Oracle:
         timestamp: int,
         events: Sequence[object] | None,
         refused: Sequence[int] = (),
+        lost: int = 0,
     ) -> None:
-        """``events`` is ``None`` for a record that could not be decoded."""
+        """``events`` is ``None`` for a record that could not be decoded. ``lost`` is how many
+        records before it somebody has accepted as lost."""
         heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
-        jump = self.began and timestamp - self.now > self.policy["outage_gap"]
-        self._pass_time(offset, timestamp, heard, jump)
+        jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
+        self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -98,12 +100,12 @@ class Oracle:
             }
         )
 
-    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool) -> None:
+    def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool, kind: str) -> None:
         before = self.now if self.began else timestamp
         self.now, self.began = max(before, timestamp), True
         if jump:
             hold = before + self.policy["outage_hold"]
-            self.outages.append({"kind": "jump", "from": before, "to": self.now, "hold": hold})
+            self.outages.append({"kind": kind, "from": before, "to": self.now, "hold": hold})
         if not heard and not jump and not self.muted() and self.is_muted_now():
             hold = self.now + self.policy["outage_hold"]
             self.outages.append({"kind": "ticks_only", "from": self.now, "to": None, "hold": hold})
@@ -161,10 +163,10 @@ class Oracle:
         if self._wants_evidence(event, named, device) and not _is_evidence(event):
             return
         parted, alike = None, []
-        if _named_by_text(event) and device not in self.devices(user):
-            alike = self._alike(user, str(event.device_info))
+        if named and device not in self.devices(user):
+            alike = self._alike(user, named)
             gave_way = [g for d in alike for g in self.gave_way(user, d)]
-            parted = next((g for g in gave_way if g["token"] == event.token), None)
+            parted = next((g for g in gave_way if g["mark"] == _mark(event)), None)
         if device not in self.devices(user) and len(self.devices(user)) == 16:
             self._evict(user)
         self._happened(
@@ -242,24 +244,32 @@ class Oracle:
         )
 
     def _device_of(self, event: Heartbeat | Renew) -> str:
+        named = event.device_id or event.claimed_device or event.device_info
         for device in self.devices(event.user):
             if event.connection in dict(self.connections(event.user, device)):
-                return device
-        named = event.device_id or event.claimed_device
-        if not named and event.device_info:
-            return self._device_of_text(event.user, event.device_info, event.token)
-        return named or self._device_of_nameless(event)
+                gave_way = [g["mark"] for g in self.gave_way(event.user, device)]
+                of_name = named and device in self._alike(event.user, named)
+                another = of_name and isinstance(event, Heartbeat) and _mark(event) in gave_way
+                if not another:
+                    return device
+        if named:
+            return self._device_of_name(event, named)
+        return self._device_of_nameless(event)
 
-    def _device_of_text(self, user: str, text: str, token: str) -> str:
-        has, alike = self.devices(user), self._alike(user, text)
+    def _device_of_name(self, event: Heartbeat | Renew, named: str) -> str:
+        user, mark = event.user, _mark(event)
+        has, alike = self.devices(user), self._alike(user, named)
         alike.sort()
         alike.sort(key=lambda device: self.last_active(user, device), reverse=True)
         online = [d for d in alike if self.shown(user, d) != NOTHING]
-        returned = any(g["token"] == token for d in alike for g in self.gave_way(user, d))
-        names = [text, *(f"{text} ({number})" for number in range(2, 99))]
+        returned = any(g["mark"] == mark for d in alike for g in self.gave_way(user, d))
+        names = [named, *(f"{named} ({number})" for number in range(2, 99))]
         free = [name for name in names if name not in has]
+        if mark is None:
+            ours = [d for d in alike if self.token(user, d) == event.token]
+            return [*ours, *alike, named][0]
         choices = [
-            [d for d in alike if self.token(user, d) == token],
+            [d for d in alike if self.mark(user, d, event) == mark],
             free if returned else [],
             [d for d in alike if self.signed_out(user, d)],
             online if len(online) == 1 else [],
@@ -268,14 +278,10 @@ class Oracle:
         ]
         return next(choice[0] for choice in choices if choice)
 
-    def _alike(self, user: str, text: str) -> list[str]:
-        """The devices that are known by this text alone."""
-        alike = []
-        for device in self.devices(user):
-            first = self.life(user, device)[0]["event"]
-            if device == text or (_named_by_text(first) and first.device_info == text):
-                alike.append(device)
-        return alike
+    def _alike(self, user: str, named: str) -> list[str]:
+        """The devices whose phones call themselves so."""
+        mine = self.devices(user)
+        return [d for d in mine if named in (d, self._twin_of(user, d))]
 
     def _device_of_nameless(self, event: Heartbeat | Renew) -> str:
         user = event.user
@@ -310,13 +316,25 @@ class Oracle:
     def _logout(self, event: Logout) -> None:
         user = event.user
         has = self.devices(user)
+        ends = event.token_expires_ms
+        expired = ends is not None and not self.now < ends
+        connected = [d for d in has if event.connection in dict(self.connections(user, d))]
+        bearing = [d for d in has if self.token(user, d) == event.token]
+        given_up = [d for d in has if event.token in [g["mark"] for g in self.gave_way(user, d)]]
+        claimed = self._alike(user, event.claimed_device) if event.claimed_device else []
+        told = self._alike(user, event.device_id) if event.device_id else []
+
+        def among(alike: list[str]) -> list[str]:
+            narrowed = [[d for d in alike if d in few] for few in (connected, bearing)]
+            return next((few for few in narrowed if few and len(alike) > 1), alike)
+
         out = (
-            [d for d in has if d == event.device_id]
-            or [d for d in has if event.connection in dict(self.connections(user, d))]
-            or [d for d in has if d == event.claimed_device]
-            or [d for d in has if self.token(user, d) == event.token]
-            or [d for d in has if event.token in [g["token"] for g in self.gave_way(user, d)]]
-            or has
+            among([d for d in told if not expired or d in (*claimed, *bearing, *given_up)])
+            or connected
+            or among(claimed)
+            or bearing
+            or given_up
+            or ([] if expired else has)
         )
         fences = [
             entry
@@ -433,24 +451,36 @@ class Oracle:
         """The last one seen with the device."""
         return str([f["event"].token for f in self.life(user, device) if "event" in f][-1])
 
+    def mark(self, user: str, device: str, event: Heartbeat | Renew) -> str | None:
+        """What tells the device from others of the name that ``event`` gives its own."""
+        by_text = _named_by_text(event)
+        return self.token(user, device) if by_text else self.told(user, device, "device_info")
+
     def gave_way(self, user: str, device: str) -> list[Fact]:
-        """The tokens that another one followed on the device in this session, and that were not
+        """The marks that another one followed on the device in this session, and that were not
         heard of since, with what was shown then; the last four."""
         gave_way: list[Fact] = []
         token: str | None = None
+        info: str | None = None
+        online = False
         for fact in self.facts:
             mine = (fact["user"], fact["device"]) == (user, device)
             if mine and fact["what"] == "gone":
-                gave_way, token = [], None
+                gave_way, online = [], False
+                if fact["reason"] == "evicted":
+                    token = info = None
             elif mine and "event" in fact:
                 event = fact["event"]
-                if token is not None and token != event.token:
-                    gave_way = [g for g in gave_way if g["token"] != event.token]
-                    if _named_by_text(event):
-                        gave_way = [*gave_way, {"token": token, **fact["found"]}][-4:]
-                token = event.token
+                said = event.device_info if fact["what"] == "beat" else None
+                gave_way = [g for g in gave_way if g["mark"] not in (event.token, said)]
+                new, old = (event.token, token) if _named_by_text(event) else (said, info)
+                if event.device_id is event.claimed_device is event.device_info is None:
+                    new = None
+                if online and new is not None and old is not None and new != old:
+                    gave_way = [*gave_way, {"mark": old, **fact["found"]}][-4:]
+                token, info, online = event.token, said or info, True
             elif fact["user"] == user and fact.get("parted") and device in fact["parted_from"]:
-                gave_way = [g for g in gave_way if g["token"] != fact["event"].token]
+                gave_way = [g for g in gave_way if g["mark"] != fact["parted"]["mark"]]
         return gave_way
 
     def last_active(self, user: str, device: str) -> int:
@@ -516,9 +546,14 @@ class Oracle:
     def connections(self, user: str, device: str) -> list[tuple[str, int]]:
         """Those open, in the order in which they were last seen, and when each is forgotten."""
         seen: list[tuple[str, int]] = []
-        for fact in self.life(user, device):
+        for fact in self.facts:
             name = fact.get("connection")
-            if fact["what"] == "gone":
+            if fact["user"] != user:
+                continue
+            if fact["device"] != device:
+                if fact["what"] == "beat":  # another device has taken it over
+                    seen = [(n, until) for n, until in seen if n != name]
+            elif fact["what"] == "gone":
                 seen = []
             elif name is not None:
                 seen = [(n, until) for n, until in seen if n != name and fact["at"] < until]
@@ -607,7 +642,7 @@ class Oracle:
             "twin_of": self._twin_of(user, device),
             "timer": self._timer(user, device) if online else None,
             "replaced": [
-                [g["token"], *g["shown"], g["changed"]] for g in self.gave_way(user, device)
+                [g["mark"], *g["shown"], g["changed"]] for g in self.gave_way(user, device)
             ],
             "signed_out": self.signed_out(user, device),
             "ended_in_foreground": not online and self._ended_in_foreground(user, device),
@@ -619,9 +654,8 @@ class Oracle:
 
     def _twin_of(self, user: str, device: str) -> str | None:
         first = self.life(user, device)[0]["event"]
-        if _named_by_text(first) and device != first.device_info:
-            return str(first.device_info)
-        return None
+        named = first.device_id or first.claimed_device or first.device_info
+        return named if named and named != device else None
 
     def _timer(self, user: str, device: str) -> Fact | None:
         """Beats as if by a timer since the device was last in the background."""
@@ -673,6 +707,10 @@ def _in_background(event: Heartbeat) -> bool:
 
 def _named_by_text(event: Heartbeat | Renew) -> bool:
     return not (event.device_id or event.claimed_device) and bool(event.device_info)
+
+
+def _mark(event: Heartbeat | Renew) -> str | None:
+    return event.token if _named_by_text(event) else event.device_info
 
 
 def _names_screen(event: Heartbeat) -> bool:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -65,11 +65,13 @@ def columns_read(query: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A record of the log: ``events`` is ``None`` where it cannot be decoded."""
+    """A record of the log: ``events`` is ``None`` where it cannot be decoded. ``lost`` is how many
+    records before it are gone, which somebody has accepted."""
 
     timestamp: int
     events: tuple[Event | BadEvent, ...] | None
     refused: frozenset[int] = frozenset()
+    lost: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +82,7 @@ class Processor:
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     next_offset: int = 0
     log_time_ms: int | None = None
+    after_loss: bool = False
     graces: bytes = b"[]"
     silence: bytes = b"null"
     changes: list[LoggedChange] = field(default_factory=list)
@@ -98,7 +101,19 @@ class Processor:
         self.policy = policy or self.policy
 
     def batch(self, records: Sequence[Written]) -> None:
-        """Apply records and store what they did, as one transaction would."""
+        """Apply records and store what they did, as one transaction would; whoever comes to lost
+        ones has ended, and the next processor goes on after them."""
+        begin = 0
+        for place, record in enumerate(records):
+            if record.lost:
+                self._batch(records[begin:place])
+                begin = place
+                self.next_offset += record.lost
+                self.after_loss = True
+                self.memory = None
+        self._batch(records[begin:])
+
+    def _batch(self, records: Sequence[Written]) -> None:
         memory = self.memory = self.memory or self._load()
         named = {
             event.user
@@ -119,6 +134,7 @@ class Processor:
             self.rows[user_id] = dict(zip(columns_written(), row, strict=True))
         self.next_offset = memory.next_offset
         self.log_time_ms = memory.log_time_ms
+        self.after_loss = memory.after_loss
         self.graces = msgspec.json.encode(memory.graces)
         self.silence = msgspec.json.encode(memory.silence)
         self.changes += effects.changes
@@ -170,6 +186,7 @@ class Processor:
             self.policy,
             next_offset=self.next_offset,
             log_time_ms=self.log_time_ms,
+            after_loss=self.after_loss,
             graces=msgspec.json.decode(self.graces, type=list[Grace]),
             screen_names=ScreenNames(
                 minute, [name for at, name in self.effects.windows.names if at == minute]
@@ -198,8 +215,12 @@ class Processor:
 def oracle_of(records: Iterable[Written], policy: Policy) -> Oracle:
     """The oracle after these records."""
     oracle = Oracle(stated(policy))
-    for offset, record in enumerate(records):
-        oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
+    offset = 0
+    for record in records:
+        offset += record.lost
+        refused = sorted(record.refused)
+        oracle.record(offset, record.timestamp, record.events, refused, record.lost)
+        offset += 1
     return oracle
 
 
@@ -389,6 +410,7 @@ _NAMING = (
     (None, "c", None),
     (None, None, "Pixel"),
     ("b", "c", "Pixel"),
+    ("a", None, "Nexus"),
     ("default", None, "Nexus"),
     ("x03", None, None),
 )
@@ -580,6 +602,40 @@ _guide_records = _records_of(
 )
 _guide_stretches = _stretches_of(_guide_records, (5, 7, 8))
 
+#: Phones that share an installation id, as one of a restored backup does: what each says of itself
+#: differs, mostly; tokens do not follow. Now and then a phone of the text, and one of the second.
+_CLONE_NAMING = (
+    *(("a", None, "Pixel"),) * 4,
+    *(("a", None, "Nexus"),) * 4,
+    ("a", None, "Moto"),
+    ("a", None, None),
+    (None, "a", "Pixel"),
+    (None, None, "Pixel"),
+    ("a (2)", None, "Nexus"),
+    (None, None, None),
+)
+_clone_heartbeats = _heartbeats_saying(_SAID, _CLONE_NAMING)
+_clone_renews = st.builds(
+    lambda user, token, connection, naming: Renew(
+        user=user,
+        token=f"{user}-{token}",
+        connection=connection,
+        device_id=naming[0],
+        claimed_device=naming[1],
+        device_info=naming[2],
+    ),
+    st.sampled_from(_USERS),
+    st.sampled_from(_TOKENS),
+    st.sampled_from(_CONNECTIONS),
+    st.sampled_from(_CLONE_NAMING),
+)
+_clone_stretches = _stretches_of(
+    _records_of(
+        _DELTAS, (*(_clone_heartbeats,) * 12, _clone_renews, _disconnects, *(_logouts,) * 2)
+    ),
+    (5, 7, 8),
+)
+
 #: A phone with the guide's app, in the background mostly: its timer runs on, or somebody is there.
 _TIMER_DELTAS = (*(120_000,) * 14, 240_000, 119_000, 128_000, 131_000, 59_000, 60_000, 9_000, 40)
 _timer_heartbeats = st.builds(
@@ -614,10 +670,20 @@ logs = st.one_of(
     st.lists(_stretches, min_size=1, max_size=4),
     *(st.lists(_stretches, min_size=8, max_size=LONGEST) for _ in range(2)),
     st.lists(_guide_stretches, min_size=2, max_size=LONGEST),
+    st.lists(_clone_stretches, min_size=2, max_size=LONGEST),
 ).map(
     # Most logs pass 10 000, an instant for which concurrency is sampled.
     lambda stretches: _dated(9_900, [r for stretch in stretches for r in stretch][:LONGEST])
 )
+
+
+def with_losses(log: list[Written], losses: Mapping[int, int]) -> list[Written]:
+    """The log with so many records gone before those at these places."""
+    return [replace(record, lost=losses.get(n, 0)) for n, record in enumerate(log)]
+
+
+#: Before which record so many are gone.
+losses = st.dictionaries(st.integers(0, LONGEST - 1), st.integers(1, 9), min_size=1, max_size=3)
 
 
 def _dated(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ingest.session import Session
-from ingest.session_actions import Action, Close, Ping, Send, SessionPolicy, Verify, Write
+from ingest.session_actions import Action, Close, Ping, Pong, Send, SessionPolicy, Verify, Write
 from schemas.events import ClientEvent
 from schemas.problems import ProblemError
 from schemas.tokens import Identity
@@ -43,6 +43,7 @@ class Talk:
         self.events: list[ClientEvent] = []
         self.lost: list[ClientEvent] = []
         self.pings: list[float] = []
+        self.pongs: list[bytes] = []
         self.closed: tuple[int, str] | None = None
         self.session = Session(
             policy,
@@ -80,7 +81,7 @@ class Talk:
             pings = len(self.pings)
             self._do(self.session.wake(self.now))
             if answers and len(self.pings) > pings:
-                self.session.heard(self.now)
+                self.session.ponged(self.now)
         self.now = end
         return self
 
@@ -118,10 +119,13 @@ class Talk:
         for action in actions:
             match action:
                 case Write():
-                    handed_over.append(action)
+                    if self.session.leaves(action):
+                        handed_over.append(action)
                 case Send(text):
                     assert self.closed is None, "nothing is sent after a close"
                     self.sent.append(json.loads(text))
+                case Pong(payload):
+                    self.pongs.append(payload)
                 case Ping():
                     self.pings.append(self.now)
                 case Verify(token):

@@ -167,6 +167,8 @@ def test_a_field_that_is_given_twice_is_refused() -> None:
     [
         *(b"", b"null", b"[]", b'"online"', b"{", b"\xff", b'{"cap": NaN}', b"\xef\xbb\xbf{}"),
         *(b"[" * 100_000, b'{"cap": ' + b"9" * 5_000 + b"}"),
+        # Not deeper than Python could go: how deep a body may nest is ours to say.
+        b'{"cap": ' + b"[" * 256 + b"]" * 256 + b"}",
     ],
 )
 def test_what_is_no_object_of_json_is_refused(body: bytes) -> None:

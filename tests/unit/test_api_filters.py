@@ -163,7 +163,13 @@ def test_a_lookup_keeps_the_order_and_collapses_repeats() -> None:
     assert lookup({"user_ids": ["c", "a", "c", "b", "a"]}) == ["c", "a", "b"]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b"\xff", b'{"user_ids": ["\\ud800"]}'])
+# Not deeper than Python could go: how deep a body may nest is ours to say.
+TOO_DEEP = b'{"user_ids": ["a"], "x": ' + b"[" * 256 + b"]" * 256 + b"}"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'"x"', b"{", b"\xff", b'{"user_ids": ["\\ud800"]}', TOO_DEEP]
+)
 def test_a_lookup_without_a_json_object_is_bad_json(body: bytes) -> None:
     with pytest.raises(ProblemError) as caught:
         parse_lookup(body)

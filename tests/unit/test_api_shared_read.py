@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -72,3 +73,24 @@ async def test_who_leaves_does_not_end_the_read_of_the_others() -> None:
         await leaver
     source.go.set()
     assert await stayer == 1
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_no_complaint() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: complaints.append(told))
+    released = asyncio.Event()
+
+    async def fail() -> int:
+        await released.wait()
+        raise ValueError("nobody waits")
+
+    shared = SharedRead(fail, 1.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await shared.get()
+    released.set()
+    await asyncio.sleep(0)
+    del shared
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []

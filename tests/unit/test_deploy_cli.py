@@ -144,6 +144,16 @@ def test_two_tokens_are_never_the_same(tmp_path: Path) -> None:
     assert rollcall(*arguments).stdout != rollcall(*arguments).stdout
 
 
+def test_the_secret_of_a_folder_of_secrets_signs_where_no_variable_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ROLLCALL_JWT_SECRET", raising=False)
+    monkeypatch.setenv("ROLLCALL_SECRETS_DIR", str(tmp_path))
+    (tmp_path / "rollcall_jwt_secret").write_text(SECRET)
+    result = rollcall("token", "--user", "ada", "--data-dir", str(tmp_path / "none"))
+    assert jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"])["sub"] == "ada"
+
+
 def test_the_secret_of_the_environment_signs_where_it_is_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
+from deploy.compose_secrets import KAFKA_USERS, TOKEN_SECRETS, hand_on
 from deploy.settings_doc import SERVICES
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
@@ -36,7 +37,10 @@ DOCKERFILE = (ROOT / "deploy/compose/Dockerfile").read_text("utf-8")
 OVERRIDES = sorted((ROOT / "deploy/compose").glob("*.yml"))
 COMPOSE_GO = TOOLS / "compose-go"
 #: Of commands, not of a service.
-COMMAND_VARIABLES = {"ROLLCALL_SECRETS_DIR", "ROLLCALL_API_ROLE", "ROLLCALL_ANALYST_ROLE"}
+COMMAND_VARIABLES = {
+    *("ROLLCALL_SECRETS_DIR", "ROLLCALL_API_ROLE", "ROLLCALL_ANALYST_ROLE"),
+    *("ROLLCALL_KAFKA_INGEST_USER", "ROLLCALL_KAFKA_PROCESSOR_USER"),
+}
 
 
 def gateway_stop_seconds() -> float:
@@ -284,7 +288,11 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
                 readers.setdefault(source, set()).add(name)
     assert readers == {
         "postgres-secrets": {"postgres", "roles"},
-        "owner-secrets": {"migrate", "processor"},
+        "owner-secrets": {"migrate"},
+        "processor-secrets": {"processor"},
+        "ingest-secrets": {"ingest"},
+        "topics-secrets": {"topics"},
+        "kafka-secrets": {"kafka"},
         "api-secrets": {"api"},
         "grafana-secrets": {"grafana"},
     }
@@ -297,6 +305,7 @@ def test_services_start_in_order() -> None:
 
     done, healthy = "completed_successfully", "healthy"
     assert after("postgres") == {"secrets": done}
+    assert after("kafka") == {"secrets": done}
     # Healthy it is only once the role is there that looks.
     assert after("roles") == {"postgres": "started"}
     assert after("migrate") == {"roles": done, "postgres": healthy}
@@ -354,4 +363,36 @@ def test_services_that_verify_tokens_are_handed_every_setting_that_says_whose_co
         for field in settings.model_fields:
             if not any(word in field for word in durations):
                 variable = f"ROLLCALL_{field.upper()}"
-                assert variable in COMPOSE["services"][name]["environment"], (name, variable)
+                as_file = name in TOKEN_SECRETS.get(variable, ())
+                environment = COMPOSE["services"][name]["environment"]
+                assert as_file != (variable in environment), (name, variable)
+                assert variable in COMPOSE["services"]["secrets"]["environment"], variable
+
+
+def test_each_service_is_a_user_of_kafka_with_its_own_password() -> None:
+    for name in KAFKA_USERS:
+        service = COMPOSE["services"][name]
+        assert service["environment"]["ROLLCALL_KAFKA_SASL_USERNAME"] == name
+        assert service["environment"]["ROLLCALL_KAFKA_SECURITY_PROTOCOL"] == "SASL_PLAINTEXT"
+        assert service["environment"]["ROLLCALL_SECRETS_DIR"] == f"/secrets/{name}"
+        assert f"{name}-secrets:/secrets/{name}:ro" in service["volumes"]
+    topics = COMPOSE["services"]["topics"]["environment"]
+    assert topics["ROLLCALL_KAFKA_INGEST_USER"] == "ingest"
+    assert topics["ROLLCALL_KAFKA_PROCESSOR_USER"] == "processor"
+
+
+def test_a_secret_that_changes_is_handed_on_and_one_that_is_set_no_more_is_removed(
+    tmp_path: Path,
+) -> None:
+    assert hand_on(tmp_path, {}) == []
+    both = {"ROLLCALL_JWT_SECRET": SECRET, "ROLLCALL_STAFF_JWT_SECRET": "s"}
+    changed = hand_on(tmp_path, both)
+    assert changed == [
+        "ingest/rollcall_jwt_secret",
+        "api/rollcall_jwt_secret",
+        "api/rollcall_staff_jwt_secret",
+    ]
+    assert (tmp_path / "ingest/rollcall_jwt_secret").read_text() == SECRET
+    assert hand_on(tmp_path, both) == []
+    assert hand_on(tmp_path, {"ROLLCALL_JWT_SECRET": f"{SECRET}!"}) == [*changed]
+    assert not (tmp_path / "api/rollcall_staff_jwt_secret").exists()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.limits import AuthFailureLimits, ConnectionLimits, UserLimits
+from ingest.limits import ConnectionLimits, UserLimits
 from ingest.settings import IngestSettings
 
 
@@ -38,24 +38,6 @@ def test_events_that_came_together_are_allowed_together_or_not_at_all() -> None:
     assert limits.take("u", 0.0, 8) == 0.0
     assert limits.take("u", 0.0, 3) == 1.0
     assert limits.take("u", 0.0, 2) == 0.0
-
-
-def test_only_failures_count_against_an_address() -> None:
-    limits = AuthFailureLimits(settings(auth_failures_per_second=2, auth_failures_burst=3))
-    for _ in range(100):
-        assert limits.wait_seconds("a", 0.0) == 0.0
-    for _ in range(3):
-        limits.failed("a", 0.0)
-    assert limits.wait_seconds("a", 0.0) == 0.5
-    assert limits.wait_seconds("b", 0.0) == 0.0
-    assert limits.wait_seconds("a", 0.5) == 0.0
-
-
-def test_failures_that_were_under_way_together_make_nobody_wait_for_ever() -> None:
-    limits = AuthFailureLimits(settings(auth_failures_per_second=2, auth_failures_burst=3))
-    for _ in range(1_000):
-        limits.failed("a", 0.0)
-    assert limits.wait_seconds("a", 0.5) == 0.0
 
 
 def test_P4_twenty_changes_of_the_state_in_two_seconds_are_no_misuse() -> None:

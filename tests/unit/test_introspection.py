@@ -205,7 +205,7 @@ async def test_an_end_at_the_beginning_of_time_is_past(
 async def test_logout_takes_an_expired_token_only_while_the_server_calls_it_active(
     server: AuthorizationServer, by: IntrospectionVerifier, clock: Clock
 ) -> None:
-    late = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
+    late: dict[str, Any] = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
     server.issue("t-1", exp=clock.now - 3600)
     assert (await by.verify("t-1", **late)).user == "u1"
     assert await refused(by, "t-1") == "token_expired"
@@ -300,6 +300,7 @@ async def test_requests_in_flight_and_calls_that_wait_are_bounded(
         (200, b'{"active": null}'),
         (200, b"\xff"),
         (200, b"[" * 50_000),
+        (200, b'{"active": true, "sub": "u1", "x": ' + b"[" * 256 + b"]" * 256 + b"}"),
         (200, b'{"active": true, "sub": ' + b"9" * 5000 + b"}"),
         (200, b'{"active": true, "sub": "u1"}' + b" " * MAX_BYTES),
     ],

@@ -36,6 +36,9 @@ def listed(kid: str, **extra: object) -> dict[str, object]:
     return {**key, "kid": kid, "use": "sig", **extra}
 
 
+P256 = json.dumps(listed("p256")).encode()
+
+
 def signed(kid: str, /, **headers: Any) -> str:
     return jwt.encode({"sub": "u1"}, KEYS[kid], ALGORITHMS[kid], headers={"kid": kid, **headers})
 
@@ -185,6 +188,7 @@ async def test_a_key_that_was_withdrawn_stops_verifying(
         (200, b'{"keys": [{"kty": "oct"}]}'),
         (200, b"\xff"),
         (200, b"[" * 100_000),
+        (200, b'{"x": ' + b"[" * 256 + b"]" * 256 + b', "keys": [%s]}' % P256),
         (200, b" " * (MAX_BYTES + 1)),
     ],
 )

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import nesting
-from schemas.nesting import MAX_DEPTH, json_is_too_deep, msgpack_is_too_deep
+from schemas.nesting import (
+    MAX_DEPTH,
+    NestedTooDeeplyError,
+    json_is_too_deep,
+    load_json,
+    msgpack_is_too_deep,
+)
 
 texts = st.text() | st.sampled_from(['"', "\\", "[[[[", '{"', '\\"{', "x" * 300])
 values = st.recursive(
@@ -56,3 +62,18 @@ def test_any_bytes_can_be_looked_at(noise: bytes) -> None:
     assert msgpack_is_too_deep(b"\x91" * (MAX_DEPTH + 1) + noise)
     with patch.object(nesting, "MAX_DEPTH", 2):
         assert msgpack_is_too_deep(noise) in (False, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_document_of_somebody_else_is_read_to_the_bound(encoding: str) -> None:
+    deepest = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    assert depth_of(load_json(deepest.encode(encoding))) == MAX_DEPTH
+    with pytest.raises(NestedTooDeeplyError):
+        load_json(f"[{deepest}]".encode(encoding))
+
+
+@pytest.mark.parametrize("document", [b"", b"\xff", b"{", b"\xff\xfe\x00"])
+def test_a_document_that_is_no_json_is_a_value_error(document: bytes) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        load_json(document)
+    assert not isinstance(caught.value, NestedTooDeeplyError)

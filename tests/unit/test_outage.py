@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from processor.model import Policy
 from processor.outage import is_heard
 from schemas.events import BadEvent, Connect, Disconnect, Event, Logout, Renew, Tick
+from tests.unit.presence_logs import Written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat, logout
 
 HOLD, RECONNECT_GRACE, OFFLINE_AFTER, DISCONNECT_GRACE = 900, 200, 300, 30
@@ -42,6 +43,24 @@ def outages(story: Story) -> dict[tuple[str, float], float | None]:
 
 
 # -- when it begins
+
+
+def test_an_accepted_loss_is_an_outage_however_short_it_was() -> None:
+    """What phones said in it is lost: who was online stays so until they can say it again."""
+    story = Story(POLICY).beat("a", "home").wait(299)
+    story.now = 305
+    story.processor.batch([Written(START_MS + 305_000, (Tick(),), lost=3)])
+    assert outages(story) == {("lost_range", 299): 305}
+    assert story.processor.next_offset == 35
+    assert story.shown() == ("foreground", "home")
+    assert story.wait(RECONNECT_GRACE).went() == ("timed_out", 305 + RECONNECT_GRACE)
+
+
+def test_an_accepted_loss_of_a_log_that_nobody_has_read_is_none() -> None:
+    story = Story(POLICY)
+    story.processor.batch([Written(START_MS, (Tick(),), lost=3)])
+    assert outages(story) == {}
+    assert story.wait(60).processor.log_time_ms == START_MS + 60_000
 
 
 def test_a_partition_without_clients_is_silenced_once_thirty_events_were_due() -> None:

@@ -22,7 +22,9 @@ from tests.unit.presence_logs import (
     day_logs,
     day_policies,
     logs,
+    losses,
     policies,
+    with_losses,
 )
 
 #: After each record: go on, store, or store and begin again from what is stored.
@@ -148,6 +150,16 @@ def test_an_event_with_a_nul_never_counts(
     """PostgreSQL cannot hold one, but is shown only what the last event of a batch left of it."""
     read, rest = with_nuls(log, nuls)
     assert everything(run(read, policy, cut)) == everything(run(rest, policy, cut))
+
+
+@EXAMPLES
+@given(logs, policies, cuts, losses)
+def test_batches_may_be_cut_anywhere_beside_lost_records(
+    log: list[Written], policy: Policy, cut: list[str], lost: dict[int, int]
+) -> None:
+    log = with_losses(log, lost)
+    cut_up, whole = run(log, policy, cut), run(log, policy, ["-"] * LONGEST)
+    assert everything(cut_up) == everything(whole)
 
 
 @EXAMPLES

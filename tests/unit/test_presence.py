@@ -541,6 +541,31 @@ def test_a_nameless_timer_of_a_token_known_by_its_logout_alone_opens_nothing() -
     assert story.beat(screen="home").shown() == (FOREGROUND, "home")
 
 
+def test_an_expired_token_signs_out_its_own_devices_only() -> None:
+    story = Story().beat("a", token="now").beat("b", token="old")
+    story.logout("a", token="old", token_expires_ms=0)
+    assert (story.device("a")[0], story.device("b")[0]) == ("foreground", "offline")
+    assert story.reasons()[-1] == ("b", "logged_out")
+
+
+def test_an_expired_token_that_was_seen_with_no_device_signs_out_none() -> None:
+    story = Story().beat("a", token="now")
+    story.logout(token="old", token_expires_ms=0).logout("a", token="older", token_expires_ms=0)
+    assert story.device("a")[0] == "foreground"
+
+
+def test_an_expired_token_signs_out_the_device_that_it_claims() -> None:
+    story = Story().beat("a", token="now")
+    story.logout("b", token="old", claimed_device="a", token_expires_ms=0)
+    assert story.device("a")[0] == "offline"
+
+
+def test_a_token_that_has_not_expired_signs_out_the_device_that_its_body_names() -> None:
+    story = Story().beat("a", token="now").beat("b", token="old")
+    story.logout("a", token="old", token_expires_ms=START_MS + 60_000)
+    assert (story.device("a")[0], story.device("b")[0]) == ("offline", "foreground")
+
+
 def test_an_expired_logout_directs_no_nameless_heartbeat() -> None:
     story = Story().beat("a", token="old").logout(None, token="new", token_expires_ms=0)
     assert story.wait(31).beat(token="new").devices()["default"]["state"] == FOREGROUND

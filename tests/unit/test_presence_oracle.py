@@ -13,16 +13,29 @@ from tests.unit.presence_logs import (
     Written,
     agree,
     logs,
+    losses,
     oracle_of,
     policies,
     stated,
     timer_logs,
+    with_losses,
 )
 
 
 @EXAMPLES
 @given(logs, policies)
 def test_the_processor_and_the_oracle_agree(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(logs, policies, losses)
+def test_they_agree_where_records_were_accepted_as_lost(
+    log: list[Written], policy: Policy, lost: dict[int, int]
+) -> None:
+    log = with_losses(log, lost)
     processor = Processor(policy)
     processor.batch(log)
     agree(processor, oracle_of(log, policy))

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from processor.effects import Effects, Record
 from processor.metrics import MOST_VERSIONS, Metrics
 from processor.partition import Partition
+from processor.presence import MARKS
 from processor.top_names import OTHER, TopNames
 from processor.weighted_histogram import WeightedHistogram
 from schemas.events import Connect, Event, Heartbeat
@@ -93,3 +94,17 @@ def test_versions_are_bounded_labels() -> None:
     counts = {s.labels["app_version"]: s.value for s in family.samples if s.name == f"{name}_count"}
     assert len(counts) == MOST_VERSIONS + 1
     assert counts[OTHER] == 501 - MOST_VERSIONS
+
+
+def test_phones_of_one_name_are_counted_by_what_told_them_apart() -> None:
+    partition, effects = Partition(0, 1, POLICY, next_offset=0), Effects()
+    phones = (("8f2c", "Pixel 6", "t"), ("8f2c", "Pixel 9", "t"))
+    guides = ((None, "Flutter App", "A"), (None, "Flutter App", "B"))
+    for offset, (device, info, token) in enumerate((*phones * 3, *guides * 3)):
+        event = Heartbeat(user="ada", token=token, device_id=device, device_info=info)
+        partition.apply(Record(offset, START_MS + 1000 * offset, [event]), effects)
+    registry = CollectorRegistry()
+    Metrics(registry).count(effects)
+    name = "rollcall_processor_devices_told_apart_total"
+    told = {mark: registry.get_sample_value(name, {"mark": mark}) for mark in MARKS}
+    assert told == {"device_info": 1, "token": 1}

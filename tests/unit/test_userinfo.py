@@ -24,7 +24,7 @@ from tests.back_end import BackEnd, running_back_end
 CACHE_SECONDS = 900.0
 OFFLINE_AFTER_SECONDS = 300.0
 SANCTUM = "12|Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4Mf3a91c7d"
-LOGOUT = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
+LOGOUT: dict[str, Any] = {"expired_for_seconds": LOGOUT_EXPIRY_TOLERANCE_SECONDS}
 
 
 @dataclass
@@ -124,6 +124,7 @@ async def test_T1b_a_token_that_the_back_end_does_not_accept_is_revoked(
         (200, b'{"id": true}'),
         (200, b"\xff"),
         (200, b"[" * 50_000),
+        (200, b'{"id": 42, "x": ' + b"[" * 256 + b"]" * 256 + b"}"),
         (200, b'{"id": 42, "x": "' + b"x" * 2_000_000 + b'"}'),
     ],
 )

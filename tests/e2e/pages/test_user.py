@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
+from psycopg.types.json import Jsonb
 
 from schemas.changes import Reason
 from tests.e2e.browser import HOSTILE, Api, look
@@ -498,3 +499,36 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     open_user(page, api, "gone", "?range=1h")
     lives.offsets(0)
     look(page, "user-offline", state=True)
+
+
+def test_a_card_tells_of_a_copied_id_and_of_other_users_on_it(
+    page: Page, api: Api, table: Table, now: datetime
+) -> None:
+    def stored(device: str, info: str, **more: Any) -> dict[str, Any]:
+        ms = round(now.timestamp() * 1000)
+        times = {"last_active_ms": ms, "changed_ms": ms, "online_since_ms": ms, "expires_ms": ms}
+        common = {"state": "foreground", "reason": "started", "screen": "Home", "signed_out": False}
+        return {"device": device, "device_info": info, "twin_of": None, **common, **times, **more}
+
+    devices = [stored("8f2c", "Pixel 9"), stored("8f2c (2)", "Pixel 6", twin_of="8f2c")]
+    table.user("ann", device="8f2c", device_count=2, devices=Jsonb(devices))
+    table.user(HOSTILE, device="8f2c", device_info="Pixel 9")
+    for n, user in enumerate(("ann", HOSTILE)):
+        table.run(
+            'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id, '
+            "device, reason, previous_state, state, user_state) VALUES "
+            "(%s, 0, %s, 0, 0, %s, '8f2c', 'started', 'offline', 'foreground', 'foreground')",
+            now,
+            n,
+            user,
+        )
+    open_user(page, api, "ann")
+    first, second = (page.locator(".device-card").nth(n) for n in range(2))
+    expect(first.locator(".device-twin")).to_be_hidden()
+    expect(second.locator(".device-twin")).to_contain_text("has the same installation id, 8f2c")
+    for card in (first, second):
+        expect(card.locator(".device-users")).to_contain_text(f"without a logout too: {HOSTILE}")
+    first.locator(".other-user").click()
+    expect(page.locator(".device-users .other-user")).to_have_text("ann")
+    expect(page.locator(".device-twin")).to_be_hidden()
+    look(page, "user-shared", state=True)

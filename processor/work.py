@@ -1,0 +1,69 @@
+"""What a batch of records is made into on its way to the store, one partition at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from processor.batch import Batch
+from processor.effects import Effects, Record
+from processor.last_read import LastRead, last_read
+from processor.partition import Partition
+from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as Kafka gave it. ``timestamp_ms`` is the broker's clock."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    value: bytes | None
+
+    def seen(self) -> LastRead:
+        """What tells it from another record at its place."""
+        return last_read(self.offset, self.timestamp_ms, self.value)
+
+    def decoded(self, refused: dict[int, str]) -> Record | UndecodableRecordError:
+        """With the events in it, of which some are ``refused``, by index."""
+        try:
+            events = decode_batch(self.value)
+        except UndecodableRecordError as error:
+            return error
+        return Record(self.offset, self.timestamp_ms, events, refused)
+
+
+@dataclass(slots=True)
+class Work:
+    """The effects of a batch on one partition, before they are stored."""
+
+    state: Partition
+    expected_offset: int
+    #: The last record that was applied.
+    last: RawRecord
+    effects: Effects = field(default_factory=Effects)
+    named: set[str] = field(default_factory=set)
+    records: int = 0
+    #: The broker's time of each record with client events, and how many there are.
+    appended: list[tuple[int, int]] = field(default_factory=list)
+
+    def batch(self) -> Batch:
+        """As it is stored."""
+        users = self.state.users
+        return Batch(
+            state=self.state,
+            expected_offset=self.expected_offset,
+            # Everything before this batch has been published by the time it commits.
+            published_through=self.expected_offset,
+            users=[
+                (users[user_id], log_offset)
+                for user_id, log_offset in sorted(self.effects.touched.items())
+            ],
+            effects=self.effects,
+            last_read=self.last.seen(),
+        )
+
+
+def users_of(record: Record) -> set[str]:
+    """Who is named in it."""
+    return {event.user for event in record.events if not isinstance(event, Tick | BadEvent)}

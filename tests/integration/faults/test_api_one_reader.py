@@ -1,0 +1,114 @@
+"""One reader must not take the API from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import aiohttp
+import pytest
+
+from tests.integration.api_harness import (
+    Answer,
+    Api,
+    Table,
+    api_settings,
+    running_api,
+    token,
+    wait_until,
+)
+
+ONLINE = "/api/v1/online-users"
+FEED = "/api/v1/feed"
+#: A table that a scan of presence does not need.
+AUDIT = "/api/v1/audiences/exports"
+OTHER = token("other", scope="presence:read presence:export")
+
+
+@pytest.fixture
+async def api(database_url: str) -> AsyncIterator[Api]:
+    settings = api_settings(database_url, api_pool_wait_seconds=1, api_statement_timeout_seconds=5)
+    async with running_api(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def locked(database_url: str) -> Iterator[None]:
+    """Whoever reads presence waits: as slow as a query can be."""
+    table = Table(database_url)
+    table.deployment(1)
+    table.offsets(0, foreground=1)
+    with table._connection.transaction():
+        table.run("LOCK TABLE presence IN ACCESS EXCLUSIVE MODE")
+        yield
+    table.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sort=-last_active&limit=500",
+        "device=pixel",
+        "app_version=1.0",
+        "state=background",
+        "sort=user_id",
+    ],
+)
+async def test_reads_without_an_index_of_one_reader_leave_the_rest_to_others(
+    api: Api, locked: None, query: str
+) -> None:
+    calls = [asyncio.create_task(api.call(f"{ONLINE}?{query}")) for _ in range(40)]
+
+    async def have_come() -> bool:
+        return api.metric("rollcall_api_pool_connections", state="in_use") >= 1
+
+    await wait_until(have_come)
+    started = time.monotonic()
+    assert (await api.count()).status == 200
+    assert (await api.call(AUDIT, bearer=OTHER)).status == 200
+    assert time.monotonic() - started < 0.5
+    # Two places for scans of eight connections: one reader has one of them.
+    assert api.metric("rollcall_api_pool_connections", state="in_use") == 1
+    refused: list[Answer] = []
+    for call in asyncio.as_completed(calls):
+        refused.append(await call)
+        if len(refused) == 39:
+            break
+    assert {answer.status for answer in refused} == {503}
+    assert "You have too many" in refused[0].json["detail"]
+    await asyncio.gather(*calls)
+
+
+async def test_the_count_answers_while_every_connection_is_taken(api: Api, locked: None) -> None:
+    readers = [token(f"reader {number}") for number in range(8)]
+    calls = [asyncio.create_task(api.call(ONLINE, bearer=reader)) for reader in readers]
+
+    async def all_are_taken() -> bool:
+        return api.metric("rollcall_api_pool_connections", state="in_use") == 8
+
+    await wait_until(all_are_taken)
+    started = time.monotonic()
+    assert (await api.count()).json["count"] == 1
+    assert await api.store.not_ready() is None
+    assert time.monotonic() - started < 0.5
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_one_reader_cannot_take_every_place_of_the_feed(database_url: str) -> None:
+    settings = api_settings(database_url, feed_viewers=5, feed_viewers_per_reader=2)
+    async with running_api(settings) as api, AsyncExitStack() as followed:
+
+        async def follow(user: str) -> aiohttp.ClientResponse:
+            headers = {"Authorization": f"Bearer {token(user)}"}
+            return await followed.enter_async_context(
+                api.http.get(api.origin + FEED, headers=headers)
+            )
+
+        assert [(await follow("greedy")).status for _ in range(4)] == [200, 200, 503, 503]
+        assert (await follow("other")).status == 200
+        refused = await api.call(FEED, bearer=token("greedy"))
+        assert "ROLLCALL_FEED_VIEWERS_PER_READER" in refused.json["detail"]
