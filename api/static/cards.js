@@ -5,7 +5,11 @@ import { chart, numbers } from "./charts.js";
 import { download } from "./download.js";
 import { element, make, setText, setTime } from "./dom.js";
 import * as words from "./words.js";
+import { uPlot } from "./uplot.js";
 import { clockInWords } from "./zones.js";
+
+// While the numbers are read. If it does not come, the first chart asks again and says why.
+uPlot().catch(() => {});
 
 export class Card {
   #turn = 0;

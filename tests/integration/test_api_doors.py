@@ -515,8 +515,19 @@ async def test_only_the_page_of_swagger_ui_may_show_images_of_data(api: Api) -> 
         assert allowed in answer.headers["Content-Security-Policy"], path
 
 
-async def test_a_page_asks_for_all_its_scripts_at_once(api: Api) -> None:
-    page = (await api.call("/screens", bearer=None, headers=session(api, token()))).body.decode()
+async def test_long_json_is_compressed_for_who_takes_it(api: Api) -> None:
+    path = "/api/openapi.json"
+    packed = await api.call(path, bearer=None, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    plain = await api.call(path, bearer=None, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    assert plain.body == packed.body  # the client has unpacked it
+
+
+async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token())
+    page = (await api.call("/screens", bearer=None, headers=headers)).body.decode()
     [script] = re.findall(r'<script type="module" src="([^"]+)"', page)
     asked = set(re.findall(r'<link rel="modulepreload" href="([^"]+)"', page))
     needed: set[str] = set()
