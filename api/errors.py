@@ -44,6 +44,22 @@ def common_headers(request: web.Request) -> dict[str, str]:
     return {"Cache-Control": "no-store", REQUEST_ID: request[_REQUEST_ID_KEY], **NOSNIFF}
 
 
+#: Of shorter answers compression saves nothing worth its time.
+_COMPRESSED_FROM_BYTES: Final = 2_000
+
+
+def _compress(response: web.StreamResponse) -> None:
+    """Pages and JSON, if the client takes it: a day of concurrency is a tenth then. Answers hold no
+    secret beside what a stranger could choose, so that lengths tell nothing."""
+    if response.content_type not in ("application/json", "text/html"):
+        return
+    if isinstance(response, web.Response) and (response.content_length or 0) >= (
+        _COMPRESSED_FROM_BYTES
+    ):
+        response.enable_compression()
+        response.headers["Vary"] = "Accept-Encoding"
+
+
 class Door:
     """Wraps handlers: errors become problem documents, everything is counted and timed."""
 
@@ -69,6 +85,7 @@ class Door:
                 self._metrics.request_seconds[route].observe(time.perf_counter() - started)
             if not response.prepared:
                 response.headers.update(headers or {})
+                _compress(response)
                 for name, value in common_headers(request).items():
                     response.headers.setdefault(name, value)
             return response

@@ -1,7 +1,7 @@
 """``python -m deploy.image_files SITE_PACKAGES``: what deploy/Dockerfile runs after it installed.
 
-Three wheels bring far more than is used. Of Plotly and Swagger UI the API serves files as they are
-and runs no line of Python; NumPy is there because DataSketches' extension loads its C interface.
+Two wheels bring far more than is used. Of Swagger UI's the API serves files as they are and runs no
+line of Python; NumPy is there because DataSketches' extension loads its C interface.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import Final
 from api.dashboard.assets import IN_WHEELS
 
 #: Of these packages only what the API serves stays.
-SERVED_ONLY: Final = frozenset({"plotly", "mkdocs_swagger_ui_tag"})
+SERVED_ONLY: Final = frozenset({"mkdocs_swagger_ui_tag"})
 #: Whole packages that only those would import.
-UNUSED: Final = frozenset(
-    {"_plotly_utils", "bs4", "jupyterlab_plotly", "narwhals", "soupsieve", "pip"}
-)
+UNUSED: Final = frozenset({"bs4", "soupsieve", "pip"})
 #: Of NumPy: compilers of other languages, and headers to build against it.
 UNUSED_OF_NUMPY: Final = frozenset({"distutils", "f2py", "include"})
 #: For programmers: tests, stubs, and what a compiler or linker would read.

@@ -1,4 +1,4 @@
-"""The dashboard's files: ours, and those of Plotly and Swagger UI from the wheels that have them.
+"""The dashboard's files: ours, uPlot's from its WebJar, and Swagger UI's from a wheel.
 
 Each address holds the version of what is there, so that browsers keep it for ever and a page always
 gets the files that it was made with.
@@ -13,17 +13,24 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from aiohttp import web
 
+from api.dashboard.modules import imported_by
 from schemas.problems import ProblemError
 
-PLOTLY: Final = "plotly.min.js"
+#: The folder of `api/webjars`, which is filled when the package is built (deploy/local/webjars.py).
+UPLOT: Final = "uplot-1.6.30"
+UPLOT_FILES: Final = ("uPlot.iife.min.js", "uPlot.min.css")
+UPLOT_MISSING: Final = (
+    "uPlot, which draws charts, is not part of this installation: run `make install` in the"
+    " repository, or install a wheel that `make wheel` built, and start the API again."
+)
 _SWAGGER: Final = "mkdocs-swagger-ui-tag"
 #: What is in wheels: distribution, package and path.
 IN_WHEELS: Final = {
-    PLOTLY: ("plotly", "plotly", f"package_data/{PLOTLY}"),
     "swagger-ui-bundle.js": (
         *(_SWAGGER, "mkdocs_swagger_ui_tag"),
         "swagger-ui/javascripts/swagger-ui-bundle.js",
@@ -39,7 +46,7 @@ _TYPES: Final = {
     ".svg": "image/svg+xml",
 }
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
-#: Plotly's 4.9 MB take 0.2 s at this level, 0.8 s at the highest, which saves 3 % more.
+#: Swagger UI's 1.5 MB take 0.1 s at this level; the highest would save 3 % more.
 _GZIP_LEVEL: Final = 6
 
 
@@ -54,7 +61,8 @@ class Asset:
 class Assets:
     """Answers for ``/static/{version}/{name}``."""
 
-    def __init__(self) -> None:
+    def __init__(self, webjars: Traversable | None = None) -> None:
+        """``webjars`` is the folder with :data:`UPLOT`, our own if it is left out."""
         contents = {
             entry.name: entry.read_bytes()
             for entry in (files("api") / "static").iterdir()
@@ -62,6 +70,13 @@ class Assets:
         }
         self._ours = {name: _asset(content) for name, content in contents.items()}
         self._version = _version_of(contents)
+        self._imports = imported_by(contents)
+        folder = (webjars or files("api") / "webjars") / UPLOT
+        self._uplot = {
+            name: _asset((folder / name).read_bytes())
+            for name in UPLOT_FILES
+            if (folder / name).is_file()
+        }
         self._from_wheels: dict[str, Asset] = {}
         self._reading = asyncio.Lock()
 
@@ -71,8 +86,18 @@ class Assets:
         return f"/static/{self._version}"
 
     @property
-    def plotly_address(self) -> str:
-        return f"/static/{_wheel_version('plotly')}/{PLOTLY}"
+    def uplot_address(self) -> str:
+        """Where uPlot's files are, without the slash before a name."""
+        return f"/static/{UPLOT}"
+
+    @property
+    def has_uplot(self) -> bool:
+        """Whether charts can be drawn; their numbers are shown in any case."""
+        return len(self._uplot) == len(UPLOT_FILES)
+
+    def modules_of(self, script: str) -> list[str]:
+        """Names of the files that a script of ours imports, all of them, without itself."""
+        return self._imports[script]
 
     @property
     def swagger_address(self) -> str:
@@ -84,6 +109,10 @@ class Assets:
         name, asked = request.match_info["name"], request.match_info["version"]
         if name in IN_WHEELS:
             asset, current = await self._read(name), _wheel_version(IN_WHEELS[name][0])
+        elif name in self._uplot:
+            asset, current = self._uplot[name], UPLOT
+        elif name in UPLOT_FILES:
+            raise ProblemError("not_found", UPLOT_MISSING)
         elif name in self._ours:
             asset, current = self._ours[name], self._version
         else:

@@ -5,6 +5,7 @@ Nothing on these pages was written by users; what users wrote is put in by the s
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import quote
 
@@ -14,16 +15,18 @@ from jinja2 import PackageLoader
 
 from api.auth import Readers
 from api.browser_session import BrowserSessions
-from api.dashboard.assets import Assets
+from api.dashboard.assets import UPLOT_MISSING, Assets
 from api.dashboard.login import Login
-from api.dashboard.security import SECURITY_HEADERS
-from api.dashboard.table import PAGES, Page, navigation
+from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
+from api.dashboard.table import DOCS_ROUTE, PAGES, Page, navigation
 from api.errors import Door, Handler, method_not_allowed
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from schemas.distribution import rollcall_version
 from schemas.problems import ProblemError
 from schemas.tokens import Identity
+
+logger = logging.getLogger(__name__)
 
 
 class Dashboard:
@@ -38,10 +41,13 @@ class Dashboard:
     ) -> None:
         self._readers = readers
         self._assets = Assets()
+        if not self._assets.has_uplot:
+            logger.warning("Charts cannot be drawn: %s", UPLOT_MISSING)
         self._login = Login(readers, sessions, metrics)
         self._globals = {
             "static": self._assets.address,
-            "plotly": self._assets.plotly_address,
+            "uplot": self._assets.uplot_address,
+            "modules_of": self._assets.modules_of,
             "swagger": self._assets.swagger_address,
             "simulated": settings.simulated,
             "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
@@ -54,7 +60,8 @@ class Dashboard:
         templates.globals |= self._globals
         router = app.router
         for page in PAGES:
-            router.add_get(page.path, door.guard(page.route, self._handler(page), SECURITY_HEADERS))
+            headers = DOCS_HEADERS if page.route == DOCS_ROUTE else SECURITY_HEADERS
+            router.add_get(page.path, door.guard(page.route, self._handler(page), headers))
             router.add_route(
                 "*", page.path, door.guard(page.route, method_not_allowed("GET, HEAD"))
             )

@@ -1,28 +1,29 @@
 """What the browser may do with our pages.
 
-The policy allows our own files and nothing inline. Measured with plotly.js 3.7, Plotly wants one
-exception:
+The policy allows our own files and nothing inline:
 
-- `data:` images: its maps probe for WebP with one as it starts, and its heat maps are such images.
-  They fetch nothing.
-- No `unsafe-eval`: only WebGL traces (`scattergl`, `parcoords`, maps) make functions of text; SVG
-  traces (lines, bars, Sankey) never do. A WebGL trace would fail: draw none.
-- No `unsafe-inline`: styles of elements go through the CSSOM, which no policy restricts, and the
-  rules for which it would make a `<style>` go into a sheet of ours (see charts.js).
-
-Swagger UI 5.32 wants no more: its marks are `data:` images too.
+- No `unsafe-inline`: styles of elements go through the CSSOM, which no policy restricts; uPlot
+  makes no `<style>` and brings its few rules as a file.
+- No `unsafe-eval`: uPlot makes no functions of text.
+- `data:` images only on the page of Swagger UI 5.32, whose marks are such. They fetch nothing.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src {images}; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
+    "Content-Security-Policy": _POLICY.format(images="'self'"),
     # Not `no-referrer`: with that browsers send `Origin: null` with our own form.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+}
+#: Of the page of Swagger UI.
+DOCS_HEADERS: Final = SECURITY_HEADERS | {
+    "Content-Security-Policy": _POLICY.format(images="'self' data:"),
 }

@@ -24,6 +24,8 @@ class Page:
     public: bool = False
 
 
+#: The page that is Swagger UI.
+DOCS_ROUTE: Final = "docs_page"
 PAGES: Final = (
     Page("/", "live_page", "live.html", "Live"),
     Page("/users", "users_page", "users.html", "Users"),
@@ -33,7 +35,7 @@ PAGES: Final = (
     Page(r"/screens/{screen:[\s\S]+}", "screen_page", "screen.html", "Screen", within="/screens"),
     Page("/active-users", "active_users_page", "active_users.html", "Active users"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
-    Page("/docs", "docs_page", "docs.html", "API", public=True),
+    Page("/docs", DOCS_ROUTE, "docs.html", "API", public=True),
 )
 
 

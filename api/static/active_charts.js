@@ -2,13 +2,16 @@
 
 import * as figures from "./figures.js";
 import * as outages from "./outages.js";
-import { lineIn, pointsIn } from "./series.js";
+import { lineIn, ringsIn } from "./series.js";
 import { dayInWords, momentInWords, timeInWords, wallTime } from "./zones.js";
 
 const SAMPLE_MS = 10_000;
+const HALF_DAY_MS = 43_200_000;
 // A day of which less was counted has a gap worth a word.
 const NEARLY_ALL = 0.995;
 const COUNTING = 0.4;
+// Outages of a day, where there is little room.
+const MOST_TOLD = 3;
 
 export const ACTIVE_LINES = [["Daily", "active"], ["Weekly", "weekly_active"], ["Monthly", "monthly_active"]];
 export const NEW_BARS = [["Returning", "returning"], ["New", "new"]];
@@ -16,14 +19,19 @@ export const DAY_LINES = [["Online", "online_avg"], ["Foreground", "foreground_a
 
 /** Daily, weekly and monthly active users. */
 export function activeLines(days) {
-  const [over, counting] = [true, false].map((isOver) => days.filter(({ complete }) => complete === isOver));
-  const points = (those, field) => ({ x: those.map(({ day }) => day), y: those.map((each) => each[field]) });
+  const over = days.filter(({ complete }) => complete).length;
+  const part = (field, wanted) => ({
+    values: days.map((day) => (day.complete === wanted ? day[field] : undefined)),
+  });
   return {
-    traces: ACTIVE_LINES.flatMap(([name, field], slot) => [
-      { ...lineIn(slot, name, over.length), ...points(over, field), hovertemplate: "%{y:,}" },
-      { ...pointsIn(slot, name), ...points(counting, field), hovertemplate: "%{y:,}" },
-    ]),
-    layout: { ...byDay(days, ACTIVE_LINES), hovermode: "x unified", shapes: days.filter(({ complete }) => !complete).map(({ day }) => shade(day)) },
+    drawing: {
+      ...byDay(days),
+      series: ACTIVE_LINES.flatMap(([name, field], slot) => [
+        { ...lineIn(slot, name, over), ...part(field, true) },
+        { ...ringsIn(slot, name), ...part(field, false) },
+      ]),
+      bands: days.filter(({ complete }) => !complete).map(({ day }) => shade(day)),
+    },
     table: {
       heads: ["Day", ...ACTIVE_LINES.map(([name]) => name)],
       rows: days.map((each) => [dayOf(each), ...ACTIVE_LINES.map(([, field]) => figures.count(each[field]))]),
@@ -33,16 +41,17 @@ export function activeLines(days) {
 
 /** New users on top of those who return. */
 export function newBars(days) {
+  const returning = days.map((day) => day.returning);
   return {
-    traces: NEW_BARS.map(([name, field], slot) => ({
-      type: "bar",
-      name,
-      x: days.map(({ day }) => day),
-      y: days.map((each) => each[field]),
-      marker: { color: `--series-${slot + 1}`, opacity: days.map(({ complete }) => (complete ? 1 : COUNTING)) },
-      hovertemplate: "%{y:,}",
-    })),
-    layout: { ...byDay(days, [["", "active"]]), barmode: "stack", bargap: 0.25, hovermode: "x unified" },
+    drawing: {
+      ...byDay(days),
+      series: NEW_BARS.map(([name, field], slot) => ({
+        ...barsIn(slot, name, days),
+        values: days.map((day, index) => (field === "new" ? returning[index] + day.new : returning[index])),
+        under: field === "new" ? returning : undefined,
+        word: (index) => figures.count(days[index][field]),
+      })),
+    },
     table: {
       heads: ["Day", "New", "Returning"],
       rows: days.map((each) => [dayOf(each), figures.count(each.new), figures.count(each.returning)]),
@@ -68,31 +77,22 @@ export function peakDays({ items, gaps, as_of: asOf, tz }) {
 
 /** The most users online on each day; a mark where an outage left something out. */
 export function peakBars(days, zone) {
-  const marked = days.filter((day) => day.outages.length > 0);
   return {
-    traces: [
-      {
-        type: "bar",
-        name: "Peak",
-        x: days.map(({ day }) => day),
-        y: days.map(({ online_peak: peak }) => peak),
-        marker: { color: "--series-1", opacity: days.map(({ complete }) => (complete ? 1 : COUNTING)) },
-        customdata: days.map((day) => [figures.count(day.online_peak), instant(day, zone)]),
-        hovertemplate: "%{x|%a %d %b %Y}<br>%{customdata[0]} online at %{customdata[1]}<extra></extra>",
-      },
-      {
-        type: "scatter",
-        mode: "markers",
-        name: "Outage",
-        x: marked.map(({ day }) => day),
-        y: marked.map(({ online_peak: peak }) => peak ?? 0),
-        marker: { symbol: "triangle-down", size: 11, color: "--background", line: { color: "--card", width: 1 } },
-        customdata: marked.map((day) => day.outages.map((gap) => outages.sentence(gap, zone))),
-        text: marked.map((day) => day.outages.slice(0, 3).map((gap) => outages.sentence(gap, zone)).join("; ")),
-        hovertemplate: "%{x|%a %d %b %Y}<br>Outage %{text}<extra></extra>",
-      },
-    ],
-    layout: { ...byDay(days, [["", "online_peak"]]), bargap: 0.25, hovermode: "closest" },
+    drawing: {
+      ...byDay(days),
+      series: [
+        {
+          ...barsIn(0, "", days),
+          values: days.map(({ online_peak: peak }) => peak),
+          word: (index) => `${figures.count(days[index].online_peak)} online at ${instant(days[index], zone)}`,
+        },
+        {
+          ...{ name: "Outage", color: "--background", shape: "triangles" },
+          values: days.map((day) => (day.outages.length > 0 ? (day.online_peak ?? 0) : undefined)),
+          word: (index) => days[index].outages.slice(0, MOST_TOLD).map((gap) => outages.sentence(gap, zone)).join("; "),
+        },
+      ],
+    },
     table: {
       heads: ["Day", "Peak", "At", "Counted", "Outages"],
       rows: days.map((day) => [
@@ -108,24 +108,21 @@ export function peakBars(days, zone) {
 export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
   const begun = items.filter(({ start }) => asOf !== null && start < asOf);
   const [{ start }, { end }] = [items[0], items.at(-1)];
+  const starts = begun.map((item) => Date.parse(item.start));
   return {
-    traces: DAY_LINES.map(([name, field], slot) => ({
-      type: "scatter",
-      mode: "lines",
-      name,
-      x: begun.map((item) => wallTime(Date.parse(item.start), tz)),
-      y: begun.map((item) => item[field]),
-      connectgaps: false,
-      line: { color: `--series-${slot + 1}`, width: 2, dash: slot === 0 ? "solid" : "dash" },
-      hovertemplate: "%{y:,.0f}",
-    })),
-    layout: {
-      hovermode: "x unified",
-      showlegend: false,
-      hoverlabel: { namelength: -1 },
-      xaxis: { type: "date", tickformat: "%H:%M", hoverformat: "%H:%M", range: [start, end].map((at) => wallTime(Date.parse(at), tz)) },
-      yaxis: figures.countAxis(begun.map((item) => item.online_avg)),
-      ...outages.drawn(outages.within(gaps, start, end), { start, end: begun.at(-1)?.end ?? end, zone: tz, widthPx }),
+    drawing: {
+      kind: "plot",
+      x: {
+        at: starts,
+        head: (index) => timeInWords(starts[index], tz),
+        ...{ from: Date.parse(start), to: Date.parse(end), zone: tz, isOneDay: true },
+      },
+      y: { isWhole: true },
+      series: DAY_LINES.map(([name, field], slot) => ({
+        ...{ ...lineIn(slot, name, begun.length), shape: "line", width: 2 },
+        values: begun.map((item) => item[field]),
+      })),
+      bands: outages.bands(outages.within(gaps, start, end), { start, end: begun.at(-1)?.end ?? end, widthPx }),
     },
     table: {
       heads: ["From", "Online", "Foreground", "Counted"],
@@ -138,19 +135,28 @@ export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
   };
 }
 
-const byDay = (days, lines) => ({
-  showlegend: false,
-  hoverlabel: { namelength: -1 },
-  xaxis: { type: "date", hoverformat: "%a %d %b %Y", tickformat: "%d %b\n%Y", dtick: days.length <= 8 ? 86_400_000 : undefined },
-  yaxis: figures.countAxis(days.flatMap((day) => lines.map(([, field]) => day[field]))),
+/** A day's point is at its midnight in UTC, whatever zone it is of. */
+const byDay = (days) => ({
+  kind: "plot",
+  x: {
+    at: days.map(({ day }) => Date.parse(day)),
+    head: (index) => dayInWords(days[index].day),
+    from: Date.parse(days[0].day) - HALF_DAY_MS,
+    to: Date.parse(days.at(-1).day) + HALF_DAY_MS,
+    zone: "UTC",
+    finestMs: 2 * HALF_DAY_MS,
+  },
+  y: { isWhole: true },
+});
+
+const barsIn = (slot, name, days) => ({
+  ...{ name, color: `--series-${slot + 1}`, shape: "bars", width: 0.75 },
+  strengths: days.map(({ complete }) => (complete ? 1 : COUNTING)),
 });
 
 const dayOf = ({ day, complete }) => (complete ? dayInWords(day) : `${dayInWords(day)}, still counted`);
 
 const instant = ({ online_peak_at: at }, zone) => (at === null ? "–" : momentInWords(Date.parse(at), zone));
 
-/** The day that is still counted stands in shade; its point is at its first instant. */
-function shade(day) {
-  const [x0, x1] = [-12, 12].map((hours) => new Date(Date.parse(day) + hours * 3_600_000).toISOString().slice(0, 19));
-  return { type: "rect", xref: "x", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: "--line", opacity: 0.5, line: { width: 0 }, layer: "below" };
-}
+/** The day that is still counted stands in shade. */
+const shade = (day) => ({ from: Date.parse(day) - HALF_DAY_MS, to: Date.parse(day) + HALF_DAY_MS, color: "--line / 50%" });

@@ -5,7 +5,11 @@ import { chart, numbers } from "./charts.js";
 import { download } from "./download.js";
 import { element, make, setText, setTime } from "./dom.js";
 import * as words from "./words.js";
+import { uPlot } from "./uplot.js";
 import { clockInWords } from "./zones.js";
+
+// While the numbers are read. If it does not come, the first chart asks again and says why.
+uPlot().catch(() => {});
 
 export class Card {
   #turn = 0;
@@ -57,12 +61,12 @@ export class Card {
   }
 
   /** A chart with its caption and the same numbers as a table of `heads` and `rows`. */
-  async draw(caption, { traces, layout, table }) {
+  async draw(caption, { drawing, table }) {
     const { figure } = this;
     setText(figure.querySelector("figcaption"), caption);
     numbers(figure, table.heads, table.rows);
     try {
-      await chart(figure, traces, layout);
+      await chart(figure, drawing);
     } catch (error) {
       setText(figure.querySelector("figcaption"), `${caption} The chart cannot be drawn (${error.message}); its numbers are here.`);
       figure.querySelector("details").open = true;

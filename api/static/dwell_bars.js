@@ -11,28 +11,24 @@ export function barsOf(items, percentiles) {
   const marks = MARKS_MS.filter((ms) => place(ms) >= place(items[0].from_ms) && ms <= (items.at(-1).to_ms ?? Infinity) * 1.3);
   const lines = Object.entries(percentiles).filter(([, ms]) => ms !== null);
   return {
-    traces: [
-      {
-        type: "bar",
-        x: items.map(({ from_ms: from }) => place(from) + 0.5),
-        y: items.map(({ visits }) => visits),
-        width: 0.9,
-        marker: { color: "--series-1" },
-        customdata: items.map((item) => [lengths(item), figures.count(item.visits), figures.share(item.share)]),
-        hovertemplate: "%{customdata[0]}<br>%{customdata[1]} visits, %{customdata[2]}<extra></extra>",
+    drawing: {
+      kind: "plot",
+      x: {
+        at: items.map(({ from_ms: from }) => place(from) + 0.5),
+        head: (index) => lengths(items[index]),
+        from: place(items[0].from_ms) - 0.25,
+        to: place(items.at(-1).from_ms) + 1.25,
+        marks: marks.map((ms) => ({ at: place(ms), text: figures.span(ms) })),
       },
-    ],
-    layout: {
-      bargap: 0,
-      xaxis: { tickvals: marks.map(place), ticktext: marks.map(figures.span), showgrid: false },
-      yaxis: figures.countAxis(items.map(({ visits }) => visits)),
-      shapes: lines.map(([, ms]) => ({
-        type: "line", x0: place(ms), x1: place(ms), y0: 0, y1: 1, yref: "paper", line: { color: "--ink", width: 1.5, dash: "dot" },
-      })),
-      annotations: lines.map(([name, ms]) => ({
-        x: place(ms), y: 1, yref: "paper", yanchor: "bottom", text: name, showarrow: false, font: { color: "--quiet", size: 12 },
-      })),
-      margin: { t: 24 },
+      y: { isWhole: true },
+      series: [
+        {
+          ...{ name: "", color: "--series-1", shape: "bars", width: 0.9 },
+          values: items.map(({ visits }) => visits),
+          word: (index) => `${figures.several(items[index].visits, "visit")}, ${figures.share(items[index].share)}`,
+        },
+      ],
+      lines: lines.map(([text, ms]) => ({ at: place(ms), text })),
     },
     table: {
       heads: ["Dwell", "Visits", "Share"],

@@ -2,8 +2,6 @@
 
 const number = new Intl.NumberFormat("en");
 const UNKNOWN = "–";
-// Up to here an axis has a mark for each number; else it would have some for halves.
-const MOST_BY_ONE = 5;
 
 /** The relative error of unique users that 19 in 20 are within. */
 export const USERS_ERROR = 0.033;
@@ -53,13 +51,6 @@ export function unitFor(mostMs) {
 
 /** `several(1, "screen")` is "1 screen". */
 export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
-
-/** An axis of numbers from 0 that counts whole things. */
-export const countAxis = (values) => ({
-  rangemode: "tozero",
-  tickformat: ",",
-  ...(Math.max(0, ...values) <= MOST_BY_ONE ? { dtick: 1 } : {}),
-});
 
 /** A text for where there is little room. */
 export function shortened(text, most) {

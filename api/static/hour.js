@@ -1,9 +1,11 @@
 // The last hour on the Live page, against yesterday and last week at the same time.
 
 import { Away, LoggedOut, now, read } from "./api.js";
-import { axisTime, chart, numbers } from "./charts.js";
+import { chart, numbers } from "./charts.js";
 import { element, setText } from "./dom.js";
+import { showLegend } from "./legend.js";
 import * as words from "./words.js";
+import { viewersZone } from "./zones.js";
 
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
@@ -66,49 +68,40 @@ async function readPart(from, to) {
 async function draw(start, end) {
   const minutes = Array.from({ length: MINUTES }, (_, index) => start + index * MINUTE_MS);
   const series = [0, 1, 7].map((days) => minutes.map((at) => parts.get(days).values.get(daysBefore(at, days)) ?? null));
-  const x = minutes.map(axisTime);
   const [today, yesterday, lastWeek] = series;
   // What is online now is the last point; the minutes before it that are not complete are left out.
   const counted = today.findLastIndex((value) => value !== null) + 1 || MINUTES;
-  const live = known.isStale ? [] : [{ at: axisTime(now()), online: known.online }];
+  const live = known.isStale ? [] : [Math.max(now(), minutes.at(-1))];
+  const isLeftOut = (index) => live.length > 0 && index >= counted;
   const past = [
-    ["Last week", lastWeek, "dot", "--series-8"],
-    ["Yesterday", yesterday, "dash", "--series-2"],
+    ["Yesterday", yesterday, 1],
+    ["Last week", lastWeek, 7],
   ].filter(([, values]) => values.some((value) => value !== null));
-  const traces = past.map(([name, y, dash, color]) => ({
-    ...{ type: "scatter", mode: "lines", name, x, y, line: { color, dash, width: 1.5 } },
-    hovertemplate: "%{y:,.0f}",
-  }));
-  const color = "--series-1";
-  const most = Math.max(4, known.online, ...series.flat().filter((value) => value !== null));
-  traces.push(
+  const at = [...minutes, ...live];
+  const lines = [
+    ...past.map(([name, values, slot]) => ({
+      ...{ name, values: [...values, ...live.map(() => undefined)] },
+      ...{ color: `--series-${slot + 1}`, shape: "line", width: 1.5, dash: slot === 1 ? [7, 4] : [2.5, 3] },
+    })),
     {
-      ...{ type: "scatter", mode: "lines", name: "Today", fill: "tozeroy", fillcolor: "--accent-fill" },
-      x: [...(live.length > 0 ? x.slice(0, counted) : x), ...live.map(({ at }) => at)],
-      y: [...(live.length > 0 ? today.slice(0, counted) : today), ...live.map(({ online }) => online)],
-      line: { color, width: 2.5 },
-      hovertemplate: "%{y:,.0f}",
+      ...{ name: "Today", color: "--series-1", shape: "line", width: 2.5, fill: "--accent-fill" },
+      values: [...today.map((value, index) => (isLeftOut(index) ? undefined : value)), ...live.map(() => known.online)],
     },
-    {
-      ...{ type: "scatter", mode: "markers", showlegend: false, hoverinfo: "skip" },
-      x: live.map(({ at }) => at),
-      y: live.map(({ online }) => online),
-      marker: { color, size: 9 },
-      cliponaxis: false,
-    },
+    { name: "", color: "--series-1", shape: "dot", values: [...minutes.map(() => undefined), ...live.map(() => known.online)] },
+  ];
+  showLegend(
+    element("hour-legend"),
+    past.length > 0 ? [{ name: "Today", slot: 0 }, ...past.map(([name, , slot]) => ({ name, slot }))] : [],
   );
-  await chart(element("hour"), traces, {
-    hovermode: "x unified",
-    showlegend: past.length > 0,
-    margin: { t: 8, r: 8, b: 28, l: 40 },
-    legend: { traceorder: "reversed", x: 0, y: -0.12, yanchor: "top" },
-    xaxis: { type: "date", range: [axisTime(start), axisTime(end + MINUTE_MS)], tickformat: "%H:%M", hoverformat: "%H:%M", showgrid: false, nticks: 7 },
-    yaxis: { range: [0, 1.1 * most], tickformat: ",d", nticks: 5 },
-    shapes: parts.get(0).gaps.map((gap) => ({
-      ...{ type: "rect", yref: "paper", y0: 0, y1: 1, layer: "below", line: { width: 0 } },
-      x0: axisTime(Math.max(start, Date.parse(gap.started_at))),
-      x1: axisTime(gap.ended_at === null ? now() : Date.parse(gap.ended_at)),
-      fillcolor: "--warn-tint",
+  await chart(element("hour"), {
+    kind: "plot",
+    x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: viewersZone(), isOneDay: true },
+    y: { most: 1.1 * Math.max(4, known.online, ...series.flat().filter((value) => value !== null)), isWhole: true },
+    series: lines,
+    bands: parts.get(0).gaps.map((gap) => ({
+      from: Math.max(start, Date.parse(gap.started_at)),
+      to: gap.ended_at === null ? now() : Date.parse(gap.ended_at),
+      color: "--warn-tint",
     })),
   });
   const number = (value) => (value === null ? "–" : words.count(Math.round(value)));

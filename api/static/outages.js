@@ -1,7 +1,7 @@
 // Outages of our own: why nothing was counted. Pure.
 
 import * as figures from "./figures.js";
-import { momentInWords, timeInWords, wallTime } from "./zones.js";
+import { momentInWords, timeInWords } from "./zones.js";
 
 const NARROW_PX = 640;
 const CAUSES = {
@@ -32,20 +32,10 @@ export const row = (gap, zone) => [
   cause(gap).replace(/^./, (letter) => letter.toUpperCase()),
 ];
 
-/** As shapes and texts of a chart over the time from `start` to `end`, which stand in the gaps of its
- * lines; `widthPx` is the room. An outage that lasts goes on to the end. */
-export function drawn(gaps, { start, end, zone, widthPx }) {
-  const edges = gaps.map((gap) => [gap.started_at, gap.ended_at ?? end].map((at) => Math.min(Date.parse(end), Math.max(Date.parse(start), Date.parse(at)))));
-  const middle = (Date.parse(start) + Date.parse(end)) / 2;
-  const ends = edges.map((pair) => pair.map((at) => wallTime(at, zone)));
-  return {
-    shapes: ends.map(([x0, x1]) => ({
-      type: "rect", xref: "x", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: "--background", opacity: 0.22, line: { width: 0 }, layer: "below",
-    })),
-    annotations: gaps.map((gap, n) => ({
-      ...(edges[n][0] < middle ? { x: ends[n][0], xanchor: "left" } : { x: ends[n][1], xanchor: "right" }),
-      xref: "x", y: 1, yref: "paper", yanchor: "top", showarrow: false,
-      text: widthPx < NARROW_PX ? "Outage" : `Outage: ${cause(gap)}`, font: { size: 12, color: "--warn" },
-    })),
-  };
-}
+/** As bands of a chart over the time from `start` to `end`, which stand in the gaps of its lines;
+ * `widthPx` is the room. An outage that lasts goes on to the end. */
+export const bands = (gaps, { start, end, widthPx }) =>
+  gaps.map((gap) => {
+    const [from, to] = [gap.started_at, gap.ended_at ?? end].map((at) => Math.min(Date.parse(end), Math.max(Date.parse(start), Date.parse(at))));
+    return { from, to, color: "--background / 22%", text: widthPx < NARROW_PX ? "Outage" : `Outage: ${cause(gap)}` };
+  });

@@ -7,56 +7,35 @@ import * as figures from "./figures.js";
 
 const ENDS = ["(start)", "(end)"];
 const REST = "(other)";
-// Of a name, on a desk and on a phone.
-const LETTERS = [24, 13];
-const NARROW_PX = 640;
 // Of a node on average, of which a pad is above it: a line of text.
 const ROOM_PX = 36;
 const PAD_PX = 18;
 const AROUND_PX = 8;
 
 /** `columns` are arrays of nodes {screen, total}, `links` {from: [column, screen], to, transitions,
- * share}; `colour(screen)` is a CSS variable or null, `widthPx` the room. */
-export function streams(columns, links, colour, widthPx) {
-  const letters = LETTERS[Number(widthPx < NARROW_PX)];
-  const heightPx = ROOM_PX * Math.max(...columns.map((column) => column.length));
-  const nodes = placed(columns.map(sorted), heightPx);
+ * share}; `colour(screen)` is a CSS variable or null. Answers a drawing. */
+export function streams(columns, links, colour) {
+  const roomPx = ROOM_PX * Math.max(...columns.map((column) => column.length));
+  const { nodes, scale } = placed(columns.map(sorted), roomPx);
   const place = ([column, screen]) => nodes.findIndex((node) => node.column === column && node.screen === screen);
-  const colourOf = (screen, strength) => `${colour(screen) ?? "--series-8"}${strength}`;
+  const colourOf = (screen) => colour(screen) ?? "--series-8";
   return {
-    traces: [
-      {
-        type: "sankey",
-        orientation: "h",
-        arrangement: "snap",
-        node: {
-          label: nodes.map(({ screen }) => figures.shortened(screen, letters)),
-          color: nodes.map(({ screen }) => colourOf(screen, "")),
-          customdata: nodes.map(({ screen, total }) => [screen, figures.count(total)]),
-          hovertemplate: "%{customdata[0]}: %{customdata[1]}<extra></extra>",
-          x: nodes.map(({ x }) => x),
-          y: nodes.map(({ y }) => y),
-          pad: PAD_PX,
-          thickness: 12,
-          line: { width: 0 },
-        },
-        link: {
-          source: links.map(({ from }) => place(from)),
-          target: links.map(({ to }) => place(to)),
-          value: links.map(({ transitions }) => transitions),
-          color: links.map(({ from }) => colourOf(from[1], " / 30%")),
-          hovercolor: links.map(({ from }) => colourOf(from[1], " / 60%")),
-          customdata: links.map(({ from, to, transitions, share }) => [
-            `${from[1]} → ${to[1]}`, figures.count(transitions), figures.share(share),
-          ]),
-          hovertemplate: "%{customdata[0]}: %{customdata[1]} (%{customdata[2]})<extra></extra>",
-        },
-      },
-    ],
-    layout: {
-      height: heightPx + 2 * AROUND_PX,
-      margin: { t: AROUND_PX, r: 4, b: AROUND_PX, l: 4 },
-    },
+    kind: "streams",
+    heightPx: roomPx + 2 * AROUND_PX,
+    columns: columns.length,
+    nodes: nodes.map(({ column, top, size, screen, total }) => ({
+      ...{ column, top, size, name: screen, color: colourOf(screen), text: `${screen}: ${figures.count(total)}` },
+    })),
+    links: joined(
+      links.map(({ from, to, transitions, share }) => ({
+        from: place(from),
+        to: place(to),
+        size: transitions * scale,
+        color: colourOf(from[1]),
+        text: `${from[1]} → ${to[1]}: ${figures.count(transitions)} (${figures.share(share)})`,
+      })),
+      nodes,
+    ),
   };
 }
 
@@ -96,24 +75,33 @@ function sums(flows, side) {
   return [...totals].map(([screen, total]) => ({ screen, total }));
 }
 
-/** Every node with its column and its middle (0 to 1), in the order of its column: as Plotly would
- * scale them, which without places has an order of its own. */
-function placed(columns, heightPx) {
+/** Every node with its column, its top and its size, in the order of its column, and the pixels of a
+ * transition. */
+function placed(columns, roomPx) {
   const totals = columns.map((column) => column.reduce((sum, { total }) => sum + total, 0));
-  const scale = Math.min(...columns.map((column, n) => (heightPx - PAD_PX * (column.length - 1)) / totals[n]));
-  return columns.flatMap((column, n) => {
-    let top = 0;
+  const scale = Math.min(...columns.map((column, n) => (roomPx - PAD_PX * (column.length - 1)) / totals[n]));
+  const nodes = columns.flatMap((column, n) => {
+    let top = AROUND_PX;
     return column.map((node) => {
-      const size = node.total * scale;
-      const y = (top + size / 2) / heightPx;
-      top += size + PAD_PX;
-      return { ...node, column: n, x: within(n / (columns.length - 1)), y: within(y) };
+      const mine = { ...node, column: n, top, size: node.total * scale };
+      top += mine.size + PAD_PX;
+      return mine;
     });
   });
+  return { nodes, scale };
 }
 
-/** Plotly takes 0 and 1 for no place. */
-const within = (place) => Math.min(0.999, Math.max(0.001, place));
+/** Links with where they leave and enter: in the order of what is at their other end, so that few cross. */
+function joined(links, nodes) {
+  const used = { from: nodes.map(({ top }) => top), to: nodes.map(({ top }) => top) };
+  for (const [end, other] of [["from", "to"], ["to", "from"]]) {
+    for (const link of [...links].sort((one, two) => one[other] - two[other])) {
+      link[`${end}Top`] = used[end][link[end]];
+      used[end][link[end]] += link.size;
+    }
+  }
+  return links;
+}
 
 /** The ends of sessions first, the rest last, between them the most first. */
 function sorted(column) {

@@ -123,7 +123,7 @@ function loadPaths() {
       const colour = (name) => (name === screen ? "--series-1" : null);
       return pathsCard.draw(
         `Where people come from, on the left, and go to, on the right. (start) and (end) are the ends of sessions.${rest}`,
-        { ...streams(...around(screen, items), colour, innerWidth), table: flowRows(items) },
+        { drawing: streams(...around(screen, items), colour), table: flowRows(items) },
       );
     },
     files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `paths-${from.slice(0, 10)}.csv` }),

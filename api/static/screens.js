@@ -139,7 +139,7 @@ function drawFlows() {
   const colour = (screen) => (slots.has(screen) ? `--series-${slots.get(screen) + 1}` : null);
   return flowsCard.draw(
     `From a screen, on the left, to the next one, on the right. (start) and (end) are the ends of sessions.${rest}`,
-    { ...streams(...fromAndTo(items), colour, innerWidth), table: flowRows(items) },
+    { drawing: streams(...fromAndTo(items), colour), table: flowRows(items) },
   );
 }
 

@@ -6,30 +6,26 @@ import { dayInWords, momentInWords, wallTime } from "./zones.js";
 
 /** As many series as are told apart by colour and by dashes. */
 export const MOST_SERIES = 6;
-const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+const DASHES = [[], [7, 4], [2.5, 3], [7, 3, 2.5, 3], [11, 4], [11, 3, 2.5, 3]];
 const MARKED_POINTS = 40;
 const LETTERS = 28;
+const DAY_MS = 86_400_000;
 
 /** A line of so many points in the look of a slot. */
 export const lineIn = (slot, name, points) => ({
-  type: "scatter",
-  mode: points <= MARKED_POINTS ? "lines+markers" : "lines",
   name,
-  line: { color: `--series-${slot + 1}`, width: 2.25, dash: DASHES[slot] },
-  marker: { color: `--series-${slot + 1}`, size: 5 },
+  shape: points <= MARKED_POINTS ? "points" : "line",
+  color: `--series-${slot + 1}`,
+  width: 2.25,
+  dash: DASHES[slot],
 });
 
 /** What is still counted stands alone: as the end of a line it would look like a fall. */
-export const pointsIn = (slot, name) => ({
-  type: "scatter",
-  mode: "markers",
-  name,
-  marker: { color: `--series-${slot + 1}`, size: 7, symbol: "circle-open", line: { width: 2 } },
-});
+export const ringsIn = (slot, name) => ({ name, shape: "rings", color: `--series-${slot + 1}` });
 
 /** What is drawn: `items` of a series, by `slot` (0 to MOST_SERIES - 1) in a colour. `value(item)` is
  * a number or null, a length of time if `isTime`. `asOf` is the API's, `zone` that of the axis.
- * Answers `traces`, `layout`, the rows of a table, and whether the last bucket is still counted. */
+ * Answers a `drawing`, a `table`, and whether the last bucket is still counted. */
 export function linesOf(series, { isTime, asOf, zone, bucket }) {
   const end = asOf === null ? 0 : Date.parse(asOf);
   const begun = series.map(({ items }) => items.filter(({ start }) => Date.parse(start) < end));
@@ -40,26 +36,33 @@ export function linesOf(series, { isTime, asOf, zone, bucket }) {
   const last = buckets.at(-1);
   const isCounting = last !== undefined && Date.parse(last.end) > end;
   const over = isCounting ? buckets.length - 1 : buckets.length;
-  const points = (index, from, to) => ({
-    x: begun[index].slice(from, to).map(({ start }) => wallTime(Date.parse(start), zone)),
-    y: values[index].slice(from, to).map((value) => (unit === null || value === null ? value : value / unit.ms)),
-    customdata: values[index].slice(from, to).map(words),
-    hovertemplate: "%{customdata}",
+  const inUnit = (value) => (unit === null || value === null ? value : value / unit.ms);
+  const starts = buckets.map(({ start }) => Date.parse(start));
+  const [first] = series[0]?.items ?? [];
+  const half = first === undefined ? 0 : (Date.parse(first.end) - Date.parse(first.start)) / 2;
+  const isDay = bucket === "1d";
+  const part = (index, from, to) => ({
+    values: values[index].map((value, at) => (at < from ? undefined : at < to ? inUnit(value) : undefined)),
+    word: (at) => words(values[index][at]),
   });
-  const traces = series.flatMap(({ name, slot }, index) => [
-    { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...points(index, 0, over) },
-    ...(isCounting ? [{ ...pointsIn(slot, figures.shortened(name, LETTERS)), ...points(index, over) }] : []),
-  ]);
   return {
-    traces,
     isCounting,
-    layout: {
-      hovermode: "x unified",
-      showlegend: false,
-      hoverlabel: { namelength: -1 },
-      xaxis: { type: "date", tickformat: bucket === "1d" ? "%d %b\n%Y" : "%H:%M\n%a %d %b", hoverformat: bucket === "1d" ? "%a %d %b %Y" : "%a %d %b, %H:%M" },
-      yaxis: unit === null ? figures.countAxis(values.flat()) : { rangemode: "tozero", title: { text: unit.name, font: { size: 12 } } },
-      ...(isCounting ? counting(last, zone) : {}),
+    drawing: {
+      kind: "plot",
+      x: {
+        at: starts,
+        head: (index) => (isDay ? dayInWords(wallTime(starts[index], zone).slice(0, 10)) : momentInWords(starts[index], zone)),
+        from: (starts[0] ?? Date.parse(first.start)) - half,
+        to: (starts.at(-1) ?? Date.parse(first.start)) + half,
+        zone,
+        ...(isDay ? { finestMs: DAY_MS } : {}),
+      },
+      y: { isWhole: unit === null, unit: unit?.name },
+      series: series.flatMap(({ name, slot }, index) => [
+        { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...part(index, 0, over) },
+        ...(isCounting ? [{ ...ringsIn(slot, figures.shortened(name, LETTERS)), ...part(index, over, buckets.length) }] : []),
+      ]),
+      bands: isCounting ? [counting(last)] : [],
     },
     table: {
       heads: [bucketInWords(bucket).replace(/^./, (letter) => letter.toUpperCase()), ...series.map(({ name }) => name)],
@@ -72,10 +75,7 @@ export function linesOf(series, { isTime, asOf, zone, bucket }) {
 }
 
 /** The bucket that is still counted stands in shade, around its point. */
-function counting({ start, end }, zone) {
+function counting({ start, end }) {
   const half = (Date.parse(end) - Date.parse(start)) / 2;
-  const [x0, x1] = [-half, half].map((away) => wallTime(Date.parse(start) + away, zone));
-  return {
-    shapes: [{ type: "rect", xref: "x", yref: "paper", x0, x1, y0: 0, y1: 1, fillcolor: "--line", opacity: 0.5, line: { width: 0 }, layer: "below" }],
-  };
+  return { from: Date.parse(start) - half, to: Date.parse(start) + half, color: "--line / 50%" };
 }

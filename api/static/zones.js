@@ -8,6 +8,8 @@ const NUMBERS = {
 const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const CLOCK = { ...TIME, second: "2-digit" };
 const DATE = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
+const SHORT_DATE = { day: "numeric", month: "short" };
+const CLOCK_DATE = { weekday: "short", ...SHORT_DATE };
 const formats = new Map();
 
 /** The zone of whoever looks at the page. */
@@ -49,6 +51,12 @@ export const timeInWords = (at, zone) => format(zone, TIME).format(at);
 
 /** "Sun, 29 Mar 2026, 10:15" in the zone. */
 export const momentInWords = (at, zone) => `${format(zone, DATE).format(at)}, ${timeInWords(at, zone)}`;
+
+/** "29 Mar" in the zone. */
+export const shortDate = (at, zone) => format(zone, SHORT_DATE).format(at);
+
+/** "Sun, 29 Mar" in the zone. */
+export const clockDate = (at, zone) => format(zone, CLOCK_DATE).format(at);
 
 function format(zone, options) {
   const key = `${zone} ${Object.keys(options)}`;

@@ -1,8 +1,8 @@
 """Apache Kafka's jars: downloaded once per user, every one checked against a pinned SHA-256.
 
-`kafka-jars.sha256` is the lock: one line `sum  path-in-a-Maven-repository` per jar, in class path
-order. `python -m deploy.local.jars` writes it again after a change of `ENDPOINT` (jgo resolves the
-runtime dependencies); everybody else downloads exactly the listed files.
+`kafka-jars.sha256` is the lock (see maven.py), in class path order. `python -m deploy.local.jars`
+writes it again after a change of `ENDPOINT` (jgo resolves the runtime dependencies); everybody else
+downloads exactly the listed files.
 
 The cache is a directory per lock, shared by all data directories and test runs of a user. A file
 lock keeps two first downloads apart; files gather in a `….partial` directory, which is renamed
@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import platformdirs
-
+from deploy.local import maven
 from deploy.local.lock import file_lock
+from deploy.local.maven import DownloadError, Jar, cache_dir, sha256_of
+
+__all__ = ["DownloadError", "cache_dir"]  # for those who want the jars
 
 KAFKA_VERSION = "4.3.0"
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -36,42 +36,16 @@ ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
 # choose Kafka's versions.
 LOG_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"
 LOCK_FILE = Path(__file__).with_name("kafka-jars.sha256")
-MAVEN_CENTRAL = "https://repo.maven.apache.org/maven2"
 STAMP = "complete.json"
 DOWNLOAD_THREADS = 4
-ATTEMPTS = 3
 
 # (jars done, jars in all, bytes received so far)
 Progress = Callable[[int, int, int], None]
 
 
-class DownloadError(RuntimeError):
-    """The jars could not be had. The message says what, from where, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Jar:
-    """One line of the lock."""
-
-    sha256: str
-    path: PurePosixPath
-
-    @property
-    def name(self) -> str:
-        """File name, unique in the lock."""
-        return self.path.name
-
-
 def read_lock() -> list[Jar]:
     """The jars of the lock, in class path order."""
-    lines = (line.split() for line in LOCK_FILE.read_text().splitlines())
-    return [Jar(sha256, PurePosixPath(name)) for sha256, name in lines]
-
-
-def cache_dir() -> Path:
-    """Where downloads live: `ROLLCALL_CACHE_DIR`, else the user's cache directory."""
-    chosen = os.environ.get("ROLLCALL_CACHE_DIR")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("rollcall")
+    return maven.read_lock(LOCK_FILE)
 
 
 def jars_dir() -> Path:
@@ -138,61 +112,10 @@ def _download(jars: list[Jar], directory: Path, progress: Progress) -> None:
 
 
 def _fetch(jar: Jar, directory: Path, counter: _Counter) -> None:
-    """One jar by its Maven coordinates, through jgo, checked, moved into place."""
-    import requests
-
-    url = f"{maven_url()}/{jar.path}"
-    for attempt in range(1, ATTEMPTS + 1):
-        # jgo writes into a Maven repository layout and would trust what it finds there.
-        repository = directory / f"{jar.name}.download"
-        shutil.rmtree(repository, ignore_errors=True)
-        try:
-            file = _resolve(jar, repository, counter)
-            received = sha256_of(file)
-            if received == jar.sha256:
-                file.replace(directory / jar.name)
-                counter.add_jar()
-                return
-            problem = f"{url} has SHA-256 {received}, not the pinned {jar.sha256}"
-        except (requests.RequestException, RuntimeError, OSError) as error:
-            problem = f"{url}: {_cause(error)}"
-        finally:
-            shutil.rmtree(repository, ignore_errors=True)
-        if attempt == ATTEMPTS:
-            raise DownloadError(
-                f"cannot download Apache Kafka {KAFKA_VERSION} ({counter.total} jars, 44 MB, only"
-                f" before the first start): {problem}; check the network or proxy, or name a mirror"
-                " of Maven Central in ROLLCALL_MAVEN_URL, then try again"
-            )
-
-
-def maven_url() -> str:
-    """The Maven repository to download from."""
-    return os.environ.get("ROLLCALL_MAVEN_URL", MAVEN_CENTRAL).rstrip("/")
-
-
-def _resolve(jar: Jar, repository: Path, counter: _Counter) -> Path:
-    from jgo.maven import MavenContext, PythonResolver
-
-    version_dir = jar.path.parent
-    context = MavenContext(
-        repo_cache=repository,
-        remote_repos={"central": maven_url()},
-        resolver=PythonResolver(progress_callback=counter.file),
-        timeout=20,
-    )
-    group = ".".join(version_dir.parent.parent.parts)
-    component = context.project(group, version_dir.parent.name).at_version(version_dir.name)
-    return Path(component.artifact().resolve())
-
-
-def _cause(error: Exception) -> str:
-    """The innermost reason, in one line: requests and urllib3 wrap it three times."""
-    innermost: BaseException = error
-    while (inner := innermost.__cause__ or innermost.__context__) is not None:
-        innermost = inner
-    text = str(innermost) or type(innermost).__name__
-    return text.splitlines()[0][:200]
+    size = f"{counter.total} jars, 44 MB, only before the first start"
+    what = f"Apache Kafka {KAFKA_VERSION} ({size})"
+    maven.fetch(jar, directory, what, counter.file)
+    counter.add_jar()
 
 
 class _Counter:
@@ -221,18 +144,12 @@ class _Counter:
         yield self.add_bytes
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_lock() -> int:
     """Resolve `ENDPOINT` anew and pin what Maven Central has; returns the number of jars."""
     import jgo
 
     lines = []
-    repositories = {"central": maven_url()}
+    repositories = {"central": maven.maven_url()}
     kafka: list[Any] = jgo.resolve(ENDPOINT, repositories=repositories)
     binding = jgo.resolve(LOG_BINDING, repositories=repositories)[0]
     for artifact in [*kafka, binding]:

