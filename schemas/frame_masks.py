@@ -1,4 +1,4 @@
-"""Whether a client masks its frames, as RFC 6455 (section 5.1) wants it: PURE.
+"""Whether a client masks its frames, as RFC 6455, section 5.1, wants it: PURE.
 
 A frame without a mask fails the connection (1002). Whoever is between may take one for something
 else, which is what masks are for; aiohttp's reader takes either.
@@ -13,7 +13,7 @@ from typing import Final
 
 _MASKED: Final = 0x80
 _MASK_BYTES: Final = 4
-#: What follows the two bytes of a head whose length is told as this (section 5.2).
+#: What follows the two bytes of a head whose length is told as this (RFC 6455, section 5.2).
 _LENGTH_BYTES: Final = {126: 2, 127: 8}
 
 

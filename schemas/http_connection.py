@@ -84,6 +84,7 @@ class BoundedConnection(RequestHandler, _Connected):
         "_forwarded_for",
         "_head_timer",
         "_idle_since",
+        "_is_socket",
         "_server",
         "_write_timer",
         "proven",
@@ -97,6 +98,7 @@ class BoundedConnection(RequestHandler, _Connected):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_since = self._loop.time()
+        self._is_socket = False
         #: Of the last request; ``None`` before the first.
         self._forwarded_for: tuple[str, ...] | None = None
         #: It showed a token that counts.
@@ -104,7 +106,9 @@ class BoundedConnection(RequestHandler, _Connected):
 
     def idle(self, now: float) -> tuple[str, float] | None:
         """The client's address and since when nothing was asked; ``None`` if it is not to go."""
-        if self.proven or self._current_request is not None or self.transport is None:
+        if self.proven or self.transport is None:
+            return None
+        if self._current_request is not None and not self._is_socket:
             return None
         if now - self._idle_since < LEAST_SECONDS:
             return None
@@ -144,6 +148,10 @@ class BoundedConnection(RequestHandler, _Connected):
             self._await_head()  # between requests, and these bytes did not complete one
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        # A socket, which is idle until it has authenticated.
+        self._is_socket = True
+        if self._current_request is not None:
+            self._keep_forwarded_for(self._current_request)
         masked = cast(Any, _MaskedFrames(parser))
         super().set_parser(masked, data_received_cb)
 
@@ -200,12 +208,15 @@ class BoundedConnection(RequestHandler, _Connected):
         finished = await super().finish_response(request, resp, start_time)
         if not self.proven:
             self._idle_since = self._loop.time()
-            if request.headers:  # one that cannot be parsed has none
-                self._forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
+            self._keep_forwarded_for(request)
             failed = HTTPStatus.BAD_REQUEST <= resp.status < HTTPStatus.INTERNAL_SERVER_ERROR
             if failed and not self._messages and self._head_timer is None:
                 self._await_head()
         return finished
+
+    def _keep_forwarded_for(self, request: web.BaseRequest) -> None:
+        if request.headers:  # one that cannot be parsed has none
+            self._forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
 
     def _await_head(self) -> None:
         self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
