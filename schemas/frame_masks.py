@@ -3,8 +3,9 @@
 A frame without a mask fails the connection (1002). Whoever is between may take one for something
 else, which is what masks are for; aiohttp's reader takes either.
 
-Only the heads of frames are looked at. The one that a chunk cuts waits here for its rest, ten bytes
-at most, so that nothing of an unmasked frame is read.
+Only the heads of frames are looked at. The first byte of one waits here for the second, which
+tells, so that nothing of an unmasked frame is read; all else goes on at once, to a reader that may
+refuse it.
 """
 
 from __future__ import annotations
@@ -20,29 +21,30 @@ _LENGTH_BYTES: Final = {126: 2, 127: 8}
 class FrameMasks:
     """The frames of one client, in whatever chunks they come."""
 
-    __slots__ = ("_head", "_payload_left", "failed")
+    __slots__ = ("_head", "_passed_on", "_payload_left", "failed")
 
     def __init__(self) -> None:
-        #: The beginning of a head.
+        #: The beginning of a head, and how much of it went on.
         self._head = b""
+        self._passed_on = 0
         #: Bytes of the frame whose head was complete, its mask included, that are still to come.
         self._payload_left = 0
         #: A frame without a mask came: nothing more is read.
         self.failed = False
 
     def readable(self, data: bytes) -> bytes:
-        """What may be read now: whole heads and what belongs to them, up to the first frame without
-        a mask."""
+        """What may be read now: all up to a frame without a mask, or to a lone first byte."""
         if self.failed:
             return b""
+        begin = self._passed_on
         if self._head:
-            data, self._head = self._head + data, b""
+            data, self._head, self._passed_on = self._head + data, b"", 0
         at, end = self._payload_left, len(data)
         while at + 1 < end:
             second = data[at + 1]
             if not second & _MASKED:
                 self.failed = True
-                return data[:at]
+                return data[begin:at]
             length = second & ~_MASKED
             payload_at = at + 2
             if more := _LENGTH_BYTES.get(length, 0):
@@ -53,7 +55,8 @@ class FrameMasks:
             at = payload_at + _MASK_BYTES + length
         if at >= end:
             self._payload_left = at - end
-            return data
+            return data[begin:] if begin else data
         self._payload_left = 0
         self._head = data[at:]
-        return data[:at]
+        self._passed_on = len(self._head) if len(self._head) > 1 else 0
+        return data[begin : at + self._passed_on]

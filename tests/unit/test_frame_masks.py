@@ -47,12 +47,16 @@ def test_a_frame_that_comes_a_byte_at_a_time_is_read_as_it_comes() -> None:
     assert read(*(bad[at : at + 1] for at in range(len(bad)))) == (bad[:13], True)
 
 
-def test_what_waits_for_its_rest_is_a_head_at_most() -> None:
+def test_what_waits_is_one_byte_at_most() -> None:
+    """A reader refuses a head by its first two bytes: it must not wait for the others."""
     sent = text(65_536)
     masks = FrameMasks()
-    assert [masks.readable(sent[at : at + 1]) for at in range(9)] == [b""] * 9
-    assert masks.readable(sent[9:10]) == sent[:10]
-    assert masks.readable(sent[10:11]) == sent[10:11]
+    assert masks.readable(sent[:1]) == b""
+    assert masks.readable(b"") == b""
+    assert masks.readable(sent[1:2]) == sent[:2]
+    for at in range(2, 16):
+        assert masks.readable(sent[at : at + 1]) == sent[at : at + 1]
+    assert FrameMasks().readable(b"\xff\xff\xff\xff") == b"\xff\xff\xff\xff"
 
 
 def test_a_payload_that_looks_like_an_unmasked_frame_is_a_payload() -> None:
