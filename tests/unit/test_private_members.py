@@ -23,7 +23,8 @@ ROOT: Final = Path(__file__).parents[2]
 #: By class: members that we call, set or override.
 USED: Final[dict[type, tuple[str, ...]]] = {
     RequestHandler: (
-        *("_force_close", "_loop", "_process_keepalive", "_request_count", "_upgraded", "_waiter"),
+        *("_current_request", "_force_close", "_loop", "_messages", "_process_keepalive"),
+        *("_request_count", "_upgraded", "_waiter"),
         *("finish_response", "force_close", "handle_error", "log_exception"),
         *("connection_lost", "data_received", "pause_writing", "resume_writing"),
     ),
