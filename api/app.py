@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from aiohttp import web
@@ -52,6 +52,8 @@ SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
 METRICS: Final = web.AppKey("api_metrics", ApiMetrics)
+#: ``app[TOKEN_WARNINGS]()`` says what keeps tokens from counting.
+TOKEN_WARNINGS: Final = web.AppKey[Callable[[], list[str]]]("api_token_warnings")
 
 
 def install(
@@ -115,6 +117,8 @@ def install(
     app[STORE] = store
     app[DOOR] = door
     app[METRICS] = metrics
+    verifiers = (phones,) if staff is None else (phones, staff)
+    app[TOKEN_WARNINGS] = lambda: [hint for each in verifiers for hint in each.hints]
 
     async def send_viewers_away(_app: web.Application) -> None:
         await hub.close()

@@ -56,6 +56,7 @@ class Engagement:
         matching = queries["matching"]
         windows = queries["windows"].replace(b"{matching}", matching)
         self._engagement = queries["engagement"].replace(b"{windows}", windows)
+        self._other_share = queries["other_share"].replace(b"{windows}", windows)
         self._sketches = queries["sketches"].replace(b"{matching}", matching)
 
     async def rows(
@@ -84,6 +85,18 @@ class Engagement:
                 _row(row, edges[row["bucket"] - 1], users.get((row["screen"], row["bucket"])))
                 for row in batch
             ]
+
+    async def other_share(
+        self, connection: Connection, asked: Range, progress: Progress
+    ) -> float | None:
+        """Of a range's views those on screens beyond the cap of names; ``None`` without views."""
+        parameters = {
+            **parts_of(asked, progress).parameters(),
+            **bucket_parameters(asked),
+            "screens": None,
+        }
+        row = await (await connection.execute(self._other_share, parameters)).fetchone()
+        return None if row is None else share(row[1], row[0])
 
     async def _most_used(
         self, connection: Connection, wanted: Wanted, progress: Progress

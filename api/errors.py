@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from aiohttp import web
 
 from api.metrics import ANSWERED, GONE, ApiMetrics
-from schemas.http_problems import REQUEST_ID, request_id_of, routed_paths
+from schemas.http_problems import NOSNIFF, REQUEST_ID, request_id_of, routed_paths
 from schemas.paths import nothing_here
 from schemas.problems import PROBLEM_JSON, TOKEN_CODES, ProblemError
 from schemas.service_log import REQUEST_ID_IN_LOG
@@ -41,7 +41,7 @@ def problem_response(problem: ProblemError, request_id: str) -> web.Response:
 def common_headers(request: web.Request) -> dict[str, str]:
     """What every answer has. What a handler does not declare public concerns people: no cache may
     keep it. For who sends the head of an answer itself; the door adds them to all others."""
-    return {"Cache-Control": "no-store", REQUEST_ID: request[_REQUEST_ID_KEY]}
+    return {"Cache-Control": "no-store", REQUEST_ID: request[_REQUEST_ID_KEY], **NOSNIFF}
 
 
 #: Of shorter answers compression saves nothing worth its time.

@@ -17,6 +17,7 @@ class Freshness:
     ``as_of`` is the log time up to which every partition is complete, ``None`` if any has none.
     ``foreground`` and ``background`` are live counts of users. ``offline_after_ms`` is the longest
     of the policies in force, ``None`` before the first. ``read_at`` is PostgreSQL's clock.
+    ``is_passing_again``: log time stepped back in a partition, and has not caught up with itself.
     """
 
     as_of: datetime | None
@@ -24,6 +25,7 @@ class Freshness:
     background: int
     offline_after_ms: int | None
     read_at: datetime
+    is_passing_again: bool = False
 
     @property
     def age_seconds(self) -> float | None:
@@ -31,8 +33,9 @@ class Freshness:
         return None if self.as_of is None else (self.read_at - self.as_of).total_seconds()
 
     def stale(self, stale_after_seconds: float) -> bool:
-        """``as_of`` absent, older than that, or in the future by more than two clocks differ."""
-        if self.as_of is None:
+        """``as_of`` absent, older than that, in the future by more than two clocks differ, or not
+        yet past what it was before."""
+        if self.as_of is None or self.is_passing_again:
             return True
         oldest = self.read_at - timedelta(seconds=stale_after_seconds)
         return not oldest <= self.as_of <= self.read_at + CLOCK_TOLERANCE

@@ -8,18 +8,20 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from schemas.http_problems import never_sniffed
+
 
 def create_admin_app(
     registry: CollectorRegistry,
     not_ready: Callable[[], Awaitable[str | None]],
     refresh_metrics: Callable[[], Awaitable[None]],
-    warnings: Callable[[], list[str]] = list,
+    warnings: Callable[[], list[str]],
 ) -> web.Application:
     """``/metrics``, ``/healthz`` (the process runs) and ``/readyz`` (PostgreSQL answers it).
 
     ``not_ready`` gives the reason why calls should not be sent here now, or ``None``;
-    ``refresh_metrics`` reads what is told of the fleet; ``warnings`` is what a service in the same
-    process has to say.
+    ``refresh_metrics`` reads what is told of the fleet; ``warnings`` is what keeps tokens from
+    counting.
     """
     show_metrics = make_aiohttp_handler(registry)
 
@@ -38,6 +40,7 @@ def create_admin_app(
         return web.json_response({"status": "not ready", "reason": reason, **told}, status=503)
 
     app = web.Application()
+    app.on_response_prepare.append(never_sniffed)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

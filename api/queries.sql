@@ -21,6 +21,11 @@ SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END 
        coalesce(sum(o.foreground), 0)::bigint AS foreground,
        coalesce(sum(o.background), 0)::bigint AS background,
        max((o.policy ->> 'offline_after_ms')::bigint) AS offline_after_ms,
+       -- Log time stepped back, and has not been there again (design, section 2).
+       coalesce(bool_or(EXISTS (
+           SELECT FROM clock_steps c
+           WHERE c."partition" = o."partition" AND c.from_time > o.log_time
+       )), false) AS is_passing_again,
        clock_timestamp() AS read_at
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
 

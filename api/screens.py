@@ -135,6 +135,9 @@ class ScreenCalls:
             wanted = Wanted(
                 asked, sort, 1 if screen else limit, None if screen is None else [screen]
             )
+            other = (
+                None if series else await self._engagement.other_share(connection, asked, progress)
+            )
             return Report(
                 ("screen", "start", "end", *METRICS),
                 self._engagement.rows(connection, wanted, progress),
@@ -142,6 +145,7 @@ class ScreenCalls:
                 {
                     **asked.shown(),
                     "sort": sort,
+                    "other_share": other,
                     "unique_users_to": rfc3339(progress.hours),
                 },
             )

@@ -66,6 +66,12 @@ LEFT JOIN totals USING (screen, bucket)
 LEFT JOIN histograms USING (screen, bucket)
 ORDER BY place, bucket
 
+-- name: other_share
+-- Views of all screens together, and of what is beyond the cap of names.
+SELECT coalesce(sum(views), 0)::bigint AS views,
+       coalesce(sum(views) FILTER (WHERE screen = '(other)'), 0)::bigint AS other
+FROM ({windows}) AS windows
+
 -- name: sketches
 -- By screen, so that only one union is open at a time.
 SELECT screen, bucket, sketch FROM (

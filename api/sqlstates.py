@@ -1,9 +1,8 @@
-"""What a failure of PostgreSQL means to the API, by its SQLSTATE (docs/operations.md has the table
-of all services). PURE.
+"""What a failure of PostgreSQL means to whoever called the API. PURE.
 
-Away: what the database cannot do now it can do soon, on this connection or on a new one. Not
-migrated, not granted: somebody has to do something, which the answer names. All else is a mistake
-of ours: a 500, and an error in the log.
+``schemas/sqlstates.py`` says what an error is, for all services. Away or to be tried again: asked
+once more on a new connection, then a 503. Somebody must mend it: a 503 that names the remedy. All
+else is a mistake of ours: a 500, and an error in the log.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import psycopg
+
+from schemas.sqlstates import Meaning, meaning_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +42,17 @@ NOT_GRANTED: Final = Failure(
     "after every upgrade.",
 )
 
-_BY_STATE: Final = {
-    "57014": TOO_LONG,  # query_canceled
-    "25006": READ_ONLY,  # read_only_sql_transaction
-    "25P03": AWAY,  # idle_in_transaction_session_timeout
-    "25P04": AWAY,  # transaction_timeout
-    "42501": NOT_GRANTED,  # insufficient_privilege
-    "42P01": NOT_MIGRATED,  # undefined_table
-    "42703": NOT_MIGRATED,  # undefined_column
-    "42883": NOT_MIGRATED,  # undefined_function
-    "42704": NOT_MIGRATED,  # undefined_object
-    "3F000": NOT_MIGRATED,  # invalid_schema_name
-}
-#: Connection exceptions, a wrong password, a database that is gone, transactions that were rolled
-#: back, resources that are short, objects in use, an operator's shutdown, errors of the system.
-_AWAY_CLASSES: Final = ("08", "28", "3D", "40", "53", "55", "57", "58")
+_BY_STATE: Final = {"57014": TOO_LONG, "25006": READ_ONLY, "42501": NOT_GRANTED}
+#: Where somebody must do something: classes of what a release may lack.
+_OF_A_RELEASE: Final = ("3F", "42")
 
 
 def failure_of(error: psycopg.Error) -> Failure | None:
     """``None``: a mistake of ours."""
-    state = error.sqlstate
-    if state is None:
-        return AWAY if isinstance(error, psycopg.OperationalError) else None
-    known = _BY_STATE.get(state)
-    if known is None and state[:2] in _AWAY_CLASSES:
-        return AWAY
-    return known
+    state = error.sqlstate or ""
+    if state in _BY_STATE:
+        return _BY_STATE[state]
+    meaning = meaning_of(error)
+    if meaning is Meaning.OPERATOR:
+        return NOT_MIGRATED if state[:2] in _OF_A_RELEASE else AWAY
+    return AWAY if meaning in (Meaning.AWAY, Meaning.AGAIN) else None

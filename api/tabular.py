@@ -1,9 +1,11 @@
 """Rows as JSON, CSV or NDJSON, whichever the caller accepts. PURE.
 
 ``Accept`` names ``text/csv`` or ``application/x-ndjson``; anything else, unknown or missing, is
-JSON. A text cell of a CSV that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
-gets a leading apostrophe, because spreadsheets take it for a formula: screen names come from
-phones. Unknown is an empty cell. The other two formats give texts as they are.
+JSON. A text cell of a CSV that begins with ``=``, ``+``, ``-``, ``@``, one of their wide forms, a
+tab or a line break gets a leading apostrophe, because spreadsheets take it for a formula: screen
+names come from phones. All cells are quoted; and between a semicolon and such a sign there is one
+too, because spreadsheets of many countries separate by semicolons, whatever is in quotes further on
+in a line. Unknown is an empty cell. The other two formats give texts as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ _FORMATS: Final[dict[str, Format]] = {
     "text/csv": "csv",
     "application/x-ndjson": "ndjson",
 }
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+_FORMULA_WITHIN: Final = re.compile(r';(?="*[=+\-@＝＋－＠\t\r\n])')
 _SIGNED_NUMBER: Final = re.compile(r"[+-][0-9]+")
 
 
@@ -68,12 +71,13 @@ def ndjson_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 def _csv_lines(lines: Iterable[Sequence[Any]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows(lines)
+    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(lines)
     return text.getvalue().encode()
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, str):
+        value = _FORMULA_WITHIN.sub(";'", value)
         return f"'{value}" if value.startswith(_FORMULA) else value
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -125,5 +125,6 @@ def shown_at_query() -> bytes:
 @cache
 def _queries() -> dict[str, bytes]:
     queries = load_queries("api", "time_travel.sql")
-    devices_at = queries["devices_at"].replace(b"{spans_at}", queries["spans_at"])
+    spans_at = queries["spans_at"].replace(b"{not_passed_again}", queries["not_passed_again"])
+    devices_at = queries["devices_at"].replace(b"{spans_at}", spans_at)
     return {**queries, "devices_at": devices_at}

@@ -1,6 +1,6 @@
 -- Who was online at an instant (design, section 7): spans that hold it and open ones. Those that hold
 -- it end before %(until)s: a span is open for 24 h, and what the next sign of life is late, at most.
--- {who} and {matching} stand for the parts named so.
+-- {who}, {not_passed_again} and {matching} stand for the parts named so.
 
 -- name: devices_at
 -- The devices that were online, as they told of themselves by then.
@@ -19,13 +19,14 @@ SELECT user_id, name, device, state, screen, changed_at, online_since, session_s
        app_version, device_info, platform, told_before
 FROM spans
 WHERE started_at <= %(at)s AND shown_until > %(at)s
-  AND shown_until <= %(at)s + interval '30 minutes' AND {who}
+  AND shown_until <= %(at)s + interval '30 minutes' AND {who} AND {not_passed_again}
 UNION ALL
 SELECT user_id, name, device, state, screen, changed_at, online_since, session_start,
        app_version, device_info, platform, told_before
 FROM spans
 WHERE started_at <= %(at)s AND shown_until > %(at)s + interval '30 minutes'
   AND shown_until < %(until)s AND shown_until - started_at > interval '30 minutes' AND {who}
+  AND {not_passed_again}
 UNION ALL
 SELECT user_id, name, device, state, screen, changed_at, online_since, online_since,
        app_version, device_info, platform, stay -> 'told_before'
@@ -41,6 +42,15 @@ FROM presence CROSS JOIN LATERAL jsonb_to_recordset(devices) AS d (
     app_version text, device_info text, platform text, stay jsonb)
 WHERE presence.state <> 'offline' AND devices IS NOT NULL AND d.state <> 'offline'
   AND from_ms(coalesce((d.stay ->> 'since_ms')::bigint, d.changed_ms)) <= %(at)s AND {who}
+
+-- name: not_passed_again
+-- Where log time stepped back and passed the instant again, what ended before the step is not the
+-- last that was then.
+NOT EXISTS (
+    SELECT FROM clock_steps c
+    WHERE c."partition" = spans."partition" AND c.log_offset > spans.log_offset
+      AND c.to_time <= %(at)s
+)
 
 -- name: users_at
 -- The users, each as the device shows them that gives their state and screen (design, section 2).
@@ -93,7 +103,7 @@ SELECT users.user_id, users.name, users.state::text AS state, change.reason::tex
                          SELECT reason FROM changes
                          WHERE changes.user_id = d.user_id AND changes.device = d.device
                            AND changes.at <= %(at)s AND changes.at >= d.session_start
-                         ORDER BY changes.at DESC, log_offset DESC, event_index DESC, ordinal DESC
+                         ORDER BY log_offset DESC, event_index DESC, ordinal DESC
                          LIMIT 1),
                      'screen', d.screen, 'app_version', d.app_version,
                      'device_info', d.device_info, 'platform', d.platform,

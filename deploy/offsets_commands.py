@@ -45,9 +45,9 @@ def accept_loss(
 
     from deploy.database import NoDatabaseError, session_url
     from processor.accept_loss import accept, find_losses
+    from processor.deployment import UnusableDeploymentError
     from processor.losses import COMMAND, options
     from processor.settings import ProcessorSettings
-    from processor.store import UnusableDeploymentError
     from schemas.kafka_trouble import why_away
     from schemas.settings import load_or_exit
 

@@ -24,7 +24,9 @@ from aiokafka.errors import (
     DuplicateSequenceNumber,
     KafkaConnectionError,
     KafkaError,
+    MessageSizeTooLargeError,
     NoError,
+    RecordListTooLargeError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -45,6 +47,10 @@ _NO_TRANSACTION_MS: Final = 2**31 - 1
 logger = logging.getLogger(__name__)
 
 
+class _AnotherLogError(KafkaError):  # type: ignore[misc]
+    """An offset that is not above those before: the topic was made again, or its end was lost."""
+
+
 class NotAppendedError(Exception):
     """The record is not known to be in the log."""
 
@@ -63,7 +69,14 @@ class EventLog:
         self._topic = topic
         self._connection = connection
         self._producer_ids: dict[int, _ProducerId] = {}
+        #: The last offset that was acknowledged, by partition.
+        self._offsets: dict[int, int] = {}
         self._succeeded_at = 0.0
+
+    @property
+    def max_record_bytes(self) -> int:
+        """As :attr:`Connection.max_record_bytes`."""
+        return self._connection.max_record_bytes
 
     @property
     def away(self) -> str | None:
@@ -110,8 +123,14 @@ class EventLog:
             if error is None or isinstance(error, DuplicateSequenceNumber):
                 producer.next_sequence += 1
                 return
+            if isinstance(error, MessageSizeTooLargeError | RecordListTooLargeError):
+                # Somebody lowered the limit: it is read again with the next connection.
+                self._connection.suspect()
             if not error.retriable:
                 raise error
+            if isinstance(error, UnknownTopicOrPartitionError):
+                # It may have been deleted: no retry before its id is known to be the same.
+                self._connection.suspect()
             if error.invalid_metadata:
                 # Not waited for: it takes long where a broker does not answer.
                 client.force_metadata_update()
@@ -134,7 +153,16 @@ class EventLog:
         )
         [(_, [answer])] = response.topics
         error_type = for_code(answer[1])
-        return None if error_type is NoError else error_type(self._topic)
+        if error_type is not NoError:
+            return error_type(self._topic)
+        offset = answer[2]
+        if offset <= self._offsets.get(partition, -1):
+            # Not acknowledged before the topic's id is known to be the same.
+            self._offsets.clear()
+            self._connection.suspect()
+            return _AnotherLogError(f"{self._topic} goes on at offset {offset}")
+        self._offsets[partition] = offset
+        return None
 
     async def _producer_id(self, client: AIOKafkaClient, partition: int) -> _ProducerId:
         producer = self._producer_ids.get(partition)

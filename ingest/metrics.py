@@ -221,6 +221,13 @@ class IngestMetrics:
             registry=registry,
             multiprocess_mode="livemin",
         )
+        self.topic_replaced = Gauge(
+            "rollcall_ingest_topic_replaced",
+            "1 while presence.events is gone, or is another topic than when this process began; of "
+            "several workers the highest.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
 
     def tell_limits(self, *, calls: int, buffer_bytes: int, sockets: int) -> None:
         """The bounds of this process, beside what is held against them."""

@@ -24,11 +24,9 @@ from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.events import Tick, encode_event, join_batch, partition_of
 from schemas.problems import ProblemError, retry_after
-from schemas.topics import MAX_RECORD_BYTES
 
 # What join_batch puts around events: version and two array heads.
 FRAMING_BYTES: Final = 16
-MAX_GROUP_BYTES: Final = MAX_RECORD_BYTES - FRAMING_BYTES
 #: Enough for one record: it goes at once.
 FULL_GROUP_BYTES: Final = 65_536
 #: When to come back where Kafka does not answer: a fleet that came at once would be refused again,
@@ -111,7 +109,7 @@ class _Lane:
         if budget.held_bytes + size > budget.limit_bytes:
             raise self._shed("buffer")
         groups = self._groups
-        if groups and groups[-1].bytes + size <= MAX_GROUP_BYTES:
+        if groups and groups[-1].bytes + size <= self._log.max_record_bytes - FRAMING_BYTES:
             group = groups[-1]
         else:
             now = self._loop.time()

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from aiohttp import web
@@ -17,7 +18,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from processor.app import create_app
 from processor.changes import ChangePublisher
+from processor.deployment import UnusableDeploymentError
 from processor.health import create_admin_app
+from processor.log_watch import LogWatch
 from processor.maintenance.housekeeper import Housekeeper
 from processor.metrics import Metrics
 from processor.partition_metrics import PartitionMetrics
@@ -26,25 +29,31 @@ from processor.progress import Progress
 from processor.settings import ProcessorSettings
 from processor.standing import Standings, behind
 from processor.startup import open_deployment
-from processor.store import NotMigratedError, Store, UnusableDeploymentError
+from processor.store import NotMigratedError, Store
 from processor.watchdog import Watchdog
 from schemas.kafka_trouble import why_away
 from schemas.service_log import log_to_stderr
 from schemas.settings import load_or_exit
-from schemas.stopping import STOPPING, stop_on_signals
+from schemas.sqlstates import Meaning, meaning_of, told
+from schemas.stopping import STOPPING, Stop, stop_on_signals
 from schemas.topics import TopicMissingError, TopicProblemError
 
 log = logging.getLogger("processor")
 
-#: Faust may hang in a stop that meets a rebalance; nothing is lost by not waiting for it.
-STOP_DEADLINE_SECONDS = 8.0
+#: From being told to stop until a thread ends the process, whatever hangs. Nothing is lost by it:
+#: what is committed is committed, and the rest is read again.
+STOP_SECONDS = 15.0
+#: Of these for Faust, which may hang in a stop that meets a rebalance, swallows cancellation while
+#: it stops, and blocks the event loop until its Kafka thread is gone.
+FAUST_STOP_SECONDS = 8.0
+ADMIN_STOP_SECONDS = 1.0
 STARTUP_RETRY_SECONDS = 0.5
 LONGEST_STARTUP_RETRY_SECONDS = 5.0
 
 
 async def serve(settings: ProcessorSettings) -> int:
     """Run until SIGTERM, SIGINT or a crash; the exit status."""
-    stop = stop_on_signals()
+    stop = stop_on_signals(STOP_SECONDS)
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
@@ -56,8 +65,11 @@ async def serve(settings: ProcessorSettings) -> int:
     standings = Standings(pipeline)
     registry.register(PartitionMetrics(standings.now))
     watchdog = Watchdog(settings.stall_seconds, standings, progress)
+    log_watch = LogWatch(settings, standings, pipeline, progress, metrics)
+    watching: asyncio.Task[None] | None = None
     waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
     app: Any = None
+    identity: UUID | None = None
 
     def not_ready() -> str | None:
         if stop.is_set():
@@ -66,10 +78,15 @@ async def serve(settings: ProcessorSettings) -> int:
             return waiting_for
         if not app.assigned:
             return "the consumer group has not taken this process in yet"
+        if log_watch.trouble is not None:
+            return log_watch.trouble
         return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
 
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready), access_log=None, auto_decompress=False
+        create_admin_app(registry, not_ready),
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=ADMIN_STOP_SECONDS,
     )
     await admin.setup()
     await web.TCPSite(admin, settings.processor_admin_host, settings.processor_admin_port).start()
@@ -79,11 +96,16 @@ async def serve(settings: ProcessorSettings) -> int:
     try:
         while not stop.is_set():
             try:
-                await open_deployment(settings, store)
+                identity = await stop.unless(open_deployment(settings, store))
                 break
+            except psycopg.Error as error:
+                if meaning_of(error) in (Meaning.BUG, Meaning.DATA):
+                    raise
+                await store.close()
+                reason = f"{type(error).__name__}: {told(error)}"
             except (
                 *(KafkaError, TopicMissingError, NotMigratedError),
-                *(psycopg.OperationalError, OSError, TimeoutError),
+                *(OSError, TimeoutError),
             ) as error:
                 reason = f"{type(error).__name__}: {await why_away(settings, error)}"
             if reason != waiting_for:
@@ -92,24 +114,32 @@ async def serve(settings: ProcessorSettings) -> int:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), retry_seconds)
             retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
-        if stop.is_set():
+        if stop.is_set() or identity is None:
             return 0
-        app = standings.app = create_app(settings, pipeline, metrics)
+        app = standings.app = create_app(settings, pipeline, metrics, log_watch.may_go_on)
+        watching = asyncio.create_task(log_watch.run(identity, stop), name="log-watch")
         # Users by the million are never garbage in cycles: look for cycles a hundred times less.
         gc.freeze()
         gc.set_threshold(70_000, 20, 100)
         return await _run(app, stop)
     finally:
+        # After a crash the same deadline holds.
+        stop.set()
         watchdog.stop()
+        if watching is not None:
+            watching.cancel()
+        stop.doing = "maintenance"
         await asyncio.to_thread(housekeeper.stop)
+        stop.doing = "publishing changes"
         await pipeline.close()
+        stop.doing = "closing"
         await admin.cleanup()
 
 
-async def _run(app: Any, stop: asyncio.Event) -> int:
+async def _run(app: Any, stop: Stop) -> int:
     """Run Faust until ``stop`` or a crash. A crash is an exit status of 1: the supervisor starts
     another process, which reads everything from PostgreSQL."""
-    await app.start()
+    await stop.unless(app.start())
     stopping = asyncio.create_task(stop.wait())
     crashed = asyncio.create_task(app._crashed.wait())
     try:
@@ -118,13 +148,14 @@ async def _run(app: Any, stop: asyncio.Event) -> int:
         stopping.cancel()
         crashed.cancel()
     failed = bool(app.crashed)
-    try:
-        async with asyncio.timeout(STOP_DEADLINE_SECONDS):
-            await app.stop()
-    except TimeoutError:
-        log.warning("Faust did not stop in %s s: ending the process", STOP_DEADLINE_SECONDS)
-        # Committed is committed, and the rest is read again.
+    stop.set()
+    stop.doing = "stopping Faust"
+    faust_stops = asyncio.create_task(app.stop())
+    await asyncio.wait({faust_stops}, timeout=FAUST_STOP_SECONDS)
+    if not faust_stops.done():
+        log.warning("Faust did not stop in %g s: ending the process", FAUST_STOP_SECONDS)
         os._exit(1)
+    await faust_stops
     return 1 if failed else 0
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer
 from psycopg import AsyncConnection
 
+from processor.deployment import UnusableDeploymentError, check_deployment
 from processor.losses import LostRange, lost_ranges
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets
-from processor.store import CONNECT_TIMEOUT_SECONDS, UnusableDeploymentError, check_deployment
+from processor.store import CONNECT_TIMEOUT_SECONDS
 from schemas.sql_files import load_queries
 from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, topic_name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from processor.pipeline import Pipeline
@@ -13,15 +13,25 @@ from processor.work import RawRecord
 log = logging.getLogger(__name__)
 
 
-def add_agent(app: Any, topic: Any, pipeline: Pipeline, settings: ProcessorSettings) -> None:
-    """Register the one agent. An exception in it is fatal: Faust would restart the agent without
-    the batch that it had taken, so the process ends and its supervisor starts another."""
+def add_agent(
+    app: Any,
+    topic: Any,
+    pipeline: Pipeline,
+    settings: ProcessorSettings,
+    may_go_on: Callable[[], Awaitable[None]],
+) -> None:
+    """Register the one agent, which waits before each batch until it may go on.
+
+    An exception in it is fatal: Faust would restart the agent without the batch that it had taken,
+    so the process ends and its supervisor starts another.
+    """
 
     @app.agent(topic, name="presence")  # type: ignore[untyped-decorator]
     async def presence(stream: Any) -> None:
         # noack_take is the only batch that is not acknowledged when its body raises.
         async for events in stream.noack_take(settings.batch_records, settings.batch_seconds):
             try:
+                await may_go_on()
                 await _process(app, pipeline, events)
             except Exception as error:
                 log.critical("cannot go on: %s", error, exc_info=error)

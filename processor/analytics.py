@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from processor.effects import TIME_PASSED, Effects, Logged, UserDay
 from processor.model import Device, Policy, User
 from processor.reporting_days import day_of
+from processor.screen_names import ScreenNames
 from processor.stays import Finding, Session, Span
-from processor.windows import Counting, ScreenNames
+from processor.windows import Counting
 
 
 class Analytics:
@@ -25,19 +26,31 @@ class Analytics:
         self._policy = policy
         self._screen_names = screen_names
 
-    def begin(self, offset: int, log_time_ms: int, effects: Effects) -> None:
-        """The record at ``offset`` comes; what it does is to be noted in ``effects``."""
+    def begin(self, offset: int, log_time_ms: int, high_ms: int | None, effects: Effects) -> None:
+        """The record at ``offset`` comes; what it does is to be noted in ``effects``. ``high_ms``
+        is where log time was before it stepped back, until it is there again."""
         self._offset = offset
         self._log_time_ms = log_time_ms
         self._today = day_of(log_time_ms, self._policy.reporting_time_zone)
         self._effects = effects
+        self._is_catching_up = high_ms is not None
         self._counting = Counting(
             effects.windows,
             self._screen_names,
             offset=offset,
             log_time_ms=log_time_ms,
+            high_ms=high_ms,
             max_screens=self._policy.max_screens,
         )
+
+    def step_back(self, log_time_ms: int, effects: Effects) -> None:
+        """Log time goes back there: minutes that it passes again have their names anew."""
+        effects.windows.forget_names(self._screen_names.step_back(log_time_ms))
+
+    def sampled(self, at_ms: int) -> None:
+        """A sample was taken."""
+        if self._is_catching_up:
+            self._counting.note_late(at_ms)
 
     def heard_of(self, user: User, findings: Sequence[tuple[int, Finding]], index: int) -> User:
         """The event at ``index`` was of ``user`` and led to ``findings``, each with the ordinal of
@@ -56,7 +69,7 @@ class Analytics:
         self, user: User, findings: Sequence[tuple[int, Finding]], index: int, ordinal: int
     ) -> User:
         for nth, finding in findings:
-            self._counting.count(finding)
+            self._counting.count(finding, user.user_id)
             if isinstance(finding, Span):
                 logged = Logged(self._offset, index, ordinal + nth, finding)
                 self._effects.spans.append(logged)
@@ -72,4 +85,6 @@ class Analytics:
             return user
         is_new = user.first_day is None
         self._effects.user_days.append(UserDay(day, user.user_id, is_new, used))
+        if self._is_catching_up:
+            self._counting.note_late(self._log_time_ms)
         return replace(user, active_day=day, first_day=day if is_new else user.first_day)

@@ -1,7 +1,12 @@
 -- What a batch adds to analytics, by name (schemas/sql_files.py reads them).
 
 -- name: load_screen_names
-SELECT screen FROM screen_names WHERE "partition" = %s AND minute = from_ms(%s)
+-- New names of the minute, with the mark of the user who brought each; older rows have none.
+SELECT screen, coalesce(brought_by, 0) FROM screen_names
+WHERE "partition" = %s AND minute = from_ms(%s)
+
+-- name: load_known_screens
+SELECT state::text FROM known_screens WHERE "partition" = %s
 
 -- name: create_analytics_tables
 CREATE TEMP TABLE IF NOT EXISTS batch_spans (
@@ -76,21 +81,38 @@ BEGIN
     ON CONFLICT (quarter, "partition", from_screen, to_screen) DO UPDATE SET
         transitions = t.transitions + EXCLUDED.transitions;
 
-    INSERT INTO screen_names (minute, "partition", screen)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2
+    -- Log time stepped back: the minutes that it passes again have their names anew.
+    DELETE FROM screen_names AS n
+    USING jsonb_array_elements(windows -> 'forgotten_names') AS each (w)
+    WHERE n."partition" = (w ->> 1)::integer AND n.minute >= from_ms((w ->> 0)::bigint);
+
+    INSERT INTO screen_names (minute, "partition", screen, brought_by)
+    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2, (w ->> 3)::bigint
     FROM jsonb_array_elements(windows -> 'names') AS each (w);
+
+    INSERT INTO known_screens AS k ("partition", state)
+    SELECT (w ->> 0)::integer, w -> 1
+    FROM jsonb_array_elements(windows -> 'known_screens') AS each (w)
+    ON CONFLICT ("partition") DO UPDATE SET state = EXCLUDED.state;
 
     INSERT INTO late_quarters (quarter, "partition", log_offset)
     SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::bigint
     FROM jsonb_array_elements(windows -> 'late_quarters') AS each (w);
 
-    INSERT INTO concurrency_samples (at, "partition", foreground, background)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::integer, (w ->> 3)::integer
-    FROM jsonb_array_elements(windows -> 'samples') AS each (w);
-
+    -- An instant that log time passes again keeps its first sample, and the screens of that.
+    WITH taken AS (
+        INSERT INTO concurrency_samples (at, "partition", foreground, background)
+        SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, (w ->> 2)::integer,
+               (w ->> 3)::integer
+        FROM jsonb_array_elements(windows -> 'samples') AS each (w)
+        ON CONFLICT (at, "partition") DO NOTHING
+        RETURNING at, "partition"
+    )
     INSERT INTO screen_samples (at, "partition", screen, foreground)
-    SELECT from_ms((w ->> 0)::bigint), (w ->> 1)::integer, w ->> 2, (w ->> 3)::integer
-    FROM jsonb_array_elements(windows -> 'screen_samples') AS each (w);
+    SELECT taken.at, taken."partition", w ->> 2, (w ->> 3)::integer
+    FROM jsonb_array_elements(windows -> 'screen_samples') AS each (w)
+    JOIN taken ON taken.at = from_ms((w ->> 0)::bigint)
+              AND taken."partition" = (w ->> 1)::integer;
 END
 $$
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from processor.concurrency import first_samples
 from processor.effects import Effects, Logged, UserDay
 from processor.stays import Session, Span
 
@@ -93,7 +94,9 @@ class WindowRows(msgspec.Struct, frozen=True):
 
     minutes: list[tuple[Any, ...]]
     transitions: list[tuple[Any, ...]]
+    forgotten_names: list[tuple[Any, ...]]
     names: list[tuple[Any, ...]]
+    known_screens: list[tuple[Any, ...]]
     late_quarters: list[tuple[Any, ...]]
     samples: list[tuple[Any, ...]]
     screen_samples: list[tuple[Any, ...]]
@@ -118,10 +121,20 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
                 effects.windows.transitions.items()
             )
         ),
-        names=[
-            (minute_ms, partition, screen)
+        forgotten_names=[
+            (effects.windows.forgotten_from_ms, partition)
             for partition, effects in found
-            for minute_ms, screen in effects.windows.names
+            if effects.windows.forgotten_from_ms is not None
+        ],
+        names=[
+            (minute_ms, partition, screen, mark)
+            for partition, effects in found
+            for minute_ms, screen, mark in effects.windows.names
+        ],
+        known_screens=[
+            (partition, effects.windows.remembered)
+            for partition, effects in found
+            if effects.windows.remembered is not None
         ],
         late_quarters=sorted(
             (quarter_ms, partition, offset)
@@ -131,12 +144,12 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
         samples=[
             (sample.at_ms, partition, sample.foreground, sample.background)
             for partition, effects in found
-            for sample in effects.samples
+            for sample in first_samples(effects.samples)
         ],
         screen_samples=[
             (sample.at_ms, partition, screen, users)
             for partition, effects in found
-            for sample in effects.samples
+            for sample in first_samples(effects.samples)
             for screen, users in sample.screens
         ],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -45,8 +45,16 @@ class PresenceApp(faust.App):
         """Faust's are for tables: nothing of ours belongs on this machine's disk."""
 
 
-def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics) -> PresenceApp:
-    """The application; it needs the deployment to be open (``startup.open_deployment``)."""
+def create_app(
+    settings: ProcessorSettings,
+    pipeline: Pipeline,
+    metrics: Metrics,
+    may_go_on: Callable[[], Awaitable[None]],
+) -> PresenceApp:
+    """The application; it needs the deployment to be open (``startup.open_deployment``).
+
+    Before each batch it waits until it ``may_go_on``.
+    """
     topic = topic_name(settings, EVENTS)
     app = PresenceApp(
         settings.topic_prefix + settings.consumer_group,
@@ -87,7 +95,7 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
     app.transport_class = stored_offsets_transport(read_offsets, topic)
     # A record without a value is ours to reject: Faust would drop it, and leave a gap.
     events = app.topic(topic, value_type=bytes, value_serializer="raw", allow_empty=True)
-    add_agent(app, events, pipeline, settings)
+    add_agent(app, events, pipeline, settings, may_go_on)
 
     async def count_rebalance(*_: Any, **_named: Any) -> None:
         metrics.rebalances.inc()
@@ -96,7 +104,9 @@ def create_app(settings: ProcessorSettings, pipeline: Pipeline, metrics: Metrics
 
     @app.task  # type: ignore[untyped-decorator]
     async def follow_retention(app: Any) -> None:
-        while True:
+        # Not for ever: once Faust stops its sleeps end at once, and a cancellation that meets
+        # aiokafka's close() is swallowed there.
+        while not app.should_stop:
             try:
                 metrics.retention_seconds.set(await events_retention_seconds(settings))
             except (KafkaError, OSError) as error:

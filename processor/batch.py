@@ -24,6 +24,7 @@ from processor.model import User
 from processor.partition import Partition
 from processor.rows import (
     CHANGE_TYPES,
+    CLOCK_STEP_TYPES,
     OFFSET_TYPES,
     OUTAGE_TYPES,
     PRESENCE_TYPES,
@@ -68,6 +69,15 @@ def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]
             ],
         ),
         (
+            "copy_clock_steps",
+            CLOCK_STEP_TYPES,
+            [
+                (p, step.offset, step.from_ms, step.to_ms)
+                for p, effects in by_partition
+                for step in effects.steps
+            ],
+        ),
+        (
             "copy_spans",
             SPAN_TYPES,
             [span_row(span, p) for p, effects in by_partition for span in effects.spans],
@@ -102,8 +112,8 @@ def _offset_row(batch: Batch) -> tuple[Any, ...]:
         state.next_offset,
         state.log_time_ms,
         batch.published_through,
-        state.foreground,
-        state.background,
+        state.tally.foreground,
+        state.tally.background,
         msgspec.json.encode(state.policy).decode(),
         msgspec.json.encode(state.graces).decode(),
         msgspec.json.encode(state.silence).decode() if state.silence is not None else None,

@@ -30,11 +30,22 @@ from processor.progress import Progress
 from schemas.changes import Change
 from schemas.kafka_security import client_options
 from schemas.settings import KafkaSettings
-from schemas.topics import CHANGES, REJECTS, SIGN_OUTS, topic_name
+from schemas.topics import (
+    CHANGES,
+    REJECTS,
+    SIGN_OUTS,
+    TopicProblemError,
+    record_limit_bytes,
+    topic_name,
+)
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0
+#: Less where a topic takes less.
+BATCH_BYTES = 256 * 1024
+#: A producer that stops waits for what it has, for ever where Kafka does not answer.
+STOP_SECONDS = 3.0
 
 _connections = msgspec.json.Decoder(list[str])
 
@@ -97,9 +108,8 @@ class ChangePublisher:
         self._starting = asyncio.Lock()
 
     async def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        """What is still to be sent is let go after a few seconds."""
+        await self._discard(self._producer)
 
     async def publish_changes(self, changes: Mapping[int, Sequence[Change]]) -> None:
         """Return once the broker has them all, by partition; tries again while Kafka is away."""
@@ -148,7 +158,7 @@ class ChangePublisher:
                         builder.append(key=key, value=value, timestamp=None)
                 sent.append(await producer.send_batch(builder, topic, partition=partition))
                 await asyncio.gather(*sent)
-            except KafkaError as error:
+            except (KafkaError, OSError, TopicProblemError) as error:
                 self._failures.inc()
                 # Kafka is away: whoever waits for it is not stuck.
                 self._progress.made()
@@ -165,6 +175,8 @@ class ChangePublisher:
             return self._producer or await self._start()
 
     async def _start(self) -> AIOKafkaProducer:
+        topics = (self._changes_topic, self._sign_outs_topic, self._rejects_topic)
+        limit_bytes = await record_limit_bytes(self._settings, *topics)
         producer = AIOKafkaProducer(
             **client_options(self._settings),
             client_id="rollcall-processor-changes",
@@ -172,7 +184,7 @@ class ChangePublisher:
             enable_idempotence=True,
             # Changes of a batch resemble each other: a fraction of the disk, for a week.
             compression_type="lz4",
-            max_batch_size=256 * 1024,
+            max_batch_size=min(BATCH_BYTES, limit_bytes),
         )
         try:
             await producer.start()
@@ -190,6 +202,6 @@ class ChangePublisher:
             return
         self._producer = None
         try:
-            await asyncio.wait_for(producer.stop(), 5)
+            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
         except (KafkaError, TimeoutError):
             return

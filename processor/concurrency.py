@@ -2,17 +2,18 @@
 
 At every multiple of 10 seconds the users by state are written down, at every whole minute those in
 the foreground by screen: as they are after all records and expiries up to that instant, so when the
-first record with a later time comes. In an outage nothing is known, and nothing is written.
+first record with a later time comes. In an outage nothing is known, and nothing is written. Where
+log time stepped back and passes an instant again, the first sample of it stands.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from processor.windows import MINUTE_MS, NO_SCREEN, OTHER_SCREENS, OUR_NAMES
+from processor.screen_names import MINUTE_MS, NO_SCREEN, OTHER_SCREENS, OUR_NAMES
 
 SAMPLE_MS: Final = 10_000
 
@@ -33,6 +34,14 @@ def instants(log_time_ms: int | None, next_ms: int) -> Iterator[int]:
         return iter(())
     first_ms = -(-log_time_ms // SAMPLE_MS) * SAMPLE_MS
     return iter(range(first_ms, next_ms, SAMPLE_MS))
+
+
+def first_samples(samples: Iterable[Sample]) -> Iterable[Sample]:
+    """An instant that log time passes again keeps what was written down first."""
+    first: dict[int, Sample] = {}
+    for one in samples:
+        first.setdefault(one.at_ms, one)
+    return first.values()
 
 
 def sample(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
+from processor.clock_steps import ClockStep
 from processor.concurrency import Sample
-from processor.model import Changed, Device
+from processor.model import Changed, Device, User
 from processor.outage import Kind, Outage
 from processor.stays import Session, Span
 from processor.windows import Windows
@@ -82,11 +83,14 @@ class Reject:
 class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
     whose rows are to be written, with the offset of the last record that changed them;
-    ``outages`` are by kind and beginning. For metrics only: how many devices were ``forgotten`` to
-    make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
+    ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time stepped
+    back, of users whom nothing has changed since. For metrics only: how many devices were
+    ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
     ``processor/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, tuple[User, int]] = field(default_factory=dict)
+    steps: list[ClockStep] = field(default_factory=list)
     changes: list[LoggedChange] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     outages: dict[tuple[Kind, int], Outage] = field(default_factory=dict)
@@ -99,3 +103,15 @@ class Effects:
     forgotten: int = 0
     told_apart: Counter[str] = field(default_factory=Counter)
     intervals: list[tuple[str | None, int]] = field(default_factory=list)
+
+    def step_back(self, step: ClockStep, users: Mapping[str, User]) -> None:
+        """What ``users`` come to by ``step`` is not what earlier records made of them: rows are the
+        same however the log is cut into batches."""
+        self.steps.append(step)
+        self.settled |= {name: (users[name], offset) for name, offset in self.touched.items()}
+        self.touched.clear()
+
+    def written(self, users: Mapping[str, User]) -> list[tuple[User, int]]:
+        """Whose rows are to be written, each with the offset of the last record that changed it."""
+        rows = {**self.settled, **{name: (users[name], o) for name, o in self.touched.items()}}
+        return [rows[name] for name in sorted(rows)]

@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from schemas.http_problems import never_sniffed
+
 
 def create_admin_app(
     registry: CollectorRegistry, not_ready: Callable[[], str | None]
@@ -27,6 +29,7 @@ def create_admin_app(
         return web.json_response({"status": "not ready", "reason": reason}, status=503)
 
     app = web.Application()
+    app.on_response_prepare.append(never_sniffed)
     app.router.add_get("/metrics", make_aiohttp_handler(registry))
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

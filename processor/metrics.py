@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from processor.effects import REJECT_CAUSES, Effects
 from processor.outage import Kind
 from processor.presence import MARKS, VERDICTS
+from processor.screen_names import NO_SCREEN, OTHER_SCREENS
 from processor.top_names import TopNames
 from processor.weighted_histogram import WeightedHistogram
 from schemas.changes import Reason
@@ -95,8 +96,17 @@ class Metrics:
             "id, as a restored backup makes it.",
             *("mark", MARKS),
         )
+        self.screen_views = counters(
+            "screen_views",
+            "Views of named screens, by whether the name counted as itself or as (other).",
+            *("counted_as", ("itself", "other")),
+        )
         self.outages = counters(
             "outages", "Silences that were our own and are over.", "kind", get_args(Kind)
+        )
+        self.clock_steps = counter(
+            "clock_steps",
+            "Times that log time of a partition stepped back: the broker's clock had been ahead.",
         )
         self.fences_lost = counter("fences_lost", "Batches dropped: another processor was ahead.")
         self.retries = counter("retries", "Attempts repeated because PostgreSQL was away.")
@@ -153,6 +163,11 @@ class Metrics:
             "Partitions of presence.events, those of all processors together.",
             registry=registry,
         )
+        self.topic_replaced = Gauge(
+            "rollcall_processor_topic_replaced",
+            "1 while presence.events is gone, or is another topic than the database's.",
+            registry=registry,
+        )
         self.maintenance_runs = counter("maintenance_runs", "Runs of maintenance with its lock.")
         self.maintenance_failures = counter(
             "maintenance_failures", "Runs that PostgreSQL, or a fault of ours, cut short."
@@ -200,10 +215,15 @@ class Metrics:
         for outage in effects.outages.values():
             if outage.ended_ms is not None:
                 self.outages[outage.kind].inc()
+        self.clock_steps.inc(len(effects.steps))
         if effects.forgotten:
             self.devices_forgotten.inc(effects.forgotten)
         for mark, devices in effects.told_apart.items():
             self.devices_told_apart[mark].inc(devices)
+        for (_, screen), counted in effects.windows.minutes.items():
+            if screen != NO_SCREEN:
+                as_other = screen == OTHER_SCREENS
+                self.screen_views["other" if as_other else "itself"].inc(counted.views)
         for version, interval_ms in effects.intervals:
             label = self._versions.label(version or "(none)")
             self._interval_seconds.labels(label).observe(interval_ms / 1000)

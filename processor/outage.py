@@ -22,9 +22,10 @@ During an outage nobody goes offline by ``offline_after`` or ``disconnect_grace`
 ``outage_hold``: whose deadline has come by then goes at the end of the hold (in order of user and
 device, as of any one deadline), everyone else at their own. A deadline that a disconnect sets in
 the outage is held alike. At its end, before the events of the record that ends it, everyone still
-online gets until then + ``reconnect_grace``. Grace never shortens a deadline, and a deadline set
-after the end is not moved. Where a jump falls into an outage of ticks only, both hold, each for its
-time, and each gives its grace; the jump does not end the other.
+online gets until then + ``reconnect_grace``, and until then nobody goes for having lost the last
+socket in that time. Grace never shortens a deadline, and any other deadline that is set after the
+end is not moved. Where a jump falls into an outage of ticks only, both hold, each for its time, and
+each gives its grace; the jump does not end the other.
 
 Fleets in which 30 events take longer than ``offline_after`` to be due are not covered by the second
 test: fewer than 30 × ``client_interval`` ÷ ``offline_after`` foreground devices in a partition (18

@@ -1,7 +1,8 @@
 """One partition of the log applied to the users in it. PURE: records in, changes out.
 
-Log time is the broker's time of the records as a running maximum. Before the events of a record
-come the things that happened because time passed: an outage that begins, then everyone whose
+Log time is the broker's time of the records as a running maximum; it steps back where that tells
+that the broker's clock was wrong (``clock_steps``). Before the events of a record come the things
+that happened because time passed: a step back, an outage that begins, then everyone whose
 deadline it reached, in order of deadline, user and device, and between them the samples of
 concurrency, then the grace after an outage that the record ends; so the same log gives the same
 rows however batches were cut (promise 4).
@@ -9,18 +10,25 @@ rows however batches were cut (promise 4).
 
 from __future__ import annotations
 
-import heapq
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from msgspec.structs import replace
-
 from processor.analytics import Analytics
+from processor.clock_steps import (
+    MAX_STEPS,
+    ClockStep,
+    as_of_now,
+    graces_moved_back,
+    moved_back,
+    outages_cut,
+    silence_moved_back,
+    steps_back,
+)
 from processor.concurrency import Sample, instants, sample
+from processor.deadlines import Deadlines
 from processor.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject, RejectCause
 from processor.intervals import quiet_interval
-from processor.model import Policy, User, next_expiry_ms
+from processor.model import Policy, User
 from processor.outage import Grace, Silence, granted_until_ms, is_heard, passage
 from processor.presence import (
     APPLIED,
@@ -31,9 +39,10 @@ from processor.presence import (
     apply_renew,
     expire,
 )
-from processor.sockets import kept_until
+from processor.screen_names import ScreenNames
+from processor.sockets import kept_online
 from processor.stays import follow
-from processor.windows import ScreenNames
+from processor.tally import Tally
 from schemas.events import (
     BadEvent,
     ClientEvent,
@@ -43,6 +52,7 @@ from schemas.events import (
     Tick,
     partition_of,
 )
+from schemas.safe_errors import told_with_place
 
 
 class Partition:
@@ -61,6 +71,7 @@ class Partition:
         next_offset: int,
         log_time_ms: int | None = None,
         after_loss: bool = False,
+        steps: Iterable[ClockStep] = (),
         graces: Iterable[Grace] = (),
         silence: Silence | None = None,
         screen_names: ScreenNames | None = None,
@@ -72,40 +83,36 @@ class Partition:
         self.log_time_ms = log_time_ms
         #: Records before the next one were accepted as lost.
         self.after_loss = after_loss
+        self.steps = list(steps)
         self.graces = list(graces)
         #: ``None`` until the first client event.
         self.silence = silence
         self.users: dict[str, User] = {}
-        self.foreground = 0
-        self.background = 0
-        self.foreground_devices = 0
-        #: Users in the foreground by screen.
-        self._by_screen: Counter[str | None] = Counter()
+        self.tally = Tally()
         self._analytics = Analytics(policy, screen_names or ScreenNames())
-        # (deadline, user) for everyone online; an entry may be too early, never too late: it is
-        # put off when it comes up, so that a heartbeat costs no heap operation. Of several of one
-        # user only that with the deadline in `_watched` counts.
-        self._deadlines: list[tuple[int, str]] = []
-        self._watched: dict[str, int] = {}
+        self._deadlines = Deadlines()
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:
         """Everyone online as of ``next_offset``, as stored, with the offset of the last record
         that changed the row."""
         for stored, log_offset in users:
+            user = as_of_now(stored, log_offset, self.steps)
             until_ms = granted_until_ms(log_offset, self.graces)
-            user = stored if until_ms is None else _kept_online(stored, until_ms)
+            if until_ms is not None:
+                user = kept_online(user, until_ms)
             self.users[user.user_id] = user
-            self._count(user, 1)
-            self._watch(user)
+            self.tally.count(user, 1)
+            self._deadlines.watch(user)
 
-    def remember(self, user: User) -> None:
-        """A stored user who is offline and named in the next batch."""
-        self.users[user.user_id] = user
+    def remember(self, user: User, log_offset: int) -> None:
+        """A stored user who is offline and named in the next batch; as :meth:`load_online`."""
+        self.users[user.user_id] = as_of_now(user, log_offset, self.steps)
 
     @property
-    def by_screen(self) -> Counter[str | None]:
-        """Users in the foreground by screen; ``None`` where none is known."""
-        return self._by_screen
+    def high_ms(self) -> int | None:
+        """Log time was there before it stepped back, and is not there again; else ``None``."""
+        high_ms = max((step.from_ms for step in self.steps), default=None)
+        return high_ms if high_ms is not None and self._now_ms < high_ms else None
 
     def forget_offline(self, user_ids: Iterable[str]) -> None:
         """Memory holds nobody who is offline once PostgreSQL does."""
@@ -113,6 +120,13 @@ class Partition:
             user = self.users.get(user_id)
             if user is not None and not user.online:
                 del self.users[user_id]
+
+    def put_off(self, user_id: str, now_ms: int) -> None:
+        """The database refuses what time brings to this user: try again ``offline_after`` later."""
+        user = self.users.get(user_id)
+        if user is not None and user.online:
+            now_ms = max(now_ms, self.log_time_ms or now_ms)
+            self.users[user_id] = _kept_online(user, now_ms + self.policy.offline_after_ms)
 
     def apply(self, record: Record, effects: Effects) -> None:
         """Let the time of ``record`` come, then its events."""
@@ -138,7 +152,7 @@ class Partition:
                 raw = repr(event).encode()
                 effects.rejects.append(Reject(record.offset, index, error, raw, cause))
         if heard:
-            self.silence = Silence(now_ms, self.foreground_devices)
+            self.silence = Silence(now_ms, self.tally.foreground_devices)
         self.next_offset = record.offset + 1
 
     def skip(
@@ -172,10 +186,11 @@ class Partition:
             elif isinstance(event, Logout):
                 outcome = apply_logout(before, event, now_ms, self.policy)
             else:
-                outcome = apply_disconnect(before, event, now_ms, self.policy)
+                kept_ms = max((grace.until_ms for grace in self.graces), default=0)
+                outcome = apply_disconnect(before, event, now_ms, self.policy, kept_ms)
             user, findings = follow(before, outcome.user, outcome.changes, now_ms)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
-            return f"{type(error).__name__}: {error}"
+            return told_with_place(error)
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
             if index == 0 and not outcome.changes:
@@ -198,17 +213,19 @@ class Partition:
         effects.touched[user.user_id] = offset
         if outcome.changes:
             if before is not None:
-                self._count(before, -1)
-            self._count(user, 1)
+                self.tally.count(before, -1)
+            self.tally.count(user, 1)
             effects.forgotten += outcome.forgotten
             if outcome.told_apart_by is not None:
                 effects.told_apart[outcome.told_apart_by] += 1
-        self._watch(user)
+        self._deadlines.watch(user)
 
     def _let_time_pass(self, record: Record, effects: Effects, *, heard: bool) -> None:
+        if steps_back(self.log_time_ms, record.timestamp_ms, self.policy.outage_gap_ms):
+            self._step_back(record, effects)
         before_ms = self.log_time_ms
         now_ms = self.log_time_ms = max(before_ms or 0, record.timestamp_ms)
-        self._analytics.begin(record.offset, now_ms, effects)
+        self._analytics.begin(record.offset, now_ms, self.high_ms, effects)
         passed = passage(
             self.silence, before_ms, now_ms, self.policy, heard=heard, after_loss=self.after_loss
         )
@@ -222,6 +239,7 @@ class Partition:
                 break
             self._expire(record.offset, at_ms, expiries, effects, passed.held_ms)
             effects.samples.append(self._sample(at_ms))
+            self._analytics.sampled(at_ms)
         self._expire(record.offset, now_ms, expiries, effects, passed.held_ms)
         if passed.over:
             self._grant(Grace(record.offset, now_ms + self.policy.reconnect_grace_ms))
@@ -229,12 +247,29 @@ class Partition:
             # Nobody goes offline: deadlines that have passed are still those of online devices.
             return
         if passed.jumped and self.silence is not None:
-            self.silence = Silence(now_ms, self.foreground_devices)
+            self.silence = Silence(now_ms, self.tally.foreground_devices)
         self.graces = [g for g in self.graces if g.until_ms > now_ms]
 
     def _sample(self, at_ms: int) -> Sample:
-        screens, most = self._by_screen, self.policy.max_screens
-        return sample(at_ms, self.foreground, self.background, screens, most)
+        tally, most = self.tally, self.policy.max_screens
+        return sample(at_ms, tally.foreground, tally.background, tally.by_screen, most)
+
+    def _step_back(self, record: Record, effects: Effects) -> None:
+        """The clock was wrong: log time is that of ``record``."""
+        step = ClockStep(record.offset, self._now_ms, record.timestamp_ms)
+        for outage in outages_cut(self.silence, step):
+            effects.outages[outage.kind, outage.started_ms] = outage
+        self.log_time_ms = step.to_ms
+        self.steps = [*self.steps, step][-MAX_STEPS:]
+        self.graces = graces_moved_back(self.graces, step)
+        self.silence = silence_moved_back(self.silence, step)
+        effects.step_back(step, self.users)
+        self._deadlines.move_back(step.back_ms)
+        for user_id, user in self.users.items():
+            self.users[user_id] = moved_back(user, step)
+            if user.online:
+                effects.touched[user_id] = step.offset
+        self._analytics.step_back(step.to_ms, effects)
 
     def _grant(self, grace: Grace) -> None:
         """Everyone who is online stays so at least as long as the grace says."""
@@ -242,7 +277,7 @@ class Partition:
         self.graces = [*(g for g in self.graces if g.until_ms > grace.until_ms), grace]
         for user_id, user in self.users.items():
             if user.online:
-                self.users[user_id] = _kept_online(user, grace.until_ms)
+                self.users[user_id] = kept_online(user, grace.until_ms)
 
     def _expire(
         self,
@@ -257,11 +292,7 @@ class Partition:
             return
         due: list[tuple[int, str, str]] = []
         looked_at: list[str] = []
-        while self._deadlines and self._deadlines[0][0] <= now_ms:
-            deadline_ms, user_id = heapq.heappop(self._deadlines)
-            if self._watched.get(user_id) != deadline_ms:
-                continue
-            del self._watched[user_id]
+        for user_id in self._deadlines.reached(now_ms):
             user = self.users.get(user_id)
             if user is None:
                 continue
@@ -279,39 +310,10 @@ class Partition:
             user, changed = expire(before, device, deadline_ms)
             user, findings = follow(before, user, (changed,), self._now_ms)
             user = self._analytics.expired(user, findings, ordinal)
-            self._count(before, -1)
-            self._count(user, 1)
+            self.tally.count(before, -1)
+            self.tally.count(user, 1)
             self.users[user_id] = user
             effects.touched[user_id] = offset
             effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
         for user_id in looked_at:
-            self._watch(self.users[user_id])
-
-    def _watch(self, user: User) -> None:
-        deadline_ms = next_expiry_ms(user)
-        if deadline_ms is None:
-            return
-        watched_ms = self._watched.get(user.user_id)
-        if watched_ms is None or deadline_ms < watched_ms:
-            self._watched[user.user_id] = deadline_ms
-            heapq.heappush(self._deadlines, (deadline_ms, user.user_id))
-
-    def _count(self, user: User, by: int) -> None:
-        if user.state == "foreground":
-            self.foreground += by
-            devices = user.devices
-            in_foreground = (
-                1 if len(devices) == 1 else sum(d.state == "foreground" for d in devices)
-            )
-            self.foreground_devices += by * in_foreground
-            self._by_screen[user.screen] += by
-            if not self._by_screen[user.screen]:
-                del self._by_screen[user.screen]
-        elif user.state == "background":
-            self.background += by
-
-
-def _kept_online(user: User, until_ms: int) -> User:
-    """``user`` whose devices that are online stay so until then at least."""
-    devices = tuple(kept_until(d, until_ms) if d.online else d for d in user.devices)
-    return replace(user, devices=devices)
+            self._deadlines.watch(self.users[user_id])

@@ -10,8 +10,8 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from processor.screen_names import NO_SCREEN, OTHER_SCREENS
 from processor.standing import Standing
-from processor.windows import NO_SCREEN, OTHER_SCREENS
 
 #: Screens that have a series of their own, of each processor; the rest is ``(other)``.
 MOST_SCREENS: Final = 20
@@ -84,8 +84,8 @@ class PartitionMetrics(Collector):
             if state is None:
                 continue
             partition = str(state.partition)
-            users.add_metric([partition, "foreground"], state.foreground)
-            users.add_metric([partition, "background"], state.background)
+            users.add_metric([partition, "foreground"], state.tally.foreground)
+            users.add_metric([partition, "background"], state.tally.background)
             running = state.silence is not None and state.silence.outage_ms is not None
             silenced.add_metric([partition], int(running))
             graces.add_metric([partition], int(bool(state.graces)))
@@ -101,7 +101,7 @@ class PartitionMetrics(Collector):
         by_screen: Counter[str] = Counter()
         for standing in standings:
             if standing.state is not None:
-                for screen, users in standing.state.by_screen.items():
+                for screen, users in standing.state.tally.by_screen.items():
                     by_screen[NO_SCREEN if screen is None else screen] += users
         others = by_screen.pop(OTHER_SCREENS, 0)
         most = by_screen.most_common(MOST_SCREENS)

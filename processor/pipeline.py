@@ -15,25 +15,23 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import psycopg
 
 from processor.changes import ChangePublisher, change_of
-from processor.effects import Record
+from processor.effects import TIME_PASSED, Record
+from processor.isolation import Refused, store_without_culprits
 from processor.last_read import LastRead, require_same
 from processor.metrics import Metrics
 from processor.model import Policy
 from processor.partition import Partition
 from processor.progress import Progress
-from processor.store import FenceLostError, Store
+from processor.publishing import Publishing
+from processor.store import FenceLostError, RefusedDataError, Store
 from processor.work import RawRecord, Work, users_of
-from schemas.changes import Change
-from schemas.events import Tick, UndecodableRecordError, decode_batch
+from schemas.events import Tick, UndecodableRecordError
+from schemas.sqlstates import Meaning, meaning_of, told
 
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
-
-
-#: The database cannot hold a value, however often it is asked: SQLSTATE classes 22, 23 and 54.
-DATA_ERRORS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
 class LogGapError(RuntimeError):
@@ -66,15 +64,14 @@ class Pipeline:
         #: Of each loaded partition the record before its next one, where it is known.
         self._last_reads: dict[int, LastRead] = {}
         self._generation: int | None = None
-        self._publishing: asyncio.Task[None] | None = None
+        self._publishing = Publishing(publisher, metrics)
         self._oldest_in_hand_ms: dict[int, int] = {}
         #: Why the last attempt failed; ``None`` while all is well.
         self.trouble: str | None = None
 
     async def close(self) -> None:
-        """Finish publishing what is committed."""
-        await self._published()
-        await self._publisher.close()
+        """Publish what is committed, as far as that takes seconds."""
+        await self._publishing.close()
         await self._store.close()
 
     def loaded(self, partition: int) -> Partition | None:
@@ -91,8 +88,9 @@ class Pipeline:
         """Store what the records do, exactly once; returns when that is durable.
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
-        (any more) are skipped. Raises :class:`LogGapError` and
-        ``processor.last_read.TornLogError``.
+        (any more) are skipped. Raises :class:`LogGapError`,
+        ``processor.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
+        ``psycopg.Error`` for a fault of our own.
         """
         if generation != self._generation:
             self._forget()
@@ -111,23 +109,18 @@ class Pipeline:
             ours = [record for record in records if owned(record.partition)]
             try:
                 if isolate:
-                    await self._one_by_one(ours)
+                    for raw in ours:
+                        await store_without_culprits(raw, self)
                 else:
-                    await self._attempt(ours)
+                    await self.attempt(ours, Refused())
             except FenceLostError as error:
-                self._forget()
                 self._metrics.fences_lost.inc()
                 log.warning("%s: reading the partitions again", error)
-            except DATA_ERRORS as error:
-                self._forget()
+            except RefusedDataError as error:
                 isolate = True
-                log.warning("PostgreSQL refused a batch (%s): looking for the event", error)
-            except psycopg.OperationalError as error:
-                self._forget()
-                if self.trouble is None:
-                    log.warning("PostgreSQL is away (%s): trying again until it is back", error)
-                self.trouble = f"PostgreSQL: {error}"
-                self._metrics.retries.inc()
+                log.warning("%s: looking for the event", error)
+            except psycopg.Error as error:
+                await self._wait_for(error)
             else:
                 if self.trouble is not None:
                     log.info("PostgreSQL is back")
@@ -138,16 +131,60 @@ class Pipeline:
             self._progress.pausing = False
             backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
 
-    async def _attempt(
-        self, records: Sequence[RawRecord], refused: dict[int, str] | None = None
-    ) -> None:
-        works = await self._reduce(records, refused or {})
+    async def _wait_for(self, error: psycopg.Error) -> None:
+        """Say why, if trying again may help; else raise ``error``."""
+        meaning = meaning_of(error)
+        if meaning not in (Meaning.AWAY, Meaning.AGAIN, Meaning.OPERATOR):
+            raise error
+        if meaning is not Meaning.AGAIN:
+            # A session that is read-only, or of a role without rights, never gets better.
+            await self._store.close()
+        trouble = f"PostgreSQL: {told(error)}"
+        if self.trouble is None:
+            log.warning("PostgreSQL is away (%s): trying again until it is back", told(error))
+        elif trouble != self.trouble:
+            log.warning("PostgreSQL is still away (%s)", told(error))
+        self.trouble = trouble
+        self._metrics.retries.inc()
+
+    async def attempt(self, records: Sequence[RawRecord], refused: Refused) -> None:
+        """Reduce and store, once, without what is ``refused``. Raises :class:`FenceLostError`,
+        :class:`RefusedDataError` or ``psycopg.Error``: then everything is forgotten."""
+        try:
+            await self._attempt(records, refused)
+        except (RefusedDataError, FenceLostError, psycopg.Error):
+            self._forget()
+            raise
+
+    async def accepts(self, raw: RawRecord, refused: Refused) -> bool:
+        """Would the database take the record without what is ``refused``? Stores nothing."""
+        try:
+            works = await self._reduce([raw], refused)
+            await self._store.commit([work.batch() for work in works], probe=True)
+        except RefusedDataError:
+            return False
+        else:
+            return True
+        finally:
+            self._forget()
+
+    async def expired(self, raw: RawRecord, refused: Refused) -> list[str]:
+        """Those to whom the record's time brings something, in order. Stores nothing."""
+        try:
+            works = await self._reduce([raw], refused)
+        finally:
+            self._forget()
+        changes = [change for work in works for change in work.effects.changes]
+        return list(dict.fromkeys(c.changed.user_id for c in changes if c.index == TIME_PASSED))
+
+    async def _attempt(self, records: Sequence[RawRecord], refused: Refused) -> None:
+        works = await self._reduce(records, refused)
         if not works:
             return
         for work in works:
             await self._publisher.publish_rejects(work.state.partition, work.effects.rejects)
         # The changes of the batch before this one are on their topic once this returns.
-        await self._published()
+        await self._publishing.done()
         started = time.perf_counter()
         batches = [work.batch() for work in works]
         write_seconds = await self._store.commit(batches)
@@ -162,7 +199,7 @@ class Pipeline:
             ]
             for work in works
         }
-        self._publishing = asyncio.create_task(self._publish(changes))
+        self._publishing.begin(changes)
 
     def _count(self, works: Sequence[Work], write_seconds: float, seconds: float) -> None:
         """A batch was stored in ``seconds``."""
@@ -174,20 +211,21 @@ class Pipeline:
         records = events = 0
         for work in works:
             metrics.count(work.effects)
+            for step in work.effects.steps:
+                log.warning(
+                    "partition %d: the clock of the broker was ahead; with offset %d log time "
+                    "steps back by %.1f s",
+                    work.state.partition,
+                    step.offset,
+                    step.back_ms / 1000,
+                )
             records += work.records
             for appended_ms, count in work.appended:
                 events += count
                 metrics.visible_seconds.observe(max(0.0, (now_ms - appended_ms) / 1000), count)
         metrics.count_records(records, events)
 
-    async def _publish(self, changes: dict[int, list[Change]]) -> None:
-        count = sum(map(len, changes.values()))
-        self._metrics.changes_waiting.set(count)
-        await self._publisher.publish_changes(changes)
-        self._metrics.changes_published.inc(count)
-        self._metrics.changes_waiting.set(0)
-
-    async def _reduce(self, records: Sequence[RawRecord], refused: dict[int, str]) -> list[Work]:
+    async def _reduce(self, records: Sequence[RawRecord], refused: Refused) -> list[Work]:
         """Apply the records to the partitions in memory; a replayed record drops out."""
         for partition in dict.fromkeys(raw.partition for raw in records):
             if partition not in self._loaded:
@@ -214,7 +252,7 @@ class Pipeline:
             work = works.setdefault(raw.partition, Work(state, state.next_offset, raw))
             work.last = raw
             work.records += 1
-            record = raw.decoded(refused)
+            record = raw.decoded(refused.events)
             if isinstance(record, Record):
                 work.named.update(users_of(record))
                 # Ingest writes a tick by itself, and only where there is nothing else to write.
@@ -227,6 +265,7 @@ class Pipeline:
         reducing = time.perf_counter()
         stages["load"].observe(reducing - loading)
         for work, raw, record in decoded:
+            work.hold_back(raw, refused.users)
             if isinstance(record, Record):
                 work.state.apply(record, work.effects)
             else:
@@ -248,8 +287,8 @@ class Pipeline:
     async def _remember(self, works: Iterable[Work]) -> None:
         absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
         if absent:
-            for user in await self._store.load_users(absent):
-                absent[user.user_id].remember(user)
+            for user, log_offset in await self._store.load_users(absent):
+                absent[user.user_id].remember(user, log_offset)
 
     async def _load(self, partition: int) -> Partition:
         stored = await self._store.load(partition)
@@ -264,6 +303,7 @@ class Pipeline:
             next_offset=stored.next_offset,
             log_time_ms=stored.log_time_ms,
             after_loss=stored.after_loss,
+            steps=stored.steps,
             graces=stored.graces,
             silence=stored.silence,
             screen_names=stored.screen_names,
@@ -281,54 +321,6 @@ class Pipeline:
             stored.next_offset,
         )
         return state
-
-    async def _one_by_one(self, records: Sequence[RawRecord]) -> None:
-        """One transaction a record; of a record that fails, all events but the culprits count."""
-        for raw in records:
-            refused: dict[int, str] = {}
-            while True:
-                try:
-                    await self._attempt([raw], refused)
-                    break
-                except DATA_ERRORS as error:
-                    self._forget()
-                    culprit = await self._culprit(raw, refused)
-                    refused[culprit] = f"PostgreSQL refuses it: SQLSTATE {error.sqlstate}"
-
-    async def _culprit(self, raw: RawRecord, refused: dict[int, str]) -> int:
-        """The first event without which, and without those after it, the record is accepted."""
-        events = decode_batch(raw.value)
-        accepted, failing = 0, len(events)
-        while failing - accepted > 1:
-            middle = (accepted + failing) // 2
-            if await self._accepts(raw, refused, middle):
-                accepted = middle
-            else:
-                failing = middle
-        if accepted == 0 and not await self._accepts(raw, refused, 0):
-            raise LogGapError(
-                f"partition {raw.partition}, offset {raw.offset}: PostgreSQL refuses the record "
-                "even without its events"
-            )
-        return accepted
-
-    async def _accepts(self, raw: RawRecord, refused: dict[int, str], events: int) -> bool:
-        """Would the database take the first ``events`` of the record? Stores nothing."""
-        rest = dict.fromkeys(range(events, len(decode_batch(raw.value))), "not tried")
-        try:
-            works = await self._reduce([raw], {**refused, **rest})
-            await self._store.commit([work.batch() for work in works], probe=True)
-        except DATA_ERRORS:
-            return False
-        else:
-            return True
-        finally:
-            self._forget()
-
-    async def _published(self) -> None:
-        if self._publishing is not None:
-            await self._publishing
-            self._publishing = None
 
     def _forget(self) -> None:
         self._loaded.clear()

@@ -231,14 +231,16 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
     return Outcome(user, (changed,))
 
 
-def apply_disconnect(user: User | None, event: Disconnect, now_ms: int, policy: Policy) -> Outcome:
-    """A socket is gone."""
+def apply_disconnect(
+    user: User | None, event: Disconnect, now_ms: int, policy: Policy, kept_until_ms: int = 0
+) -> Outcome:
+    """A socket is gone; ``kept_until_ms`` as in ``sockets.disconnected``."""
     if user is None:
         return Outcome(_unknown(event.user, "started", now_ms), verdict=IGNORED)
     device = device_of_connection(user, event.connection, now_ms)
     if device is None:
         return Outcome(user, verdict=IGNORED)
-    left = disconnected(device, event, now_ms, policy)
+    left = disconnected(device, event, now_ms, policy, kept_until_ms)
     return Outcome(replace(user, devices=with_device(user.devices, left)))
 
 

@@ -54,6 +54,13 @@ SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::te
                WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset)
 FROM stream_offsets o WHERE "partition" = %s
 
+-- name: load_clock_steps
+-- The latest ones, in the order of the log.
+SELECT log_offset, to_ms(from_time), to_ms(to_time) FROM (
+    SELECT log_offset, from_time, to_time FROM clock_steps
+    WHERE "partition" = %s ORDER BY log_offset DESC LIMIT %s
+) AS latest ORDER BY log_offset
+
 -- name: load_online
 SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
        to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
@@ -100,6 +107,9 @@ CREATE TEMP TABLE IF NOT EXISTS batch_changes (
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_outages (
     "partition" integer, kind text, started_ms bigint, ended_ms bigint
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_clock_steps (
+    "partition" integer, log_offset bigint, from_ms bigint, to_ms bigint
 ) ON COMMIT DELETE ROWS
 
 -- name: create_apply_batch
@@ -175,6 +185,16 @@ BEGIN
     INSERT INTO outages ("partition", kind, started_at, ended_at)
     SELECT "partition", kind, from_ms(started_ms), from_ms(ended_ms) FROM batch_outages
     ON CONFLICT ("partition", started_at, kind) DO UPDATE SET ended_at = EXCLUDED.ended_at;
+
+    INSERT INTO clock_steps ("partition", log_offset, from_time, to_time)
+    SELECT "partition", log_offset, from_ms(from_ms), from_ms(to_ms) FROM batch_clock_steps;
+    DELETE FROM clock_steps c USING batch_clock_steps b
+    WHERE c."partition" = b."partition" AND c.log_offset < (
+        SELECT min(log_offset) FROM (
+            SELECT k.log_offset FROM clock_steps k WHERE k."partition" = b."partition"
+            ORDER BY k.log_offset DESC LIMIT 64
+        ) AS latest
+    );
 END
 $$
 
@@ -189,6 +209,9 @@ COPY batch_changes FROM STDIN (FORMAT binary)
 
 -- name: copy_outages
 COPY batch_outages FROM STDIN (FORMAT binary)
+
+-- name: copy_clock_steps
+COPY batch_clock_steps FROM STDIN (FORMAT binary)
 
 -- name: apply_batch
 SELECT pg_temp.apply_batch()

@@ -64,6 +64,7 @@ CHANGE_TYPES: Final = [
 ]
 OFFSET_TYPES: Final = ["int4", *["int8"] * 6, *["text"] * 4]
 OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
+CLOCK_STEP_TYPES: Final = ["int4", "int8", "int8", "int8"]
 
 _devices = msgspec.json.Decoder(tuple[Device, ...])
 _sign_outs = msgspec.json.Decoder(tuple[SignOut, ...])

@@ -58,7 +58,8 @@ class ProcessorSettings(
         ge=1,
         le=10_000,
         description="Screen names that count as themselves per minute and partition; any further "
-        "one counts as (other) in analytics.",
+        "one counts as (other) in analytics. Known names, which five users showed on an earlier "
+        "day, go before new ones.",
     )
     changes_retention_days: int = Field(
         14, ge=1, description="Days for which the history of changes is kept."

@@ -9,7 +9,8 @@ all others when the device's session ends, or when another device of the user ta
 (``twins``).
 
 When the last open connection of a device is lost, its deadline becomes the later of now +
-``disconnect_grace`` and the last HTTP heartbeat + ``offline_after``, as moved by outages. A
+``disconnect_grace`` and the last HTTP heartbeat + ``offline_after``, as moved by outages; while the
+grace after an outage runs, it is no earlier than the end of that (promise 3). A
 disconnect is no sign of life: where the device would go offline by then anyway, its deadline stays
 and silence ends it. A disconnect by the server says nothing of the phone: it starts no grace. Any
 sign of life ends the grace; that of a device in the background, if it is a renewal, leaves the
@@ -86,15 +87,18 @@ def heard_over_http(device: Device, expires_ms: int, now_ms: int) -> Sockets | N
     return Sockets(connections, expires_ms) if connections else None
 
 
-def disconnected(device: Device, event: Disconnect, now_ms: int, policy: Policy) -> Device:
-    """``device`` after one of its open connections is gone."""
+def disconnected(
+    device: Device, event: Disconnect, now_ms: int, policy: Policy, kept_until_ms: int
+) -> Device:
+    """``device`` after one of its open connections is gone. Until ``kept_until_ms`` an outage's end
+    keeps everybody."""
     assert device.sockets is not None  # noqa: S101  (it has an open connection)
     rest = tuple(c for c in open_connections(device, now_ms) if c.id != event.connection)
     http_ms = device.sockets.http_expires_ms
     left = Sockets(rest, http_ms)
     if event.by_server or rest:
         return replace(device, sockets=left)
-    grace_ends_ms = max(now_ms + policy.disconnect_grace_ms, http_ms or 0)
+    grace_ends_ms = max(now_ms + policy.disconnect_grace_ms, http_ms or 0, kept_until_ms)
     if device.expires_ms <= grace_ends_ms:
         return replace(device, sockets=left)
     lost = Lost(now_ms, event.silent_ms, silence_expires_ms=device.expires_ms)
@@ -121,3 +125,9 @@ def kept_until(device: Device, until_ms: int) -> Device:
             else replace(lost, silence_expires_ms=max(lost.silence_expires_ms, until_ms)),
         )
     return replace(device, expires_ms=max(device.expires_ms, until_ms), sockets=sockets)
+
+
+def kept_online(user: User, until_ms: int) -> User:
+    """``user`` whose devices that are online stay so until then at least."""
+    devices = tuple(kept_until(d, until_ms) if d.online else d for d in user.devices)
+    return replace(user, devices=devices)

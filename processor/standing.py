@@ -19,12 +19,13 @@ from processor.pipeline import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One partition. ``state`` is ``None`` until a first record came; ``lag_records`` while Kafka
-    has not said where the log ends; ``lag_seconds`` where there is a lag and no record of it has
-    been seen."""
+    """One partition. ``state`` is ``None`` until a first record came; ``next_offset`` until it is
+    known where to begin; ``lag_records`` while Kafka has not said where the log ends;
+    ``lag_seconds`` where there is a lag and no record of it has been seen."""
 
     partition: int
     state: Partition | None
+    next_offset: int | None
     lag_records: int | None
     lag_seconds: float | None
 
@@ -58,7 +59,7 @@ class Standings:
         except (AssertionError, ConsumerNotStarted):  # a rebalance in Kafka's thread has just begun
             highwater = None
         if highwater is None or next_offset is None:
-            return Standing(partition, state, None, None)
+            return Standing(partition, state, next_offset, None, None)
         # What is in memory may be ahead of what is stored, while that is tried again.
         in_hand_ms = self._pipeline.oldest_in_hand_ms(partition)
         lag_records = max(0, highwater - next_offset)
@@ -75,7 +76,7 @@ class Standings:
             lag_seconds = 0.0
         elif oldest_ms is not None:
             lag_seconds = max(0.0, self._clock() - oldest_ms / 1000)
-        return Standing(partition, state, lag_records, lag_seconds)
+        return Standing(partition, state, next_offset, lag_records, lag_seconds)
 
 
 def behind(standings: list[Standing], seconds: float) -> str | None:

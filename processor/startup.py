@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processor.deployment import UnusableDeploymentError
 from processor.last_read import LastRead, TornLogError, last_read, require_same
 from processor.losses import described, lost_ranges
 from processor.settings import ProcessorSettings
-from processor.store import Store, UnusableDeploymentError
+from processor.store import Store
 from schemas.kafka_security import client_options
 from schemas.topic_ids import topic_id
 from schemas.topics import EVENTS, check_topics, topic_name
@@ -19,8 +21,9 @@ from schemas.topics import EVENTS, check_topics, topic_name
 READ_AGAIN_SECONDS: Final = 30.0
 
 
-async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
-    """Claim an empty database for the topic, or make sure that the two still fit.
+async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
+    """Claim an empty database for the topic, or make sure that the two still fit; gives the id of
+    the topic.
 
     Raises :class:`UnusableDeploymentError`, ``processor.store.NotMigratedError``,
     ``schemas.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
@@ -52,6 +55,7 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> None:
             await _read_again(settings, topic, last_reads)
     except TornLogError as error:
         raise UnusableDeploymentError(f"{topic}, {error}") from None
+    return identity
 
 
 async def partition_offsets(

@@ -19,14 +19,17 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from processor.batch import Batch, copies, window_rows
 from processor.changes import published_change
+from processor.clock_steps import MAX_STEPS, ClockStep
+from processor.deployment import UnusableDeploymentError, check_deployment
 from processor.last_read import LastRead
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.rows import user_of_row
-from processor.windows import MINUTE_MS, ScreenNames
+from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
 from schemas.changes import Change
 from schemas.migrate import not_applied
 from schemas.sql_files import load_queries
+from schemas.sqlstates import Meaning, meaning_of
 
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -34,6 +37,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 _graces = msgspec.json.Decoder(list[Grace])
 _silence = msgspec.json.Decoder(Silence)
 _last_read = msgspec.json.Decoder(LastRead)
+_remembered = msgspec.json.Decoder(Remembered)
 _policy = msgspec.json.Decoder(Policy)
 
 
@@ -41,12 +45,12 @@ class FenceLostError(RuntimeError):
     """Another processor has advanced a partition of the batch: nothing of it was applied."""
 
 
+class RefusedDataError(RuntimeError):
+    """The database cannot hold a value of the batch: nothing of it was applied."""
+
+
 class NotMigratedError(RuntimeError):
     """The database is behind this release; the message names the command that brings it up."""
-
-
-class UnusableDeploymentError(RuntimeError):
-    """What is stored does not belong to this log; the message names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Stored:
 
     next_offset: int
     log_time_ms: int | None
+    steps: list[ClockStep]
     published_through: int
     policy: Policy | None
     graces: list[Grace]
@@ -68,7 +73,8 @@ class Stored:
 
 
 class Store:
-    """Raises ``psycopg.OperationalError`` while PostgreSQL is away; the next call connects anew."""
+    """Raises ``psycopg.Error``; ``schemas.sqlstates`` has what each means. While PostgreSQL is away
+    the next call connects anew, and so it does after :meth:`close`."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -173,18 +179,28 @@ class Store:
                     )
                 next_offset, log_time_ms, published_through, policy = row[:4]
                 graces, silence, last_read, after_loss = row[4:]
+                cursor = await connection.execute(
+                    self._queries["load_clock_steps"], (partition, MAX_STEPS)
+                )
+                steps = [ClockStep(*row) async for row in cursor]
                 cursor = await connection.execute(self._queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
                 names = self._queries["load_screen_names"]
                 cursor = await connection.execute(names, (partition, minute_ms))
-                screen_names = ScreenNames(minute_ms, [name async for (name,) in cursor])
+                new_names = await cursor.fetchall()
+                known = self._queries["load_known_screens"]
+                cursor = await connection.execute(known, (partition,))
+                row = await cursor.fetchone()
+                remembered = _remembered.decode(row[0]) if row is not None else None
+                screen_names = ScreenNames(minute_ms, new_names, remembered)
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
         return Stored(
             next_offset=next_offset,
             log_time_ms=log_time_ms,
+            steps=steps,
             published_through=published_through,
             policy=_policy.decode(policy) if policy is not None else None,
             graces=_graces.decode(graces),
@@ -195,12 +211,12 @@ class Store:
             screen_names=screen_names,
         )
 
-    async def load_users(self, user_ids: Iterable[str]) -> list[User]:
-        """Those of the users who are stored."""
+    async def load_users(self, user_ids: Iterable[str]) -> list[tuple[User, int]]:
+        """Those of the users who are stored, as :class:`Stored` has those online."""
         connection = await self._connected()
         async with connection.transaction():
             cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
-            return [user for user, _ in map(user_of_row, await cursor.fetchall())]
+            return [user_of_row(row) for row in await cursor.fetchall()]
 
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""
@@ -216,9 +232,9 @@ class Store:
         only try whether the database would take them. Gives the seconds that copying the rows took,
         before the round trip that applies them.
 
-        Raises :class:`FenceLostError`, ``psycopg.DataError`` or ``IntegrityError`` where the
-        database cannot hold a value, ``OperationalError`` if it is away (then it is not known
-        whether the batch was applied; what is stored tells).
+        Raises :class:`FenceLostError`, :class:`RefusedDataError` where the database cannot hold a
+        value, or another ``psycopg.Error`` (then it is not known whether the batch was applied;
+        what is stored tells).
         """
         started = time.perf_counter()
         connection = await self._connected()
@@ -242,6 +258,9 @@ class Store:
             await self._reset(connection)
             if error.sqlstate == FENCE_LOST_SQLSTATE:
                 raise FenceLostError(str(error)) from error
+            if meaning_of(error) is Meaning.DATA:
+                cause = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+                raise RefusedDataError(f"PostgreSQL refuses it: {cause}") from error
             raise
         except BaseException:
             # A cancelled transaction's connection is in an unknown state.
@@ -286,20 +305,3 @@ class Store:
             raise
         self._connection = connection
         return connection
-
-
-def check_deployment(row: tuple[Any, ...], topic: str, topic_id: str, partitions: int) -> None:
-    """Raises :class:`UnusableDeploymentError` unless the row of `deployment` is of this topic."""
-    stored_topic, stored_id, stored_partitions = row
-    if stored_partitions != partitions:
-        raise UnusableDeploymentError(
-            f"the database was created for {stored_partitions} partitions, the topic has "
-            f"{partitions}: use the topic or the database that belong together"
-        )
-    if (stored_topic, str(stored_id)) != (topic, topic_id):
-        raise UnusableDeploymentError(
-            f"the database belongs to topic {stored_topic} with id {stored_id}, Kafka has {topic} "
-            f"with id {topic_id}: the topic was made again, or one of ROLLCALL_KAFKA_BOOTSTRAP, "
-            "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; start "
-            "with an empty database, or point back to the right one"
-        )

@@ -91,13 +91,14 @@ class Watchdog:
             steps = self._progress.steps
             patience = REBALANCE_PATIENCE if self._rebalancing else 1
             if silent > self._stall_seconds:
-                _end(f"the event loop has not run for {silent:.0f} s")
+                end_stuck(f"the event loop has not run for {silent:.0f} s")
             if idle > self._stall_seconds * patience:
                 what = f"records wait ({self._behind})" if self._behind else "a rebalance goes on"
-                _end(f"{what}, and nothing has happened for {idle:.0f} s")
+                end_stuck(f"{what}, and nothing has happened for {idle:.0f} s")
 
 
-def _end(why: str) -> None:
+def end_stuck(why: str) -> None:
+    """End this process, with a line and the stacks of its threads."""
     # The stacks first, and without the logging module: what hangs may hold one of its locks.
     sys.stderr.write(f"rollcall: stuck: {why}; ending the process\n")
     sys.stderr.flush()

@@ -6,34 +6,33 @@ lead to, or of the session's end.
 
 What ends by silence is noticed later than it ended, after an outage much later. A quarter-hour that
 has been over for 15 minutes of log time may be rolled up already: it is noted as late, and rolled
-up again.
+up again. So is what comes before the highest log time that there was: where log time stepped back
+(``clock_steps``), minutes and quarter-hours get more in the second pass, samples and active days
+too.
 
-At most ``max_screens`` names count as themselves in a minute of log time, the first ones; further
-ones are ``(other)``, so that nobody fills the tables by naming screens. First in the order of the
-log, and of one change: the visit that it ended, the session's exit, then the view that it began and
-the screen before. A screen without a name is ``(none)``, so that rows sum to totals; one that an
-app has given a name of ours is ``(other)``. Neither takes a place.
+Names of screens are those of ``processor/screen_names.py``.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from processor.reporting_days import QUARTER_MS
+from processor.screen_names import (
+    MINUTE_MS,
+    SESSION_END,
+    SESSION_START,
+    NewName,
+    Remembered,
+    ScreenNames,
+)
 from processor.stays import Finding, Session, Span, View
 from schemas.dwell import bucket_of
 
-MINUTE_MS: Final = 60_000
 #: Maintenance rolls a quarter-hour up when ``as_of`` is at least twice this past its end.
 LATE_AFTER_MS: Final = 900_000
-NO_SCREEN: Final = "(none)"
-OTHER_SCREENS: Final = "(other)"
-SESSION_START: Final = "(start)"
-SESSION_END: Final = "(end)"
-OUR_NAMES: Final = frozenset({NO_SCREEN, OTHER_SCREENS, SESSION_START, SESSION_END})
 #: Ends by silence: how long somebody looked on is not known.
 SILENT: Final = frozenset({"timed_out", "disconnected"})
 
@@ -65,34 +64,16 @@ class Windows:
     transitions: Counter[tuple[int, str, str]] = field(default_factory=Counter)
     #: Quarter and offset of the record that came late.
     late_quarters: set[tuple[int, int]] = field(default_factory=set)
-    #: Minute of log time and a name that counts as itself in it.
-    names: list[tuple[int, str]] = field(default_factory=list)
+    names: list[NewName] = field(default_factory=list)
+    #: ``None`` where it is as it was stored.
+    remembered: Remembered | None = None
+    #: Names that were stored for this minute and later ones are forgotten first.
+    forgotten_from_ms: int | None = None
 
-
-class ScreenNames:
-    """The names that count as themselves in the present minute of log time."""
-
-    def __init__(self, minute_ms: int = 0, names: Iterable[str] = ()) -> None:
-        self._minute_ms = minute_ms
-        self._names = set(names)
-
-    def begin(self, log_time_ms: int) -> None:
-        """Each minute of log time has names of its own."""
-        minute_ms = _start(log_time_ms, MINUTE_MS)
-        if minute_ms != self._minute_ms:
-            self._minute_ms, self._names = minute_ms, set()
-
-    def counted_as(self, screen: str | None, max_screens: int, windows: Windows) -> str:
-        """The name under which ``screen`` counts; a new one is noted in ``windows``."""
-        if screen is None:
-            return NO_SCREEN
-        if screen in self._names:
-            return screen
-        if screen in OUR_NAMES or len(self._names) >= max_screens:
-            return OTHER_SCREENS
-        self._names.add(screen)
-        windows.names.append((self._minute_ms, screen))
-        return screen
+    def forget_names(self, from_ms: int) -> None:
+        """What was named in this minute and later ones is forgotten: log time passes them again."""
+        self.names = [named for named in self.names if named[0] < from_ms]
+        self.forgotten_from_ms = min(from_ms, self.forgotten_from_ms or from_ms)
 
 
 class Counting:
@@ -105,6 +86,7 @@ class Counting:
         *,
         offset: int,
         log_time_ms: int,
+        high_ms: int | None,
         max_screens: int,
     ) -> None:
         self._windows = windows
@@ -112,16 +94,25 @@ class Counting:
         self._offset = offset
         self._max_screens = max_screens
         # Quarter-hours that end by then are late.
-        self._late_ms = _start(log_time_ms - LATE_AFTER_MS, QUARTER_MS)
-        names.begin(log_time_ms)
+        self._late_ms = _start(max(log_time_ms, high_ms or 0) - LATE_AFTER_MS, QUARTER_MS)
+        names.begin(log_time_ms, max_screens)
+        self._note_names()
 
-    def count(self, finding: Finding) -> None:
+    def count(self, finding: Finding, user_id: str) -> None:
+        """Count what was found of a user."""
+        self._user_id = user_id
         if isinstance(finding, View):
             self._view(finding)
         elif isinstance(finding, Session):
             self._session(finding)
         elif finding.state == "foreground":
             self._visit(finding)
+        self._note_names()
+
+    def _note_names(self) -> None:
+        remembered = self._names.changed()
+        if remembered is not None:
+            self._windows.remembered = remembered
 
     def _view(self, view: View) -> None:
         screen = self._name(view.screen)
@@ -139,7 +130,7 @@ class Counting:
             minute.silent_dwell_ms += dwell_ms
 
     def _session(self, session: Session) -> None:
-        self._note_late(session.ended_ms)
+        self.note_late(session.ended_ms)
         if not session.views:
             return
         screen = self._name(session.exit_screen)
@@ -150,17 +141,18 @@ class Counting:
         self._windows.transitions[quarter_ms, screen, SESSION_END] += 1
 
     def _name(self, screen: str | None) -> str:
-        return self._names.counted_as(screen, self._max_screens, self._windows)
+        return self._names.counted_as(screen, self._user_id, self._max_screens, self._windows.names)
 
     def _minute(self, at_ms: int, screen: str) -> MinuteCounts:
-        self._note_late(at_ms)
+        self.note_late(at_ms)
         window = (_start(at_ms, MINUTE_MS), screen)
         counts = self._windows.minutes.get(window)
         if counts is None:
             counts = self._windows.minutes[window] = MinuteCounts()
         return counts
 
-    def _note_late(self, at_ms: int) -> None:
+    def note_late(self, at_ms: int) -> None:
+        """Something is added there."""
         if at_ms < self._late_ms:
             self._windows.late_quarters.add((_start(at_ms, QUARTER_MS), self._offset))
 

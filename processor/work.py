@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from processor.batch import Batch
-from processor.effects import Effects, Record
+from processor.effects import TIME_PASSED, Effects, Record, Reject
 from processor.last_read import LastRead, last_read
 from processor.partition import Partition
 from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
@@ -47,18 +48,22 @@ class Work:
     #: The broker's time of each record with client events, and how many there are.
     appended: list[tuple[int, int]] = field(default_factory=list)
 
+    def hold_back(self, raw: RawRecord, users: Mapping[str, str]) -> None:
+        """The time of ``raw`` brings nothing to these users, for the reason that each has."""
+        for user_id, why in users.items():
+            self.state.put_off(user_id, raw.timestamp_ms)
+            self.effects.rejects.append(
+                Reject(raw.offset, TIME_PASSED, why, user_id.encode(), "refused")
+            )
+
     def batch(self) -> Batch:
         """As it is stored."""
-        users = self.state.users
         return Batch(
             state=self.state,
             expected_offset=self.expected_offset,
             # Everything before this batch has been published by the time it commits.
             published_through=self.expected_offset,
-            users=[
-                (users[user_id], log_offset)
-                for user_id, log_offset in sorted(self.effects.touched.items())
-            ],
+            users=self.effects.written(self.state.users),
             effects=self.effects,
             last_read=self.last.seen(),
         )

@@ -40,6 +40,7 @@ from zlib import crc32
 import msgspec
 
 from schemas.nesting import msgpack_is_too_deep
+from schemas.safe_errors import told
 
 #: What this release writes.
 VERSION: Final = 1
@@ -233,7 +234,7 @@ def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
         version, raws = _raw_decoder.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _refuse_another_envelope(value)
-        raise UndecodableRecordError(f"not a batch of events: {error}") from error
+        raise UndecodableRecordError(f"not a batch of events: {told(error)}") from error
     _check_version(version)
     events: list[Event | BadEvent] = []
     for raw in raws:
@@ -242,7 +243,7 @@ def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if version > VERSION:
                 raise _newer(version) from error
-            events.append(BadEvent(error=str(error), raw=bytes(raw)))
+            events.append(BadEvent(error=told(error), raw=bytes(raw)))
     return events
 
 

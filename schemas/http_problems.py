@@ -18,6 +18,8 @@ from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from schemas.problems import PROBLEM_JSON, ProblemError
 
 REQUEST_ID: Final = "X-Request-ID"
+#: No browser takes what we send for something else than we say.
+NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
 # They are no secrets: a generator of our own costs no system call a request.
 _ids: Final = random.Random()  # noqa: S311
 _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -73,8 +75,14 @@ def plain_response(problem: ProblemError, request_id: str) -> web.Response:
             "Content-Type": PROBLEM_JSON,
             "Cache-Control": "no-store",
             REQUEST_ID: request_id,
+            **NOSNIFF,
             **problem.all_headers(),
         },
     )
     response.force_close()
     return response
+
+
+async def never_sniffed(_request: web.Request, response: web.StreamResponse) -> None:
+    """A signal of an application's answers, its errors included."""
+    response.headers.update(NOSNIFF)

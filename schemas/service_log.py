@@ -7,24 +7,27 @@ libraries look like ours. A line that is written while a request is answered car
 aiohttp logs a request that it cannot parse with the sender's address, a traceback and the first
 bytes of what was sent, which may be a token. SECURITY.md promises neither to be logged, and on a
 public address such requests come by the minute: one line with the kind of error is all they get.
-Tracebacks show no values of variables, which may be either.
+Tracebacks show no values of variables, which may be either. Of exceptions, in tracebacks and where
+a line puts one in, there is what ``schemas.safe_errors`` says: their texts may name people.
 """
 
 from __future__ import annotations
 
 import atexit
+import copy
 import logging
 import math
 import sys
 import time
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from schemas.log_repeats import Repeats
+from schemas.safe_errors import told, traceback_of
 from schemas.settings import LogSettings
 
 #: Of the request that is being answered; doors set it.
@@ -44,7 +47,7 @@ class ServiceHandler(logging.StreamHandler[Any]):
         now = time.monotonic()
         self._tell_repeats(now)
         if self._repeats.admits(record, now):
-            super().emit(record)
+            super().emit(_without_texts(record))
 
     def tell_all_repeats(self) -> None:
         """At the end of the process."""
@@ -101,7 +104,7 @@ def formatter(*, as_json: bool, worker: int | None = None) -> logging.Formatter:
     render: list[Processor]
     if as_json:
         render = [
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_traceback_of),
             structlog.processors.EventRenamer("message"),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
@@ -110,13 +113,44 @@ def formatter(*, as_json: bool, worker: int | None = None) -> logging.Formatter:
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
                 pad_event_to=0,
-                exception_formatter=structlog.dev.plain_traceback,
+                exception_formatter=_write_traceback,
             )
         ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=common,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
     )
+
+
+def _without_texts(record: logging.LogRecord) -> logging.LogRecord:
+    """The record with what may be said of the exceptions that are put into its line."""
+    if not isinstance(record.args, tuple) or not any(
+        isinstance(value, BaseException) for value in record.args
+    ):
+        return record
+    told_of = copy.copy(record)
+    told_of.args = tuple(
+        _Told(value) if isinstance(value, BaseException) else value for value in record.args
+    )
+    return told_of
+
+
+class _Told:
+    """An exception as ``%s`` and ``%r`` show it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._text = told(error)
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _traceback_of(exc_info: ExcInfo) -> str:
+    return traceback_of(exc_info[1])
+
+
+def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    out.write(_traceback_of(exc_info))
 
 
 def without_caller(record: logging.LogRecord) -> bool:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     Field,
@@ -153,7 +154,8 @@ class DatabaseSettings(Settings):
 
     database_url: SecretStr = Field(
         SecretStr("postgresql://rollcall@127.0.0.1:5432/rollcall"),
-        description="PostgreSQL connection URL.",
+        description="PostgreSQL connection URL. It may name several servers; connections go to the "
+        "one that takes writes (target_session_attrs=read-write unless the URL says otherwise).",
     )
     database_session_url: SecretStr = Field(
         SecretStr(""),
@@ -170,7 +172,7 @@ class DatabaseSettings(Settings):
 
     @property
     def dsn(self) -> str:
-        return self.database_url.get_secret_value()
+        return _to_the_primary(self.database_url.get_secret_value())
 
     @property
     def pooled(self) -> bool:
@@ -180,7 +182,15 @@ class DatabaseSettings(Settings):
     @property
     def session_dsn(self) -> str:
         """Connections of this one are sessions."""
-        return self.database_session_url.get_secret_value() or self.dsn
+        return _to_the_primary(self.database_session_url.get_secret_value()) or self.dsn
+
+
+def _to_the_primary(url: str) -> str:
+    """With ``target_session_attrs=read-write`` unless it says otherwise: of several servers the one
+    that takes writes, and never a standby or a former primary (SQLSTATE 25006)."""
+    if not url or "target_session_attrs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}target_session_attrs=read-write"
 
 
 class TimingSettings(Settings):
@@ -239,12 +249,23 @@ class AnalyticsSettings(Settings):
         return time_zone(self.reporting_time_zone)
 
 
+#: Of the machine's files, in no list of IANA.
+_NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
+
+
 def time_zone(name: str) -> ZoneInfo:
-    """A time zone by its IANA name. Raises ``ValueError`` that says what would be right."""
-    try:
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError("must be an IANA time zone such as Europe/Berlin or UTC") from None
+    """A time zone by its IANA name. Raises ``ValueError`` that says what would be right.
+
+    Names are looked up in the list, never in the file system: that has other files, too.
+    """
+    if name not in _iana_names():
+        raise ValueError("must be an IANA time zone such as Europe/Berlin or UTC")
+    return ZoneInfo(name)
+
+
+@cache
+def _iana_names() -> frozenset[str]:
+    return frozenset(available_timezones()) - _NO_ZONES
 
 
 def timing_problem(heartbeat_interval_seconds: float, offline_after_seconds: float) -> str | None:

@@ -1,7 +1,8 @@
 """Kafka's id of a topic, which aiokafka's newest metadata request is too old to ask for.
 
-A topic that was deleted and made again has the same name and offsets from 0. The processor
-compares ids, so that it never reads another log as if it were the one it knows.
+A topic that was deleted and made again has the same name and offsets from 0. Processor and ingest
+compare ids, at their start and every ``ASK_EVERY_SECONDS`` (design, section 6): so neither reads or
+writes another log as if it were the one it knows.
 
 The structures are those of Kafka's protocol guide, Metadata API, version 12 (Kafka 2.8 and newer).
 """
@@ -9,6 +10,7 @@ The structures are those of Kafka's protocol guide, Metadata API, version 12 (Ka
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Final
 from uuid import UUID
 
 from aiokafka.client import AIOKafkaClient
@@ -27,7 +29,9 @@ from aiokafka.protocol.types import (
 
 from schemas.kafka_security import client_options
 from schemas.settings import KafkaSettings
+from schemas.topics import TopicProblemError
 
+ASK_EVERY_SECONDS: Final = 5.0
 ANY_ID = UUID(int=0)
 
 
@@ -115,14 +119,30 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):
         return request_struct_class([(ANY_ID, self._topic, {})], False, False, {})
 
 
+class TopicReplacedError(TopicProblemError):
+    """The topic is another one than before, under the same name."""
+
+    def __init__(self, topic: str, known: UUID, found: UUID) -> None:
+        super().__init__(
+            f"topic {topic} was deleted and made again (id {known}, now {found}): the database of "
+            "the processors belongs to the old one; stop all services and start with an empty "
+            "database, or point back to the old topic's Kafka"
+        )
+
+
 async def topic_id(settings: KafkaSettings, topic: str) -> UUID:
     """The id of an existing topic. Raises ``KafkaError`` if Kafka is away or has no such topic."""
     client = AIOKafkaClient(**client_options(settings), client_id="rollcall-topic-id")
     try:
         await client.bootstrap()
-        response = await client.send(client.get_random_node(), _MetadataRequest(topic))
+        return await ask_topic_id(client, topic)
     finally:
         await client.close()
+
+
+async def ask_topic_id(client: AIOKafkaClient, topic: str) -> UUID:
+    """The same over a connection that there is."""
+    response = await client.send(client.get_random_node(), _MetadataRequest(topic))
     [found] = response.topics
     if found[0]:
         raise for_code(found[0])(f"topic {topic}")

@@ -18,9 +18,10 @@ may lower it to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -52,8 +53,12 @@ _MAKE_ANOTHER = (
 #: From so many copies on, so many brokers must have a record before it counts as stored.
 _COPIES, _MIN_IN_SYNC = 3, 2
 
-# A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
-MAX_RECORD_BYTES = 1_000_000
+#: A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
+MAX_RECORD_BYTES: Final = 1_000_000
+#: Several of the largest events: a topic that takes no records of this size is refused.
+MIN_RECORD_BYTES: Final = 16_384
+#: What Kafka counts beside the value: heads of a batch and of a record, and a codec's frame.
+BATCH_OVERHEAD_BYTES: Final = 1_024
 
 
 class TopicProblemError(RuntimeError):
@@ -202,6 +207,34 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for spec in specs:
         if spec.required:
             await _check_settings(admin, spec)
+            usable_record_bytes(spec.name, await _settings(admin, spec.name))
+
+
+def usable_record_bytes(name: str, settings: Mapping[str, str | None]) -> int:
+    """How large the value of a record may be in a topic with these settings: Kafka refuses a batch
+    above ``max.message.bytes``, and one that fits into no segment.
+
+    Raises :class:`TopicProblemError` if that is too little for our events.
+    """
+    least, key = min(
+        (int(settings.get(key) or MAX_RECORD_BYTES), key)
+        for key in ("max.message.bytes", "segment.bytes")
+    )
+    needed = MIN_RECORD_BYTES + BATCH_OVERHEAD_BYTES
+    if least < needed:
+        raise TopicProblemError(
+            f"topic {name} has {key}={least}: an event may be larger; mend it with: "
+            "kafka-configs.sh --alter --entity-type topics --entity-name "
+            f"{name} --add-config {key}=1048588"
+        )
+    return min(MAX_RECORD_BYTES, least - BATCH_OVERHEAD_BYTES)
+
+
+async def record_limit_bytes(settings: KafkaSettings, *names: str) -> int:
+    """The least :func:`usable_record_bytes` of these topics, as they are now. Raises
+    :class:`TopicProblemError`, ``KafkaError`` or ``OSError``."""
+    async with kafka_admin(settings) as admin:
+        return min([usable_record_bytes(name, await _settings(admin, name)) for name in names])
 
 
 async def events_retention_seconds(settings: KafkaSettings) -> float:

@@ -121,7 +121,6 @@ class _File:
             headers={
                 "Content-Type": CONTENT_TYPES[file_format],
                 "Content-Disposition": f'attachment; filename="{name}"',
-                "X-Content-Type-Options": "nosniff",
                 "Vary": "Accept",
                 EXPORT_ID_HEADER: str(export),
             }

@@ -18,7 +18,6 @@ _POLICY: Final = (
 )
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": _POLICY.format(images="'self'"),
-    "X-Content-Type-Options": "nosniff",
     # Not `no-referrer`: with that browsers send `Origin: null` with our own form.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",

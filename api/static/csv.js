@@ -9,6 +9,8 @@ export const csvOf = (columns, rows) =>
 function cell(value) {
   let text = String(value ?? "");
   // A spreadsheet would run it as a formula.
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+  if (typeof value === "string") text = text.replace(/;(?="*[=+\-@＝＋－＠\t\r\n])/g, ";'");
+  if (typeof value === "string" && /^[=+\-@＝＋－＠\t\r\n]/.test(text)) text = `'${text}`;
+  // Quoted whatever it is, because separators differ by country.
+  return `"${text.replace(/"/g, '""')}"`;
 }

@@ -18,6 +18,8 @@ import { linesOf, MOST_SERIES } from "./series.js";
 const SHOWN = 50;
 const FIRST_CHOSEN = 5;
 const IN_FLOWS = 12;
+// Above this share of the views (other) is worth a word.
+const MUCH_OTHER = 0.01;
 const NOBODY = "Nobody was on a screen in this range. Choose a longer or an earlier one.";
 
 const given = new URLSearchParams(location.search);
@@ -75,6 +77,7 @@ function loadTop() {
       });
       setText(element("users-note"), [sortProblem, usersNote(users, answer)].filter(Boolean).join(" "));
       element("top-more").hidden = items.length < SHOWN;
+      tellOther(answer.other_share);
       mark();
     },
     files: ({ from, to, tz, sort: order }) => ({
@@ -181,6 +184,17 @@ function tellHow({ items, as_of: asOf }) {
   setText(
     element("how-to-lead"),
     isNew ? "Nothing has arrived yet." : "Its heartbeats arrived in this range, but none of them said where the user was.",
+  );
+}
+
+/** Names that phones make up by themselves take the places of those that somebody looks for. */
+function tellOther(share) {
+  const isMuch = share !== null && share > MUCH_OTHER;
+  element("other-note").hidden = !isMuch;
+  if (!isMuch) return;
+  setText(
+    element("other-note"),
+    `${figures.share(share)} of the views count as (other): the app names more screens than are told apart. Name kinds of screens (Film), not things (Film 4711).`,
   );
 }
 

@@ -55,7 +55,12 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
         return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
 
     refresh_metrics = app[api.app.STORE].refresh_metrics
-    warnings = app[ingest.app.TOKEN_WATCH].warnings
+
+    def warnings() -> list[str]:
+        """Both services' of the phones' tokens, each once; of staff's those of the API."""
+        both = app[ingest.app.TOKEN_WATCH].warnings() + app[api.app.TOKEN_WARNINGS]()
+        return list(dict.fromkeys(both))
+
     admin = web.AppRunner(
         create_admin_app(registry, not_ready, refresh_metrics, warnings),
         access_log=None,

@@ -21,6 +21,7 @@ from processor.maintenance.retention import keep_days
 from processor.maintenance.session import Connection, Session, connect
 from processor.metrics import ROLLUPS, Metrics
 from processor.settings import ProcessorSettings
+from schemas.sqlstates import Meaning, meaning_of, told
 
 log = logging.getLogger(__name__)
 
@@ -81,11 +82,11 @@ class Housekeeper:
                 if self._stopping.is_set():
                     return
                 self._metrics.maintenance_failures.inc()
-                if not isinstance(error, psycopg.Error):
+                if not isinstance(error, psycopg.Error) or meaning_of(error) is Meaning.BUG:
                     log.exception("maintenance failed")
-                elif str(error) != said:
-                    said = str(error)
-                    log.warning("maintenance: %s; trying every %g s", error, self._every_seconds)
+                elif told(error) != said:
+                    said = told(error)
+                    log.warning("maintenance: %s; trying every %g s", said, self._every_seconds)
             else:
                 said = ""
             self._stopping.wait(self._every_seconds)

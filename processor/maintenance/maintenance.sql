@@ -152,14 +152,12 @@ SELECT max(kept_from) FROM retention_progress WHERE table_name = ANY (%s)
 -- Quarter-hours before it are over by half an hour for every partition.
 SELECT date_bin('15 minutes', %(as_of)s - interval '30 minutes', timestamptz 'epoch')
 
--- name: rewind
--- Log time stepped back (design, section 2): what it passes again is rolled up again.
-UPDATE rollup_progress SET through = CASE rollup
-    WHEN 'quarters' THEN %(to)s
-    WHEN 'hours' THEN date_bin('1 hour', %(to)s, timestamptz 'epoch')
-    WHEN 'days' THEN start_of_day((%(to)s AT TIME ZONE %(zone)s)::date, %(zone)s)
-END
-WHERE through > %(to)s
+-- name: is_hour_passed_again
+-- Log time stepped back to before its end, from after its beginning, and its sketches are made.
+SELECT EXISTS (
+    SELECT FROM clock_steps
+    WHERE from_time > %(hour)s AND to_time < %(hour)s + interval '1 hour'
+) AND EXISTS (SELECT FROM rollup_progress WHERE rollup = 'hours' AND through > %(hour)s)
 
 -- name: clear_screens
 DELETE FROM screen_quarters WHERE quarter >= %(from)s AND quarter < %(to)s

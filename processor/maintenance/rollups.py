@@ -2,9 +2,11 @@
 from changes; days from both.
 
 A quarter-hour is rolled up once as_of is half an hour past its end, and again when the processor
-has noted that something came late for it; then its day is, too. Everything is replaced by what its
-sources say, together with the progress, so that a run that was cut short only has to be repeated.
-Each function is one transaction of bounded work, the oldest first, and says whether there was any.
+has noted that something came late for it; then its day is, too. Rollups never go back: what log
+time passes again after a step back (``processor/clock_steps.py``) comes late, and so do the users
+of a screen in those hours. Everything is replaced by what its sources say, together with the
+progress, so that a run that was cut short only has to be repeated. Each function is one transaction
+of bounded work, the oldest first, and says whether there was any.
 """
 
 from __future__ import annotations
@@ -58,13 +60,6 @@ def roll_up_quarters(session: Session) -> bool:
         (ready,) = session.one("quarters_ready", {"as_of": position.as_of})
         (held_from,) = session.one("held_from", (_SOURCES,))
         start = max(position.quarters, held_from or position.quarters)
-        if ready < position.quarters:
-            back_to = max(ready, held_from or ready)
-            if back_to >= position.quarters:
-                return False
-            (zone,) = session.one("reporting_zone")
-            session.do("rewind", {"to": back_to, "zone": zone})
-            return True
         end = min(start + HOUR, ready)
         if start >= end:
             return False
@@ -83,9 +78,18 @@ def roll_up_late_quarter(session: Session) -> bool:
         span = {"from": quarter, "to": quarter + QUARTER}
         if held_from is None or quarter >= held_from:
             _replace_quarters(session, quarter, quarter + QUARTER)
+            _replace_hour_passed_again(session, quarter.replace(minute=0))
             session.do("note_late_day", span)
         session.do("delete_late_notes", span)
         return True
+
+
+def _replace_hour_passed_again(session: Session, hour: datetime) -> None:
+    """Visits begin late only where log time passes an hour again."""
+    (is_passed_again,) = session.one("is_hour_passed_again", {"hour": hour})
+    (held_from,) = session.one("held_from", (["changes"],))
+    if is_passed_again and (held_from is None or hour >= held_from):
+        _replace_hour(session, hour)
 
 
 def _replace_quarters(session: Session, start: datetime, end: datetime) -> None:
@@ -103,14 +107,18 @@ def roll_up_hour(session: Session) -> bool:
         start = position.hours
         if start is None or position.quarters is None or start + HOUR > position.quarters:
             return False
-        rows = [
-            (start, screen, estimate(sketch), sketch)
-            for screen, sketch in _visitors(session, start, start + HOUR)
-        ]
-        session.do("clear_hour", {"hour": start})
-        session.do_many("store_hour", rows)
+        _replace_hour(session, start)
         session.do("advance", {"rollup": "hours", "to": start + HOUR})
         return True
+
+
+def _replace_hour(session: Session, hour: datetime) -> None:
+    rows = [
+        (hour, screen, estimate(sketch), sketch)
+        for screen, sketch in _visitors(session, hour, hour + HOUR)
+    ]
+    session.do("clear_hour", {"hour": hour})
+    session.do_many("store_hour", rows)
 
 
 def roll_up_day(session: Session) -> bool:

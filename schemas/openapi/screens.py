@@ -97,6 +97,14 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "items": many(ref("ScreenEngagement"), "Screens in order, the buckets of each."),
             **range_shown(bucketed=False),
             "sort": word("As asked.", ("views", "unique_users", "dwell", "exits")),
+            "other_share": nullable(
+                number(
+                    "Of all views of the range those that count as `(other)`: beyond the cap of "
+                    "names. `null` in series, and without views.",
+                    0.0004,
+                    maximum=1,
+                )
+            ),
             "unique_users_to": nullable(
                 instant(
                     "The end of what is rolled up of unique users: let `to` be no later where they "

@@ -69,7 +69,7 @@ def memory_bytes_per_user(users: int) -> float:
             heartbeat(n, SCREENS[n % len(SCREENS)]) for n in range(first, first + EVENTS_PER_RECORD)
         )
         partition.apply(Record(offset, 1_000_000 + offset, events), Effects())
-    assert partition.foreground == users
+    assert partition.tally.foreground == users
     return (process.memory_info().rss - before) / users
 
 

@@ -57,6 +57,23 @@ def test_a_pasted_token_signs_in_and_a_bad_one_is_told_why(
     expect(stranger).to_have_url(f"{api.origin}/")
 
 
+def test_a_link_of_somebody_else_asks_before_it_replaces_the_session(
+    page: Page, api: Api, complaints: list[str]
+) -> None:
+    link = f"{api.origin}/login#token={token('eve', name='<i>Eve</i>')}"
+    page.goto(link)
+    question = page.locator("[role=alert]")
+    expect(question).to_contain_text("You are logged in as staff")
+    expect(question).to_contain_text("<i>Eve</i>")
+    page.click("text=Stay logged in")
+    expect(page).to_have_url(f"{api.origin}/")
+    page.goto(link)
+    page.click("button[type=submit]")
+    expect(page).to_have_url(f"{api.origin}/")
+    expect(page.locator("body")).to_contain_text("<i>Eve</i>")
+    complaints.clear()  # Chromium reports the 409
+
+
 def test_logging_out_ends_the_session(page: Page, api: Api) -> None:
     page.click("form[action='/logout'] button")
     expect(page).to_have_url(f"{api.origin}/login")

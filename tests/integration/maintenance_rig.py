@@ -273,9 +273,7 @@ class HookedConnection:
         return connection
 
 
-def late_visit(
-    url: str, source: Source, at: datetime, *, offset: int, random: Random, noted: bool = True
-) -> None:
+def late_visit(url: str, source: Source, at: datetime, *, offset: int, random: Random) -> None:
     """A visit of a quarter-hour that may be rolled up already, as a processor stores it."""
     before = dict(source.minutes)
     add_visit(source, random, at)
@@ -290,8 +288,20 @@ def late_visit(
             " bounces = EXCLUDED.bounces",
             (*key, *row[:4], list(row[4]), *row[5:]),
         )
-        if noted:
-            db.execute(
-                "INSERT INTO late_quarters VALUES (%s, %s, %s)",
-                (floor(at, QUARTER), key[1], offset),
-            )
+        db.execute(
+            "INSERT INTO late_quarters VALUES (%s, %s, %s)", (floor(at, QUARTER), key[1], offset)
+        )
+
+
+def late_visitor(url: str, source: Source, at: datetime, *, offset: int) -> None:
+    """A visit that begins where log time passes an hour again."""
+    user = f"late-{offset}"
+    source.changes.append((at, "foreground", "started", "Home", user))
+    with psycopg.connect(url) as db:
+        db.execute(
+            'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id,'
+            " device, reason, previous_state, state, screen, user_state)"
+            " VALUES (%s, 0, %s, 0, 0, %s, 'a', 'started', 'offline', 'foreground', 'Home',"
+            " 'foreground')",
+            (at, 1_000_000 + offset, user),
+        )

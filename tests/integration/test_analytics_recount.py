@@ -63,7 +63,7 @@ def recount_of(records: Sequence[tuple[int, int, Sequence[Any]]]) -> Recount:
     clock, now = [], 0
     for offset, timestamp, _ in records:
         now = max(now, timestamp)
-        clock.append({"offset": offset, "at": now, "policy": POLICY})
+        clock.append({"offset": offset, "at": now, "highest": now, "policy": POLICY})
     users = {event.user for _, _, events in records for event in events if hasattr(event, "user")}
     return Recount([_oracle_of(user, records) for user in sorted(users)], clock, [])
 

@@ -18,7 +18,7 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
-from processor.windows import OUR_NAMES, ScreenNames, Windows
+from processor.screen_names import OUR_NAMES, ScreenNames
 from schemas.dwell import BUCKETS, bucket_of, percentile_ms
 from schemas.migrate import migrate
 from tests.integration.maintenance_rig import fill, random_source, run, utc
@@ -86,7 +86,7 @@ def test_buckets_are_those_of_the_processor(database_url: str) -> None:
 def test_screens_are_called_as_windows_call_them(database_url: str) -> None:
     for screen in [None, "Home", "(End)", "", *OUR_NAMES]:
         query = "SELECT coalesce(app_screen(%s), '(none)')"
-        counted_as = ScreenNames().counted_as(screen, 200, Windows())
+        counted_as = ScreenNames().counted_as(screen, "ada", 200, [])
         assert rows(database_url, query, screen) == [(counted_as,)]
 
 

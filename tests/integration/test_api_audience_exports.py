@@ -94,7 +94,7 @@ async def test_an_export_is_a_row_that_says_who_took_what_and_how_it_ended(
         table.user(user_id)
     wanted = {"online": True, "exclude_user_ids": ["ada", "zoe"]}
     answer = await export(api, wanted, Accept=CSV)
-    assert answer.body == b"user_id\r\nben\r\ncleo\r\n"
+    assert answer.body == b'"user_id"\r\n"ben"\r\n"cleo"\r\n'
     row = await ended(api)
     assert row["id"] == answer.headers["X-Rollcall-Export-ID"]
     assert row["ended_at"] >= row["started_at"]

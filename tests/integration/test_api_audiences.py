@@ -154,7 +154,7 @@ async def test_ids_are_exact_in_ndjson_and_run_nothing_in_csv(
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Rollcall-Stale"] == "true"
         assert answer.headers["X-Rollcall-As-Of"] == ""
-    assert (await ask(api, "export", {"online": False}, Accept=CSV)).body == b"user_id\r\n"
+    assert (await ask(api, "export", {"online": False}, Accept=CSV)).body == b'"user_id"\r\n'
     assert (await ask(api, "export", {"online": False})).body == b""
 
 
@@ -333,7 +333,11 @@ async def test_previews_are_few_at_a_time_and_leave_the_pool_to_others(
 ) -> None:
     with psycopg.connect(shared_database_url) as other:
         other.execute("LOCK TABLE presence")
-        previews = [asyncio.create_task(ask(api, "preview", {})) for _ in range(4)]
+        readers = [token(f"reader {n}", scope="presence:export") for n in range(4)]
+        previews = [
+            asyncio.create_task(api.call(f"{PATH}/preview", "POST", bearer=reader, data=b"{}"))
+            for reader in readers
+        ]
         answers = await asyncio.gather(*previews[2:])
         other.rollback()
     refused = [answer for answer in answers if "Too many" in answer.body.decode()]

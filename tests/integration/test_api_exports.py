@@ -155,7 +155,7 @@ async def test_every_table_has_the_rows_of_its_json(
 
 async def test_an_empty_table_is_its_names_alone(api: Api) -> None:
     sheet = await export(api, f"/api/v1/flows?{RANGE}", CSV)
-    assert sheet.body == b"from_screen,to_screen,transitions,from_share,to_share\r\n"
+    assert sheet.body == b'"from_screen","to_screen","transitions","from_share","to_share"\r\n'
     assert sheet.headers["X-Rollcall-As-Of"] == ""
     assert (await export(api, f"/api/v1/flows?{RANGE}", NDJSON)).body == b""
 

@@ -180,6 +180,8 @@ async def test_top_screens_are_those_of_a_recount(
             "unique_users": len(each.users),
         }[sort]
 
+    views = sum(each.views for each in found.values())
+    other = sum(each.views for (_, screen), each in found.items() if screen == "(other)")
     told = [(screen, each) for (_, screen), each in found.items()]
     if sort == "unique_users":
         told = [(screen, each) for screen, each in told if each.users]
@@ -198,6 +200,7 @@ async def test_top_screens_are_those_of_a_recount(
             for screen, each in told[:limit]
         ]
         assert answer["sort"] == sort
+        assert answer["other_share"] == (round(other / views, 4) if views else None)
         assert (answer["bucket"], answer["tz"]) == (None, "Europe/Berlin")
 
 

@@ -19,7 +19,7 @@ from ingest.publisher import Acknowledgement, Publisher
 from schemas.events import Heartbeat, Tick, encode_event, partition_of
 from schemas.problems import ProblemError
 from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, MAX_RECORD_BYTES, create_topics, topic_name
+from schemas.topics import EVENTS, MAX_RECORD_BYTES, topic_name
 from tests.contract.harness import (
     client_events,
     ingest_settings,
@@ -225,26 +225,3 @@ async def test_a_broken_sequence_costs_one_record_and_no_restart(
         assert await parts.beat("u", "after")
     screens = [e.screen for e in await client_events(kafka_settings) if isinstance(e, Heartbeat)]
     assert screens == ["before", "after"]
-
-
-async def test_a_topic_that_was_made_again_is_written_to_again(
-    kafka_settings: KafkaSettings,
-) -> None:
-    from aiokafka.admin import AIOKafkaAdminClient
-
-    async with running(kafka_settings, accept_timeout_seconds=2) as parts:
-        assert await parts.beat("u", "before")
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_settings.kafka_bootstrap)
-        await admin.start()
-        topic = topic_name(kafka_settings, EVENTS)
-        await admin.delete_topics([topic])
-        while topic in await admin.list_topics():
-            await asyncio.sleep(0.05)
-        await admin.close()
-        await create_topics(kafka_settings)
-        async with asyncio.timeout(20):
-            number = 0
-            while not await parts.beat("u", f"after-{number}"):
-                number += 1
-    screens = [e.screen for e in await client_events(kafka_settings) if isinstance(e, Heartbeat)]
-    assert screens[-1] == f"after-{number}"

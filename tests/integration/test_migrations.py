@@ -123,7 +123,7 @@ async def read(url: str) -> tuple[Stored, list[Change]]:
     store = Store(url)
     try:
         stored = await store.load(0)
-        [gone] = await store.load_users(["gone"])
+        [(gone, _)] = await store.load_users(["gone"])
         assert not gone.online
         return stored, await store.unpublished(0, stored.published_through, stored.next_offset)
     finally:

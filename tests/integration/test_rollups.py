@@ -14,6 +14,7 @@ from tests.integration.maintenance_rig import (
     everything,
     fill,
     late_visit,
+    late_visitor,
     random_source,
     rollups,
     run,
@@ -129,20 +130,29 @@ def test_quarters_wait_for_half_an_hour(database_url: str) -> None:
     assert {key[0] for key in rollups(database_url)["screen_quarters"]} == {start}
 
 
-def test_log_time_that_stepped_back_is_rolled_up_again_where_it_passes(database_url: str) -> None:
+def test_rollups_do_not_go_back_with_log_time_and_get_what_it_brings_in_its_second_pass(
+    database_url: str,
+) -> None:
     start = utc(2026, 5, 4, 6)
     source = random_source(4, start, 30, "Asia/Kolkata")
     fill(database_url, source, start + timedelta(hours=31))
     run(database_url)
-    # The broker's clock was hours ahead; nothing notes what is written once it has been put right.
+    before = rollups(database_url)
+    # The broker's clock was hours ahead, and has been put right.
     back = start + timedelta(hours=9)
     with psycopg.connect(database_url) as db:
         set_as_of(db, source, back)
+        db.execute(
+            "INSERT INTO clock_steps VALUES (0, 1, %s, %s)", (start + timedelta(hours=31), back)
+        )
     run(database_url)
+    assert rollups(database_url) == before
     random = Random(1)
     for n in range(20):
         at = back + timedelta(minutes=n * 40)
-        late_visit(database_url, source, at, offset=n, random=random, noted=False)
+        late_visit(database_url, source, at, offset=n, random=random)
+        late_visitor(database_url, source, at, offset=n)
+    run(database_url)
     as_of = start + timedelta(hours=32)
     with psycopg.connect(database_url) as db:
         set_as_of(db, source, as_of)

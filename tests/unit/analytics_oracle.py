@@ -8,9 +8,13 @@ noted (facts and changes, in the order of the log) once more from the beginning:
   it 24 hours old; what it told before is found by asking after each of its facts;
 * a visit is a view if none was before it in its session, or the last one was on another screen;
 * a session goes from the change that brought the device online to the one that took it offline;
-* a screen counts as itself if it was among the first ``max_screens`` to be counted in its minute;
+* a screen counts as itself if five users showed it on an earlier day (for three quarters of the
+  ``max_screens`` places), or if it was among the first others of its minute, of one user a tenth or
+  five of them;
 * the users online at an instant are those of the facts up to that instant;
-* a user's days are those of their signs of life and ends of visits in the foreground.
+* a user's days are those of their signs of life and ends of visits in the foreground;
+* where the broker's clock stepped back, times that were told before are those that the oracle sees
+  now, an instant that comes again keeps its first sample, and a minute names its screens anew.
 
 Written from the design, sections 2, 3 and 7, with the decisions that the docstrings of
 ``processor/stays.py``, ``windows.py`` and ``concurrency.py`` take where the design is silent. Times
@@ -19,9 +23,11 @@ are milliseconds; a *piece* is a span that is over.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,15 +50,20 @@ class Recount:
         _number_expiries(oracles)
         self.pieces = _in_order(piece for oracle in oracles for piece in _pieces(oracle))
         self.sessions = _in_order(one for oracle in oracles for one in self._sessions(oracle))
+        self.late_quarters: set[tuple[int, int]] = set()
         self.user_days = sorted(day for oracle in oracles for day in self._user_days(oracle))
         self.minutes: dict[tuple[int, str], Fact] = {}
         self.transitions: Counter[tuple[int, str, str]] = Counter()
-        self.late_quarters: set[tuple[int, int]] = set()
         self.names: list[tuple[int, str]] = []
+        self._steps = [f for oracle in oracles[:1] for f in oracle.facts if f["what"] == "step"]
+        #: By minute and name who brought it; by day who showed which name, in order.
+        self._brought_by: dict[tuple[int, str], str] = {}
+        self._shown: list[tuple[int, str, str]] = []
+        self._known_on: dict[int, list[str]] = {}
         self._count_windows()
         self.samples: dict[int, tuple[int, int]] = {}
         self.screen_samples: dict[tuple[int, str], int] = {}
-        self._seen: dict[tuple[int, int], list[tuple[str, str | None]]] = {}
+        self._seen: dict[tuple[int, int, int], list[tuple[str, str | None]]] = {}
         self._take_samples()
 
     # -- sessions
@@ -73,7 +84,7 @@ class Recount:
                 "place": end["place"],
                 "user": end["user"],
                 "device": end["device"],
-                "started": start["at"],
+                "started": _seen(oracle, start, end["fact"]),
                 "shown_until": pieces[-1]["shown_until"],
                 "ended": pieces[-1]["ended"],
                 "ended_by": end["reason"],
@@ -99,10 +110,13 @@ class Recount:
                 self._count_session(place[0], counting)
             elif step == 2:
                 self._count_view(place[0], counting)
+        self._forget_names(math.inf)
 
     def _count_visit(self, offset: int, visit: Fact) -> None:
         dwell = visit["ended"] - visit["started"]
-        minute = self._minute(offset, visit["ended"], self._name(offset, visit["screen"]))
+        minute = self._minute(
+            offset, visit["ended"], self._name(offset, visit["screen"], visit["user"])
+        )
         minute["visits"] += 1
         minute["dwell"] += dwell
         minute["histogram"][bucket(dwell)] += 1
@@ -112,18 +126,18 @@ class Recount:
     def _count_session(self, offset: int, session: Fact) -> None:
         self._note_late(offset, session["ended"])
         if session["views"]:
-            screen = self._name(offset, session["exit_screen"])
+            screen = self._name(offset, session["exit_screen"], session["user"])
             minute = self._minute(offset, session["ended"], screen)
             minute["exits"] += 1
             minute["bounces"] += session["views"] == 1
             self.transitions[_floor(session["ended"], QUARTER), screen, "(end)"] += 1
 
     def _count_view(self, offset: int, view: Fact) -> None:
-        screen = self._name(offset, view["screen"])
+        screen = self._name(offset, view["screen"], view["user"])
         self._minute(offset, view["at"], screen)["views"] += 1
         come_from = "(start)"
         if not view["first"]:
-            come_from = self._name(offset, view["from"])
+            come_from = self._name(offset, view["from"], view["user"])
         self.transitions[_floor(view["at"], QUARTER), come_from, screen] += 1
 
     def _minute(self, offset: int, at: int, screen: str) -> Fact:
@@ -134,54 +148,110 @@ class Recount:
         )
 
     def _note_late(self, offset: int, at: int) -> None:
-        quarter = _floor(at, QUARTER)
-        if self.records[offset]["at"] >= quarter + 2 * QUARTER:
+        quarter, record = _floor(at, QUARTER), self.records[offset]
+        if max(record["at"], record["highest"]) >= quarter + 2 * QUARTER:
             self.late_quarters.add((quarter, offset))
 
-    def _name(self, offset: int, screen: str | None) -> str:
+    def _note_again(self, offset: int, at: int) -> None:
+        """Log time has been later already: rollups may have passed this."""
+        if self.records[offset]["at"] < self.records[offset]["highest"]:
+            self._note_late(offset, at)
+
+    def _forget_names(self, through: float) -> None:
+        """Those of minutes that log time passes again, by the steps up to that record."""
+        for step in [step for step in self._steps if step["place"][0] <= through]:
+            self._steps.remove(step)
+            again = _floor(step["latest"] + 1, MINUTE)
+            self.names = [named for named in self.names if named[0] < again]
+
+    def _name(self, offset: int, screen: str | None, user: str) -> str:
         if screen is None:
             return "(none)"
         if screen in OURS:
             return "(other)"
-        minute = _floor(self.records[offset]["at"], MINUTE)
-        named = [name for at, name in self.names if at == minute]
-        if screen not in named:
-            if len(named) >= self.records[offset]["policy"]["max_screens"]:
+        self._forget_names(offset)
+        record = self.records[offset]
+        minute, day, most = (
+            _floor(record["at"], MINUTE),
+            _day(record),
+            record["policy"]["max_screens"],
+        )
+        if day not in self._known_on:  # all days before are over: names are counted in log order
+            self._known_on[day] = self._known(day)
+        known = self._known_on[day]
+        named = [name for then, name in self.names if then == minute]
+        if screen not in known and screen not in named:
+            of_the_user = [name for name in named if self._brought_by[minute, name] == user]
+            if len(named) + len(known) >= most or len(of_the_user) >= max(5, most // 10):
                 return "(other)"
+            self._brought_by[minute, screen] = user
             self.names.append((minute, screen))
+        today = {name for then, name, _ in self._shown if then == day}
+        if screen in today | set(known) or len(today) < 4 * most:
+            self._shown.append((day, screen, user))
         return screen
+
+    def _known(self, day: int) -> list[str]:
+        """The names that keep their places on ``day``, from all days before."""
+        known: list[str] = []
+        days = sorted({_day(record) for record in self.records.values()})
+        for before, then in pairwise(days):
+            if then > day:
+                break
+            shown = [(name, user) for when, name, user in self._shown if when == before]
+            names = list(dict.fromkeys(name for name, _ in shown))
+            five = [n for n in names if len({user for name, user in shown if name == n}) >= 5]
+            again = [name for name in known if name in five]
+            gone = [name for name in known if name not in five]
+            first = min(r["offset"] for r in self.records.values() if _day(r) == then)
+            most = self.records[first]["policy"]["max_screens"]
+            new = [name for name in five if name not in known]
+            known = [*again, *new, *gone][: most - most // 4]
+        return known
 
     # -- samples
 
     def _take_samples(self) -> None:
-        times = [record["at"] for record in self.records.values()]
-        for at in range(-(-times[0] // SAMPLE) * SAMPLE, times[-1], SAMPLE):
-            if any(o["from"] < at and (o["to"] is None or at < o["to"]) for o in self.outages):
-                continue
-            states, screens = self._shown_at(at)
-            self.samples[at] = (states["foreground"], states["background"])
-            if at % MINUTE == 0:
-                # The first record with a later time brings it, and its policy counts.
-                after = next(r for r in self.records.values() if r["at"] > at)
-                for screen, users in _capped(screens, after["policy"]["max_screens"]).items():
-                    self.screen_samples[at, screen] = users
+        for before, record in pairwise(self.records.values()):
+            # Log time goes on to that of the record; nothing is known within an outage.
+            around = [o for o in self.outages if _lasts_at(o, record["offset"])]
+            for at in range(-(-before["at"] // SAMPLE) * SAMPLE, record["at"], SAMPLE):
+                if any(outage["from"] < at for outage in around):
+                    continue
+                self._note_again(record["offset"], at)
+                if at in self.samples:
+                    continue
+                states, screens = self._shown_at(at, record["offset"])
+                self.samples[at] = (states["foreground"], states["background"])
+                if at % MINUTE == 0:
+                    most = record["policy"]["max_screens"]
+                    for screen, users in _capped(screens, most).items():
+                        self.screen_samples[at, screen] = users
 
-    def _shown_at(self, at: int) -> tuple[Counter[str], Counter[str | None]]:
-        """Users by state, and those in the foreground by screen."""
+    def _shown_at(self, at: int, offset: int) -> tuple[Counter[str], Counter[str | None]]:
+        """Users by state, and those in the foreground by screen, before that record."""
         states: Counter[str] = Counter()
         screens: Counter[str | None] = Counter()
         for oracle in self.oracles:
-            for state, screen in self._shown_by_users(oracle, at):
+            for state, screen in self._shown_by_users(oracle, at, offset):
                 states[state] += 1
                 if state == "foreground":
                     screens[screen] += 1
         return states, screens
 
-    def _shown_by_users(self, oracle: Oracle, at: int) -> list[tuple[str, str | None]]:
+    def _shown_by_users(self, oracle: Oracle, at: int, offset: int) -> list[tuple[str, str | None]]:
         past = Oracle(oracle.policy)
-        past.facts = [f for f in oracle.facts if f["user"] is not None and f["at"] <= at]
+        past.facts = [
+            fact
+            for fact in oracle.facts
+            if "place" in fact
+            and (
+                fact["place"][0] < offset
+                or (fact["place"][:2] == (offset, -1) and fact.get("at", at) <= at)
+            )
+        ]
         # Between two facts all instants are alike.
-        key = (id(oracle), len(past.facts))
+        key = (id(oracle), offset, len(past.facts))
         if key not in self._seen:
             self._seen[key] = [past.shown_by_user(user) for user in past.users()]
         return self._seen[key]
@@ -206,6 +276,7 @@ class Recount:
             zone = ZoneInfo(self.records[place[0]]["policy"]["time_zone"])
             day = datetime.fromtimestamp(at / 1000, UTC).astimezone(zone).date()
             if user not in latest or day > latest[user]:
+                self._note_again(place[0], self.records[place[0]]["at"])
                 yield (day, user, user not in latest, *told.values())
                 latest[user] = day
 
@@ -233,7 +304,9 @@ def _pieces(oracle: Oracle) -> Iterator[Fact]:
         start, after = begin["at"], begin["fact"] + 1
         for number in range(begin["fact"] + 1, end_of_it):
             fact = oracle.facts[number]
-            if _same_device(fact, begin) and "event" in fact and fact["at"] - start >= DAY:
+            if not (_same_device(fact, begin) and "event" in fact):
+                continue
+            if fact["at"] - min([start, *_latest(oracle, after, number)]) >= DAY:
                 cut = {"at": fact["at"], "reason": "continued", "place": fact["place"]}
                 yield _piece(oracle, begin, (start, after), {**cut, "fact": number})
                 start, after = fact["at"], number + 1
@@ -246,16 +319,23 @@ def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fa
     start, after = since
     before = oracle.facts[: end["fact"]]
     mine = [fact for fact in before if _same_device(fact, begin)]
-    signs = [fact["at"] for fact in mine if "event" in fact]
+    signs = [
+        _ordered(oracle, "active", begin, number, end["fact"])
+        for number, fact in enumerate(before)
+        if _same_device(fact, begin) and "event" in fact
+    ][-1:]
+    start = min([start, *_latest(oracle, after, end["fact"])])
     ended = end["at"]
     if end["reason"] == "timed_out":
         ended = max(signs)
     elif end["reason"] == "disconnected":
         lost = [f for f in mine if f["what"] == "hangup" and f["grace"] is not None][-1]
-        ended = max(*signs, lost["at"] - lost["silent"])
+        number = next(n for n, fact in enumerate(before) if fact is lost)
+        lost_at = min([lost["at"], *_latest(oracle, number + 1, end["fact"])])
+        ended = max(*signs, lost_at - lost["silent"])
     is_view = any(view["fact"] == begin["fact"] for view in _views(oracle))
     arrivals = [
-        change["at"]
+        _seen(oracle, change, end["fact"])
         for change in oracle.changes
         if change["user"] == begin["user"]
         and change["fact"] <= begin["fact"]
@@ -269,12 +349,12 @@ def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fa
         "state": begin["after"][0],
         "screen": begin["after"][1],
         "started": start,
-        "changed": begin["at"],
+        "changed": _ordered(oracle, "changed", begin, begin["fact"], end["fact"]),
         "shown_until": end["at"],
         "ended": max(start, ended),
         "ended_by": end["reason"],
-        "is_view": is_view and start == begin["at"],
-        "session_start": _session_start(oracle, begin)["at"],
+        "is_view": is_view and after == begin["fact"] + 1,
+        "session_start": _seen(oracle, _session_start(oracle, begin), end["fact"]),
         "online_since": arrivals[-1],
         "name": _named(oracle, begin["user"], end["fact"]),
         **_told(oracle, begin, end["fact"]),
@@ -291,7 +371,36 @@ def _told_before(oracle: Oracle, begin: Fact, numbers: range) -> list[list[Any]]
             told, then = _all_told(oracle, begin, number), _all_told(oracle, begin, number + 1)
             if told != then and not (found and found[-1][0] == fact["at"]):
                 found.append([fact["at"], *told])
+        elif fact["what"] == "step":
+            found = [[min(until, fact["latest"]), *told] for until, *told in found]
     return found[-16:]
+
+
+def _latest(oracle: Oracle, begin: int, end: int) -> list[int]:
+    """What the steps back among the facts of those numbers leave of times before them."""
+    return [fact["latest"] for fact in oracle.facts[begin:end] if fact["what"] == "step"]
+
+
+def _seen(oracle: Oracle, change: Fact, end: int) -> int:
+    """The time of ``change`` as it is told before the fact of that number."""
+    return min([int(change["at"]), *_latest(oracle, change["fact"] + 1, end)])
+
+
+def _ordered(oracle: Oracle, what: str, of: Fact, number: int, end: int) -> int:
+    """The time of the fact of that number, in the order of those of the user's other devices, as
+    it is told before the fact ``end``."""
+    steps = [fact[what] for fact in oracle.facts[number + 1 : end] if fact["what"] == "step"]
+    fact = oracle.facts[number]
+    at, parted = fact["at"], fact.get("parted")
+    if what == "changed" and parted and parted["shown"] == of["after"]:
+        at = parted["changed"]  # as it was shown when its token gave way
+    return int(steps[-1].get((of["user"], of["device"]), at)) if steps else int(at)
+
+
+def _lasts_at(outage: Fact, offset: int) -> bool:
+    """Is the time up to that record within the outage?"""
+    until = outage["until_record"]
+    return bool(outage["of_record"] <= offset and (until is None or offset <= until))
 
 
 def _all_told(oracle: Oracle, begin: Fact, number: int) -> list[str | None]:
@@ -353,6 +462,11 @@ def _state_after(oracle: Oracle, of: Fact, number: int) -> str:
     """The state of the device after the fact of that number."""
     changes = [c for c in oracle.changes if _same_device(c, of) and c["fact"] <= number]
     return str(changes[-1]["after"][0])
+
+
+def _day(record: Fact) -> int:
+    """The day that has begun by then: none begins again where log time steps back."""
+    return _floor(max(record["at"], record["highest"]), DAY)
 
 
 def _same_device(one: Fact, other: Fact) -> bool:

@@ -11,6 +11,8 @@ device or a user is found by going through that list again:
 * it changed last at the last of its facts after which it showed something else than before it;
 * its deadline is that of its last heartbeat or renewal that counts, or of the grace after a lost
   socket that nothing has ended since, moved by every outage since;
+* where the broker's clock was put right, what was to come comes as much earlier, and what was is no
+  later than that, in the order in which it was;
 * its connections are those that were heard of in this session, less those that went;
 * who must go offline is found by looking at every device of every user;
 * whether silence is an outage is found by going back through the records.
@@ -47,6 +49,7 @@ class Oracle:
         self.rejected: list[tuple[int, int | None]] = []
         self.counts: list[tuple[int, int]] = []  # foreground and background after each record
         self.now = 0
+        self.highest = 0  # log time before it stepped back
         self.began = False
         self.place: tuple[int, int, int] = (0, 0, 0)
 
@@ -63,6 +66,8 @@ class Oracle:
         """``events`` is ``None`` for a record that could not be decoded. ``lost`` is how many
         records before it somebody has accepted as lost."""
         heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
+        if self.began and self.now - timestamp > self.policy["outage_gap"]:
+            self._step_back(offset, timestamp)
         jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
         self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
         if events is None:
@@ -90,6 +95,7 @@ class Oracle:
                 "offset": offset,
                 "policy": dict(self.policy),
                 "at": self.now,
+                "highest": self.highest,
                 "heard": heard,
                 "jump": jump,
                 "foreground": sum(
@@ -100,20 +106,64 @@ class Oracle:
             }
         )
 
+    def _step_back(self, offset: int, timestamp: int) -> None:
+        back, latest = self.now - timestamp, timestamp - 1
+        for outage in self.muted():
+            outage |= {"to": self.now, "until_record": offset}
+            again = {"from": timestamp, "to": None, "hold": outage["hold"] - back}
+            self.outages.append({**outage, **again, "of_record": offset, "until_record": None})
+        times: dict[str, dict[tuple[str, str], int]] = {"changed": {}, "active": {}}
+        for user in self.users():
+            for what, when in (
+                ("changed", lambda user, device: self.last_change(user, device)[0]),
+                ("active", self.last_active),
+            ):
+                at = {device: when(user, device) for device in self.devices(user)}
+                earlier = latest
+                for time in sorted(set(at.values()), reverse=True):
+                    earlier = min(time, earlier)
+                    same = [device for device in at if at[device] == time]
+                    times[what] |= {(user, device): earlier for device in same}
+                    earlier -= 1
+        for fact in self.facts:
+            if fact["what"] == "logout":
+                fact["fence_until"] -= back
+        self.highest = max(self.highest, self.now)
+        self.now = timestamp
+        step = {"what": "step", "back": back, "latest": latest, **times}
+        self.facts.append({**step, "user": None, "device": None, "place": (offset, -1, -1)})
+
+    def seen(self, at: int, number: int) -> int:
+        """A time that the fact of that number told, as it is told now."""
+        steps = [f["latest"] for f in self.facts[number + 1 :] if f["what"] == "step"]
+        return min([at, *map(int, steps)])
+
+    def _ordered(
+        self, what: str, user: str, device: str, fact: Fact, at: int, end: Fact | None = None
+    ) -> int:
+        """The time of ``fact``, which is the last (before ``end``) that says ``what`` of the
+        device."""
+        numbers = {id(one): number for number, one in enumerate(self.facts)}
+        later = self.facts[numbers[id(fact)] + 1 : numbers.get(id(end))]
+        steps = [f[what] for f in later if f["what"] == "step"]
+        return int(steps[-1].get((user, device), at)) if steps else at
+
     def _pass_time(self, offset: int, timestamp: int, heard: bool, jump: bool, kind: str) -> None:
         before = self.now if self.began else timestamp
         self.now, self.began = max(before, timestamp), True
         if jump:
             hold = before + self.policy["outage_hold"]
-            self.outages.append({"kind": kind, "from": before, "to": self.now, "hold": hold})
+            jumped = {"kind": kind, "from": before, "to": self.now, "hold": hold}
+            self.outages.append({**jumped, "of_record": offset, "until_record": offset})
         if not heard and not jump and not self.muted() and self.is_muted_now():
             hold = self.now + self.policy["outage_hold"]
-            self.outages.append({"kind": "ticks_only", "from": self.now, "to": None, "hold": hold})
+            quiet = {"kind": "ticks_only", "from": self.now, "to": None, "hold": hold}
+            self.outages.append({**quiet, "of_record": offset, "until_record": None})
         holds = [outage["hold"] for outage in self.muted()]
         holds += [self.outages[-1]["hold"]] if jump else []
         over = jump or (heard and bool(self.muted()))
         for outage in self.muted() if heard else ():
-            outage["to"] = self.now
+            outage |= {"to": self.now, "until_record": offset}
         due = []
         for user in self.users():
             for device in self.devices(user):
@@ -146,7 +196,12 @@ class Oracle:
         if not any(record["heard"] for record in self.records):
             return False
         last = next(r for r in reversed(self.records) if r["heard"] or r["jump"])
-        quiet = self.now - last["at"]
+        back = [
+            fact["back"]
+            for fact in self.facts
+            if fact["what"] == "step" and fact["place"][0] > last["offset"]
+        ]
+        quiet = self.now - (last["at"] - sum(back))
         if quiet < self.policy["outage_gap"]:
             return False
         # Nobody who is silent for longer is online to beat.
@@ -219,7 +274,13 @@ class Oracle:
             grace = None
             if not others and not event.by_server:
                 after_http = self.http_deadline(user, device) or 0
-                grace = max(self.now + self.policy["disconnect_grace"], after_http)
+                kept = 0
+                for fact in self.facts:
+                    if fact["what"] == "outage":
+                        kept = max(kept, fact["until"])
+                    elif fact["what"] == "step":
+                        kept -= fact["back"]
+                grace = max(self.now + self.policy["disconnect_grace"], after_http, kept)
                 if self.deadline(user, device) <= grace:
                     grace = None
             self.facts.append(
@@ -442,9 +503,10 @@ class Oracle:
             if before != after:
                 fact = life[number - 1]
                 reason = fact.get("reason") or _reason(before, after)
+                at = fact["at"]
                 if fact.get("parted") and fact["parted"]["shown"] == after:
-                    return fact["parted"]["changed"], reason
-                return fact["at"], reason
+                    at = fact["parted"]["changed"]
+                return self._ordered("changed", user, device, fact, at), reason
         raise LookupError(device)
 
     def token(self, user: str, device: str) -> str:
@@ -479,12 +541,15 @@ class Oracle:
                 if online and new is not None and old is not None and new != old:
                     gave_way = [*gave_way, {"mark": old, **fact["found"]}][-4:]
                 token, info, online = event.token, said or info, True
+            elif fact["what"] == "step":
+                gave_way = [{**g, "changed": min(g["changed"], fact["latest"])} for g in gave_way]
             elif fact["user"] == user and fact.get("parted") and device in fact["parted_from"]:
                 gave_way = [g for g in gave_way if g["mark"] != fact["parted"]["mark"]]
         return gave_way
 
     def last_active(self, user: str, device: str) -> int:
-        return max(int(f["at"]) for f in self.life(user, device) if "event" in f)
+        last = [f for f in self.life(user, device) if "event" in f][-1]
+        return self._ordered("active", user, device, last, last["at"])
 
     def signed_out(self, user: str, device: str) -> bool:
         life = self.life(user, device)
@@ -499,7 +564,8 @@ class Oracle:
         return [
             fact
             for fact in self.facts
-            if fact["what"] == "outage" or (fact["user"], fact["device"]) == (user, device)
+            if fact["what"] in ("outage", "step")
+            or (fact["user"], fact["device"]) == (user, device)
         ]
 
     def deadline(self, user: str, device: str) -> int:
@@ -511,6 +577,8 @@ class Oracle:
         for fact in self.life_and_outages(user, device):
             if fact["what"] == "outage":
                 deadline = max(deadline, fact["until"])
+            elif fact["what"] == "step":
+                deadline -= fact["back"]
             elif "event" in fact and fact["deadline"] is not None:
                 deadline = fact["deadline"]
         return deadline
@@ -522,6 +590,10 @@ class Oracle:
             if fact["what"] == "outage":
                 if lost:
                     lost["deadline"] = max(lost["deadline"], fact["until"])
+            elif fact["what"] == "step":
+                if lost:
+                    lost["deadline"] -= fact["back"]
+                    lost["at"] = min(lost["at"], fact["latest"])
             elif fact["what"] == "hangup" and fact["grace"] is not None:
                 lost = {"at": fact["at"], "silent": fact["silent"], "deadline": fact["grace"]}
             else:
@@ -537,6 +609,8 @@ class Oracle:
                 deadline = None
             elif fact["what"] == "outage":
                 deadline = deadline and max(deadline, fact["until"])
+            elif fact["what"] == "step":
+                deadline = deadline and deadline - fact["back"]
             elif "event" in fact and fact["connection"] is None:
                 deadline = fact["deadline"]
             elif "event" in fact and deadline is not None and deadline <= fact["at"]:
@@ -547,6 +621,8 @@ class Oracle:
         """Those open, in the order in which they were last seen, and when each is forgotten."""
         seen: list[tuple[str, int]] = []
         for fact in self.facts:
+            if fact["what"] == "step":
+                seen = [(n, until - fact["back"]) for n, until in seen]
             name = fact.get("connection")
             if fact["user"] != user:
                 continue
@@ -600,7 +676,7 @@ class Oracle:
         devices = self.devices(user)
         mine = [c for c in self.changes if c["user"] == user]
         turns = [c for c in mine if c["user_before"] != c["user_after"]]
-        arrivals = [c["at"] for c in turns if c["user_before"] == NOTHING]
+        arrivals = [self.seen(c["at"], c["fact"]) for c in turns if c["user_before"] == NOTHING]
         facts = [f for f in self.facts if f["user"] == user]
         names = [f["event"].name for f in facts if f["what"] == "beat"]
         return {
@@ -609,7 +685,9 @@ class Oracle:
             "screen": screen,
             # A logout may be all that was ever heard of a user.
             "reason": turns[-1]["reason"] if turns else "logged_out",
-            "changed_ms": turns[-1]["at"] if turns else facts[0]["at"],
+            "changed_ms": self.seen(turns[-1]["at"], turns[-1]["fact"])
+            if turns
+            else self.seen(facts[0]["at"], self.facts.index(facts[0])),
             "online_since_ms": arrivals[-1] if state != "offline" else None,
             "last_active_ms": max((self.last_active(user, d) for d in devices), default=None),
             "device_count": sum(self.shown(user, d) != NOTHING for d in devices),
@@ -621,7 +699,7 @@ class Oracle:
         state, screen = self.shown(user, device)
         changed, reason = self.last_change(user, device)
         arrivals = [
-            c["at"]
+            self.seen(c["at"], c["fact"])
             for c in self.changes
             if (c["user"], c["device"]) == (user, device) and c["before"] == NOTHING
         ]
@@ -671,7 +749,11 @@ class Oracle:
         if any(f["event"].app_state or f["connection"] for f in since if f["what"] == "beat"):
             return None
         beats = [number for number, fact in enumerate(since) if fact["what"] == "beat"][1:]
-        gaps = [since[number]["at"] - since[number - 1]["at"] for number in beats]
+        gaps = [
+            since[n]["at"]
+            - self._ordered("active", user, device, since[n - 1], since[n - 1]["at"], since[n])
+            for n in beats
+        ]
         same = all(since[n]["event"].token == since[n - 1]["event"].token for n in beats)
         if not same or any(_names_screen(since[number]["event"]) for number in beats):
             return None

@@ -18,12 +18,15 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from processor.clock_steps import MAX_STEPS, ClockStep, as_of_now
+from processor.concurrency import first_samples
 from processor.effects import Effects, LoggedChange, Record
 from processor.model import Policy, User
 from processor.outage import Grace, Silence
 from processor.partition import Partition
 from processor.rows import presence_row, user_of_row
-from processor.windows import MINUTE_MS, MinuteCounts, ScreenNames
+from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
+from processor.windows import MinuteCounts
 from schemas.events import (
     BadEvent,
     Connect,
@@ -83,7 +86,9 @@ class Processor:
     next_offset: int = 0
     log_time_ms: int | None = None
     after_loss: bool = False
+    steps: list[ClockStep] = field(default_factory=list)
     graces: bytes = b"[]"
+    remembered: bytes = b"null"
     silence: bytes = b"null"
     changes: list[LoggedChange] = field(default_factory=list)
     #: By kind and beginning, the end.
@@ -123,18 +128,18 @@ class Processor:
         }
         for user_id in named - memory.users.keys():
             if user_id in self.rows:
-                user, _ = self._read(user_id, "load_users")
-                memory.remember(user)
+                memory.remember(*self._read(user_id, "load_users"))
         effects = Effects()
         for record in records:
             self._apply(memory, record, effects)
-            self.counts.append((memory.foreground, memory.background))
-        for user_id, log_offset in sorted(effects.touched.items()):
-            row = presence_row(memory.users[user_id], memory.partition, log_offset)
-            self.rows[user_id] = dict(zip(columns_written(), row, strict=True))
+            self.counts.append((memory.tally.foreground, memory.tally.background))
+        for user, log_offset in effects.written(memory.users):
+            row = presence_row(user, memory.partition, log_offset)
+            self.rows[user.user_id] = dict(zip(columns_written(), row, strict=True))
         self.next_offset = memory.next_offset
         self.log_time_ms = memory.log_time_ms
         self.after_loss = memory.after_loss
+        self.steps = [*self.steps, *effects.steps][-MAX_STEPS:]
         self.graces = msgspec.json.encode(memory.graces)
         self.silence = msgspec.json.encode(memory.silence)
         self.changes += effects.changes
@@ -149,9 +154,15 @@ class Processor:
         total, windows = self.effects, self.effects.windows
         total.spans += effects.spans
         total.sessions += effects.sessions
-        total.samples += effects.samples
+        total.samples = list(first_samples([*total.samples, *effects.samples]))
+        total.steps += effects.steps
         total.user_days += effects.user_days
+        forgotten_ms = effects.windows.forgotten_from_ms
+        if forgotten_ms is not None:
+            windows.names = [named for named in windows.names if named[0] < forgotten_ms]
         windows.names += effects.windows.names
+        if effects.windows.remembered is not None:
+            self.remembered = msgspec.json.encode(effects.windows.remembered)
         windows.transitions.update(effects.windows.transitions)
         windows.late_quarters |= effects.windows.late_quarters
         for window, counts in effects.windows.minutes.items():
@@ -165,7 +176,9 @@ class Processor:
         loaded = self._load().users
         stored = {name: self._read(name, "load_users") for name in sorted(self.rows)}
         rows = {
-            name: presence_row(loaded.get(name, user), 0, log_offset)
+            name: presence_row(
+                loaded.get(name) or as_of_now(user, log_offset, self.steps), 0, log_offset
+            )
             for name, (user, log_offset) in stored.items()
         }
         return {name: dict(zip(columns_written(), row, strict=True)) for name, row in rows.items()}
@@ -187,9 +200,12 @@ class Processor:
             next_offset=self.next_offset,
             log_time_ms=self.log_time_ms,
             after_loss=self.after_loss,
+            steps=self.steps,
             graces=msgspec.json.decode(self.graces, type=list[Grace]),
             screen_names=ScreenNames(
-                minute, [name for at, name in self.effects.windows.names if at == minute]
+                minute,
+                [(name, mark) for at, name, mark in self.effects.windows.names if at == minute],
+                msgspec.json.decode(self.remembered, type=Remembered | None),
             ),
             silence=msgspec.json.decode(self.silence, type=Silence | None),
         )
@@ -674,6 +690,31 @@ logs = st.one_of(
 ).map(
     # Most logs pass 10 000, an instant for which concurrency is sampled.
     lambda stretches: _dated(9_900, [r for stretch in stretches for r in stretch][:LONGEST])
+)
+
+
+def with_steps_back(log: list[Written], steps: Mapping[int, int]) -> list[Written]:
+    """The log with a clock that was ahead by so much until the records at these places."""
+    ahead = sum(steps.values())
+    written = []
+    for n, record in enumerate(log):
+        ahead -= steps.get(n, 0)
+        written.append(replace(record, timestamp=record.timestamp + ahead))
+    return written
+
+
+#: At which record the clock is put right, and by how much.
+steps_back = st.dictionaries(
+    st.integers(1, LONGEST - 1),
+    st.sampled_from((9, 16, 21, 40, 100, 1_000)),
+    min_size=1,
+    max_size=4,
+)
+day_steps_back = st.dictionaries(
+    st.integers(1, LONGEST - 1),
+    st.sampled_from((16_000, 65_000, 20 * 60_000, 3_600_000, 26 * 3_600_000)),
+    min_size=1,
+    max_size=3,
 )
 
 

@@ -24,10 +24,13 @@ from tests.unit.presence_logs import (
     agree,
     day_logs,
     day_policies,
+    day_steps_back,
     logs,
     oracle_of,
     policies,
     stated,
+    steps_back,
+    with_steps_back,
 )
 
 
@@ -51,7 +54,7 @@ def agree_on_analytics(found: Effects, oracle: Oracle) -> None:
     } == wanted.minutes
     assert windows.transitions == wanted.transitions
     assert windows.late_quarters == wanted.late_quarters
-    assert windows.names == wanted.names
+    assert [(at, name) for at, name, _ in windows.names] == wanted.names
     samples = {sample.at_ms: (sample.foreground, sample.background) for sample in found.samples}
     assert samples == wanted.samples
     assert len(found.samples) == len(samples)
@@ -126,6 +129,24 @@ def test_the_processor_and_the_recount_agree(log: list[Written], policy: Policy)
 @EXAMPLES
 @given(day_logs, day_policies)
 def test_they_agree_over_days(log: list[Written], policy: Policy) -> None:
+    processor = Processor(policy)
+    processor.batch(log)
+    oracle = oracle_of(log, policy)
+    agree(processor, oracle)
+    agree_on_analytics(processor.effects, oracle)
+
+
+@EXAMPLES
+@given(
+    st.one_of(
+        st.tuples(logs, policies, steps_back), st.tuples(day_logs, day_policies, day_steps_back)
+    )
+)
+def test_they_agree_where_the_brokers_clock_steps_back(
+    drawn: tuple[list[Written], Policy, dict[int, int]],
+) -> None:
+    log, policy, steps = drawn
+    log = with_steps_back(log, steps)
     processor = Processor(policy)
     processor.batch(log)
     oracle = oracle_of(log, policy)

@@ -251,3 +251,15 @@ def test_floor_and_ceiling_enclose(moment: datetime, length: timedelta) -> None:
     at = moment + timedelta(seconds=random.Random(0).randrange(900))
     assert floor(at, length) <= at <= ceiling(at, length)
     assert ceiling(at, length) - floor(at, length) in (timedelta(), length)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("localtime", "posixrules", "Factory", "posix/Europe/Berlin", "right/UTC", "zone.tab"),
+        *("../UTC", "/etc/localtime", "Europe", "europe/berlin", "", "UTC\0", "Europe/Berlin/"),
+    ],
+)
+def test_a_zone_that_is_in_no_list_is_refused_even_where_there_is_such_a_file(name: str) -> None:
+    with pytest.raises(ValueError, match="IANA"):
+        parse_zone(name)

@@ -21,7 +21,7 @@ from deploy.compose_secrets import KAFKA_USERS, TOKEN_SECRETS, hand_on
 from deploy.settings_doc import SERVICES
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
-from processor.__main__ import STOP_DEADLINE_SECONDS
+from processor.__main__ import STOP_SECONDS
 from schemas.staff_settings import StaffSettings
 from schemas.token_settings import TokenSettings
 from tests.unit.compose_file import ROOT, TOOLS, base_images, load_compose, seconds
@@ -124,7 +124,7 @@ def test_services_are_given_longer_to_end_than_they_take() -> None:
     api = ApiSettings(jwt_secret=SECRET)
     longest = {
         "ingest": stop_seconds(ingest),
-        "processor": STOP_DEADLINE_SECONDS,
+        "processor": STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }

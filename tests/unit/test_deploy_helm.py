@@ -18,7 +18,7 @@ from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
-from processor.__main__ import STOP_DEADLINE_SECONDS
+from processor.__main__ import STOP_SECONDS
 from tests.unit.compose_file import ROOT, TOOLS, base_images
 from tests.unit.test_deploy_compose import (
     COMMAND_VARIABLES,
@@ -264,7 +264,7 @@ def test_pods_are_given_longer_to_end_than_they_take(manifests: list[Manifest]) 
     api = ApiSettings(jwt_secret=SECRET)
     drains = {
         "ingest": stop_seconds(IngestSettings(jwt_secret=SECRET)),
-        "processor": STOP_DEADLINE_SECONDS,
+        "processor": STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }

@@ -329,12 +329,13 @@ def test_who_was_silent_for_too_long_before_the_disconnect_goes_by_silence() -> 
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_disconnect_in_the_record_that_ends_it_is_not_moved(restarted: bool) -> None:
+def test_who_loses_the_last_socket_in_the_record_that_ends_it_is_kept_too(restarted: bool) -> None:
     story = busy().connect("c1").renew("c1").wait(100)
     story.record(Disconnect(user="ann", connection="c1"), heartbeat("x", user="bob"))
     if restarted:
         story.processor.restart()
-    assert settle(story, DISCONNECT_GRACE).went() == ("disconnected", 100 + DISCONNECT_GRACE)
+    assert settle(story, RECONNECT_GRACE - 1).shown() == ("foreground", None)
+    assert settle(story, 1).went() == ("timed_out", 100 + RECONNECT_GRACE)
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -24,7 +24,9 @@ from tests.unit.presence_logs import (
     logs,
     losses,
     policies,
+    steps_back,
     with_losses,
+    with_steps_back,
 )
 
 #: After each record: go on, store, or store and begin again from what is stored.
@@ -76,6 +78,7 @@ def everything(processor: Processor) -> dict[str, Any]:
             processor.log_time_ms,
             processor.graces,
             processor.silence,
+            processor.steps,
         ),
     }
 
@@ -160,6 +163,18 @@ def test_batches_may_be_cut_anywhere_beside_lost_records(
     log = with_losses(log, lost)
     cut_up, whole = run(log, policy, cut), run(log, policy, ["-"] * LONGEST)
     assert everything(cut_up) == everything(whole)
+
+
+@EXAMPLES
+@given(logs, policies, cuts, steps_back)
+def test_batches_may_be_cut_anywhere_around_a_step_back(
+    log: list[Written], policy: Policy, cut: list[str], steps: dict[int, int]
+) -> None:
+    log = with_steps_back(log, steps)
+    cut_up, whole = run(log, policy, cut), run(log, policy, ["-"] * LONGEST)
+    assert everything(cut_up) == everything(whole)
+    assert without_deadlines(cut_up) == without_deadlines(whole)
+    assert run(log, policy, ["!"] * LONGEST).rows == run(log, policy, ["|"] * LONGEST).rows
 
 
 @EXAMPLES

@@ -17,8 +17,10 @@ from tests.unit.presence_logs import (
     oracle_of,
     policies,
     stated,
+    steps_back,
     timer_logs,
     with_losses,
+    with_steps_back,
 )
 
 
@@ -36,6 +38,17 @@ def test_they_agree_where_records_were_accepted_as_lost(
     log: list[Written], policy: Policy, lost: dict[int, int]
 ) -> None:
     log = with_losses(log, lost)
+    processor = Processor(policy)
+    processor.batch(log)
+    agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(logs, policies, steps_back)
+def test_they_agree_where_the_brokers_clock_steps_back(
+    log: list[Written], policy: Policy, steps: dict[int, int]
+) -> None:
+    log = with_steps_back(log, steps)
     processor = Processor(policy)
     processor.batch(log)
     agree(processor, oracle_of(log, policy))

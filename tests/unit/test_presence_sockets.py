@@ -393,11 +393,26 @@ def test_an_outage_moves_a_running_grace(restarted: bool) -> None:
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_a_grace_set_after_an_outage_is_not_moved_by_it(restarted: bool) -> None:
-    story = Story().connect("c1").wait(60).outage(60).hang_up("c1")
+def test_who_loses_the_last_socket_after_an_outage_keeps_the_rest_of_its_grace(
+    restarted: bool,
+) -> None:
+    story = Story().connect("c1").wait(60).outage(60).wait(8).renew("c1")
     if restarted:
         story.processor.restart()
-    assert story.wait(GRACE).went() == ("disconnected", 120 + GRACE)
+    story.hang_up("c1").wait(RECONNECT_GRACE - 9)
+    assert story.shown() == (FOREGROUND, None)
+    assert story.wait(1).went() == ("disconnected", 120 + RECONNECT_GRACE)
+
+
+def test_who_loses_it_when_that_is_nearly_over_has_the_disconnect_grace() -> None:
+    story = Story().connect("c1").wait(60).outage(60).wait(RECONNECT_GRACE - 1).renew("c1")
+    went = story.hang_up("c1").wait(GRACE).went()
+    assert went == ("disconnected", 120 + RECONNECT_GRACE - 1 + GRACE)
+
+
+def test_a_logout_after_an_outage_waits_for_no_grace() -> None:
+    story = Story().connect("c1").wait(60).outage(60).logout("a")
+    assert story.went() == ("logged_out", 120)
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -410,13 +425,6 @@ def test_an_outage_moves_the_deadline_of_the_last_http_heartbeat(restarted: bool
     story.wait(1)
     # Its deadline was that of the outage's end already: a disconnect never extends.
     assert story.went() == ("timed_out", 120 + RECONNECT_GRACE)
-
-
-def test_an_http_deadline_that_passed_before_an_outage_is_not_moved_by_it() -> None:
-    story = Story().beat("a")
-    for _ in range(4):
-        story.wait(90).renew("c1")
-    assert story.outage(60).hang_up("c1").wait(GRACE).went() == ("disconnected", 420 + GRACE)
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -61,7 +61,7 @@ def processed(log: list[TimedRecord], views: list[View]) -> Effects:
         events = decode_batch(record.value)
         state.apply(Record(state.next_offset, record.at_ms, events), effects)
     assert not effects.rejects
-    assert [state.foreground for state in states] == [0] * PARTITIONS
+    assert [state.tally.foreground for state in states] == [0] * PARTITIONS
     return effects
 
 

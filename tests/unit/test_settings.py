@@ -271,7 +271,7 @@ def test_one_key_set_for_phones_and_staff_needs_two_audiences() -> None:
 
 def test_a_database_is_a_url_and_its_password_is_never_shown() -> None:
     settings = DatabaseSettings(database_url="postgresql://u:hidden@h/d?host=/tmp")
-    assert settings.dsn == "postgresql://u:hidden@h/d?host=/tmp"
+    assert settings.dsn == "postgresql://u:hidden@h/d?host=/tmp&target_session_attrs=read-write"
     assert "hidden" not in repr(settings)
     with pytest.raises(ValidationError):
         DatabaseSettings(database_url="mysql://h/d")
@@ -321,10 +321,10 @@ def test_secrets_come_from_files_and_a_variable_goes_before_its_file(
     (tmp_path / "ROLLCALL_KAFKA_BOOTSTRAP").write_text("kafka:9092")
     assert KafkaSettings().kafka_bootstrap == "127.0.0.1:9092"
     monkeypatch.setenv("ROLLCALL_SECRETS_DIR", str(tmp_path))
-    assert DatabaseSettings().dsn == "postgresql://u:p@h/of_the_file"
+    assert DatabaseSettings().database_url.get_secret_value() == "postgresql://u:p@h/of_the_file"
     assert KafkaSettings().kafka_bootstrap == "kafka:9092"
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", "postgresql://u:p@h/of_the_variable")
-    assert DatabaseSettings().dsn == "postgresql://u:p@h/of_the_variable"
+    assert DatabaseSettings().database_url.get_secret_value().endswith("of_the_variable")
 
 
 def test_a_folder_of_secrets_that_is_not_there_is_named_with_the_remedy(
@@ -403,3 +403,21 @@ def test_every_client_of_kafka_is_made_with_the_same_options() -> None:
         "sasl_plain_username": "me",
         "sasl_plain_password": "secret-1",
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("postgresql://h/d", "postgresql://h/d?target_session_attrs=read-write"),
+        (
+            "postgresql://a,b:5433/d?sslmode=require",
+            "postgresql://a,b:5433/d?sslmode=require&target_session_attrs=read-write",
+        ),
+        ("postgresql://h/d?target_session_attrs=any", "postgresql://h/d?target_session_attrs=any"),
+    ],
+)
+def test_a_connection_goes_to_the_server_that_takes_writes_unless_told_otherwise(
+    given: str, used: str
+) -> None:
+    assert DatabaseSettings(database_url=given).dsn == used
+    assert DatabaseSettings(database_session_url=given).session_dsn == used

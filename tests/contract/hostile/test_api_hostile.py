@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
 
+from api.app import TOKEN_WARNINGS, create_app, create_runner
 from api.cursor import Position, encode_cursor
 from api.filters import Sort, UserFilter
-from tests.integration.api_harness import Api, Table, api_settings, running_api
+from api.health import create_admin_app as api_admin
+from ingest.health import create_admin_app as ingest_admin
+from processor.health import create_admin_app as processor_admin
+from tests.integration.api_harness import (
+    Api,
+    Table,
+    api_settings,
+    running_api,
+    token_by,
+)
 
 ONLINE = "/api/v1/online-users"
 #: What a position could ask of PostgreSQL that it cannot say.
@@ -67,3 +81,87 @@ async def test_a_position_that_nobody_stores_is_a_400_even_with_our_own_key(
     cursor = encode_cursor(FORGED[4], context, bytes(secret))
     answer = await api.get(ONLINE, sort="-last_active", cursor=cursor)
     assert (answer.status, answer.user_ids, answer.json["next_cursor"]) == (200, [], None)
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        (ONLINE, "GET", 200),
+        ("/api/online-users-count", "GET", 200),
+        ("/api/openapi.json", "GET", 200),
+        ("/api/v1/feed", "HEAD", 200),
+        ("/login", "GET", 200),
+        ("/static/x/live.js", "GET", 200),
+        (f"{ONLINE}?limit=0", "GET", 400),
+        ("/api/v1/users/nobody", "GET", 404),
+        ("/nothing", "GET", 404),
+        (ONLINE, "PUT", 405),
+        ("/api/v1/breakdown?by=platform", "GET", 200),
+        (f"{ONLINE}?tz=" + "x" * 40_000, "GET", 431),
+    ],
+)
+async def test_no_answer_is_sniffed(api: Api, path: str, method: str, status: int) -> None:
+    answer = await api.call(path, method)
+    assert answer.status == status
+    assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
+
+
+async def test_no_table_and_no_answer_without_http_is_sniffed(api: Api) -> None:
+    sheet = await api.call("/api/v1/breakdown?by=platform", headers={"Accept": "text/csv"})
+    assert sheet.headers.getall("X-Content-Type-Options") == ["nosniff"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(b"nonsense\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert b"400 Bad Request" in answer
+    assert b"X-Content-Type-Options: nosniff" in answer
+
+
+async def test_no_answer_of_an_admin_port_is_sniffed() -> None:
+    async def ready() -> None:
+        return None
+
+    registry = CollectorRegistry()
+    apps = (
+        api_admin(registry, ready, ready, list),
+        ingest_admin(registry, ready, list),
+        processor_admin(registry, lambda: "waiting"),
+    )
+    for app in apps:
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        try:
+            async with aiohttp.ClientSession() as http:
+                for path in ("metrics", "healthz", "readyz", "nothing"):
+                    async with http.get(f"http://127.0.0.1:{site.port}/{path}") as answer:
+                        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        finally:
+            await runner.cleanup()
+
+
+async def test_readiness_tells_why_tokens_do_not_count(database_url: str) -> None:
+    """As ingest's does: here staff's secret was given as its base64."""
+    secret = b"the secret of the tests, of 32 bytes and more"
+    settings = api_settings(
+        database_url,
+        jwt_secret="a secret of phones, of 32 bytes and more",
+        staff_jwt_secret=base64.b64encode(secret).decode(),
+    )
+    registry = CollectorRegistry()
+    app = create_app(settings, registry=registry)
+    assert app[TOKEN_WARNINGS]() == []
+    runner = create_runner(app, settings)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        headers = {"Authorization": f"Bearer {token_by(secret.decode(), scope='presence:read')}"}
+        url = f"http://127.0.0.1:{site.port}{ONLINE}"
+        async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as answer:
+            assert answer.status == 401
+    finally:
+        await runner.cleanup()
+    [warning] = app[TOKEN_WARNINGS]()
+    assert "ROLLCALL_STAFF_JWT_SECRET=base64:" in warning

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from schemas.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
@@ -364,6 +364,24 @@ def test_sorting_is_kept_in_the_address(
     # That is what the API said of a part of an hour, which browsers note in the console.
     assert all("status of 400" in complaint for complaint in complaints)
     complaints.clear()
+
+
+def test_it_says_how_much_is_other_where_that_is_more_than_a_hundredth(
+    analyst: Page, weeks_api: Api
+) -> None:
+    other = {"share": 0.01}
+
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        route.fulfill(response=told, json={**told.json(), "other_share": other["share"]})
+
+    analyst.route("**/api/v1/screens/engagement?**", answer)
+    show(analyst, weeks_api, "/screens?range=7d")
+    expect(analyst.locator("#other-note")).to_be_hidden()
+    other["share"] = 0.071
+    show(analyst, weeks_api, "/screens?range=24h")
+    expect(analyst.locator("#other-note")).to_contain_text("7.1 % of the views count as (other)")
+    analyst.unroute("**/api/v1/screens/engagement?**")
 
 
 def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:

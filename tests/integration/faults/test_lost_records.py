@@ -12,9 +12,10 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from processor.deployment import UnusableDeploymentError
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
-from processor.store import Store, UnusableDeploymentError
+from processor.store import Store
 from schemas.events import Heartbeat, Tick, partition_of
 from schemas.settings import KafkaSettings
 from schemas.topics import EVENTS, topic_name
