@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from api.dashboard.table import PAGES
-from schemas.http_server import HttpMetrics
+from schemas.http_metrics import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 
 ROUTES: Final = (

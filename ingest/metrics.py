@@ -12,7 +12,7 @@ from ingest.frames import ERROR_CODES
 from ingest.session_actions import CLOSE_CODES, Write
 from ingest.validate import Sent
 from schemas.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
-from schemas.http_server import HttpMetrics
+from schemas.http_metrics import HttpMetrics
 from schemas.problems import CODES, TOKEN_CODES
 from schemas.token_causes import CAUSES
 

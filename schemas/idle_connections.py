@@ -3,7 +3,8 @@
 1. Nobody is refused, and nothing is closed, for its address alone: behind a carrier's NAT one
    address is thousands of phones.
 2. Once :data:`CROWDED` of all connections are taken, those make room that carry no request, have
-   been so for :data:`LEAST_SECONDS`, and never showed a token that was verified. Those of the
+   been so for :data:`LEAST_SECONDS`, and never showed a token that was verified; a socket that has
+   not authenticated is one of them. Those of the
    address with most of them go first, the longest idle first, until :data:`ROOMY` is reached.
 3. Where a trusted proxy made the connection, its address is that of the client whose request came
    on it last. A proxy's connection that has carried none yet is nobody's, and stays.

@@ -35,8 +35,10 @@ class RawSocket:
         *,
         authorization: str | None = None,
         receive_buffer_bytes: int | None = None,
+        early: bytes = b"",
     ) -> RawSocket:
-        """``authorization`` is that of the user ``raw`` unless it is given; empty for none."""
+        """``authorization`` is that of the user ``raw`` unless it is given; empty for none.
+        ``early`` goes out with the handshake."""
         if authorization is None:
             authorization = f"Bearer {token('raw')}"
         sock = socket.socket()
@@ -52,6 +54,7 @@ class RawSocket:
             f"sec-websocket-version: 13\r\nsec-websocket-key: {key}\r\n".encode()
             + (f"authorization: {authorization}\r\n".encode() if authorization else b"")
             + b"\r\n"
+            + early
         )
         async with asyncio.timeout(DEADLINE_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")

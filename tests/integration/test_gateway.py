@@ -280,6 +280,53 @@ async def test_nobody_chooses_the_address_that_limits_count_on(
     assert set(statuses[6:]) == {429}
 
 
+@pytest.mark.parametrize(
+    ("flooding", "other"),
+    [
+        ({"source": "127.3.3.3"}, {"source": "127.3.3.4"}),
+        # Behind a balancer that is named, an address is the one that it names.
+        (
+            {"source": "127.9.9.9", "x_forwarded_for": "192.0.2.7"},
+            {"source": "127.9.9.9", "x_forwarded_for": "192.0.2.8"},
+        ),
+    ],
+)
+async def test_line_3_who_floods_the_gateway_waits_for_the_others_and_is_refused_nothing(
+    services: Services, tmp_path: Path, flooding: dict[str, str], other: dict[str, str]
+) -> None:
+    """Issue 15, line 3."""
+    variables = {
+        "GATEWAY_TRUSTED_PROXIES": "127.9.9.9",
+        "GATEWAY_ADDRESS_CALLS": "20",
+        "GATEWAY_INGEST_CALLS": "1",
+    }
+    with running_gateway(services, tmp_path, **variables) as gateway:
+        ended: list[str] = []
+
+        async def call(who: str, headers: dict[str, str]) -> int:
+            answer = await gateway.heartbeat("Home", **headers)
+            ended.append(who)
+            return answer.status
+
+        flood = [asyncio.create_task(call("flood", flooding)) for _ in range(300)]
+        await wait_until(lambda: queued(gateway) > 100)
+        statuses = [*await asyncio.gather(call("other", other), *flood)]
+    assert set(statuses) == {200}
+    # It came last, and its turn was among the next.
+    assert ended[ended.index("other") :].count("flood") > 60
+
+
+def queued(gateway: Gateway) -> int:
+    """Calls that wait for an ingest."""
+    page = read(f"http://127.0.0.1:{gateway.admin_port}/metrics").decode()
+    names = (
+        'haproxy_backend_current_queue{proxy="ingest"} ',
+        'haproxy_server_current_queue{proxy="ingest",',
+    )
+    lines = [line for line in page.splitlines() if line.startswith(names)]
+    return sum(int(line.rsplit(" ", 1)[1]) for line in lines)
+
+
 async def test_a_socket_passes_and_its_frames_are_acknowledged(gateway: Gateway) -> None:
     headers = {"Authorization": f"Bearer {token('socket')}"}
     url = f"ws://127.0.0.1:{gateway.port}/api/ws"

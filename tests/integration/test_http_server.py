@@ -16,7 +16,8 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from schemas.http_server import BoundedRunner, HttpMetrics
+from schemas.http_metrics import HttpMetrics
+from schemas.http_server import BoundedRunner
 from schemas.settings import HttpSettings
 
 HEAD_SECONDS = 0.4

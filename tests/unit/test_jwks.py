@@ -204,6 +204,23 @@ async def test_keys_stay_in_use_while_their_server_is_broken(
     assert (await by.verify(signed("rsa", n="3"))).user == "u1"
 
 
+async def test_line_10_a_redirect_gives_no_keys(issuer: Issuer) -> None:
+    """Else another server would say whose signatures count."""
+
+    async def elsewhere(_request: web.Request) -> web.Response:
+        raise web.HTTPFound(issuer.url)
+
+    app = web.Application()
+    app.router.add_get("/moved", elsewhere)
+    async with TestServer(app) as server:
+        url = str(server.make_url("/moved"))
+        client = JwksClient(url, refresh_seconds=REFRESH_SECONDS, cooldown_seconds=COOLDOWN_SECONDS)
+        by = JwtVerifier(TokenSettings(jwks_url=url).phone_issuer, client)
+        assert await refused(by, signed("rsa")) == "unavailable"
+        await client.close()
+    assert issuer.requests == 0
+
+
 async def test_without_any_keys_calls_are_unavailable_until_there_are_some(
     issuer: Issuer, by: TokenVerifier
 ) -> None:

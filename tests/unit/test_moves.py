@@ -29,6 +29,18 @@ def test_fault_5_the_connection_moves_and_leaves_no_ghost() -> None:
     assert story.shown() == ("offline", None)
 
 
+def test_fault_5_a_move_changes_each_device_once_and_the_user_once_at_most() -> None:
+    story = Story().connect("c1", None).wait(20).connect("c1", "phone", screen="Home")
+    assert story.reasons() == [
+        ("default", "started"),
+        ("phone", "started"),
+        ("default", "disconnected"),
+    ]
+    of_the_move = [each.changed for each in story.processor.changes][1:]
+    # The one that comes begins before the one that goes ends: the user is never shown offline.
+    assert [(c.user_state, c.user_screen) for c in of_the_move] == [("foreground", "Home")] * 2
+
+
 def test_fault_5_the_phones_own_device_goes_on_with_the_connection() -> None:
     story = Story().beat("phone", "Home", token="t2").connect("c1", None).wait(20)
     story.connect("c1", "phone").wait(290)

@@ -23,8 +23,8 @@ ROOT: Final = Path(__file__).parents[2]
 #: By class: members that we call, set or override.
 USED: Final[dict[type, tuple[str, ...]]] = {
     RequestHandler: (
-        *("_current_request", "_force_close", "_loop", "_messages", "_process_keepalive"),
-        *("_request_count", "_upgraded", "_waiter"),
+        *("_current_request", "_messages", "set_parser"),
+        *("_force_close", "_loop", "_process_keepalive", "_request_count", "_upgraded", "_waiter"),
         *("finish_response", "force_close", "handle_error", "log_exception"),
         *("connection_lost", "data_received", "pause_writing", "resume_writing"),
     ),
@@ -43,6 +43,7 @@ USED: Final[dict[type, tuple[str, ...]]] = {
 }
 #: Where they are used.
 MODULES: Final = (
+    "schemas/http_connection.py",
     "schemas/http_server.py",
     "processor/offsets.py",
     "processor/app.py",

@@ -10,6 +10,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import ValidationError
+from websockets.frames import Frame, Opcode
 
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
@@ -24,7 +25,9 @@ from tests.contract.harness import (
     ingest_settings,
     running_ingest,
     token,
+    wait_until,
 )
+from tests.contract.raw_socket import RawSocket
 
 
 def jwk(bits: int, **members: Any) -> dict[str, Any]:
@@ -112,3 +115,36 @@ async def test_line_10_a_transfer_coding_of_http_1_0_is_refused(
         assert answer.status == 400
         assert "HTTP/1.0 has no Transfer-Encoding" in answer.json["detail"]
     assert await client_events(kafka_settings) == []
+
+
+@pytest.mark.parametrize("size", [0, 30, 300])
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.PING])
+async def test_line_10_an_unmasked_frame_ends_a_socket_with_1002(
+    kafka_settings: KafkaSettings, size: int, opcode: Opcode
+) -> None:
+    """Nothing of it is read, and what came before it counts."""
+    if opcode is Opcode.PING:
+        size = min(size, 125)
+    async with running_ingest(ingest_settings(kafka_settings)) as ingest:
+        await ingest.until_ready()
+        raw = await RawSocket.open(ingest)
+        raw.send(b'{"screen": "Masked"}')
+        raw.write(Frame(opcode, b'{"screen": "Bare"}'.ljust(size)).serialize(mask=False))
+        raw.send(b'{"screen": "After"}')
+        assert await raw.close_code() == 1002
+        raw.end()
+        closes = "rollcall_ingest_socket_closes_total"
+        await wait_until(lambda: ingest.metric(closes, code="1002") == 1)
+    shown = [getattr(event, "screen", None) for event in await client_events(kafka_settings)]
+    assert "Masked" in shown
+    assert not {"Bare", "After"} & set(shown)
+
+
+async def test_line_10_a_frame_that_comes_with_the_handshake_must_be_masked_too(
+    ingest: Ingest,
+) -> None:
+    """Its bytes are there before the socket is."""
+    bare = Frame(Opcode.TEXT, b'{"screen": "Bare"}').serialize(mask=False)
+    raw = await RawSocket.open(ingest, early=bare)
+    assert await raw.close_code() == 1002
+    raw.end()

@@ -111,6 +111,35 @@ async def test_line_3_idle_strangers_make_room_and_nobody_who_showed_a_token_doe
             socket.end()
 
 
+async def test_line_3_sockets_that_authenticate_nobody_make_room_too(
+    kafka_settings: KafkaSettings,
+) -> None:
+    settings = ingest_settings(
+        kafka_settings,
+        max_http_connections=MOST,
+        websocket_auth_timeout_seconds=60,
+        websocket_drain_seconds=0,
+    )
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        honest = [await RawSocket.open(ingest) for _ in range(5)]
+        silent = [await RawSocket.open(ingest, authorization="") for _ in range(79)]
+        await asyncio.sleep(LEAST_SECONDS + 0.1)
+        phones = [await KeptAlive.open(ingest, "127.0.0.3") for _ in range(40)]
+        for number, phone in enumerate(phones):
+            assert await phone.call(f"u{number}") == 200
+        assert ingest.metric("rollcall_ingest_http_connections_refused_total") == 0
+        assert ingest.metric("rollcall_ingest_http_connections_made_room_total") > 0
+        for socket in honest:
+            socket.send(b'{"id": 1, "screen": "Home"}')
+            async with asyncio.timeout(5):
+                assert await anext(f async for f in socket.frames() if b'"ack"' in f.payload)
+        for client in (*honest, *silent):
+            client.end()
+        for phone in phones:
+            phone.close()
+
+
 async def test_line_3_a_proxys_own_connections_are_nobodys(kafka_settings: KafkaSettings) -> None:
     settings = ingest_settings(
         kafka_settings, max_http_connections=MOST, trusted_proxies="127.0.0.2"

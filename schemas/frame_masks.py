@@ -1,0 +1,59 @@
+"""Whether a client masks its frames, as RFC 6455, section 5.1, wants it: PURE.
+
+A frame without a mask fails the connection (1002). Whoever is between may take one for something
+else, which is what masks are for; aiohttp's reader takes either.
+
+Only the heads of frames are looked at. The one that a chunk cuts waits here for its rest, ten bytes
+at most, so that nothing of an unmasked frame is read.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MASKED: Final = 0x80
+_MASK_BYTES: Final = 4
+#: What follows the two bytes of a head whose length is told as this (RFC 6455, section 5.2).
+_LENGTH_BYTES: Final = {126: 2, 127: 8}
+
+
+class FrameMasks:
+    """The frames of one client, in whatever chunks they come."""
+
+    __slots__ = ("_head", "_payload_left", "failed")
+
+    def __init__(self) -> None:
+        #: The beginning of a head.
+        self._head = b""
+        #: Bytes of the frame whose head was complete, its mask included, that are still to come.
+        self._payload_left = 0
+        #: A frame without a mask came: nothing more is read.
+        self.failed = False
+
+    def readable(self, data: bytes) -> bytes:
+        """What may be read now: whole heads and what belongs to them, up to the first frame without
+        a mask."""
+        if self.failed:
+            return b""
+        if self._head:
+            data, self._head = self._head + data, b""
+        at, end = self._payload_left, len(data)
+        while at + 1 < end:
+            second = data[at + 1]
+            if not second & _MASKED:
+                self.failed = True
+                return data[:at]
+            length = second & ~_MASKED
+            payload_at = at + 2
+            if more := _LENGTH_BYTES.get(length, 0):
+                payload_at += more
+                if payload_at > end:
+                    break
+                length = int.from_bytes(data[at + 2 : payload_at], "big")
+            at = payload_at + _MASK_BYTES + length
+        if at >= end:
+            self._payload_left = at - end
+            return data
+        self._payload_left = 0
+        self._head = data[at:]
+        return data[:at]
