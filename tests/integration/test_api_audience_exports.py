@@ -26,7 +26,7 @@ CSV = "text/csv"
 EXPORTER = token("marketing", scope="presence:export")
 HEADERS = {"Authorization": f"Bearer {EXPORTER}"}
 READ_GRANT = """SELECT ON deployment, stream_offsets, rollup_progress, reporting_zone,
-    retention_progress, presence, spans"""
+    retention_progress, presence, spans, api_secret, clock_steps"""
 AUDIT_GRANT = """SELECT, INSERT (id, who, who_kind, format, filter),
     UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports"""
 #: Far more than the buffers on the way hold.

@@ -67,6 +67,9 @@ def fill(table: AnalyticsTable) -> None:
     table.insert("sessions", [{**ids, **times, **counts, "device": "d", "ended_by": "timed_out"}])
     states = {"previous_state": "offline", "state": "foreground", "user_state": "foreground"}
     table.insert("changes", [{**ids, **states, "at": ELEVEN, "device": "d", "reason": "started"}])
+    # Ben began on the phone that Ada is on, too.
+    began = {**states, "at": ELEVEN, "device": "phone-1", "reason": "started"}
+    table.insert("changes", [{**ids, **began, "user_id": "ben", "log_offset": 2}])
     windows = [
         ScreenMinute(
             datetime(2026, 3, 30, 9, 30, tzinfo=UTC), 0, screen, 1, (900,), 0, 1, 1, frozenset("a")

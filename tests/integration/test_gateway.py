@@ -257,19 +257,13 @@ async def test_without_any_server_a_phone_is_told_when_to_come_back(
 
 
 async def fails_to_authenticate(gateway: Gateway, *addresses: str) -> list[int]:
-    """What a client hears that says of itself to be at these addresses."""
-    # What failed before is known, and limited is what is new.
-    return [
-        (
-            await gateway.heartbeat(
-                "Home",
-                x_forwarded_for=address,
-                source="127.9.9.9",
-                authorization=f"Bearer {uuid.uuid4()}",
-            )
-        ).status
-        for address in addresses
-    ]
+    """What a client hears that says of itself to be at these addresses, a new token at each."""
+    statuses = []
+    for address in addresses:
+        headers = {"authorization": f"Bearer x{uuid.uuid4().hex}", "source": "127.9.9.9"}
+        answer = await gateway.heartbeat("Home", x_forwarded_for=address, **headers)
+        statuses.append(answer.status)
+    return statuses
 
 
 async def test_nobody_chooses_the_address_that_limits_count_on(

@@ -330,6 +330,8 @@ async def run_with_faults(
     second.kill()
     start()
     await all_go_on("one is killed")
+    # Not later: after an outage nobody is disconnected until its grace ends.
+    await until("spans ended in every way", lambda: endings(url) >= ENDINGS)
     recorder.phase = "silence"
     phones.pause()
     for path in (ONLINE, SCREENS):
@@ -338,7 +340,6 @@ async def run_with_faults(
     await until("the silence is an outage", lambda: time.monotonic() > over)
     phones.resume()
     await all_go_on("after an outage")
-    await until("spans ended in every way", lambda: endings(url) >= ENDINGS)
 
 
 def endings(url: str) -> set[str]:

@@ -40,7 +40,7 @@ from tests.suite.forks import Forked, start_server
 from tests.suite.scratch import make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
-#: Files that share a stack (``tests/e2e/stacks.py``), in their order.
+#: Files that share a stack (``tests/e2e/stacks.py``) or a database, in their order.
 GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     # The first wants nobody online but its own user.
     (
@@ -54,6 +54,12 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
         "tests/e2e/test_count_is_exact.py",
         "tests/e2e/pages/test_five_steps_seen.py",
         "tests/e2e/test_five_steps.py",
+    ),
+    # One fleet of weeks, which takes longer to roll up than most of them to look at it.
+    (
+        "tests/e2e/pages/test_screens.py",
+        "tests/e2e/pages/test_active_users.py",
+        "tests/e2e/pages/test_weight.py",
     ),
 )
 GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}

@@ -227,7 +227,7 @@ def test_keys_are_in_the_database_of_the_data_directory(tmp_path: Path) -> None:
     (tmp_path / "postgres" / "password").write_text("p")
     assert database_url(tmp_path, {}) == "postgresql://rollcall:p@127.0.0.1:20001/rollcall"
     elsewhere = {"ROLLCALL_DATABASE_URL": "postgresql://u@h/d"}
-    assert database_url(tmp_path, elsewhere) == "postgresql://u@h/d"
+    assert database_url(tmp_path, elsewhere) == "postgresql://u@h/d?target_session_attrs=read-write"
 
 
 @pytest.mark.parametrize("command", [("psql",), ("psql", "--print-dsn"), ("migrate",)])
@@ -245,9 +245,9 @@ def test_what_needs_a_session_goes_past_the_pooler(
     with pytest.raises(NoDatabaseError):
         session_url(tmp_path)
     monkeypatch.setenv("ROLLCALL_DATABASE_URL", "postgresql://u@pooler/d")
-    assert session_url(tmp_path) == "postgresql://u@pooler/d"
+    assert session_url(tmp_path) == "postgresql://u@pooler/d?target_session_attrs=read-write"
     monkeypatch.setenv("ROLLCALL_DATABASE_SESSION_URL", "postgresql://u@server/d")
-    assert session_url(tmp_path) == "postgresql://u@server/d"
+    assert session_url(tmp_path) == "postgresql://u@server/d?target_session_attrs=read-write"
 
 
 def test_a_command_to_paste_is_called_as_this_one_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,7 @@ def test_a_filter_is_built_exported_and_recorded(audience: Page, fleet: Table) -
     assert all(any(user in text for text in shown) for user in ids)
     name, sheet = downloaded(audience, "Download CSV")
     assert name.endswith(".csv")
-    assert {*sheet.split()} == {"user_id", *ids}
+    assert {*sheet.split()} == {f'"{cell}"' for cell in ("user_id", *ids)}
     assert audience.url.partition("#")[0].endswith("/audience")
 
     rows = audience.locator("#exports-rows tr")

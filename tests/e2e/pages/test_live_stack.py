@@ -71,7 +71,7 @@ def test_an_audience_of_who_saw_a_screen_is_downloaded(live: Page, stack: Stack)
     with live.expect_download() as download:
         live.get_by_role("button", name="Download CSV").click()
     ids = Path(download.value.path()).read_text().split()
-    assert sorted(ids) == sorted(["user_id", left.user, stays.user])
+    assert sorted(ids) == sorted(f'"{cell}"' for cell in ("user_id", left.user, stays.user))
     expect(live.locator("#exports-rows .ended")).to_have_text("completed")
     live.get_by_label("State").select_option(label="offline")
     expect(live.locator("#count")).to_have_text("1")
