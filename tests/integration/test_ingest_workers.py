@@ -217,7 +217,11 @@ async def test_it_starts_before_the_topics_are_there_and_says_once_what_it_waits
     await create_topics(settings)
     await process.until_status("/readyz", 200)
     assert (await process.heartbeat("Home")).status == 200
-    assert process.output.count("rollcall topics") == 1
+    lines = [json.loads(line)["message"] for line in process.output.splitlines()]
+    told = [line for line in lines if "rollcall topics" in line]
+    # Of another topic if that is the last one to come.
+    assert told
+    assert len(set(told)) == len(told)
 
 
 async def test_a_supervisor_that_is_told_to_stop_at_once_does(

@@ -142,8 +142,10 @@ def stack(
             "rollcall:signs_of_life:rate2m > 5",
             "rollcall:visible_late:ratio5m < 0.5",
             "rollcall_processor_rollup_lag_seconds",
+            "increase(rollcall_processor_maintenance_runs_total[20s]) > 0",
         ):
             wait_for(f"Prometheus has {last}", lambda last=last: prometheus.query(last))  # type: ignore[misc]
+        wait_for("nothing fires that fired before that", lambda: not prometheus.firing())
         yield Stack(prometheus, processor, phones, database_url)
 
 
