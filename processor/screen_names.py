@@ -16,8 +16,10 @@ Of one change the order is: the visit that it ended, the session's exit, then th
 began and the screen before. A screen without a name is ``(none)``, so that rows sum to totals; one
 that an app has given a name of ours is ``(other)``. Neither takes a place.
 
-At most ``4 × max_screens`` names a day gather the users that make them known. A user is remembered
-there by a checksum, and until the day is over.
+At most ``4 × max_screens`` names a day gather the users that make them known. Beyond that a name
+takes the place of the one that has gathered a single user for the longest: ids in names gather no
+second one, screens do. Known names always gather. A user is remembered there by a checksum, and
+until the day is over.
 """
 
 from __future__ import annotations
@@ -74,6 +76,7 @@ class ScreenNames:
         self._brought = Counter(self._names.values())
         self._remembered = remembered or Remembered()
         self._known = frozenset(self._remembered.known)
+        self._by_one_user = self._of_one_user()
         self._changed = False
 
     def begin(self, log_time_ms: int, max_screens: int) -> None:
@@ -120,13 +123,28 @@ class ScreenNames:
         shown_by = self._remembered.shown_by
         users = shown_by.get(screen)
         if users is None:
-            full = len(shown_by) >= NAMES_THAT_GATHER_USERS * max_screens
-            if full and screen not in self._known:
-                return
+            if screen not in self._known:
+                if len(shown_by) >= NAMES_THAT_GATHER_USERS * max_screens:
+                    if not self._by_one_user:
+                        return
+                    given_up = next(iter(self._by_one_user))
+                    del self._by_one_user[given_up], shown_by[given_up]
+                self._by_one_user[screen] = None
             users = shown_by[screen] = []
+        elif mark not in users:
+            self._by_one_user.pop(screen, None)
         if len(users) < USERS_OF_A_KNOWN_NAME and mark not in users:
             users.append(mark)
             self._changed = True
+
+    def _of_one_user(self) -> dict[str, None]:
+        """The names that may give up their place among those that gather users, in that order."""
+        shown_by = self._remembered.shown_by
+        return {
+            name: None
+            for name, users in shown_by.items()
+            if len(users) == 1 and name not in self._known
+        }
 
     def _begin_minute(self, minute_ms: int) -> None:
         self._minute_ms = minute_ms
@@ -145,4 +163,5 @@ class ScreenNames:
         ]
         self._remembered = Remembered(day, ranked[: max_screens - max_screens // 4])
         self._known = frozenset(self._remembered.known)
+        self._by_one_user = {}
         self._changed = True

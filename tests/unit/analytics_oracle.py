@@ -186,9 +186,16 @@ class Recount:
                 return "(other)"
             self._brought_by[minute, screen] = user
             self.names.append((minute, screen))
-        today = {name for then, name, _ in self._shown if then == day}
-        if screen in today | set(known) or len(today) < 4 * most:
-            self._shown.append((day, screen, user))
+        today: dict[str, set[str]] = {}
+        for then, name, by in self._shown:
+            if then == day:
+                today.setdefault(name, set()).add(by)
+        if screen not in {*today, *known} and len(today) >= 4 * most:
+            single = [name for name, by in today.items() if len(by) == 1 and name not in known]
+            if not single:
+                return screen
+            self._shown = [each for each in self._shown if each[:2] != (day, single[0])]
+        self._shown.append((day, screen, user))
         return screen
 
     def _known(self, day: int) -> list[str]:

@@ -135,6 +135,30 @@ def test_what_gathers_users_in_a_day_is_bounded_and_forgotten_with_the_day() -> 
     assert list(remembered.shown_by) == ["Home"]
 
 
+def test_ids_that_came_first_on_a_day_do_not_keep_screens_from_becoming_known() -> None:
+    names = Names()
+    for minute in range(60):
+        names.at(0, minute)
+        for number in range(MOST):
+            names.show(f"/product/{minute}-{number}", f"user-{minute}-{number}")
+            if minute > 10 and number == 100:
+                names.show("Checkout", f"user-{minute}")
+    names.at(1)
+    for number in range(MOST):
+        names.show(f"/product/{number}", f"user-{number}")
+    assert names.show("Checkout", "ada") == "Checkout"
+
+
+def test_names_that_two_users_showed_give_their_place_to_nobody() -> None:
+    names = Names(most=5)
+    for minute in range(9):
+        names.at(0, minute)
+        for number in range(5):
+            names.by(f"screen-{minute}-{number}", 2)
+    remembered = msgspec.json.decode(names.stored, type=Remembered)
+    assert list(remembered.shown_by) == [f"screen-{m}-{n}" for m in range(4) for n in range(5)]
+
+
 def test_a_processor_that_starts_anew_goes_on_as_if_it_had_not() -> None:
     one, other = Names(), Names()
     for day in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -202,6 +203,30 @@ def test_beyond_the_cap_screens_are_other_in_windows_and_themselves_in_spans() -
     assert story.user()["screen"] == "one"
     story.wait(70).beat("a", "three").wait(1).beat("a", "four")  # another minute, other names
     assert "three" in {screen for _, screen in minutes(story)}
+
+
+def test_A1_screens_that_were_steady_the_day_before_count_among_a_thousand_ids() -> None:
+    """Ids in names came first on the day before, too."""
+    story = Story()
+    for number in range(1_000):
+        story.beat("a", f"/product/{number}", user=f"early-{number}")
+        story.now += 0.5
+    for number in range(5):
+        for screen in ("Checkout", "Payment"):
+            story.now += 60
+            story.beat("a", screen, user=f"{screen}-{number}").logout(
+                "a", user=f"{screen}-{number}"
+            )
+    views = [(f"/product/{number}", f"user-{number}") for number in range(1_000)]
+    views += [(screen, f"{screen}-{n}") for screen in ("Checkout", "Payment") for n in range(5)]
+    random.Random(14).shuffle(views)  # 300 ids come first
+    begin = 86_400 - (START_MS // 1000) % MINUTE
+    for place, (screen, user) in enumerate(views):
+        story.now = begin + place * MINUTE / len(views)
+        story.beat("b", screen, user=user)
+    counted = {screen: counts[0] for (at, screen), counts in minutes(story).items() if at == begin}
+    assert (counted["Checkout"], counted["Payment"]) == (5, 5)
+    assert sum(counted.values()) == len(views)
 
 
 def test_a_screen_with_a_name_of_ours_is_other_and_no_end_of_a_session() -> None:
