@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date
 from typing import Any
 
@@ -9,9 +10,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from processor.effects import Effects, Logged
 from processor.model import Policy
+from processor.screen_names import DAY_MS
 from processor.stays import Session, Span
 from schemas.dwell import bucket_of
 from tests.unit.analytics_oracle import Recount, bucket
@@ -32,6 +35,7 @@ from tests.unit.presence_logs import (
     steps_back,
     with_steps_back,
 )
+from tests.unit.presence_story import POLICY, START_MS, heartbeat
 
 
 def agree_on_analytics(found: Effects, oracle: Oracle) -> None:
@@ -168,6 +172,27 @@ def test_they_agree_when_another_policy_is_adopted(
     for offset, record in enumerate(log[adopted:], start=len(log[:adopted])):
         oracle.record(offset, record.timestamp, record.events, sorted(record.refused))
     agree_on_analytics(processor.effects, oracle)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_they_agree_on_screens_that_become_known_among_ids(seed: int) -> None:
+    """Minutes before midnight and after it, in which ids of single users and a crowd's screens come
+    in any order, some ids first."""
+    policy = replace(POLICY, max_screens=2)
+    screens = [("Home", f"user-{n}") for n in range(7)] + [("Cart", f"user-{n}") for n in range(7)]
+    ids = [(f"/product/{n}", f"single-{n}") for n in range(20)]
+    views = [*ids[:10], *screens, *ids[10:]]
+    midnight = START_MS - START_MS % DAY_MS + DAY_MS
+    log, at = [], midnight - len(views) * 30_000
+    for day in range(2):
+        rest = views[10:]
+        random.Random(seed + day).shuffle(rest)
+        for screen, user in views[:10] + rest:
+            log.append(Written(at, (heartbeat("a", screen, user=user),)))
+            at += 30_000
+    processor = Processor(policy)
+    processor.batch(log)
+    agree_on_analytics(processor.effects, oracle_of(log, policy))
 
 
 @pytest.mark.parametrize("around", [0, 250, 297, 354, 1_000, 60_000, 3_600_000, 112_000_000])
