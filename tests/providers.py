@@ -56,6 +56,15 @@ def sections() -> dict[str, dict[str, str]]:
     }
 
 
+def advice() -> dict[str, dict[str, str]]:
+    """What follows the settings: who is the user, and what to do at logout."""
+    by_name = PAGE.split("## By name", 1)[1].split("\n## ", 1)[0]
+    return {
+        section.split("\n", 1)[0]: dict(re.findall(r"^- (.+?): (.+)", section, re.M))
+        for section in by_name.split("\n### ")[1:]
+    }
+
+
 def field(variable: str) -> str:
     return variable.removeprefix("ROLLCALL_").lower()
 

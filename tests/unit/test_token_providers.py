@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from schemas.token_causes import CAUSES
@@ -10,12 +12,24 @@ from schemas.token_forms import jwt_header
 from schemas.token_settings import TokenSettings
 from schemas.tokens import TokenRefusedError
 from schemas.verifiers import phone_verifier
-from tests.providers import ASKED, FIXTURES, paired, sections
+from tests.providers import ASKED, FIXTURES, advice, paired, sections
 
 
 def test_every_section_has_its_token_and_every_token_its_section() -> None:
     assert sections().keys() == FIXTURES.keys() | ASKED.keys()
     assert len(sections()) == 13
+
+
+@pytest.mark.parametrize("provider", sorted(sections()))
+def test_every_section_says_which_claim_is_the_user_and_what_to_do_at_logout(
+    provider: str,
+) -> None:
+    pasted, told = sections()[provider], advice()[provider]
+    assert list(told) == ["User", "At logout"]
+    otherwise = "id" if "ROLLCALL_USERINFO_URL" in pasted else "sub"
+    claim = pasted.get("ROLLCALL_USER_CLAIM", otherwise)
+    assert re.match(rf"`{claim}`[.,; ]", told["User"])
+    assert told["At logout"].startswith("send the logout")
 
 
 @pytest.mark.parametrize("provider", sorted(FIXTURES))
