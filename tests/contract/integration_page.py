@@ -1,4 +1,4 @@
-"""Reads docs/integration.md: its tables, its Dart code, and the requests and frames that it shows.
+"""Reads docs/integration.md: its tables, its code, and the requests and frames that it shows.
 
 - An ``http`` block is a request, an empty line, its answer; a word after ``http`` names what must
   be so before it is answered like that.
@@ -18,7 +18,8 @@ from typing import Any
 
 from tests.contract.harness import token
 
-PAGE = (Path(__file__).parents[2] / "docs/integration.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "integration.md").read_text("utf-8")
 ELLIPSIS = "…"
 #: Numbers that depend on the moment: only their type is compared.
 MOMENTARY_FIELDS = frozenset({"seconds", "reconnect_after_ms"})
@@ -37,10 +38,14 @@ class Block:
     line: int
 
 
-BLOCKS = tuple(
-    Block(found[1], found[2], found[3], PAGE.count("\n", 0, found.start()) + 2)
-    for found in _FENCE.finditer(PAGE)
-)
+def blocks(page: str) -> tuple[Block, ...]:
+    return tuple(
+        Block(found[1], found[2], found[3], page.count("\n", 0, found.start()) + 2)
+        for found in _FENCE.finditer(page)
+    )
+
+
+BLOCKS = blocks(PAGE)
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,9 @@ def matches(documented: Any, got: Any) -> bool:
     return type(documented) is type(got) and bool(documented == got)
 
 
-def table(heading: str) -> list[list[str]]:
+def table(heading: str, page: str = PAGE) -> list[list[str]]:
     """The rows of the first table under a heading. A cell that is all code loses its marks."""
-    section = re.split(rf"^#+ {re.escape(heading)}$", PAGE, flags=re.MULTILINE)[1]
+    section = re.split(rf"^#+ {re.escape(heading)}$", page, flags=re.MULTILINE)[1]
     lines = section[section.index("\n| --- ") + 1 :].split("\n")[1:]
     rows = lines[: next(n for n, line in enumerate(lines) if not line.startswith("|"))]
     return [[_plain(cell.strip()) for cell in row.strip("|").split("|")] for row in rows]

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from api.settings import ApiSettings
 from ingest.frames import ERROR_CODES, MAX_FRAMES, MAX_ID_CHARACTERS
 from ingest.session_actions import CLOSE_CODES
-from ingest.settings import MAX_PING_SECONDS, IngestSettings
+from ingest.settings import IngestSettings
 from ingest.validate import APP_STATES, Body
 from ingest.websocket import SOCKET_PATH
 from schemas.events import MAX_DEVICE_ID, MAX_TEXT
@@ -34,9 +34,11 @@ from tests.contract.harness import (
 )
 from tests.contract.integration_page import (
     BLOCKS,
+    DOCS,
     PAGE,
     Block,
     Exchange,
+    blocks,
     json_of,
     matches,
     table,
@@ -48,7 +50,8 @@ from tests.integration.api_harness import Table, api_settings, running_api
 COUNT_PATH = "/api/online-users-count"
 HTTP = [block for block in BLOCKS if block.language == "http" and COUNT_PATH not in block.text]
 COUNT = [block for block in BLOCKS if block.language == "http" and COUNT_PATH in block.text]
-DART = [block for block in BLOCKS if block.language == "dart"]
+GUIDE_APP = blocks((DOCS / "clients/guide-app.md").read_text("utf-8"))
+DART = [block for block in (*BLOCKS, *GUIDE_APP) if block.language == "dart"]
 JAVASCRIPT = [block for block in BLOCKS if block.language == "js"]
 SOCKETS = [block for block in BLOCKS if block.language == "socket"]
 #: What the conditions of HTTP blocks mean, as settings.
@@ -164,8 +167,10 @@ async def test_a_documented_socket_goes_as_it_is_written(
 
 
 def test_every_error_code_has_its_row() -> None:
-    rows = {code: int(status) for code, status, _ in table("Error codes")}
-    assert rows == {code: status for code, (status, _) in CODES.items()}
+    staff = table("Error codes", (DOCS / "api.md").read_text("utf-8"))
+    rows = [(code, int(status)) for code, status, _ in table("Error codes") + staff]
+    assert len(rows) == len(CODES)
+    assert dict(rows) == {code: status for code, (status, _) in CODES.items()}
 
 
 def test_every_error_code_of_a_frame_has_its_row() -> None:
@@ -188,11 +193,9 @@ def test_every_field_of_a_heartbeat_has_its_row() -> None:
 
 def test_limits_are_the_defaults() -> None:
     fields = {**ApiSettings.model_fields, **IngestSettings.model_fields}
-    for _, default, setting, _ in table("Limits"):
+    for _, default, setting in table("Limits"):
         name = setting.removeprefix("ROLLCALL_").lower()
-        # Those of pings follow from the heartbeat interval.
-        expected = MAX_PING_SECONDS if "_ping_" in name else fields[name].default
-        assert float(default) == expected, name
+        assert float(default) == fields[name].default, name
     assert f"array of at most {MAX_FRAMES}" in PAGE
     assert f"ASCII text of at most {MAX_ID_CHARACTERS} characters" in PAGE
 
@@ -200,7 +203,7 @@ def test_limits_are_the_defaults() -> None:
 def test_the_cost_of_lost_heartbeats_follows_from_offline_after() -> None:
     """Promise 7: so many in a row, and 20 s for the network."""
     offline_after = IngestSettings.model_fields["offline_after_seconds"].default
-    for interval, tolerated, _ in table("Timing"):
+    for interval, tolerated in table("Timing"):
         assert (offline_after - 20) // int(interval) - 1 == int(tolerated)
 
 
@@ -218,7 +221,7 @@ def test_the_bodies_of_the_guides_app_are_shown_byte_for_byte() -> None:
 
 def test_the_guides_dart_code_sends_these_bodies() -> None:
     """``jsonEncode`` keeps the order of a map and writes no spaces."""
-    [app] = [block.text for block in BLOCKS if "OnlineStatusService(" in block.text]
+    [app] = [block.text for block in GUIDE_APP if "OnlineStatusService(" in block.text]
     [encoded] = re.findall(r"jsonEncode\((\{.*\})\)", app)
     for body, screen in guide_app.BODIES.items():
         written = encoded.replace("'", '"').replace(": screen}", f': "{screen}"}}')
@@ -243,5 +246,6 @@ async def test_javascript_is_javascript(tmp_path: Path, block: Block) -> None:
 
 def test_every_fence_is_one_that_is_tested() -> None:
     """A block in another language would be one that nobody replays."""
-    assert {block.language for block in BLOCKS} == {"dart", "js", "http", "socket", "nginx"}
+    assert {block.language for block in BLOCKS} == {"dart", "js", "http", "socket"}
+    assert {block.language for block in GUIDE_APP} == {"dart"}
     assert PAGE.count("```") == 2 * len(BLOCKS)
