@@ -46,17 +46,22 @@ async def log_in(api: Api, bearer: str) -> int:
     return answer.status
 
 
-async def test_line_5_fresh_phones_pass_beside_an_old_app_of_their_carrier(ingest: Ingest) -> None:
-    old = [token(f"old{n}", WRONG) for n in range(600)]
-    assert sum((await statuses([phone(ingest, each) for each in old])).values()) == 600
-    fresh, again = await asyncio.gather(
-        statuses([phone(ingest, token(f"u{n}")) for n in range(100)]),
-        statuses([phone(ingest, each) for each in old]),
-    )
-    assert fresh == {200: 100}
-    # What was refused once is refused alike, and costs nobody a verification.
-    assert again.keys() <= {401, 429}
-    assert ingest.metric("rollcall_ingest_rate_limited_total", limit="auth_failures") > 0
+async def test_line_5_fresh_phones_pass_beside_an_old_app_of_their_carrier(
+    kafka_settings: KafkaSettings,
+) -> None:
+    settings = ingest_settings(kafka_settings, trusted_proxies="127.0.0.1", **few_failures(200))
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        old = [token(f"old{n}", WRONG) for n in range(600)]
+        assert sum((await statuses([phone(ingest, each) for each in old])).values()) == 600
+        fresh, again = await asyncio.gather(
+            statuses([phone(ingest, token(f"u{n}")) for n in range(100)]),
+            statuses([phone(ingest, each) for each in old]),
+        )
+        assert fresh == {200: 100}
+        # What was refused once is refused alike, and costs nobody a verification.
+        assert again.keys() <= {401, 429}
+        assert ingest.metric("rollcall_ingest_rate_limited_total", limit="auth_failures") > 0
 
 
 async def test_line_5_the_api_and_its_login_have_the_limit_too(database_url: str) -> None:
