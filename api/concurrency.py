@@ -17,7 +17,7 @@ from api.answers import rfc3339
 from api.calls import Calls, add_get, range_parameters, range_request
 from api.database import Connection
 from api.errors import Door
-from api.parameters import bad_parameter, exact
+from api.parameters import bad_parameter, name_of
 from api.peaks import Peaks, sample_parts
 from api.quality import now_of
 from api.ranges import (
@@ -27,7 +27,6 @@ from api.ranges import (
     resolve,
 )
 from api.reports import Report, Row, select, shaped
-from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
 BUCKETS: Final[tuple[Bucket, ...]] = ("10s", "1m", "15m", "1h", "1d")
@@ -60,7 +59,7 @@ class ConcurrencyCalls:
 
     async def concurrency(self, request: web.Request) -> web.StreamResponse:
         values = await self._calls.parameters(
-            request, {**range_parameters(BUCKETS), "screen": exact(MAX_TEXT["screen"])}
+            request, {**range_parameters(BUCKETS), "screen": name_of("screen")}
         )
         screen: str | None = values.get("screen")
         if screen is not None and values.get("bucket") == "10s":

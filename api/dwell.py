@@ -11,13 +11,12 @@ from api.calls import Calls, add_get, range_parameters, range_request
 from api.database import Connection
 from api.engagement import share
 from api.errors import Door
-from api.parameters import exact
+from api.parameters import name_of
 from api.quality import now_of
 from api.ranges import RangeRules, resolve
 from api.reports import Report, Row, one_batch
 from api.rollups import bucket_parameters, parts_of
 from schemas.dwell import bounds_ms
-from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
 COLUMNS: Final = ("from_ms", "to_ms", "visits", "share")
@@ -38,7 +37,7 @@ class DwellCalls:
 
     async def dwell(self, request: web.Request) -> web.StreamResponse:
         values = await self._calls.parameters(
-            request, {**range_parameters(), "screen": exact(MAX_TEXT["screen"])}
+            request, {**range_parameters(), "screen": name_of("screen")}
         )
         screen: str | None = values.get("screen")
 

@@ -3,7 +3,7 @@
 Filters compare with what the list shows: for a user with several devices these are the screen,
 version and device of the device shown.
 
-    screen, app_version   equal, case-sensitive; not empty
+    screen, app_version   equal, case-sensitive, in the spelling that is stored; not empty
     state                 foreground or background
     device                anywhere in device_info, whatever the case
     q                     start of the user id (case-sensitive), or of the name (whatever the case)
@@ -154,9 +154,9 @@ def _bad_fields(problems: list[FieldProblem]) -> ProblemError:
 
 
 _ONLINE_ONLY: Final[dict[str, Parser]] = {
-    "screen": parameters.exact(MAX_TEXT["screen"]),
+    "screen": parameters.name_of("screen"),
     "state": parameters.one_of(cast(tuple[str, ...], STATES)),
-    "app_version": parameters.exact(MAX_TEXT["app_version"]),
+    "app_version": parameters.name_of("app_version"),
     "device": parameters.partial(MAX_TEXT["device_info"]),
     "at": parse_instant,
 }

@@ -18,12 +18,11 @@ from api.calls import (
 from api.database import Connection
 from api.engagement import share
 from api.errors import Door
-from api.parameters import exact, limit_to
+from api.parameters import limit_to, name_of
 from api.quality import now_of
 from api.ranges import Range, RangeRules, resolve
 from api.reports import Batches, Report, Row, select, shaped
 from api.rollups import Progress, parts_of
-from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
 #: Screens that keep their names at most where the rest are folded.
@@ -89,7 +88,7 @@ class FlowCalls:
             request,
             {
                 **range_parameters(),
-                **dict.fromkeys(_FILTERS, exact(MAX_TEXT["screen"])),
+                **dict.fromkeys(_FILTERS, name_of("screen")),
                 "top": limit_to(MAX_TOP),
                 "limit": limit_parameter(request),
             },

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl
 
-from schemas.events import MAX_USER_ID
+from schemas.events import MAX_TEXT, MAX_USER_ID
 from schemas.problems import FieldProblem, ProblemError
-from schemas.text import clean_text
+from schemas.text import clean_text, same_name
 
 #: From a parameter's text to its value; raises ``ValueError`` that says what would be right.
 Parser: TypeAlias = Callable[[str], Any]
@@ -78,6 +78,12 @@ def exact(max_characters: int) -> Parser:
         return text
 
     return parse_text
+
+
+def name_of(field: str) -> Parser:
+    """A name of what phones send as ``field``, in the one spelling that is stored."""
+    parse_text = exact(MAX_TEXT[field])
+    return lambda text: parse_text(same_name(text))
 
 
 def partial(max_characters: int) -> Parser:

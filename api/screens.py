@@ -22,7 +22,7 @@ from api.database import Connection
 from api.engagement import METRICS, SORTS, Engagement, Wanted, share
 from api.errors import Door, method_not_allowed
 from api.flows import Flows
-from api.parameters import DEFAULT_LIMIT, check_text, exact, one_of
+from api.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
 from api.paths import named_in_path
 from api.quality import now_of
 from api.ranges import WINDOW_BUCKETS, Range, RangeRules, parse_instant, resolve
@@ -31,13 +31,13 @@ from api.rollups import Progress
 from api.time_travel import TimeTravel, shown_at_query
 from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
+from schemas.text import same_name
 
 SCREENS_PATH: Final = "/api/v1/screens"
 ENGAGEMENT_PATH: Final = "/api/v1/screens/engagement"
 #: Screens before and after one.
 NEIGHBOURS: Final = 10
 RULES: Final = RangeRules()
-_MAX_SCREEN: Final = MAX_TEXT["screen"]
 
 
 def screens_now_query() -> bytes:
@@ -112,7 +112,7 @@ class ScreenCalls:
             {
                 **range_parameters(WINDOW_BUCKETS),
                 "sort": one_of(cast(tuple[str, ...], SORTS)),
-                "screen": exact(_MAX_SCREEN),
+                "screen": name_of("screen"),
                 "limit": limit_parameter(request),
             },
         )
@@ -155,9 +155,8 @@ class ScreenCalls:
     async def screen(self, request: web.Request) -> web.StreamResponse:
         """One screen: totals, a series, and where people come from and go to."""
         values = await self._calls.parameters(request, range_parameters(WINDOW_BUCKETS))
-        screen = check_text(
-            "screen", named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"), _MAX_SCREEN
-        )
+        named = same_name(named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"))
+        screen = check_text("screen", named, MAX_TEXT["screen"])
 
         async def read(connection: Connection) -> dict[str, Any]:
             async with connection.transaction():

@@ -14,12 +14,11 @@ from api.calls import Calls, add_get, range_parameters, range_request
 from api.comparison import change, over_by, range_before
 from api.database import Connection
 from api.errors import Door
-from api.parameters import DEFAULT_LIMIT, exact, limit, one_of
+from api.parameters import DEFAULT_LIMIT, limit, name_of, one_of
 from api.quality import now_of
 from api.ranges import DAY, HOUR, WINDOW_BUCKETS, Bucket, Range, RangeRequest, RangeRules, resolve
 from api.reports import Row, json_answer
 from api.rollups import Progress, bucket_parameters, parts_of
-from schemas.events import MAX_TEXT
 from schemas.sql_files import load_queries
 
 COUNTED: Final = ("views", "dwell", "exits")
@@ -46,7 +45,7 @@ class TrendCalls:
             {
                 **range_parameters(WINDOW_BUCKETS),
                 "of": one_of(COUNTED),
-                "screen": exact(MAX_TEXT["screen"]),
+                "screen": name_of("screen"),
                 "limit": limit,
             },
         )

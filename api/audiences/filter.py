@@ -43,7 +43,7 @@ from api.versions import OPERATORS, Comparison
 from schemas.events import MAX_TEXT, MAX_USER_ID
 from schemas.nesting import not_too_deep
 from schemas.problems import FieldProblem, ProblemError
-from schemas.text import clean_text
+from schemas.text import clean_text, same_name
 
 #: 10,000 user ids of some 36 characters are a tenth of this.
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -217,6 +217,12 @@ def _text(max_characters: int) -> _Reader:
     return read
 
 
+def _name(field: str) -> _Reader:
+    """In the one spelling that is stored."""
+    read = _text(MAX_TEXT[field])
+    return lambda value: read(same_name(value) if isinstance(value, str) else value)
+
+
 def _word(allowed: tuple[str, ...], or_else: str = "") -> _Reader:
     def read(value: Any) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -273,7 +279,7 @@ def _last_active(value: Any) -> Period:
 
 
 def _sight(value: Any) -> Sight:
-    values = _object(value, {"screen": _text(MAX_TEXT["screen"]), **PERIOD})
+    values = _object(value, {"screen": _name("screen"), **PERIOD})
     problems = []
     if "screen" not in values:
         problems.append(FieldProblem("screen", "is missing: name the screen"))
@@ -289,7 +295,7 @@ def _sight(value: Any) -> Sight:
 def _comparison(value: Any) -> Comparison:
     fields = {
         "op": _word(cast(tuple[str, ...], OPERATORS)),
-        "version": _text(MAX_TEXT["app_version"]),
+        "version": _name("app_version"),
     }
     values = _object(value, fields)
     missing = [FieldProblem(name, "is missing") for name in fields if name not in values]
@@ -341,11 +347,11 @@ FIELDS: Final[dict[str, _Reader]] = {
     "last_active": _last_active,
     "online": _flag,
     "state": _word(cast(tuple[str, ...], STATES), "; who is offline has online: false"),
-    "screen": _text(MAX_TEXT["screen"]),
+    "screen": _name("screen"),
     "saw": _sight,
     "did_not_see": _sight,
     "app_version": _comparison,
-    "platform": _text(MAX_TEXT["platform"]),
+    "platform": _name("platform"),
     "exclude_user_ids": _user_ids,
     "cap": _whole_number(MAX_CAP),
     "seed": _text(MAX_SEED),

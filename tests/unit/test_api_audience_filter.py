@@ -42,6 +42,15 @@ def test_an_empty_object_is_everybody() -> None:
     assert parsed({}) == AudienceFilter({})
 
 
+def test_A3_a_name_is_asked_for_as_phones_send_it() -> None:
+    names = {"screen": "Cafe\u0301 ", "platform": " iOS"}
+    asked = {**names, "saw": {"screen": " Cafe\u0301", "within_seconds": 60}}
+    found = parsed(asked)
+    assert (found.screen, found.platform) == ("Café", "iOS")
+    assert found.saw is not None
+    assert found.saw.screen == "Café"
+
+
 def test_every_field_is_taken() -> None:
     document = {
         "last_active": {"within_seconds": 86400, "to": "2026-03-29"},

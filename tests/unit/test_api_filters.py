@@ -22,7 +22,7 @@ from api.filters import (
 )
 from api.parameters import check_user_id, refuse_parameters
 from schemas.problems import ProblemError
-from schemas.text import clean_text
+from schemas.text import clean_text, same_name
 
 
 def refused(query: str) -> list[tuple[str, str]]:
@@ -35,6 +35,13 @@ def refused(query: str) -> list[tuple[str, str]]:
 def test_without_parameters_a_list_is_the_first_fifty_by_last_change() -> None:
     assert parse_online_users("") == ListRequest(UserFilter("online"), 50, None)
     assert parse_users("") == ListRequest(UserFilter("known"), 50, None)
+
+
+@pytest.mark.parametrize("asked", ["Café", "Café ", " Cafe\u0301", "Cafe\u0301\u200b"])
+def test_A3_a_name_is_asked_for_as_phones_send_it(asked: str) -> None:
+    """What phones send is stored in one spelling, so readers may write any."""
+    wanted = parse_online_users(f"screen={quote(asked)}&app_version={quote(asked)}").filter
+    assert (wanted.screen, wanted.app_version) == ("Café", "Café")
 
 
 def test_every_parameter_is_taken() -> None:
@@ -123,8 +130,9 @@ def test_a_call_without_parameters_refuses_any() -> None:
 @given(st.text(max_size=300))
 def test_any_text_is_a_filter_or_refused(text: str) -> None:
     query = "screen=" + quote(text, errors="surrogatepass")
-    if clean_text(text) == text and 1 <= len(text) <= 128:
-        assert parse_online_users(query).filter.screen == text
+    stored = same_name(text)
+    if clean_text(stored) == stored and 1 <= len(stored) <= 128:
+        assert parse_online_users(query).filter.screen == stored
     else:
         assert refused(query)[0][0] == "screen"
 
