@@ -5,6 +5,7 @@ What is written to the log is Flutter's word for it (design, section 1).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from schemas.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES
@@ -21,16 +22,24 @@ _SYNONYMS: Final = {
     "suspended": "paused",
     "stopped": "paused",
     "terminated": "detached",
+    "notrunning": "detached",
     "unattached": "detached",
     "destroyed": "detached",
 }
 _WORDS: Final = {**{state: state for state in APP_STATES}, **_SYNONYMS}
 
 
+_NO_LETTER: Final = re.compile("[^a-z]+")
+#: What Objective-C has before its words: ``UIApplicationStateActive``.
+_TYPE: Final = re.compile("^ui(?:application|sceneactivation)state")
+
+
 def app_state_of(text: str) -> str | None:
     """The state that ``text`` says in any case, also as a language prints its enumeration
-    (``AppLifecycleState.paused``); ``None`` for a word that we do not know."""
+    (``AppLifecycleState.paused``, ``UIApplicationStateActive``, ``foreground-active``); ``None``
+    for a word that we do not know."""
     state = _WORDS.get(text)
     if state is not None:
         return state
-    return _WORDS.get(text.rpartition(".")[2].lower())
+    word = _NO_LETTER.sub("", text.rpartition(".")[2].lower())
+    return _WORDS.get(_TYPE.sub("", word))

@@ -153,7 +153,7 @@ async def assert_exact(place: Place, of_each: int, seconds: float, beat_seconds:
         await until_count(place, http, 0)
 
 
-async def test_p8_the_count_is_exact_after_each_service_was_killed(short_stack: Stack) -> None:
+async def test_P8_the_count_is_exact_after_each_service_was_killed(short_stack: Stack) -> None:
     """Ingest and API are one process here."""
 
     def kill(words: tuple[str, ...]) -> None:
@@ -215,7 +215,7 @@ def deployment(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path)
 
 @pytest.mark.long
 @pytest.mark.skipif(haproxy() is None, reason=MISSING)
-async def test_p8_1000_sockets_and_1000_over_http_are_counted_for_five_minutes_of_kills(
+async def test_P8_1000_sockets_and_1000_over_http_are_counted_for_five_minutes_of_kills(
     deployment: Place,
 ) -> None:
     await assert_exact(deployment, of_each=1000, seconds=300, beat_seconds=90)

@@ -37,7 +37,7 @@ def paused() -> Guide:
     return Guide().says("Unknown", "MovieDetails", "background", seconds=20)
 
 
-def test_g3_a_timer_that_runs_on_is_the_foreground_and_marked() -> None:
+def test_G3_a_timer_that_runs_on_is_the_foreground_and_marked() -> None:
     story = paused()
     for beat in range(30):
         story.says("Unknown")

@@ -53,7 +53,7 @@ def two_phones() -> Guide:
 # -- G1: two phones
 
 
-def test_g1_two_phones_with_the_guides_app_are_two_devices_and_one_logs_out() -> None:
+def test_G1_two_phones_with_the_guides_app_are_two_devices_and_one_logs_out() -> None:
     story = two_phones()
     assert story.states() == {APP: (FOREGROUND, "Cart"), TWIN: (FOREGROUND, "Home")}
     assert (story.shown(), story.online()) == ((FOREGROUND, "Cart"), 2)
@@ -171,20 +171,20 @@ def refreshed() -> Guide:
     return Guide().says("A", "Unknown", "Home").says("B", "Unknown", "Cart")
 
 
-def test_g2_a_refreshed_token_is_one_device() -> None:
+def test_G2_a_refreshed_token_is_one_device() -> None:
     story = refreshed()
     assert story.states() == {APP: (FOREGROUND, "Cart")}
 
 
 @pytest.mark.parametrize("token", ["A", "B"])
-def test_g2_a_phone_logs_out_with_either_token(token: str) -> None:
+def test_G2_a_phone_logs_out_with_either_token(token: str) -> None:
     story = refreshed().logs_out(token)
     assert story.shown() == (OFFLINE, None)
     story.says("B", "background", "Unknown")
     assert story.shown() == (OFFLINE, None)
 
 
-def test_g2_a_phone_logs_out_with_a_token_that_has_not_beaten() -> None:
+def test_G2_a_phone_logs_out_with_a_token_that_has_not_beaten() -> None:
     story = Guide().says("A", "Unknown", "Home").logs_out("B")
     assert story.shown() == (OFFLINE, None)
     story.says("A", "background", "Unknown").says("B", "Unknown")
