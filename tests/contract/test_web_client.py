@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import BrowserContext, Page, async_playwright
 
 from schemas.events import Connect, Event, Heartbeat, Logout
 from schemas.settings import KafkaSettings
@@ -54,7 +54,8 @@ import { Presence, installationId } from './rollcall.js';
 window.start = (baseUrl, token, transport, user = 'ada') => {
   window.stopped = null;
   window.presence = new Presence({
-    baseUrl, transport, token: async () => token, deviceId: installationId(), platform: 'web',
+    baseUrl, transport, deviceId: installationId(), platform: 'web',
+    token: typeof token === 'string' ? async () => token : token,
     onStopped: (reason) => { window.stopped = reason; },
   });
   window.presence.start(user);
@@ -101,12 +102,10 @@ async def until(kafka: KafkaSettings, kind: type[Event], count: int) -> list[Any
             await asyncio.sleep(0.05)
 
 
-async def test_in_a_browser_tabs_take_turns_and_a_lost_network_loses_nothing(
-    kafka_settings: KafkaSettings,
-) -> None:
-    settings = ingest_settings(
-        kafka_settings, cors_origins="http://localhost:*", websocket_drain_seconds=0
-    )
+@asynccontextmanager
+async def browsing(kafka: KafkaSettings) -> AsyncIterator[tuple[Ingest, BrowserContext, str, str]]:
+    """An ingest, a browser, the base address of the calls and that of the page."""
+    settings = ingest_settings(kafka, cors_origins="http://localhost:*", websocket_drain_seconds=0)
     async with (
         asyncio.timeout(3 * DEADLINE_SECONDS),
         running_ingest(settings) as ingest,
@@ -116,9 +115,15 @@ async def test_in_a_browser_tabs_take_turns_and_a_lost_network_loses_nothing(
         browser = await tool.chromium.launch(
             executable_path=chromium(), args=ARGUMENTS, chromium_sandbox=False
         )
-        base = f"http://127.0.0.1:{ingest.port}/api"
         await ingest.until_ready()
-        context = await browser.new_context()
+        yield ingest, await browser.new_context(), f"http://127.0.0.1:{ingest.port}/api", address
+        await browser.close()
+
+
+async def test_in_a_browser_tabs_take_turns_and_a_lost_network_loses_nothing(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async with browsing(kafka_settings) as (ingest, context, base, address):
         first, second = await context.new_page(), await context.new_page()
         await load(first, address)
         await load(second, address)
@@ -162,7 +167,34 @@ async def test_in_a_browser_tabs_take_turns_and_a_lost_network_loses_nothing(
         await until_told(kafka_settings, "resumed", "Help")
         await second.evaluate("dispatchEvent(new Event('pagehide')), null")
         await until_told(kafka_settings, "detached", "Help")
-        await browser.close()
+
+
+async def test_in_a_browser_a_refused_token_is_replaced_and_a_device_that_slept_is_there_again(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async with browsing(kafka_settings) as (ingest, context, base, address):
+        await context.clock.install()
+        page = await context.new_page()
+        await load(page, address)
+        await page.evaluate(
+            "([base, old, fresh]) => {"
+            " start(base, ({ refresh }) => refresh ? fresh : old, 'http');"
+            " presence.show('Home'); }",
+            [base, token("ada", exp=1), token("ada")],
+        )
+        assert [beat.screen for beat in await until(kafka_settings, Heartbeat, 1)] == ["Home"]
+
+        # A laptop that was closed for ten minutes: timers are late.
+        await page.evaluate("presence.close()")
+        await until_told(kafka_settings, "detached", "Home")
+        await start(page, base, "socket", "Cart")
+        await until(kafka_settings, Connect, 1)
+        await sockets(ingest, 1)
+        before = len(await until(kafka_settings, Heartbeat, 1))
+        await context.clock.fast_forward("10:00")
+        [*_, awake] = await until(kafka_settings, Heartbeat, before + 1)
+        assert (awake.app_state, awake.screen) == ("resumed", "Cart")
+        await sockets(ingest, 1)
 
 
 async def until_told(kafka: KafkaSettings, app_state: str, screen: str) -> None:
