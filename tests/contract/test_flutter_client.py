@@ -82,6 +82,12 @@ def test_it_calls_what_there_is() -> None:
     assert re.findall(r"'ws'\)\}(/\w+)'", presence) == [SOCKET_PATH.removeprefix("/api")]
 
 
+def test_whatever_the_app_or_a_library_throws_is_an_answer() -> None:
+    """Errors of Dart are no ``Exception``: one that passed would leave the machine waiting."""
+    presence = (FLUTTER / "lib/src/presence.dart").read_text("utf-8")
+    assert re.findall(r"\} (?:on (\w+)|catch)", presence) == ["Object"] * 3
+
+
 def test_it_uses_of_a_channel_what_every_version_of_its_package_has() -> None:
     """web_socket_channel 2.3 to 3: ``connect`` with an address alone, and these members."""
     presence = (FLUTTER / "lib/src/presence.dart").read_text("utf-8")

@@ -171,7 +171,7 @@ class Presence with WidgetsBindingObserver {
     String? fetched;
     try {
       fetched = await token(user: user, refresh: refresh).timeout(const Duration(seconds: 30));
-    } on Exception {
+    } on Object {
       // None now: the machine tries again.
     }
     _do((now) => _machine.token(now, call, fetched));
@@ -195,7 +195,7 @@ class Presence with WidgetsBindingObserver {
       status = response.statusCode;
       retryAfter = _seconds(response.headers['retry-after']);
       interval = _seconds(response.headers['x-heartbeat-interval-seconds']);
-    } on Exception {
+    } on Object {
       // No network, or no answer in time.
     }
     final call = command['call'] as int;
@@ -208,7 +208,7 @@ class Presence with WidgetsBindingObserver {
       channel = _connect(Uri.parse('${baseUrl.replaceFirst('http', 'ws')}/ws'));
       _channel = channel;
       await channel.ready;
-    } on Exception {
+    } on Object {
       _ended(number, 0, '');
       return;
     }
