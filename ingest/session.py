@@ -23,9 +23,9 @@ The policy (design, section 4):
    were opened together do not renew together. A replaced token is written as ``renew`` too: a
    heartbeat without news would be a resume on a device in the background.
 6. A frame that cannot be taken is answered, counts against the user's allowance like any other, and
-   is written as ``renew``: whoever sends it is there. A ping counts too. Beyond the allowance a
-   ping gets no pong, and frames get ten errors at once and one a second in the long run: what a
-   client sends wrong must not make more of itself.
+   is written as ``renew``, in the background as a heartbeat that says so: who sends it is there. A
+   ping counts too. Beyond the allowance a ping gets no pong, and frames get ten errors at once and
+   one a second in the long run: what a client sends wrong must not make more of itself.
 7. With ``max_silent_foreground``, a device in the foreground whose client sent no frame for so long
    is written as hidden, whatever pings it answers; its next frame brings it back.
 8. Every end after ``connect`` is written as ``disconnect``; an end of our own making says so,

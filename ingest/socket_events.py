@@ -119,8 +119,14 @@ class SocketEvents:
         return [self._connect(identity, _described(frame.sent, self._first), frame, now)]
 
     def sign_of_life(self, identity: Identity, now: float) -> list[Write]:
-        """Of a frame that says nothing else; several of one message are one."""
-        return self.renew(identity, now) if now > self._written_at else []
+        """Of a frame that says nothing else; several of one message are one. A renewal would not
+        count in the background, where frames do."""
+        if now <= self._written_at or not self._connected or self._device is None:
+            return []
+        if not self._in_background:
+            return self.renew(identity, now)
+        self._written_at = now
+        return [Write(self._device.heartbeat(identity, Sent(app_state="background")))]
 
     def renew(self, identity: Identity, now: float) -> list[Write]:
         """The phone is there, or its token is another."""

@@ -100,6 +100,16 @@ def test_a_frame_that_cannot_be_taken_is_a_sign_of_life() -> None:
     assert talk.kinds() == ["connect", "renew", "renew", "renew"]
 
 
+def test_a_frame_that_cannot_be_taken_is_a_sign_of_life_in_the_background_too() -> None:
+    """Where renewals do not count: ``presence`` takes them for pongs."""
+    talk = Talk().header().says({"device_id": "phone", "screen": "Home", "app_state": "paused"})
+    talk.wait(1).says("not JSON")
+    beat = talk.event(Heartbeat)
+    assert (beat.device_id, beat.app_state, beat.screen) == ("phone", "background", None)
+    talk.says({"app_state": "resumed"}).wait(1).says("not JSON")
+    assert talk.event(Renew).device_id == "phone"
+
+
 def test_frames_of_one_message_that_cannot_be_taken_are_one_sign_of_life() -> None:
     talk = Talk().auth(device_id="phone").wait(10).says([7, 8, {"type": "x"}])
     assert len(talk.answers()) == 3
