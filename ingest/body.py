@@ -76,7 +76,9 @@ def _read(text: str, is_form: bool) -> Any:
     try:
         value = read_json(text, "body")
     except ProblemError:
-        fields = form_fields(text) if "=" in text and text.lstrip()[0] not in "{[" else {}
+        text = text.lstrip()
+        may_be_form = "=" in text or text[:3].lower() == "%7b"  # a form of an encoded brace alone
+        fields = form_fields(text) if may_be_form and text[0] not in "{[" else {}
         if fields and (is_form or not KNOWN_FIELDS.isdisjoint(fields)):
             return _unwrapped_form(fields)
         unwrapped = _unwrapped_form(fields)

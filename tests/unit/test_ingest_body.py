@@ -38,6 +38,8 @@ def warned(sent: Sent) -> str:
         (b"screen=MovieDetails\r\napp_version=1.2.3\r\ndevice_info=Pixel 8\r\n", "text/plain", ""),
         (json.dumps(SENT).encode(), FORM, ""),
         (quote_plus(json.dumps(SENT)).encode() + b"=", FORM, ""),
+        (quote_plus(json.dumps(SENT)).encode(), FORM, ""),
+        (quote_plus(json.dumps(SENT)).encode(), "application/json", ""),
         (b"data=" + quote_plus(json.dumps(SENT)).encode(), FORM, ""),
         (MULTIPART, "multipart/form-data; boundary=dart-1", ""),
         (MULTIPART, 'multipart/form-data; boundary="dart-1"', ""),
