@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
+from deploy.terminal import (
+    DEFAULT_DATA_DIR,
+    FAILURE,
+    USAGE,
+    DataDir,
+    fail,
+    fail_without_kafka,
+    note,
+)
 
 app = typer.Typer(
     name="offsets",
@@ -48,7 +56,6 @@ def accept_loss(
     from processor.deployment import UnusableDeploymentError
     from processor.losses import COMMAND, options
     from processor.settings import ProcessorSettings
-    from schemas.kafka_trouble import why_away
     from schemas.settings import load_or_exit
 
     settings = load_or_exit(ProcessorSettings)
@@ -82,11 +89,7 @@ def accept_loss(
     except psycopg.Error as error:
         fail(f"PostgreSQL (ROLLCALL_DATABASE_URL) did not do it: {error}", FAILURE)
     except (KafkaError, OSError) as error:
-        reason = asyncio.run(why_away(settings, error))
-        fail(
-            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
-            FAILURE,
-        )
+        fail_without_kafka(settings, error)
     for one in accepted:
         typer.echo(f"accepted as lost: {one}")
     for number in sorted(wanted - {one.partition for one in accepted}):

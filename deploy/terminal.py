@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from schemas.settings import KafkaSettings
 
 USAGE: Final = 2
 FAILURE: Final = 1
@@ -27,6 +31,18 @@ def fail(message: str, code: int) -> NoReturn:
     """One line on standard error, and out."""
     note(message)
     raise typer.Exit(code)
+
+
+def fail_without_kafka(settings: KafkaSettings, error: Exception) -> NoReturn:
+    """The line for a command that Kafka did not answer."""
+    # Imported here: most commands need no Kafka, and it takes half a second.
+    from schemas.kafka_trouble import why_away
+
+    reason = asyncio.run(why_away(settings, error))
+    fail(
+        f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
+        FAILURE,
+    )
 
 
 def own_command(arguments: str, data_dir: Path) -> str:

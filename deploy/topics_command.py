@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.terminal import FAILURE, fail
+from deploy.terminal import FAILURE, fail, fail_without_kafka
 from deploy.waiting import WaitSeconds, wait_for
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ def topics(
     """
     from aiokafka.errors import KafkaError
 
-    from schemas.kafka_trouble import why_away
     from schemas.settings import KafkaSettings, load_or_exit
     from schemas.topics import TopicProblemError, create_topics
 
@@ -57,11 +56,7 @@ def topics(
     except TopicProblemError as error:
         fail(str(error), FAILURE)
     except (KafkaError, OSError) as error:
-        reason = asyncio.run(why_away(settings, error))
-        fail(
-            f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
-            FAILURE,
-        )
+        fail_without_kafka(settings, error)
     for name in created:
         typer.echo(f"created {name}")
     if not created:
