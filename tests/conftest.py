@@ -31,9 +31,12 @@ from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 
 pytest_plugins = ["tests.suite.plugin"]
 
-# How long an example takes says something of the machine only.
+# How long an example takes says something of the machine only. `make test-long` draws a thousand.
 hypothesis.settings.register_profile(
-    "rollcall", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "rollcall",
+    max_examples=int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 40),
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("rollcall")
 
@@ -142,9 +145,6 @@ def kafka_settings(kafka_bootstrap: str) -> KafkaSettings:
     return fresh_topics(kafka_bootstrap)
 
 
-@pytest.fixture
-def topic_prefix(kafka_settings: KafkaSettings) -> str:
-    """A fresh prefix whose topics exist."""
 @pytest.fixture(scope="session")
 def reused_topics(kafka_bootstrap: str) -> KafkaSettings:
     """Those of :func:`emptied_topics`, of this process."""
@@ -171,4 +171,7 @@ async def empty_log(settings: KafkaSettings) -> None:
         )
 
 
+@pytest.fixture
+def topic_prefix(kafka_settings: KafkaSettings) -> str:
+    """A fresh prefix whose topics exist."""
     return kafka_settings.topic_prefix
