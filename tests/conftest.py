@@ -23,9 +23,9 @@ from aiokafka.admin import RecordsToDelete
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, kafka_admin, topic_name
+from schemas.database.migrate import migrate
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, kafka_admin, topic_name
 from tests.suite.scratch import in_memory
 from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 

@@ -412,9 +412,12 @@ def test_what_counts_as_changed(modules: Page) -> None:
         ([], 3),
         (users(("d", 9), ("c", 8), ("a", 3)), 2),
     ):
-        assert called(modules, "user_list.js", "countChanged", shown, fresh, "-changed_at") == count
+        assert (
+            called(modules, "pages/user_list.js", "countChanged", shown, fresh, "-changed_at")
+            == count
+        )
     moved = users(("c", 5), ("a", 3), ("b", 2))
-    assert called(modules, "user_list.js", "countChanged", shown, moved, "user_id") == 0
+    assert called(modules, "pages/user_list.js", "countChanged", shown, moved, "user_id") == 0
 
 
 def test_a_page_that_has_run_empty_leads_back(
