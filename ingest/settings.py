@@ -13,6 +13,7 @@ from schemas.settings import (
     HttpSettings,
     KafkaSettings,
     LogSettings,
+    PrivacySettings,
     TimingSettings,
 )
 from schemas.token_settings import TokenSettings
@@ -51,7 +52,9 @@ def ping_problem(
     )
 
 
-class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings, LogSettings):
+class IngestSettings(
+    KafkaSettings, TimingSettings, TokenSettings, PrivacySettings, HttpSettings, LogSettings
+):
     """Where ingest listens, what it holds for Kafka, and how much it lets clients do."""
 
     ingest_host: str = Field("127.0.0.1", description="Address that phones reach.")
