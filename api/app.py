@@ -31,6 +31,10 @@ from api.keys import ApiKeys
 from api.metrics import ApiMetrics
 from api.openapi import OpenApi
 from api.presence import PresenceCalls
+from api.privacy.calls import PrivacyCalls
+from api.privacy.log import PrivacyLog
+from api.privacy.requests import PrivacyRequests
+from api.privacy.store import PrivacyStore
 from api.quality import Quality
 from api.reports import Reports
 from api.screens import ScreenCalls
@@ -49,6 +53,8 @@ from schemas.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
+#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by another key.
+PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
 METRICS: Final = web.AppKey("api_metrics", ApiMetrics)
@@ -88,8 +94,17 @@ def install(
     )
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
+    privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
+    privacy = PrivacyRequests(settings, privacy_store, privacy_log)
     PresenceCalls(
-        settings, store, time_travel, TimelineCalls(calls, secret), quality, readers, metrics
+        settings,
+        store,
+        time_travel,
+        TimelineCalls(calls, secret),
+        quality,
+        readers,
+        metrics,
+        PrivacyCalls(privacy, privacy_store, readers, metrics),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
@@ -115,6 +130,7 @@ def install(
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
+    app[PRIVACY] = privacy
     app[DOOR] = door
     app[METRICS] = metrics
     verifiers = (phones,) if staff is None else (phones, staff)
@@ -130,6 +146,7 @@ def install(
         yield
         await keys.close()
         await audit.close()
+        await privacy_log.close()
         await database.close()
         await phones.close()
         if staff is not None:

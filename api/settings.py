@@ -9,19 +9,23 @@ from schemas.settings import (
     AnalyticsSettings,
     DatabaseSettings,
     HttpSettings,
+    KafkaSettings,
     LogSettings,
+    PrivacySettings,
     TimingSettings,
 )
 from schemas.staff_settings import StaffSettings
 
 
 class ApiSettings(
+    KafkaSettings,
     DatabaseSettings,
     TimingSettings,
     StaffSettings,
     SingleSignOnSettings,
     HttpSettings,
     AnalyticsSettings,
+    PrivacySettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

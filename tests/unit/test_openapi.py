@@ -136,6 +136,8 @@ def routes() -> Iterator[tuple[str, str]]:
 
 #: Calls that share the route of a longer or a general path, told apart by the raw path.
 ROUTED_AS = {
+    "/api/v1/users/{user_id}/tracking": "/api/v1/users/{user_id}",
+    "/api/v1/users/{user_id}/data": "/api/v1/users/{user_id}",
     "/api/v1/users/{user_id}/timeline": "/api/v1/users/{user_id}",
     "/api/v1/screens/engagement": "/api/v1/screens/{screen}",
 }
