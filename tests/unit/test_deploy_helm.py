@@ -235,9 +235,9 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
             names |= {volume["secret"]["secretName"]} if "secret" in volume else set()
             mounted.setdefault(component(manifest), set()).update(names)
     assert mounted == {
-        "ingest": {"rollcall-kafka"},
-        "processor": {"rollcall-owner", "rollcall-kafka"},
-        "api": {"rollcall-api"},
+        "ingest": {"rollcall-kafka", "rollcall-privacy"},
+        "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
+        "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy"},
         "gateway": {"rollcall-tls"},
         "migrate": {"rollcall-owner"},
         "topics": {"rollcall-kafka"},
@@ -375,7 +375,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
     assert {name: ports(found) for name, found in rules("minimal").items()} == {
         "ingest": [dns, kafka, issuer],
         "processor": [dns, kafka, database],
-        "api": [dns, database, issuer],
+        "api": [dns, kafka, database, issuer],
         "migrate": [dns, database],
         "topics": [dns, kafka],
         "gateway": [dns, [8082, 9082], [8081, 9081]],
