@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from deploy.terminal import (
 )
 
 if TYPE_CHECKING:
-    from deploy.erasing import Erasing
+    from deploy.erasing import EraseSettings, Erasing
 
 T = TypeVar("T")
 
@@ -101,6 +102,25 @@ def restore_table(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     typer.echo(f"{_run(restore, data_dir)} flags restored")
 
 
+def _of_stack(settings: EraseSettings, data_dir: Path) -> EraseSettings:
+    """Those of `rollcall up` in the data directory, where the environment has no key."""
+    from deploy.erasing import EraseSettings
+    from deploy.local.stack import PARTITIONS
+
+    key = data_dir / "user-hash-key"
+    if settings.user_hash is not None or not key.exists():
+        return settings
+    ports = json.loads((data_dir / "ports.json").read_text("utf-8"))
+    chosen = {
+        "kafka_bootstrap": f"127.0.0.1:{ports['kafka']}",
+        "user_hash_key": key.read_text("utf-8").strip(),
+        "event_version": 2,
+        "replication_factor": 1,
+    }
+    given = settings.model_dump(include=settings.model_fields_set)
+    return EraseSettings.model_validate({"partitions": PARTITIONS, **given, **chosen})
+
+
 def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     import psycopg
     from aiokafka.errors import KafkaError
@@ -111,7 +131,7 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     from schemas.settings import load_or_exit
     from schemas.user_hash import UserHashKeyError
 
-    settings = load_or_exit(EraseSettings)
+    settings = _of_stack(load_or_exit(EraseSettings), data_dir)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     hashed = settings.user_hash
     if hashed is None:

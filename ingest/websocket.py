@@ -127,11 +127,14 @@ class Sockets:
     async def end_opted_out(self) -> None:
         """Close the sockets of all who have opted out (4403)."""
         covers = self._opt_outs.covers
-        theirs = [
-            socket
-            for socket in self._open.values()
-            if socket.session.user is not None and covers(socket.session.user)
-        ]
+        try:
+            theirs = [
+                socket
+                for socket in self._open.values()
+                if socket.session.user is not None and covers(socket.session.user)
+            ]
+        except ProblemError:
+            return  # this process is not ready, and says why
         await self._end(theirs, NOT_TRACKED, "not tracked")
 
     async def _end(self, sockets: Iterable[Socket], code: int, reason: str) -> None:

@@ -5,6 +5,7 @@ support about a user by id, with the scope ``presence:privacy``. No cookie count
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 from typing import Any, Final
 
@@ -23,7 +24,8 @@ from api.privacy.store import PrivacyStore
 from api.reports import json_answer
 from api.scopes import PRIVACY_SCOPE
 from api.timeline import USER_PATH
-from schemas.problems import FieldProblem, ProblemError
+from schemas.problems import FieldProblem, ProblemError, rate_limited
+from schemas.token_bucket import BucketPolicy, TokenBuckets
 
 ME: Final = "/api/v1/me"
 TRACKING, DATA = "/tracking", "/data"
@@ -32,6 +34,8 @@ MAX_BODY_BYTES: Final = 1_024
 #: Kafka's retention and the segment that it waits for (schemas/topics.py).
 EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
 CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
+#: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.
+OWN_CALLS: Final = BucketPolicy(per_second=0.2, burst=20)
 _ANY_USER: Final = USER_PATH + r"{user_id:[\s\S]+}"
 
 
@@ -48,6 +52,7 @@ class PrivacyCalls:
         self._requests = requests
         self._store = store
         self._readers = readers
+        self._own_calls = TokenBuckets(OWN_CALLS)
         self._body_timeouts = metrics.http.timeouts["body"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -152,6 +157,9 @@ class PrivacyCalls:
 
     async def _me(self, request: web.Request) -> str:
         identity = await self._readers.user_of(request)
+        wait_seconds = self._own_calls.take(identity.user, time.monotonic())
+        if wait_seconds:
+            raise rate_limited("This user asks more often than any app needs to.", wait_seconds)
         refuse_parameters(request.rel_url.raw_query_string)
         return identity.user
 

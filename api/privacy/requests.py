@@ -26,6 +26,8 @@ from schemas.problems import ProblemError
 from schemas.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
 WAIT_SECONDS: Final = 5.0
+#: Whoever probes waits no longer.
+PROBE_SECONDS: Final = 0.5
 _ASK_EVERY_SECONDS: Final = 0.1
 
 logger = logging.getLogger(__name__)
@@ -47,13 +49,15 @@ class PrivacyRequests:
         self._hashed = settings.user_hash
         self._store = store
         self._log = log
+        self._known: str | None = None
 
     async def not_ready(self) -> str | None:
         """Why this process is not to be asked: its key is another one than the database's."""
         try:
-            stored = await self._store.fingerprint()
-        except ProblemError as problem:
-            return problem.detail
+            async with asyncio.timeout(PROBE_SECONDS):
+                stored = await self._fingerprint()
+        except (ProblemError, TimeoutError):
+            return None  # whether the database answers is asked elsewhere
         if stored is None or self._hashed is None:
             return None
         try:
@@ -82,6 +86,12 @@ class PrivacyRequests:
         """``None`` without a key."""
         return self._hashed(user_id) if self._hashed is not None else None
 
+    async def _fingerprint(self) -> str | None:
+        """Of the database's key, which never changes once there is one."""
+        if self._known is None:
+            self._known = await self._store.fingerprint()
+        return self._known
+
     async def _usable(self) -> UserHash:
         if self._hashed is None:
             raise _not_set_up("it has no ROLLCALL_USER_HASH_KEY")
@@ -89,7 +99,7 @@ class PrivacyRequests:
             raise _not_set_up(
                 "ROLLCALL_EVENT_VERSION is 1: set it to 2 once every processor is of this release"
             )
-        stored = await self._store.fingerprint()
+        stored = await self._fingerprint()
         if stored is None:
             raise _not_set_up("no processor with a ROLLCALL_USER_HASH_KEY has started yet")
         try:

@@ -124,7 +124,8 @@ _BODY: Final[Json] = {
 }
 _OF_BODY: Final = refusals("BadBody", "BodyTooLarge", "UnsupportedEncoding", "BadField")
 _OF_ME: Final = {
-    **refusals("TokenRefused", "ScopeMissing", "HeadersTooLarge", "Failed", "Unavailable"),
+    **refusals("TokenRefused", "ScopeMissing", "HeadersTooLarge", "RateLimited"),
+    **refusals("Failed", "Unavailable"),
 }
 _READ: Final = ok(ref("Tracking"), "Whether they are.")
 _DATA: Final = ok(ref("Stored"), "All of it.")

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import psycopg
 from psycopg import sql
 
+from schemas.openapi.document import document
 from schemas.settings import KafkaSettings
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, wait_until
-from tests.integration.api_harness import Api, api_settings, running_api, token
+from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
 from tests.integration.rig import ProcessorProcess, processor_environment, rows
 
 KEY = "a key of the tests, of 32 characters and more"
+DOCUMENT = document("0")
 SUPPORT = "presence:privacy"
 OPT_OUT, OPT_IN = {"enabled": False}, {"enabled": True}
 
@@ -75,22 +78,33 @@ class Person:
         bearer = token(self.id, scope=None)
         path = "/api/v1/me/tracking"
         answer = await self.api.call(path, "PUT", bearer=bearer, json=said)
-        return answer.status, answer.json
+        return answer.status, described_or_problem("TrackingSet", answer)
 
     async def is_tracked(self) -> bool:
         bearer = token(self.id, scope=None)
         answer = await self.api.call("/api/v1/me/tracking", bearer=bearer)
-        tracked: bool = answer.json["enabled"]
+        tracked: bool = as_described("Tracking", answer.json)["enabled"]
         return tracked
 
     async def data(self) -> Any:
         answer = await self.api.call("/api/v1/me/data", bearer=token(self.id, scope=None))
         assert answer.status == 200
-        return answer.json
+        return as_described("Stored", answer.json)
 
     async def erase(self) -> tuple[int, Any]:
         answer = await self.api.call("/api/v1/me", "DELETE", bearer=token(self.id, scope=None))
-        return answer.status, answer.json
+        return answer.status, described_or_problem("Erasing", answer)
+
+
+def described_or_problem(schema: str, answer: Answer) -> Any:
+    return as_described(schema if answer.status < 400 else "Problem", answer.json)
+
+
+def as_described(schema: str, answer: Any) -> Any:
+    """The answer, if it is what the OpenAPI document says of it."""
+    wanted = {"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(wanted).validate(answer)
+    return answer
 
 
 def traces(database_url: str, *texts: str) -> list[str]:

@@ -26,6 +26,7 @@ from tests.integration.privacy_rig import (
     OPT_OUT,
     SUPPORT,
     Person,
+    as_described,
     online,
     opt_outs_of,
     private_api,
@@ -202,7 +203,7 @@ async def test_an_erased_user_begins_from_nothing_after_the_fence(
             async def erasure() -> dict[str, object]:
                 found = await api.call(path, bearer=support)
                 assert found.status == 200
-                json: dict[str, object] = found.json
+                json: dict[str, object] = as_described("Erasure", found.json)
                 return json
 
             async with asyncio.timeout(20):
