@@ -80,7 +80,17 @@ FROM presence WHERE user_id = ANY(%s)
 SELECT log_offset, event_index, ordinal, to_ms(at), user_id, device, reason::text,
        previous_state::text, state::text, previous_screen, screen, user_state::text, user_screen,
        app_version, platform, coalesce(connections, '[]')::text
-FROM (TABLE changes UNION ALL TABLE last_changes) AS unpublished
+FROM (
+    SELECT "partition", log_offset, event_index, ordinal, at, user_id, device, reason, previous_state,
+           state, previous_screen, screen, user_state, user_screen, app_version, platform,
+           connections
+    FROM changes
+    UNION ALL
+    SELECT "partition", log_offset, event_index, ordinal, at, user_id, device, reason, previous_state,
+           state, previous_screen, screen, user_state, user_screen, app_version, platform,
+           connections
+    FROM last_changes
+) AS unpublished
 WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
 ORDER BY log_offset, event_index, ordinal
 
