@@ -16,7 +16,7 @@ from api.auth import Readers
 from api.bodies import read_body
 from api.errors import Door, Handler, method_not_allowed
 from api.metrics import ApiMetrics
-from api.parameters import check_user_id, refuse_parameters
+from api.parameters import check_text, check_user_id, refuse_parameters
 from api.paths import named_in_path
 from api.privacy.data import stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
@@ -31,6 +31,7 @@ ME: Final = "/api/v1/me"
 TRACKING, DATA = "/tracking", "/data"
 ERASURES_PATH: Final = "/api/v1/erasures/"
 MAX_BODY_BYTES: Final = 1_024
+MAX_ERASURE_ID: Final = 64
 #: Kafka's retention and the segment that it waits for (schemas/topics.py).
 EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
 CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
@@ -118,7 +119,8 @@ class PrivacyCalls:
     async def erasure(self, request: web.Request) -> web.Response:
         await self._readers.admit(request, cookie=False, scope=PRIVACY_SCOPE)
         refuse_parameters(request.rel_url.raw_query_string)
-        found = await self._store.erasure(named_in_path(request.rel_url.raw_path, ERASURES_PATH))
+        named = named_in_path(request.rel_url.raw_path, ERASURES_PATH)
+        found = await self._store.erasure(check_text("erasure_id", named, MAX_ERASURE_ID))
         if found is None:
             raise ProblemError("not_found", "No erasure has this id; or it is not stored yet.")
         erased_at = found.erased_at
