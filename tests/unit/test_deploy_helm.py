@@ -339,7 +339,8 @@ def test_the_api_has_a_role_of_its_own_and_never_the_owners_password() -> None:
     assert tokens == {"name": "rollcall-tokens"}
     # Who migrates makes the role of the same Secret.
     assert sources("minimal", "migrate") == [{"name": "rollcall-database"}]
-    assert sources("full", "api") == [{"name": "rollcall-api"}]
+    names = ("rollcall-api", "rollcall-kafka", "rollcall-privacy")
+    assert sources("full", "api") == [{"name": name} for name in names]
     assert sources("no-gateway", "api") == [{"name": "rollcall-database"}]
 
 
