@@ -16,14 +16,15 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 
-from schemas.events import MAX_USER_ID, Erase, encode_batch, partition_of
-from schemas.kafka_security import client_options
-from schemas.privacy_flags import Flag, decode_flag, encode_flag, flag_key, user_of_key
-from schemas.settings import KafkaSettings, PrivacySettings
-from schemas.sql_files import load_queries
-from schemas.text import clean_text
-from schemas.topics import EVENTS, PRIVACY, topic_name
-from schemas.user_hash import UserHash, check_fingerprint
+from schemas.database.named_queries import load_queries
+from schemas.log.client import client_options
+from schemas.log.events import MAX_USER_ID, Erase, encode_batch, partition_of
+from schemas.log.privacy_flags import Flag, decode_flag, encode_flag, flag_key, user_of_key
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, PRIVACY, topic_name
+from schemas.service.settings import PrivacySettings
+from schemas.service.user_hash import UserHash, check_fingerprint
+from schemas.untrusted.text import clean_text
 
 #: One transaction of the processor's takes the erasures of a few records: short enough for others.
 EVENTS_PER_RECORD: Final = 20
@@ -64,8 +65,8 @@ class Erasing:
         self._queries = load_queries("deploy", "erasing.sql")
 
     async def check(self) -> None:
-        """Raises ``schemas.user_hash.UserHashKeyError`` if the database knows users by another
-        key."""
+        """Raises ``schemas.service.user_hash.UserHashKeyError`` if the database knows users by
+        another key."""
         async with await AsyncConnection.connect(self._dsn) as connection:
             row = await (await connection.execute(self._queries["fingerprint"])).fetchone()
         if row is not None:
@@ -86,7 +87,7 @@ class Erasing:
 
     async def flags_of_topic(self) -> dict[bytes, Flag]:
         """Of each user on ``presence.privacy`` the flag that holds, with the latest erasure. Raises
-        ``schemas.user_hash.UserHashKeyError``."""
+        ``schemas.service.user_hash.UserHashKeyError``."""
         flags: dict[bytes, Flag] = {}
         async for user_hash, flag in self._records():
             check_fingerprint(self._hashed, flag.fingerprint, "the topic presence.privacy")

@@ -11,28 +11,28 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.answers import rfc3339
-from api.auth import Readers
-from api.bodies import read_body
-from api.errors import Door, Handler, method_not_allowed
+from api.access.readers import Readers
+from api.http.bodies import read_body
+from api.http.documents import json_answer
+from api.http.door import Door, Handler, method_not_allowed
+from api.http.parameters import check_text, check_user_id, refuse_parameters
+from api.http.paths import named_in_path
 from api.metrics import ApiMetrics
-from api.parameters import check_text, check_user_id, refuse_parameters
-from api.paths import named_in_path
+from api.periods.instants import rfc3339
+from api.presence.timeline import USER_PATH
 from api.privacy.data import stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
-from api.reports import json_answer
 from api.scopes import PRIVACY_SCOPE
-from api.timeline import USER_PATH
-from schemas.problems import FieldProblem, ProblemError, rate_limited
-from schemas.token_bucket import BucketPolicy, TokenBuckets
+from schemas.http.problems import FieldProblem, ProblemError, rate_limited
+from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 
 ME: Final = "/api/v1/me"
 TRACKING, DATA = "/tracking", "/data"
 ERASURES_PATH: Final = "/api/v1/erasures/"
 MAX_BODY_BYTES: Final = 1_024
 MAX_ERASURE_ID: Final = 64
-#: Kafka's retention and the segment that it waits for (schemas/topics.py).
+#: Kafka's retention and the segment that it waits for (schemas/log/topics.py).
 EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
 CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
 #: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.

@@ -13,11 +13,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from api.settings import ApiSettings
-from schemas.events import PrivacyEvent, encode_batch, partition_of
-from schemas.kafka_security import client_options
-from schemas.privacy_flags import Flag, encode_flag, flag_key
-from schemas.problems import ProblemError
-from schemas.topics import EVENTS, PRIVACY, topic_name
+from schemas.http.problems import ProblemError
+from schemas.log.client import client_options
+from schemas.log.events import PrivacyEvent, encode_batch, partition_of
+from schemas.log.privacy_flags import Flag, encode_flag, flag_key
+from schemas.log.topics import EVENTS, PRIVACY, topic_name
 
 WRITE_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 3.0

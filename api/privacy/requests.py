@@ -20,10 +20,10 @@ from typing import Final
 from api.privacy.log import PrivacyLog
 from api.privacy.store import PrivacyStore
 from api.settings import ApiSettings
-from schemas.events import PRIVACY_VERSION, Erase, OptIn, OptOut, PrivacyEvent
-from schemas.privacy_flags import Flag
-from schemas.problems import ProblemError
-from schemas.user_hash import UserHash, UserHashKeyError, check_fingerprint
+from schemas.http.problems import ProblemError
+from schemas.log.events import PRIVACY_VERSION, Erase, OptIn, OptOut, PrivacyEvent
+from schemas.log.privacy_flags import Flag
+from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
 WAIT_SECONDS: Final = 5.0
 #: Whoever probes waits no longer.

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from psycopg.rows import class_row
 
-from api.database import Connection, Database
+from api.postgres.database import Connection, Database
 from api.privacy.data import MAX_ROWS, TABLES
-from schemas.sql_files import load_queries
+from schemas.database.named_queries import load_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class PrivacyStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queries = load_queries("api", "privacy/privacy.sql")
+        self._queries = load_queries("api.privacy", "privacy.sql")
 
     async def fingerprint(self) -> str | None:
         """Of the key by which the database knows users; ``None`` before a processor has one."""

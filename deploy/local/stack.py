@@ -21,7 +21,7 @@ from deploy.tokens import (
     make_token,
     signing_key,
 )
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
 USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"

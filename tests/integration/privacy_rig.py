@@ -15,8 +15,8 @@ import jsonschema
 import psycopg
 from psycopg import sql
 
+from schemas.log.settings import KafkaSettings
 from schemas.openapi.document import document
-from schemas.settings import KafkaSettings
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, wait_until
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token
 from tests.integration.rig import ProcessorProcess, processor_environment, rows

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg import sql
 
+from processor.maintenance.database_session import Connection
 from processor.maintenance.retention import partitioned_tables
-from processor.maintenance.session import Connection
 from processor.settings import ProcessorSettings
 from tests.conftest import database_in
 from tests.integration.maintenance_rig import (
@@ -306,7 +306,7 @@ def test_what_lost_rows_to_an_erasure_keeps_what_it_was_rolled_up_to(database_ur
     before = {table: rows(database_url, query) for table, query in of_people.items()}
     assert all(before.values())
     with psycopg.connect(database_url) as db:
-        # What an erasure does (processor/privacy.sql), to a third of all.
+        # What an erasure does (processor/store/privacy.sql), to a third of all.
         for table, at in (("sessions", "ended_at"), ("changes", "at")):
             db.execute(
                 f"WITH gone AS (DELETE FROM {table} WHERE user_id LIKE '%1%' RETURNING {at}) "

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 
 from deploy.erasing import EraseSettings, Erasing
-from schemas.events import Heartbeat, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import PRIVACY, REJECTS
-from schemas.user_hash import UserHash
+from schemas.log.events import Heartbeat, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import PRIVACY, REJECTS
+from schemas.service.user_hash import UserHash
 from tests.contract.harness import client_events
 from tests.contract.harness import token as phone_token
 from tests.integration.api_harness import token

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import Heartbeat, OptOut, encode_batch, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, OptOut, encode_batch, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.privacy_rig import running_processor, traces
 from tests.integration.rig import batch, processor_environment, produce, rows, wait_for
 

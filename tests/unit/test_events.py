@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from schemas.events import (
+from schemas.log.events import (
     PRIVACY_VERSION,
     VERSION,
     BadEvent,
@@ -33,8 +33,8 @@ from schemas.events import (
     join_batch,
     partition_of,
 )
-from schemas.nesting import MAX_DEPTH
-from schemas.text import clean_text
+from schemas.untrusted.nesting import MAX_DEPTH
+from schemas.untrusted.text import clean_text
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 texts = st.text(characters, min_size=1, max_size=32)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from processor.effects import Effects, Record
-from processor.model import Policy
-from processor.partition import Partition
-from processor.presence import APPLIED, FENCED, OPTED_OUT
-from schemas.events import Connect, Erase, Event, Heartbeat, OptIn, OptOut
+from processor.core.effects import Effects, Record
+from processor.core.model import Policy
+from processor.core.partition import Partition
+from processor.core.presence import APPLIED, FENCED, OPTED_OUT
+from schemas.log.events import Connect, Erase, Event, Heartbeat, OptIn, OptOut
 
 POLICY = Policy(300_000, 30_000, 200_000)
 START = 1_800_000_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.model import Policy
-from schemas.events import PrivacyEvent
+from processor.core.model import Policy
+from schemas.log.events import PrivacyEvent
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.opt_outs import MAX_RECENT, OptOuts
+from ingest.log.opt_outs import MAX_RECENT, OptOuts
 from ingest.settings import IngestSettings
-from schemas.privacy_flags import Flag, Writer, encode_flag, flag_key
-from schemas.problems import ProblemError
-from schemas.settings import PrivacySettings
-from schemas.user_hash import UserHash, UserHashKeyError, check_fingerprint
+from schemas.http.problems import ProblemError
+from schemas.log.privacy_flags import Flag, Writer, encode_flag, flag_key
+from schemas.service.settings import PrivacySettings
+from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
 KEY = "a key of the tests, of 32 characters and more"
 HASHED = UserHash(KEY)
