@@ -134,7 +134,7 @@ class Store:
         ours = self._user_hash
         connection = await self._connected()
         wanted = {"ours": ours.fingerprint if ours else None}
-        row = None
+        row: tuple[Any, ...] | None = None
         for _ in range(2):  # another one may have claimed it in this moment
             if row is None:
                 async with connection.transaction():
