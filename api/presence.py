@@ -17,6 +17,7 @@ from api.parameters import check_user_id, refuse_parameters
 from api.paths import named_in_path
 from api.quality import Quality
 from api.reports import json_answer
+from api.rows import Count
 from api.settings import ApiSettings
 from api.store import Store
 from api.time_travel import TimeTravel
@@ -144,6 +145,11 @@ class PresenceCalls:
                 "items": [user_answer(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
                 **({} if at is None else {"at": rfc3339(at)}),
+                **_count(page.count),
                 **self._quality.fields(page.freshness),
             }
         )
+
+
+def _count(count: Count | None) -> dict[str, Any]:
+    return {} if count is None else {"count": count.users, "count_is_exact": count.is_exact}
