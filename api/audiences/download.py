@@ -20,7 +20,7 @@ from api.bodies import form_fields, read_body
 from api.dashboard.pages import trouble
 from api.dashboard.security import SECURITY_HEADERS
 from api.dashboard.table import PAGES
-from api.errors import Door, method_not_allowed
+from api.errors import Door, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.scopes import EXPORT_SCOPE
 from schemas.problems import ProblemError
@@ -57,4 +57,4 @@ class AudienceDownload:
             if problem.status == 401:
                 location = f"/login?next={quote(_PAGE.path, safe='')}"
                 return web.Response(status=303, headers={"Location": location})
-            return trouble(request, problem, {"nav": [_PAGE]})
+            return trouble(request, problem, request_id_of_answer(request), {"back": _PAGE})

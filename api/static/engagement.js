@@ -2,7 +2,7 @@
 
 import { now, ProblemError, read } from "./api.js";
 import { HOUR_MS, instant, parametersOf, QUARTER_MS } from "./period.js";
-import { screenCall } from "./screen_addresses.js";
+import { screenCall } from "./addresses.js";
 import { instantOf, momentInWords } from "./zones.js";
 
 const PATH = "/api/v1/screens/engagement";

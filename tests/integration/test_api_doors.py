@@ -382,7 +382,7 @@ async def test_a_session_whose_token_has_expired_leads_to_the_login(
     given = token(exp=int(time.time()) + 100)
     headers = await session(api, database_url, given, age_seconds=101)
     page = await api.call("/", bearer=None, headers=headers)
-    assert (page.status, page.headers["Location"]) == (303, "/login")
+    assert (page.status, page.headers["Location"]) == (303, "/login?why=ended")
     assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_missing")
 
 
@@ -528,14 +528,15 @@ async def test_long_json_is_compressed_for_who_takes_it(api: Api) -> None:
 async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: str) -> None:
     headers = await session(api, database_url, token())
     page = (await api.call("/screens", bearer=None, headers=headers)).body.decode()
-    [script] = re.findall(r'<script type="module" src="([^"]+)"', page)
+    scripts = re.findall(r'<script type="module" src="([^"]+)"', page)
     asked = set(re.findall(r'<link rel="modulepreload" href="([^"]+)"', page))
     needed: set[str] = set()
-    waiting = [script]
+    waiting = [*scripts]
     while waiting:
         source = (await api.call(waiting.pop(), bearer=None)).body.decode()
         found = {
-            f"{script.rpartition('/')[0]}/{name}" for name in re.findall(r'"\./(\w+\.js)"', source)
+            f"{scripts[0].rpartition('/')[0]}/{name}"
+            for name in re.findall(r'"\./(\w+\.js)"', source)
         }
         waiting += found - needed
         needed |= found
