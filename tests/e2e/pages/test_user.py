@@ -83,7 +83,13 @@ def said(page: Page, about: dict[str, Any], *screen: str) -> str:
     """The sentence about a user, times as they are given."""
     dated = _on_a_day(about)
     parts = called(page, "reasons.js", "whyUser", dated, *screen)
-    return "".join(part if isinstance(part, str) else part["at"][11:19] for part in parts)
+
+    def told(part: str | dict[str, str]) -> str:
+        if isinstance(part, str):
+            return part
+        return part["name"] if "name" in part else part["at"][11:19]
+
+    return "".join(map(told, parts))
 
 
 def _on_a_day(value: Any) -> Any:
