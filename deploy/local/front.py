@@ -19,14 +19,14 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 import api.app
 import ingest.app
-from api.errors import asks_for_html
-from api.errors import not_found as page_not_found
 from api.health import create_admin_app
+from api.http.door import asks_for_html
+from api.http.door import not_found as page_not_found
 from api.settings import ApiSettings
-from ingest.errors import not_found
+from ingest.http.errors import not_found
 from ingest.settings import IngestSettings
-from schemas.service_log import log_to_stderr
-from schemas.settings import load_or_exit
+from schemas.service.logging import log_to_stderr
+from schemas.service.settings import load_or_exit
 
 
 def create_app(
