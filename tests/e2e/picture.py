@@ -41,7 +41,7 @@ def take(link: str, folder: Path, minutes: float) -> None:
         expect(page.locator("#rows tr").first).to_be_visible()
         expect(page.locator("#count")).to_contain_text("users")
         keep(page, folder, "users")
-        page.locator("#rows tr a").first.click()
+        page.locator("#rows tr a").last.click()  # who has been here for longest
         expect(page.locator("#strip .piece").first).to_be_visible()
         keep(page, folder, "user")
         if complaints:
