@@ -23,6 +23,7 @@ from api.presence.filters import (
     parse_online_users,
     parse_users,
 )
+from api.presence.rows import Count
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import USER_PATH, TimelineCalls
@@ -156,6 +157,11 @@ class PresenceCalls:
                 "items": [user_answer(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
                 **({} if at is None else {"at": rfc3339(at)}),
+                **_count(page.count),
                 **self._quality.fields(page.freshness),
             }
         )
+
+
+def _count(count: Count | None) -> dict[str, Any]:
+    return {} if count is None else {"count": count.users, "count_is_exact": count.is_exact}
