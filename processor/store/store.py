@@ -25,6 +25,7 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.store.batch import Batch, copies, window_rows
+from processor.store.presence_row import PRESENCE_PARTS
 from processor.store.rows import user_of_row
 from schemas.database.migrate import not_applied
 from schemas.database.named_queries import load_queries
@@ -79,7 +80,7 @@ class Store:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._queries = {
-            **load_queries("processor.store", "queries.sql"),
+            **load_queries("processor.store", "queries.sql", PRESENCE_PARTS),
             **load_queries("processor.store", "analytics.sql"),
         }
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
