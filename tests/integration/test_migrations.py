@@ -183,9 +183,9 @@ def with_index(tmp_path: Path) -> Path:
     shutil.copytree(SQL, folder)
     (folder / "9999_indexes.sql").write_text(
         "-- concurrently\n-- Users by name.\n"
-        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS presence_by_name\n    ON presence (name);\n"
-        "DROP INDEX CONCURRENTLY IF EXISTS presence_by_nothing;\n"
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS presence_by_token ON presence (token);\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS tried_by_name\n    ON presence (name);\n"
+        "DROP INDEX CONCURRENTLY IF EXISTS tried_by_nothing;\n"
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS tried_by_token ON presence (token);\n"
     )
     return folder
 
@@ -194,7 +194,7 @@ def indexes(connection: psycopg.Connection) -> dict[str, bool]:
     """Those of 9999, and whether each is finished."""
     found = connection.execute(
         "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE "
-        "indexrelid::regclass::text IN ('presence_by_name', 'presence_by_token')"
+        "indexrelid::regclass::text IN ('tried_by_name', 'tried_by_token')"
     )
     return dict(found.fetchall())
 
@@ -212,10 +212,10 @@ def test_an_index_is_built_beside_writers_and_an_unfinished_one_anew(
         )
         with pytest.raises(psycopg.errors.UniqueViolation):
             migrate(url, with_index)
-        assert indexes(users) == {"presence_by_name": False}
+        assert indexes(users) == {"tried_by_name": False}
         users.execute("UPDATE presence SET name = user_id")
         assert migrate(url, with_index) == ["9999_indexes"]
-        assert indexes(users) == {"presence_by_name": True, "presence_by_token": True}
+        assert indexes(users) == {"tried_by_name": True, "tried_by_token": True}
     assert migrate(url, with_index) == []
 
 
