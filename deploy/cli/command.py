@@ -13,27 +13,14 @@ from typing import Annotated
 
 import typer
 
-from deploy.cli import (
-    keys as key_commands,
-)
-from deploy.cli import (
-    offsets as offsets_commands,
-)
-from deploy.cli import (
-    psql as psql_command,
-)
-from deploy.cli import (
-    replay as replay_command,
-)
-from deploy.cli import (
-    simulate as simulate_command,
-)
-from deploy.cli import (
-    tokens as token_commands,
-)
-from deploy.cli import (
-    topics as topics_command,
-)
+from deploy.cli import erase as erase_command
+from deploy.cli import keys as key_commands
+from deploy.cli import offsets as offsets_commands
+from deploy.cli import psql as psql_command
+from deploy.cli import replay as replay_command
+from deploy.cli import simulate as simulate_command
+from deploy.cli import tokens as token_commands
+from deploy.cli import topics as topics_command
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
@@ -54,6 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
 app.add_typer(token_commands.app)
@@ -61,6 +49,7 @@ app.add_typer(token_commands.app)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
 )
+app.command()(erase_command.erase)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
 app.command()(topics_command.topics)
