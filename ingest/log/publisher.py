@@ -22,7 +22,7 @@ from ingest.log.appender import EventLog, NotAppendedError
 from ingest.log.linger import Linger, LingerPolicy
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from schemas.http.problems import ProblemError, retry_after
+from schemas.http.problems import NOT_STORED, ProblemError, retry_after
 from schemas.log.events import Tick, encode_event, join_batch, partition_of
 
 # What join_batch puts around events: version and two array heads.
@@ -256,7 +256,7 @@ def unavailable() -> ProblemError:
     """The 503 of promise 1."""
     return ProblemError(
         "unavailable",
-        "This was not stored: the log cannot be written to. Send it again later.",
+        NOT_STORED,
         headers={"Retry-After": retry_after(KAFKA_RETRY_SECONDS)},
     )
 

@@ -73,7 +73,7 @@ from processor.core.sockets import (
 )
 from processor.core.timers import timer_after
 from processor.core.twins import named_by_text, naming_of, part, replaced_after
-from schemas.log.changes import Reason, State
+from schemas.log.changes import SILENT_ENDS, Reason, State
 from schemas.log.events import (
     BACKGROUND_APP_STATES,
     FOREGROUND_APP_STATES,
@@ -323,11 +323,7 @@ def _twin_of(event: Heartbeat, key: str) -> str | None:
 
 def _was_cut_off(device: Device) -> bool:
     """Did silence or a lost socket end a session that was in use?"""
-    return (
-        device.ended_in_foreground
-        and not device.signed_out
-        and device.reason in ("timed_out", "disconnected")
-    )
+    return device.ended_in_foreground and not device.signed_out and device.reason in SILENT_ENDS
 
 
 def _fenced(user: User, key: str, token: str, now_ms: int) -> bool:

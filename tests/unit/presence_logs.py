@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,8 +26,8 @@ from processor.core.partition import Partition
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.windows import MinuteCounts
+from processor.store.presence_row import PresenceRow
 from processor.store.rows import presence_row, user_of_row
-from schemas.database.named_queries import load_queries
 from schemas.log.events import (
     BadEvent,
     Connect,
@@ -45,32 +44,10 @@ from schemas.log.events import (
 )
 from tests.unit.oracle import Oracle
 
-_QUERIES = {
-    name: text.decode() for name, text in load_queries("processor.store", "queries.sql").items()
-}
-#: A column of ``presence`` and the column of ``batch_presence`` that it is filled from.
-_MILLISECONDS = {
-    "changed_at": "changed_ms",
-    "online_since": "online_since_ms",
-    "last_active": "last_active_ms",
-    "expires_at": "expires_ms",
-}
 
-
-def columns_written() -> list[str]:
-    """The columns of ``batch_presence`` in queries.sql, in the order of the COPY."""
-    table = re.search(r"batch_presence \((.*?)\) ON COMMIT", _QUERIES["create_batch_tables"], re.S)
-    assert table is not None
-    return [column.split()[0].strip('"') for column in table[1].split(",")]
-
-
-def columns_read(query: str) -> list[str]:
-    """The columns that a query of ``presence`` gives, by their names in ``batch_presence``."""
-    selected = re.search(r"SELECT (.*?)\sFROM presence", _QUERIES[query], re.S)
-    assert selected is not None
-    pattern = r"to_ms\((\w+)\)|::text| - date '1970-01-01'"
-    names = [re.sub(pattern, r"\1", column) for column in selected[1].split(",")]
-    return [_MILLISECONDS.get(name.strip(), name.strip()) for name in names]
+def columns_written() -> tuple[str, ...]:
+    """The columns of ``presence``, in the order of the COPY."""
+    return PresenceRow._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +230,7 @@ class Processor:
             json.dumps(json.loads(row[name]))
             if name in ("devices", "sign_outs", "sockets", "timer") and row[name] is not None
             else row[name]
-            for name in columns_read(query)
+            for name in columns_written()
         ]
         return user_of_row(tuple(values))
 
