@@ -89,7 +89,8 @@ class Partition:
         self.silence = silence
         self.users: dict[str, User] = {}
         self.tally = Tally()
-        self._analytics = Analytics(policy, screen_names or ScreenNames())
+        self.screen_names = screen_names or ScreenNames()
+        self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:

@@ -97,6 +97,8 @@ class Processor:
     verdicts: list[str] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
     memory: Partition | None = None
+    #: By day, how many users of the other partitions showed which screens.
+    elsewhere: dict[int, dict[str, int]] = field(default_factory=dict)
     #: What was stored for analytics so far, windows summed up.
     effects: Effects = field(default_factory=Effects)
 
@@ -130,6 +132,10 @@ class Processor:
             if user_id in self.rows:
                 memory.remember(*self._read(user_id, "load_users"))
         effects = Effects()
+        ended_day = memory.screen_names.ended_day(max((r.timestamp for r in records), default=0))
+        if ended_day is not None:
+            elsewhere = self.elsewhere.get(ended_day, {})
+            memory.screen_names.showed_elsewhere(ended_day, elsewhere)
         for record in records:
             self._apply(memory, record, effects)
             self.counts.append((memory.tally.foreground, memory.tally.background))
