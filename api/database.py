@@ -27,7 +27,7 @@ from api.metrics import ApiMetrics
 from api.pool import Connection, connection_pool
 from api.settings import ApiSettings
 from api.sqlstates import AWAY, failure_of
-from schemas.problems import ProblemError
+from schemas.problems import ProblemError, rate_limited
 from schemas.sql_files import load_queries
 from schemas.tokens import Identity
 
@@ -145,6 +145,8 @@ class Database:
                 yield
         except LaneFullError as error:
             # PostgreSQL is as well as before.
+            if error.retry_seconds is not None:
+                raise rate_limited(str(error), error.retry_seconds) from None
             self._metrics.database_failures["lane_full"].inc()
             raise ProblemError("unavailable", str(error)) from None
 
