@@ -78,6 +78,10 @@ class Pipeline:
         """A partition that is loaded, up to the last record that was reduced."""
         return self._loaded.get(partition)
 
+    def last_reads(self) -> dict[int, LastRead]:
+        """The last record of each loaded partition that is stored, where it is known."""
+        return dict(self._last_reads)
+
     def oldest_in_hand_ms(self, partition: int) -> int | None:
         """The broker's time of the first record that is being stored, if one is."""
         return self._oldest_in_hand_ms.get(partition)
