@@ -686,6 +686,32 @@ timer_logs = st.lists(
     min_size=4,
     max_size=LONGEST,
 ).map(lambda records: _dated(1_700_000_000_000, records))
+
+#: A device with a socket or two around an outage, heard of and lost before its end, in the record
+#: that ends it, within the grace, and later.
+_AROUND_OUTAGES = (
+    *(Disconnect(user="ann", connection="c1"),) * 4,
+    Disconnect(user="ann", connection="c1", silent_ms=3),
+    Disconnect(user="ann", connection="c2"),
+    Disconnect(user="ann", connection="c1", by_server=True),
+    *(Renew(user="ann", token="ann-1", connection="c1", device_id="a"),) * 4,
+    *(Connect(user="ann", token="ann-1", connection="c1", device_id="a"),) * 2,
+    Connect(user="ann", token="ann-1", connection="c2", device_id="a"),
+    Heartbeat(user="ann", token="ann-1", connection="c1", device_id="a", screen="home"),
+    Heartbeat(user="ann", token="ann-1", device_id="a"),
+    Heartbeat(user="bob", token="bob-1", device_id="b"),
+    *(Tick(),) * 3,
+)
+_opened = Connect(user="ann", token="ann-1", connection="c1", device_id="a")
+lost_sockets_logs = st.lists(
+    st.tuples(
+        st.sampled_from((0, 1, 1, 2, 2, 3, 5, 5, 8, 8, 12, 16, 21, 40)),
+        st.lists(st.sampled_from(_AROUND_OUTAGES), min_size=1, max_size=2).map(tuple),
+        st.none(),
+    ),
+    min_size=4,
+    max_size=LONGEST,
+).map(lambda records: _dated(9_900, [(0, (_opened,), None), *records]))
 policies = st.sampled_from(_POLICIES)
 # Long ones on average, yet short enough to read once they are shrunk.
 logs = st.one_of(
