@@ -5,14 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.single_sign_on_settings import SingleSignOnSettings
-from schemas.settings import (
+from schemas.http.settings import HttpSettings
+from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
-    HttpSettings,
     LogSettings,
     TimingSettings,
 )
-from schemas.staff_settings import StaffSettings
+from schemas.tokens.staff_settings import StaffSettings
 
 
 class ApiSettings(

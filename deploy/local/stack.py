@@ -20,7 +20,7 @@ from deploy.tokens import (
     make_token,
     signing_key,
 )
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
 SIMULATION_NAME = "simulation"

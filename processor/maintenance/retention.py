@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from psycopg.errors import LockNotAvailable
 
-from processor.maintenance.session import Session
+from processor.maintenance.database_session import Session
 from processor.settings import ProcessorSettings
 
 log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.database.migrate import migrate
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.conftest import database_in
 from tests.integration.rig import (
     ProcessorProcess,
@@ -34,7 +34,8 @@ STALL_SECONDS = 3
 #: Faults of ours that cannot be ordered from outside, in a processor that is real otherwise.
 HANGING_LOOP = """
 import time
-from processor import __main__, partition
+from processor import __main__
+from processor.core import partition
 apply = partition.Partition.apply
 def hang(self, record, effects):
     if any(getattr(event, "user", "") == "hang" for event in record.events):
@@ -45,7 +46,8 @@ __main__.main()
 """
 LOST_WAKE_UP = """
 import asyncio
-from processor import __main__, store
+from processor import __main__
+from processor.store import store
 commit = store.Store.commit
 async def hang(self, batches, **options):
     if any(user.user_id == "hang" for batch in batches for user, _ in batch.users):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.events import Event, Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, topic_name
+from schemas.log.events import Event, Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.integration.rig import ProcessorProcess, batch, processor_environment, rows, wait_for
 
 PARTITIONS = 12

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from deploy.metrics_doc import UnboundedLabelError, families, metrics_page, services
-from deploy.settings_doc import settings_page
+from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
+from deploy.pages.settings import settings_page
 
 ROOT = Path(__file__).parents[2]
 

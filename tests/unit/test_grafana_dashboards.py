@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from deploy.metrics_doc import families, services
+from deploy.pages.metrics import families, services
 from tests.grafana_dashboards import (
     ANALYTICS,
     DASHBOARDS,

@@ -15,7 +15,7 @@ import psycopg
 
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres, binary
-from schemas.migrate import migrate
+from schemas.database.migrate import migrate
 from tests.integration.rig import rows, wait_for
 
 READY_SECONDS = 120.0

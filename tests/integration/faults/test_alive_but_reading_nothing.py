@@ -1,19 +1,22 @@
-"""A consumer that fetches no more knows no lag: the log's end tells (processor/log_watch.py)."""
+"""A consumer that fetches no more knows no lag: the log's end tells
+(processor/watch/log_watch.py)."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.faults.processors import running
 from tests.integration.rig import batch, produce, rows, wait_for
 
 #: As the watch is, with everything quicker.
 QUICK = """
 import asyncio, functools, os
-from processor import __main__, log_watch, offsets, reading
+from processor import __main__
+from processor.kafka import offsets
+from processor.watch import log_watch, reading
 log_watch.Reading = functools.partial(reading.Reading, 2.0)
 log_watch.ASK_EVERY_SECONDS = log_watch.FETCH_SECONDS = 0.5
 """

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from processor.consumer_group import assigned_partitions
-from schemas.events import Tick
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from processor.kafka.consumer_group import assigned_partitions
+from schemas.log.events import Tick
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 from tests.contract.harness import wait_until
 from tests.integration.faults.processors import running
 from tests.integration.rig import DEADLINE_SECONDS, batch, produce
@@ -16,7 +16,8 @@ from tests.integration.rig import DEADLINE_SECONDS, batch, produce
 #: The leader of the group gives nobody anything, as it does when it knows no partitions.
 GIVES_NOTHING_TO_TWO = """
 from faust.assignor.partition_assignor import PartitionAssignor
-from processor import __main__, log_watch
+from processor import __main__
+from processor.watch import log_watch
 groups = PartitionAssignor._get_copartitioned_groups.__func__
 def none(cls, topics, cluster, subscriptions):
     return groups(cls, topics, cluster, subscriptions) if len(subscriptions) == 1 else {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import Heartbeat, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token, wait_until
 from tests.integration.faults.processors import running
 from tests.integration.faults.standby import Servers, streaming

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.faults.processors import running
 from tests.integration.faults.test_lost_records import refusal
 from tests.integration.rig import (
@@ -23,7 +23,8 @@ from tests.integration.rig import (
 LOOKS_BACK = """
 import os
 from msgspec.structs import replace
-from processor import __main__, log_watch, pipeline
+from processor import __main__, pipeline
+from processor.watch import log_watch
 log_watch.ASK_EVERY_SECONDS = 0.2
 log_watch.LOOK_BACK_SECONDS = 0.0
 told, again = pipeline.Pipeline.last_reads, log_watch.read_again
