@@ -68,7 +68,7 @@ async def test_reads_without_an_index_of_one_reader_leave_the_rest_to_others(
     started = time.monotonic()
     assert (await api.count()).status == 200
     assert (await api.call(AUDIT, bearer=OTHER)).status == 200
-    assert time.monotonic() - started < 0.5
+    assert time.monotonic() - started < 0.9  # whoever waits for a place waits a second
     # Two places for scans of eight connections: one reader has one of them.
     assert api.metric("rollcall_api_pool_connections", state="in_use") == 1
     refused: list[Answer] = []
@@ -95,21 +95,28 @@ async def test_scans_of_many_readers_fill_the_lane_and_that_is_nobodys_fault(
     assert api.metric("rollcall_api_database_failures_total", cause="lane_full") == 2
 
 
-async def test_the_count_answers_while_every_connection_is_taken(api: Api, locked: None) -> None:
-    readers = [token(f"reader {number}") for number in range(8)]
-    calls = [asyncio.create_task(api.call(ONLINE, bearer=reader)) for reader in readers]
+async def test_the_count_answers_while_every_connection_is_taken(
+    database_url: str, locked: None
+) -> None:
+    # A busy machine takes its time to open eight connections.
+    settings = api_settings(
+        database_url, api_pool_wait_seconds=30, api_statement_timeout_seconds=30
+    )
+    async with running_api(settings) as api:
+        readers = [token(f"reader {number}") for number in range(8)]
+        calls = [asyncio.create_task(api.call(ONLINE, bearer=reader)) for reader in readers]
 
-    async def all_are_taken() -> bool:
-        return api.metric("rollcall_api_pool_connections", state="in_use") == 8
+        async def all_are_taken() -> bool:
+            return api.metric("rollcall_api_pool_connections", state="in_use") == 8
 
-    await wait_until(all_are_taken)
-    started = time.monotonic()
-    assert (await api.count()).json["count"] == 1
-    assert await api.store.not_ready() is None
-    assert time.monotonic() - started < 0.5
-    for call in calls:
-        call.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
+        await wait_until(all_are_taken)
+        started = time.monotonic()
+        assert (await api.count()).json["count"] == 1
+        assert await api.store.not_ready() is None
+        assert time.monotonic() - started < 1.0
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_one_reader_cannot_take_every_place_of_the_feed(database_url: str) -> None:
