@@ -224,7 +224,7 @@ async def test_line_3_ten_thousand_idle_strangers_cost_no_phone_of_their_address
             for number in range(kept_count):
                 phones.append(await KeptAlive.open(ingest))
                 assert await phones[-1].call(f"kept{number}") == 200
-            strangers = []
+            strangers: list[KeptAlive] = []
             while len(strangers) < stranger_count:
                 for _ in range(min(ROOM // scale // 50, stranger_count - len(strangers))):
                     strangers.append(await KeptAlive.open(ingest))
