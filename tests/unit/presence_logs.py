@@ -691,9 +691,21 @@ _AROUND_OUTAGES = (
     *(Connect(user="ann", token="ann-1", connection="c1", device_id="a"),) * 2,
     Connect(user="ann", token="ann-1", connection="c2", device_id="a"),
     Heartbeat(user="ann", token="ann-1", connection="c1", device_id="a", screen="home"),
+    *(
+        Heartbeat(user="ann", token="ann-1", connection=c, device_id="a", screen="background")
+        for c in ("c1", "c1", None)
+    ),
     Heartbeat(user="ann", token="ann-1", device_id="a"),
     Heartbeat(user="bob", token="bob-1", device_id="b"),
     *(Tick(),) * 3,
+)
+#: In the last one the grace is longer than silence may be.
+lost_sockets_policies = st.sampled_from(
+    (
+        *_POLICIES,
+        Policy(30, 10, 40, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=10),
+        Policy(30, 10, 40, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=3),
+    )
 )
 _opened = Connect(user="ann", token="ann-1", connection="c1", device_id="a")
 lost_sockets_logs = st.lists(

@@ -15,6 +15,7 @@ from tests.unit.presence_logs import (
     logs,
     losses,
     lost_sockets_logs,
+    lost_sockets_policies,
     oracle_of,
     policies,
     stated,
@@ -56,7 +57,7 @@ def test_they_agree_where_the_brokers_clock_steps_back(
 
 
 @EXAMPLES
-@given(lost_sockets_logs, policies, st.integers(0, LONGEST))
+@given(lost_sockets_logs, lost_sockets_policies, st.integers(0, LONGEST))
 def test_they_agree_about_sockets_that_are_lost_around_an_outage(
     log: list[Written], policy: Policy, restarted: int
 ) -> None:
