@@ -34,6 +34,7 @@ from deploy.cli import (
 from deploy.cli import (
     topics as topics_command,
 )
+from deploy.cli.command import erase as erase_command
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
@@ -54,6 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
 app.add_typer(token_commands.app)
@@ -61,6 +63,7 @@ app.add_typer(token_commands.app)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
 )
+app.command()(erase_command.erase)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
 app.command()(topics_command.topics)
