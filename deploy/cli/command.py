@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli import erase as erase_command
 from deploy.cli import (
     keys as key_commands,
 )
@@ -34,7 +35,6 @@ from deploy.cli import (
 from deploy.cli import (
     topics as topics_command,
 )
-from deploy.cli.command import erase as erase_command
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
