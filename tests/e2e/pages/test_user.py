@@ -89,7 +89,13 @@ def said(page: Page, about: dict[str, Any], *screen: str) -> str:
     """The sentence about a user, times as they are given."""
     dated = _on_a_day(about)
     parts = called(page, "lib/reasons.js", "whyUser", dated, *screen)
-    return "".join(part if isinstance(part, str) else part["at"][11:19] for part in parts)
+
+    def told(part: str | dict[str, str]) -> str:
+        if isinstance(part, str):
+            return part
+        return part["name"] if "name" in part else part["at"][11:19]
+
+    return "".join(map(told, parts))
 
 
 def _on_a_day(value: Any) -> Any:
@@ -283,7 +289,7 @@ def test_a_user_who_timed_out_and_why(
     expect(page.locator("#sessions")).to_contain_text("Home → Checkout")
     expect(page.locator("#changes tr")).to_have_count(3)
     expect(page.locator("#changes tr").nth(1)).to_contain_text("went to Checkout")
-    expect(page).to_have_title("Ada Lovelace: offline · Rollcall")
+    expect(page).to_have_title("\u2068Ada Lovelace\u2069: offline · Rollcall")
     # A slash that a CRM forgot to encode is no obstacle.
     page.goto(f"{api.origin}/users/auth0|ada/1@example.com")
     expect(page.locator("#name")).to_have_text("Ada Lovelace")
@@ -371,6 +377,30 @@ def test_an_address_that_no_user_has_says_so(
     complaints.clear()  # Chromium reports a 400
 
 
+def test_how_long_they_are_on_a_screen_is_said_and_what_there_is_fills_the_timeline(
+    page: Page, api: Api, lives: AnalyticsTable, now: datetime
+) -> None:
+    steps = [
+        Step(ago(now, minutes=12), "started", "Home"),
+        Step(ago(now, minutes=2, seconds=10), "navigated", "Cart"),
+    ]
+    write_life(lives, "ada", DeviceLife(steps, last_active=now))
+    open_user(page, api, "ada")
+    facts = page.locator(".facts div").first
+    expect(facts).to_have_text(re.compile(r"^Screen\s*Cart for 2 min \d+ s$"))
+    expect(page.locator("[value='1h']")).to_be_checked()
+    expect(page.locator("#strip-caption")).to_contain_text("The last hour: 1")
+    write_life(
+        lives,
+        "bob",
+        DeviceLife(
+            [Step(ago(now, days=3), "started", "Home"), Step(ago(now, days=2), "timed_out")]
+        ),
+    )
+    open_user(page, api, "bob")
+    expect(page.locator("[value='7d']")).to_be_checked()
+
+
 def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     page: Page, api: Api, lives: AnalyticsTable, now: datetime
 ) -> None:
@@ -406,7 +436,7 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     expect(page.locator("#strip-caption")).to_have_text(
         f"The hour up to {until}: 15 min in the foreground, 10 min in the background."
     )
-    expect(page.locator("#banner-stale")).to_contain_text(until)
+    expect(page.locator("#banner-freshness")).to_contain_text(until)
 
 
 def test_a_busy_week_is_read_to_the_end_of_what_can_be_drawn(
@@ -451,7 +481,7 @@ def test_what_users_wrote_is_text(
     expect(page.locator("#strip tbody")).to_contain_text(HOSTILE)
     assert page.locator("main img, main script").count() == 0
     assert page.evaluate("window.owned") is None
-    assert page.title() == f"{HOSTILE}: foreground · Rollcall"
+    assert page.title() == f"\u2068{HOSTILE}\u2069: foreground · Rollcall"
 
 
 def test_the_page_fits_phones_and_desks_by_day_and_night(
