@@ -23,6 +23,12 @@ MOST_PAINT_MS = 5_000
 
 
 @pytest.fixture
+def page(signed_in: Page, api: Api) -> Page:
+    signed_in.goto(api.origin)
+    return signed_in
+
+
+@pytest.fixture
 def fleet(table: Table) -> Fleet:
     return Fleet(table)
 

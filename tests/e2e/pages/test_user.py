@@ -20,6 +20,12 @@ from tests.integration.api_harness import Table
 
 
 @pytest.fixture
+def page(signed_in: Page) -> Page:
+    """Each test opens the page that it is about."""
+    return signed_in
+
+
+@pytest.fixture
 def now() -> datetime:
     """A whole second, which every time of a test is counted from."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -125,59 +131,59 @@ ONLINE = {
 }
 
 
-def test_there_is_a_sentence_for_every_reason(page: Page) -> None:
+def test_there_is_a_sentence_for_every_reason(modules: Page) -> None:
     assert set(ONLINE) == set(get_args(Reason))
     assert set(OFFLINE) | {"started", "resumed", "navigated", "backgrounded"} == set(ONLINE)
     for reason, why in OFFLINE.items():
-        assert said(page, user(device("offline", reason)), "Checkout") == (
+        assert said(modules, user(device("offline", reason)), "Checkout") == (
             f"Offline since 14:03:10: {why}; last seen on Checkout, iPhone 13, app 1.2.3."
         )
     for reason, why in ONLINE.items():
         state = "background" if reason == "backgrounded" else "foreground"
         where = "in the background, last on" if state == "background" else "in the foreground on"
-        assert said(page, user(device(state, reason))) == (
+        assert said(modules, user(device(state, reason))) == (
             f"Online since 13:00:00, {where} Checkout: {why}; on iPhone 13, app 1.2.3."
         )
 
 
-def test_the_sentence_says_no_more_than_is_known(page: Page) -> None:
+def test_the_sentence_says_no_more_than_is_known(modules: Page) -> None:
     unknown = dict.fromkeys(("device_info", "platform", "app_version"))
-    assert said(page, user(device("offline", "logged_out", **unknown))) == (
+    assert said(modules, user(device("offline", "logged_out", **unknown))) == (
         "Offline since 14:03:10: logged out."
     )
-    assert said(page, user(device("offline", "timed_out", last_active=None, **unknown))) == (
+    assert said(modules, user(device("offline", "timed_out", last_active=None, **unknown))) == (
         "Offline since 14:03:10: no heartbeat in time."
     )
-    assert said(page, user(device("offline", "timed_out", app_version=None))) == (
+    assert said(modules, user(device("offline", "timed_out", app_version=None))) == (
         "Offline since 14:03:10: no heartbeat for 300 s; last seen on iPhone 13."
     )
     began = device("foreground", "started", online_since="14:03:10", screen=None, **unknown)
-    assert said(page, user(began)) == (
+    assert said(modules, user(began)) == (
         "Online since 14:03:10, in the foreground, on no screen that has a name: "
         "a session began then."
     )
-    assert said(page, user()) == (
+    assert said(modules, user()) == (
         "Never seen online: a logout was heard of, or a socket of a session that is over, "
         "at 14:03:10."
     )
 
 
-def test_the_sentence_about_several_devices_is_that_of_the_one_that_shows(page: Page) -> None:
+def test_the_sentence_about_several_devices_is_that_of_the_one_that_shows(modules: Page) -> None:
     last = device("offline", "timed_out", device="b", device_info="iPad")
     first = device("offline", "logged_out", device="a", changed_at="13:30:00")
-    assert said(page, user(last, first), "Film") == (
+    assert said(modules, user(last, first), "Film") == (
         "Offline since 14:03:10: no heartbeat for 300 s; last seen on Film, iPad, app 1.2.3, "
         "the last of 2 devices to go."
     )
     other = device("background", "backgrounded", device="c", changed_at="13:40:00")
     gone = device("offline", "timed_out", device="b", device_info="iPad")
     shown = user(other, gone, reason="timed_out", changed_at="14:03:10")
-    assert said(page, shown) == (
+    assert said(modules, shown) == (
         "Online since 13:00:00, in the background, last on Checkout: another device was silent "
         "for too long at 14:03:10; on iPhone 13, app 1.2.3."
     )
     both = device("foreground", "navigated", device="d", device_info="Mac")
-    assert said(page, user(both, other)) == (
+    assert said(modules, user(both, other)) == (
         "Online since 13:00:00, in the foreground on Checkout: opened this screen at 14:03:10; "
         "on Mac, app 1.2.3, one of 2 devices online."
     )
@@ -209,13 +215,13 @@ def pieces(page: Page, spans: list[dict[str, Any]], *arguments: int) -> list[lis
     return [[one["kind"], one["start"], one["end"], one["count"]] for one in lane["pieces"]]
 
 
-def test_a_lane_is_unbroken_and_tells_silence_from_presence(page: Page) -> None:
+def test_a_lane_is_unbroken_and_tells_silence_from_presence(modules: Page) -> None:
     spans = [
         span(9_000, None, "background"),
         span(2_000, 6_000, ended_by="timed_out", heard=3_000),
         span(500, 2_000),
     ]
-    assert pieces(page, spans, 1_000, 10_000) == [
+    assert pieces(modules, spans, 1_000, 10_000) == [
         ["foreground", 1_000, 2_000, 1],
         ["foreground", 2_000, 3_000, 1],
         ["silent", 3_000, 6_000, 1],
@@ -223,22 +229,22 @@ def test_a_lane_is_unbroken_and_tells_silence_from_presence(page: Page) -> None:
         ["background", 9_000, 10_000, 1],
     ]
     lanes = called(
-        page, "charts/lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000
+        modules, "charts/lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000
     )
     assert [lane["device"] for lane in lanes] == ["a", "b"]  # who was here last
-    assert called(page, "charts/lanes.js", "totalsOf", lanes) == {
+    assert called(modules, "charts/lanes.js", "totalsOf", lanes) == {
         "foreground": 3_000,
         "silent": 2_000,
         "offline": 3_000,
         "background": 1_000,
     }
-    assert called(page, "charts/lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
+    assert called(modules, "charts/lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
 
 
-def test_what_is_too_short_to_be_seen_is_told_together(page: Page) -> None:
+def test_what_is_too_short_to_be_seen_is_told_together(modules: Page) -> None:
     spans = [span(at, at + 10, screen=str(at)) for at in range(0, 100, 10)]
     spans.append(span(100, 1_000))
-    assert pieces(page, spans, 0, 1_000, 50) == [
+    assert pieces(modules, spans, 0, 1_000, 50) == [
         ["foreground", 0, 50, 5],
         ["foreground", 50, 100, 5],
         ["foreground", 100, 1_000, 1],
@@ -324,11 +330,11 @@ def test_the_page_follows_the_user(
     expect(page.locator(".silence-text")).to_be_hidden()
 
 
-def test_an_overdue_heartbeat_and_one_past_every_limit_are_told(page: Page) -> None:
+def test_an_overdue_heartbeat_and_one_past_every_limit_are_told(modules: Page) -> None:
     def told(state: str, silent_seconds: int) -> tuple[str, str]:
         about = {"state": state, "last_active": "2026-03-30T12:00:00.000Z"}
         now_ms = datetime(2026, 3, 30, 12, tzinfo=UTC).timestamp() * 1000 + silent_seconds * 1000
-        found = called(page, "lib/silence.js", "silenceOf", about, now_ms, 90, 300)
+        found = called(modules, "lib/silence.js", "silenceOf", about, now_ms, 90, 300)
         return found["level"], found["text"]
 
     level, text = told("foreground", 89)

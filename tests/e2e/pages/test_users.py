@@ -23,6 +23,12 @@ from tests.integration.device_histories import Histories
 
 
 @pytest.fixture
+def page(signed_in: Page) -> Page:
+    """Each test opens the page that it is about."""
+    return signed_in
+
+
+@pytest.fixture
 def rows(page: Page) -> Locator:
     return page.locator("#rows tr")
 
@@ -504,7 +510,7 @@ def test_a_later_page_stays_and_tells_what_became_of_its_users(
     assert ids(page) == [f"u{n:04}" for n in range(50, 101) if n != 60]
 
 
-def test_what_counts_as_changed(page: Page) -> None:
+def test_what_counts_as_changed(modules: Page) -> None:
     def users(*changed: tuple[str, int]) -> list[dict[str, Any]]:
         return [{"user_id": user, "changed_at": at} for user, at in changed]
 
@@ -518,10 +524,11 @@ def test_what_counts_as_changed(page: Page) -> None:
         (users(("d", 9), ("c", 8), ("a", 3)), 2),
     ):
         assert (
-            called(page, "pages/user_list.js", "countChanged", shown, fresh, "-changed_at") == count
+            called(modules, "pages/user_list.js", "countChanged", shown, fresh, "-changed_at")
+            == count
         )
     moved = users(("c", 5), ("a", 3), ("b", 2))
-    assert called(page, "pages/user_list.js", "countChanged", shown, moved, "user_id") == 0
+    assert called(modules, "pages/user_list.js", "countChanged", shown, moved, "user_id") == 0
 
 
 def test_a_page_that_has_run_empty_leads_back(
