@@ -144,3 +144,11 @@ def kafka_settings(kafka_bootstrap: str) -> KafkaSettings:
 def topic_prefix(kafka_settings: KafkaSettings) -> str:
     """A fresh prefix whose topics exist."""
     return kafka_settings.topic_prefix
+
+
+@pytest.fixture(params=["ordinary", "straight"])
+def both_lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test twice: every call by aiohttp's handlers, and what is usual by the straight lane."""
+    from tests.contract.harness import Ways
+
+    monkeypatch.setattr(Ways, "lane", request.param)
