@@ -43,6 +43,7 @@ from processor.core.screen_names import ScreenNames
 from processor.core.sockets import kept_online
 from processor.core.spans_and_sessions import follow
 from processor.core.tally import Tally
+from processor.core.usual import still_there
 from schemas.log.events import BadEvent, ClientEvent, Heartbeat, Logout, Renew, Tick, partition_of
 from schemas.untrusted.safe_errors import told_with_place
 
@@ -83,6 +84,7 @@ class Partition:
         self.tally = Tally()
         self._analytics = Analytics(policy, screen_names or ScreenNames())
         self._deadlines = Deadlines()
+        self._expires_ms = 0
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:
         """Everyone online as of ``next_offset``, as stored, with the offset of the last record
@@ -125,6 +127,8 @@ class Partition:
         heard = is_heard(record.events)
         self._let_time_pass(record, effects, heard=heard)
         now_ms = self._now_ms
+        # One number for all of the record, in time and in memory.
+        self._expires_ms = now_ms + self.policy.offline_after_ms
         for index, event in enumerate(record.events):
             if isinstance(event, Tick):
                 continue
@@ -170,6 +174,11 @@ class Partition:
         self, offset: int, index: int, event: ClientEvent, now_ms: int, effects: Effects
     ) -> str | None:
         before = self.users.get(event.user)
+        if before is not None and type(event) is Heartbeat:
+            beaten = still_there(before, event, now_ms, self._expires_ms)
+            if beaten is not None:
+                self._settle_usual(offset, index, event, before, beaten, effects)
+                return None
         try:
             if isinstance(event, Heartbeat):
                 outcome = apply_heartbeat(before, event, now_ms, self.policy)
@@ -197,6 +206,25 @@ class Partition:
                 for ordinal, changed in enumerate(outcome.changes)
             )
         return None
+
+    def _settle_usual(
+        self,
+        offset: int,
+        index: int,
+        event: Heartbeat,
+        before: User,
+        user: User,
+        effects: Effects,
+    ) -> None:
+        """As what follows an outcome without changes or findings."""
+        effects.verdicts[APPLIED] += 1
+        now_ms = user.devices[0].last_active_ms
+        if index == 0 and (interval := quiet_interval(before, event, now_ms)) is not None:
+            effects.intervals.append(interval)
+        user = self._analytics.heard_of(user, (), index)
+        self.users[user.user_id] = user
+        effects.touched[user.user_id] = offset
+        self._deadlines.watch_at(user.user_id, user.devices[0].expires_ms)
 
     def _settle(
         self, offset: int, before: User | None, user: User, outcome: Outcome, effects: Effects

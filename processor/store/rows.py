@@ -6,12 +6,14 @@ and for a device of which more is to be remembered than the row has columns for.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sys
+from typing import Any, Final, cast
 
 import msgspec
 
 from processor.core.effects import LoggedChange
-from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
+from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, shared, visible_device
+from schemas.log.changes import Reason, State
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 PRESENCE_TYPES: Final = [
@@ -140,12 +142,16 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
         active_day,
         timer,
     ) = row
+    # A million rows say the same few words: one object for each (``model.shared``).
+    state, reason = cast(State, sys.intern(state)), cast(Reason, sys.intern(reason))
+    screen = shared(screen)
     if devices is not None:
         remembered = _devices.decode(devices)
     else:
         remembered = (
             Device(
-                device=device,
+                # Named by what it calls itself, it shares that name with all of its model.
+                device=sys.intern(device) if device == device_info else device,
                 state=state,
                 reason=reason,
                 changed_ms=changed_ms,
@@ -153,9 +159,9 @@ def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
                 expires_ms=expires_ms,
                 online_since_ms=online_since_ms,
                 screen=screen,
-                app_version=app_version,
-                device_info=device_info,
-                platform=platform,
+                app_version=shared(app_version),
+                device_info=shared(device_info),
+                platform=shared(platform),
                 token=token,
                 signed_out=signed_out,
                 sockets=_sockets.decode(sockets) if sockets is not None else None,
