@@ -40,6 +40,10 @@ from api.presence.calls import PresenceCalls
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import TimelineCalls
+from api.privacy.calls import PrivacyCalls
+from api.privacy.log import PrivacyLog
+from api.privacy.requests import PrivacyRequests
+from api.privacy.store import PrivacyStore
 from api.quality import Quality
 from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
@@ -49,6 +53,8 @@ from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
+#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by another key.
+PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
 METRICS: Final = web.AppKey("api_metrics", ApiMetrics)
@@ -57,9 +63,14 @@ TOKEN_WARNINGS: Final = web.AppKey[Callable[[], list[str]]]("api_token_warnings"
 
 
 def install(
-    app: web.Application, settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY
+    app: web.Application,
+    settings: ApiSettings,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    command: str | None = None,
 ) -> None:
-    """Add the API and the dashboard to an application that other services may share.
+    """Add the API and the dashboard to an application that other services may share. ``command`` is
+    how who looks at the dashboard calls Rollcall's own command, if they have it.
 
     Raises ``ValueError`` on token settings that contradict each other.
     """
@@ -88,8 +99,17 @@ def install(
     )
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
+    privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
+    privacy = PrivacyRequests(settings, privacy_store, privacy_log)
     PresenceCalls(
-        settings, store, time_travel, TimelineCalls(calls, secret), quality, readers, metrics
+        settings,
+        store,
+        time_travel,
+        TimelineCalls(calls, secret),
+        quality,
+        readers,
+        metrics,
+        PrivacyCalls(privacy, privacy_store, readers, metrics),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
@@ -111,10 +131,11 @@ def install(
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
-    Dashboard(settings, readers, sessions, metrics).install(app, door)
+    Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
+    app[PRIVACY] = privacy
     app[DOOR] = door
     app[METRICS] = metrics
     verifiers = (phones,) if staff is None else (phones, staff)
@@ -130,6 +151,7 @@ def install(
         yield
         await keys.close()
         await audit.close()
+        await privacy_log.close()
         await database.close()
         await phones.close()
         if staff is not None:

@@ -16,6 +16,7 @@ ROUTES: Final = (
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *("audience_preview", "audience_export", "audience_exports"),
+    *("tracking", "stored_data", "erase", "erasure"),
     *(page.route for page in PAGES),
     *("login", "logout", "audience_download", "static", "other"),
 )
@@ -29,9 +30,10 @@ QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
-    *("feed", "feed_screens", "feed_peaks", "feed_mix"),
+    *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
+    *("privacy", "privacy_data"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
 )
 ONLINE_STATES: Final = ("foreground", "background")

@@ -7,3 +7,5 @@ from typing import Final
 READ_SCOPE: Final = "presence:read"
 #: To take a list of users out of Rollcall: see api.audiences.
 EXPORT_SCOPE: Final = "presence:export"
+#: To opt a user out, to see what is stored of them, and to erase them: see api.privacy.
+PRIVACY_SCOPE: Final = "presence:privacy"

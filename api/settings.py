@@ -6,22 +6,26 @@ from pydantic import Field
 
 from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.http.settings import HttpSettings
+from schemas.log.settings import KafkaSettings
 from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
     LogSettings,
+    PrivacySettings,
     TimingSettings,
 )
 from schemas.tokens.staff_settings import StaffSettings
 
 
 class ApiSettings(
+    KafkaSettings,
     DatabaseSettings,
     TimingSettings,
     StaffSettings,
     SingleSignOnSettings,
     HttpSettings,
     AnalyticsSettings,
+    PrivacySettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

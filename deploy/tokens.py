@@ -38,6 +38,16 @@ def make_dev_key(data_dir: Path) -> str:
     return signing_key(data_dir, {})
 
 
+def keep_user_hash_key(data_dir: Path) -> str:
+    """The key by which users who opted out are known, made with the data directory and never
+    changed."""
+    file = data_dir / "user-hash-key"
+    file.touch(mode=0o600)
+    if not file.read_text():
+        file.write_text(secrets.token_hex(32) + "\n")
+    return file.read_text().strip()
+
+
 def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a token with this scope is to be of staff's own issuer."""
     apart = (STAFF_SECRET_VARIABLE, *FOREIGN_STAFF_KEYS)

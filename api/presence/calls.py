@@ -23,9 +23,11 @@ from api.presence.filters import (
     parse_online_users,
     parse_users,
 )
+from api.presence.rows import Count
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import USER_PATH, TimelineCalls
+from api.privacy.calls import PrivacyCalls
 from api.quality import Quality
 from api.settings import ApiSettings
 from schemas.http.paths import COUNT_PATH
@@ -52,7 +54,9 @@ class PresenceCalls:
         quality: Quality,
         readers: Readers,
         metrics: ApiMetrics,
+        privacy: PrivacyCalls,
     ) -> None:
+        self._privacy = privacy
         self._settings = settings
         self._store = store
         self._time_travel = time_travel
@@ -78,6 +82,8 @@ class PresenceCalls:
             router.add_route("*", path, door.guard(route, method_not_allowed("GET, HEAD")))
         # A user may be called `lookup`: a GET asks for them, a POST looks up.
         user = self._timelines.beside(door.guard("user", self.user), door)
+        user = self._privacy.beside(user, door)
+        self._privacy.add_routes(router, door)
         router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
         router.add_get(LOOKUP_PATH, user)
         router.add_route(
@@ -85,7 +91,7 @@ class PresenceCalls:
         )
         any_user = USER_PATH + r"{user_id:[\s\S]+}"  # any character, as the path is decoded here
         router.add_get(any_user, user)
-        router.add_route("*", any_user, door.guard("user", method_not_allowed("GET, HEAD")))
+        router.add_route("*", any_user, door.guard("user", method_not_allowed("DELETE, GET, HEAD")))
 
     async def count(self, request: web.Request) -> web.Response:
         """Public. Parameters are ignored: people add their own to get past caches.
@@ -151,6 +157,11 @@ class PresenceCalls:
                 "items": [user_answer(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
                 **({} if at is None else {"at": rfc3339(at)}),
+                **_count(page.count),
                 **self._quality.fields(page.freshness),
             }
         )
+
+
+def _count(count: Count | None) -> dict[str, Any]:
+    return {} if count is None else {"count": count.users, "count_is_exact": count.is_exact}

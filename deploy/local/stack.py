@@ -16,6 +16,7 @@ from deploy.tokens import (
     SECRET_VARIABLE,
     NoKeyError,
     is_staffs,
+    keep_user_hash_key,
     make_dev_key,
     make_token,
     signing_key,
@@ -23,6 +24,7 @@ from deploy.tokens import (
 from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
+USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
 SIMULATION_NAME = "simulation"
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
@@ -79,6 +81,7 @@ class Stack:
         )
         self._ports = ports
         self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
+        self._user_hash_key = keep_user_hash_key(self.data_dir)
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -131,6 +134,9 @@ class Stack:
         if not self._foreign_keys:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
+            USER_HASH_KEY_VARIABLE: self._user_hash_key,
+            # All services are of one release.
+            "ROLLCALL_EVENT_VERSION": "2",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
             "ROLLCALL_CORS_ORIGINS": LOCAL_ORIGINS,
             # Log files of a developer's machine are read by people.

@@ -26,7 +26,10 @@ URL_FILE: Final = "rollcall_database_url"
 #: first.
 SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollcall_grafana"
 #: Kafka's users, each a folder with its password: `rollcall topics` grants them what they need.
-KAFKA_USERS: Final = ("ingest", "processor", "topics")
+KAFKA_USERS: Final = ("ingest", "processor", "api", "topics")
+#: The key by which users who opted out are known, and who has it.
+USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
+USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "api")
 KAFKA_PASSWORD_FILE: Final = "rollcall_kafka_sasl_password"  # noqa: S105 - the name of one
 #: What says whose tokens count and is not for everybody to read, and who reads it.
 TOKEN_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -69,6 +72,7 @@ def make_secrets(folder: Path) -> list[str]:
     for service, role in (("owner", OWNER), ("processor", OWNER), ("api", API)):
         url = f"postgresql://{role}:{passwords[role]}@{DATABASE}"
         _keep(folder / service / URL_FILE, url, made)
+    _keep_user_hash_key(folder, made)
     users = {
         user: _keep(folder / user / KAFKA_PASSWORD_FILE, secrets.token_urlsafe(32), made)
         for user in KAFKA_USERS
@@ -93,6 +97,15 @@ def hand_on(folder: Path, environment: Mapping[str, str]) -> list[str]:
                 path.unlink()
                 changed.append(f"{service}/{path.name}")
     return changed
+
+
+def _keep_user_hash_key(folder: Path, made: list[str]) -> None:
+    """One for all, and never another one: who has it gives it to the others."""
+    paths = [folder / service / USER_HASH_KEY_FILE for service in USER_HASH_KEY_SERVICES]
+    known = [path.read_text("utf-8").strip() for path in paths if path.exists()]
+    key = known[0] if known else secrets.token_urlsafe(32)
+    for path in paths:
+        _keep(path, key, made)
 
 
 def _users_properties(passwords: Mapping[str, str]) -> str:

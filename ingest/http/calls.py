@@ -28,6 +28,7 @@ from ingest.http.phone_events import heartbeat_event, logout_event
 from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Acknowledgement, Publisher, overloaded, unavailable
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
@@ -58,6 +59,7 @@ class PhoneCalls:
         limits: UserLimits,
         publisher: Publisher,
         logouts: Logouts,
+        opt_outs: OptOuts,
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -65,6 +67,7 @@ class PhoneCalls:
         self._limits = limits
         self._publisher = publisher
         self._logouts = logouts
+        self._opt_outs = opt_outs
         self._metrics = metrics
         self._clock = clock
         self._in_flight = CallsInFlight(settings.max_calls_in_flight, metrics.calls_in_flight)
@@ -100,6 +103,7 @@ class PhoneCalls:
             web.Response(body=SUCCESS, headers=headers),
             authentication=self._authentication,
             in_flight=self._in_flight,
+            opt_outs=self._opt_outs,
             cors_headers=self._cors.headers(None),
             max_body_bytes=self._max_body_bytes,
             metrics=self._metrics,
@@ -131,20 +135,28 @@ class PhoneCalls:
             },
         )
 
-    async def _accept_heartbeat(self, request: web.Request) -> Sent:
+    async def _accept_heartbeat(self, request: web.Request) -> Sent | None:
+        """What was sent; ``None`` of a user who has opted out: nothing of it is kept."""
         identity = await self._authentication.of_request(request)
         self._check_rate(identity.user)
-        sent = parse_heartbeat(*await self._said(request))
+        said = await self._said(request)
+        if self._opt_outs.covers(identity.user):
+            return None
+        sent = parse_heartbeat(*said)
         event = encode_event(heartbeat_event(identity, sent))
         if not await self._publisher.publish(identity.user, event):
             raise unavailable()
         return sent
 
-    async def _accept_logout(self, request: web.Request) -> Sent:
+    async def _accept_logout(self, request: web.Request) -> Sent | None:
+        """As :meth:`_accept_heartbeat`."""
         identity = await self._authentication.of_request(
             request, expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS
         )
-        sent = parse_logout(*await self._said(request))
+        said = await self._said(request)
+        if self._opt_outs.covers(identity.user):
+            return None
+        sent = parse_logout(*said)
         if not await self._logouts.publish(logout_event(identity, sent)):
             raise unavailable()
         return sent
@@ -173,7 +185,7 @@ class PhoneCalls:
         self,
         request: web.Request,
         call: str,
-        accept: Callable[[web.Request], Awaitable[Sent]],
+        accept: Callable[[web.Request], Awaitable[Sent | None]],
         accepted_headers: CIMultiDict[str],
     ) -> web.Response:
         """Run ``accept``; its exceptions become problems, so that nothing leaves us otherwise."""
@@ -205,10 +217,14 @@ class PhoneCalls:
         else:
             response = web.Response(body=SUCCESS, headers=accepted_headers)
             response.headers[REQUEST_ID] = request_id
-            if sent.warnings:
-                response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
-            self._metrics.count_fields(sent, self._clock())
-            self._metrics.http_events[call].inc()
+            if sent is None:
+                response.headers["X-Rollcall-Tracking"] = "off"
+                self._metrics.not_tracked.inc()
+            else:
+                if sent.warnings:
+                    response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
+                self._metrics.count_fields(sent, self._clock())
+                self._metrics.http_events[call].inc()
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
         finally:
             self._in_flight.end()

@@ -1,10 +1,10 @@
 """The phones' two calls without a task, ``Request``, ``Response`` or future each (ADR 7).
 
 A call takes this lane where nothing is unusual about it: the connection's part of that is told in
-``schemas.http.lane``, and here its token was verified before and its body is no longer than it may
-be. Everything else falls through to ``ingest.http.calls``, before anything was done. A call that
-was taken is answered here whatever comes of it, by the same rules and with the same bytes:
-``tests/contract`` compares them.
+``schemas.http.lane``, and here its token was verified before, its user has not opted out, and its
+body is no longer than it may be. Everything else falls through to ``ingest.http.calls``, before
+anything was done. A call that was taken is answered here whatever comes of it, by the same rules
+and with the same bytes: ``tests/contract`` compares them.
 
 The calls of a record are answered together once Kafka has acknowledged it, and counted together.
 """
@@ -28,6 +28,7 @@ from ingest.body.field_warnings import warning_header
 from ingest.body.validate import Sent
 from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.errors import problem_response
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Acknowledgement, unavailable
 from ingest.metrics import ACCEPTED, IngestMetrics, observe_all
 from schemas.http.lane import KnownAnswer, LaneConnection, answer_bytes, whole_body
@@ -66,6 +67,7 @@ class StraightLane:
         *,
         authentication: Authentication,
         in_flight: CallsInFlight,
+        opt_outs: OptOuts,
         cors_headers: Mapping[str, str],
         max_body_bytes: int,
         metrics: IngestMetrics,
@@ -76,6 +78,7 @@ class StraightLane:
         self._accept = accept
         self._cached = authentication.cached
         self._in_flight = in_flight
+        self._opted_out = opt_outs.covers
         self._cors_headers = cors_headers
         self._max_body_bytes = max_body_bytes
         self._metrics = metrics
@@ -90,7 +93,7 @@ class StraightLane:
         if self._in_flight.is_full or payload.total_bytes > self._max_body_bytes:
             return False
         identity = self._cached(headers.get(hdrs.AUTHORIZATION))
-        if identity is None:
+        if identity is None or self._opted_out(identity.user):
             return False
         body = whole_body(payload)
         connection.proven = True

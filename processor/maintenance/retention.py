@@ -49,6 +49,15 @@ def partitioned_tables(settings: ProcessorSettings) -> dict[str, int]:
     }
 
 
+def _privacy_tables(settings: ProcessorSettings) -> list[tuple[str, str, int]]:
+    """Which quarter-hours and days lost rows matters while they could be rolled up again."""
+    sources = max(settings.changes_retention_days, settings.spans_retention_days) + 1
+    return [
+        ("erased_quarters", "quarter", sources),
+        ("erased_days", "day", settings.user_days_retention_days + 31),
+    ]
+
+
 def keep_days(session: Session, settings: ProcessorSettings) -> Iterator[None]:
     """One transaction for each step of the iterator."""
     with session.transaction():
@@ -81,6 +90,13 @@ def keep_days(session: Session, settings: ProcessorSettings) -> Iterator[None]:
             (deleted,) = session.one("delete_before", audit)
             session.rows += deleted
         yield
+    for table, column, days in _privacy_tables(settings):
+        if today is not None:
+            with session.transaction():
+                first_kept = today - timedelta(days)
+                (deleted,) = session.one("delete_before", (table, column, first_kept, MOST_ROWS))
+                session.rows += deleted
+            yield
     with session.transaction():
         session.do("delete_names")
     yield

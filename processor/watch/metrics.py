@@ -210,7 +210,7 @@ class Metrics:
             self.events[verdict].inc(events)
         for reject in effects.rejects:
             self.rejects[reject.cause].inc()
-        for change in effects.changes:
+        for change in effects.published():
             self.changes[change.changed.reason].inc()
         for outage in effects.outages.values():
             if outage.ended_ms is not None:

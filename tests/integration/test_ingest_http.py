@@ -25,6 +25,13 @@ from tests.contract.harness import (
 HEARTBEAT = "/api/update-online-status"
 LOGOUT = "/api/logout-status"
 
+
+@pytest.fixture
+def kafka_settings(emptied_topics: KafkaSettings) -> KafkaSettings:
+    """Of ingest alone: no test of these counts offsets."""
+    return emptied_topics
+
+
 pytestmark = pytest.mark.usefixtures("both_lanes")
 
 

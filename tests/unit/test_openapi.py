@@ -34,13 +34,13 @@ from api.http import routes as calls
 from api.periods.ranges import WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
-from api.scopes import EXPORT_SCOPE, READ_SCOPE
+from api.scopes import EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
 from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, words
+from schemas.openapi import answers, privacy, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -136,6 +136,8 @@ def routes() -> Iterator[tuple[str, str]]:
 
 #: Calls that share the route of a longer or a general path, told apart by the raw path.
 ROUTED_AS = {
+    "/api/v1/users/{user_id}/tracking": "/api/v1/users/{user_id}",
+    "/api/v1/users/{user_id}/data": "/api/v1/users/{user_id}",
     "/api/v1/users/{user_id}/timeline": "/api/v1/users/{user_id}",
     "/api/v1/screens/engagement": "/api/v1/screens/{screen}",
 }
@@ -211,7 +213,7 @@ def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
     [
         ("/api/v1/online-users", "state", filters.STATES),
         ("/api/v1/online-users", "sort", filters.SORTS),
-        ("/api/v1/users", "sort", filters.SORTS),
+        ("/api/v1/users", "sort", filters.KNOWN_SORTS),
         ("/api/v1/users/{user_id}/timeline", "type", api_timeline.KINDS),
         ("/api/v1/screens/engagement", "sort", engagement.SORTS),
         ("/api/v1/screens/engagement", "bucket", WINDOW_BUCKETS),
@@ -264,14 +266,23 @@ def test_every_code_is_told_with_its_status_and_none_is_left_out() -> None:
         for code in properties["code"]["enum"]:
             assert CODES[code][0] == properties["status"]["const"]
             told.add(code)
-    # What no operation can answer: another path, another method.
-    assert CODES.keys() - told == {"not_found", "method_not_allowed"}
+    # What no operation can answer: another method.
+    assert CODES.keys() - told == {"method_not_allowed"}
     assert SCHEMAS["Problem"]["properties"]["code"]["enum"] == list(CODES)
 
 
 def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
+    assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
     for path, _, each in operations():
-        if path.startswith("/api/v1/"):
+        if path.startswith("/api/v1/me"):
+            assert each["security"] == [{"phoneToken": []}], path
+        elif each["tags"] == ["Privacy"]:
+            # No cookie: what cannot be undone wants more than a browser's click.
+            assert each["security"] == [
+                {"staffToken": [PRIVACY_SCOPE]},
+                {"apiKey": [PRIVACY_SCOPE]},
+            ], path
+        elif path.startswith("/api/v1/"):
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             assert {"staffToken": [scope]} in each["security"], path
