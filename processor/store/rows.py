@@ -6,14 +6,16 @@ and for a device of which more is to be remembered than the row has columns for.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sys
+from typing import Any, Final, cast
 
 import msgspec
 
 from processor.core.effects import LoggedChange
-from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
+from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, shared, visible_device
 from processor.core.privacy import Erasure, FlagChange
 from processor.store.presence_row import PresenceRow
+from schemas.log.changes import Reason, State
 
 CHANGE_TYPES: Final = [
     "int8",
@@ -96,15 +98,17 @@ def _text(value: object | None) -> str | None:
 def user_of_row(values: tuple[Any, ...]) -> tuple[User, int]:
     """The user of a row of ``load_online`` or ``load_users``, and the row's ``log_offset``."""
     row = PresenceRow._make(values)
+    # A million rows say the same few words: one object for each (``model.shared``).
+    state, reason = cast(State, sys.intern(row.state)), cast(Reason, sys.intern(row.reason))
     several = row.devices
     remembered = (_device_of(row),) if several is None else _devices.decode(several)
     user = User(
         user_id=row.user_id,
-        state=row.state,
-        reason=row.reason,
+        state=state,
+        reason=reason,
         changed_ms=row.changed_ms,
         name=row.name,
-        screen=row.screen,
+        screen=shared(row.screen),
         online_since_ms=row.online_since_ms,
         devices=remembered,
         sign_outs=_sign_outs.decode(row.sign_outs) if row.sign_outs is not None else (),
@@ -120,17 +124,18 @@ def _device_of(row: PresenceRow) -> Device:
     assert row.last_active_ms is not None  # noqa: S101
     assert row.expires_ms is not None  # noqa: S101
     return Device(
-        device=row.device,
-        state=row.state,
-        reason=row.reason,
+        # Named by what it calls itself, it shares that name with all of its model.
+        device=sys.intern(row.device) if row.device == row.device_info else row.device,
+        state=cast(State, sys.intern(row.state)),
+        reason=cast(Reason, sys.intern(row.reason)),
         changed_ms=row.changed_ms,
         last_active_ms=row.last_active_ms,
         expires_ms=row.expires_ms,
         online_since_ms=row.online_since_ms,
-        screen=row.screen,
-        app_version=row.app_version,
-        device_info=row.device_info,
-        platform=row.platform,
+        screen=shared(row.screen),
+        app_version=shared(row.app_version),
+        device_info=shared(row.device_info),
+        platform=shared(row.platform),
         token=row.token,
         signed_out=row.signed_out,
         sockets=_sockets.decode(row.sockets) if row.sockets is not None else None,
