@@ -32,6 +32,8 @@ from api.metrics import ApiMetrics
 from api.openapi import OpenApi
 from api.presence import PresenceCalls
 from api.quality import Quality
+from api.reads.audit import ReadAudit
+from api.reads.calls import AuditCalls
 from api.reports import Reports
 from api.screens import ScreenCalls
 from api.secret import ApiSecret
@@ -86,15 +88,23 @@ def install(
         token_door,
         settings.proxies,
     )
+    reads = ReadAudit(database, settings.audit_key)
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
     PresenceCalls(
-        settings, store, time_travel, TimelineCalls(calls, secret), quality, readers, metrics
+        settings,
+        store,
+        time_travel,
+        TimelineCalls(calls, secret, reads),
+        quality,
+        readers,
+        reads,
+        metrics,
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
-    exporter = Exporter(database, audiences, audit, quality, metrics)
-    AudienceCalls(readers, audiences, exporter, audit, quality, metrics).add_routes(
+    exporter = Exporter(database, audiences, audit, reads, quality, metrics)
+    AudienceCalls(readers, audiences, exporter, audit, reads, quality, metrics).add_routes(
         app.router, door
     )
     for analytics in (
@@ -109,7 +119,8 @@ def install(
     ):
         analytics.add_routes(app.router, door)
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
-    FeedCall(hub, readers).add_routes(app.router, door)
+    FeedCall(hub, readers, reads).add_routes(app.router, door)
+    AuditCalls(calls, reads, secret).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
@@ -130,6 +141,7 @@ def install(
         yield
         await keys.close()
         await audit.close()
+        await reads.close()
         await database.close()
         await phones.close()
         if staff is not None:

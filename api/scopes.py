@@ -7,3 +7,5 @@ from typing import Final
 READ_SCOPE: Final = "presence:read"
 #: To take a list of users out of Rollcall: see api.audiences.
 EXPORT_SCOPE: Final = "presence:export"
+#: To see who looked at whom: see api.reads.
+AUDIT_SCOPE: Final = "presence:audit"

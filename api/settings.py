@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.settings import (
@@ -13,6 +15,7 @@ from schemas.settings import (
     TimingSettings,
 )
 from schemas.staff_settings import StaffSettings
+from schemas.user_hash import UserHashSettings
 
 
 class ApiSettings(
@@ -23,6 +26,7 @@ class ApiSettings(
     HttpSettings,
     AnalyticsSettings,
     LogSettings,
+    UserHashSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 
@@ -94,3 +98,19 @@ class ApiSettings(
     count_calls_burst: int = Field(
         500, ge=1, description="Public counts that a client address may ask for at once."
     )
+
+    @model_validator(mode="after")
+    def _can_hash_users(self) -> Self:
+        if self.user_hash_key is None:
+            raise ValueError(
+                "ROLLCALL_USER_HASH_KEY is not set: the audit of reads needs it; make one with "
+                "`openssl rand -base64 48`, and give all services the same"
+            )
+        return self
+
+    @property
+    def audit_key(self) -> bytes:
+        """Under which the audit of reads hashes its subjects."""
+        key = self.user_hash_secret
+        assert key is not None  # noqa: S101 - by the validator
+        return key

@@ -12,12 +12,14 @@ from psycopg.rows import dict_row
 
 from api import parameters
 from api.answers import rfc3339
+from api.auth import reader_of
 from api.calls import Calls
 from api.database import Connection
 from api.errors import Door, Handler
 from api.freshness import Freshness
 from api.parameters import DEFAULT_LIMIT, check_user_id
 from api.paths import named_in_path
+from api.reads.audit import ReadAudit
 from api.reports import Row, json_answer
 from api.secret import ApiSecret
 from schemas.problems import ProblemError
@@ -54,7 +56,8 @@ def is_timeline(raw_path: str) -> bool:
 class TimelineCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls, secret: ApiSecret) -> None:
+    def __init__(self, calls: Calls, secret: ApiSecret, reads: ReadAudit) -> None:
+        self._reads = reads
         self._calls = calls
         self._secret = secret
         self._queries = load_queries("api", "timeline.sql")
@@ -88,7 +91,14 @@ class TimelineCalls:
             open_spans, items = await self._items(connection, user_id, kind, after, limit)
             return open_spans, items, freshness
 
-        open_spans, items, freshness = await self._calls.database.read("timeline", read)
+        reader = reader_of(request)
+        try:
+            open_spans, items, freshness = await self._calls.database.read("timeline", read)
+        except ProblemError as problem:
+            if problem.code == "unknown_user":
+                await self._reads.users(reader, "timeline", {user_id: 0})
+            raise
+        await self._reads.users(reader, "timeline", {user_id: 1})
         next_cursor = None
         if len(items) > limit:
             items = items[:limit]
@@ -121,7 +131,7 @@ class TimelineCalls:
             await cursor.execute(self._queries["is_known"], {"user_id": user_id})
             known = await cursor.fetchone()
             if known is None or not known["exists"]:
-                raise ProblemError("unknown_user", "No user with this id has ever been seen.")
+                raise ProblemError("unknown_user", "No user with this id is known.")
             open_spans: list[Row] = []
             if after is None and kind in (None, "span"):
                 await cursor.execute(self._queries["open_spans"], {"user_id": user_id})

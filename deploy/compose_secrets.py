@@ -1,9 +1,10 @@
 """``python -m deploy.compose_secrets FOLDER``: what docker-compose.yml runs before everything else.
 
-Passwords of PostgreSQL, Kafka and Grafana are made on the first start and kept in volumes, one for
-each that needs some; nobody chooses or sees them. Whose tokens count is for the operator to say:
-where that is missing the start ends here, with the variable and what to do. What is secret of it is
-handed on as files too, so that no service has it in its environment.
+Passwords of PostgreSQL, Kafka and Grafana, and the key under which users are hashed, are made on
+the first start and kept in volumes, one for each that needs some; nobody chooses or sees them.
+Whose tokens count is for the operator to say: where that is missing the start ends here, with the
+variable and what to do. What is secret of it is handed on as files too, so that no service has it
+in its environment.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from pydantic import SecretStr
 
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
@@ -34,6 +37,9 @@ TOKEN_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     "ROLLCALL_USERINFO_HEADER": ("ingest", "api"),
     "ROLLCALL_STAFF_JWT_SECRET": ("api",),
 }
+#: Who hashes users.
+HASH_USERS: Final = ("api", "ingest", "processor")
+USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
 RESTART: Final = "sh deploy/compose/rolling.sh restart ingest api"
 _PLAIN_LOGIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
@@ -41,9 +47,10 @@ _PLAIN_LOGIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 def main(arguments: list[str]) -> None:
     """Check the settings, then write what is missing; says what it did."""
     load_or_exit(IngestSettings)
-    load_or_exit(ApiSettings)
+    key = secrets.token_urlsafe(48)
+    load_or_exit(lambda: ApiSettings(user_hash_key=SecretStr(key)))
     [folder] = arguments
-    made = make_secrets(Path(folder))
+    made = make_secrets(Path(folder), key)
     for name in made:
         sys.stdout.write(f"made {name}\n")
     changed = hand_on(Path(folder), os.environ)
@@ -55,9 +62,10 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write("all secrets are there\n")
 
 
-def make_secrets(folder: Path) -> list[str]:
+def make_secrets(folder: Path, user_hash_key: str = "") -> list[str]:
     """Write what is missing; gives the names of the files written. A password that is there is
-    never changed: PostgreSQL knows it."""
+    never changed: PostgreSQL knows it. Nor is the key of users' hashes, which is one for all
+    services: what is stored was hashed under it."""
     postgres, grafana = folder / "postgres", folder / "grafana"
     made: list[str] = []
     passwords = {
@@ -71,6 +79,9 @@ def make_secrets(folder: Path) -> list[str]:
         user: _keep(folder / user / KAFKA_PASSWORD_FILE, secrets.token_urlsafe(32), made)
         for user in KAFKA_USERS
     }
+    user_hash_key = user_hash_key or secrets.token_urlsafe(48)
+    for service in HASH_USERS:
+        user_hash_key = _keep(folder / service / USER_HASH_KEY_FILE, user_hash_key, made)
     _put(folder / "kafka" / "users.properties", _users_properties(users), made)
     _keep(grafana / "database_password", passwords[GRAFANA], made)
     _keep(grafana / "admin_password", secrets.token_urlsafe(18), made)

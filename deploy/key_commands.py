@@ -37,7 +37,8 @@ def create(
         str,
         typer.Option(
             envvar="ROLLCALL_KEY_SCOPE",
-            help='Scopes, separated by spaces: "presence:read", "presence:export".',
+            help='Scopes, separated by spaces: "presence:read", "presence:export", '
+            '"presence:audit".',
         ),
     ],
     expires_days: Annotated[

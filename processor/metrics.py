@@ -30,6 +30,7 @@ RETAINED_TABLES: Final = (
     *(
         "concurrency_samples",
         "presence",
+        "reads_audit",
         "screen_days",
         "screen_hour_users",
         "screen_hours",

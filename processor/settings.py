@@ -83,6 +83,9 @@ class ProcessorSettings(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )
 
+    reads_audit_retention_days: int = Field(
+        400, ge=1, description="Days for which it is kept who looked at whom."
+    )
     users_retention_days: int = Field(
         90,
         ge=1,

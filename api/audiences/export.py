@@ -19,6 +19,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from api.answers import rfc3339
@@ -29,6 +30,7 @@ from api.database import Connection, Database
 from api.errors import common_headers
 from api.metrics import ApiMetrics
 from api.quality import Quality
+from api.reads.audit import ReadAudit
 from api.reports import AS_OF_HEADER, STALE_HEADER
 from api.tabular import CONTENT_TYPES, csv_head, csv_ids, ndjson_rows
 from schemas.problems import ProblemError
@@ -52,12 +54,14 @@ class Exporter:
         database: Database,
         store: AudienceStore,
         audit: ExportAudit,
+        reads: ReadAudit,
         quality: Quality,
         metrics: ApiMetrics,
     ) -> None:
         self._database = database
         self._store = store
         self._audit = audit
+        self._reads = reads
         self._quality = quality
         self._metrics = metrics
 
@@ -73,8 +77,20 @@ class Exporter:
         Raises ``ProblemError`` as :class:`AudienceStore` does as long as nothing has been sent;
         afterwards the connection is closed.
         """
+        document = msgspec.json.encode(wanted.document)
+        await self._reads.filter(reader, "audience_export", document, 0)
         export = await self._audit.begin(reader, wanted, file_format)
         file = _File(request, file_format, export)
+        try:
+            return await self._answer(request, reader, wanted, file)
+        finally:
+            if file.rows:
+                self._reads.filter_later(reader, "audience_export", document, file.rows, calls=0)
+
+    async def _answer(
+        self, request: web.Request, reader: Identity, wanted: AudienceFilter, file: _File
+    ) -> web.StreamResponse:
+        export = file.export
         try:
             await while_connected(
                 request,
@@ -116,6 +132,7 @@ class _File:
     def __init__(self, request: web.Request, file_format: FileFormat, export: uuid.UUID) -> None:
         self._request = request
         self._format: FileFormat = file_format
+        self.export = export
         name = f"audience-{datetime.now(UTC):%Y%m%d-%H%M%S}.{file_format}"
         self.response = web.StreamResponse(
             headers={

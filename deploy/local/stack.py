@@ -14,10 +14,12 @@ from deploy.local.postgres import LocalPostgres
 from deploy.local.private import make_private
 from deploy.tokens import (
     SECRET_VARIABLE,
+    USER_HASH_KEY_VARIABLE,
     NoKeyError,
     is_staffs,
     make_dev_key,
     make_token,
+    make_user_hash_key,
     signing_key,
 )
 from schemas.settings import KafkaSettings
@@ -79,6 +81,9 @@ class Stack:
         )
         self._ports = ports
         self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
+        self._user_hash_key = os.environ.get(USER_HASH_KEY_VARIABLE) or make_user_hash_key(
+            self.data_dir
+        )
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -125,6 +130,7 @@ class Stack:
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "PYTHONUNBUFFERED": "1",
+            USER_HASH_KEY_VARIABLE: self._user_hash_key,
         }
         if options.simulated_users:
             chosen["ROLLCALL_SIMULATED"] = "true"

@@ -55,6 +55,7 @@ def partitioned_tables(settings: ProcessorSettings) -> dict[str, int]:
         "concurrency_samples": settings.samples_retention_days,
         "screen_samples": settings.samples_retention_days,
         "user_days": settings.user_days_retention_days,
+        "reads_audit": settings.reads_audit_retention_days,
     }
 
 

@@ -11,6 +11,7 @@ from schemas.openapi import (
     over_time,
     people,
     phones,
+    reads,
     screen_habits,
     screens,
     timeline,
@@ -69,6 +70,7 @@ PARTS: Final = (
     *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
     *(screens.PART, screen_habits.PART, over_time.PART),
     audiences.PART,
+    reads.PART,
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),
 )
 
