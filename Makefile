@@ -188,6 +188,7 @@ MADE_IN := .
 docs: install
 	$(BIN)/python -m deploy.settings_doc $(MADE_IN)/docs/settings.md
 	$(BIN)/python -m deploy.metrics_doc $(MADE_IN)/docs/metrics.md
+	$(BIN)/python -m deploy.privacy_doc $(MADE_IN)/docs/privacy.md
 	$(BIN)/python -m schemas.log_schema $(MADE_IN)/schemas/events.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
