@@ -148,7 +148,7 @@ smoke: install
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
-	@made=$$(mktemp -d) && mkdir $$made/docs $$made/schemas && $(MAKE) docs MADE_IN=$$made \
+	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
@@ -186,10 +186,10 @@ lock:
 # Pages that are made from the code.
 MADE_IN := .
 docs: install
-	$(BIN)/python -m deploy.settings_doc $(MADE_IN)/docs/settings.md
-	$(BIN)/python -m deploy.metrics_doc $(MADE_IN)/docs/metrics.md
-	$(BIN)/python -m deploy.privacy_doc $(MADE_IN)/docs/privacy.md
-	$(BIN)/python -m schemas.log_schema $(MADE_IN)/schemas/events.schema.json
+	$(BIN)/python -m deploy.pages.settings $(MADE_IN)/docs/settings.md
+	$(BIN)/python -m deploy.pages.metrics $(MADE_IN)/docs/metrics.md
+	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
+	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
 DIST := dist

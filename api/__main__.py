@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from api.app import STORE, TOKEN_WARNINGS, create_app, create_runner
 from api.health import create_admin_app
 from api.settings import ApiSettings
-from schemas.service_log import log_to_stderr
-from schemas.settings import load_or_exit
-from schemas.stopping import STOPPING, stop_on_signals
+from schemas.service.logging import log_to_stderr
+from schemas.service.settings import load_or_exit
+from schemas.service.shutdown import STOPPING, stop_on_signals
 
 logger = logging.getLogger("api")
 

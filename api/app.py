@@ -8,46 +8,46 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from api.active_users import ActiveUserCalls
+from api.access.api_keys import ApiKeys
+from api.access.browser_session import BrowserSessions
+from api.access.browser_session_table import SessionTable
+from api.access.readers import Readers
+from api.access.single_sign_on import SingleSignOn
+from api.analytics.active_users import ActiveUserCalls
+from api.analytics.breakdown import BreakdownCalls
+from api.analytics.concurrency import ConcurrencyCalls
+from api.analytics.dwell import DwellCalls
+from api.analytics.flows import FlowCalls
+from api.analytics.screens import ScreenCalls
+from api.analytics.sessions import SessionCalls
+from api.analytics.trends import TrendCalls
 from api.audiences.audit import ExportAudit
 from api.audiences.calls import AudienceCalls
-from api.audiences.download import AudienceDownload
 from api.audiences.export import Exporter
 from api.audiences.store import AudienceStore
-from api.auth import Readers
-from api.breakdown import BreakdownCalls
-from api.browser_session import BrowserSessions
-from api.calls import Calls
-from api.concurrency import ConcurrencyCalls
+from api.dashboard.audience_download import AudienceDownload
 from api.dashboard.pages import Dashboard
-from api.database import Database
-from api.dwell import DwellCalls
-from api.errors import Door, not_found
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
-from api.flows import FlowCalls
-from api.keys import ApiKeys
+from api.http.documents import Reports
+from api.http.door import Door, not_found
+from api.http.openapi import OpenApi
+from api.http.routes import Calls
 from api.metrics import ApiMetrics
-from api.openapi import OpenApi
-from api.presence import PresenceCalls
+from api.postgres.database import Database
+from api.presence.calls import PresenceCalls
+from api.presence.store import Store
+from api.presence.time_travel import TimeTravel
+from api.presence.timeline import TimelineCalls
 from api.quality import Quality
 from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
-from api.reports import Reports
-from api.screens import ScreenCalls
-from api.secret import ApiSecret
-from api.session_table import SessionTable
-from api.sessions import SessionCalls
 from api.settings import ApiSettings
-from api.single_sign_on import SingleSignOn
-from api.store import Store
-from api.time_travel import TimeTravel
-from api.timeline import TimelineCalls
-from api.trends import TrendCalls
-from schemas.http_server import BoundedRunner, allow_open_files
-from schemas.token_door import TokenDoor
-from schemas.verifiers import phone_verifier, staff_verifier
+from api.signing.secret import ApiSecret
+from schemas.http.server import BoundedRunner, allow_open_files
+from schemas.tokens.door import TokenDoor
+from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0

@@ -7,9 +7,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from api.dashboard.table import PAGES
-from schemas.http_metrics import HttpMetrics
-from schemas.problems import CODES, TOKEN_CODES
+from api.page_table import PAGES
+from schemas.http.metrics import HttpMetrics
+from schemas.http.problems import CODES, TOKEN_CODES
 
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),

@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 
 from psycopg.rows import class_row, dict_row
 
-from api.answers import rfc3339
-from api.database import Connection
 from api.freshness import Freshness
 from api.metrics import ApiMetrics
-from api.rollups import Progress
-from schemas.settings import time_zone
-from schemas.sql_files import load_queries
+from api.periods.instants import rfc3339
+from api.periods.rollups import Progress
+from api.postgres.database import Connection
+from schemas.database.named_queries import load_queries
+from schemas.service.settings import time_zone
 
 
 class Quality:
@@ -27,7 +27,7 @@ class Quality:
         self._reporting_zone = reporting_zone
         self._stale_after_seconds = stale_after_seconds
         self._metrics = metrics
-        queries = load_queries("api", "queries.sql")
+        queries = load_queries("api.presence", "queries.sql")
         self._freshness = queries["freshness"]
         self._progress = queries["progress"]
 

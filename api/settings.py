@@ -7,14 +7,14 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from api.single_sign_on_settings import SingleSignOnSettings
-from schemas.settings import (
+from schemas.http.settings import HttpSettings
+from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
-    HttpSettings,
     LogSettings,
     TimingSettings,
 )
-from schemas.staff_settings import StaffSettings
+from schemas.tokens.staff_settings import StaffSettings
 from schemas.user_hash import UserHashSettings
 
 

@@ -8,9 +8,10 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from api.scopes import READ_SCOPE
-from schemas.api_keys import parse_scopes
-from schemas.client_address import TrustedProxies
-from schemas.settings import Settings, networks_of
+from schemas.http.client_address import TrustedProxies
+from schemas.http.settings import networks_of
+from schemas.service.settings import Settings
+from schemas.tokens.api_keys import parse_scopes
 
 _PROXIES: Final = "ROLLCALL_SSO_TRUSTED_PROXIES"
 _USER_HEADER: Final = "ROLLCALL_SSO_USER_HEADER"

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr, ValidationError
 
-from schemas.settings import SECRETS_DIR_VARIABLE, DatabaseSettings, load_or_exit
+from schemas.service.settings import SECRETS_DIR_VARIABLE, DatabaseSettings, load_or_exit
 
 DATABASE_VARIABLE: Final = "ROLLCALL_DATABASE_URL"
 SESSION_VARIABLE: Final = "ROLLCALL_DATABASE_SESSION_URL"

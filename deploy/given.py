@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from schemas.settings import SECRETS_DIR_VARIABLE
+from schemas.service.settings import SECRETS_DIR_VARIABLE
 
 
 def given(name: str, environment: Mapping[str, str] = os.environ) -> str:

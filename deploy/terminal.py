@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from schemas.settings import KafkaSettings
+    from schemas.log.settings import KafkaSettings
 
 USAGE: Final = 2
 FAILURE: Final = 1
@@ -36,7 +36,7 @@ def fail(message: str, code: int) -> NoReturn:
 def fail_without_kafka(settings: KafkaSettings, error: Exception) -> NoReturn:
     """The line for a command that Kafka did not answer."""
     # Imported here: most commands need no Kafka, and it takes half a second.
-    from schemas.kafka_trouble import why_away
+    from schemas.log.diagnosis import why_away
 
     reason = asyncio.run(why_away(settings, error))
     fail(

@@ -16,7 +16,7 @@ from pathlib import Path
 import jwt
 
 from deploy.given import given
-from schemas.jwt_keys import algorithms_of_secret, secret_bytes
+from schemas.tokens.jwt_keys import algorithms_of_secret, secret_bytes
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one

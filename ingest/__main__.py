@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from ingest.serve import StartError, serve, set_up_logging
 from ingest.settings import IngestSettings
 from ingest.workers import Workers, WorkerStartError
-from schemas.settings import load_or_exit
-from schemas.stopping import stop_on_signals
+from schemas.service.settings import load_or_exit
+from schemas.service.shutdown import stop_on_signals
 
 
 async def run(settings: IngestSettings) -> None:

@@ -9,21 +9,21 @@ from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ingest.auth import Authentication
-from ingest.connection import Connection
-from ingest.errors import not_found
-from ingest.heartbeat import PhoneCalls
+from ingest.http.calls import PhoneCalls
+from ingest.http.errors import not_found
 from ingest.limits import ConnectionLimits, UserLimits
-from ingest.log import EventLog
-from ingest.logouts import Logouts
+from ingest.log.appender import EventLog
+from ingest.log.client import Connection
+from ingest.log.logouts import Logouts
+from ingest.log.publisher import Publisher
+from ingest.log.sign_outs import SignOuts
 from ingest.metrics import IngestMetrics
-from ingest.publisher import Publisher
 from ingest.settings import IngestSettings
-from ingest.sign_outs import SignOuts
+from ingest.socket.sockets import Sockets
 from ingest.token_watch import TokenWatch
-from ingest.websocket import Sockets
-from schemas.http_server import BoundedRunner, allow_open_files
-from schemas.topics import EVENTS, topic_name
-from schemas.verifiers import phone_verifier
+from schemas.http.server import BoundedRunner, allow_open_files
+from schemas.log.topics import EVENTS, topic_name
+from schemas.tokens.verifiers import phone_verifier
 
 #: Beyond what a call may wait for Kafka: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0

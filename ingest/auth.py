@@ -9,12 +9,12 @@ from aiohttp import web
 
 from ingest.metrics import IngestMetrics
 from ingest.token_watch import TokenWatch
-from schemas.client_address import TrustedProxies
-from schemas.http_server import prove
-from schemas.problems import ProblemError
-from schemas.token_bucket import BucketPolicy
-from schemas.token_door import TokenDoor
-from schemas.tokens import Caller, Identity, TokenRefusedError, TokenVerifier
+from schemas.http.client_address import TrustedProxies
+from schemas.http.problems import ProblemError
+from schemas.http.server import prove
+from schemas.http.token_bucket import BucketPolicy
+from schemas.tokens.door import TokenDoor
+from schemas.tokens.identity import Caller, Identity, TokenRefusedError, TokenVerifier
 
 _SCHEME = "bearer "
 
@@ -33,7 +33,7 @@ def bearer_token(authorization: str | None) -> str:
 
 
 class Authentication:
-    """Verifies tokens by the one rule of ``schemas/token_door.py``."""
+    """Verifies tokens by the one rule of ``schemas/tokens/door.py``."""
 
     def __init__(
         self,

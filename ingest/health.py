@@ -8,7 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from schemas.http_problems import never_sniffed
+from schemas.http.responses import never_sniffed
 
 
 def create_admin_app(

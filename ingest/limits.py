@@ -6,14 +6,14 @@ with ``now``, in seconds of a clock that never goes back.
    own, ``user_logouts_per_second`` and ``…_burst``: one for each device at once.
 2. A user has at most ``user_connections`` sockets, and all users together ``max_connections``.
 
-How often addresses may fail to authenticate is in ``schemas/token_door.py``. Limits hold in each
+How often addresses may fail to authenticate is in ``schemas/tokens/door.py``. Limits hold in each
 process by itself: with several, a user may get as many times as much.
 """
 
 from __future__ import annotations
 
 from ingest.settings import IngestSettings
-from schemas.token_bucket import BucketPolicy, TokenBuckets
+from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 
 #: Users who are not at rest: more than a process can serve in the time that a burst lasts.
 MAX_USERS = 200_000

@@ -7,14 +7,14 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ingest.field_warnings import WARNING_TEXT, FieldWarning
-from ingest.frames import ERROR_CODES
-from ingest.session_actions import CLOSE_CODES, Write
-from ingest.validate import Sent
-from schemas.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
-from schemas.http_metrics import HttpMetrics
-from schemas.problems import CODES, TOKEN_CODES
-from schemas.token_causes import CAUSES
+from ingest.body.field_warnings import WARNING_TEXT, FieldWarning
+from ingest.body.validate import Sent
+from ingest.socket.actions import CLOSE_CODES, Write
+from ingest.socket.frames import ERROR_CODES
+from schemas.http.metrics import HttpMetrics
+from schemas.http.problems import CODES, TOKEN_CODES
+from schemas.log.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.tokens.causes import CAUSES
 
 CALLS: Final = ("heartbeat", "logout")
 ACCEPTED: Final = "accepted"

@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
 from ingest.app import CONNECTION, TOKEN_WATCH, create_app, create_runner
-from ingest.collector import spare_the_living
+from ingest.garbage_collection import spare_the_living
 from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
-from schemas.kafka_trouble import why_away
-from schemas.service_log import log_to_stderr
-from schemas.stopping import STOPPING, Stop
-from schemas.topics import TopicMissingError, TopicProblemError, check_topics
+from schemas.log.diagnosis import why_away
+from schemas.log.topics import TopicMissingError, TopicProblemError, check_topics
+from schemas.service.logging import log_to_stderr
+from schemas.service.shutdown import STOPPING, Stop
 
 #: Phones connect anew for each call, thousands at once after an outage.
 BACKLOG: Final = 4096
@@ -33,7 +33,7 @@ class StartError(Exception):
 def set_up_logging(settings: IngestSettings, *, worker: int | None = None) -> None:
     """As :func:`log_to_stderr`."""
     log_to_stderr(settings, worker=worker)
-    # It repeats every attempt to connect; ingest.connection says once that Kafka is away, and why.
+    # It repeats every attempt to connect; ingest.log.client says once that Kafka is away, and why.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 

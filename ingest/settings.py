@@ -7,15 +7,11 @@ from typing import Final, Self
 
 from pydantic import Field, model_validator
 
-from ingest.session_actions import SessionPolicy
-from schemas.settings import (
-    DELIVERY_SLACK_SECONDS,
-    HttpSettings,
-    KafkaSettings,
-    LogSettings,
-    TimingSettings,
-)
-from schemas.token_settings import TokenSettings
+from ingest.socket.actions import SessionPolicy
+from schemas.http.settings import HttpSettings
+from schemas.log.settings import KafkaSettings
+from schemas.service.settings import DELIVERY_SLACK_SECONDS, LogSettings, TimingSettings
+from schemas.tokens.settings import TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
 

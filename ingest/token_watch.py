@@ -1,7 +1,7 @@
 """What refused tokens say about the settings and the apps: counted by cause, told in readiness.
 
 A cause is told for as long as it was seen within :data:`RECENT_SECONDS`. Causes are a closed set
-(``schemas/token_causes.py``), so that what strangers send makes nothing grow.
+(``schemas/tokens/causes.py``), so that what strangers send makes nothing grow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ingest.metrics import IngestMetrics
-from schemas.token_causes import CAUSES
+from schemas.tokens.causes import CAUSES
 
 RECENT_SECONDS: Final = 300.0
 

@@ -20,8 +20,8 @@ from prometheus_client import CollectorRegistry, values
 
 from ingest.serve import StartError, serve, set_up_logging
 from ingest.settings import IngestSettings
-from schemas.settings import load_or_exit
-from schemas.stopping import stop_on_signals
+from schemas.service.settings import load_or_exit
+from schemas.service.shutdown import stop_on_signals
 
 #: Exit code of a worker that cannot start for a reason that starting again would not mend.
 CANNOT_START: Final = 78  # EX_CONFIG of sysexits.h

@@ -31,8 +31,8 @@ from ingest.metrics import WorkersMetrics
 from ingest.serve import listen
 from ingest.settings import IngestSettings
 from ingest.worker import CANNOT_START, admin_socket, stop_seconds
-from schemas.restarts import RestartPolicy
-from schemas.stopping import STOPPING, Stop
+from schemas.service.restarts import RestartPolicy
+from schemas.service.shutdown import STOPPING, Stop
 
 READY_TIMEOUT_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 0.02

@@ -16,27 +16,27 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from processor.app import create_app
-from processor.changes import ChangePublisher
-from processor.deployment import UnusableDeploymentError
-from processor.health import create_admin_app
-from processor.log_watch import LogWatch
+from processor.core.deployment import UnusableDeploymentError
+from processor.kafka.app import create_app
+from processor.kafka.publisher import ChangePublisher
 from processor.maintenance.housekeeper import Housekeeper
-from processor.metrics import Metrics
-from processor.partition_metrics import PartitionMetrics
 from processor.pipeline import Pipeline
-from processor.progress import Progress
 from processor.settings import ProcessorSettings
-from processor.standing import Standings, behind
 from processor.startup import open_deployment
-from processor.store import NotMigratedError, Store
-from processor.watchdog import Watchdog
-from schemas.kafka_trouble import why_away
-from schemas.service_log import log_to_stderr
-from schemas.settings import load_or_exit
-from schemas.sqlstates import Meaning, meaning_of, told
-from schemas.stopping import STOPPING, Stop, stop_on_signals
-from schemas.topics import TopicMissingError, TopicProblemError
+from processor.store.store import NotMigratedError, Store
+from processor.watch.health import create_admin_app
+from processor.watch.lag import Standings, behind
+from processor.watch.log_watch import LogWatch
+from processor.watch.metrics import Metrics
+from processor.watch.partition_metrics import PartitionMetrics
+from processor.watch.progress import Progress
+from processor.watch.watchdog import Watchdog
+from schemas.database.sqlstates import Meaning, meaning_of, told
+from schemas.log.diagnosis import why_away
+from schemas.log.topics import TopicMissingError, TopicProblemError
+from schemas.service.logging import log_to_stderr
+from schemas.service.settings import load_or_exit
+from schemas.service.shutdown import STOPPING, Stop, stop_on_signals
 
 log = logging.getLogger("processor")
 

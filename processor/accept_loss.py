@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer
 from psycopg import AsyncConnection
 
-from processor.deployment import UnusableDeploymentError, check_deployment
-from processor.losses import LostRange, lost_ranges
+from processor.core.deployment import UnusableDeploymentError, check_deployment
+from processor.core.losses import LostRange, lost_ranges
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets
-from processor.store import CONNECT_TIMEOUT_SECONDS
-from schemas.sql_files import load_queries
-from schemas.topic_ids import topic_id
-from schemas.topics import EVENTS, topic_name
+from processor.store.store import CONNECT_TIMEOUT_SECONDS
+from schemas.database.named_queries import load_queries
+from schemas.log.topic_ids import topic_id
+from schemas.log.topics import EVENTS, topic_name
 
 
 async def find_losses(settings: ProcessorSettings, dsn: str) -> list[LostRange]:
@@ -26,7 +26,7 @@ async def find_losses(settings: ProcessorSettings, dsn: str) -> list[LostRange]:
     topic = topic_name(settings, EVENTS)
     identity = str(await topic_id(settings, topic))
     earliest = await partition_offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
-    queries = load_queries("processor", "queries.sql")
+    queries = load_queries("processor.store", "queries.sql")
     async with await AsyncConnection.connect(
         dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS
     ) as connection:
@@ -45,7 +45,7 @@ async def accept(dsn: str, lost: Sequence[LostRange]) -> list[LostRange]:
 
     Raises ``psycopg.Error``: nothing was accepted then.
     """
-    query = load_queries("processor", "queries.sql")["accept_loss"]
+    query = load_queries("processor.store", "queries.sql")["accept_loss"]
     accepted = []
     async with await AsyncConnection.connect(
         dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS

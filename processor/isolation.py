@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from processor.effects import Record
-from processor.store import RefusedDataError
+from processor.core.effects import Record
+from processor.store.store import RefusedDataError
 from processor.work import RawRecord
 
 NOT_TRIED: Final = "not tried"

@@ -14,19 +14,20 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import psycopg
 
-from processor.changes import ChangePublisher, change_of
-from processor.effects import TIME_PASSED, Record
+from processor.core.changes import change_of
+from processor.core.effects import TIME_PASSED, Record
+from processor.core.last_read import LastRead, require_same
+from processor.core.model import Policy
+from processor.core.partition import Partition
 from processor.isolation import Refused, store_without_culprits
-from processor.last_read import LastRead, require_same
-from processor.metrics import Metrics
-from processor.model import Policy
-from processor.partition import Partition
-from processor.progress import Progress
-from processor.publishing import Publishing
-from processor.store import FenceLostError, RefusedDataError, Store
+from processor.kafka.publisher import ChangePublisher
+from processor.kafka.publishing import Publishing
+from processor.store.store import FenceLostError, RefusedDataError, Store
+from processor.watch.metrics import Metrics
+from processor.watch.progress import Progress
 from processor.work import RawRecord, Work, users_of
-from schemas.events import Tick, UndecodableRecordError
-from schemas.sqlstates import Meaning, meaning_of, told
+from schemas.database.sqlstates import Meaning, meaning_of, told
+from schemas.log.events import Tick, UndecodableRecordError
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Pipeline:
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
         (any more) are skipped. Raises :class:`LogGapError`,
-        ``processor.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
+        ``processor.core.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
         ``psycopg.Error`` for a fault of our own.
         """
         if generation != self._generation:

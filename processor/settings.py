@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from processor.model import Policy
-from schemas.settings import (
+from processor.core.model import Policy
+from schemas.log.settings import KafkaSettings
+from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
-    KafkaSettings,
     LogSettings,
     TimingSettings,
 )

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processor.deployment import UnusableDeploymentError
-from processor.last_read import LastRead, TornLogError, last_read, require_same
-from processor.losses import described, lost_ranges
+from processor.core.deployment import UnusableDeploymentError
+from processor.core.last_read import LastRead, TornLogError, last_read, require_same
+from processor.core.losses import described, lost_ranges
 from processor.settings import ProcessorSettings
-from processor.store import Store
-from schemas.kafka_security import client_options
-from schemas.topic_ids import topic_id
-from schemas.topics import EVENTS, check_topics, topic_name
+from processor.store.store import Store
+from schemas.log.client import client_options
+from schemas.log.topic_ids import topic_id
+from schemas.log.topics import EVENTS, check_topics, topic_name
 
 READ_AGAIN_SECONDS: Final = 30.0
 
@@ -25,8 +25,8 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
     """Claim an empty database for the topic, or make sure that the two still fit; gives the id of
     the topic.
 
-    Raises :class:`UnusableDeploymentError`, ``processor.store.NotMigratedError``,
-    ``schemas.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
+    Raises :class:`UnusableDeploymentError`, ``processor.store.store.NotMigratedError``,
+    ``schemas.log.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
     """
     await store.require_session()
     await store.require_schema()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from processor.batch import Batch
-from processor.effects import TIME_PASSED, Effects, Record, Reject
-from processor.last_read import LastRead, last_read
-from processor.partition import Partition
-from schemas.events import BadEvent, Tick, UndecodableRecordError, decode_batch
+from processor.core.effects import TIME_PASSED, Effects, Record, Reject
+from processor.core.last_read import LastRead, last_read
+from processor.core.partition import Partition
+from processor.store.batch import Batch
+from schemas.log.events import BadEvent, Tick, UndecodableRecordError, decode_batch
 
 
 @dataclass(frozen=True, slots=True)

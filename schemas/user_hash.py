@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import Field, SecretStr, field_validator
 
-from schemas.settings import Settings
+from schemas.service.settings import Settings
 
 MIN_KEY_BYTES: Final = 32
 

@@ -21,9 +21,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.database.migrate import migrate
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.suite.scratch import in_memory
 from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 

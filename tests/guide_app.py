@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from schemas.events import Heartbeat, Logout
+from schemas.log.events import Heartbeat, Logout
 
 APP_VERSION: Final = "1.0.0"
 DEVICE_INFO: Final = "Flutter App"

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.metrics_doc import Family, families, services
+from deploy.pages.metrics import Family, families, services
 
 
 class Scrape:

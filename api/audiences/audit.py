@@ -19,16 +19,16 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
-from api.answers import rfc3339
 from api.audiences.filter import AudienceFilter
-from api.database import EXPORT_SECONDS, Connection, Database
 from api.freshness import Freshness
+from api.http.documents import Row
+from api.periods.instants import rfc3339
+from api.postgres.database import EXPORT_SECONDS, Connection, Database
 from api.quality import Quality
-from api.reports import Row
-from api.secret import ApiSecret
-from schemas.problems import ProblemError
-from schemas.sql_files import load_queries
-from schemas.tokens import Identity
+from api.signing.secret import ApiSecret
+from schemas.database.named_queries import load_queries
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
 
 Outcome: TypeAlias = Literal["completed", "cancelled", "failed"]
 FileFormat: TypeAlias = Literal["csv", "ndjson"]

@@ -11,25 +11,25 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from api import parameters
-from api.answers import user_answer
+from api.access.readers import Readers
 from api.audiences.audit import ExportAudit, FileFormat
 from api.audiences.export import Exporter, while_connected
 from api.audiences.filter import MAX_BODY_BYTES, AudienceFilter, parse_filter
 from api.audiences.store import AudienceStore
-from api.auth import Readers
-from api.bodies import read_body
-from api.calls import add_get
-from api.errors import Door, Handler, method_not_allowed
+from api.http import parameters
+from api.http.bodies import read_body
+from api.http.documents import json_answer
+from api.http.door import Door, Handler, method_not_allowed
+from api.http.parameters import DEFAULT_LIMIT
+from api.http.routes import add_get
+from api.http.tabular import accepted_format
 from api.metrics import ApiMetrics
-from api.parameters import DEFAULT_LIMIT
+from api.presence.answers import user_answer
+from api.presence.rows import UserRow
 from api.quality import Quality
 from api.reads.audit import ReadAudit
-from api.reports import json_answer
-from api.rows import UserRow
 from api.scopes import EXPORT_SCOPE
-from api.tabular import accepted_format
-from schemas.tokens import Identity
+from schemas.tokens.identity import Identity
 
 PATH: Final = "/api/v1/audiences"
 

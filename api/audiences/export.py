@@ -2,8 +2,8 @@
 
 The file has user ids and nothing else: that is what a push provider addresses people by, and what
 has left cannot be erased by us (promise 8). NDJSON has an object a line with the id as it is. CSV
-has the header ``user_id`` and protects spreadsheets as ``api.tabular`` says, but leaves what is a
-plus or minus and digits alone: it is a number to a spreadsheet, nothing to run, and telephone
+has the header ``user_id`` and protects spreadsheets as ``api.http.tabular`` says, but leaves what
+is a plus or minus and digits alone: it is a number to a spreadsheet, nothing to run, and telephone
 numbers are ids of many fleets.
 
 The status is sent before the last user is known: an export that breaks is cut off without the end
@@ -22,19 +22,19 @@ from typing import Any, Final, TypeVar
 import msgspec
 from aiohttp import web
 
-from api.answers import rfc3339
 from api.audiences.audit import End, ExportAudit, FileFormat
 from api.audiences.filter import AudienceFilter
 from api.audiences.store import AudienceStore
-from api.database import Connection, Database
-from api.errors import common_headers
+from api.http.documents import AS_OF_HEADER, STALE_HEADER
+from api.http.door import common_headers
+from api.http.tabular import CONTENT_TYPES, csv_head, csv_ids, ndjson_rows
 from api.metrics import ApiMetrics
+from api.periods.instants import rfc3339
+from api.postgres.database import Connection, Database
 from api.quality import Quality
 from api.reads.audit import ReadAudit
-from api.reports import AS_OF_HEADER, STALE_HEADER
-from api.tabular import CONTENT_TYPES, csv_head, csv_ids, ndjson_rows
-from schemas.problems import ProblemError
-from schemas.tokens import Identity
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
 
 T = TypeVar("T")
 

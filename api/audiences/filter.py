@@ -4,21 +4,22 @@ The policy: a field that is unknown, given twice or cannot be used is refused by
 would be right; ``null`` is no value. An ignored or mistaken condition would send a message to
 people whom nobody meant. Every mistake is named at once, up to 20.
 
-All conditions must hold. They compare with what lists show (see ``api.filters``):
+All conditions must hold. They compare with what lists show (see ``api.presence.filters``):
 
     last_active        a period in which the user was last active
     online             true or false, now
     state, screen      of users online now, as in lists
     saw, did_not_see   a period in which the user was in the foreground on a screen, if only for a
                        moment; who is on it now has seen it up to now
-    app_version        an order of versions (see ``api.versions``); an unknown version is in none
+    app_version        an order of versions (see ``api.analytics.versions``); an unknown version is
+    in none
     platform           as in breakdowns, whatever the case
     exclude_user_ids   everybody but these
 
 A period has a start (``from`` or ``within_seconds``) and an end (``to`` or ``not_within_seconds``).
-Instants and dates are as everywhere (``api.ranges``), dates in ``tz``; ends are half-open. Seconds
-are counted back from ``as_of``, so that a stored filter means the same every day and the same log
-gives the same answer.
+Instants and dates are as everywhere (``api.periods.ranges``), dates in ``tz``; ends are half-open.
+Seconds are counted back from ``as_of``, so that a stored filter means the same every day and the
+same log gives the same answer.
 
 ``cap`` leaves that many users: those whose SHA-256 of ``seed``, a newline and the user id is
 smallest. So the choice is as good as random, but the same whenever it is made: who comes into the
@@ -36,14 +37,14 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
-from api.filters import STATES, OnlineState
-from api.parameters import sentence, text_problem
-from api.ranges import day_start, parse_moment, parse_zone
-from api.versions import OPERATORS, Comparison
-from schemas.events import MAX_TEXT, MAX_USER_ID
-from schemas.nesting import not_too_deep
-from schemas.problems import FieldProblem, ProblemError
-from schemas.text import clean_text, same_name
+from api.analytics.versions import OPERATORS, Comparison
+from api.http.parameters import sentence, text_problem
+from api.periods.ranges import day_start, parse_moment, parse_zone
+from api.presence.filters import STATES, OnlineState
+from schemas.http.problems import FieldProblem, ProblemError
+from schemas.log.events import MAX_TEXT, MAX_USER_ID
+from schemas.untrusted.nesting import not_too_deep
+from schemas.untrusted.text import clean_text, same_name
 
 #: 10,000 user ids of some 36 characters are a tenth of this.
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024

@@ -19,17 +19,17 @@ import psycopg
 from psycopg import AsyncServerCursor
 from psycopg.rows import TupleRow, dict_row
 
-from api.answers import rfc3339
 from api.audiences.filter import AudienceFilter, Sight
-from api.database import Connection, Database
 from api.freshness import Freshness
-from api.parameters import bad_parameter
+from api.http.documents import Row
+from api.http.parameters import bad_parameter
+from api.periods.instants import rfc3339
+from api.postgres.database import Connection, Database
+from api.presence.time_travel import LONGEST_SPAN
 from api.quality import Quality, now_of
-from api.reports import Row
 from api.settings import ApiSettings
-from api.time_travel import LONGEST_SPAN
-from schemas.sql_files import load_queries
-from schemas.tokens import Identity
+from schemas.database.named_queries import load_queries
+from schemas.tokens.identity import Identity
 
 #: Different texts of app_version that a comparison looks at. Phones say what they like.
 MAX_VERSIONS: Final = 20_000
@@ -66,12 +66,12 @@ class AudienceStore:
         self._quality = quality
         self._preview_seconds = settings.api_statement_timeout_seconds
         self._export_seconds = settings.api_export_timeout_seconds
-        common = load_queries("api", "queries.sql")
+        common = load_queries("api.presence", "queries.sql")
         self._kept_from = common["spans_kept_from"]
         self._queries = load_queries("api", "audiences/queries.sql")
         self._parts = {
             b"{columns}": common["columns"],
-            b"{platform}": load_queries("api", "breakdown.sql")["platform"],
+            b"{platform}": load_queries("api.analytics", "breakdown.sql")["platform"],
             b"{drawn}": self._queries["drawn"],
         }
 

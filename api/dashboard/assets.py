@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,9 +20,10 @@ from typing import Final
 from aiohttp import web
 
 from api.dashboard.modules import imported_by
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
-#: The folder of `api/webjars`, which is filled when the package is built (deploy/local/webjars.py).
+#: The folder of `api/dashboard/webjars`, which is filled when the package is built
+#: (deploy/local/webjars.py).
 UPLOT: Final = "uplot-1.6.30"
 UPLOT_FILES: Final = ("uPlot.iife.min.js", "uPlot.min.css")
 UPLOT_MISSING: Final = (
@@ -59,19 +61,19 @@ class Asset:
 
 
 class Assets:
-    """Answers for ``/static/{version}/{name}``."""
+    """Answers for ``/static/{version}/{name}``; a name may have folders."""
 
     def __init__(self, webjars: Traversable | None = None) -> None:
         """``webjars`` is the folder with :data:`UPLOT`, our own if it is left out."""
         contents = {
-            entry.name: entry.read_bytes()
-            for entry in (files("api") / "static").iterdir()
-            if entry.name.endswith(tuple(_TYPES))
+            name: content
+            for name, content in _contents(files("api.dashboard") / "static")
+            if name.endswith(tuple(_TYPES))
         }
         self._ours = {name: _asset(content) for name, content in contents.items()}
         self._version = _version_of(contents)
         self._imports = imported_by(contents)
-        folder = (webjars or files("api") / "webjars") / UPLOT
+        folder = (webjars or files("api.dashboard") / "webjars") / UPLOT
         self._uplot = {
             name: _asset((folder / name).read_bytes())
             for name in UPLOT_FILES
@@ -145,6 +147,15 @@ def _wheel_version(distribution: str) -> str:
 def _load(name: str) -> Asset:
     _, package, path = IN_WHEELS[name]
     return _asset((files(package) / path).read_bytes())
+
+
+def _contents(folder: Traversable, within: str = "") -> Iterator[tuple[str, bytes]]:
+    """Every file of a folder, and of those in it, by its path from there."""
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _contents(entry, f"{within}{entry.name}/")
+        else:
+            yield within + entry.name, entry.read_bytes()
 
 
 def _asset(content: bytes) -> Asset:

@@ -1,7 +1,7 @@
 """The way into the dashboard and out.
 
 The token comes in the address's fragment (which no server and no log sees) or is pasted, is sent
-once by ``POST /login`` and begins a session (``api.browser_session``).
+once by ``POST /login`` and begins a session (``api.access.browser_session``).
 
 Whoever follows a link with a token may be logged in already. Then they are asked: another's link
 must not make them work, unawares, as somebody else. Whoever presses the button has seen the page.
@@ -15,15 +15,15 @@ from typing import Final
 import aiohttp_jinja2
 from aiohttp import web
 
-from api.auth import Readers, check_own_page
-from api.bodies import form_fields, read_body
-from api.browser_session import BrowserSessions
+from api.access.browser_session import BrowserSessions
+from api.access.readers import Readers, check_own_page
 from api.dashboard.security import SECURITY_HEADERS
-from api.errors import Door, method_not_allowed
+from api.http.bodies import form_fields, read_body
+from api.http.door import Door, method_not_allowed
 from api.metrics import ApiMetrics
-from schemas.problems import ProblemError
-from schemas.text import clean_text
-from schemas.tokens import Identity
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
+from schemas.untrusted.text import clean_text
 
 MAX_LOGIN_BYTES: Final = 16_384
 _HOME: Final = "/"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from posixpath import dirname, join, normpath
 from typing import Final
 
-#: As we write them: one statement, maybe over several lines, of a file beside it.
-_IMPORT: Final = re.compile(rb'^(?:import|export)\b[^;"]*"\./([\w.]+)";', re.M)
+#: As we write them: one statement, maybe over several lines, of a file by its relative path.
+_IMPORT: Final = re.compile(rb'^(?:import|export)\b[^;"]*"(\.{1,2}/[\w./]+)";', re.M)
 
 
 def imported_by(contents: Mapping[str, bytes]) -> dict[str, list[str]]:
-    """By script the files that it imports, and those that they import, by name.
+    """By script the files that it imports, and those that they import, by path from the folder of
+    them all.
 
     Raises ``KeyError`` for the import of a file that is not there.
     """
     direct = {
-        name: [found.decode() for found in _IMPORT.findall(content)]
+        name: [normpath(join(dirname(name), found.decode())) for found in _IMPORT.findall(content)]
         for name, content in contents.items()
         if name.endswith(".js")
     }

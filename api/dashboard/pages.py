@@ -13,18 +13,18 @@ import aiohttp_jinja2
 from aiohttp import web
 from jinja2 import PackageLoader
 
-from api.auth import Readers
-from api.browser_session import BrowserSessions
+from api.access.browser_session import BrowserSessions
+from api.access.readers import Readers
 from api.dashboard.assets import UPLOT_MISSING, Assets
 from api.dashboard.login import Login
 from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
-from api.dashboard.table import DOCS_ROUTE, PAGES, Page, navigation
-from api.errors import Door, Handler, method_not_allowed
+from api.http.door import Door, Handler, method_not_allowed
 from api.metrics import ApiMetrics
+from api.page_table import DOCS_ROUTE, PAGES, Page, navigation
 from api.settings import ApiSettings
-from schemas.distribution import rollcall_version
-from schemas.problems import ProblemError
-from schemas.tokens import Identity
+from schemas.http.problems import ProblemError
+from schemas.service.distribution import rollcall_version
+from schemas.tokens.identity import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,9 @@ class Dashboard:
 
     def install(self, app: web.Application, door: Door) -> None:
         """Add the routes, and what their handlers need."""
-        templates = aiohttp_jinja2.setup(app, loader=PackageLoader("api"), default_helpers=False)
+        templates = aiohttp_jinja2.setup(
+            app, loader=PackageLoader("api.dashboard"), default_helpers=False
+        )
         templates.globals |= self._globals
         router = app.router
         for page in PAGES:
@@ -65,7 +67,7 @@ class Dashboard:
             router.add_route(
                 "*", page.path, door.guard(page.route, method_not_allowed("GET, HEAD"))
             )
-        static = "/static/{version}/{name}"
+        static = r"/static/{version}/{name:.+}"
         router.add_get(static, door.guard("static", self._assets.serve, SECURITY_HEADERS))
         router.add_route("*", static, door.guard("static", method_not_allowed("GET, HEAD")))
         self._login.add_routes(router, door)

@@ -10,13 +10,13 @@ from typing import Final
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from api.auth import Readers
-from api.calls import add_get
-from api.errors import Door, common_headers
+from api.access.readers import Readers
 from api.feed.hub import Hub, Viewer
-from api.parameters import refuse_parameters
+from api.http.door import Door, common_headers
+from api.http.parameters import refuse_parameters
+from api.http.routes import add_get
 from api.reads.audit import ReadAudit
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
 #: The feed has no filter: it shows changes of everybody.
 EVERYBODY: Final = b"feed"

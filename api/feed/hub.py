@@ -20,8 +20,8 @@ from api.feed.events import EVENTS_KEPT, EventLog, trouble
 from api.feed.reader import FeedReader
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
-from schemas.problems import ProblemError
-from schemas.tokens import Identity
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
 
 #: Events that wait for one viewer; beside them there is what its connection holds.
 BACKLOG: Final = 16

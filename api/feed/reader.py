@@ -10,17 +10,17 @@ from typing import Any, Final, TypeAlias
 
 from psycopg.rows import dict_row
 
-from api.answers import rfc3339
-from api.breakdown import OTHER, By, breakdown_query, shown_breakdown, timers_query
-from api.database import Connection, Database
+from api.analytics.breakdown import OTHER, By, breakdown_query, shown_breakdown, timers_query
+from api.analytics.peaks import Peaks
+from api.analytics.screens import screens_now_query
 from api.feed.minute import MINUTE, Minute, Movement
 from api.feed.pace import Pace
-from api.peaks import Peaks
+from api.http.documents import Row
+from api.periods.instants import rfc3339
+from api.postgres.database import Connection, Database
 from api.quality import Quality
-from api.reports import Row
-from api.screens import screens_now_query
 from api.settings import ApiSettings
-from schemas.sql_files import load_queries
+from schemas.database.named_queries import load_queries
 
 #: Changes that a read looks at, at most: some 50 ms of PostgreSQL's time.
 MOST_CHANGES: Final = 10_000
@@ -69,7 +69,7 @@ class FeedReader:
         self._quality = quality
         self._settings = settings
         self._clock = clock
-        queries = load_queries("api", "feed.sql")
+        queries = load_queries("api.feed", "queries.sql")
         self._pulse, self._outage = queries["pulse"], queries["last_outage"]
         self._changes = queries["changes"]
         self._screens_query = screens_now_query()

@@ -21,10 +21,10 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import psycopg
 
-from api.database import Connection, Database
-from schemas.problems import ProblemError
-from schemas.sql_files import load_queries
-from schemas.tokens import Identity
+from api.postgres.database import Connection, Database
+from schemas.database.named_queries import load_queries
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
 from schemas.user_hash import user_hash
 
 Call: TypeAlias = Literal[
@@ -77,7 +77,7 @@ class ReadAudit:
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
         self._key = key
-        self._query = load_queries("api", "reads/queries.sql")["note"]
+        self._query = load_queries("api.reads", "queries.sql")["note"]
         self._group: _Group | None = None
         self._writing: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()

@@ -9,19 +9,19 @@ import msgspec
 from aiohttp import web
 from psycopg.rows import dict_row
 
-from api import parameters
-from api.answers import rfc3339
-from api.calls import Calls, add_get, limit_parameter, usual_limit
-from api.database import Connection
-from api.errors import Door
 from api.freshness import Freshness
+from api.http import parameters
+from api.http.documents import Report, Row, json_answer, select, shaped
+from api.http.door import Door
+from api.http.routes import Calls, add_get, limit_parameter, usual_limit
+from api.http.tabular import accepted_format
+from api.periods.instants import rfc3339
+from api.postgres.database import Connection
 from api.reads.audit import ReadAudit
-from api.reports import Report, Row, json_answer, select, shaped
 from api.scopes import AUDIT_SCOPE
-from api.secret import ApiSecret
-from api.tabular import accepted_format
-from schemas.events import MAX_USER_ID
-from schemas.sql_files import load_queries
+from api.signing.secret import ApiSecret
+from schemas.database.named_queries import load_queries
+from schemas.log.events import MAX_USER_ID
 
 PATH: Final = "/api/v1/audit"
 COLUMNS: Final = ("minute", "who_kind", "who", "call", "subject", "calls", "users")
@@ -44,7 +44,7 @@ class AuditCalls:
         self._calls = calls
         self._audit = audit
         self._secret = secret
-        self._query = load_queries("api", "reads/queries.sql")["reads"]
+        self._query = load_queries("api.reads", "queries.sql")["reads"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, PATH, "audit", self.audit)

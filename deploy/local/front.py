@@ -20,10 +20,10 @@ import api.app
 import ingest.app
 from api.health import create_admin_app
 from api.settings import ApiSettings
-from ingest.errors import not_found
+from ingest.http.errors import not_found
 from ingest.settings import IngestSettings
-from schemas.service_log import log_to_stderr
-from schemas.settings import load_or_exit
+from schemas.service.logging import log_to_stderr
+from schemas.service.settings import load_or_exit
 
 
 def create_app(

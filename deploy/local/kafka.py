@@ -34,7 +34,7 @@ READY_POLL_SECONDS = 0.1
 
 # One small node for development. Sizes are set where Kafka's defaults are for a big broker (a
 # 128 MB cleaner buffer, 10 MB of index for each segment); what presence relies on (timestamps,
-# partitions, retention) is set on the topics themselves by schemas.topics.
+# partitions, retention) is set on the topics themselves by schemas.log.topics.
 SERVER_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1

@@ -22,7 +22,7 @@ from deploy.tokens import (
     make_user_hash_key,
     signing_key,
 )
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
 SIMULATION_NAME = "simulation"

@@ -2,9 +2,9 @@
 
 Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor and the
 front; then, where it is wanted, the synthetic fleet. Whatever ends by itself is started again
-(`schemas.restarts`). A service may go on like that for ever (it is probably waiting for somebody to
-mend something, and its log says what); a Kafka or PostgreSQL that ends five times in a row ends the
-whole, because nothing works without them.
+(`schemas.service.restarts`). A service may go on like that for ever (it is probably waiting for
+somebody to mend something, and its log says what); a Kafka or PostgreSQL that ends five times in a
+row ends the whole, because nothing works without them.
 
 Stop: fleet, front, processor, PostgreSQL, Kafka, each with a deadline after which its guard kills
 it.
@@ -26,9 +26,9 @@ from deploy.local.kafka import KAFKA_NAME, NotReadyError
 from deploy.local.postgres import POSTGRES_NAME
 from deploy.local.screen import Screen
 from deploy.local.stack import SIMULATION_NAME, Stack
-from schemas.migrate import MigrationError, migrate
-from schemas.restarts import RestartPolicy
-from schemas.topics import TopicProblemError, create_topics
+from schemas.database.migrate import MigrationError, migrate
+from schemas.log.topics import TopicProblemError, create_topics
+from schemas.service.restarts import RestartPolicy
 
 STORE_READY_SECONDS = 60.0
 SERVICES_READY_SECONDS = 60.0

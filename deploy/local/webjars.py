@@ -1,8 +1,9 @@
 """What browsers get from WebJars: uPlot, which draws the dashboard's charts.
 
 `webjars.sha256` is the lock (see maven.py). The wanted files of each jar are put where the API
-serves them from, `api/webjars/NAME-VERSION`, which Git ignores. That is done whenever the package
-is built, also by `make install` (deploy/build.py); `python -m deploy.local.webjars` does it too.
+serves them from, `api/dashboard/webjars/NAME-VERSION`, which Git ignores. That is done whenever the
+package is built, also by `make install` (deploy/build.py); `python -m deploy.local.webjars` does it
+too.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def install(root: Path = ROOT) -> None:
     """
     for jar in maven.read_lock(LOCK_FILE):
         name, version = jar.path.parts[-3:-1]
-        target = root / "api" / "webjars" / f"{name}-{version}"
+        target = root / "api/dashboard/webjars" / f"{name}-{version}"
         wanted = {Path(inside).name: inside for inside in WANTED[name]}
         if all((target / file).is_file() for file in wanted):
             continue

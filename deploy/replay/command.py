@@ -24,9 +24,9 @@ from deploy.replay.records import ReplayPolicy, records, shortest_client_interva
 from deploy.replay.table import Columns, FileProblemError, View, read_views
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, fail
 from processor.settings import ProcessorSettings
-from schemas.kafka_trouble import why_away
-from schemas.settings import load_or_exit
-from schemas.topics import TopicProblemError
+from schemas.log.diagnosis import why_away
+from schemas.log.topics import TopicProblemError
+from schemas.service.settings import load_or_exit
 
 _ANOTHER = "start again with another ROLLCALL_TOPIC_PREFIX and an empty database"
 

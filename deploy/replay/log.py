@@ -9,9 +9,9 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from deploy.replay.records import TimedRecord
-from schemas.kafka_security import client_options
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, MAX_RECORD_BYTES, check_topics, topic_name
+from schemas.log.client import client_options
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, MAX_RECORD_BYTES, check_topics, topic_name
 
 LINGER_MS: Final = 20
 #: Records that wait for their acknowledgement.
@@ -33,8 +33,8 @@ async def append(
     """Append ``records``, of which none is before ``first_ms``; how many they were.
 
     Calls ``appended`` with times up to which the log has everything. Raises
-    :class:`LogIsLaterError`, ``schemas.topics.TopicProblemError`` and, of Kafka, ``KafkaError`` or
-    ``TimeoutError``; after the first of these calls the log has a part of the records.
+    :class:`LogIsLaterError`, ``schemas.log.topics.TopicProblemError`` and, of Kafka, ``KafkaError``
+    or ``TimeoutError``; after the first of these calls the log has a part of the records.
     """
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)

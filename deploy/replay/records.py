@@ -25,9 +25,9 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from deploy.replay.table import View
-from processor.outage import EVENTS_DUE
-from processor.reporting_days import QUARTER_MS, day_of
-from schemas.events import Heartbeat, Tick, encode_event, join_batch, partition_of
+from processor.core.outage import EVENTS_DUE
+from processor.core.reporting_days import QUARTER_MS, day_of
+from schemas.log.events import Heartbeat, Tick, encode_event, join_batch, partition_of
 
 #: The phones of a file have no tokens; nothing signs them out either.
 TOKEN: Final = "sid:replay"  # noqa: S105

@@ -7,8 +7,8 @@ The policy:
   file that is taken in part gives numbers that look right.
 - A time is ISO 8601, or a number: of seconds since 1970, or of milliseconds from 1e11 on. One
   without an offset is a time of ``zone``.
-- Texts mean what they mean from a phone (``ingest.validate``): blank is absent, ``background`` is
-  no screen, what is too long is cut.
+- Texts mean what they mean from a phone (``ingest.body.validate``): blank is absent, ``background``
+  is no screen, what is too long is cut.
 - Lines of the same time stay in the order of the file.
 
 All views are sorted in memory, about 110 bytes each; so there is a limit.
@@ -25,9 +25,9 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingest.validate import Body, Sent, clean
-from schemas.events import MAX_USER_ID
-from schemas.text import clean_text
+from ingest.body.validate import Body, Sent, clean
+from schemas.log.events import MAX_USER_ID
+from schemas.untrusted.text import clean_text
 
 MAX_VIEWS: Final = 10_000_000
 

@@ -16,8 +16,8 @@ from deploy.simulate.doors import Doors
 from deploy.simulate.people import Phone, phones
 from deploy.simulate.phones import simulated
 from deploy.simulate.tally import Tally
-from schemas.http_server import allow_open_files
-from schemas.paths import COUNT_PATH
+from schemas.http.paths import COUNT_PATH
+from schemas.http.server import allow_open_files
 
 LINE_SECONDS: Final = 60.0
 #: Sooner, where something was not accepted.

@@ -17,11 +17,11 @@ from collections.abc import Callable
 import psycopg
 
 from processor.maintenance import rollups
+from processor.maintenance.database_session import Connection, Session, connect
 from processor.maintenance.retention import Retention
-from processor.maintenance.session import Connection, Session, connect
-from processor.metrics import ROLLUPS, Metrics
 from processor.settings import ProcessorSettings
-from schemas.sqlstates import Meaning, meaning_of, told
+from processor.watch.metrics import ROLLUPS, Metrics
+from schemas.database.sqlstates import Meaning, meaning_of, told
 
 log = logging.getLogger(__name__)
 

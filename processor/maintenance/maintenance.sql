@@ -1,4 +1,4 @@
--- Every statement of maintenance, by name (schemas/sql_files.py reads them). Each transaction is
+-- Every statement of maintenance, by name (schemas/database/named_queries.py reads them). Each transaction is
 -- REPEATABLE READ: as_of, the windows and the notes of what came late are of one instant.
 
 -- name: configure

@@ -20,7 +20,7 @@ from typing import Final
 
 from psycopg.errors import LockNotAvailable, SerializationFailure
 
-from processor.maintenance.session import Session
+from processor.maintenance.database_session import Session
 from processor.settings import ProcessorSettings
 
 log = logging.getLogger(__name__)

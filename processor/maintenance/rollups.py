@@ -3,8 +3,8 @@ from changes; days from both.
 
 A quarter-hour is rolled up once as_of is half an hour past its end, and again when the processor
 has noted that something came late for it; then its day is, too. Rollups never go back: what log
-time passes again after a step back (``processor/clock_steps.py``) comes late, and so do the users
-of a screen in those hours. Everything is replaced by what its sources say, together with the
+time passes again after a step back (``processor/core/clock_steps.py``) comes late, and so do the
+users of a screen in those hours. Everything is replaced by what its sources say, together with the
 progress, so that a run that was cut short only has to be repeated. Each function is one transaction
 of bounded work, the oldest first, and says whether there was any.
 """
@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 
-from processor.maintenance.session import Session
-from schemas.uniques import estimate, merged, sketch_of
+from processor.maintenance.database_session import Session
+from schemas.measures.sketches import estimate, merged, sketch_of
 
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
+from schemas.http.problems import CODES, PROBLEM_JSON, TOKEN_CODES
 from schemas.openapi.forms import (
     Json,
     Security,
@@ -19,7 +20,6 @@ from schemas.openapi.forms import (
     text,
     word,
 )
-from schemas.problems import CODES, PROBLEM_JSON, TOKEN_CODES
 
 READ_SCOPE: Final = "presence:read"
 EXPORT_SCOPE: Final = "presence:export"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from schemas.events import MAX_TEXT
+from schemas.log.events import MAX_TEXT
 from schemas.openapi.answers import (
     AS_TABLE,
     EXPORTERS,
@@ -31,7 +31,7 @@ from schemas.openapi.forms import (
 )
 from schemas.openapi.people import PAGED, USER_ID
 from schemas.openapi.words import CURSOR, LIMIT, STATES, a_screen
-from schemas.tokens import PrincipalKind
+from schemas.tokens.identity import PrincipalKind
 
 TAG: Final = {
     "name": "Audiences",

@@ -15,7 +15,7 @@ Json: TypeAlias = dict[str, Any]
 #: Who may call: alternatives, as OpenAPI has them.
 Security: TypeAlias = Sequence[Mapping[str, Sequence[str]]]
 
-#: As ``schemas.text.clean_text`` leaves it: no text here holds C0, DEL or C1.
+#: As ``schemas.untrusted.text.clean_text`` leaves it: no text here holds C0, DEL or C1.
 STORED_TEXT: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
 
 

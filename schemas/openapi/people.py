@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
+from schemas.log.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
 from schemas.openapi.answers import (
     OF_READERS,
     QUALITY,

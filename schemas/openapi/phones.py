@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.events import (
-    BACKGROUND_APP_STATES,
-    FOREGROUND_APP_STATES,
-    MAX_DEVICE_ID,
-    MAX_TEXT,
-)
+from schemas.log.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
 from schemas.openapi.answers import PHONES, REQUEST_ID, refusals
 from schemas.openapi.forms import Json, Part, in_header, operation, text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from schemas.events import MAX_TEXT
+from schemas.log.events import MAX_TEXT
 from schemas.openapi.forms import STORED_TEXT, Json, instant, nullable, query, text, whole, word
 
 STATES: Final = ("foreground", "background", "offline")

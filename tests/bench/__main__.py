@@ -30,9 +30,9 @@ from rich.table import Table
 from deploy.local.child import Child, RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.postgres import LocalPostgres
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, topic_name
+from schemas.database.migrate import migrate
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.bench.cpu import cpu_seconds
 from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import free_port, rows, stored_through, wait_for

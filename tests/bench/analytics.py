@@ -28,8 +28,8 @@ from rich.table import Column, Table
 
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
-from schemas.migrate import migrate
-from schemas.sql_files import load_queries
+from schemas.database.migrate import migrate
+from schemas.database.named_queries import load_queries
 from tests.bench.__main__ import answers, service
 from tests.bench.fleet import Fleet, fill
 from tests.bench.smoke import Smoke, check_measured

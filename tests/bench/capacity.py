@@ -28,10 +28,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from processor.effects import Effects, Record
-from processor.partition import Partition
+from processor.core.effects import Effects, Record
+from processor.core.partition import Partition
 from processor.settings import ProcessorSettings
-from schemas.events import Heartbeat, encode_batch
+from schemas.log.events import Heartbeat, encode_batch
 from tests.bench.__main__ import Servers, kafka_environment, rows_outside_transaction, servers
 from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import ProcessorProcess, rows, wait_for

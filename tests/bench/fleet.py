@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from schemas.sql_files import load_queries
-from schemas.uniques import estimate, sketch_of
+from schemas.database.named_queries import load_queries
+from schemas.measures.sketches import estimate, sketch_of
 
 DAY = timedelta(days=1)
 #: Days for which each partitioned table is kept: the settings' defaults, and the month.

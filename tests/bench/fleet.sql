@@ -1,4 +1,4 @@
--- A fleet's month straight in the tables, by name (schemas/sql_files.py reads them): windows, samples
+-- A fleet's month straight in the tables, by name (schemas/database/named_queries.py reads them): windows, samples
 -- and rollups have the rows that the processor and maintenance would have written, single people
 -- fewer. Numbers are like real ones in size and shape, not in sum: rollups do not add up to what
 -- they are rollups of. {parent} stands for a table.

@@ -1,5 +1,5 @@
 """``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat, with and without
-what tells phones of one name apart (``processor/twins.py``), in one run.
+what tells phones of one name apart (``processor/core/twins.py``), in one run.
 
 The usual heartbeat changes nothing: a phone with one device says that it is still there. Without
 means that a device is found by its name alone, as if no two phones could share one. Rounds of both
@@ -17,14 +17,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from processor import presence
-from processor.devices import find
-from processor.effects import Effects, Record
-from processor.model import Device, Replaced, User
-from processor.partition import Partition
+from processor.core import presence
+from processor.core.devices import find
+from processor.core.effects import Effects, Record
+from processor.core.model import Device, Replaced, User
+from processor.core.partition import Partition
+from processor.core.sockets import device_of_connection
 from processor.settings import ProcessorSettings
-from processor.sockets import device_of_connection
-from schemas.events import Heartbeat, Renew
+from schemas.log.events import Heartbeat, Renew
 from tests.bench.smoke import Smoke, check_measured
 
 EVENTS_PER_RECORD = 100

@@ -30,8 +30,8 @@ from rich.table import Table
 
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.bench.__main__ import PARTITIONS, answers, kafka_environment, service
 from tests.bench.cpu import cpu_seconds
 from tests.bench.smoke import Smoke, check_measured

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.fuzzing import Complaints, Watch
 from tests.contract.harness import ingest_settings, running_ingest
 

@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 
 from ingest.app import CONNECTION, TOKEN_WATCH, create_app, create_runner
 from ingest.settings import IngestSettings
-from schemas.events import BadEvent, Event, Heartbeat, Logout, decode_batch
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from schemas.log.events import BadEvent, Event, Heartbeat, Logout, decode_batch
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0

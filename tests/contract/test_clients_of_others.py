@@ -18,10 +18,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
-from ingest.websocket import SOCKET_PATH
-from schemas.events import Heartbeat
-from schemas.settings import KafkaSettings
+from ingest.http.calls import HEARTBEAT_PATH, LOGOUT_PATH
+from ingest.socket.sockets import SOCKET_PATH
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
 from tests.contract import java
 from tests.contract.harness import (
     DEADLINE_SECONDS,

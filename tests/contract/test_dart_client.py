@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from schemas.events import Heartbeat, Logout
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Logout
+from schemas.log.settings import KafkaSettings
 from tests import guide_app
 from tests.contract.harness import (
     Answer,

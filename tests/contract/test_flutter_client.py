@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ingest import frames
-from ingest.field_warnings import FieldWarning
-from ingest.frames import ERROR_CODES
-from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
-from ingest.validate import Body
-from ingest.websocket import SOCKET_PATH
-from schemas.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES
+from ingest.body.field_warnings import FieldWarning
+from ingest.body.validate import Body
+from ingest.http.calls import HEARTBEAT_PATH, LOGOUT_PATH
+from ingest.socket import frames
+from ingest.socket.frames import ERROR_CODES
+from ingest.socket.sockets import SOCKET_PATH
+from schemas.log.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES
 from tests.contract.dart_source import errors, javascript, nodes, parse
 from tests.contract.node import run
 

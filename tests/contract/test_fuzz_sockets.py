@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Opcode
 
-from ingest.frames import ERROR_CODES
-from ingest.session_actions import BINARY, LOGGED_OUT, NORMAL, NOT_AUTHENTICATED, READER_CODES
+from ingest.socket.actions import BINARY, LOGGED_OUT, NORMAL, NOT_AUTHENTICATED, READER_CODES
+from ingest.socket.frames import ERROR_CODES
 from tests.contract.fuzzing import (
     ANYTHING,
     BODIES,

@@ -15,14 +15,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from api.settings import ApiSettings
-from ingest.frames import ERROR_CODES, MAX_FRAMES, MAX_ID_CHARACTERS
-from ingest.session_actions import CLOSE_CODES
+from ingest.body.validate import APP_STATES, Body
 from ingest.settings import IngestSettings
-from ingest.validate import APP_STATES, Body
-from ingest.websocket import SOCKET_PATH
-from schemas.events import MAX_DEVICE_ID, MAX_TEXT
-from schemas.problems import CODES
-from schemas.settings import KafkaSettings
+from ingest.socket.actions import CLOSE_CODES
+from ingest.socket.frames import ERROR_CODES, MAX_FRAMES, MAX_ID_CHARACTERS
+from ingest.socket.sockets import SOCKET_PATH
+from schemas.http.problems import CODES
+from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT
+from schemas.log.settings import KafkaSettings
 from tests import guide_app
 from tests.contract.dart_source import errors, parse
 from tests.contract.harness import (

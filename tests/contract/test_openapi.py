@@ -11,8 +11,8 @@ from anyio.from_thread import start_blocking_portal
 from schemathesis import Case
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from ingest.heartbeat import HEARTBEAT_PATH, LOGOUT_PATH
-from ingest.websocket import SOCKET_PATH
+from ingest.http.calls import HEARTBEAT_PATH, LOGOUT_PATH
+from ingest.socket.sockets import SOCKET_PATH
 from tests.conftest import fresh_topics
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, token
 from tests.openapi_harness import (

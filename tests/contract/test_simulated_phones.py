@@ -12,8 +12,8 @@ from deploy.simulate.doors import Doors
 from deploy.simulate.people import Phone, phones
 from deploy.simulate.phones import SimulatedPhone, simulated
 from deploy.simulate.tally import Tally
-from schemas.events import ClientEvent, Connect, Disconnect, Heartbeat, Logout, Renew
-from schemas.settings import KafkaSettings
+from schemas.log.events import ClientEvent, Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     SECRET,

@@ -22,9 +22,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.typing import Origin
 
-from schemas.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
-from schemas.settings import KafkaSettings
-from schemas.topics import SIGN_OUTS, topic_name
+from schemas.log.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import SIGN_OUTS, topic_name
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,

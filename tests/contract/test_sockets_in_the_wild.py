@@ -15,8 +15,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from schemas.events import Connect
-from schemas.settings import KafkaSettings
+from schemas.log.events import Connect
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,

@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from schemas.api_keys import new_key
-from schemas.events import Heartbeat, Logout
-from schemas.problems import TOKEN_CODES
-from schemas.settings import KafkaSettings
+from schemas.http.problems import TOKEN_CODES
+from schemas.log.events import Heartbeat, Logout
+from schemas.log.settings import KafkaSettings
+from schemas.tokens.api_keys import new_key
 from tests.authorization_server import (
     AuthorizationServer,
     introspection,

@@ -8,8 +8,8 @@ import time
 import jwt
 from websockets.asyncio.client import connect
 
-from schemas.events import Connect, Heartbeat, Logout
-from schemas.settings import KafkaSettings
+from schemas.log.events import Connect, Heartbeat, Logout
+from schemas.log.settings import KafkaSettings
 from tests.authorization_server import introspection, running_authorization_server
 from tests.back_end import running_back_end
 from tests.contract.harness import client_events, ingest_settings, running_ingest, token

@@ -13,8 +13,8 @@ from typing import Any
 from aiohttp import web
 from playwright.async_api import BrowserContext, Page, async_playwright
 
-from schemas.events import Connect, Event, Heartbeat, Logout
-from schemas.settings import KafkaSettings
+from schemas.log.events import Connect, Event, Heartbeat, Logout
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,

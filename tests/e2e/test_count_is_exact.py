@@ -19,7 +19,7 @@ import aiohttp
 import psutil
 import pytest
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import token
 from tests.e2e.driver import FRONT, PROCESSOR, Stack
 from tests.integration.gateway_rig import (

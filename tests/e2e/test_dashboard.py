@@ -138,7 +138,7 @@ def test_charts_keep_the_policy_and_show_what_users_wrote_as_it_is(page: Page, a
     page.evaluate(
         """async hostile => {
             const page = document.querySelector("script[type=module]").src;
-            const { chart, numbers } = await import(new URL("charts.js", page));
+            const { chart, numbers } = await import(new URL("../charts/charts.js", page));
             const figure = document.createElement("figure");
             figure.className = "card chart";
             figure.append(document.createElement("figcaption"));
@@ -195,7 +195,7 @@ def test_without_uplot_a_card_says_what_helps_and_shows_its_numbers(
             main.innerHTML = `<section id="card"><p class="trouble"></p><div class="told">
                 <figure><figcaption></figcaption><div class="plot"></div></figure></div></section>`;
             const page = document.querySelector("script[type=module]").src;
-            const { Card } = await import(new URL("cards.js", page));
+            const { Card } = await import(new URL("../ui/cards.js", page));
             await new Card("card", () => {}).draw("Two users.", {
                 drawing: { kind: "plot" },
                 table: { heads: ["Screen", "Users"], rows: [["Cart", "2"]] },

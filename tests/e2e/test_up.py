@@ -20,9 +20,9 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from deploy.analyst import ROLE
-from deploy.cli import app
+from deploy.cli.command import app
 from deploy.local.ports import free_port
+from deploy.roles.analyst import ROLE
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
 from tests.e2e.stacks import running_up
 from tests.metrics_page import Scrape

@@ -96,8 +96,8 @@ def test_a_service_may_do_with_kafka_what_it_does_and_no_more(stack: Stack) -> N
 import asyncio
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import TopicAuthorizationFailedError
-from schemas.kafka_security import client_options
-from schemas.settings import KafkaSettings
+from schemas.log.client import client_options
+from schemas.service.settings import KafkaSettings
 
 async def read():
     consumer = AIOKafkaConsumer("presence.events", **client_options(KafkaSettings()))

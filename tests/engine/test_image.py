@@ -50,7 +50,9 @@ def test_each_service_starts_far_enough_to_say_what_is_missing(image: str, servi
 
 def test_the_processor_and_the_commands_find_all_that_they_import(image: str) -> None:
     """The processor would wait for its servers."""
-    loaded = in_image("python", "-c", "import processor.__main__, deploy.cli, deploy.compose_roles")
+    loaded = in_image(
+        "python", "-c", "import processor.__main__, deploy.cli, deploy.roles.compose_roles"
+    )
     assert loaded.returncode == 0, loaded.stderr
 
 

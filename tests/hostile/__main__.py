@@ -31,8 +31,8 @@ import psutil
 import typer
 from rich.console import Console
 
-from schemas.events import Heartbeat
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
 from tests.bench.__main__ import answers, kafka_environment, servers, service
 from tests.bench.smoke import Smoke
 from tests.hostile.attacks import NAMES

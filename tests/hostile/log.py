@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.events import BadEvent, Event, decode_batch
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from schemas.log.events import BadEvent, Event, decode_batch
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 
 
 async def events_in_log(settings: KafkaSettings) -> list[Event | BadEvent]:

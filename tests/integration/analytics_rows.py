@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg import sql
 
-from schemas.dwell import bucket_of
-from schemas.uniques import estimate, sketch_of
+from schemas.measures.dwell import bucket_of
+from schemas.measures.sketches import estimate, sketch_of
 from tests.integration.api_harness import Table
 
 MINUTE = timedelta(minutes=1)

@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 from yarl import URL
 
 from api.app import STORE, create_app, create_runner
+from api.presence.store import Store
 from api.settings import ApiSettings
-from api.store import Store
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0

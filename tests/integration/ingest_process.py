@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from deploy.local.ports import free_port
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import SECRET, Answer, exchange, token, wait_until
 from tests.suite.forks import start_python
 

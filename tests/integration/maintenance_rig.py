@@ -11,10 +11,10 @@ import psycopg
 from prometheus_client import CollectorRegistry
 from psycopg import ServerCursor
 
+from processor.maintenance.database_session import Connection, connect
 from processor.maintenance.housekeeper import Housekeeper
-from processor.maintenance.session import Connection, connect
-from processor.metrics import Metrics
 from processor.settings import ProcessorSettings
+from processor.watch.metrics import Metrics
 from tests.integration.rollup_oracle import (
     DAY,
     MINUTE,

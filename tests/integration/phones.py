@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.events import (
+from schemas.log.events import (
     Connect,
     Disconnect,
     Event,
@@ -21,8 +21,8 @@ from schemas.events import (
     encode_batch,
     partition_of,
 )
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 
 USERS = [f"user-{n:02d}" for n in range(48)]
 ACTIVE_AT_ONCE = 16

@@ -15,9 +15,9 @@ import msgspec
 import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from schemas.events import Event, encode_batch
-from schemas.settings import KafkaSettings
-from schemas.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
+from schemas.log.events import Event, encode_batch
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
 from tests.suite.forks import start_python
 
 T = TypeVar("T")

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from schemas.events import Tick, decode_batch
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS
+from schemas.log.events import Tick, decode_batch
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS
 from tests.integration.phones import Phones
 from tests.integration.rig import (
     ProcessorProcess,

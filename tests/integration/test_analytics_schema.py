@@ -17,10 +17,10 @@ import pytest
 from psycopg import sql
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
-from processor.screen_names import OUR_NAMES, ScreenNames
-from schemas.dwell import BUCKETS, bucket_of, percentile_ms
-from schemas.migrate import migrate
+from deploy.cli.command import app
+from processor.core.screen_names import OUR_NAMES, ScreenNames
+from schemas.database.migrate import migrate
+from schemas.measures.dwell import BUCKETS, bucket_of, percentile_ms
 from tests.integration.maintenance_rig import fill, random_source, run, utc
 from tests.integration.rig import rows
 from tests.integration.rollup_oracle import HOUR, QUARTER, Row, Table, add, floor, recount
@@ -267,7 +267,7 @@ def test_later_migrations_keep_the_grants(
     rollcall(database_url, "migrate", "--analyst-role", role, *["--with-people"] * with_people)
     before = readable(database_url, role)
     folder = tmp_path / "sql"
-    shutil.copytree(str(files("schemas") / "sql"), folder)
+    shutil.copytree(str(files("schemas.database") / "sql"), folder)
     (folder / "9999_views_anew.sql").write_text(
         "DROP VIEW analytics.concurrency, analytics.visits;"
         "CREATE VIEW analytics.concurrency AS SELECT 1 AS samples;"

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import psycopg
 
-from processor.analytics_rows import window_rows_of
-from processor.effects import Effects
-from processor.windows import MinuteCounts
-from schemas.events import Event, Heartbeat, Logout, partition_of
-from schemas.settings import KafkaSettings
-from schemas.sql_files import load_queries
-from schemas.topics import REJECTS
+from processor.core.effects import Effects
+from processor.core.windows import MinuteCounts
+from processor.store.analytics_rows import window_rows_of
+from schemas.database.named_queries import load_queries
+from schemas.log.events import Event, Heartbeat, Logout, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import REJECTS
 from tests.integration.rig import (
     ProcessorProcess,
     batch,
@@ -55,7 +55,7 @@ def test_windows_are_added_up_however_they_are_cut_into_batches(database_url: st
     minutes: dict[tuple[Any, ...], Counter[str]] = {}
     histograms: dict[tuple[Any, ...], Counter[int]] = {}
     transitions: Counter[tuple[Any, ...]] = Counter()
-    queries = load_queries("processor", "analytics.sql")
+    queries = load_queries("processor.store", "analytics.sql")
     with psycopg.connect(database_url) as connection:
         connection.execute(queries["create_analytics_tables"])
         connection.execute(queries["create_apply_analytics"])

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from deploy.keys import KeyTable
+from deploy.roles.api_keys import KeyTable
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import Answer, Api, api_settings, running_api, token, wait_until
 from tests.integration.audience_oracle import AS_OF

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api.database import Connection, Database
+from api.analytics.unique_users import unique_users
+from api.http.documents import select
 from api.metrics import ApiMetrics
-from api.reports import select
-from api.unique_users import unique_users
-from schemas.uniques import sketch_of
+from api.postgres.database import Connection, Database
+from schemas.measures.sketches import sketch_of
 from tests.integration.api_harness import api_settings
 
 Rows: TypeAlias = AsyncIterator[Any]

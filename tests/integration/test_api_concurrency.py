@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from api.answers import rfc3339
+from api.periods.instants import rfc3339
 from tests.integration.analytics_rows import QUARTER, AnalyticsTable, floor, local_day
 from tests.integration.api_harness import Api, api_settings, running_api
 

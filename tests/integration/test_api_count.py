@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from schemas.sql_files import load_queries
+from schemas.database.named_queries import load_queries
 from tests.integration.api_harness import Answer, Api, Table, api_settings, running_api, wait_until
 
 
@@ -158,7 +158,7 @@ async def test_its_cost_does_not_grow_with_the_fleet(api: Api, table: Table) -> 
         table.user(f"u{number}")
     assert (await api.count()).json["count"] == 1  # the processor's live count, not the rows
     [[plan]] = table.run(
-        "EXPLAIN (FORMAT JSON) " + load_queries("api", "queries.sql")["freshness"].decode()
+        "EXPLAIN (FORMAT JSON) " + load_queries("api.presence", "queries.sql")["freshness"].decode()
     )
     tables = set(re.findall(r"'Relation Name': '(\w+)'", str(plan)))
     assert tables == {"deployment", "stream_offsets", "clock_steps"}

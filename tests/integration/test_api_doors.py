@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import pytest_asyncio
@@ -470,7 +471,7 @@ async def test_logout_takes_the_cookie_away(api: Api) -> None:
 
 
 async def test_pages_allow_nothing_but_their_own_files(api: Api) -> None:
-    for path in ("/login", "/static/x/live.js"):
+    for path in ("/login", "/static/x/pages/live.js"):
         headers = (await api.call(path, bearer=None)).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
@@ -485,7 +486,7 @@ async def test_files_are_kept_for_ever_at_the_address_of_their_version(api: Api)
     assert kept.headers["Content-Type"] == "text/css; charset=utf-8"
     assert kept.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     # During an upgrade another version's page asks: it gets ours, and does not keep it.
-    other = await api.call("/static/other/live.js", bearer=None)
+    other = await api.call("/static/other/pages/live.js", bearer=None)
     assert other.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert other.headers["Cache-Control"] == "no-cache"
 
@@ -533,10 +534,9 @@ async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: s
     needed: set[str] = set()
     waiting = [script]
     while waiting:
-        source = (await api.call(waiting.pop(), bearer=None)).body.decode()
-        found = {
-            f"{script.rpartition('/')[0]}/{name}" for name in re.findall(r'"\./(\w+\.js)"', source)
-        }
+        address = waiting.pop()
+        source = (await api.call(address, bearer=None)).body.decode()
+        found = {urljoin(address, name) for name in re.findall(r'"(\.{1,2}/[\w/]+\.js)"', source)}
         waiting += found - needed
         needed |= found
     assert asked == needed

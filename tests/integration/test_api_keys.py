@@ -15,12 +15,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from deploy.keys import KeyTable
-from schemas.api_keys import MAX_KEYS, key_digest, new_key
+from deploy.roles.api_keys import KeyTable
+from schemas.tokens.api_keys import MAX_KEYS, key_digest, new_key
 from tests.integration.api_harness import Api, Table, api_settings, running_api, token, wait_until
 
 ONLINE = "/api/v1/online-users"
-#: Revocation counts within `api.keys.READ_SECONDS`; this machine may be slow.
+#: Revocation counts within `api.access.api_keys.READ_SECONDS`; this machine may be slow.
 SECONDS = 5.0
 
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from psycopg.types.json import Jsonb
 
-from api.store import MAX_BY_ACTIVITY
+from api.presence.store import MAX_BY_ACTIVITY
 from tests.integration.api_harness import NOON, Answer, Api, Table, api_settings, at, running_api
 
 ONLINE = "/api/v1/online-users"

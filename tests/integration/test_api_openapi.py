@@ -16,10 +16,10 @@ from anyio.from_thread import start_blocking_portal
 from psycopg.types.json import Jsonb
 from schemathesis import Case
 
-from api.dashboard.table import PAGES
 from api.metrics import ROUTES
-from schemas.distribution import rollcall_version
+from api.page_table import PAGES
 from schemas.openapi.document import document
+from schemas.service.distribution import rollcall_version
 from tests.conftest import fresh_database
 from tests.integration.api_harness import Api, Table, api_settings, running_api, token
 from tests.integration.maintenance_rig import run

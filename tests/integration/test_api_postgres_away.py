@@ -18,12 +18,12 @@ import psutil
 import psycopg
 import pytest
 
-from api.database import STATUS_SECONDS
-from api.store import COUNT_SHARED_SECONDS
+from api.postgres.database import STATUS_SECONDS
+from api.presence.store import COUNT_SHARED_SECONDS
 from deploy.local.child import RunningChild
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
-from schemas.migrate import migrate
+from schemas.database.migrate import migrate
 from tests.integration.api_harness import (
     DEADLINE_SECONDS,
     SECRET,
@@ -145,7 +145,7 @@ async def test_it_starts_before_postgres_and_its_tables_and_recovers_from_a_rest
         assert (await api.call("/login", bearer=None)).status == 200
         await server.start()
         await until_it_answers(api)
-    told = [record.message for record in caplog.records if record.name == "api.database"]
+    told = [record.message for record in caplog.records if record.name == "api.postgres.database"]
     # Once each time, however many calls there were; in between, tables or connections come back.
     assert len([line for line in told if "503" in line]) in (2, 3)
     assert told[-1] == "The database answers again"

@@ -12,8 +12,8 @@ import pytest
 from psycopg import sql
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
-from deploy.keys import KeyTable
+from deploy.cli.command import app
+from deploy.roles.api_keys import KeyTable
 from tests.integration.api_harness import Table, api_settings, running_api, token, wait_until
 
 RANGE = "from=2024-05-17T00:00:00Z&to=2024-05-17T12:00:00Z"

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from schemas.dwell import RELATIVE_ERROR
+from schemas.measures.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
 from tests.integration.analytics_rows import (
     HOUR,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from api.answers import rfc3339
-from schemas.dwell import RELATIVE_ERROR, bucket_of
+from api.periods.instants import rfc3339
+from schemas.measures.dwell import RELATIVE_ERROR, bucket_of
 from tests.integration.analytics_rows import HOUR, QUARTER, AnalyticsTable, floor
 from tests.integration.api_harness import Api, api_settings, running_api
 

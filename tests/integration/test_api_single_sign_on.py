@@ -11,17 +11,17 @@ import pytest
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from api.auth import Readers
-from api.browser_session import BrowserSessions
-from api.database import Database
-from api.errors import Door
-from api.keys import ApiKeys
+from api.access.api_keys import ApiKeys
+from api.access.browser_session import BrowserSessions
+from api.access.browser_session_table import SessionTable
+from api.access.readers import Readers
+from api.access.single_sign_on import SingleSignOn
+from api.http.door import Door
 from api.metrics import ApiMetrics
-from api.secret import ApiSecret
-from api.session_table import SessionTable
-from api.single_sign_on import SingleSignOn
-from schemas.token_door import TokenDoor
-from schemas.verifiers import phone_verifier
+from api.postgres.database import Database
+from api.signing.secret import ApiSecret
+from schemas.tokens.door import TokenDoor
+from schemas.tokens.verifiers import phone_verifier
 from tests.integration.api_harness import (
     DEADLINE_SECONDS,
     Answer,
@@ -110,7 +110,7 @@ async def test_nobody_named_is_nobody(caller: Caller) -> None:
 async def test_from_anybody_else_the_header_is_ignored_counted_and_told_once(
     api: Api, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, logger="api.single_sign_on"):
+    with caplog.at_level(logging.WARNING, logger="api.access.single_sign_on"):
         for _ in range(3):
             assert (await caller.get(ADA, by=STRANGER)).status == 401
         forwarded = ("X-Forwarded-For", PROXY)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deploy.keys import KeyTable
+from deploy.roles.api_keys import KeyTable
 from tests.authorization_server import (
     AuthorizationServer,
     introspection,

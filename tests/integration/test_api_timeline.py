@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
-from api.answers import rfc3339
+from api.periods.instants import rfc3339
 from tests.integration.analytics_rows import AnalyticsTable
 from tests.integration.api_harness import Api, api_settings, running_api
 from tests.integration.device_histories import Histories

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
-from schemas.dwell import bucket_of
+from schemas.measures.dwell import bucket_of
 from tests.integration.analytics_rows import (
     AnalyticsTable,
     ScreenMinute,

@@ -14,11 +14,11 @@ import typer
 from psycopg import sql
 from typer.testing import CliRunner, Result
 
-from deploy import compose_roles
-from deploy.cli import app
-from deploy.compose_secrets import make_secrets
+from deploy.cli.command import app
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
+from deploy.roles import compose_roles
+from deploy.roles.compose_secrets import make_secrets
 from tests.unit.compose_file import load_compose
 
 READY_SECONDS = 60.0
@@ -66,7 +66,7 @@ def refused(connection: psycopg.Connection, statement: str) -> bool:
 def make_roles(address: str, secrets: Path) -> Result:
     """As the service `roles` does it."""
     roles = load_compose()["services"]["roles"]
-    assert roles["command"][:3] == ["python", "-m", "deploy.compose_roles"]
+    assert roles["command"][:3] == ["python", "-m", "deploy.roles.compose_roles"]
     command = typer.Typer(add_completion=False)
     command.command()(compose_roles.main)
     return CliRunner().invoke(command, [str(secrets / "postgres"), "--address", address])

@@ -16,13 +16,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
-from deploy.compose_secrets import KAFKA_PASSWORD_FILE, make_secrets
+from deploy.cli.command import app
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
-from schemas.kafka_security import client_options
-from schemas.settings import KafkaSettings
+from deploy.roles.compose_secrets import KAFKA_PASSWORD_FILE, make_secrets
+from schemas.log.client import client_options
+from schemas.log.settings import KafkaSettings
 from tests.integration.ingest_process import Process
 from tests.integration.rig import ProcessorProcess, processor_environment, rows, wait_for
 from tests.unit.compose_file import ROOT, load_compose

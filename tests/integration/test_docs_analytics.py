@@ -16,8 +16,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from schemas.dwell import RELATIVE_ERROR
-from schemas.migrate import grant_analytics
+from schemas.database.migrate import grant_analytics
+from schemas.measures.dwell import RELATIVE_ERROR
 from tests.integration.maintenance_rig import run
 from tests.integration.rollup_oracle import DAY, HOUR, MINUTE, QUARTER, floor
 from tests.integration.small_fleet import Fleet, Session, Visit, small_fleet, store

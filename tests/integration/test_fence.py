@@ -21,9 +21,9 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.events import Heartbeat, Logout, encode_batch, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from schemas.log.events import Heartbeat, Logout, encode_batch, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 from tests.integration.rig import (
     ProcessorProcess,
     processor_environment,

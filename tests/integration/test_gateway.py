@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from playwright.async_api import Page, async_playwright
 from websockets.asyncio.client import connect
 
-from schemas.http_problems import REQUEST_ID
+from schemas.http.responses import REQUEST_ID
 from tests.conftest import fresh_database, fresh_topics
 from tests.contract.harness import token, wait_until
 from tests.e2e.browser import ARGUMENTS, chromium

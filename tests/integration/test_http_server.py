@@ -16,9 +16,9 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from schemas.http_metrics import HttpMetrics
-from schemas.http_server import BoundedRunner
-from schemas.settings import HttpSettings
+from schemas.http.metrics import HttpMetrics
+from schemas.http.server import BoundedRunner
+from schemas.http.settings import HttpSettings
 
 HEAD_SECONDS = 0.4
 IDLE_SECONDS = 0.8

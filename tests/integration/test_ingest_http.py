@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from schemas.events import Heartbeat, Logout
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Logout
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     Answer,
     Ingest,

@@ -19,9 +19,9 @@ from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
 from ingest.app import CONNECTION
-from schemas.events import Heartbeat
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.contract.harness import (
     Answer,
     Ingest,

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ingest.connection import Connection
-from ingest.log import EventLog
+from ingest.log.appender import EventLog
+from ingest.log.client import Connection
+from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import IngestMetrics
-from ingest.publisher import Acknowledgement, Publisher
-from schemas.events import Heartbeat, Tick, encode_event, partition_of
-from schemas.problems import ProblemError
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, MAX_RECORD_BYTES, topic_name
+from schemas.http.problems import ProblemError
+from schemas.log.events import Heartbeat, Tick, encode_event, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, MAX_RECORD_BYTES, topic_name
 from tests.contract.harness import (
     client_events,
     ingest_settings,

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from schemas.events import Heartbeat
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.contract.harness import client_events, wait_until
 from tests.integration.ingest_process import Process, refuses
 from tests.metrics_page import Scrape

@@ -19,9 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
-from schemas.events import Connect, Heartbeat
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.log.events import Connect, Heartbeat
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.contract.harness import read_log, token
 from tests.integration.ingest_process import Process
 from tests.integration.rig import (

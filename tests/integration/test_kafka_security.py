@@ -11,13 +11,13 @@ import pytest
 from aiokafka.errors import KafkaError
 from typer.testing import CliRunner
 
-from deploy.cli import app as rollcall
+from deploy.cli.command import app as rollcall
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
-from schemas.kafka_trouble import why_away
-from schemas.settings import KafkaSettings
-from schemas.topics import check_topics
+from schemas.log.diagnosis import why_away
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import check_topics
 from tests.certificates import Authority, Signed
 from tests.integration.ingest_process import Process
 from tests.integration.rig import (

@@ -16,8 +16,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg import sql
 
+from processor.maintenance.database_session import Connection
 from processor.maintenance.retention import partitioned_tables
-from processor.maintenance.session import Connection
 from processor.settings import ProcessorSettings
 from tests.conftest import database_in
 from tests.integration.maintenance_rig import (

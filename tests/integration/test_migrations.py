@@ -14,14 +14,14 @@ import pytest
 from psycopg import sql
 
 import schemas
-from processor.changes import rfc3339
-from processor.store import Store, Stored
-from schemas.changes import Change
-from schemas.migrate import migrate
-from schemas.sql_files import load_queries
+from processor.core.changes import rfc3339
+from processor.store.store import Store, Stored
+from schemas.database.migrate import migrate
+from schemas.database.named_queries import load_queries
+from schemas.log.changes import Change
 from tests.conftest import database_in
 
-SQL = Path(schemas.__file__).parent / "sql"
+SQL = Path(schemas.__file__).parent / "database/sql"
 NOW_MS = 1_795_500_000_000
 #: What the processor of before stored: the end of an outage, and until when that keeps everyone.
 GRACES = [[NOW_MS - 20_000, NOW_MS + 180_000]]
@@ -45,7 +45,7 @@ def database_at_0002(postgres_url: str) -> Iterator[str]:
     """URL of a database as the first release left it, empty."""
     name = f"rollcall_{uuid.uuid4().hex[:12]}"
     url = database_in(postgres_url, name)
-    queries = load_queries("schemas", "sql/migrations.queries.sql")
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         with psycopg.connect(url) as connection:

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from deploy.keys import KeyTable
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
+from deploy.roles.api_keys import KeyTable
+from schemas.database.migrate import migrate
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.api_harness import Api, api_settings, running_api, token
 from tests.integration.pgbouncer import PgBouncer, running_pgbouncer
 from tests.integration.rig import (

@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 import pytest
 
-from schemas.events import (
+from schemas.log.events import (
     Connect,
     Disconnect,
     Event,
@@ -22,8 +22,8 @@ from schemas.events import (
     encode_event,
     partition_of,
 )
-from schemas.settings import KafkaSettings
-from schemas.topics import REJECTS
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import REJECTS
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.database.migrate import migrate
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.conftest import database_in
 from tests.integration.rig import (
     ProcessorProcess,

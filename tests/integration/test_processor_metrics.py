@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import Event, Heartbeat, Logout, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Event, Heartbeat, Logout, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

@@ -8,9 +8,9 @@ import psycopg
 
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
-from processor.store import Store
-from schemas.events import Tick
-from schemas.settings import KafkaSettings
+from processor.store.store import Store
+from schemas.log.events import Tick
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import batch, produce
 
 

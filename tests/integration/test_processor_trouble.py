@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

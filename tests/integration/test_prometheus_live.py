@@ -25,7 +25,7 @@ import requests
 from psycopg import sql
 
 from deploy.local.ports import free_port
-from schemas.migrate import grant_analytics
+from schemas.database.migrate import grant_analytics
 from tests.conftest import fresh_database, fresh_topics
 from tests.contract.harness import SECRET, token
 from tests.grafana_dashboards import ANALYTICS, PROMETHEUS, questions

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import async_playwright, expect
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import ingest_settings, running_ingest
 from tests.e2e.browser import ARGUMENTS, DEADLINE_SECONDS, chromium
 from tests.integration.api_harness import Api, api_settings, running_api, token

@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, topic_name
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.integration.ecom import ecom_file
 from tests.integration.rig import ProcessorProcess, rows, stored_through, wait_for
 

@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from processor.maintenance import retention
-from processor.metrics import RETAINED_TABLES
 from processor.settings import ProcessorSettings
-from schemas.events import Heartbeat, Logout, partition_of
-from schemas.settings import KafkaSettings
+from processor.watch.metrics import RETAINED_TABLES
+from schemas.log.events import Heartbeat, Logout, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.maintenance_rig import fill, housekeeper, run
 from tests.integration.rig import (
     ProcessorProcess,

@@ -23,7 +23,7 @@ import aiohttp
 import pytest
 
 from deploy.local.ports import free_port
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import SECRET, token, wait_until
 from tests.integration.rig import rows
 from tests.suite.forks import start_python

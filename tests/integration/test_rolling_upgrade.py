@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 import schemas
-from schemas.events import VERSION, Event, Heartbeat, encode_event, partition_of
-from schemas.migrate import LOCK_SECONDS, MigrationError, migrate
-from schemas.settings import KafkaSettings
-from schemas.topics import REJECTS
+from schemas.database.migrate import LOCK_SECONDS, MigrationError, migrate
+from schemas.log.events import VERSION, Event, Heartbeat, encode_event, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import REJECTS
 from tests.conftest import database_in
 from tests.integration.rig import (
     ProcessorProcess,
@@ -32,7 +32,7 @@ from tests.integration.rig import (
     wait_for,
 )
 
-SQL = Path(schemas.__file__).parent / "sql"
+SQL = Path(schemas.__file__).parent / "database/sql"
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from schemas.migrate import migrate
-from schemas.settings import KafkaSettings
-from schemas.topic_ids import topic_id
-from schemas.topics import EVENTS, TopicProblemError, check_topics, create_topics, topic_name
+from schemas.database.migrate import migrate
+from schemas.log.settings import KafkaSettings
+from schemas.log.topic_ids import topic_id
+from schemas.log.topics import EVENTS, TopicProblemError, check_topics, create_topics, topic_name
 
 
 def test_migrating_twice_changes_nothing_the_second_time(database_url: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.conftest import fresh_topics
 from tests.contract.harness import token
 from tests.integration.ingest_process import Process

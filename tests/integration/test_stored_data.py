@@ -7,9 +7,9 @@ import re
 import pytest
 
 from processor.settings import ProcessorSettings
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import topic_specs
 from schemas.stored_data import TABLES, TOPICS, Stored
-from schemas.topics import topic_specs
 from tests.integration.rig import rows
 
 COLUMNS = """

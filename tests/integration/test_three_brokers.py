@@ -20,9 +20,9 @@ import pytest
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
-from schemas.events import Heartbeat
-from schemas.settings import KafkaSettings
-from schemas.topics import create_topics
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
 from tests.contract.harness import client_events
 from tests.integration.ingest_process import Process
 from tests.integration.rig import ProcessorProcess, processor_environment, rows, wait_for

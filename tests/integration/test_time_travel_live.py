@@ -40,10 +40,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from api.answers import rfc3339
-from schemas.events import partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS
+from api.periods.instants import rfc3339
+from schemas.log.events import partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS
 from tests.integration.api_harness import Api, api_settings, running_api
 from tests.integration.phones import USERS as NAMES
 from tests.integration.phones import Phones

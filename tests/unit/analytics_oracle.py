@@ -17,8 +17,8 @@ noted (facts and changes, in the order of the log) once more from the beginning:
   now, an instant that comes again keeps its first sample, and a minute names its screens anew.
 
 Written from the design, sections 2, 3 and 7, with the decisions that the docstrings of
-``processor/stays.py``, ``windows.py`` and ``concurrency.py`` take where the design is silent. Times
-are milliseconds; a *piece* is a span that is over.
+``processor/core/spans_and_sessions.py``, ``windows.py`` and ``concurrency.py`` take where the
+design is silent. Times are milliseconds; a *piece* is a span that is over.
 """
 
 from __future__ import annotations

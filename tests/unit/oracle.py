@@ -19,8 +19,8 @@ device or a user is found by going through that list again:
 * whether silence is an outage is found by going back through the records.
 
 Written from the design, sections 1 to 4, with the decisions that the docstrings of
-``processor/presence.py``, ``devices.py``, ``sockets.py`` and ``outage.py`` take where the design
-is silent.
+``processor/core/presence.py``, ``devices.py``, ``sockets.py`` and ``outage.py`` take where the
+design is silent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.events import Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.log.events import Connect, Disconnect, Heartbeat, Logout, Renew
 
 Fact = dict[str, Any]
 Shown = tuple[str, str | None]  # state and screen

@@ -18,29 +18,22 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from processor.clock_steps import MAX_STEPS, ClockStep, as_of_now
-from processor.concurrency import first_samples
-from processor.effects import Effects, LoggedChange, Record
-from processor.model import Policy, User
-from processor.outage import Grace, Silence
-from processor.partition import Partition
-from processor.rows import presence_row, user_of_row
-from processor.screen_names import MINUTE_MS, Remembered, ScreenNames
-from processor.windows import MinuteCounts
-from schemas.events import (
-    BadEvent,
-    Connect,
-    Disconnect,
-    Event,
-    Heartbeat,
-    Logout,
-    Renew,
-    Tick,
-)
-from schemas.sql_files import load_queries
+from processor.core.clock_steps import MAX_STEPS, ClockStep, as_of_now
+from processor.core.concurrency import first_samples
+from processor.core.effects import Effects, LoggedChange, Record
+from processor.core.model import Policy, User
+from processor.core.outage import Grace, Silence
+from processor.core.partition import Partition
+from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
+from processor.core.windows import MinuteCounts
+from processor.store.rows import presence_row, user_of_row
+from schemas.database.named_queries import load_queries
+from schemas.log.events import BadEvent, Connect, Disconnect, Event, Heartbeat, Logout, Renew, Tick
 from tests.unit.oracle import Oracle
 
-_QUERIES = {name: text.decode() for name, text in load_queries("processor", "queries.sql").items()}
+_QUERIES = {
+    name: text.decode() for name, text in load_queries("processor.store", "queries.sql").items()
+}
 #: A column of ``presence`` and the column of ``batch_presence`` that it is filled from.
 _MILLISECONDS = {
     "changed_at": "changed_ms",

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from processor.model import Policy
-from schemas.events import BadEvent, Connect, Disconnect, Event, Heartbeat, Logout, Renew, Tick
+from processor.core.model import Policy
+from schemas.log.events import BadEvent, Connect, Disconnect, Event, Heartbeat, Logout, Renew, Tick
 from tests.unit.presence_logs import Processor, Written
 
 START_MS = 1_700_000_000_000

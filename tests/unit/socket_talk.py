@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ingest.session import Session
-from ingest.session_actions import Action, Close, Ping, Pong, Send, SessionPolicy, Verify, Write
-from schemas.events import ClientEvent
-from schemas.problems import ProblemError
-from schemas.tokens import Identity
+from ingest.socket.actions import Action, Close, Ping, Pong, Send, SessionPolicy, Verify, Write
+from ingest.socket.session import Session
+from schemas.http.problems import ProblemError
+from schemas.log.events import ClientEvent
+from schemas.tokens.identity import Identity
 
 POLICY = SessionPolicy(heartbeat_interval_seconds=90, offline_after_seconds=300)
 E = TypeVar("E", bound=ClientEvent)

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from processor.effects import Effects, Logged
-from processor.model import Policy
-from processor.screen_names import DAY_MS
-from processor.stays import Session, Span
-from schemas.dwell import bucket_of
+from processor.core.effects import Effects, Logged
+from processor.core.model import Policy
+from processor.core.screen_names import DAY_MS
+from processor.core.spans_and_sessions import Session, Span
+from schemas.measures.dwell import bucket_of
 from tests.unit.analytics_oracle import Recount, bucket
 from tests.unit.oracle import Oracle
 from tests.unit.presence_logs import (

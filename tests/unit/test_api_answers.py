@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from api.answers import count_answer, rfc3339, single_user_answer
 from api.freshness import Freshness
-from api.rows import UserWithDevices
+from api.periods.instants import rfc3339
+from api.presence.answers import count_answer, single_user_answer
+from api.presence.rows import UserWithDevices
 
 NOON = datetime(2024, 5, 17, 12, 0, 0, 123_456, tzinfo=UTC)
 

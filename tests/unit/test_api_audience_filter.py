@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.analytics.versions import Comparison
 from api.audiences.filter import (
     MAX_EXCLUDED,
     MAX_PROBLEMS,
@@ -20,8 +21,7 @@ from api.audiences.filter import (
     Sight,
     parse_filter,
 )
-from api.versions import Comparison
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

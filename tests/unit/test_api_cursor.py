@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from api.cursor import MAX_CURSOR_CHARACTERS, Position, decode_cursor, encode_cursor
-from api.filters import UserFilter
-from schemas.problems import ProblemError
+from api.presence.filters import UserFilter
+from api.signing.cursor import MAX_CURSOR_CHARACTERS, Position, decode_cursor, encode_cursor
+from schemas.http.problems import ProblemError
 
 KEY = bytes(range(32))
 storable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=256)

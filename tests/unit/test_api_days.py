@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.days import check_zone, whole_days
-from schemas.problems import ProblemError
+from api.analytics.days import check_zone, whole_days
+from schemas.http.problems import ProblemError
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # the 30th in Berlin

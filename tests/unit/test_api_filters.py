@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.filters import (
+from api.http.parameters import check_user_id, refuse_parameters
+from api.presence.filters import (
     ListRequest,
     UserFilter,
     like_prefix,
@@ -20,9 +21,8 @@ from api.filters import (
     parse_online_users,
     parse_users,
 )
-from api.parameters import check_user_id, refuse_parameters
-from schemas.problems import ProblemError
-from schemas.text import clean_text, same_name
+from schemas.http.problems import ProblemError
+from schemas.untrusted.text import clean_text, same_name
 
 
 def refused(query: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.api_keys import is_api_key, key_digest, new_key, parse_scopes
+from schemas.tokens.api_keys import is_api_key, key_digest, new_key, parse_scopes
 
 
 def test_a_key_is_known_by_its_prefix_and_is_random() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.ranges import (
+from api.periods.ranges import (
     MAX_POINTS,
     QUARTER,
     WINDOW_BUCKETS,
@@ -31,7 +31,7 @@ from api.ranges import (
     resolve,
     usual_bucket,
 )
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
 
 #: Offsets of quarter-hours, clocks that change at midnight, on the dateline and by half an hour.
 ZONES = [

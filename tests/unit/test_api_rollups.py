@@ -8,8 +8,15 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.ranges import HOUR, QUARTER, Bucket, Range, day_start, floor
-from api.rollups import MOST_HOURS, MOST_SKETCHES, Parts, Progress, parts_of, unique_parts_of
+from api.periods.ranges import HOUR, QUARTER, Bucket, Range, day_start, floor
+from api.periods.rollups import (
+    MOST_HOURS,
+    MOST_SKETCHES,
+    Parts,
+    Progress,
+    parts_of,
+    unique_parts_of,
+)
 
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "Asia/Kathmandu", "America/Havana")]
 START = datetime(2026, 3, 25, tzinfo=UTC)

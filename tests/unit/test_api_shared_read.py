@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from api.shared_read import SharedRead
+from api.postgres.shared_read import SharedRead
 
 
 class Source:

@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 
 from api.metrics import FAILURES
-from api.sqlstates import failure_of
+from api.postgres.sqlstates import failure_of
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.tabular import accepted_format, csv_head, csv_ids, csv_rows, ndjson_rows
+from api.http.tabular import accepted_format, csv_head, csv_ids, csv_rows, ndjson_rows
 
 cells = (
     st.none()

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.changes import rfc3339
-from schemas.changes import Change
+from processor.core.changes import rfc3339
+from schemas.log.changes import Change
 
-SCHEMA: dict[str, Any] = json.loads(files("schemas").joinpath("changes.schema.json").read_text())
+SCHEMA: dict[str, Any] = json.loads(
+    files("schemas.log").joinpath("changes.schema.json").read_text()
+)
 CHANGE = Change(
     id="3:120:-1:0",
     at="2026-11-24T03:00:00.000Z",

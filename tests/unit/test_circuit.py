@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.circuit import PAUSE_SECONDS, TRIP, Circuit
+from schemas.tokens.circuit_breaker import PAUSE_SECONDS, TRIP, Circuit
 
 
 def opened() -> Circuit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.client_address import NO_ADDRESS, TrustedProxies, parse_networks
+from schemas.http.client_address import NO_ADDRESS, TrustedProxies, parse_networks
 
 BEHIND = TrustedProxies(parse_networks("10.0.0.0/8, 192.0.2.7, 2001:db8:ff::/48"))
 DIRECT = TrustedProxies(())

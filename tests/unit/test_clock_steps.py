@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from processor.clock_steps import MAX_STEPS
-from schemas.events import Tick
+from processor.core.clock_steps import MAX_STEPS
+from schemas.log.events import Tick
 from tests.unit.presence_story import POLICY, START_MS, Story
 from tests.unit.test_outage import BUSY, busy, outages
 

@@ -1,5 +1,5 @@
 """One installation id on several phones, as a restored backup makes it, and on one phone whose user
-changes without a logout (``processor/twins.py``)."""
+changes without a logout (``processor/core/twins.py``)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
-from processor.model import MAX_DEVICES, MAX_REPLACED, Policy
-from schemas.events import BadEvent, Event, Tick
+from processor.core.model import MAX_DEVICES, MAX_REPLACED, Policy
+from schemas.log.events import BadEvent, Event, Tick
 from tests.unit.presence_logs import EXAMPLES, Processor, Written, logs, policies
 from tests.unit.presence_story import Story
 

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.comparison import change, over_by, range_before
-from api.ranges import HOUR, LENGTHS, QUARTER, Bucket, Range, day_start, local_date
+from api.periods.comparison import change, over_by, range_before
+from api.periods.ranges import HOUR, LENGTHS, QUARTER, Bucket, Range, day_start, local_date
 from tests.unit.test_api_rollups import quarters, zones
 
 BERLIN = ZoneInfo("Europe/Berlin")

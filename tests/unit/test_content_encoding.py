@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.content_encoding import unpacked
-from schemas.problems import ProblemError
+from schemas.http.content_encoding import unpacked
+from schemas.http.problems import ProblemError
 
 LIMIT = 16_384
 

@@ -15,9 +15,9 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
-from deploy.compose_secrets import make_secrets
+from deploy.cli.command import app
 from deploy.database import NoDatabaseError, database_url, session_url
+from deploy.roles.compose_secrets import make_secrets
 from deploy.terminal import own_command
 from deploy.tokens import make_dev_key
 from deploy.waiting import wait_for
@@ -329,7 +329,7 @@ def test_secrets_of_the_stack_are_made_once_and_each_service_gets_its_own(tmp_pa
 
 def test_the_stack_does_not_start_before_it_is_said_whose_tokens_count(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.compose_secrets", str(tmp_path)],
+        [sys.executable, "-m", "deploy.roles.compose_secrets", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=60,

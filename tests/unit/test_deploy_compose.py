@@ -17,13 +17,13 @@ import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
-from deploy.compose_secrets import KAFKA_USERS, TOKEN_SECRETS, hand_on
-from deploy.settings_doc import SERVICES
+from deploy.pages.settings import SERVICES
+from deploy.roles.compose_secrets import KAFKA_USERS, TOKEN_SECRETS, hand_on
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_SECONDS
-from schemas.staff_settings import StaffSettings
-from schemas.token_settings import TokenSettings
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.staff_settings import StaffSettings
 from tests.unit.compose_file import ROOT, TOOLS, base_images, load_compose, seconds
 
 SECRET = "a secret of the tests, of 32 bytes and more"

@@ -82,7 +82,7 @@ def test_of_the_wheels_only_what_services_use_goes_into_the_image() -> None:
         "numpy/_core/multiarray.py",
         "numpy.libs/libopenblas.so",
         "datasketches/__init__.py",
-        "api/static/live.js",
+        "api/dashboard/static/pages/live.js",
         "faust/app/base.py",
     ):
         assert is_needed(PurePosixPath(name)), name
@@ -159,8 +159,10 @@ def test_the_wheel_has_all_that_services_read_and_nothing_for_operators(
     }
     found = {name for name in wheel.namelist() if ".dist-info/" not in name}
     # Git does not know it: the build puts it there.
-    from_webjars = {name for name in found if name.startswith("api/webjars/")}
-    assert from_webjars == {f"api/webjars/{UPLOT}/{name}" for name in (*UPLOT_FILES, "LICENSE")}
+    from_webjars = {name for name in found if name.startswith("api/dashboard/webjars/")}
+    assert from_webjars == {
+        f"api/dashboard/webjars/{UPLOT}/{name}" for name in (*UPLOT_FILES, "LICENSE")
+    }
     assert found - from_webjars == wanted
     [points] = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
     assert b"rollcall = deploy.cli:main" in wheel.read(points)
@@ -193,7 +195,7 @@ def test_the_steps_of_the_build_give_services_that_start(
         refused = run(str(python), "-m", name)
         assert refused.returncode == 2, refused.stderr
         assert "set exactly one of ROLLCALL_JWT_SECRET" in refused.stderr
-    assert run(str(python), "-m", "deploy.compose_secrets", "x").returncode == 2
+    assert run(str(python), "-m", "deploy.roles.compose_secrets", "x").returncode == 2
     assert run(str(python), "-c", "import processor.__main__").returncode == 0
     for command in ("migrate", "topics", "token", "ingest", "processor", "api", "key"):
         helped = run(str(environment / "bin/rollcall"), command, "--help")

@@ -8,18 +8,19 @@ from typing import Any, get_args
 import pytest
 
 from api.settings import ApiSettings
-from ingest.frames import ERROR_CODES
-from ingest.session_actions import CLOSE_CODES
 from ingest.settings import IngestSettings
-from processor.model import MAX_CONNECTIONS, MAX_DEVICES, MAX_SIGN_OUTS
-from processor.outage import EVENTS_DUE
+from ingest.socket.actions import CLOSE_CODES
+from ingest.socket.frames import ERROR_CODES
+from processor.core.model import MAX_CONNECTIONS, MAX_DEVICES, MAX_SIGN_OUTS
+from processor.core.outage import EVENTS_DUE
 from processor.settings import ProcessorSettings
-from schemas.changes import Reason
-from schemas.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
-from schemas.events import Event as AnyEvent
-from schemas.problems import TOKEN_CODES
-from schemas.settings import KafkaSettings, TimingSettings
-from schemas.topics import topic_specs
+from schemas.http.problems import TOKEN_CODES
+from schemas.log.changes import Reason
+from schemas.log.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
+from schemas.log.events import Event as AnyEvent
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import topic_specs
+from schemas.service.settings import TimingSettings
 from tests.repository_text import one_line, texts
 
 PAGE = texts()["docs/design.md"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from deploy.privacy_doc import PAGE, privacy_page
 from prometheus_client import CollectorRegistry, Counter
 
-from deploy.metrics_doc import UnboundedLabelError, families, metrics_page, services
-from deploy.privacy_doc import PAGE, privacy_page
-from deploy.settings_doc import settings_page
+from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
+from deploy.pages.settings import settings_page
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.dwell import BUCKETS, RELATIVE_ERROR, bucket_of, percentile_ms
+from schemas.measures.dwell import BUCKETS, RELATIVE_ERROR, bucket_of, percentile_ms
 
 DAY_MS = 86_400_000
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from schemas.events import (
+from schemas.log.events import (
     VERSION,
     BadEvent,
     Connect,
@@ -29,8 +29,8 @@ from schemas.events import (
     join_batch,
     partition_of,
 )
-from schemas.nesting import MAX_DEPTH
-from schemas.text import clean_text
+from schemas.untrusted.nesting import MAX_DEPTH
+from schemas.untrusted.text import clean_text
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 texts = st.text(characters, min_size=1, max_size=32)
@@ -181,9 +181,9 @@ def test_what_a_newer_writer_wrote_and_we_cannot_read_is_not_to_be_skipped(value
 
 def test_records_of_the_version_before_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     record = record_of(["tick"], version=1)
-    monkeypatch.setattr("schemas.events.VERSION", 2)
+    monkeypatch.setattr("schemas.log.events.VERSION", 2)
     assert decode_batch(record) == [Tick()]
-    monkeypatch.setattr("schemas.events.VERSION", 3)
+    monkeypatch.setattr("schemas.log.events.VERSION", 3)
     with pytest.raises(UndecodableRecordError, match="unknown schema version 1"):
         decode_batch(record)
 

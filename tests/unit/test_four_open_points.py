@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from msgspec.structs import replace as with_fields
 
-from processor.model import Policy
-from schemas.events import Connect, Disconnect, Event, Heartbeat, Logout, Tick
+from processor.core.model import Policy
+from schemas.log.events import Connect, Disconnect, Event, Heartbeat, Logout, Tick
 from tests.unit.presence_logs import Processor, Written, agree, oracle_of
 from tests.unit.test_analytics_oracle import agree_on_analytics
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from websockets.frames import Frame, Opcode
 
-from schemas.frame_masks import FrameMasks
+from schemas.http.frame_masks import FrameMasks
 
 #: Lengths told in 7, 16 and 64 bits, and none at all.
 SIZES = [0, 5, 125, 126, 300, 65_536]

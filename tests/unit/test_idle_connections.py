@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.idle_connections import Idle, is_crowded, to_close
+from schemas.http.idle_connections import Idle, is_crowded, to_close
 
 
 def test_nobody_goes_before_it_is_crowded() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.field_warnings import warning_header
-from ingest.validate import Sent, parse_heartbeat, parse_logout
+from ingest.body.field_warnings import warning_header
+from ingest.body.validate import Sent, parse_heartbeat, parse_logout
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 SENT: dict[str, Any] = {"screen": "MovieDetails", "app_version": "1.2.3", "device_info": "Pixel 8"}

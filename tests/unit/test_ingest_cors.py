@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.cors import Cors
+from ingest.http.cors import Cors
 
 LOCAL = Cors(["http://localhost:*", "http://127.0.0.1:*", "https://app.example.com"])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.linger import Linger, LingerPolicy
+from ingest.log.linger import Linger, LingerPolicy
 
 ACK_SECONDS = 0.005
 

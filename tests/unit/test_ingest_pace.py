@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.pace import Pace
+from ingest.socket.pace import Pace
 
 
 def test_so_many_are_read_at_once_and_the_next_one_a_second_later() -> None:

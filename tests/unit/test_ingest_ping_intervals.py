@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ingest.ping_intervals import MAX_USERS, PingIntervals
+from ingest.socket.ping_intervals import MAX_USERS, PingIntervals
 
 
 def lost_at(*ages: float) -> float:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.session_actions import SessionPolicy
-from schemas.events import Connect, Disconnect, Heartbeat, Logout, Renew
-from schemas.problems import ProblemError
+from ingest.socket.actions import SessionPolicy
+from schemas.http.problems import ProblemError
+from schemas.log.events import Connect, Disconnect, Heartbeat, Logout, Renew
 from tests.unit.socket_talk import Talk, identity
 
 # -- authentication

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ingest.tasks import end
+from ingest.log.cancellation import end
 
 
 async def test_a_task_whose_library_drops_the_cancellation_ends() -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.field_warnings import FieldWarning, warning_header
+from ingest.body.field_warnings import FieldWarning, warning_header
+from ingest.body.validate import Sent, parse_heartbeat, parse_logout
 from ingest.metrics import FIELDS
-from ingest.validate import Sent, parse_heartbeat, parse_logout
-from schemas.events import MAX_DEVICE_ID, MAX_TEXT, Heartbeat, encode_event
-from schemas.nesting import MAX_DEPTH
-from schemas.problems import ProblemError
+from schemas.http.problems import ProblemError
+from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, Heartbeat, encode_event
+from schemas.untrusted.nesting import MAX_DEPTH
 
 TEXT_FIELDS = ("screen", "app_version", "device_info", "platform", "device_id")
 KNOWN_FIELDS = (*TEXT_FIELDS, "app_state", "sent_at")

@@ -15,17 +15,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from schemas.api_keys import new_key
-from schemas.asked_tokens import LOOK_UPS_PER_REQUEST, MAX_BYTES, REFUSAL_SECONDS
-from schemas.circuit import PAUSE_SECONDS, TRIP
-from schemas.introspection import IntrospectionVerifier
-from schemas.problems import ProblemError
-from schemas.token_settings import TokenSettings
-from schemas.tokens import (
-    LOGOUT_EXPIRY_TOLERANCE_SECONDS,
-    MAX_TOKEN_CHARACTERS,
-    Identity,
-)
+from schemas.http.problems import ProblemError
+from schemas.tokens.api_keys import new_key
+from schemas.tokens.asking import LOOK_UPS_PER_REQUEST, MAX_BYTES, REFUSAL_SECONDS
+from schemas.tokens.circuit_breaker import PAUSE_SECONDS, TRIP
+from schemas.tokens.identity import LOGOUT_EXPIRY_TOLERANCE_SECONDS, MAX_TOKEN_CHARACTERS, Identity
+from schemas.tokens.introspection import IntrospectionVerifier
+from schemas.tokens.settings import TokenSettings
 from tests.authorization_server import (
     AuthorizationServer,
     introspection,
@@ -359,7 +355,7 @@ async def test_while_the_server_is_away_it_gets_a_probe_a_pause_and_not_a_storm(
     clock.now += PAUSE_SECONDS
     assert (await by.verify(server.issue("t-1"))).user == "u1"
     assert (await by.verify(server.issue("t-2"))).user == "u1"
-    words = [r.message for r in caplog.records if r.name == "schemas.introspection"]
+    words = [r.message for r in caplog.records if r.name == "schemas.tokens.introspection"]
     assert len(words) == 2, "said once, and once that it is over"
     assert "503" in words[0]
     assert "answers again" in words[1]

@@ -13,11 +13,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from schemas.jwks import MAX_BYTES, JwksClient, KeysUnavailableError, UnknownKeyError
-from schemas.jwt_tokens import JwtVerifier
-from schemas.problems import ProblemError
-from schemas.token_settings import TokenSettings
-from schemas.tokens import TokenVerifier
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import TokenVerifier
+from schemas.tokens.jwks import MAX_BYTES, JwksClient, KeysUnavailableError, UnknownKeyError
+from schemas.tokens.jwt import JwtVerifier
+from schemas.tokens.settings import TokenSettings
 
 REFRESH_SECONDS = 300.0
 COOLDOWN_SECONDS = 10.0

@@ -12,11 +12,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from schemas.events import VERSION, BadEvent, decode_batch
-from schemas.log_schema import KINDS, events_schema_page
+from schemas.log.events import VERSION, BadEvent, decode_batch
+from schemas.log.json_schema import KINDS, events_schema_page
 
 SCHEMA: Final[dict[str, Any]] = json.loads(
-    files("schemas").joinpath("events.schema.json").read_text("utf-8")
+    files("schemas.log").joinpath("events.schema.json").read_text("utf-8")
 )
 VALIDATOR: Final = jsonschema.Draft202012Validator(SCHEMA)
 GOLDEN: Final = Path(__file__).with_name("golden_records.ndjson")
@@ -28,7 +28,7 @@ RECORDS: Final = [
 
 def test_the_published_schema_is_up_to_date() -> None:
     """If this fails: make docs."""
-    assert files("schemas").joinpath("events.schema.json").read_text("utf-8") == (
+    assert files("schemas.log").joinpath("events.schema.json").read_text("utf-8") == (
         events_schema_page()
     )
 

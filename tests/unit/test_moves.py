@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.events import Connect, Heartbeat
+from schemas.log.events import Connect, Heartbeat
 from tests.unit.presence_story import Story
 from tests.unit.socket_talk import Talk
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import nesting
-from schemas.nesting import (
+from schemas.untrusted import nesting
+from schemas.untrusted.nesting import (
     MAX_DEPTH,
     NestedTooDeeplyError,
     json_is_too_deep,

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from schemas.http_server import OTHER_OPEN_FILES
+from schemas.http.server import OTHER_OPEN_FILES
 
 PROGRAM = """
 import resource, sys
-from schemas.http_server import allow_open_files
+from schemas.http.server import allow_open_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (200, 1000))
 allow_open_files(int(sys.argv[1]))
 print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])

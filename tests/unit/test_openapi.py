@@ -16,35 +16,35 @@ from prometheus_client import CollectorRegistry
 
 import api.app
 import ingest.app
-from api import (
+from api import page_table as dashboard
+from api.analytics import (
     active_users,
     breakdown,
-    calls,
     concurrency,
     dwell,
     engagement,
-    filters,
     flows,
     sessions,
     trends,
 )
-from api import parameters as api_parameters
-from api import timeline as api_timeline
+from api.analytics.versions import OPERATORS
 from api.audiences import filter as audience_filter
-from api.dashboard import table as dashboard
-from api.ranges import WINDOW_BUCKETS
+from api.http import parameters as api_parameters
+from api.http import routes as calls
+from api.periods.ranges import WINDOW_BUCKETS
+from api.presence import filters
+from api.presence import timeline as api_timeline
 from api.reads.audit import Call
 from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
-from api.versions import OPERATORS
+from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
-from ingest.validate import APP_STATES
-from schemas.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
+from schemas.http.problems import CODES
+from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
 from schemas.openapi import answers, reads, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
-from schemas.problems import CODES
-from schemas.text import clean_text
+from schemas.untrusted.text import clean_text
 
 DOCUMENT = document("1.2.3")
 SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -256,7 +256,7 @@ def test_a_row_has_the_columns_of_its_report_in_their_order(
 
 
 def test_states_and_reasons_are_those_of_the_feed_for_other_systems() -> None:
-    published = json.loads((files("schemas") / "changes.schema.json").read_text("utf-8"))
+    published = json.loads((files("schemas.log") / "changes.schema.json").read_text("utf-8"))
     assert list(words.STATES) == published["$defs"]["state"]["enum"]
     assert list(words.REASONS) == published["properties"]["reason"]["enum"]
     told = SCHEMAS["Heartbeat"]["properties"]["app_state"]["description"]

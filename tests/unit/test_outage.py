@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.model import Policy
-from processor.outage import is_heard
-from schemas.events import BadEvent, Connect, Disconnect, Event, Logout, Renew, Tick
+from processor.core.model import Policy
+from processor.core.outage import is_heard
+from schemas.log.events import BadEvent, Connect, Disconnect, Event, Logout, Renew, Tick
 from tests.unit.presence_logs import Written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat, logout
 

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 import yaml
 
-from schemas.distribution import DISTRIBUTION, rollcall_version
+from schemas.service.distribution import DISTRIBUTION, rollcall_version
 from tests.repository_text import texts
 from tests.unit.compose_file import ROOT, load_compose
 
@@ -119,8 +119,10 @@ def test_the_changelog_begins_with_this_version_and_dates_those_before() -> None
 
 
 def test_migrations_are_numbered_once_and_the_one_gap_is_explained() -> None:
-    numbers = sorted(int(path.name[:4]) for path in (ROOT / "schemas/sql").glob("[0-9]*.sql"))
+    numbers = sorted(
+        int(path.name[:4]) for path in (ROOT / "schemas/database/sql").glob("[0-9]*.sql")
+    )
     # 20 to 22 are of changes that are made at the same time and may land later.
     assert set(range(1, numbers[-1] + 1)) - set(numbers) - {20, 21, 22} == {11}
     assert len(set(numbers)) == len(numbers)
-    assert "There is no 0011" in (ROOT / "schemas/migrate.py").read_text("utf-8")
+    assert "There is no 0011" in (ROOT / "schemas/database/migrate.py").read_text("utf-8")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import processor.partition
-from processor.effects import TIME_PASSED, Effects, Record
-from processor.model import Policy
-from processor.partition import Partition
-from schemas.events import BadEvent, Logout, Tick, partition_of
+import processor.core.partition
+from processor.core.effects import TIME_PASSED, Effects, Record
+from processor.core.model import Policy
+from processor.core.partition import Partition
+from schemas.log.events import BadEvent, Logout, Tick, partition_of
 from tests.unit.presence_logs import Written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat, logout
 
@@ -221,7 +221,7 @@ def test_an_event_that_fails_leaves_no_trace(reducer: str, monkeypatch: Any) -> 
         raise RuntimeError("a mistake of ours")
 
     with monkeypatch.context() as broken:
-        broken.setattr(processor.partition, reducer, fail)
+        broken.setattr(processor.core.partition, reducer, fail)
         story.record(heartbeat("a") if reducer == "apply_heartbeat" else logout("a"))
     assert story.user() == before
     assert story.processor.rejected == [(2, 0)]

@@ -11,8 +11,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.model import Policy
-from schemas.events import BadEvent, Event, decode_batch, encode_batch
+from processor.core.model import Policy
+from schemas.log.events import BadEvent, Event, decode_batch, encode_batch
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,

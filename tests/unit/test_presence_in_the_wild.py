@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ingest.validate import parse_heartbeat
-from processor.stays import Span
+from ingest.body.validate import parse_heartbeat
+from processor.core.spans_and_sessions import Span
 from tests.unit.presence_story import Story
 from tests.unit.socket_talk import Talk
 

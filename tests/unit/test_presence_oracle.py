@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.model import Policy
+from processor.core.model import Policy
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,

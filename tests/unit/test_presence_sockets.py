@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from processor.model import MAX_CONNECTIONS
+from processor.core.model import MAX_CONNECTIONS
 from tests.unit.presence_story import START_MS, Story, beats
 
 FOREGROUND, BACKGROUND, OFFLINE = "foreground", "background", "offline"

@@ -43,10 +43,10 @@ USED: Final[dict[type, tuple[str, ...]]] = {
 }
 #: Where they are used.
 MODULES: Final = (
-    "schemas/http_connection.py",
-    "schemas/http_server.py",
-    "processor/offsets.py",
-    "processor/app.py",
+    "schemas/http/connection.py",
+    "schemas/http/server.py",
+    "processor/kafka/offsets.py",
+    "processor/kafka/app.py",
     "processor/__main__.py",
 )
 

@@ -6,13 +6,13 @@ from collections import Counter
 
 from prometheus_client import CollectorRegistry
 
-from processor.effects import Effects, Record
-from processor.metrics import MOST_VERSIONS, Metrics
-from processor.partition import Partition
-from processor.presence import MARKS
-from processor.top_names import OTHER, TopNames
-from processor.weighted_histogram import WeightedHistogram
-from schemas.events import Connect, Event, Heartbeat
+from processor.core.effects import Effects, Record
+from processor.core.partition import Partition
+from processor.core.presence import MARKS
+from processor.watch.metrics import MOST_VERSIONS, Metrics
+from processor.watch.top_names import OTHER, TopNames
+from processor.watch.weighted_histogram import WeightedHistogram
+from schemas.log.events import Connect, Event, Heartbeat
 from tests.unit.presence_story import POLICY, START_MS
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.reading import SILENT_SECONDS, Reading
+from processor.watch.reading import SILENT_SECONDS, Reading
 
 
 def test_a_partition_that_moves_is_never_silent() -> None:

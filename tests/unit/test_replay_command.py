@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.cli.command import app
 
 COLUMNS = ["--user", "who", "--screen", "page", "--time", "at"]
 LINES = "who,page,at\nada,Home,2026-03-29\nbob,Home,2026-03-30\n"

@@ -19,11 +19,11 @@ from deploy.replay.records import (
     shortest_client_interval_seconds,
 )
 from deploy.replay.table import View
-from ingest.validate import Sent
-from processor.effects import Effects, Record
-from processor.model import Policy
-from processor.partition import Partition
-from schemas.events import Heartbeat, Tick, decode_batch
+from ingest.body.validate import Sent
+from processor.core.effects import Effects, Record
+from processor.core.model import Policy
+from processor.core.partition import Partition
+from schemas.log.events import Heartbeat, Tick, decode_batch
 
 PARTITIONS = 3
 START_MS = 1_700_000_000_000

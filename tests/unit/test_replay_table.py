@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.replay.table import Columns, FileProblemError, View, read_views
-from schemas.settings import time_zone
+from schemas.service.settings import time_zone
 
 COLUMNS = Columns("who", "page", "at")
 NOON_US = 1_774_785_600_000_000  # 2026-03-29T12:00:00Z

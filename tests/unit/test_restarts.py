@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.restarts import RestartPolicy
+from schemas.service.restarts import RestartPolicy
 
 
 def test_a_process_that_keeps_ending_is_started_again_ever_more_slowly() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.analytics_rows import (
+from processor.core.effects import LoggedChange
+from processor.core.model import Policy
+from processor.store.analytics_rows import (
     SESSION_TYPES,
     SPAN_TYPES,
     USER_DAY_TYPES,
@@ -18,10 +20,14 @@ from processor.analytics_rows import (
     span_row,
     user_day_row,
 )
-from processor.effects import LoggedChange
-from processor.model import Policy
-from processor.rows import CHANGE_TYPES, OFFSET_TYPES, OUTAGE_TYPES, PRESENCE_TYPES, change_row
-from schemas.sql_files import load_queries
+from processor.store.rows import (
+    CHANGE_TYPES,
+    OFFSET_TYPES,
+    OUTAGE_TYPES,
+    PRESENCE_TYPES,
+    change_row,
+)
+from schemas.database.named_queries import load_queries
 from tests.unit.presence_logs import columns_read, columns_written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat
 
@@ -30,8 +36,8 @@ SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2"
 
 def declared(table: str) -> list[tuple[str, str]]:
     """Columns and binary types of a batch table."""
-    ddl = load_queries("processor", "queries.sql")["create_batch_tables"].decode()
-    ddl += load_queries("processor", "analytics.sql")["create_analytics_tables"].decode()
+    ddl = load_queries("processor.store", "queries.sql")["create_batch_tables"].decode()
+    ddl += load_queries("processor.store", "analytics.sql")["create_analytics_tables"].decode()
     body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
     assert body is not None
     columns = [column.replace('"', "").split() for column in body[1].split(",")]

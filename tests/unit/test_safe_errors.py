@@ -12,11 +12,11 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from psycopg import errors
 
-from schemas.events import BadEvent, decode_batch
-from schemas.log_repeats import Repeats
-from schemas.problems import ProblemError
-from schemas.safe_errors import told, told_with_place, traceback_of
-from schemas.service_log import ServiceHandler, formatter
+from schemas.http.problems import ProblemError
+from schemas.log.events import BadEvent, decode_batch
+from schemas.service.logging import ServiceHandler, formatter
+from schemas.service.repeats import Repeats
+from schemas.untrusted.safe_errors import told, told_with_place, traceback_of
 
 ADA = "ada@example.com"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from processor.screen_names import DAY_MS, MINUTE_MS, NewName, Remembered, ScreenNames
+from processor.core.screen_names import DAY_MS, MINUTE_MS, NewName, Remembered, ScreenNames
 
 START_MS = 20_000 * DAY_MS
 MOST = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from deploy.settings_doc import settings_page
+from deploy.pages.settings import settings_page
 from tests.repository_text import texts
 
 PAGE = "docs/security.md"
@@ -18,11 +18,13 @@ def test_every_test_that_the_page_names_exists() -> None:
 
 
 def test_every_setting_that_the_page_names_exists() -> None:
-    known = settings_page() + texts()["deploy/gateway/haproxy.cfg"] + texts()["deploy/cli.py"]
+    known = (
+        settings_page() + texts()["deploy/gateway/haproxy.cfg"] + texts()["deploy/cli/command.py"]
+    )
     known += (
-        texts()["deploy/topics_command.py"]
-        + texts()["deploy/api_role.py"]
-        + texts()["schemas/settings.py"]
+        texts()["deploy/cli/topics.py"]
+        + texts()["deploy/roles/api_role.py"]
+        + texts()["schemas/service/settings.py"]
     )
     named = set(re.findall(r"`((?:ROLLCALL|GATEWAY)_\w+)`", texts()[PAGE]))
     assert {name for name in named if name not in known} == set()

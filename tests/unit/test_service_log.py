@@ -16,17 +16,17 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from api.errors import Door
+from api.http.door import Door
 from api.metrics import ApiMetrics
-from schemas.log_repeats import Repeats
-from schemas.service_log import (
+from schemas.service.logging import (
     REQUEST_ID_IN_LOG,
     ServiceHandler,
     formatter,
     log_to_stderr,
     without_caller,
 )
-from schemas.settings import LogSettings
+from schemas.service.repeats import Repeats
+from schemas.service.settings import LogSettings
 
 LOGGER = logging.getLogger("aiohttp.server")
 TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "c2VjcmV0" * 1200
@@ -177,7 +177,7 @@ async def test_what_is_logged_while_a_request_is_answered_carries_its_id(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = Log()
-    monkeypatch.setattr("api.errors.logger", log.log)
+    monkeypatch.setattr("api.http.door.logger", log.log)
     guarded = Door(ApiMetrics(CollectorRegistry())).guard("other", broken)
     request = make_mocked_request("GET", "/users/ada", {"X-Request-ID": "from-the-gateway"})
     response = await guarded(request)
@@ -223,7 +223,7 @@ def test_debug_is_for_our_own_loggers(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     log_to_stderr(LogSettings(log_level="debug"))
     try:
-        assert logging.getLogger("ingest.heartbeat").isEnabledFor(logging.DEBUG)
+        assert logging.getLogger("ingest.http.calls").isEnabledFor(logging.DEBUG)
         assert not logging.getLogger("aiokafka").isEnabledFor(logging.DEBUG)
     finally:
         log_to_stderr(LogSettings(log_level="info"))

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from ingest.session import Session, State
-from ingest.session_actions import LOGGED_OUT, Action, Verify, Write
-from schemas.events import Connect, Disconnect, Renew
-from schemas.problems import ProblemError
+from ingest.socket.actions import LOGGED_OUT, Action, Verify, Write
+from ingest.socket.session import Session, State
+from schemas.http.problems import ProblemError
+from schemas.log.events import Connect, Disconnect, Renew
 from tests.unit.socket_talk import POLICY, Talk, identity
 
 FOREVER = float("inf")

@@ -9,17 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.kafka_security import client_options
-from schemas.settings import (
-    DatabaseSettings,
-    HttpSettings,
-    KafkaSettings,
-    TimingSettings,
-    load_or_exit,
-    timing_problem,
-)
-from schemas.staff_settings import StaffSettings
-from schemas.token_settings import TokenSettings
+from schemas.http.settings import HttpSettings
+from schemas.log.client import client_options
+from schemas.log.settings import KafkaSettings
+from schemas.service.settings import DatabaseSettings, TimingSettings, load_or_exit, timing_problem
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.staff_settings import StaffSettings
 
 SECRET = "x" * 32
 STAFF_SECRET = "y" * 32

@@ -17,8 +17,8 @@ from deploy.simulate.people import PHONES, SAMPLE_APPS, SOCKET_APPS, Phone, phon
 from deploy.simulate.screens import FIRST_SCREEN, SHOP, next_screen, stay_seconds
 from deploy.simulate.tally import Tally
 from deploy.simulate.wire import frame, logout_body, sample_call, state_fields
-from ingest.frames import Frame, read_frames
-from ingest.validate import parse_heartbeat, parse_logout
+from ingest.body.validate import parse_heartbeat, parse_logout
+from ingest.socket.frames import Frame, read_frames
 
 NOON = 1_760_011_200.0
 ACTIONS = 300

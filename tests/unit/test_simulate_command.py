@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.cli.command import app
 from deploy.local.ports import free_port
 from deploy.tokens import make_dev_key
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from schemas.sqlstates import TABLE, Meaning, meaning_of, told
+from schemas.database.sqlstates import TABLE, Meaning, meaning_of, told
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 

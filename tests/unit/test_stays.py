@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from processor.effects import Effects
-from processor.stays import Session, Span
-from schemas.events import Connect, Disconnect
+from processor.core.effects import Effects
+from processor.core.spans_and_sessions import Session, Span
+from schemas.log.events import Connect, Disconnect
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat
 
 MINUTE = 60

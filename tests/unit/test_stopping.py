@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from schemas.stopping import Stop
+from schemas.service.shutdown import Stop
 
 
 async def test_work_that_is_done_first_gives_what_it_gives() -> None:

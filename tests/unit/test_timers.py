@@ -1,5 +1,5 @@
 """A session that is in use only because a timer runs on in the background is marked, and stays in
-the foreground (``processor/timers.py``). G3 is a row of the table of inputs."""
+the foreground (``processor/core/timers.py``). G3 is a row of the table of inputs."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.token_bucket import BucketPolicy, TokenBuckets
+from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 
 ONE_A_SECOND = BucketPolicy(per_second=1, burst=60)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from schemas.fair_turns import FairTurns, NoTurnError
-from schemas.problems import ProblemError
-from schemas.token_bucket import BucketPolicy
-from schemas.token_door import REMEMBERED_SECONDS, TokenDoor
-from schemas.tokens import Caller, Identity, TokenRefusedError
+from schemas.http.problems import ProblemError
+from schemas.http.token_bucket import BucketPolicy
+from schemas.tokens.door import REMEMBERED_SECONDS, TokenDoor
+from schemas.tokens.fair_turns import FairTurns, NoTurnError
+from schemas.tokens.identity import Caller, Identity, TokenRefusedError
 
 ANN = Identity("ann", "t", None, None, frozenset(), None)
 BURST = 5

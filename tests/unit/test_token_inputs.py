@@ -19,13 +19,13 @@ from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
-from schemas.claims import exp_looks_like, find_claim
-from schemas.jwk_set import NoKeysError, read_key_set
-from schemas.problems import ProblemError
-from schemas.token_causes import CAUSES
-from schemas.token_settings import TokenSettings
-from schemas.tokens import Identity, TokenRefusedError, TokenVerifier
-from schemas.verifiers import phone_verifier
+from schemas.http.problems import ProblemError
+from schemas.tokens.causes import CAUSES
+from schemas.tokens.claims import exp_looks_like, find_claim
+from schemas.tokens.identity import Identity, TokenRefusedError, TokenVerifier
+from schemas.tokens.jwk_set import NoKeysError, read_key_set
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.verifiers import phone_verifier
 from tests.authorization_server import introspection, running_authorization_server
 from tests.back_end import running_back_end
 

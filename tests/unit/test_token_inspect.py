@@ -10,7 +10,7 @@ import jwt
 import pytest
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
+from deploy.cli.command import app
 from deploy.tokens import make_dev_key, make_token
 
 SECRET = "a secret of sixty-four bytes or more, which is what HS512 wants!!"

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from schemas.token_causes import CAUSES
-from schemas.token_forms import jwt_header
-from schemas.token_settings import TokenSettings
-from schemas.tokens import TokenRefusedError
-from schemas.verifiers import phone_verifier
+from schemas.tokens.causes import CAUSES
+from schemas.tokens.forms import jwt_header
+from schemas.tokens.identity import TokenRefusedError
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.verifiers import phone_verifier
 from tests.providers import ASKED, FIXTURES, advice, paired, sections
 
 

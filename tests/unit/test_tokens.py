@@ -18,19 +18,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import MAX_NAME, MAX_USER_ID
-from schemas.jwt_tokens import allowed_algorithms
-from schemas.nesting import MAX_DEPTH
-from schemas.problems import TOKEN_CODES, ProblemError
-from schemas.token_settings import TokenSettings
-from schemas.tokens import (
+from schemas.http.problems import TOKEN_CODES, ProblemError
+from schemas.log.events import MAX_NAME, MAX_USER_ID
+from schemas.tokens.identity import (
     LOGOUT_EXPIRY_TOLERANCE_SECONDS,
     MAX_TOKEN_CHARACTERS,
     Identity,
     TokenRefusedError,
     TokenVerifier,
 )
-from schemas.verifiers import phone_verifier
+from schemas.tokens.jwt import allowed_algorithms
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.verifiers import phone_verifier
+from schemas.untrusted.nesting import MAX_DEPTH
 
 SECRET = "a secret of thirty-two bytes, or more"
 LEEWAY_SECONDS = 30.0

@@ -1,5 +1,5 @@
 """Two phones of one user that say the same of themselves, and one phone whose token is refreshed
-(``processor/twins.py``). G1 and G2 are rows of the table of inputs."""
+(``processor/core/twins.py``). G1 and G2 are rows of the table of inputs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.model import MAX_DEVICES, MAX_REPLACED, Device
-from processor.rows import presence_row, user_of_row
+from processor.core.model import MAX_DEVICES, MAX_REPLACED, Device
+from processor.store.rows import presence_row, user_of_row
 from tests.unit.presence_logs import columns_read, columns_written
 from tests.unit.presence_story import Story, heartbeat
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.uniques import RELATIVE_ERROR, estimate, merged, sketch_of
+from schemas.measures.sketches import RELATIVE_ERROR, estimate, merged, sketch_of
 
 
 def users(first: int, last: int) -> list[str]:

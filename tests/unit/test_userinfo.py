@@ -13,12 +13,12 @@ from typing import Any
 import jwt
 import pytest
 
-from schemas import asked_tokens
-from schemas.circuit import PAUSE_SECONDS, TRIP
-from schemas.problems import ProblemError
-from schemas.token_settings import TokenSettings
-from schemas.tokens import LOGOUT_EXPIRY_TOLERANCE_SECONDS
-from schemas.userinfo import STALE_SECONDS, UserinfoVerifier
+from schemas.http.problems import ProblemError
+from schemas.tokens import asking as asked_tokens
+from schemas.tokens.circuit_breaker import PAUSE_SECONDS, TRIP
+from schemas.tokens.identity import LOGOUT_EXPIRY_TOLERANCE_SECONDS
+from schemas.tokens.settings import TokenSettings
+from schemas.tokens.userinfo import STALE_SECONDS, UserinfoVerifier
 from tests.back_end import BackEnd, running_back_end
 
 CACHE_SECONDS = 900.0
@@ -187,7 +187,7 @@ async def test_a_back_end_that_is_away_gets_a_probe_a_pause(
     back_end.status = 200
     assert (await by.verify(back_end.sign_in("t-1"))).user == "42"
     assert by.hints == []
-    words = [r.message for r in caplog.records if r.name == "schemas.userinfo"]
+    words = [r.message for r in caplog.records if r.name == "schemas.tokens.userinfo"]
     assert len(words) == 2
     assert "t-1" not in caplog.text
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import Ingest, ingest_settings, running_ingest
 
 

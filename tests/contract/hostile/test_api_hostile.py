@@ -15,11 +15,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from api.app import TOKEN_WARNINGS, create_app, create_runner
-from api.cursor import Position, encode_cursor
-from api.filters import Sort, UserFilter
 from api.health import create_admin_app as api_admin
+from api.presence.filters import Sort, UserFilter
+from api.signing.cursor import Position, encode_cursor
 from ingest.health import create_admin_app as ingest_admin
-from processor.health import create_admin_app as processor_admin
+from processor.watch.health import create_admin_app as processor_admin
 from tests.integration.api_harness import (
     Api,
     Table,
@@ -91,7 +91,7 @@ async def test_a_position_that_nobody_stores_is_a_400_even_with_our_own_key(
         ("/api/openapi.json", "GET", 200),
         ("/api/v1/feed", "HEAD", 200),
         ("/login", "GET", 200),
-        ("/static/x/live.js", "GET", 200),
+        ("/static/x/pages/live.js", "GET", 200),
         (f"{ONLINE}?limit=0", "GET", 400),
         ("/api/v1/users/nobody", "GET", 404),
         ("/nothing", "GET", 404),

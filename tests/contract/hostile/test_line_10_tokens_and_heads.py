@@ -14,10 +14,10 @@ from websockets.frames import Frame, Opcode
 
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
-from schemas.jwk_set import NoKeysError, read_key_set
-from schemas.settings import KafkaSettings
-from schemas.tokens import TokenRefusedError
-from schemas.verifiers import phone_verifier, staff_verifier
+from schemas.log.settings import KafkaSettings
+from schemas.tokens.identity import TokenRefusedError
+from schemas.tokens.jwk_set import NoKeysError, read_key_set
+from schemas.tokens.verifiers import phone_verifier, staff_verifier
 from tests.contract.harness import (
     SECRET,
     Ingest,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from websockets.frames import Frame, Opcode
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,

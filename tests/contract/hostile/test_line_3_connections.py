@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from schemas.idle_connections import LEAST_SECONDS
-from schemas.settings import KafkaSettings
+from schemas.http.idle_connections import LEAST_SECONDS
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, token, wait_until
 from tests.contract.raw_socket import RawSocket
 

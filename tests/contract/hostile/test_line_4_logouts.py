@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from schemas.events import Connect, Logout
-from schemas.settings import KafkaSettings
+from schemas.log.events import Connect, Logout
+from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
     DEADLINE_SECONDS,
     Ingest,

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.authorization_server import (
     AuthorizationServer,
     introspection,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from schemas.events import Connect, Disconnect, Renew
-from schemas.settings import KafkaSettings
+from schemas.log.events import Connect, Disconnect, Renew
+from schemas.log.settings import KafkaSettings
 from tests.authorization_server import introspection, running_authorization_server
 from tests.contract.harness import Ingest, ingest_settings, read_log, running_ingest, wait_until
 from tests.contract.raw_socket import RawSocket

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ingest.settings import IngestSettings
-from schemas.events import Connect, Renew
+from schemas.log.events import Connect, Renew
 from tests.unit.socket_talk import Talk
 
 

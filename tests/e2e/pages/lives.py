@@ -200,7 +200,7 @@ def called(page: Page, module: str, function: str, *arguments: Any) -> Any:
     return page.evaluate(
         """async ([module, name, parameters]) => {
             const page = document.querySelector("script[type=module]").src;
-            return (await import(new URL(module, page)))[name](...parameters);
+            return (await import(new URL(`../${module}`, page)))[name](...parameters);
         }""",
         [module, function, list(arguments)],
     )

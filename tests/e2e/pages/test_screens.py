@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from schemas.dwell import RELATIVE_ERROR
+from schemas.measures.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
 from tests.e2e.browser import HOSTILE, Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
@@ -307,7 +307,7 @@ def test_clocks_and_instants_agree_in_every_zone(analyst: Page, weeks_api: Api) 
     wrong = analyst.evaluate(
         """async () => {
             const page = document.querySelector("script[type=module]").src;
-            const { wallTime, instantOf } = await import(new URL("zones.js", page));
+            const { wallTime, instantOf } = await import(new URL("../lib/zones.js", page));
             const wrong = [];
             for (const zone of ["Europe/Berlin", "Asia/Kathmandu", "America/Havana",
                                 "Australia/Lord_Howe", "UTC"]) {

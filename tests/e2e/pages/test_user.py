@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from psycopg.types.json import Jsonb
 
-from schemas.changes import Reason
+from schemas.log.changes import Reason
 from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import DeviceLife, Step, called, write_life
 from tests.integration.analytics_rows import AnalyticsTable
@@ -82,7 +82,7 @@ def user(*devices: dict[str, Any], **values: Any) -> dict[str, Any]:
 def said(page: Page, about: dict[str, Any], *screen: str) -> str:
     """The sentence about a user, times as they are given."""
     dated = _on_a_day(about)
-    parts = called(page, "reasons.js", "whyUser", dated, *screen)
+    parts = called(page, "lib/reasons.js", "whyUser", dated, *screen)
     return "".join(part if isinstance(part, str) else part["at"][11:19] for part in parts)
 
 
@@ -199,7 +199,7 @@ def span(start: int, end: int | None, state: str = "foreground", **values: Any) 
 
 
 def pieces(page: Page, spans: list[dict[str, Any]], *arguments: int) -> list[list[Any]]:
-    [lane] = called(page, "lanes.js", "lanesOf", spans, *arguments)
+    [lane] = called(page, "charts/lanes.js", "lanesOf", spans, *arguments)
     return [[one["kind"], one["start"], one["end"], one["count"]] for one in lane["pieces"]]
 
 
@@ -216,15 +216,17 @@ def test_a_lane_is_unbroken_and_tells_silence_from_presence(page: Page) -> None:
         ["offline", 6_000, 9_000, 1],
         ["background", 9_000, 10_000, 1],
     ]
-    lanes = called(page, "lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000)
+    lanes = called(
+        page, "charts/lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000
+    )
     assert [lane["device"] for lane in lanes] == ["a", "b"]  # who was here last
-    assert called(page, "lanes.js", "totalsOf", lanes) == {
+    assert called(page, "charts/lanes.js", "totalsOf", lanes) == {
         "foreground": 3_000,
         "silent": 2_000,
         "offline": 3_000,
         "background": 1_000,
     }
-    assert called(page, "lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
+    assert called(page, "charts/lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
 
 
 def test_what_is_too_short_to_be_seen_is_told_together(page: Page) -> None:
@@ -320,7 +322,7 @@ def test_an_overdue_heartbeat_and_one_past_every_limit_are_told(page: Page) -> N
     def told(state: str, silent_seconds: int) -> tuple[str, str]:
         about = {"state": state, "last_active": "2026-03-30T12:00:00.000Z"}
         now_ms = datetime(2026, 3, 30, 12, tzinfo=UTC).timestamp() * 1000 + silent_seconds * 1000
-        found = called(page, "silence.js", "silenceOf", about, now_ms, 90, 300)
+        found = called(page, "lib/silence.js", "silenceOf", about, now_ms, 90, 300)
         return found["level"], found["text"]
 
     level, text = told("foreground", 89)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
-from schemas.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import ProcessorProcess, free_port, processor_environment
 
 

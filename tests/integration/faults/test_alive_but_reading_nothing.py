@@ -1,12 +1,13 @@
-"""A consumer that fetches no more knows no lag: the log's end tells (processor/log_watch.py)."""
+"""A consumer that fetches no more knows no lag: the log's end tells
+(processor/watch/log_watch.py)."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.faults.processors import running
 from tests.integration.rig import batch, produce, rows, wait_for
 

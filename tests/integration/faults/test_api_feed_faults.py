@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from api.database import Database
 from api.feed.hub import Hub, Viewer
 from api.feed.reader import FeedReader
 from api.metrics import ApiMetrics
+from api.postgres.database import Database
 from api.quality import Quality
 from api.settings import ApiSettings
-from schemas.tokens import Identity
+from schemas.tokens.identity import Identity
 from tests.integration.api_harness import api_settings
 
 ADA = Identity("ada", "t", None, None, frozenset(), None)

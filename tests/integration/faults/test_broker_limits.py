@@ -10,9 +10,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.events import Heartbeat, encode_event, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import (
+from schemas.log.events import Heartbeat, encode_event, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import (
     BATCH_OVERHEAD_BYTES,
     CHANGES,
     EVENTS,

@@ -9,11 +9,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry, Counter
 
-from processor import changes
-from processor.changes import ChangePublisher
-from processor.effects import Reject
-from processor.progress import Progress
-from schemas.settings import KafkaSettings
+from processor.core.effects import Reject
+from processor.kafka import publisher as changes
+from processor.kafka.publisher import ChangePublisher
+from processor.watch.progress import Progress
+from schemas.log.settings import KafkaSettings
 
 
 async def test_partitions_that_publish_at_once_start_one_producer(

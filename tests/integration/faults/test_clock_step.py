@@ -12,10 +12,10 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from api.answers import rfc3339
-from schemas.events import Event, Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, topic_name
+from api.periods.instants import rfc3339
+from schemas.log.events import Event, Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.integration.api_harness import Api, api_settings, running_api, wait_until
 from tests.integration.rig import (
     ProcessorProcess,

@@ -11,14 +11,14 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from typer.testing import CliRunner, Result
 
-from deploy.cli import app
-from processor.deployment import UnusableDeploymentError
+from deploy.cli.command import app
+from processor.core.deployment import UnusableDeploymentError
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
-from processor.store import Store
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from processor.store.store import Store
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

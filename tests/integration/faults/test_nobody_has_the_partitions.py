@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from processor.consumer_group import assigned_partitions
-from schemas.events import Tick
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, topic_name
+from processor.kafka.consumer_group import assigned_partitions
+from schemas.log.events import Tick
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 from tests.contract.harness import wait_until
 from tests.integration.faults.processors import running
 from tests.integration.rig import DEADLINE_SECONDS, batch, produce

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from psycopg import sql
 
 from processor.maintenance.housekeeper import Housekeeper
-from processor.metrics import Metrics
 from processor.settings import ProcessorSettings
-from schemas.events import Heartbeat, partition_of
-from schemas.settings import KafkaSettings
+from processor.watch.metrics import Metrics
+from schemas.log.events import Heartbeat, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

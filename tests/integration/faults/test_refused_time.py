@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
-from schemas.topics import REJECTS
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import REJECTS
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from schemas.settings import KafkaSettings
-from schemas.topics import EVENTS, create_topics, topic_name
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.contract.harness import (
     Ingest,
     client_events,

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from processor.__main__ import FAUST_STOP_SECONDS, STOP_SECONDS
-from processor.publishing import CLOSE_SECONDS
-from schemas.events import Heartbeat, partition_of
-from schemas.settings import KafkaSettings
+from processor.kafka.publishing import CLOSE_SECONDS
+from schemas.log.events import Heartbeat, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.rig import (
     ProcessorProcess,
     batch,

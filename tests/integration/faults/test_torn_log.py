@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from schemas.events import Heartbeat, Tick, partition_of
-from schemas.settings import KafkaSettings
+from schemas.log.events import Heartbeat, Tick, partition_of
+from schemas.log.settings import KafkaSettings
 from tests.integration.faults.test_lost_records import refusal
 from tests.integration.rig import (
     ProcessorProcess,

@@ -1,0 +1,1 @@
+"""Who may read: tokens, keys, single sign-on, the dashboard's sessions."""

@@ -1,0 +1,136 @@
+"""``/api/v1/concurrency``: users online over time, and the peaks with the instant they happened.
+
+Samples are taken every 10 s of log time by state, every minute by screen. In an outage none are:
+such a bucket has fewer samples, or none and ``null``, and ``gaps`` says why. Buckets of a
+quarter-hour and more come from the rollup as far as it is made.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from aiohttp import web
+from psycopg.rows import dict_row
+
+from api.analytics.peaks import Peaks, sample_parts
+from api.http.documents import Report, Row, select, shaped
+from api.http.door import Door
+from api.http.parameters import bad_parameter, name_of
+from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.periods.instants import rfc3339
+from api.periods.ranges import Bucket, Range, RangeRules, resolve
+from api.postgres.database import Connection
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+
+BUCKETS: Final[tuple[Bucket, ...]] = ("10s", "1m", "15m", "1h", "1d")
+SCREEN_BUCKETS: Final[tuple[Bucket, ...]] = BUCKETS[1:]
+RULES: Final = RangeRules(BUCKETS)
+SCREEN_RULES: Final = RangeRules(SCREEN_BUCKETS)
+COLUMNS: Final = (
+    *("start", "end", "samples", "online_avg", "foreground_avg", "background_avg"),
+    *("online_peak", "online_peak_at", "foreground_peak", "foreground_peak_at"),
+)
+SCREEN_COLUMNS: Final = (
+    *("start", "end", "samples", "foreground_avg", "foreground_peak", "foreground_peak_at"),
+)
+
+
+class ConcurrencyCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        queries = load_queries("api.analytics", "concurrency.sql")
+        samples = queries["samples"]
+        self._peaks = Peaks()
+        self._series = queries["series"].replace(b"{samples}", samples)
+        self._screen_series = queries["screen_series"]
+        self._gaps = queries["gaps"]
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/concurrency", "concurrency", self.concurrency)
+
+    async def concurrency(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(
+            request, {**range_parameters(BUCKETS), "screen": name_of("screen")}
+        )
+        screen: str | None = values.get("screen")
+        if screen is not None and values.get("bucket") == "10s":
+            raise bad_parameter("bucket", "must be 1m or more: screens are sampled every minute")
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                RULES if screen is None else SCREEN_RULES,
+                now=now_of(freshness),
+                reporting_zone=progress.zone,
+            )
+            partitions = await self._peaks.partitions(connection)
+            head: dict[str, Any] = {
+                **asked.shown(),
+                "gaps": await self._read_gaps(connection, asked),
+            }
+            edges = list(zip(asked.starts, asked.ends, strict=True))
+            columns: tuple[str, ...] = COLUMNS
+            parameters: dict[str, Any] = {
+                "as_of": freshness.as_of,
+                "partitions": partitions,
+                **sample_parts(asked, progress),
+                "buckets": asked.starts,
+            }
+            if screen is not None:
+                parameters |= {"live_from": asked.start, "screen": screen}
+                batches = select(connection, self._screen_series, parameters)
+                columns, head["screen"] = SCREEN_COLUMNS, screen
+            else:
+                batches = select(connection, self._series, parameters)
+                head["peaks"] = await self._peaks.read(
+                    connection, asked.zone, freshness, progress, partitions
+                )
+            return Report(
+                columns,
+                shaped(batches, lambda row: _row(row, edges, columns)),
+                self._calls.quality.fields(freshness),
+                head,
+            )
+
+        return await self._calls.reports.answer(request, "concurrency", open_report)
+
+    async def _read_gaps(self, connection: Connection, asked: Range) -> list[Row]:
+        async with connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(self._gaps, {"from": asked.start, "to": asked.end})
+            return [_times_shown(row) for row in await cursor.fetchall()]
+
+
+def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, ...]) -> Row:
+    start, end = edges[row["bucket"] - 1]
+    samples, foreground = row["samples"], row["foreground_sum"]
+    background = row.get("background_sum")
+    every = {
+        "start": rfc3339(start),
+        "end": rfc3339(end),
+        "samples": samples,
+        "online_avg": _average((foreground or 0) + (background or 0), samples),
+        "foreground_avg": _average(foreground, samples),
+        "background_avg": _average(background, samples),
+        "online_peak": row.get("peak_online"),
+        "online_peak_at": rfc3339(row.get("peak_online_at")),
+        "foreground_peak": row["peak_foreground"],
+        "foreground_peak_at": rfc3339(row["peak_foreground_at"]),
+    }
+    return {column: every[column] for column in columns}
+
+
+def _average(total: int | None, samples: int) -> float | None:
+    return round(total / samples, 2) if samples and total is not None else None
+
+
+def _times_shown(row: Row) -> Row:
+    return {
+        name: rfc3339(value) if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,89 @@
+"""``/api/v1/dwell``: how long the visits of a range lasted, of one screen or of all together."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+from psycopg.rows import dict_row
+
+from api.analytics.engagement import share
+from api.http.documents import Report, Row, one_batch
+from api.http.door import Door
+from api.http.parameters import name_of
+from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.periods.ranges import RangeRules, resolve
+from api.periods.rollups import bucket_parameters, parts_of
+from api.postgres.database import Connection
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+from schemas.measures.dwell import bounds_ms
+
+COLUMNS: Final = ("from_ms", "to_ms", "visits", "share")
+RULES: Final = RangeRules(buckets=())
+
+
+class DwellCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        screens = load_queries("api.analytics", "screens.sql")
+        windows = screens["windows"].replace(b"{matching}", screens["matching"])
+        self._dwell = load_queries("api.analytics", "dwell.sql")["dwell"].replace(
+            b"{windows}", windows
+        )
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/dwell", "dwell", self.dwell)
+
+    async def dwell(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(
+            request, {**range_parameters(), "screen": name_of("screen")}
+        )
+        screen: str | None = values.get("screen")
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                RULES,
+                now=now_of(freshness),
+                reporting_zone=progress.zone,
+                series=None,
+            )
+            parameters: dict[str, Any] = {
+                **parts_of(asked, progress).parameters(),
+                **bucket_parameters(asked),
+                "screens": None if screen is None else [screen],
+            }
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(self._dwell, parameters)
+                row = await cursor.fetchone()
+            assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+            return Report(
+                COLUMNS,
+                one_batch(_rows(row["dwell_histogram"], row["visits"])),
+                self._calls.quality.fields(freshness),
+                {**asked.shown(), "screen": screen, "visits": row["visits"]},
+            )
+
+        return await self._calls.reports.answer(request, "dwell", open_report)
+
+
+def _rows(counts: list[int], visits: int) -> list[Row]:
+    """From the shortest visits to the longest; the lengths in between that none had as well."""
+    had = [bucket for bucket, count in enumerate(counts) if count]
+    rows = []
+    for bucket in range(had[0], had[-1] + 1) if had else ():
+        shortest, longest = bounds_ms(bucket)
+        rows.append(
+            {
+                "from_ms": shortest,
+                "to_ms": longest,
+                "visits": counts[bucket],
+                "share": share(counts[bucket], visits),
+            }
+        )
+    return rows

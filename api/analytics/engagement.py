@@ -1,0 +1,162 @@
+"""What people do on screens: engagement in a range, per screen or per screen and bucket.
+
+Every figure is a sum over rollups, or computed from such sums: percentiles from the merged dwell
+histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from api.analytics.unique_users import top_screens, unique_users
+from api.http.documents import Row, select
+from api.http.parameters import MAX_LIMIT, bad_parameter
+from api.periods.instants import rfc3339
+from api.periods.ranges import Range
+from api.periods.rollups import Progress, UniqueParts, bucket_parameters, parts_of, unique_parts_of
+from api.postgres.database import Connection
+from schemas.database.named_queries import load_queries
+from schemas.measures.dwell import percentile_ms
+
+Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
+
+SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
+METRICS: Final = (
+    *("views", "visits", "unique_users", "dwell_ms", "dwell_mean_ms"),
+    *("dwell_p50_ms", "dwell_p90_ms", "dwell_p95_ms"),
+    *("exits", "exit_share", "bounces", "silent_share"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``screens``: these, in this order, also without anything to tell; ``None``: the best by
+    ``sort``."""
+
+    range: Range
+    sort: Sort = "views"
+    limit: int = 1
+    screens: Sequence[str] | None = None
+
+
+class Engagement:
+    """Reads it; every method in a transaction of the connection's."""
+
+    def __init__(self) -> None:
+        queries = load_queries("api.analytics", "screens.sql")
+        matching = queries["matching"]
+        windows = queries["windows"].replace(b"{matching}", matching)
+        self._engagement = queries["engagement"].replace(b"{windows}", windows)
+        self._other_share = queries["other_share"].replace(b"{windows}", windows)
+        self._sketches = queries["sketches"].replace(b"{matching}", matching)
+
+    async def rows(
+        self, connection: Connection, wanted: Wanted, progress: Progress
+    ) -> AsyncIterator[list[Row]]:
+        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`.
+
+        Raises ``ProblemError`` with code ``bad_parameter`` where they cannot be sorted so.
+        """
+        asked, screens = wanted.range, wanted.screens
+        if screens is None and wanted.sort == "unique_users":
+            screens = await self._most_used(connection, wanted, progress)
+        parameters = {
+            **parts_of(asked, progress).parameters(),
+            **bucket_parameters(asked),
+            "screens": None if screens is None else list(screens),
+            "sort": wanted.sort,
+            "limit": wanted.limit,
+        }
+        edges = list(zip(asked.starts, asked.ends, strict=True))
+        sketches = unique_parts_of(asked, progress)
+        told = sketches.told(edges, wanted.limit if wanted.limit <= MAX_LIMIT else 1)
+        async for batch in select(connection, self._engagement, parameters):
+            users = await self._users_of(connection, asked, sketches, told, batch)
+            yield [
+                _row(row, edges[row["bucket"] - 1], users.get((row["screen"], row["bucket"])))
+                for row in batch
+            ]
+
+    async def other_share(
+        self, connection: Connection, asked: Range, progress: Progress
+    ) -> float | None:
+        """Of a range's views those on screens beyond the cap of names; ``None`` without views."""
+        parameters = {
+            **parts_of(asked, progress).parameters(),
+            **bucket_parameters(asked),
+            "screens": None,
+        }
+        row = await (await connection.execute(self._other_share, parameters)).fetchone()
+        return None if row is None else share(row[1], row[0])
+
+    async def _most_used(
+        self, connection: Connection, wanted: Wanted, progress: Progress
+    ) -> list[str]:
+        whole = replace(wanted.range, bucket=None)
+        sketches = unique_parts_of(whole, progress)
+        problem = sketches.problem(whole.start, whole.end)
+        if problem is not None:
+            raise bad_parameter("sort", f"cannot be unique_users here: {problem}")
+        parameters = {**sketches.parameters(), **bucket_parameters(whole), "screens": None}
+        return await top_screens(connection, self._sketches, parameters, wanted.limit)
+
+    async def _users_of(
+        self,
+        connection: Connection,
+        asked: Range,
+        sketches: UniqueParts,
+        told: set[int],
+        batch: Sequence[Row],
+    ) -> dict[tuple[str, int], int]:
+        """By screen and bucket, of those rows whose buckets can be told."""
+        found = {(row["screen"], row["bucket"]): 0 for row in batch if row["bucket"] in told}
+        if not found:
+            return found
+        buckets = [bucket for _, bucket in found]
+        start, end = asked.starts[min(buckets) - 1], asked.ends[max(buckets) - 1]
+        parameters = {
+            **sketches.within(start, end).parameters(),
+            **bucket_parameters(asked),
+            "screens": list({screen for screen, _ in found}),
+        }
+        async for screen, estimates in unique_users(connection, self._sketches, parameters):
+            for bucket, estimate in estimates.items():
+                if (screen, bucket) in found:
+                    found[screen, bucket] = estimate
+        return found
+
+
+def metrics_of(row: Mapping[str, Any], users: int | None) -> Row:
+    """:data:`METRICS` from sums; ``None`` is what cannot be told, as a share of nothing."""
+    counts, visits, dwell_ms = row["dwell_histogram"], row["visits"], row["dwell_ms"]
+    return {
+        "views": row["views"],
+        "visits": visits,
+        "unique_users": users,
+        "dwell_ms": dwell_ms,
+        "dwell_mean_ms": round(dwell_ms / visits) if visits else None,
+        "dwell_p50_ms": percentile_ms(counts, 0.5),
+        "dwell_p90_ms": percentile_ms(counts, 0.9),
+        "dwell_p95_ms": percentile_ms(counts, 0.95),
+        "exits": row["exits"],
+        "exit_share": share(row["exits"], row["views"]),
+        "bounces": row["bounces"],
+        "silent_share": share(row["silent_dwell_ms"], dwell_ms),
+    }
+
+
+def share(part: int, whole: int) -> float | None:
+    """With four decimals; ``None`` of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def _row(row: Row, edges: tuple[datetime, datetime], users: int | None) -> Row:
+    return {
+        "screen": row["screen"],
+        "start": rfc3339(edges[0]),
+        "end": rfc3339(edges[1]),
+        **metrics_of(row, users),
+    }

@@ -1,0 +1,151 @@
+"""``/api/v1/flows``: from which screen people go to which, ``(start)`` and ``(end)`` included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from api.analytics.engagement import share
+from api.http.documents import Batches, Report, Row, select, shaped
+from api.http.door import Door
+from api.http.parameters import limit_to, name_of
+from api.http.routes import (
+    Calls,
+    add_get,
+    limit_parameter,
+    range_parameters,
+    range_request,
+    usual_limit,
+)
+from api.periods.ranges import Range, RangeRules, resolve
+from api.periods.rollups import Progress, parts_of
+from api.postgres.database import Connection
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+
+#: Screens that keep their names at most where the rest are folded.
+MAX_TOP: Final = 100
+COLUMNS: Final = ("from_screen", "to_screen", "transitions", "from_share", "to_share")
+RULES: Final = RangeRules(buckets=())
+_FILTERS: Final = ("from_screen", "to_screen", "screen")
+
+
+class Flows:
+    """Reads transitions; in a transaction of the connection's."""
+
+    def __init__(self) -> None:
+        queries = load_queries("api.analytics", "flows.sql")
+        self._flows, self._top_flows = (
+            queries[name]
+            .replace(b"{windows}", queries["windows"])
+            .replace(b"{matching}", queries["matching"])
+            for name in ("flows", "top_flows")
+        )
+
+    def rows(
+        self,
+        connection: Connection,
+        asked: Range,
+        progress: Progress,
+        filters: Mapping[str, str],
+        limit: int,
+    ) -> Batches:
+        """Rows of :data:`COLUMNS`, the most frequent first. ``filters``: ``from_screen``,
+        ``to_screen`` and ``screen``, which is either."""
+        parameters = _parameters(asked, progress, filters, limit)
+        return shaped(select(connection, self._flows, parameters), _row)
+
+    async def folded_rows(
+        self,
+        connection: Connection,
+        asked: Range,
+        progress: Progress,
+        filters: Mapping[str, str],
+        limit: int,
+        top: int,
+    ) -> tuple[int, Batches]:
+        """As :meth:`rows`, with all screens but ``top`` as ``(other)``: how many, and the rows."""
+        parameters = {**_parameters(asked, progress, filters, limit), "top": top}
+        batches = select(connection, self._top_flows, parameters)
+        first: list[Row] = await anext(batches, [])
+        return first[0]["folded"] if first else 0, shaped(_with_first(first, batches), _row)
+
+
+class FlowCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._flows = Flows()
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/flows", "flows", self.flows)
+
+    async def flows(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(
+            request,
+            {
+                **range_parameters(),
+                **dict.fromkeys(_FILTERS, name_of("screen")),
+                "top": limit_to(MAX_TOP),
+                "limit": limit_parameter(request),
+            },
+        )
+        top: int | None = values.get("top")
+        limit = values.get("limit", usual_limit(request))
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                RULES,
+                now=now_of(freshness),
+                reporting_zone=progress.zone,
+                series=None,
+            )
+            filters: dict[str, str] = {name: values[name] for name in _FILTERS if name in values}
+            folded: int | None = None
+            if top is None:
+                rows = self._flows.rows(connection, asked, progress, filters, limit)
+            else:
+                folded, rows = await self._flows.folded_rows(
+                    connection, asked, progress, filters, limit, top
+                )
+            return Report(
+                COLUMNS,
+                rows,
+                self._calls.quality.fields(freshness),
+                {**asked.shown(), "top": top, "folded": folded},
+            )
+
+        return await self._calls.reports.answer(request, "flows", open_report)
+
+
+def _parameters(
+    asked: Range, progress: Progress, filters: Mapping[str, str], limit: int
+) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(_FILTERS),
+        **filters,
+        **parts_of(asked, progress).parameters(),
+        "limit": limit,
+    }
+
+
+async def _with_first(first: list[Row], rest: Batches) -> Batches:
+    yield first
+    async for batch in rest:
+        yield batch
+
+
+def _row(row: Row) -> Row:
+    return {
+        "from_screen": row["from_screen"],
+        "to_screen": row["to_screen"],
+        "transitions": row["transitions"],
+        "from_share": share(row["transitions"], row["from_transitions"]),
+        "to_share": share(row["transitions"], row["to_transitions"]),
+    }

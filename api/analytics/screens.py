@@ -1,0 +1,228 @@
+"""``/api/v1/screens…``: who is on which screen, and what people do on screens in a range."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from api.analytics.engagement import METRICS, SORTS, Engagement, Wanted, share
+from api.analytics.flows import Flows
+from api.http.documents import Batches, Report, Row, json_answer, select
+from api.http.door import Door, method_not_allowed
+from api.http.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
+from api.http.paths import named_in_path
+from api.http.routes import (
+    Calls,
+    add_get,
+    limit_parameter,
+    range_parameters,
+    range_request,
+    usual_limit,
+)
+from api.periods.instants import rfc3339
+from api.periods.ranges import WINDOW_BUCKETS, Range, RangeRules, parse_instant, resolve
+from api.periods.rollups import Progress
+from api.postgres.database import Connection
+from api.presence.time_travel import TimeTravel, shown_at_query
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+from schemas.log.events import MAX_TEXT
+from schemas.untrusted.text import same_name
+
+SCREENS_PATH: Final = "/api/v1/screens"
+ENGAGEMENT_PATH: Final = "/api/v1/screens/engagement"
+#: Screens before and after one.
+NEIGHBOURS: Final = 10
+RULES: Final = RangeRules()
+
+
+def screens_now_query() -> bytes:
+    """Foreground users by screen, with parameter ``limit``."""
+    queries = load_queries("api.analytics", "screens.sql")
+    return queries["now"].replace(b"{users}", queries["users_now"])
+
+
+class ScreenCalls:
+    """The handlers."""
+
+    def __init__(self, calls: Calls, time_travel: TimeTravel) -> None:
+        self._calls = calls
+        self._time_travel = time_travel
+        self._engagement = Engagement()
+        self._flows = Flows()
+        queries = load_queries("api.analytics", "screens.sql")
+        self._now = screens_now_query()
+        self._at = queries["now"].replace(b"{users}", shown_at_query())
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, SCREENS_PATH, "screens", self.now)
+        engagement = door.guard("engagement", self.engagement)
+        screen = door.guard("screen", self.screen)
+
+        async def named(request: web.Request) -> web.StreamResponse:
+            # A screen may be called `engagement`: then its path is written %65ngagement.
+            is_engagement = request.rel_url.raw_path == ENGAGEMENT_PATH
+            return await (engagement if is_engagement else screen)(request)
+
+        any_screen = SCREENS_PATH + r"/{screen:[\s\S]+}"
+        router.add_get(any_screen, named)
+        router.add_route("*", any_screen, door.guard("screen", method_not_allowed("GET, HEAD")))
+
+    async def now(self, request: web.Request) -> web.StreamResponse:
+        """Foreground users by screen; with ``at`` those of that instant."""
+        values = await self._calls.parameters(
+            request, {"at": parse_instant, "limit": limit_parameter(request)}
+        )
+        at: datetime | None = values.get("at")
+        limit = values.get("limit", usual_limit(request))
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            parameters: dict[str, Any] = {"limit": limit}
+            if at is not None:
+                until = await self._time_travel.check(connection, at, freshness)
+                parameters |= {"at": at, "until": until}
+            batches = select(connection, self._now if at is None else self._at, parameters)
+            first: list[Row] = await anext(batches, [])
+            totals: Row = first[0] if first else dict.fromkeys(_TOTALS, 0)
+            return Report(
+                ("screen", "foreground", "share"),
+                _now_rows(first, batches),
+                self._calls.quality.fields(freshness),
+                {
+                    "foreground": totals["foreground_total"],
+                    "background": totals["background_total"],
+                    "screens": totals["screens"],
+                    **({} if at is None else {"at": rfc3339(at)}),
+                },
+            )
+
+        return await self._calls.reports.answer(
+            request, "screens", open_report, reads_everybody=at is not None
+        )
+
+    async def engagement(self, request: web.Request) -> web.StreamResponse:
+        """The top screens of a range; with ``screen`` or ``bucket`` series."""
+        values = await self._calls.parameters(
+            request,
+            {
+                **range_parameters(WINDOW_BUCKETS),
+                "sort": one_of(cast(tuple[str, ...], SORTS)),
+                "screen": name_of("screen"),
+                "limit": limit_parameter(request),
+            },
+        )
+        screen, series = values.get("screen"), "screen" in values or "bucket" in values
+        limit = values.get("limit", DEFAULT_LIMIT if series else usual_limit(request))
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            sort = values.get("sort", "views")
+            # Unique users are known for hours that are rolled up: so ends who names no end.
+            by_users = sort == "unique_users" and progress.hours is not None
+            asked = resolve(
+                range_request(values),
+                RULES,
+                now=cast(datetime, progress.hours) if by_users else now_of(freshness),
+                reporting_zone=progress.zone,
+                series=(1 if screen else limit) if series else None,
+            )
+            wanted = Wanted(
+                asked, sort, 1 if screen else limit, None if screen is None else [screen]
+            )
+            other = (
+                None if series else await self._engagement.other_share(connection, asked, progress)
+            )
+            return Report(
+                ("screen", "start", "end", *METRICS),
+                self._engagement.rows(connection, wanted, progress),
+                self._calls.quality.fields(freshness),
+                {
+                    **asked.shown(),
+                    "sort": sort,
+                    "other_share": other,
+                    "unique_users_to": rfc3339(progress.hours),
+                },
+            )
+
+        return await self._calls.reports.answer(request, "engagement", open_report)
+
+    async def screen(self, request: web.Request) -> web.StreamResponse:
+        """One screen: totals, a series, and where people come from and go to."""
+        values = await self._calls.parameters(request, range_parameters(WINDOW_BUCKETS))
+        named = same_name(named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"))
+        screen = check_text("screen", named, MAX_TEXT["screen"])
+
+        async def read(connection: Connection) -> dict[str, Any]:
+            async with connection.transaction():
+                freshness = await self._calls.quality.freshness(connection)
+                progress = await self._calls.quality.progress(connection)
+                asked = resolve(
+                    range_request(values),
+                    RULES,
+                    now=now_of(freshness),
+                    reporting_zone=progress.zone,
+                )
+                return {
+                    "screen": screen,
+                    **asked.shown(),
+                    **await self._details(connection, screen, asked, progress),
+                    **self._calls.quality.fields(freshness),
+                }
+
+        return json_answer(await self._calls.database.read("screen", read))
+
+    async def _details(
+        self, connection: Connection, screen: str, asked: Range, progress: Progress
+    ) -> dict[str, Any]:
+        async def engagement(over: Range) -> list[Row]:
+            wanted = Wanted(over, screens=[screen])
+            batches = self._engagement.rows(connection, wanted, progress)
+            return [_without_screen(row) async for batch in batches for row in batch]
+
+        async def neighbours(this: str, other: str, share_of: str) -> list[Row]:
+            batches = self._flows.rows(connection, asked, progress, {this: screen}, NEIGHBOURS)
+            return [
+                {
+                    "screen": row[other],
+                    "transitions": row["transitions"],
+                    "share": row[share_of],
+                }
+                async for batch in batches
+                for row in batch
+            ]
+
+        [totals] = await engagement(replace(asked, bucket=None))
+        return {
+            "totals": {name: totals[name] for name in METRICS},
+            "series": await engagement(asked),
+            "previous": await neighbours("to_screen", "from_screen", "to_share"),
+            "next": await neighbours("from_screen", "to_screen", "from_share"),
+        }
+
+
+_TOTALS: Final = ("foreground_total", "background_total", "screens")
+
+
+async def _now_rows(first: list[Row], rest: Batches) -> AsyncIterator[list[Row]]:
+    """Without screens on which people are in the background only."""
+    yield [_now_row(row) for row in first if row["foreground"]]
+    async for batch in rest:
+        yield [_now_row(row) for row in batch if row["foreground"]]
+
+
+def _now_row(row: Row) -> Row:
+    return {
+        "screen": row["screen"],
+        "foreground": row["foreground"],
+        "share": share(row["foreground"], row["foreground_total"]),
+    }
+
+
+def _without_screen(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "screen"}

@@ -1,0 +1,234 @@
+// Lines and bars over one axis, by uPlot, which knows neither zones nor users: texts that are not on
+// an axis are nodes over its canvas.
+//
+// x: {at, head, from, to, zone, isOneDay, finestMs, marks}. `at` are instants (Unix ms) in a `zone`,
+//    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point.
+// y: {most, isWhole, unit}.
+// series: {name, color, values, word, shape, width, dash, fill, under, strengths}. A value of null is
+//    a gap, undefined is none of this series' points. `word(index)` is the value in words. `shape` is
+//    "line", "points" (a line with its points), "rings" (what is still counted), "dot", "bars" (from
+//    `under` up, `width` is their part of the room) or "triangles". `strengths` are of bars, 0 to 1.
+// bands: {from, to, color, text}, in shade, and lines: {at, text}, upright.
+
+import { numberMarks, numberWords, timeMarks } from "./axes.js";
+import { make } from "../ui/dom.js";
+import { count } from "../lib/figures.js";
+import { hideTip, showTip } from "./tip.js";
+
+const AXIS_PX = 12;
+const LETTER_PX = 7;
+const MARK_ROOM_PX = { x: 64, y: 44 };
+const WORD_ROOM_PX = 44;
+const LEAST_AXIS_PX = 36;
+const TRIANGLE_PX = 6;
+const ROOM_ABOVE = 1.06;
+const LABEL_ROOM_PX = 20;
+
+/** Draws it; answers what takes it away. */
+export function drawPlot(plot, drawing, UPlot) {
+  const { x, series, lines = [] } = drawing;
+  const picture = new UPlot(
+    {
+      width: plot.clientWidth,
+      height: plot.clientHeight,
+      padding: [lines.length > 0 ? LABEL_ROOM_PX : 8, 20, 0, 0],
+      legend: { show: false },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false, setScale: false },
+        points: { size: (_, index) => (isLine(series[index - 1]) ? 8 : 0) },
+      },
+      scales: { x: { time: false, range: () => [x.from, x.to] }, y: { range: () => [0, topOf(drawing)] } },
+      axes: axesOf(drawing),
+      series: [{}, ...series.map(lineOf)],
+      hooks: {
+        drawClear: [(u) => drawBands(u, drawing)],
+        drawSeries: [(u, index) => drawShapes(u, series[index - 1], x)],
+        draw: [(u) => drawUpright(u, lines), (u) => writeLabels(u, drawing)],
+        setCursor: [(u) => tell(u, plot, drawing)],
+      },
+    },
+    [x.at, ...series.map(({ values }) => values)],
+    plot,
+  );
+  return () => {
+    hideTip(plot);
+    picture.destroy();
+  };
+}
+
+const isLine = ({ shape }) => shape === "line" || shape === "points";
+
+/** The value of a CSS variable, which is a colour of six hexadecimal digits; as much of it as is said. */
+export function colorOf(wanted) {
+  const [name, strength] = wanted.split(" / ");
+  const value = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (strength === undefined) return value;
+  return value + Math.round(2.55 * parseFloat(strength)).toString(16).padStart(2, "0");
+}
+
+function lineOf({ shape, color, width, dash, fill }) {
+  const stroke = colorOf(color);
+  const none = { paths: () => null, points: { show: false } };
+  switch (shape) {
+    case "line":
+    case "points":
+      return {
+        stroke, width, dash,
+        fill: fill && colorOf(fill),
+        points: { show: shape === "points", size: 5, fill: stroke },
+      };
+    case "rings":
+      return { ...none, stroke, points: { show: true, size: 9, width: 2, stroke, fill: colorOf("--card") } };
+    case "dot":
+      return { ...none, stroke, points: { show: true, size: 9, stroke, fill: stroke } };
+    default:
+      return { ...none, stroke };
+  }
+}
+
+function topOf({ y, series }) {
+  if (y.most) return y.most;
+  return ROOM_ABOVE * (series.flatMap(({ values }) => values).reduce((most, value) => Math.max(most, value ?? 0), 0) || 1);
+}
+
+function axesOf({ x, y }) {
+  const look = {
+    font: `12px ${getComputedStyle(document.body).fontFamily}`,
+    stroke: colorOf("--quiet"),
+    ticks: { show: false },
+  };
+  const line = { stroke: colorOf("--line"), width: 1 };
+  const marksFor = (u) => {
+    const most = Math.max(2, Math.floor((u.width - MARK_ROOM_PX.y) / MARK_ROOM_PX.x));
+    const { zone, isOneDay, finestMs } = x;
+    return x.marks ? thinned(x, u.width - LEAST_AXIS_PX) : timeMarks(x.from, x.to, { zone, most, isOneDay, finestMs });
+  };
+  return [
+    {
+      ...look,
+      size: x.marks || x.isOneDay ? 28 : 42,
+      gap: 6,
+      border: { show: true, ...line },
+      grid: { show: false },
+      splits: (u) => marksFor(u).map(({ at }) => at),
+      values: (u) => marksFor(u).map(({ text }) => text),
+    },
+    {
+      ...look,
+      gap: 6,
+      grid: line,
+      splits: (u, axis, min, max) => numberMarks(max, { most: Math.max(2, Math.floor(u.height / MARK_ROOM_PX.y)), isWhole: y.isWhole }),
+      values: (u, marks) => marks.map((mark) => numberWords(mark, y.unit)),
+      size: (u, texts) => Math.max(LEAST_AXIS_PX, AXIS_PX + LETTER_PX * Math.max(0, ...(texts ?? []).map((text) => text.length))),
+    },
+  ];
+}
+
+/** Marks that have room for their words. */
+function thinned({ marks, from, to }, widthPx) {
+  const room = (WORD_ROOM_PX * (to - from)) / widthPx;
+  let last = -Infinity;
+  return marks.filter(({ at }) => at - last >= room && ((last = at), true));
+}
+
+// -- on the canvas, in its pixels
+
+const across = (u, value) => u.valToPos(value, "x", true);
+const up = (u, value) => u.valToPos(value, "y", true);
+
+function drawBands(u, { bands = [] }) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  for (const { from, to, color } of bands) {
+    const [left, right] = [from, to].map((at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, across(u, at))));
+    ctx.fillStyle = colorOf(color);
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+  ctx.restore();
+}
+
+function drawShapes(u, series, x) {
+  if (series.shape === "bars") drawBars(u, series, x);
+  else if (series.shape === "triangles") drawTriangles(u, series, x);
+}
+
+function drawBars(u, { values, under, strengths, color, width }, { at, from, to }) {
+  const { ctx, bbox } = u;
+  const room = (bbox.width * (at.length > 1 ? at[1] - at[0] : to - from)) / (to - from);
+  const size = Math.max(1, width * room);
+  ctx.save();
+  ctx.fillStyle = colorOf(color);
+  values.forEach((value, index) => {
+    if (value === null || value === undefined) return;
+    const [foot, head] = [under?.[index] ?? 0, value].map((level) => up(u, level));
+    ctx.globalAlpha = strengths?.[index] ?? 1;
+    ctx.fillRect(across(u, at[index]) - size / 2, head, size, foot - head);
+  });
+  ctx.restore();
+}
+
+function drawTriangles(u, { values, color }, { at }) {
+  const { ctx } = u;
+  const size = TRIANGLE_PX * devicePixelRatio;
+  ctx.save();
+  ctx.fillStyle = colorOf(color);
+  values.forEach((value, index) => {
+    if (value === null || value === undefined) return;
+    const [x, y] = [across(u, at[index]), up(u, value)];
+    ctx.beginPath();
+    ctx.moveTo(x, y - size / 3);
+    ctx.lineTo(x - size, y - 2 * size);
+    ctx.lineTo(x + size, y - 2 * size);
+    ctx.fill();
+  });
+  ctx.restore();
+}
+
+function drawUpright(u, lines) {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.strokeStyle = colorOf("--ink");
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([2, 3].map((length) => length * devicePixelRatio));
+  for (const { at } of lines) {
+    ctx.beginPath();
+    ctx.moveTo(across(u, at), bbox.top);
+    ctx.lineTo(across(u, at), bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+// -- over the canvas, in CSS pixels
+
+/** Of bands inside, from the edge that is nearer to the middle; of lines above them. */
+function writeLabels(u, { x, bands = [], lines = [] }) {
+  const middle = (x.from + x.to) / 2;
+  const labels = [
+    ...bands.filter(({ text }) => text).map(({ from, to, text }) => {
+      const label = make("span", "plot-label", text);
+      if (from < middle) label.style.left = `${u.valToPos(Math.max(from, x.from), "x")}px`;
+      else label.style.right = `${u.over.clientWidth - u.valToPos(Math.min(to, x.to), "x")}px`;
+      return label;
+    }),
+    ...lines.map(({ at, text }) => {
+      const label = make("span", "plot-label above", text);
+      label.style.left = `${u.valToPos(at, "x")}px`;
+      return label;
+    }),
+  ];
+  for (const label of u.over.querySelectorAll(".plot-label")) label.remove();
+  u.over.append(...labels);
+}
+
+/** What is at the pointer: its head, and each series that has something there. */
+function tell(u, plot, { x, series }) {
+  const { idx: index, left, top } = u.cursor;
+  if (index === null || index === undefined || left < 0) return hideTip(plot);
+  const rows = series
+    .filter(({ shape, values }) => shape !== "dot" && values[index] !== null && values[index] !== undefined)
+    .map(({ color, name, values, word }) => ({ color, name, text: word ? word(index) : count(Math.round(values[index])) }));
+  if (rows.length === 0) return hideTip(plot);
+  showTip(plot, { left: u.over.offsetLeft + u.valToPos(x.at[index], "x"), top }, x.head(index), rows);
+}

@@ -1,0 +1,119 @@
+// The timeline of a user as a strip: a lane a device. States differ in height and pattern, not in
+// colour alone, and the same spans are in a table below.
+
+import { now } from "../lib/api.js";
+import { make, momentOf, setText } from "../ui/dom.js";
+import { lanesOf, marksOf, totalsOf } from "./lanes.js";
+import { dayOf, length, moment } from "../lib/moments.js";
+import { deviceName, inShort } from "../lib/reasons.js";
+import { clock } from "../lib/words.js";
+
+/** The lengths that a strip can have; `marks` are minutes between two marks of its axis. */
+export const RANGES = {
+  "1h": { words: "hour", ms: 3_600_000, marks: 10 },
+  "24h": { words: "24 hours", ms: 86_400_000, marks: 180 },
+  "7d": { words: "7 days", ms: 7 * 86_400_000, marks: 1440 },
+};
+
+// Of the strip: what is shorter would be less than a pixel or two.
+const SHORTEST = 1 / 500;
+const LABELLED = 0.06;
+const OLD_MS = 5000;
+// After it there is no room for a mark's text.
+const LAST_MARK = 0.94;
+const TABLE_ROWS = 500;
+const KINDS = {
+  foreground: "In the foreground",
+  background: "In the background",
+  silent: "Shown online, but silent",
+  offline: "Offline",
+};
+
+/** Draws spans into the <figure>, up to `end`. `knownFrom` is from when on they are all there. Both are
+ * Unix milliseconds. */
+export function drawStrip(figure, spans, range, knownFrom, end) {
+  const { ms, marks } = RANGES[range];
+  const start = end - ms;
+  const from = Math.max(start, knownFrom);
+  const lanes = lanesOf(spans, from, end);
+  const drawn = lanesOf(spans, from, end, ms * SHORTEST);
+  const place = (at) => `${(100 * (at - start)) / ms}%`;
+  figure
+    .querySelector(".lanes")
+    .replaceChildren(...drawn.map((lane) => laneNode(lane, start, ms, place)), axisNode(marksOf(start, end, marks), range, start, ms, place));
+  setText(figure.querySelector("figcaption"), caption(lanes, range, from > start ? from : null, end));
+  fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
+}
+
+function laneNode({ span, pieces }, start, ms, place) {
+  const lane = make("div", "lane");
+  const track = make("div", "track");
+  for (const one of pieces) {
+    const width = (one.end - one.start) / ms;
+    const node = make("span", "piece", width > LABELLED ? label(one) : "");
+    node.dataset.kind = one.kind;
+    node.style.left = place(one.start);
+    node.style.width = `${100 * width}%`;
+    node.title = title(one);
+    track.append(node);
+  }
+  lane.append(make("p", "lane-name", deviceName(span)), track);
+  return lane;
+}
+
+function axisNode(marks, range, start, ms, place) {
+  const axis = make("div", "axis");
+  for (const at of marks.filter((mark) => mark < start + ms * LAST_MARK)) {
+    const mark = make("span", "mark", range === "7d" ? dayOf(at) : clock(at));
+    mark.style.left = place(at);
+    axis.append(mark);
+  }
+  return axis;
+}
+
+const label = (one) => (one.kind === "offline" ? one.endedBy && inShort(one.endedBy) : one.screen) ?? "";
+
+function title(one) {
+  const at = now();
+  const where = one.screen === null ? "" : ` on ${one.screen}`;
+  const times = `${moment(one.start, at)} to ${moment(one.end, at)}, ${length((one.end - one.start) / 1000)}`;
+  const end = one.kind === "foreground" && one.endedBy ? `, then ${inShort(one.endedBy)}` : "";
+  const more = one.count > 1 ? `, and ${one.count - 1} shorter between` : "";
+  const unknown = one.kind === "offline" && !one.endedBy ? ", or before what is kept" : "";
+  return `${KINDS[one.kind]}${where}${unknown}: ${times}${end}${more}`;
+}
+
+function caption(lanes, range, knownFrom, end) {
+  const totals = totalsOf(lanes);
+  const told = [
+    [totals.foreground, "in the foreground"],
+    [totals.background, "in the background"],
+    [totals.silent, "shown online, but silent"],
+  ].filter(([ms]) => ms >= 500);
+  const said = told.map(([ms, where]) => `${length(ms / 1000)} ${where}`).join(", ");
+  const cut = knownFrom === null ? "" : ` Only from ${moment(knownFrom, now())} on: before it there is too much to draw.`;
+  const isOld = now() - end > OLD_MS;
+  const which = isOld ? `The ${RANGES[range].words} up to ${moment(end, now())}` : `The last ${RANGES[range].words}`;
+  return `${which}: ${said || "not seen online"}.${cut}`;
+}
+
+/** Rows are made when somebody opens the table. */
+function fillTable(details, spans) {
+  const fill = () => {
+    if (details.open) details.querySelector("tbody").replaceChildren(...spans.slice(0, TABLE_ROWS).map(rowOf));
+  };
+  details.ontoggle = fill;
+  fill();
+}
+
+function rowOf(span) {
+  const row = make("tr");
+  const from = make("th");
+  from.scope = "row";
+  from.append(momentOf(span.started_at));
+  const until = make("td");
+  until.append(span.shown_until === null ? "now" : momentOf(span.shown_until));
+  const texts = [span.state, span.screen ?? "–", deviceName(span), inShort(span.ended_by)];
+  row.append(from, until, ...texts.map((text) => make("td", "", text)));
+  return row;
+}

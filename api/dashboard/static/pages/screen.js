@@ -1,0 +1,189 @@
+// One screen in a range: its figures, its series, the ways into it and out of it, how long visits
+// last, and who is on it now.
+
+import { read } from "../lib/api.js";
+import { Card } from "../ui/cards.js";
+import { element, setText } from "../ui/dom.js";
+import { barsOf } from "../charts/dwell_bars.js";
+import { dwellCall, engagementCall, flowsCall, placeIn, screenUsers, trendsCall, usersNote } from "./engagement.js";
+import { follow } from "../lib/feed.js";
+import { showFigures } from "../ui/figure_list.js";
+import * as figures from "../lib/figures.js";
+import { showLegend } from "../charts/legend.js";
+import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
+import { around, flowRows, streams } from "../charts/paths.js";
+import { bucketInWords, bucketOf, trendOf } from "../lib/period.js";
+import { PeriodForm } from "../ui/period_form.js";
+import { Rounds } from "../lib/rounds.js";
+import { screenCall, screenOf, usersOn } from "../lib/screen_addresses.js";
+import { linesOf } from "../charts/series.js";
+import { timeOfDay } from "../lib/words.js";
+
+const IN_PATHS = 10;
+const NO_SCREEN = "(none)";
+
+const screen = screenOf(location.pathname);
+const given = new URLSearchParams(location.search);
+let metric = isMetric(given.get("metric")) ? given.get("metric") : "views";
+// What is read of the wanted range.
+let place;
+let totals;
+// What the feed says of the screens with the most people, and whether it is too old to be now.
+let fullest = null;
+let isStale = false;
+
+const rounds = new Rounds(refresh);
+const again = () => rounds.begin();
+const [totalsCard, seriesCard, pathsCard, dwellCard] = ["totals", "series", "paths", "dwell"].map((id) => new Card(id, again));
+const period = new PeriodForm(again, (query) => metric !== "views" && query.set("metric", metric));
+
+async function refresh() {
+  element("back").href = period.address("/screens");
+  place = placeIn(period);
+  totals = place.then(readTotals);
+  const isRead = await Promise.all([loadTotals(), loadSeries(), loadPaths(), loadDwell()]);
+  return { isRead: isRead.every(Boolean), movesOn: period.wanted.range !== "custom" };
+}
+
+async function readTotals(where) {
+  const { bucket } = trendOf(period.wanted);
+  const [answer, trends] = await Promise.all([
+    read(`${screenCall(screen)}?${new URLSearchParams({ ...where.parameters, bucket })}`),
+    read(trendsCall({ ...where.parameters, bucket, screen })),
+  ]);
+  return { ...answer, trend: trends.items[0], users: await screenUsers(answer, where) };
+}
+
+function loadTotals() {
+  return totalsCard.load({
+    about: JSON.stringify(period.wanted),
+    reading: () => totals,
+    nothing(answer) {
+      period.tell(answer);
+      const { views, visits, exits } = answer.totals;
+      return views + visits + exits > 0 ? "" : "Nobody was on this screen in this range. Choose a longer or an earlier one, or look at all screens.";
+    },
+    show({ totals: sums, trend, users, ...answer }) {
+      const before = trend?.change == null ? "" : `${figures.change(trend.change)} beside the range before`;
+      showFigures(element("figures"), [
+        { name: "Views", value: figures.count(sums.views), note: before, about: "views" },
+        {
+          name: "Unique users",
+          value: figures.count(users?.count ?? null),
+          note: users === null ? "" : `${figures.usersBetween(users.count)}, 19 times in 20`,
+          about: "unique_users",
+        },
+        {
+          name: "Dwell",
+          value: `${sums.silent_share > 0 ? "≥ " : ""}${figures.span(sums.dwell_ms)}`,
+          note: `${figures.share(sums.silent_share)} of it ended by silence`,
+          about: "dwell",
+        },
+        {
+          name: "Dwell p50",
+          value: figures.span(sums.dwell_p50_ms),
+          note: `mean ${figures.span(sums.dwell_mean_ms)} of ${figures.several(sums.visits, "visit")}`,
+          about: "percentile",
+        },
+        { name: "Dwell p95", value: figures.span(sums.dwell_p95_ms), note: "within 9.1 %", about: "percentile" },
+        { name: "Exits", value: figures.count(sums.exits), note: `${figures.share(sums.exit_share)} of views`, about: "exits" },
+        { name: "Bounces", value: figures.count(sums.bounces), note: "exits after one view", about: "bounces" },
+      ]);
+      setText(element("users-note"), usersNote(users, answer));
+    },
+  });
+}
+
+function loadSeries() {
+  const bucket = bucketFor(metric, bucketOf(period.wanted));
+  const { title, isTime, lines } = METRICS[metric];
+  const callOf = (parameters) => engagementCall({ ...parameters, bucket, screen });
+  return seriesCard.load({
+    about: JSON.stringify([period.wanted, metric]),
+    reading: async () => read(callOf((await place).parameters)),
+    show({ items, as_of: asOf, tz }) {
+      const series = lines.map(([name, field], slot) => ({ name, slot, items, value: (item) => item[field] }));
+      showLegend(element("series-legend"), series.length > 1 ? series : []);
+      const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket });
+      const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
+      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}`, drawn);
+    },
+    files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `screen-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` }),
+  });
+}
+
+function loadPaths() {
+  const callOf = (parameters) => flowsCall({ ...parameters, screen, top: IN_PATHS });
+  return pathsCard.load({
+    about: JSON.stringify(period.wanted),
+    reading: async () => read(callOf((await place).parameters)),
+    nothing: ({ items }) => (items.length === 0 ? "Nobody came to this screen or left it in this range." : ""),
+    show({ items, folded }) {
+      const rest = folded === 0 ? "" : ` ${figures.several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+      const colour = (name) => (name === screen ? "--series-1" : null);
+      return pathsCard.draw(
+        `Where people come from, on the left, and go to, on the right. (start) and (end) are the ends of sessions.${rest}`,
+        { drawing: streams(...around(screen, items), colour), table: flowRows(items) },
+      );
+    },
+    files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `paths-${from.slice(0, 10)}.csv` }),
+  });
+}
+
+function loadDwell() {
+  const callOf = (parameters) => dwellCall({ ...parameters, screen });
+  return dwellCard.load({
+    about: JSON.stringify(period.wanted),
+    async reading() {
+      const [answer, { totals: sums }] = await Promise.all([place.then(({ parameters }) => read(callOf(parameters))), totals]);
+      return { ...answer, sums };
+    },
+    nothing: ({ visits }) => (visits === 0 ? "No visit ended in this range." : ""),
+    show({ items, visits, sums }) {
+      const silent = sums.silent_share > 0 ? ` ${figures.share(sums.silent_share)} of their time ended by silence and is counted up to the last sign of life: those visits were longer.` : "";
+      return dwellCard.draw(
+        `${figures.several(visits, "visit")} by how long they lasted; each bar is for lengths a fifth longer than the one before.${silent}`,
+        barsOf(items, { p50: sums.dwell_p50_ms, p95: sums.dwell_p95_ms }),
+      );
+    },
+    files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `dwell-${from.slice(0, 10)}.csv` }),
+  });
+}
+
+/** Who is on it: the feed tells of the screens with the most people. */
+function showNow() {
+  if (fullest === null) return;
+  const { items, screens, as_of: asOf } = fullest;
+  const mine = items.find((item) => (item.screen ?? NO_SCREEN) === screen);
+  const when = isStale ? `at ${asOf === null ? "some time" : timeOfDay(asOf)}` : "now";
+  const people = mine?.foreground ?? 0;
+  const are = people === 1 ? (isStale ? "person was" : "person is") : isStale ? "people were" : "people are";
+  const isBeyond = mine === undefined && items.length < screens;
+  setText(
+    element("now-words"),
+    isBeyond ? `Not among the ${items.length} screens with the most people ${when}.` : `${figures.count(people)} ${are} on it ${when}.`,
+  );
+  element("now-link").hidden = mine === undefined || screen === NO_SCREEN;
+}
+
+setText(element("name"), screen ?? "This address names no screen");
+document.title = `${screen ?? "No screen"} · Rollcall`;
+onMetric(metric, (wanted) => {
+  metric = wanted;
+  period.keep();
+  loadSeries().then((isRead) => isRead || again());
+});
+if (screen !== null) {
+  element("now-link").href = usersOn(screen);
+  follow({
+    screens(told) {
+      fullest = told;
+      showNow();
+    },
+    stale(is) {
+      isStale = is;
+      showNow();
+    },
+  });
+  again();
+}

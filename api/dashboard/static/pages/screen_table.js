@@ -1,0 +1,133 @@
+// The table of the top screens.
+
+import { element, make, setText } from "../ui/dom.js";
+import * as figures from "../lib/figures.js";
+import { screenPage } from "../lib/screen_addresses.js";
+import { sparkline } from "../charts/sparkline.js";
+import { term } from "../ui/terms.js";
+
+export const SORTS = { views: "Views", unique_users: "Unique users", dwell: "Dwell", exits: "Exits" };
+const COLUMNS = [
+  { title: "Screen" },
+  { title: "Views", sort: "views", term: "views" },
+  { title: "Trend", term: "trend" },
+  { title: "Unique users", error: "±3.3 %", sort: "unique_users", term: "unique_users" },
+  { title: "Dwell", sort: "dwell", term: "dwell" },
+  { title: "p50", error: "±9.1 %", term: "percentile" },
+  { title: "p95", error: "±9.1 %", term: "percentile" },
+  { title: "Exits", sort: "exits", term: "exits" },
+  { title: "Bounces", term: "bounces" },
+  { title: "Silence", term: "silence" },
+];
+const OURS = {
+  "(none)": "In the foreground before the app named a screen",
+  "(other)": "Screens beyond the 200 names that are told apart in a minute",
+};
+
+/** `sortBy(sort)` and `toggle(screen)` hear what somebody wants; `address(path)` is that of another
+ * page about the same range. */
+export class ScreenTable {
+  #rows = new Map();
+  #heads = new Map();
+
+  constructor({ sortBy, toggle, address }) {
+    this.toggle = toggle;
+    this.address = address;
+    element("top-heads").append(...COLUMNS.map((column) => this.#head(column, sortBy)));
+  }
+
+  /** `items` are the API's, `trends` its answer about trends, `users` by screen or null. */
+  show({ items, sort, trends, users }) {
+    const trendOf = new Map(trends.items.map((item) => [item.screen, item]));
+    for (const [name, head] of this.#heads) {
+      head.setAttribute("aria-sort", name === sort ? "descending" : "none");
+    }
+    const known = this.#rows;
+    this.#rows = new Map(items.map((item) => [item.screen, known.get(item.screen) ?? this.#row(item.screen)]));
+    for (const item of items) {
+      const row = this.#rows.get(item.screen);
+      row.querySelector("a")?.setAttribute("href", this.address(screenPage(item.screen)));
+      fill(row, item, users === null ? null : (users.get(item.screen) ?? null));
+      fillTrend(row.querySelector(".trend"), trendOf.get(item.screen), trends);
+    }
+    const shown = [...this.#rows.values()];
+    const body = element("top-rows");
+    shown.forEach((row, index) => {
+      if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
+    });
+    while (body.children.length > shown.length) body.lastElementChild.remove();
+  }
+
+  /** Marks the screens in the chart: `slots` by screen; no more can be chosen if `isFull`. */
+  mark(slots, isFull) {
+    for (const [screen, row] of this.#rows) {
+      const button = row.querySelector(".swatch");
+      const slot = slots.get(screen);
+      button.setAttribute("aria-pressed", slot !== undefined);
+      button.disabled = isFull && slot === undefined;
+      if (slot === undefined) delete button.dataset.slot;
+      else button.dataset.slot = slot + 1;
+    }
+  }
+
+  #head(column, sortBy) {
+    const head = make("th", column.sort === undefined ? "" : "sorts");
+    head.scope = "col";
+    if (column.sort === undefined) head.append(column.title);
+    else {
+      const button = make("button", "sort", column.title);
+      button.type = "button";
+      button.addEventListener("click", () => sortBy(column.sort));
+      head.append(button);
+      this.#heads.set(column.sort, head);
+    }
+    if (column.term !== undefined) head.append(term(column.term));
+    if (column.error !== undefined) head.append(make("span", "error", column.error));
+    return head;
+  }
+
+  #row(screen) {
+    const row = make("tr");
+    const head = make("th", "screen");
+    head.scope = "row";
+    const swatch = make("button", "swatch");
+    swatch.type = "button";
+    swatch.setAttribute("aria-label", `Show ${screen} in the chart`);
+    swatch.title = "Show in the chart, or not";
+    swatch.addEventListener("click", () => this.toggle(screen));
+    const name = make(screenPage(screen) === null ? "span" : "a", "screen-name", screen);
+    name.title = Object.hasOwn(OURS, screen) ? OURS[screen] : screen;
+    head.append(swatch, name);
+    row.append(head, ...COLUMNS.slice(1).map(({ title }) => make("td", title === "Trend" ? "trend" : "number")));
+    return row;
+  }
+}
+
+function fill(row, item, users) {
+  const [views, usersCell, dwell, p50, p95, exits, bounces, silence] = row.querySelectorAll(".number");
+  setText(views, figures.count(item.views));
+  setText(usersCell, figures.count(users));
+  usersCell.title = users === null ? "" : `${figures.usersBetween(users)}, 19 times in 20`;
+  setText(dwell, `${item.silent_share > 0 ? "≥ " : ""}${figures.span(item.dwell_ms)}`);
+  setText(p50, figures.span(item.dwell_p50_ms));
+  setText(p95, figures.span(item.dwell_p95_ms));
+  withShare(exits, figures.count(item.exits), item.exit_share);
+  setText(bounces, figures.count(item.bounces));
+  setText(silence, figures.share(item.silent_share));
+}
+
+function fillTrend(cell, trend, { before, kept_from: keptFrom, compared_buckets: over }) {
+  cell.replaceChildren();
+  if (trend === undefined) return cell.append("–");
+  const isPart = keptFrom === null || keptFrom > before.from;
+  const isNew = !isPart && trend.compared > 0 && trend.compared_before === 0;
+  const words = make("span", "change", isNew ? "new" : figures.change(trend.change) || "–");
+  words.title = isPart
+    ? "The range before is not kept as a whole: there is nothing to compare with"
+    : `${figures.count(trend.compared)} beside ${figures.count(trend.compared_before)} in the range before`;
+  return cell.append(sparkline(trend.series, isPart ? [] : trend.series_before, over), words);
+}
+
+function withShare(cell, text, share) {
+  cell.replaceChildren(text, " ", make("span", "quiet small", share === null ? "" : figures.share(share)));
+}

@@ -1,0 +1,228 @@
+// One user: online or not and why, on which devices, and what they did.
+
+import { userCall, userIdOf } from "../lib/addresses.js";
+import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
+import { showDevices, showSilences } from "./device_cards.js";
+import { element, setParts, setText, setTime } from "../ui/dom.js";
+import { follow } from "../lib/feed.js";
+import { changeRow, sessionRow, silencesOf } from "./history_tables.js";
+import { localised, moment } from "../lib/moments.js";
+import { deviceName, shownDevice, whyUser } from "../lib/reasons.js";
+import { RANGES, drawStrip } from "../charts/strip.js";
+import { Timeline } from "./timeline.js";
+import * as words from "../lib/words.js";
+
+const REFRESH_MS = 2000;
+const USUAL_RANGE = "24h";
+const SPAN_PAGES = 6;
+const WEEK_MS = 7 * 86_400_000;
+const FIRST_ROWS = 10;
+const MORE_ROWS = 40;
+// A strip moves by less than a pixel in a thousandth of its length.
+const STRIP_STEPS = 1000;
+
+const userId = userIdOf(location.pathname);
+const person = element("person");
+const interval = Number(person.dataset.heartbeatIntervalSeconds);
+const spans = new Timeline(userId, "span");
+const sessions = new Timeline(userId, "session");
+const changes = new Timeline(userId, "change");
+const rowsShown = { sessions: FIRST_ROWS, changes: FIRST_ROWS };
+let range = rangeOf(location.search);
+let user = null;
+let limit = null; // the silence after which a device is offline, in seconds
+let followed = ""; // what the timelines were read for
+let drawnAt = -Infinity;
+let completeUntil = null; // of answers, while they are not live; Unix ms
+let isUnknown = false;
+let reading = 0;
+let timer;
+
+async function refresh() {
+  clearTimeout(timer);
+  if (document.hidden) return;
+  const mine = ++reading;
+  try {
+    const found = await readUser();
+    if (mine !== reading) return;
+    isUnknown = found === null;
+    if (isUnknown) showUnknown("No user with this id is known.", UNKNOWN_REMEDY);
+    else await showUser(found);
+    setText(element("unread"), "");
+  } catch (error) {
+    if (error instanceof LoggedOut || mine !== reading) return;
+    if (error instanceof ProblemError) {
+      showUnknown(localised(error.problem.detail, now()), "");
+      return;
+    }
+    if (!(error instanceof Away)) throw error;
+    setText(element("unread"), `This cannot be read now (${error.message}); trying again.`);
+  }
+  if (mine !== reading) return;
+  timer = setTimeout(refresh, REFRESH_MS);
+}
+
+/** The API's answer; null while nobody has this id. */
+async function readUser() {
+  if (isUnknown) {
+    // Asks without a 404, which browsers write into their console each time.
+    const { unknown } = await post("/api/v1/users/lookup", { user_ids: [userId] });
+    if (unknown.length) return null;
+  }
+  try {
+    return await read(userCall(userId));
+  } catch (error) {
+    if (error instanceof ProblemError && error.problem.code === "unknown_user") return null;
+    throw error;
+  }
+}
+
+const UNKNOWN_REMEDY =
+  "Ids are those of the app’s tokens, and capitals count. As soon as a heartbeat with this id arrives, it is shown here.";
+
+function showUnknown(problem, remedy) {
+  element("loading").hidden = true;
+  person.hidden = true;
+  const section = element("unknown");
+  section.hidden = false;
+  setText(section.querySelector("h1"), userId ?? "Not an address of a user");
+  setText(section.querySelector(".problem"), problem);
+  setText(element("unknown-remedy"), remedy);
+  element("unknown-search").href = userId === null ? "/users" : `/users?q=${encodeURIComponent(userId)}`;
+  document.title = "Unknown user · Rollcall";
+}
+
+async function showUser(found) {
+  const does = JSON.stringify([found.changed_at, found.devices.map((device) => [device.device, device.changed_at])]);
+  if (does !== followed) {
+    await Promise.all([spans, sessions, changes].map((timeline) => timeline.refresh()));
+    await reachBack();
+    followed = does;
+    drawnAt = -Infinity;
+    showTables(found);
+  }
+  user = found;
+  element("loading").hidden = true;
+  element("unknown").hidden = true;
+  person.hidden = false;
+  showWho();
+  showDevices(element("devices"), user.devices);
+  tellSilences();
+  if (now() - drawnAt > RANGES[range].ms / STRIP_STEPS) draw();
+}
+
+function showWho() {
+  const isOffline = user.state === "offline";
+  const name = user.name ?? user.user_id;
+  const pill = element("state");
+  pill.dataset.state = user.state;
+  pill.querySelector(".dot").dataset.state = user.state;
+  setText(pill.querySelector(".word"), user.state);
+  setText(element("name"), name);
+  setText(element("id"), user.name === null ? "" : user.user_id);
+  setParts(element("why"), whyUser(user, isOffline ? lastScreen() : null));
+  setText(element("screen"), user.screen ?? "–");
+  setTime(element("last-active"), user.last_active, words.ago);
+  setText(element("since-word"), isOffline ? "Offline since" : "Online since");
+  setTime(element("since"), isOffline ? user.offline_since : user.online_since, moment);
+  setText(element("version"), user.app_version ?? "–");
+  setText(element("device"), user.device_info ?? "–");
+  setText(element("platform"), words.platform(user.platform) ?? "–");
+  document.title = `${name}: ${user.state} · Rollcall`;
+}
+
+/** Of the session that ended when the user went offline. */
+function lastScreen() {
+  if (user.devices.length === 0) return null;
+  const { device } = shownDevice(user);
+  const last = sessions.items.find((session) => session.at === user.offline_since && session.device === device);
+  return last?.exit_screen ?? null;
+}
+
+function tellSilences() {
+  if (user !== null && limit !== null && !document.hidden) showSilences(element("devices"), interval, limit);
+}
+
+const reachBack = () => spans.through(new Date(now() - RANGES[range].ms).toISOString(), SPAN_PAGES);
+
+function draw() {
+  const knownFrom = spans.isWhole ? -Infinity : Date.parse(spans.items.at(-1).at);
+  drawStrip(element("strip"), [...spans.open, ...spans.items], range, knownFrom, completeUntil ?? now());
+  drawnAt = now();
+}
+
+function showTables({ devices }) {
+  const names = new Map([...sessions.items, ...devices].map((device) => [device.device, deviceName(device)]));
+  showRows("sessions", sessions, sessionRow);
+  showRows("changes", changes, (change) => changeRow(change, names));
+  const weekAgo = new Date(now() - WEEK_MS).toISOString();
+  const recent = sessions.items.filter((session) => session.at >= weekAgo);
+  const isAll = sessions.isWhole || recent.length < sessions.items.length;
+  setText(element("silences"), silencesOf(recent, "in the last 7 days", isAll));
+}
+
+function showRows(id, timeline, rowOf) {
+  const shown = timeline.items.slice(0, rowsShown[id]);
+  const body = element(id);
+  body.replaceChildren(...shown.map(rowOf));
+  const part = body.closest("section");
+  part.querySelector(".scrolls").hidden = shown.length === 0;
+  part.querySelector(".none").hidden = shown.length > 0;
+  element(`more-${id}`).hidden = timeline.isWhole && shown.length === timeline.items.length;
+}
+
+async function showMore(id, timeline) {
+  rowsShown[id] += MORE_ROWS;
+  if (rowsShown[id] > timeline.items.length) await timeline.older();
+  showTables(user);
+}
+
+function rangeOf(query) {
+  const wanted = new URLSearchParams(query).get("range");
+  return Object.hasOwn(RANGES, wanted) ? wanted : USUAL_RANGE;
+}
+
+/** Runs what a reader asked for; what fails is tried again with the next refresh. */
+async function tried(action) {
+  try {
+    await action();
+  } catch (error) {
+    if (error instanceof LoggedOut) return;
+    if (!(error instanceof Away || error instanceof ProblemError)) throw error;
+    followed = "";
+  }
+}
+
+for (const radio of document.querySelectorAll("[name=range]")) {
+  radio.checked = radio.value === range;
+  radio.addEventListener("change", () =>
+    tried(async () => {
+      range = radio.value;
+      history.replaceState(null, "", range === USUAL_RANGE ? location.pathname : `?range=${range}`);
+      draw(); // what is there
+      await reachBack();
+      draw();
+    }),
+  );
+}
+element("more-sessions").addEventListener("click", () => tried(() => showMore("sessions", sessions)));
+element("more-changes").addEventListener("click", () => tried(() => showMore("changes", changes)));
+document.addEventListener("visibilitychange", refresh);
+setInterval(tellSilences, 1000);
+if (userId === null) showUnknown("The address holds no user id that can be read: it must be percent-encoded.", "");
+else refresh();
+follow({
+  freshness(told) {
+    limit = told.window_seconds;
+    setText(element("quality"), words.quality(told, now()));
+    tellSilences();
+  },
+  stale(isStale, asOf) {
+    person.classList.toggle("old", isStale);
+    // Nobody knows what came after it.
+    const until = isStale && asOf !== null ? Date.parse(asOf) : null;
+    if (until === completeUntil) return;
+    completeUntil = until;
+    if (user !== null) draw();
+  },
+});

@@ -1,0 +1,127 @@
+// Cards that load: what they tell, or in words why they don't and what helps.
+
+import { Away, LoggedOut, ProblemError } from "../lib/api.js";
+import { chart, numbers } from "../charts/charts.js";
+import { download } from "./download.js";
+import { element, make, setText, setTime } from "./dom.js";
+import * as words from "../lib/words.js";
+import { uPlot } from "../charts/uplot.js";
+import { clockInWords } from "../lib/zones.js";
+
+// While the numbers are read. If it does not come, the first chart asks again and says why.
+uPlot().catch(() => {});
+
+export class Card {
+  #turn = 0;
+  #files = null;
+  #about = "";
+
+  /** `again()` reads everything of the page once more. */
+  constructor(id, again) {
+    this.node = element(id);
+    this.again = again;
+    this.#part(".download")?.addEventListener("click", ({ currentTarget }) => this.#save(currentTarget));
+  }
+
+  get figure() {
+    return this.#part("figure");
+  }
+
+  /** Shows what `reading()` gives by `show(answer)`, unless `nothing(answer)` says why there is
+   * nothing to show. `about` is what is asked: what was told of something else is not kept while the
+   * new answer is under way or does not come. `files(answer)` are the API's addresses and a name for
+   * a CSV of the same. False if it failed, and may work soon. */
+  async load({ about, reading, nothing = () => "", show, files = () => null }) {
+    const turn = ++this.#turn;
+    const isOvertaken = () => turn !== this.#turn;
+    if (about !== this.#about) this.node.classList.add("old");
+    this.node.setAttribute("aria-busy", "true");
+    try {
+      const answer = await reading();
+      if (isOvertaken()) return true;
+      this.#about = about;
+      this.node.classList.remove("old");
+      this.#offer(files(answer));
+      const why = nothing(answer);
+      this.#say(why, "quiet");
+      this.#part(".told").hidden = why !== "";
+      this.#tellAge(answer);
+      if (why === "") await show(answer);
+      return true;
+    } catch (error) {
+      if (isOvertaken() || error instanceof LoggedOut) return true;
+      const isKept = error instanceof Away && about === this.#about && !this.#part(".told").hidden;
+      this.#part(".told").hidden = !isKept;
+      if (!isKept) this.#offer(null);
+      this.#say(trouble(error), "problem", true);
+      return !(error instanceof Away);
+    } finally {
+      if (!isOvertaken()) this.node.setAttribute("aria-busy", "false");
+    }
+  }
+
+  /** A chart with its caption and the same numbers as a table of `heads` and `rows`. */
+  async draw(caption, { drawing, table }) {
+    const { figure } = this;
+    setText(figure.querySelector("figcaption"), caption);
+    numbers(figure, table.heads, table.rows);
+    try {
+      await chart(figure, drawing);
+    } catch (error) {
+      setText(figure.querySelector("figcaption"), `${caption} The chart cannot be drawn (${error.message}); its numbers are here.`);
+      figure.querySelector("details").open = true;
+    }
+  }
+
+  #part(selector) {
+    return this.node.querySelector(selector);
+  }
+
+  #say(text, kind, mayTryAgain = false) {
+    const line = this.#part(".trouble");
+    line.hidden = text === "";
+    line.className = `trouble ${kind}`;
+    setText(line, text);
+    if (!mayTryAgain) return;
+    const button = make("button", "plain", "Try again");
+    button.type = "button";
+    button.addEventListener("click", this.again);
+    line.append(" ", button);
+  }
+
+  #tellAge({ as_of: asOf, stale, tz }) {
+    const line = this.#part(".as-of");
+    line.classList.toggle("problem", stale);
+    setTime(line.querySelector("time"), asOf, (at, now) => {
+      const age = `${clockInWords(Date.parse(at), tz)}, ${words.ago(at, now)}`;
+      return stale ? `Stale: complete only up to ${age}. The processor is behind or down.` : `As of ${age}.`;
+    });
+    if (asOf === null) setText(line.querySelector("time"), "Not complete yet: nothing has been read from some partitions.");
+  }
+
+  #offer(files) {
+    this.#files = files;
+    const button = this.#part(".download");
+    if (button !== null) button.disabled = files === null;
+  }
+
+  async #save(button) {
+    const { paths, name } = this.#files;
+    button.disabled = true;
+    try {
+      await download(paths, name);
+      this.#say("", "quiet");
+    } catch (error) {
+      if (!(error instanceof LoggedOut)) this.#say(`The CSV was not made. ${trouble(error)}`, "problem");
+    } finally {
+      button.disabled = this.#files === null;
+    }
+  }
+}
+
+function trouble(error) {
+  if (error instanceof ProblemError) return error.message;
+  if (error instanceof Away) return `${error.message}. It is tried again by itself.`;
+  console.error(error);
+  return "This cannot be shown: an error in the page.";
+}

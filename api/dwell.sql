@@ -1,6 +1,0 @@
--- How long visits lasted (api/screens.sql has what {windows} stands for).
-
--- name: dwell
-SELECT coalesce(sum(visits), 0)::bigint AS visits,
-       coalesce(analytics.merge_histograms(dwell_histogram), '{}') AS dwell_histogram
-FROM ({windows}) AS windows

@@ -1,0 +1,1 @@
+"""Which time an answer is about, and which rows answer it. PURE."""

@@ -1,0 +1,1 @@
+"""PostgreSQL as the API reads it: bounded, and away without harm."""

@@ -1,0 +1,1 @@
+"""Who is online, now and at an instant."""

@@ -1,0 +1,139 @@
+"""From rows to what callers see (design, section 8): names, times, null for unknown. PURE."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from api.freshness import Freshness
+from api.periods.instants import rfc3339
+from api.presence.rows import UserRow, UserWithDevices
+
+#: What the processor calls a device that nothing names (design, section 2).
+DEFAULT_DEVICE: Final = "default"
+#: Of :func:`user_answer`, in this order.
+USER_FIELDS: Final = (
+    *("user_id", "name", "state", "reason", "screen", "app_version", "device_info", "platform"),
+    *("last_active", "online_since", "changed_at", "device_count"),
+)
+_STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
+
+
+def count_answer(
+    freshness: Freshness, *, stale_after_seconds: float, offline_after_seconds: float
+) -> dict[str, Any]:
+    """``/api/online-users-count``. Without a deployment the count is 0 and stale."""
+    return {
+        "count": freshness.foreground + freshness.background,
+        "by_state": {"foreground": freshness.foreground, "background": freshness.background},
+        "as_of": rfc3339(freshness.as_of),
+        "window_seconds": freshness.window_seconds(offline_after_seconds),
+        "stale": freshness.stale(stale_after_seconds),
+    }
+
+
+def user_answer(row: UserRow) -> dict[str, Any]:
+    """A user as in lists."""
+    return {
+        "user_id": row.user_id,
+        "name": row.name,
+        "state": row.state,
+        "reason": row.reason,
+        "screen": row.screen,
+        "app_version": row.app_version,
+        "device_info": row.device_info,
+        "platform": row.platform,
+        "last_active": rfc3339(row.last_active),
+        "online_since": rfc3339(row.online_since),
+        "changed_at": rfc3339(row.changed_at),
+        "device_count": row.device_count,
+    }
+
+
+def single_user_answer(row: UserWithDevices) -> dict[str, Any]:
+    """A user with every device remembered, those online first, then the last active ones."""
+    if row.devices is not None:
+        devices = [_stored_device(device, row.other_users) for device in row.devices]
+    else:
+        devices = [_only_device(row)] if row.device is not None else []
+    devices.sort(key=lambda device: device["device"])
+    devices.sort(key=lambda device: device["last_active"] or "", reverse=True)
+    devices.sort(key=lambda device: _STATE_RANK[device["state"]])
+    return {
+        **user_answer(row),
+        "devices": devices,
+        "offline_since": rfc3339(row.changed_at) if row.state == "offline" else None,
+    }
+
+
+def _only_device(row: UserWithDevices) -> dict[str, Any]:
+    return {
+        "device": row.device,
+        "state": row.state,
+        "reason": row.reason,
+        "screen": row.screen,
+        "app_version": row.app_version,
+        "device_info": row.device_info,
+        "platform": row.platform,
+        "last_active": rfc3339(row.last_active),
+        "online_since": rfc3339(row.online_since),
+        "changed_at": rfc3339(row.changed_at),
+        "timer_runs_on": row.timer_runs_on,
+        "twin_of": None,
+        "other_users": None
+        if row.other_users is None
+        else row.other_users.get(row.device or "", []),
+    }
+
+
+def _stored_device(
+    stored: dict[str, Any], other_users: dict[str, list[str]] | None
+) -> dict[str, Any]:
+    """Of an item of ``presence.devices``; its token identity stays where it is."""
+    return {
+        "device": stored["device"],
+        "state": stored["state"],
+        "reason": stored["reason"],
+        "screen": stored.get("screen"),
+        "app_version": stored.get("app_version"),
+        "device_info": stored.get("device_info"),
+        "platform": stored.get("platform"),
+        "last_active": _rfc3339_of_ms(stored.get("last_active_ms")),
+        "online_since": _rfc3339_of_ms(stored.get("online_since_ms")),
+        "changed_at": _rfc3339_of_ms(stored.get("changed_ms")),
+        "timer_runs_on": _timer_runs_on(stored),
+        "twin_of": stored.get("twin_of"),
+        "other_users": None if other_users is None else other_users.get(_name(stored), []),
+    }
+
+
+def installation_ids(row: UserWithDevices) -> list[str]:
+    """The ids that the phones of ``row`` bear and have not signed out: what they are called, where
+    it is neither what they say of themselves nor what a device without a name is called."""
+    if row.devices is not None:
+        devices = row.devices
+    else:
+        only = {"device": row.device, "device_info": row.device_info, "signed_out": row.signed_out}
+        devices = [only] if row.device is not None else []
+    names = [_name(d) for d in devices if not d.get("signed_out")]
+    texts = {DEFAULT_DEVICE, *(d.get("device_info") for d in devices)}
+    return [name for name in dict.fromkeys(names) if name not in texts]
+
+
+def _name(stored: dict[str, Any]) -> str:
+    """What the device's phone calls itself: another one of the user may have borne it first."""
+    return str(stored.get("twin_of") or stored["device"])
+
+
+def _timer_runs_on(stored: dict[str, Any]) -> bool | None:
+    """``None`` at an instant of the past: it is not kept."""
+    if "timer" not in stored:
+        return None
+    return bool(stored["timer"]) and bool(stored["timer"].get("runs_on"))
+
+
+def _rfc3339_of_ms(ms: int | None) -> str | None:
+    if ms is None:
+        return None
+    at = datetime.fromtimestamp(ms // 1000, UTC)
+    return rfc3339(at.replace(microsecond=ms % 1000 * 1000))

@@ -1,0 +1,136 @@
+-- Every statement of the API, by name (schemas/database/named_queries.py reads them). Those of lists are put
+-- together in api/presence/store.py: {columns}, {audience} and {matching} stand for the parts named so.
+-- Plans are made for the values given (plan_cache_mode), so that a filter that is NULL costs nothing.
+
+-- name: configure
+SELECT set_config('statement_timeout', %(statement_timeout_ms)s, false),
+       set_config('plan_cache_mode', 'force_custom_plan', false),
+       set_config('default_transaction_read_only', 'on', false),
+       set_config('TimeZone', 'UTC', false)
+
+-- name: configure_transaction
+-- The same for one transaction, where the next may be in another session. One whose process hangs
+-- holds its session no longer than a statement.
+SELECT set_config('statement_timeout', %(statement_timeout_ms)s, true),
+       set_config('idle_in_transaction_session_timeout', %(statement_timeout_ms)s, true),
+       set_config('TimeZone', 'UTC', true)
+
+-- name: freshness
+-- One row, also before there is a deployment. The cost is that of the partitions, not of the fleet.
+SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END AS as_of,
+       coalesce(sum(o.foreground), 0)::bigint AS foreground,
+       coalesce(sum(o.background), 0)::bigint AS background,
+       max((o.policy ->> 'offline_after_ms')::bigint) AS offline_after_ms,
+       -- Log time stepped back, and has not been there again (design, section 2).
+       coalesce(bool_or(EXISTS (
+           SELECT FROM clock_steps c
+           WHERE c."partition" = o."partition" AND c.from_time > o.log_time
+       )), false) AS is_passing_again,
+       clock_timestamp() AS read_at
+FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
+
+-- name: columns
+user_id, name, state::text AS state, reason::text AS reason, screen, changed_at, online_since,
+last_active, device_count, app_version, device_info, platform
+
+-- name: online
+state <> 'offline'
+
+-- name: known
+true
+
+-- name: matching
+(%(screen)s::text IS NULL OR screen = %(screen)s::text)
+AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
+AND (%(app_version)s::text IS NULL OR app_version = %(app_version)s::text)
+AND (%(device)s::text IS NULL OR lower(device_info) LIKE lower(%(device)s::text))
+AND (%(q)s::text IS NULL OR user_id LIKE %(q)s::text
+     OR lower(name) COLLATE "C" LIKE lower(%(q)s::text))
+
+-- name: by_change
+-- Two reads of the index, so that many users with one changed_at (the end of an outage) cost no
+-- page more than its own length: those with the cursor's very time, then those before it.
+SELECT {columns} FROM (
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND changed_at = %(at)s::timestamptz AND user_id > %(after)s::text
+     ORDER BY user_id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND (%(at)s::timestamptz IS NULL OR changed_at < %(at)s::timestamptz)
+     ORDER BY changed_at DESC, user_id LIMIT %(limit)s)
+) AS page
+ORDER BY changed_at DESC, user_id LIMIT %(limit)s
+
+-- name: by_activity
+-- In no index, so that heartbeats stay cheap: the top of what matches. 'epoch': never active.
+SELECT {columns} FROM presence
+WHERE {audience} AND {matching}
+  AND (%(at)s::timestamptz IS NULL
+       OR coalesce(last_active, 'epoch') < %(at)s::timestamptz
+       OR coalesce(last_active, 'epoch') = %(at)s::timestamptz AND user_id > %(after)s::text)
+ORDER BY coalesce(last_active, 'epoch') DESC, user_id LIMIT %(limit)s
+
+-- name: by_user
+SELECT {columns} FROM presence
+WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(after)s::text)
+ORDER BY user_id LIMIT %(limit)s
+
+-- name: user
+SELECT {columns}, device, devices, signed_out,
+       coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
+FROM presence WHERE user_id = %(user_id)s
+
+-- name: other_users
+-- Of each name the other users who began a session under it last, and have not logged out there: of
+-- the latest 200 sessions at most eight. An index holds the beginnings.
+SELECT wanted.name, others.user_id
+FROM unnest(%(names)s::text[]) AS wanted (name)
+CROSS JOIN LATERAL (
+    SELECT recent.user_id, max(recent.at) AS at
+    FROM (SELECT user_id, at FROM changes
+          WHERE device = wanted.name AND reason = 'started' AND user_id <> %(user_id)s
+          ORDER BY at DESC LIMIT 200) AS recent
+    JOIN presence USING (user_id)
+    WHERE CASE
+        WHEN presence.devices IS NULL
+        THEN presence.device = wanted.name AND NOT presence.signed_out
+        ELSE presence.devices
+             @> jsonb_build_array(jsonb_build_object('device', wanted.name, 'signed_out', false))
+    END
+    GROUP BY recent.user_id
+    ORDER BY max(recent.at) DESC, recent.user_id LIMIT 8
+) AS others
+ORDER BY others.at DESC, others.user_id
+
+-- name: lookup
+SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
+
+-- name: read_only
+SELECT set_config('default_transaction_read_only', %(read_only)s, false)
+
+-- name: keys
+-- Those that count, and for a month those that did: whoever still uses one is told why not.
+SELECT id, name, digest, scopes, extract(epoch FROM expires_at)::float8 AS expires_at,
+       revoked_at IS NOT NULL AS revoked
+FROM api_keys
+WHERE coalesce(revoked_at, expires_at, 'infinity') > now() - interval '1 month'
+ORDER BY revoked_at DESC NULLS FIRST, id DESC
+LIMIT %(limit)s
+
+-- name: key_used
+UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s
+
+-- name: secret
+SELECT secret FROM api_secret
+
+-- name: progress
+SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
+       max(through) FILTER (WHERE rollup = 'days') AS days,
+       max(through) FILTER (WHERE rollup = 'hours') AS hours,
+       (SELECT time_zone FROM reporting_zone) AS time_zone
+FROM rollup_progress
+
+-- name: spans_kept_from
+SELECT kept_from FROM retention_progress WHERE table_name = 'spans'

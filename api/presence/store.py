@@ -1,0 +1,171 @@
+"""What the API reads: users, lists of them, and how fresh both are. All SQL is in queries.sql."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, get_args
+
+from psycopg.rows import class_row
+
+from api.freshness import Freshness
+from api.metrics import ApiMetrics
+from api.postgres.database import Connection, Database
+from api.postgres.shared_read import SharedRead
+from api.presence.answers import installation_ids
+from api.presence.filters import Audience, ListRequest, Sort, filter_parameters
+from api.presence.rows import Page, UserRow, UserWithDevices
+from api.quality import Quality
+from api.signing.cursor import Position
+from api.signing.secret import ApiSecret
+from schemas.database.named_queries import load_queries
+from schemas.http.problems import ProblemError
+from schemas.tokens.identity import Identity
+
+#: A list by last activity ends here (design, section 8): it is in no index.
+MAX_BY_ACTIVITY: Final = 10_000
+#: Prometheus waits for ten, and wants the other figures all the same.
+METRICS_SECONDS: Final = 1.0
+#: Kubernetes and gateways wait for one, the way there and back included.
+PROBE_SECONDS: Final = 0.5
+#: The count is shared for this long: with what caches may add, it is under two seconds old.
+COUNT_SHARED_SECONDS: Final = 0.5
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
+    "-changed_at": "by_change",
+    "-last_active": "by_activity",
+    "user_id": "by_user",
+}
+
+
+class Store:
+    """Reads through a :class:`Database`; every method raises ``ProblemError`` as that does.
+
+    Freshness is read before the rows: they may be newer than ``as_of`` says, never older.
+    """
+
+    def __init__(
+        self, database: Database, quality: Quality, metrics: ApiMetrics, secret: ApiSecret
+    ) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._secret = secret
+        self._quality = quality
+        self.count: Final = SharedRead(self.freshness, COUNT_SHARED_SECONDS)
+        queries = load_queries("api.presence", "queries.sql")
+        columns = queries["columns"]
+        self._user = queries["user"].replace(b"{columns}", columns)
+        self._other_users = queries["other_users"]
+        self._lookup = queries["lookup"].replace(b"{columns}", columns)
+        self._lists: dict[tuple[Sort, Audience], bytes] = {
+            (sort, audience): queries[name]
+            .replace(b"{columns}", columns)
+            .replace(b"{audience}", queries[audience])
+            .replace(b"{matching}", queries["matching"])
+            for sort, name in _QUERY_OF_SORT.items()
+            for audience in get_args(Audience)
+        }
+
+    async def freshness(self) -> Freshness:
+        """Counts and as_of, at a cost that no fleet changes; whatever else is asked."""
+        return await self._database.status("freshness", self._quality.freshness)
+
+    async def page(self, reader: Identity, request: ListRequest) -> Page:
+        """A page of a list. One that no index gives is a scan. Raises ``ProblemError`` with code
+        ``bad_cursor`` too."""
+        wanted, context = request.filter, request.filter.context
+        after = await self._secret.position_of(request.cursor, context, Position)
+        limit, seen = request.limit, after.seen if after else 0
+        if wanted.sort == "-last_active":
+            limit = max(0, min(limit, MAX_BY_ACTIVITY - seen))
+        parameters = {
+            **filter_parameters(wanted),
+            "at": _time_of(after),
+            "after": after.user_id if after else None,
+            "limit": limit + 1,  # whether there is another page
+        }
+        query = self._lists[wanted.sort, wanted.audience]
+
+        async def read(connection: Connection) -> tuple[Freshness, list[UserRow]]:
+            freshness = await self._quality.freshness(connection)
+            async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                await cursor.execute(query, parameters)
+                return freshness, await cursor.fetchall()
+
+        if wanted.is_indexed:
+            freshness, rows = await self._database.read("list", read)
+        else:
+            freshness, rows = await self._database.scan(reader, "list", read)
+        more, rows = len(rows) > limit, rows[:limit]
+        seen += len(rows)
+        if not more or (wanted.sort == "-last_active" and seen >= MAX_BY_ACTIVITY):
+            return Page(rows, None, freshness)
+        position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness)
+
+    async def user(self, user_id: str) -> UserWithDevices | None:
+        async def read(connection: Connection) -> UserWithDevices | None:
+            async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
+                await cursor.execute(self._user, {"user_id": user_id})
+                row = await cursor.fetchone()
+            if row is None:
+                return None
+            others: dict[str, list[str]] = {}
+            names = installation_ids(row)
+            if names:
+                wanted = {"user_id": user_id, "names": names}
+                for name, other in await (
+                    await connection.execute(self._other_users, wanted)
+                ).fetchall():
+                    others.setdefault(name, []).append(other)
+            return replace(row, other_users=others)
+
+        return await self._database.read("user", read)
+
+    async def lookup(self, user_ids: list[str]) -> tuple[dict[str, UserRow], Freshness]:
+        """Those of the users who are known, by id."""
+
+        async def read(connection: Connection) -> tuple[list[UserRow], Freshness]:
+            freshness = await self._quality.freshness(connection)
+            async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                await cursor.execute(self._lookup, {"user_ids": user_ids})
+                return await cursor.fetchall(), freshness
+
+        rows, freshness = await self._database.read("lookup", read)
+        return {row.user_id: row for row in rows}, freshness
+
+    async def refresh_metrics(self) -> None:
+        """What is told of the whole fleet, for Prometheus to read: as of now, or nothing."""
+        try:
+            async with asyncio.timeout(METRICS_SECONDS):
+                await self.freshness()
+        except (ProblemError, TimeoutError):
+            self._metrics.forget_fleet()
+
+    async def not_ready(self) -> str | None:
+        """Why calls should not be sent here now: PostgreSQL does not answer. Whoever probes has
+        it within a second."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self.count.get()
+        except TimeoutError:
+            return "The database does not answer."
+        except ProblemError as problem:
+            return problem.detail
+        return None
+
+
+def _time_of(after: Position | None) -> datetime | None:
+    if after is None or after.at_us is None:
+        return None
+    return EPOCH + after.at_us * _MICROSECOND
+
+
+def _sorted_us(sort: Sort, row: UserRow) -> int | None:
+    if sort == "user_id":
+        return None
+    at = row.changed_at if sort == "-changed_at" else row.last_active
+    return ((at or EPOCH) - EPOCH) // _MICROSECOND

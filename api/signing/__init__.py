@@ -1,0 +1,1 @@
+"""What the API gives out and nobody else can make: its secret and cursors."""

@@ -1,0 +1,295 @@
+"""The command `rollcall`: run everything here or one service, make tokens and keys, replay a file.
+
+Errors are one line on standard error that names the remedy. Exit code 2: what you asked for
+cannot be; 1: it went wrong on the way.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from deploy.cli import (
+    keys as key_commands,
+)
+from deploy.cli import (
+    offsets as offsets_commands,
+)
+from deploy.cli import (
+    psql as psql_command,
+)
+from deploy.cli import (
+    replay as replay_command,
+)
+from deploy.cli import (
+    simulate as simulate_command,
+)
+from deploy.cli import (
+    tokens as token_commands,
+)
+from deploy.cli import (
+    topics as topics_command,
+)
+from deploy.terminal import (
+    DEFAULT_DATA_DIR,
+    FAILURE,
+    INTERRUPTED,
+    USAGE,
+    DataDir,
+    check_positive,
+    fail,
+)
+from deploy.waiting import WaitSeconds, wait_for
+
+app = typer.Typer(
+    name="rollcall",
+    help="Who is online in your mobile apps, on which screen, since when, and why we say so.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+app.add_typer(key_commands.app)
+app.add_typer(offsets_commands.app)
+app.add_typer(token_commands.app)
+# What is not ours is psql's.
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+    psql_command.psql
+)
+app.command()(replay_command.replay)
+app.command()(simulate_command.simulate)
+app.command()(topics_command.topics)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()
+
+
+@app.command()
+def up(
+    host: Annotated[
+        str,
+        typer.Option(
+            envvar="ROLLCALL_HOST",
+            help="Address to listen on; 0.0.0.0 lets phones in your network reach it.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="ROLLCALL_PORT", help="TCP port of API and dashboard.")
+    ] = 8080,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    offline_after: Annotated[
+        float,
+        typer.Option(
+            envvar="ROLLCALL_OFFLINE_AFTER_SECONDS",
+            help="Silence after which a device is offline, in seconds.",
+        ),
+    ] = 300.0,
+    heartbeat_interval: Annotated[
+        float,
+        typer.Option(
+            envvar="ROLLCALL_HEARTBEAT_INTERVAL_SECONDS",
+            help="Heartbeat interval that phones are told, in seconds.",
+        ),
+    ] = 90.0,
+    allow_short_timing: Annotated[
+        bool,
+        typer.Option(
+            "--allow-short-timing",
+            envvar="ROLLCALL_ALLOW_SHORT_TIMING",
+            help="Accept durations that do not tolerate two lost heartbeats, for tests.",
+        ),
+    ] = False,
+    simulate: Annotated[
+        int,
+        typer.Option(
+            envvar="ROLLCALL_SIMULATE",
+            min=0,
+            max=simulate_command.MAX_USERS,
+            help="Users of a synthetic fleet that uses the app meanwhile; 0: none.",
+        ),
+    ] = 0,
+) -> None:
+    """Run Rollcall here: Kafka, PostgreSQL and all services, without Docker."""
+    started = time.monotonic()
+    _check_timing(offline_after, heartbeat_interval, allow_short_timing)
+    if not 1 <= port <= 65_535:
+        fail(f"--port {port}: choose a port from 1 to 65535", USAGE)
+    if sys.platform == "win32":
+        fail("rollcall up runs on Linux and macOS; on Windows use WSL", USAGE)
+
+    from deploy.local import jars, up
+    from deploy.local.lock import DataDirBusyError
+    from deploy.local.stack import UpOptions
+    from deploy.local.supervisor import StackFailedError
+
+    options = UpOptions(
+        host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing, simulate
+    )
+    try:
+        up.run(options, started)
+    except (up.CannotStartError, DataDirBusyError) as error:
+        fail(str(error), USAGE)
+    except (jars.DownloadError, StackFailedError, OSError) as error:
+        fail(str(error), FAILURE)
+    except KeyboardInterrupt:
+        # During the download: its threads would hold up an orderly exit; nothing else runs yet.
+        sys.stderr.write("rollcall: interrupted\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
+
+
+@app.command()
+def ingest(
+    workers: Annotated[
+        int,
+        typer.Option(
+            envvar="ROLLCALL_INGEST_WORKERS",
+            min=1,
+            help="Processes that share the port; about one for each core.",
+        ),
+    ] = 1,
+) -> None:
+    """Run the ingest service.
+
+    Its settings are ROLLCALL_… variables: docs/settings.md.
+    """
+    from ingest.__main__ import main as run
+
+    run(ingest_workers=workers)
+
+
+@app.command()
+def processor() -> None:
+    """Run the processor.
+
+    Its settings are ROLLCALL_… variables: docs/settings.md.
+    """
+    from processor.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def api() -> None:
+    """Run the query API.
+
+    Its settings are ROLLCALL_… variables: docs/settings.md.
+    """
+    from api.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def migrate(
+    analyst_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_ANALYST_ROLE",
+            help="Role that may read the aggregates of the schema analytics from now on.",
+        ),
+    ] = None,
+    with_people: Annotated[
+        bool,
+        typer.Option(
+            "--with-people",
+            envvar="ROLLCALL_WITH_PEOPLE",
+            help="It may also read analytics.visits and analytics.sessions.",
+        ),
+    ] = False,
+    api_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_API_ROLE",
+            help="Role that may do what the API does, and no more, from now on.",
+        ),
+    ] = None,
+    wait: WaitSeconds = 0.0,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Bring the database to this version's schema.
+
+    The database is that of ROLLCALL_DATABASE_URL, or of ROLLCALL_DATABASE_SESSION_URL where that is
+    set; who asks must own it. Without both it is that of rollcall up in the data directory. Does
+    nothing where nothing is to be done. The user of ROLLCALL_API_DATABASE_URL is made where that is
+    set, as --api-role.
+    """
+    import psycopg
+
+    from deploy.database import NoDatabaseError, session_url
+    from deploy.given import given
+    from deploy.roles.api_role import API_URL_VARIABLE, ApiRoleError, make_api_role
+    from schemas.database import migrate as schema
+
+    made = False
+    if with_people and not analyst_role:
+        fail("--with-people: say to whom with --analyst-role NAME", USAGE)
+    try:
+        url = session_url(data_dir)
+    except NoDatabaseError as error:
+        fail(str(error), USAGE)
+    api_url = given(API_URL_VARIABLE)
+    if api_url and api_role:
+        fail(f"--api-role: {API_URL_VARIABLE} names the role already", USAGE)
+    roles = {"--analyst-role": analyst_role, "--api-role": api_role}
+    try:
+        wait_for(
+            lambda: psycopg.connect(url, connect_timeout=5).close(),
+            (psycopg.OperationalError,),
+            "PostgreSQL (ROLLCALL_DATABASE_URL)",
+            wait,
+        )
+        for option, role in roles.items():
+            if role:
+                _check_role(url, option, role)
+        if api_url:
+            api_role, made = make_api_role(url, api_url)
+        applied = schema.migrate(url)
+        if analyst_role:
+            schema.grant_analytics(url, analyst_role, with_people=with_people)
+        if api_role:
+            schema.grant_api(url, api_role)
+    except ApiRoleError as error:
+        fail(str(error), FAILURE)
+    except (schema.MigrationError, psycopg.Error) as error:
+        fail(
+            f"cannot migrate the database of ROLLCALL_DATABASE_URL, or of {data_dir}: {error}",
+            FAILURE,
+        )
+    for name in applied:
+        typer.echo(f"applied {name}")
+    if not applied:
+        typer.echo("up to date")
+    if analyst_role:
+        people = " and people's visits and sessions" if with_people else ""
+        typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
+    if api_role:
+        typer.echo(f"{api_role} {'was made, and ' if made else ''}may do what the API does")
+
+
+def _check_role(dsn: str, option: str, role: str) -> None:
+    from schemas.database.migrate import NoSuchRoleError, check_role
+
+    try:
+        check_role(dsn, role)
+    except NoSuchRoleError as error:
+        fail(f"{option}: {error}", USAGE)
+
+
+def _check_timing(
+    offline_after_seconds: float, heartbeat_interval_seconds: float, allow_short: bool
+) -> None:
+    from schemas.service.settings import timing_problem
+
+    check_positive("--offline-after", offline_after_seconds)
+    check_positive("--heartbeat-interval", heartbeat_interval_seconds)
+    problem = timing_problem(heartbeat_interval_seconds, offline_after_seconds)
+    if problem and not allow_short:
+        fail(f"{problem} (a test may pass --allow-short-timing)", USAGE)

@@ -1,0 +1,93 @@
+"""`rollcall topics`: Kafka's topics, and what the services' users may do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.terminal import FAILURE, fail, fail_without_kafka
+from deploy.waiting import WaitSeconds, wait_for
+
+if TYPE_CHECKING:
+    from schemas.log.settings import KafkaSettings
+
+
+def topics(
+    ingest_user: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_KAFKA_INGEST_USER",
+            help="Kafka's user that may do what ingest does, and no more, from now on.",
+        ),
+    ] = None,
+    processor_user: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_KAFKA_PROCESSOR_USER",
+            help="Kafka's user that may do what the processor does, and no more, from now on.",
+        ),
+    ] = None,
+    wait: WaitSeconds = 0.0,
+) -> None:
+    """Create and check Kafka's topics. Does nothing where all are there.
+
+    With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
+    ROLLCALL_REPLICATION_FACTOR, and those of ROLLCALL_KAFKA_… where the brokers want TLS or a user;
+    with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
+    """
+    from aiokafka.errors import KafkaError
+
+    from schemas.log.settings import KafkaSettings
+    from schemas.log.topics import TopicProblemError, create_topics
+    from schemas.service.settings import load_or_exit
+
+    settings = load_or_exit(KafkaSettings)
+    # What it says about each attempt is in the one line below.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        created = wait_for(
+            lambda: asyncio.run(create_topics(settings)),
+            (KafkaError, OSError),
+            f"Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP)",
+            wait,
+        )
+    except TopicProblemError as error:
+        fail(str(error), FAILURE)
+    except (KafkaError, OSError) as error:
+        fail_without_kafka(settings, error)
+    for name in created:
+        typer.echo(f"created {name}")
+    if not created:
+        typer.echo("all there, as they must be")
+    _grant_rights(settings, ingest_user, processor_user)
+
+
+def _grant_rights(
+    settings: KafkaSettings, ingest_user: str | None, processor_user: str | None
+) -> None:
+    from aiokafka.errors import KafkaError
+
+    from deploy.roles.kafka_rights import (
+        RightsRefusedError,
+        grant,
+        rights_of_ingest,
+        rights_of_processor,
+    )
+    from processor.settings import ProcessorSettings
+    from schemas.service.settings import load_or_exit
+
+    rights = {}
+    if ingest_user:
+        rights["ingest"] = [*rights_of_ingest(settings, ingest_user)]
+    if processor_user:
+        group = load_or_exit(ProcessorSettings).consumer_group
+        rights["the processor"] = [*rights_of_processor(settings, processor_user, group)]
+    for service, wanted in rights.items():
+        try:
+            asyncio.run(grant(settings, wanted))
+        except (RightsRefusedError, KafkaError, OSError) as error:
+            fail(f"cannot grant what {service} needs of Kafka: {error}", FAILURE)
+        typer.echo(f"{wanted[0].user} may do what {service} does")

@@ -1,0 +1,1 @@
+"""Who may do what: roles of PostgreSQL, API keys, rights in Kafka, and their secrets."""

@@ -1,0 +1,1 @@
+"""What a phone says, whatever it looks like. PURE."""

@@ -1,0 +1,1 @@
+"""The two calls over HTTP."""

@@ -1,0 +1,92 @@
+"""Logouts on their way to the log: a repeat is not written again, and distinct ones are bounded.
+
+1. A logout is urgent: its record waits for no company. So it is what a client could keep Kafka
+   and the processor busy with.
+2. A repeat within ``logout_fence`` (the same token, the same words about the device) is one that
+   the processor ignores by rule (promise 5): it gets the answer of the first, and no record. It is
+   never refused: an app that repeats its logout until it hears a 200 must hear one.
+3. Distinct ones of a user have a bucket of their own, so that no heartbeat keeps anybody from
+   signing out.
+
+Each process remembers by itself; what another one took is ignored in the log.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from ingest.limits import LogoutLimits
+from ingest.log.publisher import Acknowledgement, Publisher
+from ingest.metrics import IngestMetrics
+from ingest.settings import IngestSettings
+from schemas.http.problems import rate_limited
+from schemas.log.events import Logout, encode_event
+
+#: Distinct logouts that are remembered. The earliest is forgotten first: written again, then.
+MAX_REMEMBERED: Final = 50_000
+
+_Key = tuple[str, str, str | None, str | None, str | None]
+
+
+class Logouts:
+    """Writes them. ``clock`` gives monotonic seconds."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        publisher: Publisher,
+        metrics: IngestMetrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._fence_seconds = settings.logout_fence_seconds
+        self._limits = LogoutLimits(settings)
+        self._publisher = publisher
+        self._repeated = metrics.logouts_repeated
+        self._rate_limited = metrics.rate_limited["user_logouts"]
+        self._clock = clock
+        #: When each was handed over, from the earliest on, and its answer.
+        self._written: dict[_Key, tuple[float, Acknowledgement]] = {}
+
+    def publish(self, event: Logout) -> Acknowledgement:
+        """As :meth:`Publisher.publish`. Raises ``ProblemError`` ``rate_limited`` too."""
+        now = self._clock()
+        key = (
+            event.user,
+            event.token,
+            event.device_id,
+            event.claimed_device,
+            event.connection,
+        )
+        first = self._written.get(key)
+        if first is not None and self._counts(first, now):
+            self._repeated.inc()
+            return first[1]
+        # One that Kafka did not take may be tried again as often as it takes.
+        wait_seconds = 0.0 if first is not None else self._limits.wait_seconds(event.user, now)
+        if wait_seconds:
+            self._rate_limited.inc()
+            raise rate_limited("This user signs out more often than any app has to.", wait_seconds)
+        answer = self._publisher.publish(event.user, encode_event(event), urgent=True)
+        if first is None:
+            self._limits.take(event.user, now)
+        self._written.pop(key, None)
+        self._written[key] = (now, answer)
+        self._forget(now)
+        return answer
+
+    def _counts(self, first: tuple[float, Acknowledgement], now: float) -> bool:
+        written_at, answer = first
+        if answer.done() and not answer.result():
+            return False  # it is not known to be in the log
+        # The fence runs from its log time, which is not before it was handed over.
+        return now < written_at + self._fence_seconds
+
+    def _forget(self, now: float) -> None:
+        while self._written:
+            key = next(iter(self._written))
+            past = now >= self._written[key][0] + self._fence_seconds
+            if not past and len(self._written) <= MAX_REMEMBERED:
+                return
+            del self._written[key]

@@ -1,0 +1,268 @@
+"""Group commit: the calls of a moment share one record, and one answer from Kafka.
+
+A partition is a lane: events gather in its groups, and its one task writes a group at a time. A
+group becomes a record when its wait is over (``ingest.log.linger``), when it is big enough, or at
+once for a logout. All its calls await one future, which the lane always resolves: ``True`` once
+Kafka has acknowledged, ``False`` at the latest when the group's oldest call has waited its accept
+time-out. A group that was not handed to Kafka by then is dropped (promise 1).
+
+Events that wait are bounded in bytes, per lane and over all lanes; those in flight count for the
+latter. Above that a call gets its 503 at once, while memory is still what the settings say.
+
+A lane that wrote nothing for ``tick_interval_seconds`` writes a tick by the same path (promise 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from ingest.log.appender import EventLog, NotAppendedError
+from ingest.log.linger import Linger, LingerPolicy
+from ingest.metrics import IngestMetrics
+from ingest.settings import IngestSettings
+from schemas.http.problems import ProblemError, retry_after
+from schemas.log.events import Tick, encode_event, join_batch, partition_of
+
+# What join_batch puts around events: version and two array heads.
+FRAMING_BYTES: Final = 16
+#: Enough for one record: it goes at once.
+FULL_GROUP_BYTES: Final = 65_536
+#: When to come back where Kafka does not answer: a fleet that came at once would be refused again,
+#: and would meet a Kafka that has just come back.
+KAFKA_RETRY_SECONDS: Final = (5, 15)
+_TICK: Final = join_batch([encode_event(Tick())])
+
+
+class Acknowledgement(asyncio.Future[bool]):
+    """One future for all calls of a group. A call that is cancelled must not cancel it for the
+    others; being resolved in bounded time it delays that call only a little."""
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        return False
+
+
+class _Group:
+    """Events that will be one record."""
+
+    __slots__ = ("acknowledged", "bytes", "deadline", "events", "opened_at", "urgent")
+
+    def __init__(self, opened_at: float, deadline: float) -> None:
+        self.acknowledged = Acknowledgement()
+        self.events: list[bytes] = []
+        self.bytes = 0
+        self.urgent = False
+        self.opened_at = opened_at
+        self.deadline = deadline
+
+
+class _Budget:
+    """The bytes that all lanes hold together."""
+
+    __slots__ = ("held_bytes", "limit_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+
+
+class _Lane:
+    """One partition's groups, and the task that writes them."""
+
+    def __init__(
+        self,
+        partition: int,
+        log: EventLog,
+        budget: _Budget,
+        settings: IngestSettings,
+        metrics: IngestMetrics,
+    ) -> None:
+        self._partition = partition
+        self._log = log
+        self._budget = budget
+        self._metrics = metrics
+        self._accept_timeout_seconds = settings.accept_timeout_seconds
+        self._tick_interval_seconds = settings.tick_interval_seconds
+        self._buffer_limit_bytes = settings.buffer_bytes
+        self._policy = LingerPolicy(max_seconds=settings.max_linger_seconds)
+        self._linger = Linger(self._policy)
+        self._groups: deque[_Group] = deque()
+        self._buffered_bytes = 0
+        self._ack_seconds = 0.0
+        self._wake: asyncio.Future[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._written_at = self._loop.time()
+        self._task = asyncio.create_task(self._run(), name=f"lane-{self._partition}")
+
+    def add(self, event: bytes, urgent: bool) -> Acknowledgement:
+        """Queue an event. Raises ``ProblemError`` ``unavailable``: nothing was queued."""
+        size = len(event)
+        budget = self._budget
+        if self._closing:
+            raise unavailable()
+        if self._buffered_bytes + size > self._buffer_limit_bytes:
+            raise self._shed("partition_buffer")
+        if budget.held_bytes + size > budget.limit_bytes:
+            raise self._shed("buffer")
+        groups = self._groups
+        if groups and groups[-1].bytes + size <= self._log.max_record_bytes - FRAMING_BYTES:
+            group = groups[-1]
+        else:
+            now = self._loop.time()
+            group = _Group(now, now + self._accept_timeout_seconds)
+            groups.append(group)
+            self._awake()
+        group.events.append(event)
+        group.bytes += size
+        self._buffered_bytes += size
+        budget.held_bytes += size
+        self._metrics.buffer_bytes.inc(size)
+        if urgent:
+            group.urgent = True
+        if urgent or self._is_full(group):
+            self._awake()
+        return group.acknowledged
+
+    def _shed(self, cause: str) -> ProblemError:
+        self._metrics.shed[cause].inc()
+        return overloaded()
+
+    async def close(self) -> None:
+        """Write what is queued, then end."""
+        self._closing = True
+        self._awake()
+        await self._task
+
+    async def _run(self) -> None:
+        while True:
+            if self._groups:
+                await self._gather(self._groups[0])
+                await self._write(self._groups.popleft())
+            elif self._closing:
+                return
+            else:
+                quiet_until = self._written_at + self._tick_interval_seconds
+                await self._pause(quiet_until - self._loop.time())
+                if not self._groups and self._loop.time() >= quiet_until:
+                    await self._tick()
+
+    async def _gather(self, group: _Group) -> None:
+        while not (self._closing or group.urgent or self._is_full(group)):
+            remaining = group.opened_at + self._linger.seconds - self._loop.time()
+            if remaining <= 0:
+                return
+            await self._pause(remaining)
+
+    async def _write(self, group: _Group) -> None:
+        # From here on the group is in flight: later events open another one.
+        self._buffered_bytes -= group.bytes
+        self._metrics.buffer_bytes.dec(group.bytes)
+        value = join_batch(group.events)
+        acknowledged = await self._append(value, group.deadline)
+        self._budget.held_bytes -= group.bytes
+        group.acknowledged.set_result(acknowledged)
+        if acknowledged:
+            self._metrics.record_events.observe(len(group.events))
+            self._metrics.record_bytes.observe(len(value))
+            self._linger.gathered(len(group.events), self._ack_seconds)
+        else:
+            self._metrics.record_failures.inc()
+
+    async def _tick(self) -> None:
+        deadline = self._loop.time() + self._accept_timeout_seconds
+        if await self._append(_TICK, deadline):
+            self._metrics.ticks_written.inc()
+        else:
+            self._metrics.ticks_failed.inc()
+
+    async def _append(self, value: bytes, deadline: float) -> bool:
+        started = self._loop.time()
+        appended = False
+        # A deadline that passed while another record was in flight: dropped, never handed over.
+        if started < deadline:
+            try:
+                await self._log.append(self._partition, value, deadline)
+                appended = True
+            except NotAppendedError:
+                pass
+        self._written_at = self._loop.time()
+        self._ack_seconds = self._written_at - started
+        if appended:
+            self._metrics.ack_seconds.observe(self._ack_seconds)
+        return appended
+
+    def _is_full(self, group: _Group) -> bool:
+        return (
+            len(group.events) >= self._policy.target_events
+            or group.bytes >= FULL_GROUP_BYTES
+            or len(self._groups) > 1
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, or until somebody calls ``_awake``."""
+        self._wake = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._awake)
+        try:
+            await self._wake
+        finally:
+            timer.cancel()
+            self._wake = None
+
+    def _awake(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+
+class Publisher:
+    """All lanes of this process."""
+
+    def __init__(self, settings: IngestSettings, log: EventLog, metrics: IngestMetrics) -> None:
+        self._log = log
+        self._partitions = settings.partitions
+        self._shed_kafka_away = metrics.shed["kafka_away"]
+        budget = _Budget(settings.total_buffer_bytes)
+        self._lanes = [
+            _Lane(partition, log, budget, settings, metrics)
+            for partition in range(settings.partitions)
+        ]
+
+    def start(self) -> None:
+        """Start the lanes' tasks on the running event loop."""
+        for lane in self._lanes:
+            lane.start()
+
+    def publish(self, user: str, event: bytes, *, urgent: bool = False) -> Acknowledgement:
+        """Queue an encoded event of ``user``; ``urgent`` ones don't wait for company.
+
+        The result is ``False`` where the event is not known to be in the log. Raises
+        ``ProblemError`` ``unavailable`` at once while Kafka is known to be away or the buffer is
+        full.
+        """
+        if self._log.away is not None:
+            self._shed_kafka_away.inc()
+            raise unavailable()
+        return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
+
+    async def close(self) -> None:
+        """Write what is queued; takes at most about the accept time-out."""
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
+
+
+def unavailable() -> ProblemError:
+    """The 503 of promise 1."""
+    return ProblemError(
+        "unavailable",
+        "This was not stored: the log cannot be written to. Send it again later.",
+        headers={"Retry-After": retry_after(KAFKA_RETRY_SECONDS)},
+    )
+
+
+def overloaded() -> ProblemError:
+    """The 503 of a process that has as much to do as it may hold."""
+    return ProblemError(
+        "unavailable", "This was not stored: too much is waiting. Send it again later."
+    )

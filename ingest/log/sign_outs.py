@@ -1,0 +1,97 @@
+"""Follows ``presence.sign_outs``, which tells whose sockets a logout ended (design, section 4).
+
+Every ingest process reads the whole topic, from its end on when it starts (it has no sockets yet),
+and afterwards from where it stood, also through Kafka being away. It commits nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from ingest.log.cancellation import end
+from ingest.settings import IngestSettings
+from schemas.log.client import client_options
+from schemas.log.diagnosis import why_away
+from schemas.log.topics import SIGN_OUTS, topic_name
+
+RETRY_SECONDS: Final = 1.0
+
+logger = logging.getLogger(__name__)
+
+EndConnections = Callable[[Sequence[str]], Awaitable[None]]
+
+
+class _SignOut(msgspec.Struct):
+    """What matters here of a record (``schemas.log.changes.Change``)."""
+
+    connections: list[str]
+
+
+_decoder = msgspec.json.Decoder(_SignOut)
+
+
+class SignOuts:
+    """One task; ``end_connections`` gets the ids of each record."""
+
+    def __init__(self, settings: IngestSettings, end_connections: EndConnections) -> None:
+        self._settings = settings
+        topic = topic_name(settings, SIGN_OUTS)
+        self._partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
+        self._end_connections = end_connections
+        #: Where to go on; empty until Kafka has said where the topic ends.
+        self._next: dict[TopicPartition, int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to follow; does not wait for Kafka."""
+        self._task = asyncio.create_task(self._follow(), name="sign-outs")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            await end(self._task)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, OSError) as error:
+                reason = await why_away(self._settings, error)
+                logger.warning("Cannot follow sign-outs (%s): trying again", reason)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **client_options(self._settings),
+            client_id="rollcall-ingest-sign-outs",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await consumer.start()
+            consumer.assign(self._partitions)
+            if not self._next:
+                self._next = await consumer.end_offsets(self._partitions)
+            for partition, offset in self._next.items():
+                consumer.seek(partition, offset)
+            while True:
+                for partition, records in (await consumer.getmany(timeout_ms=60_000)).items():
+                    for record in records:
+                        await self._end(record.value)
+                    self._next[partition] = records[-1].offset + 1
+        finally:
+            await consumer.stop()
+
+    async def _end(self, value: bytes) -> None:
+        try:
+            connections = _decoder.decode(value).connections
+        except msgspec.DecodeError as error:
+            logger.error("A record of presence.sign_outs cannot be read: %s", error)
+            return
+        await self._end_connections(connections)

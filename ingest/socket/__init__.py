@@ -1,0 +1,1 @@
+"""Sockets: their lives (PURE) and the shell around them."""

@@ -1,0 +1,148 @@
+"""``/api/ws``: all sockets of a process, from their handshakes on.
+
+What a socket does is in ``ingest/socket/session.py``, and done by ``ingest/socket/shell.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from ingest.auth import Authentication
+from ingest.http.cors import Cors
+from ingest.http.errors import method_not_allowed, problem_response
+from ingest.limits import ConnectionLimits, UserLimits
+from ingest.log.logouts import Logouts
+from ingest.log.publisher import Publisher
+from ingest.metrics import IngestMetrics
+from ingest.settings import IngestSettings
+from ingest.socket.actions import LOGGED_OUT
+from ingest.socket.handshake import offered_token, opens
+from ingest.socket.ping_intervals import PingIntervals
+from ingest.socket.places import SocketPlaces
+from ingest.socket.shell import Socket, SocketCollaborators
+from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
+from schemas.http.problems import ProblemError
+from schemas.http.responses import REQUEST_ID, request_id_of
+from schemas.service.logging import REQUEST_ID_IN_LOG
+from schemas.tokens.identity import Identity
+
+#: How long a closing handshake may take.
+CLOSE_TIMEOUT_SECONDS: Final = 2.0
+# aiohttp would wait for a slow reader once this much was written; we close it instead.
+_NEVER_WAIT_BYTES: Final = 1 << 62
+
+
+class Sockets:
+    """All sockets of this process, by connection id."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        authentication: Authentication,
+        publisher: Publisher,
+        logouts: Logouts,
+        metrics: IngestMetrics,
+        user_limits: UserLimits,
+        connection_limits: ConnectionLimits,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        policy = settings.session_policy
+        self._shared = SocketCollaborators(
+            policy,
+            authentication,
+            publisher,
+            logouts,
+            metrics,
+            user_limits,
+            SocketPlaces(connection_limits),
+            PingIntervals(policy.ping_interval_seconds),
+            clock,
+        )
+        self._authentication = authentication
+        self._metrics = metrics
+        self._cors = Cors(settings.cors_origin_list)
+        self._compression = settings.websocket_compression
+        # aiohttp refuses a message of exactly its limit.
+        self._max_message_bytes = settings.max_body_bytes + 1
+        self._drain_seconds = settings.websocket_drain_seconds
+        self._reconnect_spread_ms = settings.reconnect_spread_ms
+        self._open: dict[str, Socket] = {}
+        self._max_connections = settings.max_connections
+        self._draining = False
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        router.add_get(SOCKET_PATH, self.handle, allow_head=False)
+        router.add_route("*", SOCKET_PATH, method_not_allowed("GET", phone_call=True))
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One socket, from its handshake to its end."""
+        request_id = request_id_of(request.headers.get(REQUEST_ID))
+        # Of the handshake, for as long as the socket lives.
+        REQUEST_ID_IN_LOG.set(request_id)
+        try:
+            # Before aiohttp looks at them: it logs offers that it does not know, a token perhaps.
+            scheme, token = offered_token(request.headers.get("Sec-WebSocket-Protocol"))
+            websocket = web.WebSocketResponse(
+                timeout=CLOSE_TIMEOUT_SECONDS,
+                protocols=(scheme,) if scheme else (),
+                autoping=False,
+                compress=self._compression,
+                max_msg_size=self._max_message_bytes,
+                writer_limit=_NEVER_WAIT_BYTES,
+            )
+            identity = await self._admit(request, websocket, token)
+        except ProblemError as problem:
+            self._metrics.handshake_refusals[problem.code].inc()
+            return problem_response(problem, request_id, phone_call=True)
+        await websocket.prepare(request)
+        socket = Socket(self._shared, websocket, request)
+        connection = socket.session.connection
+        self._open[connection] = socket
+        self._metrics.sockets_open.inc()
+        try:
+            await socket.run(identity)
+        finally:
+            del self._open[connection]
+            self._metrics.sockets_open.dec()
+        return websocket
+
+    async def end_signed_out(self, connections: Iterable[str]) -> None:
+        """Close those of the connections that are ours: their devices signed out (4409)."""
+        mine = [self._open[each] for each in connections if each in self._open]
+        await asyncio.gather(
+            *(each.end(partial(each.session.close, LOGGED_OUT, "logged out")) for each in mine)
+        )
+
+    async def drain(self) -> None:
+        """Tell all sockets to come back, and close them, over a few seconds (1012)."""
+        self._draining = True
+        await asyncio.gather(*(self._restart(socket) for socket in list(self._open.values())))
+
+    async def _restart(self, socket: Socket) -> None:
+        await asyncio.sleep(random.uniform(0, self._drain_seconds))  # noqa: S311
+        reconnect_after_ms = random.randrange(self._reconnect_spread_ms + 1)  # noqa: S311
+        await socket.end(lambda: socket.session.restart(reconnect_after_ms))
+
+    async def _admit(
+        self, request: web.Request, websocket: web.WebSocketResponse, token: str
+    ) -> Identity | None:
+        """Whom the handshake names; ``None`` if the first frame is to do that. Raises
+        ``ProblemError``."""
+        if self._draining:
+            raise ProblemError("unavailable", "This server is about to restart; connect again.")
+        if not opens(websocket, request):
+            raise ProblemError("bad_request", "Open a WebSocket (RFC 6455, version 13) here.")
+        if not self._cors.origin_allowed(request.headers.get("Origin")):
+            raise ProblemError("origin_refused", "Pages of this origin may not open a socket.")
+        if len(self._open) >= self._max_connections:
+            raise ProblemError("unavailable", "This server holds as many sockets as it can.")
+        if "Authorization" in request.headers:
+            return await self._authentication.of_request(request)
+        return await self._authentication.of_token(token, request) if token else None

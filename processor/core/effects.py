@@ -1,0 +1,117 @@
+"""What the log does to a partition: records in, and the effects of a batch of them. PURE."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
+
+import msgspec
+
+from processor.core.clock_steps import ClockStep
+from processor.core.concurrency import Sample
+from processor.core.model import Changed, Device, User
+from processor.core.outage import Kind, Outage
+from processor.core.spans_and_sessions import Session, Span
+from processor.core.windows import Windows
+from schemas.log.events import BadEvent, Event
+
+F = TypeVar("F")
+
+#: ``event_index`` of what happened because time passed.
+TIME_PASSED: Final = -1
+#: A record that cannot be read; an event that cannot; one of another partition's user; one that the
+#: database refuses; one that our own code fails on.
+RejectCause: TypeAlias = Literal["undecodable", "bad_event", "wrong_partition", "refused", "fault"]
+REJECT_CAUSES: Final[tuple[str, ...]] = get_args(RejectCause)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A decoded record: its offset, the broker's time and the events in it. ``refused`` are the
+    indexes of events that the database could not store: they are rejected without being tried."""
+
+    offset: int
+    timestamp_ms: int
+    events: Sequence[Event | BadEvent]
+    refused: dict[int, str] = field(default_factory=dict)
+
+
+class Logged(msgspec.Struct, Generic[F], frozen=True, gc=False):
+    """A span or a session that is over, with the place of the change that ended it."""
+
+    offset: int
+    index: int
+    ordinal: int
+    finding: F
+
+
+@dataclass(frozen=True, slots=True)
+class UserDay:
+    """A user's first foreground instant on a day (days since 1970-01-01), and what they used: the
+    device that was heard of, or the visit that lasted until then."""
+
+    day: int
+    user_id: str
+    is_new: bool
+    used: Device | Span
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedChange:
+    """A change with its place in the log: ``(offset, index, ordinal)`` orders and names it."""
+
+    offset: int
+    index: int
+    ordinal: int
+    changed: Changed
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An event (or, with index ``None``, a whole record) that did not count, and why."""
+
+    offset: int
+    index: int | None
+    error: str
+    raw: bytes
+    cause: RejectCause
+
+
+@dataclass(slots=True)
+class Effects:
+    """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
+    whose rows are to be written, with the offset of the last record that changed them;
+    ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time stepped
+    back, of users whom nothing has changed since. For metrics only: how many devices were
+    ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
+    ``processor/core/intervals.py`` that were looked at."""
+
+    touched: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, tuple[User, int]] = field(default_factory=dict)
+    steps: list[ClockStep] = field(default_factory=list)
+    changes: list[LoggedChange] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    outages: dict[tuple[Kind, int], Outage] = field(default_factory=dict)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    spans: list[Logged[Span]] = field(default_factory=list)
+    sessions: list[Logged[Session]] = field(default_factory=list)
+    windows: Windows = field(default_factory=Windows)
+    samples: list[Sample] = field(default_factory=list)
+    user_days: list[UserDay] = field(default_factory=list)
+    forgotten: int = 0
+    told_apart: Counter[str] = field(default_factory=Counter)
+    intervals: list[tuple[str | None, int]] = field(default_factory=list)
+
+    def step_back(self, step: ClockStep, users: Mapping[str, User]) -> None:
+        """What ``users`` come to by ``step`` is not what earlier records made of them: rows are the
+        same however the log is cut into batches."""
+        self.steps.append(step)
+        self.settled |= {name: (users[name], offset) for name, offset in self.touched.items()}
+        self.touched.clear()
+
+    def written(self, users: Mapping[str, User]) -> list[tuple[User, int]]:
+        """Whose rows are to be written, each with the offset of the last record that changed it."""
+        rows = {**self.settled, **{name: (users[name], o) for name, o in self.touched.items()}}
+        return [rows[name] for name in sorted(rows)]

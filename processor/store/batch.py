@@ -1,0 +1,129 @@
+"""A batch as the rows that are copied into PostgreSQL. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from processor.core.effects import Effects
+from processor.core.last_read import LastRead
+from processor.core.model import User
+from processor.core.partition import Partition
+from processor.store.analytics_rows import (
+    SESSION_TYPES,
+    SPAN_TYPES,
+    USER_DAY_TYPES,
+    WindowRows,
+    session_row,
+    span_row,
+    user_day_row,
+    window_rows_of,
+)
+from processor.store.rows import (
+    CHANGE_TYPES,
+    CLOCK_STEP_TYPES,
+    OFFSET_TYPES,
+    OUTAGE_TYPES,
+    PRESENCE_TYPES,
+    change_row,
+    presence_row,
+)
+
+Row: TypeAlias = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one batch made of one partition. ``state`` is as of the batch's end; ``users`` come
+    with the offset of the last record that changed them; ``last_read`` is the batch's last."""
+
+    state: Partition
+    expected_offset: int
+    published_through: int
+    users: Sequence[tuple[User, int]]
+    effects: Effects
+    last_read: LastRead
+
+
+def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]]]:
+    """What to copy: the name of the query, the types of its columns, and the rows."""
+    by_partition = [(batch.state.partition, batch.effects) for batch in batches]
+    return [
+        ("copy_offsets", OFFSET_TYPES, [_offset_row(batch) for batch in batches]),
+        ("copy_presence", PRESENCE_TYPES, _presence_rows(batches)),
+        (
+            "copy_changes",
+            CHANGE_TYPES,
+            [change_row(change, p) for p, effects in by_partition for change in effects.changes],
+        ),
+        (
+            "copy_outages",
+            OUTAGE_TYPES,
+            [
+                (p, outage.kind, outage.started_ms, outage.ended_ms)
+                for p, effects in by_partition
+                for outage in effects.outages.values()
+            ],
+        ),
+        (
+            "copy_clock_steps",
+            CLOCK_STEP_TYPES,
+            [
+                (p, step.offset, step.from_ms, step.to_ms)
+                for p, effects in by_partition
+                for step in effects.steps
+            ],
+        ),
+        (
+            "copy_spans",
+            SPAN_TYPES,
+            [span_row(span, p) for p, effects in by_partition for span in effects.spans],
+        ),
+        (
+            "copy_sessions",
+            SESSION_TYPES,
+            [
+                session_row(session, p)
+                for p, effects in by_partition
+                for session in effects.sessions
+            ],
+        ),
+        (
+            "copy_user_days",
+            USER_DAY_TYPES,
+            [user_day_row(day, p) for p, effects in by_partition for day in effects.user_days],
+        ),
+    ]
+
+
+def window_rows(batches: Sequence[Batch]) -> WindowRows:
+    """The small tables of the batches."""
+    return window_rows_of([(batch.state.partition, batch.effects) for batch in batches])
+
+
+def _offset_row(batch: Batch) -> tuple[Any, ...]:
+    state = batch.state
+    return (
+        state.partition,
+        batch.expected_offset,
+        state.next_offset,
+        state.log_time_ms,
+        batch.published_through,
+        state.tally.foreground,
+        state.tally.background,
+        msgspec.json.encode(state.policy).decode(),
+        msgspec.json.encode(state.graces).decode(),
+        msgspec.json.encode(state.silence).decode() if state.silence is not None else None,
+        msgspec.json.encode(batch.last_read).decode(),
+    )
+
+
+def _presence_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+    return [
+        presence_row(user, b.state.partition, log_offset)
+        for b in batches
+        for user, log_offset in b.users
+    ]

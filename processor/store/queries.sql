@@ -1,0 +1,217 @@
+-- Every statement of the processor, by name (schemas/database/named_queries.py reads them).
+
+-- name: session
+SELECT pg_backend_pid()
+
+-- name: has_migrations
+SELECT to_regclass('schema_migrations') IS NOT NULL
+
+-- name: migrations
+SELECT name FROM schema_migrations
+
+-- name: deployment
+SELECT topic, topic_id, partitions FROM deployment
+
+-- name: create_deployment
+INSERT INTO deployment (topic, topic_id, partitions) VALUES (%s, %s, %s)
+ON CONFLICT DO NOTHING
+
+-- name: create_offsets
+INSERT INTO stream_offsets ("partition", next_offset, published_through)
+SELECT p, o, o FROM unnest(%s::integer[], %s::bigint[]) AS start (p, o)
+ON CONFLICT DO NOTHING
+
+-- name: next_offsets
+SELECT "partition", next_offset FROM stream_offsets ORDER BY "partition"
+
+-- name: start_offsets
+-- The next offset, and the one to read from: one earlier where that record is known.
+SELECT "partition", next_offset,
+       next_offset - ((last_read ->> 'offset')::bigint IS NOT DISTINCT FROM next_offset - 1)::integer
+FROM stream_offsets ORDER BY "partition"
+
+-- name: last_reads
+-- The record before the next one, where it is known.
+SELECT "partition", last_read::text FROM stream_offsets
+WHERE (last_read ->> 'offset')::bigint = next_offset - 1
+
+-- name: accept_loss
+-- Go on where the log begins, and write down what is left out; nothing where the partition has
+-- gone on meanwhile.
+WITH moved AS (
+    UPDATE stream_offsets SET next_offset = %(to_offset)s
+    WHERE "partition" = %(partition)s AND next_offset = %(from_offset)s
+    RETURNING "partition"
+)
+INSERT INTO lost_ranges ("partition", from_offset, to_offset)
+SELECT "partition", %(from_offset)s, %(to_offset)s FROM moved
+RETURNING "partition"
+
+-- name: load_partition
+SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
+       silence::text, last_read::text,
+       EXISTS (SELECT FROM lost_ranges l
+               WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset)
+FROM stream_offsets o WHERE "partition" = %s
+
+-- name: load_clock_steps
+-- The latest ones, in the order of the log.
+SELECT log_offset, to_ms(from_time), to_ms(to_time) FROM (
+    SELECT log_offset, from_time, to_time FROM clock_steps
+    WHERE "partition" = %s ORDER BY log_offset DESC LIMIT %s
+) AS latest ORDER BY log_offset
+
+-- name: load_online
+SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
+       to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
+       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
+       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
+FROM presence WHERE "partition" = %s AND state <> 'offline'
+
+-- name: load_users
+SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
+       to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
+       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
+       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
+FROM presence WHERE user_id = ANY(%s)
+
+-- name: unpublished_changes
+SELECT log_offset, event_index, ordinal, to_ms(at), user_id, device, reason::text,
+       previous_state::text, state::text, previous_screen, screen, user_state::text, user_screen,
+       app_version, platform, coalesce(connections, '[]')::text
+FROM changes
+WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
+ORDER BY log_offset, event_index, ordinal
+
+-- name: create_batch_tables
+-- What a batch brings, as the binary COPY writes it. The temporary function below reads them: its
+-- plans are cached for the connection, and its version is that of this program.
+CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
+    "partition" integer, expected_offset bigint, next_offset bigint, log_time_ms bigint,
+    published_through bigint, foreground bigint, background bigint, policy text, graces text,
+    silence text, last_read text
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_presence (
+    user_id text COLLATE "C", "partition" integer, name text, state text, reason text,
+    screen text, changed_ms bigint, online_since_ms bigint, last_active_ms bigint,
+    device_count smallint, device text, app_version text, device_info text, platform text,
+    token text, expires_ms bigint, signed_out boolean, devices text, sign_outs text,
+    sockets text, ended_in_foreground boolean, log_offset bigint, stay text, first_day integer,
+    active_day integer, timer text, running_timers smallint
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_changes (
+    at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
+    user_id text, device text, reason text, previous_state text, state text,
+    previous_screen text, screen text, user_state text, user_screen text, app_version text,
+    platform text, connections text
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_outages (
+    "partition" integer, kind text, started_ms bigint, ended_ms bigint
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_clock_steps (
+    "partition" integer, log_offset bigint, from_ms bigint, to_ms bigint
+) ON COMMIT DELETE ROWS
+
+-- name: create_apply_batch
+CREATE OR REPLACE FUNCTION pg_temp.apply_batch() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    advanced bigint;
+    wanted bigint;
+BEGIN
+    -- The fence, in ascending order so that two processors cannot deadlock.
+    PERFORM 1 FROM stream_offsets s JOIN batch_offsets b USING ("partition")
+    ORDER BY s."partition" FOR UPDATE OF s;
+    INSERT INTO policies ("partition", from_offset, policy)
+    SELECT s."partition", b.expected_offset, b.policy::jsonb
+    FROM batch_offsets b JOIN stream_offsets s USING ("partition")
+    WHERE s.next_offset = b.expected_offset AND s.policy IS DISTINCT FROM b.policy::jsonb
+    ON CONFLICT ("partition", from_offset) DO UPDATE SET policy = EXCLUDED.policy;
+    UPDATE stream_offsets s
+    SET next_offset = b.next_offset,
+        log_time = from_ms(b.log_time_ms),
+        published_through = greatest(s.published_through, b.published_through),
+        foreground = b.foreground,
+        background = b.background,
+        policy = b.policy::jsonb,
+        graces = b.graces::jsonb,
+        silence = b.silence::jsonb,
+        last_read = b.last_read::jsonb
+    FROM batch_offsets b
+    WHERE s."partition" = b."partition" AND s.next_offset = b.expected_offset;
+    GET DIAGNOSTICS advanced = ROW_COUNT;
+    SELECT count(*) INTO wanted FROM batch_offsets;
+    IF advanced <> wanted THEN
+        RAISE EXCEPTION 'fence lost: % of % partitions advanced', advanced, wanted
+            USING ERRCODE = 'RC001';
+    END IF;
+
+    INSERT INTO presence (
+        user_id, "partition", name, state, reason, screen, changed_at, online_since, last_active,
+        device_count, device, app_version, device_info, platform, token, expires_at, signed_out,
+        devices, sign_outs, sockets, ended_in_foreground, log_offset, stay, first_day, active_day,
+        timer, running_timers
+    )
+    SELECT user_id, "partition", name, state::presence_state, reason::change_reason, screen,
+           from_ms(changed_ms), from_ms(online_since_ms), from_ms(last_active_ms), device_count,
+           device, app_version, device_info, platform, token, from_ms(expires_ms), signed_out,
+           devices::jsonb, sign_outs::jsonb, sockets::jsonb, ended_in_foreground, log_offset,
+           stay::jsonb, date '1970-01-01' + first_day, date '1970-01-01' + active_day,
+           timer::jsonb, running_timers
+    FROM batch_presence
+    ON CONFLICT (user_id) DO UPDATE SET
+        "partition" = EXCLUDED."partition", name = EXCLUDED.name, state = EXCLUDED.state,
+        reason = EXCLUDED.reason, screen = EXCLUDED.screen, changed_at = EXCLUDED.changed_at,
+        online_since = EXCLUDED.online_since, last_active = EXCLUDED.last_active,
+        device_count = EXCLUDED.device_count, device = EXCLUDED.device,
+        app_version = EXCLUDED.app_version, device_info = EXCLUDED.device_info,
+        platform = EXCLUDED.platform, token = EXCLUDED.token, expires_at = EXCLUDED.expires_at,
+        signed_out = EXCLUDED.signed_out, devices = EXCLUDED.devices,
+        sign_outs = EXCLUDED.sign_outs, sockets = EXCLUDED.sockets,
+        ended_in_foreground = EXCLUDED.ended_in_foreground, log_offset = EXCLUDED.log_offset,
+        stay = EXCLUDED.stay, first_day = EXCLUDED.first_day, active_day = EXCLUDED.active_day,
+        timer = EXCLUDED.timer, running_timers = EXCLUDED.running_timers;
+
+    INSERT INTO changes (
+        at, "partition", log_offset, event_index, ordinal, user_id, device, reason,
+        previous_state, state, previous_screen, screen, user_state, user_screen, app_version,
+        platform, connections
+    )
+    SELECT from_ms(at_ms), "partition", log_offset, event_index, ordinal, user_id, device,
+           reason::change_reason, previous_state::presence_state, state::presence_state,
+           previous_screen, screen, user_state::presence_state, user_screen, app_version, platform,
+           connections::jsonb
+    FROM batch_changes;
+
+    INSERT INTO outages ("partition", kind, started_at, ended_at)
+    SELECT "partition", kind, from_ms(started_ms), from_ms(ended_ms) FROM batch_outages
+    ON CONFLICT ("partition", started_at, kind) DO UPDATE SET ended_at = EXCLUDED.ended_at;
+
+    INSERT INTO clock_steps ("partition", log_offset, from_time, to_time)
+    SELECT "partition", log_offset, from_ms(from_ms), from_ms(to_ms) FROM batch_clock_steps;
+    DELETE FROM clock_steps c USING batch_clock_steps b
+    WHERE c."partition" = b."partition" AND c.log_offset < (
+        SELECT min(log_offset) FROM (
+            SELECT k.log_offset FROM clock_steps k WHERE k."partition" = b."partition"
+            ORDER BY k.log_offset DESC LIMIT 64
+        ) AS latest
+    );
+END
+$$
+
+-- name: copy_offsets
+COPY batch_offsets FROM STDIN (FORMAT binary)
+
+-- name: copy_presence
+COPY batch_presence FROM STDIN (FORMAT binary)
+
+-- name: copy_changes
+COPY batch_changes FROM STDIN (FORMAT binary)
+
+-- name: copy_outages
+COPY batch_outages FROM STDIN (FORMAT binary)
+
+-- name: copy_clock_steps
+COPY batch_clock_steps FROM STDIN (FORMAT binary)
+
+-- name: apply_batch
+SELECT pg_temp.apply_batch()

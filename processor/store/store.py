@@ -1,0 +1,307 @@
+"""Presence in PostgreSQL: loading a partition, and committing a batch exactly once.
+
+One connection, one transaction at a time. A batch is copied into temporary tables; then one round
+trip advances ``stream_offsets`` from where this process believes it to be, applies the batch and
+commits. So the lock of the fence lives for that round trip, and a process that was frozen holds
+nothing that its successor waits for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
+
+from processor.core.changes import published_change
+from processor.core.clock_steps import MAX_STEPS, ClockStep
+from processor.core.deployment import UnusableDeploymentError, check_deployment
+from processor.core.last_read import LastRead
+from processor.core.model import Policy, User
+from processor.core.outage import Grace, Silence
+from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
+from processor.store.batch import Batch, copies, window_rows
+from processor.store.rows import user_of_row
+from schemas.database.migrate import not_applied
+from schemas.database.named_queries import load_queries
+from schemas.database.sqlstates import Meaning, meaning_of
+from schemas.log.changes import Change
+
+FENCE_LOST_SQLSTATE = "RC001"
+CONNECT_TIMEOUT_SECONDS = 5
+
+_graces = msgspec.json.Decoder(list[Grace])
+_silence = msgspec.json.Decoder(Silence)
+_last_read = msgspec.json.Decoder(LastRead)
+_remembered = msgspec.json.Decoder(Remembered)
+_policy = msgspec.json.Decoder(Policy)
+
+
+class FenceLostError(RuntimeError):
+    """Another processor has advanced a partition of the batch: nothing of it was applied."""
+
+
+class RefusedDataError(RuntimeError):
+    """The database cannot hold a value of the batch: nothing of it was applied."""
+
+
+class NotMigratedError(RuntimeError):
+    """The database is behind this release; the message names the command that brings it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A partition as stored: where it stands, the record before that if it is known, whether
+    records before that were lost, the policy in force and everyone online, each with the offset of
+    the last record that changed the row."""
+
+    next_offset: int
+    log_time_ms: int | None
+    steps: list[ClockStep]
+    published_through: int
+    policy: Policy | None
+    graces: list[Grace]
+    silence: Silence | None
+    last_read: LastRead | None
+    after_loss: bool
+    online: list[tuple[User, int]]
+    screen_names: ScreenNames
+
+
+class Store:
+    """Raises ``psycopg.Error``; ``schemas.database.sqlstates`` has what each means. While
+    PostgreSQL is away the next call connects anew, and so it does after :meth:`close`."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._queries = {
+            **load_queries("processor.store", "queries.sql"),
+            **load_queries("processor.store", "analytics.sql"),
+        }
+        self._connection: AsyncConnection[tuple[Any, ...]] | None = None
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    async def open_deployment(self, topic: str, topic_id: str, earliest: dict[int, int]) -> None:
+        """Claim an empty database for this topic, or check that it is the one it belongs to.
+
+        ``earliest`` holds the first offset of every partition. Raises
+        :class:`UnusableDeploymentError` if the database belongs to another log.
+        """
+        connection = await self._connected()
+        async with connection.transaction():
+            create = self._queries["create_deployment"]
+            await connection.execute(create, (topic, topic_id, len(earliest)))
+            cursor = await connection.execute(self._queries["deployment"])
+            row = await cursor.fetchone()
+            assert row is not None  # noqa: S101  (it was just made)
+            check_deployment(row, topic, topic_id, len(earliest))
+            starts = (list(earliest), list(earliest.values()))
+            await connection.execute(self._queries["create_offsets"], starts)
+
+    async def require_schema(self) -> None:
+        """Raises :class:`NotMigratedError` if the database lacks a migration of this release; one
+        that is ahead is as good (docs/operations.md, Upgrades)."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["has_migrations"])
+            names: list[str] = []
+            if await cursor.fetchone() == (True,):
+                cursor = await connection.execute(self._queries["migrations"])
+                names = [name for (name,) in await cursor.fetchall()]
+        missing = not_applied(names)
+        if missing:
+            raise NotMigratedError(
+                f"the database lacks migration {missing[0]}: run rollcall migrate of this release"
+            )
+
+    async def require_session(self) -> None:
+        """Make sure that a connection is a session: batches go through temporary tables.
+
+        Raises :class:`UnusableDeploymentError` behind a pooler that gives each transaction another
+        one: there a connection changes sessions, or two have the same.
+        """
+        first = await self._connected()
+        own: set[Any] = set()
+        others: set[Any] = set()
+        second = await AsyncConnection.connect(
+            self._dsn,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="rollcall-processor",
+        )
+        async with second:
+            for _ in range(3):
+                for connection, seen in ((first, own), (second, others)):
+                    async with connection.transaction():
+                        cursor = await connection.execute(self._queries["session"])
+                        seen.add(await cursor.fetchone())
+        if len(own) > 1 or own & others:
+            raise UnusableDeploymentError(
+                "PostgreSQL is behind a pooler that gives each transaction another session "
+                "(PgBouncer with pool_mode=transaction), and the processor needs one to itself: "
+                "set ROLLCALL_DATABASE_SESSION_URL to PostgreSQL, or to a pool with "
+                "pool_mode=session"
+            )
+
+    async def next_offsets(self) -> dict[int, int]:
+        """Where each partition of the deployment goes on."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["next_offsets"])
+            return dict(await cursor.fetchall())
+
+    async def last_reads(self) -> dict[int, LastRead]:
+        """The record before the next one, of the partitions of which it is known."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["last_reads"])
+            return {p: _last_read.decode(stored) for p, stored in await cursor.fetchall()}
+
+    async def load(self, partition: int) -> Stored:
+        """A partition and everyone online in it, as of one instant."""
+        connection = await self._connected()
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+        try:
+            async with connection.transaction():
+                cursor = await connection.execute(self._queries["load_partition"], (partition,))
+                row = await cursor.fetchone()
+                if row is None:
+                    raise UnusableDeploymentError(
+                        f"the database has no offset of partition {partition}: start the "
+                        "processor again"
+                    )
+                next_offset, log_time_ms, published_through, policy = row[:4]
+                graces, silence, last_read, after_loss = row[4:]
+                cursor = await connection.execute(
+                    self._queries["load_clock_steps"], (partition, MAX_STEPS)
+                )
+                steps = [ClockStep(*row) async for row in cursor]
+                cursor = await connection.execute(self._queries["load_online"], (partition,))
+                online = [user_of_row(row) async for row in cursor]
+                minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
+                names = self._queries["load_screen_names"]
+                cursor = await connection.execute(names, (partition, minute_ms))
+                new_names = await cursor.fetchall()
+                known = self._queries["load_known_screens"]
+                cursor = await connection.execute(known, (partition,))
+                row = await cursor.fetchone()
+                remembered = _remembered.decode(row[0]) if row is not None else None
+                screen_names = ScreenNames(minute_ms, new_names, remembered)
+        finally:
+            if not connection.closed:
+                await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return Stored(
+            next_offset=next_offset,
+            log_time_ms=log_time_ms,
+            steps=steps,
+            published_through=published_through,
+            policy=_policy.decode(policy) if policy is not None else None,
+            graces=_graces.decode(graces),
+            silence=_silence.decode(silence) if silence is not None else None,
+            last_read=_last_read.decode(last_read) if last_read is not None else None,
+            after_loss=after_loss,
+            online=online,
+            screen_names=screen_names,
+        )
+
+    async def load_users(self, user_ids: Iterable[str]) -> list[tuple[User, int]]:
+        """Those of the users who are stored, as :class:`Stored` has those online."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
+            return [user_of_row(row) for row in await cursor.fetchall()]
+
+    async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
+        """Changes of records in ``[through, below)``, in the order of the log."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                self._queries["unpublished_changes"], (partition, through, below)
+            )
+            return [published_change(partition, row) for row in await cursor.fetchall()]
+
+    async def commit(self, batches: Sequence[Batch], *, probe: bool = False) -> float:
+        """Apply batches of different partitions together, once or not at all. With ``probe``
+        only try whether the database would take them. Gives the seconds that copying the rows took,
+        before the round trip that applies them.
+
+        Raises :class:`FenceLostError`, :class:`RefusedDataError` where the database cannot hold a
+        value, or another ``psycopg.Error`` (then it is not known whether the batch was applied;
+        what is stored tells).
+        """
+        started = time.perf_counter()
+        connection = await self._connected()
+        queries = self._queries
+        try:
+            for query, types, rows in copies(batches):
+                if rows:
+                    await self._copy(connection, query, types, rows)
+            windows = window_rows(batches)
+            copied = time.perf_counter()
+            async with connection.pipeline():
+                await connection.execute(queries["apply_batch"])
+                await connection.execute(
+                    queries["apply_analytics"], (msgspec.json.encode(windows).decode(),)
+                )
+                if probe:
+                    await connection.rollback()
+                else:
+                    await connection.commit()
+        except psycopg.Error as error:
+            await self._reset(connection)
+            if error.sqlstate == FENCE_LOST_SQLSTATE:
+                raise FenceLostError(str(error)) from error
+            if meaning_of(error) is Meaning.DATA:
+                cause = f"SQLSTATE {error.sqlstate}" if error.sqlstate else type(error).__name__
+                raise RefusedDataError(f"PostgreSQL refuses it: {cause}") from error
+            raise
+        except BaseException:
+            # A cancelled transaction's connection is in an unknown state.
+            await self.close()
+            raise
+        return copied - started
+
+    async def _copy(
+        self,
+        connection: AsyncConnection[tuple[Any, ...]],
+        query: str,
+        types: Sequence[str],
+        rows: Iterable[tuple[Any, ...]],
+    ) -> None:
+        async with connection.cursor() as cursor, cursor.copy(self._queries[query]) as copy:
+            copy.set_types(types)
+            for row in rows:
+                await copy.write_row(row)
+
+    async def _reset(self, connection: AsyncConnection[tuple[Any, ...]]) -> None:
+        try:
+            await connection.rollback()
+        except psycopg.Error:
+            await self.close()
+
+    async def _connected(self) -> AsyncConnection[tuple[Any, ...]]:
+        if self._connection is not None and not self._connection.closed:
+            return self._connection
+        connection = await AsyncConnection.connect(
+            self._dsn,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="rollcall-processor",
+        )
+        try:
+            await connection.execute(self._queries["create_batch_tables"])
+            await connection.execute(self._queries["create_apply_batch"])
+            await connection.execute(self._queries["create_analytics_tables"])
+            await connection.execute(self._queries["create_apply_analytics"])
+            await connection.commit()
+        except BaseException:
+            await connection.close()
+            raise
+        self._connection = connection
+        return connection

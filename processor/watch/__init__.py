@@ -1,0 +1,1 @@
+"""Whether the processor gets anywhere: metrics, lag, health, the watchdog."""

@@ -1,0 +1,36 @@
+"""The admin port: metrics for Prometheus, health for the orchestrator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from schemas.http.responses import never_sniffed
+
+
+def create_admin_app(
+    registry: CollectorRegistry, not_ready: Callable[[], str | None]
+) -> web.Application:
+    """``/metrics``, ``/healthz`` (the process runs) and ``/readyz`` (it keeps presence current).
+
+    ``not_ready`` gives the reason why it does not, or ``None``.
+    """
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        reason = not_ready()
+        if reason is None:
+            return web.json_response({"status": "ready"})
+        return web.json_response({"status": "not ready", "reason": reason}, status=503)
+
+    app = web.Application()
+    app.on_response_prepare.append(never_sniffed)
+    app.router.add_get("/metrics", make_aiohttp_handler(registry))
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    return app

@@ -1,0 +1,159 @@
+"""Is the log that this processor reads still the one that its database belongs to, and read at all?
+
+Asked of Kafka every few seconds, beside the consumer, which knows none of it:
+
+1. the topic's id. One that is gone, or was made again, is read no further (design, section 6).
+2. where this process had partitions and has none: who has them? A standby's are with others. If
+   nobody has any, the group stands still, and no process of it is ready.
+3. where no record has come for long (``processor/watch/reading.py``): where the log ends. If there
+   is something to read, this process is alive and reads nothing: it ends, another one starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from processor.kafka.consumer_group import assigned_partitions
+from processor.pipeline import Pipeline
+from processor.settings import ProcessorSettings
+from processor.startup import partition_offsets
+from processor.watch.lag import Standings
+from processor.watch.metrics import Metrics
+from processor.watch.progress import Progress
+from processor.watch.reading import Reading
+from processor.watch.watchdog import end_stuck
+from schemas.log.topic_ids import ASK_EVERY_SECONDS, TopicReplacedError, topic_id
+from schemas.log.topics import EVENTS, topic_name
+
+log = logging.getLogger(__name__)
+
+#: A fetch that was under way when Kafka was asked for the log's end has come back by then.
+FETCH_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 10.0
+
+
+class LogWatch:
+    """``trouble`` says what is wrong; ``replaced`` that the topic is not the database's."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        standings: Standings,
+        pipeline: Pipeline,
+        progress: Progress,
+        metrics: Metrics,
+        *,
+        reading: Reading | None = None,
+        end: Callable[[str], None] = end_stuck,
+    ) -> None:
+        self._settings = settings
+        self._topic = topic_name(settings, EVENTS)
+        self._standings = standings
+        self._pipeline = pipeline
+        self._progress = progress
+        self._metrics = metrics
+        self._reading = reading or Reading()
+        self._end = end
+        self._had_partitions = False
+        self.replaced = False
+        self.trouble: str | None = None
+
+    async def run(self, identity: UUID, stop: asyncio.Event) -> None:
+        """Look until ``stop``; the database belongs to the topic with the id ``identity``."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    trouble = await self._look(identity)
+                await self._look_for_silence()
+            except (KafkaError, OSError, TimeoutError) as error:
+                # Whoever writes or reads says that Kafka is away.
+                log.debug("cannot ask Kafka for %s: %s", self._topic, error)
+            else:
+                if trouble is not None and trouble != self.trouble:
+                    log.critical("%s", trouble)
+                elif trouble is None and self.trouble is not None:
+                    log.warning("%s is read again", self._topic)
+                self.trouble = trouble
+            self._metrics.topic_replaced.set(self.replaced)
+            try:
+                await asyncio.wait_for(stop.wait(), ASK_EVERY_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def may_go_on(self) -> None:
+        """Return once records are of the log that the database belongs to."""
+        while self.replaced:
+            self._progress.pausing = True
+            await asyncio.sleep(1)
+        self._progress.pausing = False
+
+    async def _look(self, identity: UUID) -> str | None:
+        try:
+            found = await topic_id(self._settings, self._topic)
+        except UnknownTopicOrPartitionError:
+            self.replaced = True
+            return (
+                f"topic {self._topic} does not exist any more: the database belongs to it, and to "
+                "no other of its name; stop all services and start with an empty database and "
+                "rollcall topics"
+            )
+        self.replaced = found != identity
+        if self.replaced:
+            return str(TopicReplacedError(self._topic, identity, found))
+        if self._standings.now():
+            self._had_partitions = True
+            return None
+        app = self._standings.app
+        if not self._had_partitions or app is None or app.rebalancing:
+            return None
+        group = self._settings.topic_prefix + self._settings.consumer_group
+        if await assigned_partitions(self._settings, group, self._topic) != 0:
+            return None
+        return (
+            f"nobody in the consumer group {group} has any partition of {self._topic}, and this "
+            "process has lost those that it had: restart the processors"
+        )
+
+    async def _look_for_silence(self) -> None:
+        if self.replaced or self._waits():
+            self._reading.begin_again()
+            return
+        silent = self._reading.silent(time.monotonic(), self._positions())
+        if not silent:
+            return
+        async with asyncio.timeout(ANSWER_SECONDS):
+            ends = await partition_offsets(
+                self._settings, self._topic, AIOKafkaConsumer.end_offsets
+            )
+        unread = {p: at for p, at in silent.items() if ends[p] > at}
+        if not unread:
+            log.info("nothing was written to partitions %s of %s", list(silent), self._topic)
+            return
+        await asyncio.sleep(FETCH_SECONDS)
+        positions = self._positions()
+        still = {p: ends[p] - at for p, at in unread.items() if positions.get(p) == at}
+        if still and not self._waits():
+            what = ", ".join(f"{count} of partition {p}" for p, count in still.items())
+            self._end(f"records are in the log ({what}), and Kafka's consumer gives none of them")
+
+    def _positions(self) -> dict[int, int]:
+        """The next offset of each partition that we have and of which nothing is in hand."""
+        return {
+            s.partition: s.next_offset
+            for s in self._standings.now()
+            if s.next_offset is not None and self._pipeline.oldest_in_hand_ms(s.partition) is None
+        }
+
+    def _waits(self) -> bool:
+        """For PostgreSQL, for Kafka to take changes, or for a rebalance."""
+        app = self._standings.app
+        rebalancing = app is None or bool(app.rebalancing)
+        return rebalancing or self._progress.pausing or self._pipeline.trouble is not None

@@ -1,0 +1,1 @@
+"""PostgreSQL's schema, its migrations, and queries by name."""

@@ -1,0 +1,145 @@
+"""Plain SQL migrations: ``schemas/database/sql/NNNN_name.sql``, each applied once, in order, all or
+none.
+
+The services of before run meanwhile. Whoever waits for a table makes everybody queue behind them,
+so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
+
+Numbers say in which order, and nothing else. There is no 0011: it was given up before a release had
+it, and 0012 kept its name. An applied file is never renamed: its name is what a database remembers.
+
+Two processes that migrate at once wait for each other on an advisory lock. A file that was changed
+after it was applied is refused: write a new one. Analysts keep their grants, also on views that a
+migration makes anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from schemas.database.named_queries import load_queries
+
+# Arbitrary, but never to change: it is how migrating processes find each other.
+_ADVISORY_LOCK = 0x726F6C6C63616C6C
+_FOLDER = files("schemas.database") / "sql"
+#: How long services may have to wait behind a migration that waits for a table.
+LOCK_SECONDS: Final = 2.0
+#: Pauses between attempts; together with the waiting somewhat more than two minutes.
+PAUSE_SECONDS: Final = 1.0
+ATTEMPTS: Final = 45
+
+
+class MigrationError(RuntimeError):
+    """The database cannot be brought to this version's schema."""
+
+
+class NoSuchRoleError(RuntimeError):
+    """There is no such role; the message names the command that creates it."""
+
+
+def _migrations(folder: Traversable) -> dict[str, str]:
+    return {
+        entry.name.removesuffix(".sql"): entry.read_text("utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        if entry.name[:4].isdigit() and entry.name.endswith(".sql")
+    }
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
+    """Bring the database to this version's schema; gives the names of what was applied now.
+
+    Raises :class:`MigrationError` if an applied file has changed or the database is newer than
+    this program, ``psycopg.Error`` if the database refuses.
+    """
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    known = _migrations(folder)
+    applied_now = []
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(queries["lock"], (_ADVISORY_LOCK,))
+        connection.execute(queries["create_table"])
+        applied: dict[str, str] = dict(connection.execute(queries["applied"]).fetchall())
+        for name in sorted(applied.keys() - known.keys()):
+            raise MigrationError(
+                f"the database has migration {name}, which this version of Rollcall lacks: "
+                "run a newer version"
+            )
+        for name, text in known.items():
+            if name in applied:
+                if applied[name] != _checksum(text):
+                    raise MigrationError(
+                        f"migration {name} was changed after it was applied: restore the file "
+                        "and put the change into a new one"
+                    )
+                continue
+            _apply(connection, queries, name, text)
+            applied_now.append(name)
+    return applied_now
+
+
+def _apply(
+    connection: psycopg.Connection, queries: Mapping[str, bytes], name: str, text: str
+) -> None:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        try:
+            with connection.transaction():
+                connection.execute(queries["wait_for_locks"], (f"{LOCK_SECONDS:g}s",))
+                analysts = connection.execute(queries["analysts"]).fetchall()
+                connection.execute(text.encode())
+                connection.execute(queries["record"], (name, _checksum(text)))
+                for analyst in analysts:
+                    connection.execute(queries["grant_analytics"], analyst)
+        except psycopg.errors.LockNotAvailable:
+            continue
+        return
+    raise MigrationError(
+        f"migration {name} did not get its locks in {ATTEMPTS} attempts: some transaction holds a "
+        "table all the time; find it in pg_stat_activity, end it, and run this again"
+    )
+
+
+def not_applied(applied: Iterable[str]) -> list[str]:
+    """Of this version's migrations those that are not among ``applied``, in order."""
+    return sorted(_migrations(_FOLDER).keys() - set(applied))
+
+
+def check_role(dsn: str, role: str) -> None:
+    """Raises :class:`NoSuchRoleError` if the server has no such role, or ``psycopg.Error``."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if connection.execute(queries["role_exists"], (role,)).fetchone() != (True,):
+            name = sql.Identifier(role).as_string(connection)
+            raise NoSuchRoleError(
+                f"there is no role {name}: create it with CREATE ROLE {name} LOGIN PASSWORD '…'; "
+                "and run this again"
+            )
+
+
+def grant_analytics(dsn: str, role: str, *, with_people: bool) -> None:
+    """Let a role read the aggregates of the schema ``analytics``; ``with_people`` adds visits and
+    sessions. Grants only, never takes back. The database must be migrated."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(queries["grant_analytics"], (role, with_people))
+
+
+def grant_api(dsn: str, role: str) -> None:
+    """Let a role do what the API does: read, and write what it writes. Grants only, never takes
+    back. After each migration: new tables are not among what it may read. The database must be
+    migrated."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    statements = sql.SQL(queries["grant_api"].decode())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statements.format(role=sql.Identifier(role)))

@@ -1,0 +1,1 @@
+"""Our HTTP server, and what it says: problems, responses, limits."""

@@ -1,0 +1,269 @@
+"""One connection of :mod:`schemas.http.server`, whose rules are told there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from aiohttp import web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.web_protocol import RequestHandler
+
+from schemas.http.client_address import TrustedProxies
+from schemas.http.frame_masks import FrameMasks
+from schemas.http.idle_connections import LEAST_SECONDS
+from schemas.http.metrics import HttpMetrics
+from schemas.http.problems import PROBLEM_JSON, ProblemError
+from schemas.http.responses import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
+from schemas.service.logging import REQUEST_ID_IN_LOG
+
+if TYPE_CHECKING:
+    from schemas.http.server import BoundedServer
+
+#: A head with reserved bits, which aiohttp's reader refuses with 1002: given to it in place of a
+#: frame without a mask, which is to end the same way.
+_REFUSED_FRAME: Final = b"\xf0\x80"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    head_seconds: float
+    idle_seconds: float
+    max_http_connections: int
+    max_header_bytes: int
+    sockets: Callable[[], int]
+    metrics: HttpMetrics
+    proxies: TrustedProxies
+
+
+class _Connected(BaseProtocol):
+    """What aiohttp does first with a new connection, less its ``TCP_NODELAY``: asyncio and uvloop
+    have set that already, and doing it again costs a tenth of a call with its own connection."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+
+class _MaskedFrames:
+    """The reader of a socket's frames, behind a look at their masks."""
+
+    __slots__ = ("_masks", "_parser")
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+        self._masks = FrameMasks()
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """As aiohttp's readers have it: whether it is over, and what was left."""
+        if self._masks.failed:
+            return True, b""
+        readable = self._masks.readable(data)
+        if self._masks.failed:
+            readable += _REFUSED_FRAME
+        return cast(tuple[bool, bytes], self._parser.feed_data(readable))
+
+    def feed_eof(self) -> None:
+        self._parser.feed_eof()
+
+
+class BoundedConnection(RequestHandler, _Connected):
+    """One connection, closed when its client is too slow."""
+
+    __slots__ = (
+        "_bounds",
+        "_counted",
+        "_forwarded_for",
+        "_head_timer",
+        "_idle_since",
+        "_is_socket",
+        "_server",
+        "_write_timer",
+        "proven",
+    )
+
+    def __init__(self, server: BoundedServer, bounds: Bounds, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server = server
+        self._bounds = bounds
+        self._counted = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._idle_since = self._loop.time()
+        self._is_socket = False
+        #: Of the last request; ``None`` before the first.
+        self._forwarded_for: tuple[str, ...] | None = None
+        #: It showed a token that counts.
+        self.proven = False
+
+    def idle(self, now: float) -> tuple[str, float] | None:
+        """The client's address and since when nothing was asked; ``None`` if it is not to go."""
+        if self.proven or self.transport is None:
+            return None
+        if self._current_request is not None and not self._is_socket:
+            return None
+        if now - self._idle_since < LEAST_SECONDS:
+            return None
+        peername = self.transport.get_extra_info("peername")
+        peer = str(peername[0]) if isinstance(peername, tuple) else ""
+        proxies = self._bounds.proxies
+        if self._forwarded_for is None and proxies.include(peer):
+            return None
+        return proxies.client(peer, self._forwarded_for or ()), self._idle_since
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self._server.is_full:
+            self._refuse(cast(asyncio.Transport, transport))
+            return
+        self._counted = True
+        self._server.open_connections += 1
+        self._bounds.metrics.connections.inc()
+        self._await_head()
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._counted:
+            self._counted = False
+            self._server.open_connections -= 1
+            self._bounds.metrics.connections.dec()
+        self._stop_head_timer()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        requests_before = self._request_count
+        super().data_received(data)
+        if self._request_count != requests_before:
+            self._stop_head_timer()
+        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+            self._await_head()  # between requests, and these bytes did not complete one
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        # A socket, which is idle until it has authenticated.
+        self._is_socket = True
+        if self._current_request is not None:
+            self._keep_forwarded_for(self._current_request)
+        masked = cast(Any, _MaskedFrames(parser))
+        super().set_parser(masked, data_received_cb)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self._upgraded:  # a socket has a rule of its own
+            self._write_timer = self._loop.call_later(self._bounds.idle_seconds, self._write_late)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to a request that cannot be parsed, or whose handler failed. Raises ``exc`` if
+        that is because the client left: then there is nobody to answer, and nothing to log."""
+        left = self.transport is None or self.transport.is_closing()
+        if left and isinstance(exc, ConnectionError):
+            raise exc
+        request_id = request_id_of(request.headers.get(REQUEST_ID))
+        REQUEST_ID_IN_LOG.set(request_id)
+        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._count_unreadable(exc)
+            problem = unreadable(exc)
+        else:
+            logger.error("Unexpected error in request %s", request_id, exc_info=exc)
+            problem = ProblemError("internal", "This is our fault. The request id finds it.")
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun: another cannot follow")
+        return plain_response(problem, request_id)
+
+    def _count_unreadable(self, error: BaseException | None) -> None:
+        self._bounds.metrics.unreadable.inc()
+        # Neither the sender's address nor what was sent, which may be a token.
+        logger.warning("Refused a request: %s", type(error).__name__)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPError):
+            # No route: those of an application begin with a slash, `OPTIONS *` has none.
+            resp = plain_response(unrouted(resp), request_id_of(request.headers.get(REQUEST_ID)))
+        if not resp.prepared:
+            await plain(request, resp)
+        if self._server.draining:
+            resp.force_close()
+        finished = await super().finish_response(request, resp, start_time)
+        if not self.proven:
+            self._idle_since = self._loop.time()
+            self._keep_forwarded_for(request)
+            failed = HTTPStatus.BAD_REQUEST <= resp.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            if failed and not self._messages and self._head_timer is None:
+                self._await_head()
+        return finished
+
+    def _keep_forwarded_for(self, request: web.BaseRequest) -> None:
+        if request.headers:  # one that cannot be parsed has none
+            self._forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
+
+    def _await_head(self) -> None:
+        self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_late(self) -> None:
+        self._head_timer = None
+        self._bounds.metrics.timeouts["head"].inc()
+        self.force_close()
+
+    def _process_keepalive(self) -> None:
+        closed_before = self._force_close
+        super()._process_keepalive()
+        if self._force_close and not closed_before:
+            self._bounds.metrics.timeouts["idle"].inc()
+
+    def _write_late(self) -> None:
+        self._write_timer = None
+        self._bounds.metrics.timeouts["write"].inc()
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()  # closing would wait until the client has read everything
+
+    def _refuse(self, transport: asyncio.Transport) -> None:
+        self._bounds.metrics.refused.inc()
+        problem = ProblemError("unavailable", "Too many connections. Try again later.")
+        # The phones' sample reads `success`, and which call this would have been is not known.
+        body = json.dumps({"success": False, **problem.body(request_id="")}).encode()
+        headers = {
+            "Content-Type": PROBLEM_JSON,
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+            "Server": "Rollcall",
+            "X-Content-Type-Options": "nosniff",
+            **problem.all_headers(),
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        transport.write(f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + body)
+        transport.close()
+
+
+async def plain(_request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """What every answer has: no version that says what to try, and no guess at its type."""
+    response.headers["Server"] = "Rollcall"
+    response.headers["X-Content-Type-Options"] = "nosniff"

@@ -1,0 +1,1 @@
+"""What is in Kafka: records, topics, and how clients reach them."""

@@ -1,0 +1,1 @@
+"""Figures that can be merged: histograms of durations, sketches of users."""

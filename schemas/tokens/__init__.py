@@ -1,0 +1,1 @@
+"""Whose tokens count, and for whom they speak."""
