@@ -9,7 +9,7 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from api.app import STORE, TOKEN_WARNINGS, create_app, create_runner
+from api.app import PRIVACY, STORE, TOKEN_WARNINGS, create_app, create_runner
 from api.health import create_admin_app
 from api.settings import ApiSettings
 from schemas.service.logging import log_to_stderr
@@ -40,7 +40,9 @@ async def serve(settings: ApiSettings) -> None:
     public, store = create_runner(app, settings), app[STORE]
 
     async def not_ready() -> str | None:
-        return STOPPING if stop.is_set() else await store.not_ready()
+        if stop.is_set():
+            return STOPPING
+        return await store.not_ready() or await app[PRIVACY].not_ready()
 
     admin = web.AppRunner(
         create_admin_app(registry, not_ready, store.refresh_metrics, app[TOKEN_WARNINGS]),

@@ -40,6 +40,10 @@ from api.presence.calls import PresenceCalls
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import TimelineCalls
+from api.privacy.calls import PrivacyCalls
+from api.privacy.log import PrivacyLog
+from api.privacy.requests import PrivacyRequests
+from api.privacy.store import PrivacyStore
 from api.quality import Quality
 from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
@@ -51,6 +55,8 @@ from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
+#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by another key.
+PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
 METRICS: Final = web.AppKey("api_metrics", ApiMetrics)
@@ -91,6 +97,8 @@ def install(
     reads = ReadAudit(database, settings.audit_key)
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
+    privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
+    privacy = PrivacyRequests(settings, privacy_store, privacy_log)
     PresenceCalls(
         settings,
         store,
@@ -100,6 +108,7 @@ def install(
         readers,
         reads,
         metrics,
+        PrivacyCalls(privacy, privacy_store, readers, metrics, reads),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
@@ -126,6 +135,7 @@ def install(
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
+    app[PRIVACY] = privacy
     app[DOOR] = door
     app[METRICS] = metrics
     verifiers = (phones,) if staff is None else (phones, staff)
@@ -142,6 +152,7 @@ def install(
         await keys.close()
         await audit.close()
         await reads.close()
+        await privacy_log.close()
         await database.close()
         await phones.close()
         if staff is not None:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.http.settings import HttpSettings
+from schemas.log.settings import KafkaSettings
 from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
     LogSettings,
+    PrivacySettings,
     TimingSettings,
 )
 from schemas.tokens.staff_settings import StaffSettings
-from schemas.user_hash import UserHashSettings
 
 
 class ApiSettings(
+    KafkaSettings,
     DatabaseSettings,
     TimingSettings,
     StaffSettings,
     SingleSignOnSettings,
     HttpSettings,
     AnalyticsSettings,
+    PrivacySettings,
     LogSettings,
-    UserHashSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""
 
@@ -99,18 +99,7 @@ class ApiSettings(
         500, ge=1, description="Public counts that a client address may ask for at once."
     )
 
-    @model_validator(mode="after")
-    def _can_hash_users(self) -> Self:
-        if self.user_hash_key is None:
-            raise ValueError(
-                "ROLLCALL_USER_HASH_KEY is not set: the audit of reads needs it; make one with "
-                "`openssl rand -base64 48`, and give all services the same"
-            )
-        return self
-
     @property
     def audit_key(self) -> bytes:
-        """Under which the audit of reads hashes its subjects."""
-        key = self.user_hash_secret
-        assert key is not None  # noqa: S101 - by the validator
-        return key
+        """Under which the audit of reads hashes its subjects; empty: there is none."""
+        return self.user_hash_key.get_secret_value().encode()

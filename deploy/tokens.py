@@ -20,8 +20,6 @@ from schemas.tokens.jwt_keys import algorithms_of_secret, secret_bytes
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
-#: Under which users are hashed (schemas/user_hash.py).
-USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
 FOREIGN_STAFF_KEYS = ("ROLLCALL_STAFF_JWKS_URL", "ROLLCALL_STAFF_JWT_PUBLIC_KEY")
 #: All that staff may do.
 STAFF_SCOPES = "presence:read presence:export"
@@ -37,16 +35,17 @@ def make_dev_key(data_dir: Path) -> str:
     return signing_key(data_dir, {})
 
 
-def make_user_hash_key(data_dir: Path) -> str:
-    """As :func:`make_dev_key`, the one under which users are hashed: never changed."""
-    return _make_key(data_dir / "user-hash-key")
-
-
 def _make_key(file: Path) -> str:
     file.touch(mode=0o600)
     if not file.read_text():
         file.write_text(secrets.token_hex(32) + "\n")
     return file.read_text().strip()
+
+
+def keep_user_hash_key(data_dir: Path) -> str:
+    """The key by which users who opted out are known, made with the data directory and never
+    changed."""
+    return _make_key(data_dir / "user-hash-key")
 
 
 def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:

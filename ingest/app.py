@@ -15,6 +15,7 @@ from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log.appender import EventLog
 from ingest.log.client import Connection
 from ingest.log.logouts import Logouts
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Publisher
 from ingest.log.sign_outs import SignOuts
 from ingest.metrics import IngestMetrics
@@ -29,6 +30,8 @@ from schemas.tokens.verifiers import phone_verifier
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
 #: ``app[CONNECTION].not_ready`` says why phones should not be sent here now.
 CONNECTION: Final = web.AppKey("ingest_connection", Connection)
+#: ``app[OPT_OUTS].not_ready`` says the same of who has opted out.
+OPT_OUTS: Final = web.AppKey("ingest_opt_outs", OptOuts)
 METRICS: Final = web.AppKey("ingest_metrics", IngestMetrics)
 PHONE_CALLS: Final = web.AppKey("ingest_phone_calls", PhoneCalls)
 #: ``app[TOKEN_WATCH].warnings()`` says what refused tokens say about settings and apps.
@@ -61,15 +64,30 @@ def install(
     )
     user_limits = UserLimits(settings)
     logouts = Logouts(settings, publisher, metrics)
-    phone_calls = PhoneCalls(settings, authentication, user_limits, publisher, logouts, metrics)
+
+    async def end_opted_out() -> None:
+        await sockets.end_opted_out()
+
+    opt_outs = OptOuts(settings, end_opted_out)
+    phone_calls = PhoneCalls(
+        settings, authentication, user_limits, publisher, logouts, opt_outs, metrics
+    )
     phone_calls.add_routes(app.router)
     connection_limits = ConnectionLimits(settings)
     sockets = Sockets(
-        settings, authentication, publisher, logouts, metrics, user_limits, connection_limits
+        settings,
+        authentication,
+        publisher,
+        logouts,
+        opt_outs,
+        metrics,
+        user_limits,
+        connection_limits,
     )
     sockets.add_routes(app.router)
     sign_outs = SignOuts(settings, sockets.end_signed_out)
     app[CONNECTION] = connection
+    app[OPT_OUTS] = opt_outs
     app[METRICS] = metrics
     app[PHONE_CALLS] = phone_calls
     app[TOKEN_WATCH] = watch
@@ -79,7 +97,9 @@ def install(
         connection.start()
         publisher.start()
         sign_outs.start()
+        opt_outs.start()
         yield
+        await opt_outs.close()
         await sign_outs.close()
         await publisher.close()
         await connection.close()

@@ -87,6 +87,11 @@ class IngestMetrics:
             "Logouts that repeat one within the fence: answered 200, not written again.",
             registry=registry,
         )
+        self.not_tracked = Counter(
+            "rollcall_ingest_not_tracked",
+            "Calls of users who have opted out: answered 200, written nowhere.",
+            registry=registry,
+        )
         shed = Counter(
             "rollcall_ingest_shed",
             "Calls and frames that were refused at once to keep memory bounded, by cause.",

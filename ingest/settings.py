@@ -10,7 +10,12 @@ from pydantic import Field, model_validator
 from ingest.socket.actions import SessionPolicy
 from schemas.http.settings import HttpSettings
 from schemas.log.settings import KafkaSettings
-from schemas.service.settings import DELIVERY_SLACK_SECONDS, LogSettings, TimingSettings
+from schemas.service.settings import (
+    DELIVERY_SLACK_SECONDS,
+    LogSettings,
+    PrivacySettings,
+    TimingSettings,
+)
 from schemas.tokens.settings import TokenSettings
 
 _ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
@@ -47,7 +52,9 @@ def ping_problem(
     )
 
 
-class IngestSettings(KafkaSettings, TimingSettings, TokenSettings, HttpSettings, LogSettings):
+class IngestSettings(
+    KafkaSettings, TimingSettings, TokenSettings, PrivacySettings, HttpSettings, LogSettings
+):
     """Where ingest listens, what it holds for Kafka, and how much it lets clients do."""
 
     ingest_host: str = Field("127.0.0.1", description="Address that phones reach.")

@@ -37,6 +37,7 @@ from schemas.log.topics import TopicMissingError, TopicProblemError
 from schemas.service.logging import log_to_stderr
 from schemas.service.settings import load_or_exit
 from schemas.service.shutdown import STOPPING, Stop, stop_on_signals
+from schemas.service.user_hash import UserHashKeyError
 
 log = logging.getLogger("processor")
 
@@ -58,7 +59,7 @@ async def serve(settings: ProcessorSettings) -> int:
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     metrics = Metrics(registry)
-    store = Store(settings.session_dsn)
+    store = Store(settings.session_dsn, settings.user_hash)
     progress = Progress()
     publisher = ChangePublisher(settings, metrics.publish_failures, progress)
     pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics, progress)
@@ -104,7 +105,7 @@ async def serve(settings: ProcessorSettings) -> int:
                 await store.close()
                 reason = f"{type(error).__name__}: {told(error)}"
             except (
-                *(KafkaError, TopicMissingError, NotMigratedError),
+                *(KafkaError, TopicMissingError, NotMigratedError, UserHashKeyError),
                 *(OSError, TimeoutError),
             ) as error:
                 reason = f"{type(error).__name__}: {await why_away(settings, error)}"

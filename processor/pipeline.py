@@ -196,11 +196,13 @@ class Pipeline:
             work.state.forget_offline(work.named | work.effects.touched.keys())
         changes = {
             work.state.partition: [
-                change_of(work.state.partition, change) for change in work.effects.changes
+                change_of(work.state.partition, change) for change in work.effects.published()
             ]
             for work in works
         }
-        self._publishing.begin(changes)
+        # An opted-out user of whom something arrives is one whose flag ingest does not know.
+        of = {user for w in works for user in (*w.effects.flags, *w.effects.stragglers)}
+        self._publishing.begin(changes, await self._store.flags(of) if of else ())
 
     def _count(self, works: Sequence[Work], write_seconds: float, seconds: float) -> None:
         """A batch was stored in ``seconds``."""
@@ -297,6 +299,11 @@ class Pipeline:
             partition, stored.published_through, stored.next_offset
         )
         await self._publisher.publish_changes({partition: behind})
+        flags = await self._store.unpublished_flags(
+            partition, stored.published_through, stored.next_offset
+        )
+        if flags:
+            await self._publisher.publish_flags(await self._store.flags(flags))
         state = Partition(
             partition,
             self._partitions,
@@ -308,6 +315,7 @@ class Pipeline:
             graces=stored.graces,
             silence=stored.silence,
             screen_names=stored.screen_names,
+            privacy=stored.privacy,
         )
         state.load_online(stored.online)
         self._loaded[partition] = state

@@ -10,12 +10,18 @@ from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
     LogSettings,
+    PrivacySettings,
     TimingSettings,
 )
 
 
 class ProcessorSettings(
-    KafkaSettings, DatabaseSettings, TimingSettings, AnalyticsSettings, LogSettings
+    KafkaSettings,
+    DatabaseSettings,
+    TimingSettings,
+    AnalyticsSettings,
+    PrivacySettings,
+    LogSettings,
 ):
     """Everything that the processor needs to know."""
 

@@ -26,10 +26,12 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
     the topic.
 
     Raises :class:`UnusableDeploymentError`, ``processor.store.store.NotMigratedError``,
+    ``schemas.service.user_hash.UserHashKeyError``,
     ``schemas.log.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
     """
     await store.require_session()
     await store.require_schema()
+    await store.require_user_hash_key()
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)
     identity = await topic_id(settings, topic)

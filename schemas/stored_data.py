@@ -208,6 +208,41 @@ TABLES: Final[dict[str, Stored]] = {
         counts="foreground background",
         runs="partition next_offset log_time published_through policy graces silence last_read",
     ),
+    "privacy_flags": Stored(
+        "who opted out or was erased, by a keyed hash",
+        "kept: it is what holds the opt-out",
+        "an operator",
+        names="user_hash",
+        tells="opted_out at erased_until fence_until",
+        runs="partition log_offset",
+    ),
+    "erasures": Stored(
+        "proof that somebody was erased, by a keyed hash",
+        "kept: it is the proof",
+        "an operator",
+        names="user_hash",
+        tells="kind requested_at erased_at removed",
+        runs="erasure_id partition log_offset",
+    ),
+    "last_changes": Stored(
+        "the one last change of a user who left, until it is published",
+        "seconds",
+        "the processor deletes it",
+        names="user_id device",
+        tells="at reason previous_state state previous_screen screen user_state user_screen "
+        "app_version platform connections",
+        runs=_PLACE,
+    ),
+    "erased_quarters": Stored(
+        "what is not rolled up again", "while it could be", _BY_ROW, runs="quarter"
+    ),
+    "erased_days": Stored("what is not rolled up again", "while it could be", _BY_ROW, runs="day"),
+    "user_hash_key": Stored(
+        "the fingerprint of the key of hashes",
+        _FOREVER,
+        "with the database",
+        runs="only_row fingerprint claimed_at",
+    ),
     "deployment": Stored(
         "which log the database belongs to",
         _FOREVER,
@@ -288,6 +323,9 @@ TOPICS: Final[dict[str, Topic]] = {
         "the feed for other systems", "user id, device, states, screens, version, platform"
     ),
     "presence.sign_outs": Topic("which sockets are to be closed", "user id, device, connections"),
+    "presence.privacy": Topic(
+        "who opted out, for ingest", "keyed hash of the user id, the flag, when"
+    ),
     "presence.rejects": Topic(
         "which events could not be read",
         "cause, offset, a hash of the record; never the body",

@@ -91,6 +91,27 @@ class Readers:
         await self._sessions.used(request, identity)
         return identity
 
+    async def user_of(self, request: web.Request) -> Identity:
+        """The app's user whose own token this is, whatever its scopes: a Bearer token of the
+        phones' issuer. Raises as :meth:`verify`, and ``scope_missing`` for an API key."""
+        authorization = request.headers.get("Authorization") or ""
+        token = ""
+        if authorization[: len(_SCHEME)].lower() == _SCHEME:
+            token = authorization[len(_SCHEME) :].strip()
+        address = self._proxies.client_of(request)
+        if not token:
+            self._door.failed(address)
+            raise _token_missing()
+        if is_api_key(token):
+            raise ProblemError("scope_missing", "An API key is nobody: send the user's own token.")
+
+        async def verify(caller: Caller) -> Identity:
+            return await _identity(self._phones, token, caller)
+
+        identity = await self._door.admit(token, address, verify, purpose="user")
+        prove(request)
+        return identity
+
     async def verify(self, token: str, request: web.Request, scope: str = READ_SCOPE) -> Identity:
         """The reader behind a token that came with ``request``. Raises as :meth:`admit`, and
         ``rate_limited`` where its address fails too often."""

@@ -161,10 +161,15 @@ async def one_batch(rows: list[Row]) -> Batches:
     yield rows
 
 
-def json_answer(answer: Any, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_answer(
+    answer: Any, headers: Mapping[str, str] | None = None, *, status: int = 200
+) -> web.Response:
     """A JSON document."""
     return web.Response(
-        body=msgspec.json.encode(answer), content_type="application/json", headers=headers
+        body=msgspec.json.encode(answer),
+        content_type="application/json",
+        headers=headers,
+        status=status,
     )
 
 

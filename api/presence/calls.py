@@ -29,6 +29,7 @@ from api.presence.rows import Page
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import USER_PATH, TimelineCalls
+from api.privacy.calls import PrivacyCalls
 from api.quality import Quality
 from api.reads.audit import Call, ReadAudit
 from api.settings import ApiSettings
@@ -58,7 +59,9 @@ class PresenceCalls:
         readers: Readers,
         reads: ReadAudit,
         metrics: ApiMetrics,
+        privacy: PrivacyCalls,
     ) -> None:
+        self._privacy = privacy
         self._settings = settings
         self._store = store
         self._time_travel = time_travel
@@ -85,6 +88,8 @@ class PresenceCalls:
             router.add_route("*", path, door.guard(route, method_not_allowed("GET, HEAD")))
         # A user may be called `lookup`: a GET asks for them, a POST looks up.
         user = self._timelines.beside(door.guard("user", self.user), door)
+        user = self._privacy.beside(user, door)
+        self._privacy.add_routes(router, door)
         router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
         router.add_get(LOOKUP_PATH, user)
         router.add_route(
@@ -92,7 +97,7 @@ class PresenceCalls:
         )
         any_user = USER_PATH + r"{user_id:[\s\S]+}"  # any character, as the path is decoded here
         router.add_get(any_user, user)
-        router.add_route("*", any_user, door.guard("user", method_not_allowed("GET, HEAD")))
+        router.add_route("*", any_user, door.guard("user", method_not_allowed("DELETE, GET, HEAD")))
 
     async def count(self, request: web.Request) -> web.Response:
         """Public. Parameters are ignored: people add their own to get past caches.

@@ -25,12 +25,12 @@ from api.postgres.database import Connection, Database
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
 from schemas.tokens.identity import Identity
-from schemas.user_hash import user_hash
 
 Call: TypeAlias = Literal[
     "user",
     "timeline",
     "lookup",
+    "stored_data",
     "users",
     "online_users",
     "users_file",
@@ -83,12 +83,21 @@ class ReadAudit:
         self._later: set[asyncio.Task[None]] = set()
 
     def of_user(self, user_id: str) -> bytes:
-        """The subject that a user is."""
-        return user_hash(self._key, user_id)
+        """The subject that a user is. Raises ``ProblemError`` without a key."""
+        return self._hash(user_id.encode())
 
     def of_filter(self, document: bytes) -> bytes:
         """The subject that a list's filter is."""
-        return hmac.digest(self._key, _FILTER + document, "sha256")
+        return self._hash(_FILTER + document)
+
+    def _hash(self, what: bytes) -> bytes:
+        if not self._key:
+            raise ProblemError(
+                "unavailable",
+                "Who looks at users is written down under a key: set ROLLCALL_USER_HASH_KEY "
+                "(`openssl rand -base64 33` makes one), the same for all services.",
+            )
+        return hmac.digest(self._key, what, "sha256")
 
     async def users(self, reader: Identity, call: Call, shown: Mapping[str, int]) -> None:
         """``reader`` asked for these users; of each whether they were shown (1) or are unknown (0).

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli import erase as erase_command
 from deploy.cli import (
     keys as key_commands,
 )
@@ -54,6 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
 app.add_typer(token_commands.app)
@@ -61,6 +63,7 @@ app.add_typer(token_commands.app)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
 )
+app.command()(erase_command.erase)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
 app.command()(topics_command.topics)

@@ -30,6 +30,13 @@ def topics(
             help="Kafka's user that may do what the processor does, and no more, from now on.",
         ),
     ] = None,
+    api_user: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_KAFKA_API_USER",
+            help="Kafka's user that may do what the API does, and no more, from now on.",
+        ),
+    ] = None,
     wait: WaitSeconds = 0.0,
 ) -> None:
     """Create and check Kafka's topics. Does nothing where all are there.
@@ -62,17 +69,21 @@ def topics(
         typer.echo(f"created {name}")
     if not created:
         typer.echo("all there, as they must be")
-    _grant_rights(settings, ingest_user, processor_user)
+    _grant_rights(settings, ingest_user, processor_user, api_user)
 
 
 def _grant_rights(
-    settings: KafkaSettings, ingest_user: str | None, processor_user: str | None
+    settings: KafkaSettings,
+    ingest_user: str | None,
+    processor_user: str | None,
+    api_user: str | None,
 ) -> None:
     from aiokafka.errors import KafkaError
 
     from deploy.roles.kafka_rights import (
         RightsRefusedError,
         grant,
+        rights_of_api,
         rights_of_ingest,
         rights_of_processor,
     )
@@ -85,6 +96,8 @@ def _grant_rights(
     if processor_user:
         group = load_or_exit(ProcessorSettings).consumer_group
         rights["the processor"] = [*rights_of_processor(settings, processor_user, group)]
+    if api_user:
+        rights["the API"] = [*rights_of_api(settings, api_user)]
     for service, wanted in rights.items():
         try:
             asyncio.run(grant(settings, wanted))

@@ -52,7 +52,12 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
     public = ingest.app.create_runner(app, ingest_settings)
 
     async def not_ready() -> str | None:
-        return app[ingest.app.CONNECTION].not_ready or await app[api.app.STORE].not_ready()
+        return (
+            app[ingest.app.CONNECTION].not_ready
+            or app[ingest.app.OPT_OUTS].not_ready
+            or await app[api.app.STORE].not_ready()
+            or await app[api.app.PRIVACY].not_ready()
+        )
 
     refresh_metrics = app[api.app.STORE].refresh_metrics
 

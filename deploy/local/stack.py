@@ -14,17 +14,17 @@ from deploy.local.postgres import LocalPostgres
 from deploy.local.private import make_private
 from deploy.tokens import (
     SECRET_VARIABLE,
-    USER_HASH_KEY_VARIABLE,
     NoKeyError,
     is_staffs,
+    keep_user_hash_key,
     make_dev_key,
     make_token,
-    make_user_hash_key,
     signing_key,
 )
 from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
+USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
 SIMULATION_NAME = "simulation"
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
@@ -81,9 +81,7 @@ class Stack:
         )
         self._ports = ports
         self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
-        self._user_hash_key = os.environ.get(USER_HASH_KEY_VARIABLE) or make_user_hash_key(
-            self.data_dir
-        )
+        self._user_hash_key = keep_user_hash_key(self.data_dir)
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -130,13 +128,15 @@ class Stack:
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "PYTHONUNBUFFERED": "1",
-            USER_HASH_KEY_VARIABLE: self._user_hash_key,
         }
         if options.simulated_users:
             chosen["ROLLCALL_SIMULATED"] = "true"
         if not self._foreign_keys:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
+            USER_HASH_KEY_VARIABLE: self._user_hash_key,
+            # All services are of one release.
+            "ROLLCALL_EVENT_VERSION": "2",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
             "ROLLCALL_CORS_ORIGINS": LOCAL_ORIGINS,
             # Log files of a developer's machine are read by people.

@@ -44,10 +44,10 @@ def _about_people() -> str:
 
 
 def _topics() -> str:
-    kept = {spec.name: spec.settings["retention.ms"] for spec in topic_specs(KafkaSettings())}
+    kept = {spec.name: spec.settings.get("retention.ms") for spec in topic_specs(KafkaSettings())}
     lines = ["| topic | why | what is in a record | kept |\n", "| --- | --- | --- | --- |\n"]
     lines += [
-        f"| `{name}` | {topic.why} | {topic.holds} | {_age(int(kept[name]))} |\n"
+        f"| `{name}` | {topic.why} | {topic.holds} | {_age(kept[name])} |\n"
         for name, topic in TOPICS.items()
     ]
     return "".join(lines)
@@ -71,8 +71,10 @@ def _listed(*columns: str) -> str:
     return ", ".join(f"`{name}`" for name in " ".join(columns).split()) or "nothing"
 
 
-def _age(ms: int) -> str:
-    hours = ms // _HOUR_MS
+def _age(ms: str | None) -> str:
+    if ms is None:
+        return "compacted: the last record of a key"
+    hours = int(ms) // _HOUR_MS
     return f"{hours} h" if hours < _DAYS_FROM_HOURS else f"{hours // 24} days"
 
 

@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
-
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
 from schemas.service.settings import load_or_exit
@@ -29,7 +27,10 @@ URL_FILE: Final = "rollcall_database_url"
 #: first.
 SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollcall_grafana"
 #: Kafka's users, each a folder with its password: `rollcall topics` grants them what they need.
-KAFKA_USERS: Final = ("ingest", "processor", "topics")
+KAFKA_USERS: Final = ("ingest", "processor", "api", "topics")
+#: The key by which users who opted out are known, and who has it.
+USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
+USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "api")
 KAFKA_PASSWORD_FILE: Final = "rollcall_kafka_sasl_password"  # noqa: S105 - the name of one
 #: What says whose tokens count and is not for everybody to read, and who reads it.
 TOKEN_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -39,9 +40,6 @@ TOKEN_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     "ROLLCALL_USERINFO_HEADER": ("ingest", "api"),
     "ROLLCALL_STAFF_JWT_SECRET": ("api",),
 }
-#: Who hashes users.
-HASH_USERS: Final = ("api", "ingest", "processor")
-USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
 RESTART: Final = "sh deploy/compose/rolling.sh restart ingest api"
 _PLAIN_LOGIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
@@ -49,10 +47,9 @@ _PLAIN_LOGIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 def main(arguments: list[str]) -> None:
     """Check the settings, then write what is missing; says what it did."""
     load_or_exit(IngestSettings)
-    key = secrets.token_urlsafe(48)
-    load_or_exit(lambda: ApiSettings(user_hash_key=SecretStr(key)))
+    load_or_exit(ApiSettings)
     [folder] = arguments
-    made = make_secrets(Path(folder), key)
+    made = make_secrets(Path(folder))
     for name in made:
         sys.stdout.write(f"made {name}\n")
     changed = hand_on(Path(folder), os.environ)
@@ -64,7 +61,7 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write("all secrets are there\n")
 
 
-def make_secrets(folder: Path, user_hash_key: str = "") -> list[str]:
+def make_secrets(folder: Path) -> list[str]:
     """Write what is missing; gives the names of the files written. A password that is there is
     never changed: PostgreSQL knows it. Nor is the key of users' hashes, which is one for all
     services: what is stored was hashed under it."""
@@ -77,13 +74,11 @@ def make_secrets(folder: Path, user_hash_key: str = "") -> list[str]:
     for service, role in (("owner", OWNER), ("processor", OWNER), ("api", API)):
         url = f"postgresql://{role}:{passwords[role]}@{DATABASE}"
         _keep(folder / service / URL_FILE, url, made)
+    _keep_user_hash_key(folder, made)
     users = {
         user: _keep(folder / user / KAFKA_PASSWORD_FILE, secrets.token_urlsafe(32), made)
         for user in KAFKA_USERS
     }
-    user_hash_key = user_hash_key or secrets.token_urlsafe(48)
-    for service in HASH_USERS:
-        user_hash_key = _keep(folder / service / USER_HASH_KEY_FILE, user_hash_key, made)
     _put(folder / "kafka" / "users.properties", _users_properties(users), made)
     _keep(grafana / "database_password", passwords[GRAFANA], made)
     _keep(grafana / "admin_password", secrets.token_urlsafe(18), made)
@@ -104,6 +99,15 @@ def hand_on(folder: Path, environment: Mapping[str, str]) -> list[str]:
                 path.unlink()
                 changed.append(f"{service}/{path.name}")
     return changed
+
+
+def _keep_user_hash_key(folder: Path, made: list[str]) -> None:
+    """One for all, and never another one: who has it gives it to the others."""
+    paths = [folder / service / USER_HASH_KEY_FILE for service in USER_HASH_KEY_SERVICES]
+    known = [path.read_text("utf-8").strip() for path in paths if path.exists()]
+    key = known[0] if known else secrets.token_urlsafe(32)
+    for path in paths:
+        _keep(path, key, made)
 
 
 def _users_properties(passwords: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import CHANGES, EVENTS, REJECTS, SIGN_OUTS, kafka_admin, topic_name
+from schemas.log.topics import CHANGES, EVENTS, PRIVACY, REJECTS, SIGN_OUTS, kafka_admin, topic_name
 
 _ALLOW: Final = 3
 _LITERAL: Final = 3
@@ -50,10 +50,11 @@ class RightsRefusedError(RuntimeError):
 
 
 def rights_of_ingest(settings: KafkaSettings, user: str) -> Iterator[Right]:
-    """It appends events, and follows the sign-outs without a group."""
+    """It appends events, and follows the sign-outs and the opt-outs without a group."""
     yield from _look_at_topics(settings, user)
     yield Right(user, Operation.WRITE, Resource.TOPIC, topic_name(settings, EVENTS))
-    yield Right(user, Operation.READ, Resource.TOPIC, topic_name(settings, SIGN_OUTS))
+    for topic in (SIGN_OUTS, PRIVACY):
+        yield Right(user, Operation.READ, Resource.TOPIC, topic_name(settings, topic))
 
 
 def rights_of_processor(settings: KafkaSettings, user: str, group: str) -> Iterator[Right]:
@@ -61,13 +62,20 @@ def rights_of_processor(settings: KafkaSettings, user: str, group: str) -> Itera
     yield from _look_at_topics(settings, user)
     yield Right(user, Operation.READ, Resource.TOPIC, topic_name(settings, EVENTS))
     yield Right(user, Operation.READ, Resource.GROUP, settings.topic_prefix + group)
-    for topic in (CHANGES, REJECTS, SIGN_OUTS):
+    for topic in (CHANGES, REJECTS, SIGN_OUTS, PRIVACY):
+        yield Right(user, Operation.WRITE, Resource.TOPIC, topic_name(settings, topic))
+
+
+def rights_of_api(settings: KafkaSettings, user: str) -> Iterator[Right]:
+    """It writes opt-outs and erasures, and the flags of the former."""
+    yield from _look_at_topics(settings, user)
+    for topic in (EVENTS, PRIVACY):
         yield Right(user, Operation.WRITE, Resource.TOPIC, topic_name(settings, topic))
 
 
 def _look_at_topics(settings: KafkaSettings, user: str) -> Iterator[Right]:
     """Each service checks at its start that they are as they must be."""
-    for topic in (EVENTS, CHANGES, REJECTS, SIGN_OUTS):
+    for topic in (EVENTS, CHANGES, REJECTS, SIGN_OUTS, PRIVACY):
         for operation in (Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS):
             yield Right(user, operation, Resource.TOPIC, topic_name(settings, topic))
 

@@ -24,6 +24,7 @@ from ingest.http.cors import Cors
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Publisher, overloaded, unavailable
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
@@ -53,6 +54,7 @@ class PhoneCalls:
         limits: UserLimits,
         publisher: Publisher,
         logouts: Logouts,
+        opt_outs: OptOuts,
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +62,7 @@ class PhoneCalls:
         self._limits = limits
         self._publisher = publisher
         self._logouts = logouts
+        self._opt_outs = opt_outs
         self._metrics = metrics
         self._clock = clock
         self._in_flight = 0
@@ -104,10 +107,14 @@ class PhoneCalls:
             },
         )
 
-    async def _accept_heartbeat(self, request: web.Request) -> Sent:
+    async def _accept_heartbeat(self, request: web.Request) -> Sent | None:
+        """What was sent; ``None`` of a user who has opted out: nothing of it is kept."""
         identity = await self._authentication.of_request(request)
         self._check_rate(identity.user)
-        sent = parse_heartbeat(*await self._said(request))
+        said = await self._said(request)
+        if self._opt_outs.covers(identity.user):
+            return None
+        sent = parse_heartbeat(*said)
         event = Heartbeat(
             user=identity.user,
             token=identity.token,
@@ -124,11 +131,15 @@ class PhoneCalls:
             raise unavailable()
         return sent
 
-    async def _accept_logout(self, request: web.Request) -> Sent:
+    async def _accept_logout(self, request: web.Request) -> Sent | None:
+        """As :meth:`_accept_heartbeat`."""
         identity = await self._authentication.of_request(
             request, expired_for_seconds=LOGOUT_EXPIRY_TOLERANCE_SECONDS
         )
-        sent = parse_logout(*await self._said(request))
+        said = await self._said(request)
+        if self._opt_outs.covers(identity.user):
+            return None
+        sent = parse_logout(*said)
         until = identity.accepted_until
         event = Logout(
             user=identity.user,
@@ -151,7 +162,7 @@ class PhoneCalls:
         self,
         request: web.Request,
         call: str,
-        accept: Callable[[web.Request], Awaitable[Sent]],
+        accept: Callable[[web.Request], Awaitable[Sent | None]],
         accepted_headers: CIMultiDict[str],
     ) -> web.Response:
         """Run ``accept``; its exceptions become problems, so that nothing leaves us otherwise."""
@@ -183,10 +194,14 @@ class PhoneCalls:
         else:
             response = web.Response(body=SUCCESS, headers=accepted_headers)
             response.headers[REQUEST_ID] = request_id
-            if sent.warnings:
-                response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
-            self._metrics.count_fields(sent, self._clock())
-            self._metrics.http_events[call].inc()
+            if sent is None:
+                response.headers["X-Rollcall-Tracking"] = "off"
+                self._metrics.not_tracked.inc()
+            else:
+                if sent.warnings:
+                    response.headers["X-Rollcall-Warning"] = warning_header(sent.warnings)
+                self._metrics.count_fields(sent, self._clock())
+                self._metrics.http_events[call].inc()
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
         finally:
             self._in_flight -= 1

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 EXPOSED_HEADERS: Final = (
-    "X-Heartbeat-Interval-Seconds, X-Rollcall-Warning, X-Request-ID, Retry-After"
+    "X-Heartbeat-Interval-Seconds, X-Rollcall-Tracking, X-Rollcall-Warning, X-Request-ID, "
+    "Retry-After"
 )
 PREFLIGHT_MAX_AGE_SECONDS: Final = 600
 

@@ -1,4 +1,5 @@
-"""Follows ``presence.sign_outs``, which tells whose sockets a logout ended (design, section 4).
+"""Follows ``presence.sign_outs``, which tells whose sockets a logout, an opt-out or an
+erasure ended (design, section 4).
 
 Every ingest process reads the whole topic, from its end on when it starts (it has no sockets yet),
 and afterwards from where it stood, also through Kafka being away. It commits nothing.
@@ -25,15 +26,19 @@ RETRY_SECONDS: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
-EndConnections = Callable[[Sequence[str]], Awaitable[None]]
+#: Ids, and whether they end because their user is not tracked any more.
+EndConnections = Callable[[Sequence[str], bool], Awaitable[None]]
 
 
 class _SignOut(msgspec.Struct):
     """What matters here of a record (``schemas.log.changes.Change``)."""
 
     connections: list[str]
+    reason: str = "logged_out"
 
 
+#: Those that end all of a user's sockets, with a code of their own (promise 8).
+_NOT_TRACKED: Final = ("opted_out", "erased")
 _decoder = msgspec.json.Decoder(_SignOut)
 
 
@@ -90,8 +95,8 @@ class SignOuts:
 
     async def _end(self, value: bytes) -> None:
         try:
-            connections = _decoder.decode(value).connections
+            sign_out = _decoder.decode(value)
         except msgspec.DecodeError as error:
             logger.error("A record of presence.sign_outs cannot be read: %s", error)
             return
-        await self._end_connections(connections)
+        await self._end_connections(sign_out.connections, sign_out.reason in _NOT_TRACKED)

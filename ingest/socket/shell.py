@@ -23,12 +23,15 @@ from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 from ingest.auth import Authentication
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import IngestMetrics
 from ingest.socket.actions import (
     BINARY,
     LOST_OR_SLOW,
     NORMAL,
+    NOT_TRACKED,
+    RESTART,
     TOO_MANY,
     Action,
     Close,
@@ -60,6 +63,7 @@ class SocketCollaborators:
     authentication: Authentication
     publisher: Publisher
     logouts: Logouts
+    opt_outs: OptOuts
     metrics: IngestMetrics
     user_limits: UserLimits
     places: SocketPlaces
@@ -240,6 +244,8 @@ class Socket:
             await self.do(session.close(message.data.code, "protocol error"))
 
     async def _admitted(self, identity: Identity) -> list[Action]:
+        if closing := self._not_tracked(identity.user):
+            return closing
         if not await self._shared.places.take(self, identity.user, identity.device):
             return self.session.close(TOO_MANY, "too many connections")
         return self.session.admitted(identity, self._valid_until(identity), self._loop.time())
@@ -252,11 +258,23 @@ class Socket:
             if problem.code in shared.metrics.token_refusals:
                 shared.metrics.token_refusals[problem.code].inc()
             return session.refused(problem, self._loop.time())
+        if closing := self._not_tracked(identity.user):
+            return closing
         if session.user is None:
             device = session.device_of(identity)
             if not await shared.places.take(self, identity.user, device):
                 return session.close(TOO_MANY, "too many connections")
         return session.verified(identity, self._valid_until(identity), self._loop.time())
+
+    def _not_tracked(self, user: str) -> list[Action]:
+        """What ends the socket of a user who has opted out; nothing for any other."""
+        try:
+            if self._shared.opt_outs.covers(user):
+                return self.session.close(NOT_TRACKED, "not tracked")
+        except ProblemError:
+            # Who has opted out is not known yet: the client comes again.
+            return self.session.close(RESTART, "not ready")
+        return []
 
     def _valid_until(self, identity: Identity) -> float:
         if identity.accepted_until is None:
@@ -268,6 +286,8 @@ class Socket:
             return None
         event = write.event
         try:
+            if self._shared.opt_outs.covers(event.user):
+                return None  # its disconnect, too
             if isinstance(event, Logout):
                 return self._shared.logouts.publish(event)
             return self._shared.publisher.publish(event.user, encode_event(event))

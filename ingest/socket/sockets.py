@@ -19,10 +19,11 @@ from ingest.http.cors import Cors
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from ingest.socket.actions import LOGGED_OUT
+from ingest.socket.actions import LOGGED_OUT, NOT_TRACKED
 from ingest.socket.handshake import offered_token, opens
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
@@ -48,6 +49,7 @@ class Sockets:
         authentication: Authentication,
         publisher: Publisher,
         logouts: Logouts,
+        opt_outs: OptOuts,
         metrics: IngestMetrics,
         user_limits: UserLimits,
         connection_limits: ConnectionLimits,
@@ -59,6 +61,7 @@ class Sockets:
             authentication,
             publisher,
             logouts,
+            opt_outs,
             metrics,
             user_limits,
             SocketPlaces(connection_limits),
@@ -66,6 +69,7 @@ class Sockets:
             clock,
         )
         self._authentication = authentication
+        self._opt_outs = opt_outs
         self._metrics = metrics
         self._cors = Cors(settings.cors_origin_list)
         self._compression = settings.websocket_compression
@@ -113,11 +117,29 @@ class Sockets:
             self._metrics.sockets_open.dec()
         return websocket
 
-    async def end_signed_out(self, connections: Iterable[str]) -> None:
-        """Close those of the connections that are ours: their devices signed out (4409)."""
+    async def end_signed_out(self, connections: Iterable[str], not_tracked: bool) -> None:
+        """Close those of the connections that are ours: their devices signed out (4409), or their
+        user is not tracked any more (4403)."""
         mine = [self._open[each] for each in connections if each in self._open]
+        code, reason = (NOT_TRACKED, "not tracked") if not_tracked else (LOGGED_OUT, "logged out")
+        await self._end(mine, code, reason)
+
+    async def end_opted_out(self) -> None:
+        """Close the sockets of all who have opted out (4403)."""
+        covers = self._opt_outs.covers
+        try:
+            theirs = [
+                socket
+                for socket in self._open.values()
+                if socket.session.user is not None and covers(socket.session.user)
+            ]
+        except ProblemError:
+            return  # this process is not ready, and says why
+        await self._end(theirs, NOT_TRACKED, "not tracked")
+
+    async def _end(self, sockets: Iterable[Socket], code: int, reason: str) -> None:
         await asyncio.gather(
-            *(each.end(partial(each.session.close, LOGGED_OUT, "logged out")) for each in mine)
+            *(each.end(partial(each.session.close, code, reason)) for each in sockets)
         )
 
     async def drain(self) -> None:

@@ -65,6 +65,12 @@ class Analytics:
         """As time passed a device of ``user`` went offline; as :meth:`heard_of`."""
         return self._note(user, findings, TIME_PASSED, ordinal)
 
+    def left(self, user_id: str, findings: Sequence[tuple[int, Finding]]) -> None:
+        """A user leaves (promise 8): what that ended counts in the sums, and nothing else of it is
+        noted."""
+        for _, finding in findings:
+            self._counting.count(finding, user_id)
+
     def _note(
         self, user: User, findings: Sequence[tuple[int, Finding]], index: int, ordinal: int
     ) -> User:

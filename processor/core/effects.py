@@ -13,6 +13,8 @@ from processor.core.clock_steps import ClockStep
 from processor.core.concurrency import Sample
 from processor.core.model import Changed, Device, User
 from processor.core.outage import Kind, Outage
+from processor.core.privacy import Erasure, FlagChange
+from processor.core.screen_names import DAY_MS
 from processor.core.spans_and_sessions import Session, Span
 from processor.core.windows import Windows
 from schemas.log.events import BadEvent, Event
@@ -84,9 +86,10 @@ class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
     whose rows are to be written, with the offset of the last record that changed them;
     ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time stepped
-    back, of users whom nothing has changed since. For metrics only: how many devices were
-    ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the ``intervals`` of
-    ``processor/core/intervals.py`` that were looked at."""
+    back, of users whom nothing has changed since. ``flags`` are what is known of users by hash
+    after their last privacy event, ``stragglers`` opted-out users of whom something arrived. For
+    metrics only: how many devices were ``forgotten`` to make room, how many were ``told_apart`` by
+    which mark, and the ``intervals`` of ``processor/core/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     settled: dict[str, tuple[User, int]] = field(default_factory=dict)
@@ -100,6 +103,10 @@ class Effects:
     windows: Windows = field(default_factory=Windows)
     samples: list[Sample] = field(default_factory=list)
     user_days: list[UserDay] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
+    last_changes: list[LoggedChange] = field(default_factory=list)
+    flags: dict[bytes, FlagChange] = field(default_factory=dict)
+    stragglers: set[bytes] = field(default_factory=set)
     forgotten: int = 0
     told_apart: Counter[str] = field(default_factory=Counter)
     intervals: list[tuple[str | None, int]] = field(default_factory=list)
@@ -110,6 +117,36 @@ class Effects:
         self.steps.append(step)
         self.settled |= {name: (users[name], offset) for name, offset in self.touched.items()}
         self.touched.clear()
+
+    def forget(self, user_id: str, before_ms: int | None) -> None:
+        """Nothing of the user so far is to be stored, or nothing of log time before that but their
+        row."""
+        if before_ms is None:
+            self.touched.pop(user_id, None)
+            self.settled.pop(user_id, None)
+
+        def stays(of: str, at_ms: int) -> bool:
+            return of != user_id or (before_ms is not None and at_ms >= before_ms)
+
+        self.changes = [c for c in self.changes if stays(c.changed.user_id, c.changed.at_ms)]
+        self.spans = [
+            each for each in self.spans if stays(each.finding.user_id, each.finding.shown_until_ms)
+        ]
+        self.sessions = [
+            each
+            for each in self.sessions
+            if stays(each.finding.user_id, each.finding.shown_until_ms)
+        ]
+        self.user_days = [
+            each for each in self.user_days if stays(each.user_id, (each.day + 1) * DAY_MS - 1)
+        ]
+
+    def published(self) -> list[LoggedChange]:
+        """All changes in the order of the log."""
+        if not self.last_changes:
+            return self.changes
+        changes = [*self.changes, *self.last_changes]
+        return sorted(changes, key=lambda c: (c.offset, c.index, c.ordinal))
 
     def written(self, users: Mapping[str, User]) -> list[tuple[User, int]]:
         """Whose rows are to be written, each with the offset of the last record that changed it."""

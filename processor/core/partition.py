@@ -32,6 +32,8 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence, granted_until_ms, is_heard, passage
 from processor.core.presence import (
     APPLIED,
+    FENCED,
+    OPTED_OUT,
     Outcome,
     apply_disconnect,
     apply_heartbeat,
@@ -39,11 +41,23 @@ from processor.core.presence import (
     apply_renew,
     expire,
 )
+from processor.core.privacy import Erasure, Privacy, Removal, is_heard_since, remove
 from processor.core.screen_names import ScreenNames
 from processor.core.sockets import kept_online
 from processor.core.spans_and_sessions import follow
 from processor.core.tally import Tally
-from schemas.log.events import BadEvent, ClientEvent, Heartbeat, Logout, Renew, Tick, partition_of
+from schemas.log.events import (
+    BadEvent,
+    ClientEvent,
+    Heartbeat,
+    Logout,
+    OptIn,
+    OptOut,
+    PrivacyEvent,
+    Renew,
+    Tick,
+    partition_of,
+)
 from schemas.untrusted.safe_errors import told_with_place
 
 
@@ -67,6 +81,7 @@ class Partition:
         graces: Iterable[Grace] = (),
         silence: Silence | None = None,
         screen_names: ScreenNames | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self.partition = partition
         self.partitions = partitions
@@ -81,6 +96,7 @@ class Partition:
         self.silence = silence
         self.users: dict[str, User] = {}
         self.tally = Tally()
+        self._privacy = privacy or Privacy()
         self._analytics = Analytics(policy, screen_names or ScreenNames())
         self._deadlines = Deadlines()
 
@@ -139,7 +155,10 @@ class Partition:
                 cause, error = "wrong_partition", self._problem(event)
             if error is None:
                 cause = "fault"
-                error = self._apply_event(record.offset, index, event, now_ms, effects)
+                if isinstance(event, PrivacyEvent):
+                    self._apply_privacy(record.offset, index, event, now_ms, effects)
+                else:
+                    error = self._apply_event(record.offset, index, event, now_ms, effects)
             if error is not None:
                 raw = repr(event).encode()
                 effects.rejects.append(Reject(record.offset, index, error, raw, cause))
@@ -161,7 +180,7 @@ class Partition:
         assert self.log_time_ms is not None  # noqa: S101  (a record has a time)
         return self.log_time_ms
 
-    def _problem(self, event: ClientEvent) -> str | None:
+    def _problem(self, event: ClientEvent | PrivacyEvent) -> str | None:
         if partition_of(event.user, self.partitions) != self.partition:
             return "the user belongs to another partition"
         return None
@@ -170,6 +189,12 @@ class Partition:
         self, offset: int, index: int, event: ClientEvent, now_ms: int, effects: Effects
     ) -> str | None:
         before = self.users.get(event.user)
+        if before is None and (kept_out := self._privacy.kept_out(event.user, now_ms)):
+            why, user_hash = kept_out
+            effects.verdicts[OPTED_OUT if why == "opted_out" else FENCED] += 1
+            if why == "opted_out":
+                effects.stragglers.add(user_hash)
+            return None
         try:
             if isinstance(event, Heartbeat):
                 outcome = apply_heartbeat(before, event, now_ms, self.policy)
@@ -197,6 +222,34 @@ class Partition:
                 for ordinal, changed in enumerate(outcome.changes)
             )
         return None
+
+    def _apply_privacy(
+        self, offset: int, index: int, event: PrivacyEvent, now_ms: int, effects: Effects
+    ) -> None:
+        """An error of ours here ends the process: nobody's erasure is passed over."""
+        fence_ms = self.policy.logout_fence_ms
+        user_hash, flag = self._privacy.apply(event, offset, now_ms, fence_ms)
+        effects.flags[user_hash] = flag
+        effects.verdicts[APPLIED] += 1
+        if isinstance(event, OptIn):
+            return
+        before = self.users.get(event.user)
+        before_ms = None if isinstance(event, OptOut) else event.before_ms
+        if before is None or not is_heard_since(before, before_ms):
+            before_ms = None
+        reason: Removal = "opted_out" if isinstance(event, OptOut) else "erased"
+        effects.erasures.append(
+            Erasure(event.user, user_hash, event.request, reason, offset, now_ms, before_ms)
+        )
+        effects.forget(event.user, before_ms)
+        if before is None or before_ms is not None:
+            return
+        removed = remove(before, event, now_ms)
+        _, findings = follow(before, removed.user, removed.ended, now_ms)
+        self._analytics.left(event.user, findings)
+        self.tally.count(before, -1)
+        del self.users[event.user]
+        effects.last_changes.append(LoggedChange(offset, index, 0, removed.last))
 
     def _settle(
         self, offset: int, before: User | None, user: User, outcome: Outcome, effects: Effects
@@ -255,6 +308,7 @@ class Partition:
         self.steps = [*self.steps, step][-MAX_STEPS:]
         self.graces = graces_moved_back(self.graces, step)
         self.silence = silence_moved_back(self.silence, step)
+        self._privacy.step_back(step)
         effects.step_back(step, self.users)
         self._deadlines.move_back(step.back_ms)
         for user_id, user in self.users.items():

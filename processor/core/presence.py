@@ -86,7 +86,9 @@ from schemas.log.events import (
 
 #: What an event came to, for metrics: a closed set.
 APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
-VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED)
+#: The user has opted out (``processor/core/privacy.py``).
+OPTED_OUT = "opted_out"
+VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT)
 #: What told two phones of one name apart (``processor/core/twins.py``).
 MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
 

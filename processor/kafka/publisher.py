@@ -1,5 +1,5 @@
-"""Publishing ``presence.changes``, ``presence.sign_outs`` and ``presence.rejects``: at least once,
-in order.
+"""Publishing ``presence.changes``, ``presence.sign_outs``, ``presence.rejects`` and
+``presence.privacy``: at least once, in order.
 
 A user's changes go to the partition of ``presence.changes`` with the number of the user's partition
 of ``presence.events``. They are stored by the batch that made them and published after it, one
@@ -27,9 +27,11 @@ from processor.core.effects import Reject
 from processor.watch.progress import Progress
 from schemas.log.changes import Change
 from schemas.log.client import client_options
+from schemas.log.privacy_flags import Flag, encode_flag, flag_key
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import (
     CHANGES,
+    PRIVACY,
     REJECTS,
     SIGN_OUTS,
     TopicProblemError,
@@ -58,6 +60,7 @@ class ChangePublisher:
         self._changes_topic = topic_name(settings, CHANGES)
         self._sign_outs_topic = topic_name(settings, SIGN_OUTS)
         self._rejects_topic = topic_name(settings, REJECTS)
+        self._privacy_topic = topic_name(settings, PRIVACY)
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         #: Partitions publish at once, and share the producer that the first of them starts.
@@ -76,6 +79,15 @@ class ChangePublisher:
             ]
             await self._publish(self._sign_outs_topic, partition, signing_out)
             await self._publish(self._changes_topic, partition, messages)
+
+    async def publish_flags(self, flags: Iterable[tuple[bytes, Flag]]) -> None:
+        """What is known of users by their hashes, for ingest, on the partitions of their events."""
+        messages: dict[int, list[Message]] = {}
+        for user_hash, flag in flags:
+            message = flag_key(user_hash, "log"), encode_flag(flag)
+            messages.setdefault(flag.partition, []).append(message)
+        for partition, some in messages.items():
+            await self._publish(self._privacy_topic, partition, some)
 
     async def publish_rejects(self, partition: int, rejects: Iterable[Reject]) -> None:
         """Say which events did not count and why. A hash, never the body: that is user data."""
@@ -131,7 +143,10 @@ class ChangePublisher:
             return self._producer or await self._start()
 
     async def _start(self) -> AIOKafkaProducer:
-        topics = (self._changes_topic, self._sign_outs_topic, self._rejects_topic)
+        topics = (
+            *(self._changes_topic, self._sign_outs_topic, self._rejects_topic),
+            self._privacy_topic,
+        )
         limit_bytes = await record_limit_bytes(self._settings, *topics)
         producer = AIOKafkaProducer(
             **client_options(self._settings),

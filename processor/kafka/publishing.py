@@ -10,6 +10,7 @@ from typing import Final
 from processor.kafka.publisher import ChangePublisher
 from processor.watch.metrics import Metrics
 from schemas.log.changes import Change
+from schemas.log.privacy_flags import Flag
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,11 @@ class Publishing:
         self._metrics = metrics
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, changes: Mapping[int, Sequence[Change]]) -> None:
-        """Publish them, by partition; those before are :meth:`done`."""
-        self._task = asyncio.create_task(self._publish(changes))
+    def begin(
+        self, changes: Mapping[int, Sequence[Change]], flags: Sequence[tuple[bytes, Flag]] = ()
+    ) -> None:
+        """Publish them, by partition, and the flags of users; those before are :meth:`done`."""
+        self._task = asyncio.create_task(self._publish(changes, flags))
 
     async def done(self) -> None:
         """Return once everything is published. Whoever stops waiting does not stop it."""
@@ -51,9 +54,12 @@ class Publishing:
                 log.error("cannot publish changes: %s", task.exception())
         await self._publisher.close()
 
-    async def _publish(self, changes: Mapping[int, Sequence[Change]]) -> None:
+    async def _publish(
+        self, changes: Mapping[int, Sequence[Change]], flags: Sequence[tuple[bytes, Flag]]
+    ) -> None:
         count = sum(map(len, changes.values()))
         self._metrics.changes_waiting.set(count)
+        await self._publisher.publish_flags(flags)
         await self._publisher.publish_changes(changes)
         self._metrics.changes_published.inc(count)
         self._metrics.changes_waiting.set(0)

@@ -254,6 +254,10 @@ SELECT quarter, count(*), sum(duration_ms), duration_histogram, sum(foreground_m
 FROM ended JOIN histograms USING (quarter)
 GROUP BY quarter, duration_histogram
 
+-- name: has_lost_rows
+-- An erasure took rows of that time (promise 8): what they were rolled up to stays.
+SELECT EXISTS (SELECT FROM erased_quarters WHERE quarter >= %(from)s AND quarter < %(to)s)
+
 -- name: clear_concurrency
 DELETE FROM concurrency_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
@@ -385,7 +389,10 @@ FROM (
         SELECT day FROM active_user_days
         WHERE %(is_late)s AND day > %(day)s AND day < %(day)s::date + 30
     ) AS days (of_day)
-    WHERE NOT EXISTS (
+    -- An erasure took rows of its month: what was counted with them stays.
+    WHERE NOT (EXISTS (SELECT FROM active_user_days WHERE day = of_day) AND EXISTS (
+        SELECT FROM erased_days WHERE day > of_day - 30 AND day <= of_day
+    )) AND NOT EXISTS (
         SELECT FROM retention_progress
         WHERE table_name = 'user_days' AND (kept_from AT TIME ZONE 'UTC')::date > of_day - 29
     )

@@ -59,6 +59,15 @@ def partitioned_tables(settings: ProcessorSettings) -> dict[str, int]:
     }
 
 
+def _privacy_tables(settings: ProcessorSettings) -> list[tuple[str, str, int]]:
+    """Which quarter-hours and days lost rows matters while they could be rolled up again."""
+    sources = max(settings.changes_retention_days, settings.spans_retention_days) + 1
+    return [
+        ("erased_quarters", "quarter", sources),
+        ("erased_days", "day", settings.user_days_retention_days + 31),
+    ]
+
+
 class Retention:
     """One run. ``removed`` counts rows and daily partitions by table; ``skipped`` names the tables
     that were in use, which the next run has to see to."""
@@ -119,6 +128,12 @@ class Retention:
             deleted = len(session.all("delete_unused_keys", (first_kept, MOST_ROWS)))
             self._count("api_keys", deleted)
         yield
+        for table, column, days in _privacy_tables(settings):
+            with session.transaction():
+                first_kept = today - timedelta(days)
+                (deleted,) = session.one("delete_before", (table, column, first_kept, MOST_ROWS))
+                self._count(table, deleted)
+            yield
 
     def _remove_users(self, first_kept: date) -> Iterator[None]:
         session = self._session

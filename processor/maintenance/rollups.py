@@ -25,6 +25,11 @@ QUARTER = timedelta(minutes=15)
 #: What quarter-hours are made of. None is rolled up again when one of these has gone.
 _SOURCES = ["screen_minutes", "screen_transitions", "sessions", "concurrency_samples"]
 
+#: Of sums, which hold nobody, and of users' own rows: an erasure takes some of those, and what they
+#: were rolled up to stays (promise 8).
+_SUMS = ("screens", "screen_hours", "transitions", "concurrency")
+_ROLLUPS = (*_SUMS, "sessions")
+
 
 def roll_up_zone(session: Session) -> bool:
     """Adopt the reporting zone of the policy that all partitions have; a new one rebuilds all days.
@@ -77,7 +82,8 @@ def roll_up_late_quarter(session: Session) -> bool:
         (held_from,) = session.one("held_from", (_SOURCES,))
         span = {"from": quarter, "to": quarter + QUARTER}
         if held_from is None or quarter >= held_from:
-            _replace_quarters(session, quarter, quarter + QUARTER)
+            sums = _SUMS if _has_lost_rows(session, quarter, quarter + QUARTER) else _ROLLUPS
+            _replace_quarters(session, quarter, quarter + QUARTER, sums)
             _replace_hour_passed_again(session, quarter.replace(minute=0))
             session.do("note_late_day", span)
         session.do("delete_late_notes", span)
@@ -86,15 +92,24 @@ def roll_up_late_quarter(session: Session) -> bool:
 
 def _replace_hour_passed_again(session: Session, hour: datetime) -> None:
     """Visits begin late only where log time passes an hour again."""
+    if _has_lost_rows(session, hour, hour + HOUR):
+        return
     (is_passed_again,) = session.one("is_hour_passed_again", {"hour": hour})
     (held_from,) = session.one("held_from", (["changes"],))
     if is_passed_again and (held_from is None or hour >= held_from):
         _replace_hour(session, hour)
 
 
-def _replace_quarters(session: Session, start: datetime, end: datetime) -> None:
+def _has_lost_rows(session: Session, start: datetime, end: datetime) -> bool:
+    (has_lost,) = session.one("has_lost_rows", {"from": start, "to": end})
+    return bool(has_lost)
+
+
+def _replace_quarters(
+    session: Session, start: datetime, end: datetime, rollups: tuple[str, ...] = _ROLLUPS
+) -> None:
     span = {"from": start, "to": end}
-    for what in ("screens", "screen_hours", "transitions", "sessions", "concurrency"):
+    for what in rollups:
         session.do(f"clear_{what}", span)
         session.do(f"roll_up_{what}", span)
     session.do("delete_late_notes", span)

@@ -25,10 +25,14 @@ from processor.store.analytics_rows import (
 from processor.store.rows import (
     CHANGE_TYPES,
     CLOCK_STEP_TYPES,
+    ERASURE_TYPES,
+    FLAG_TYPES,
     OFFSET_TYPES,
     OUTAGE_TYPES,
     PRESENCE_TYPES,
     change_row,
+    erasure_row,
+    flag_row,
     presence_row,
 )
 
@@ -95,6 +99,29 @@ def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]
             "copy_user_days",
             USER_DAY_TYPES,
             [user_day_row(day, p) for p, effects in by_partition for day in effects.user_days],
+        ),
+        (
+            "copy_erasures",
+            ERASURE_TYPES,
+            [
+                erasure_row(ordinal, erasure, p)
+                for p, effects in by_partition
+                for ordinal, erasure in enumerate(effects.erasures)
+            ],
+        ),
+        (
+            "copy_flags",
+            FLAG_TYPES,
+            [
+                flag_row(user_hash, flag, p)
+                for p, effects in by_partition
+                for user_hash, flag in effects.flags.items()
+            ],
+        ),
+        (
+            "copy_last_changes",
+            CHANGE_TYPES,
+            [change_row(c, p) for p, effects in by_partition for c in effects.last_changes],
         ),
     ]
 

@@ -76,10 +76,21 @@ SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_m
 FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
+-- Those of users who left are in a table of their own (promise 8).
 SELECT log_offset, event_index, ordinal, to_ms(at), user_id, device, reason::text,
        previous_state::text, state::text, previous_screen, screen, user_state::text, user_screen,
        app_version, platform, coalesce(connections, '[]')::text
-FROM changes
+FROM (
+    SELECT "partition", log_offset, event_index, ordinal, at, user_id, device, reason, previous_state,
+           state, previous_screen, screen, user_state, user_screen, app_version, platform,
+           connections
+    FROM changes
+    UNION ALL
+    SELECT "partition", log_offset, event_index, ordinal, at, user_id, device, reason, previous_state,
+           state, previous_screen, screen, user_state, user_screen, app_version, platform,
+           connections
+    FROM last_changes
+) AS unpublished
 WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
 ORDER BY log_offset, event_index, ordinal
 
@@ -144,6 +155,8 @@ BEGIN
         RAISE EXCEPTION 'fence lost: % of % partitions advanced', advanced, wanted
             USING ERRCODE = 'RC001';
     END IF;
+
+    PERFORM pg_temp.apply_privacy();
 
     INSERT INTO presence (
         user_id, "partition", name, state, reason, screen, changed_at, online_since, last_active,

@@ -12,6 +12,7 @@ import msgspec
 
 from processor.core.effects import LoggedChange
 from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
+from processor.core.privacy import Erasure, FlagChange
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 PRESENCE_TYPES: Final = [
@@ -62,6 +63,8 @@ CHANGE_TYPES: Final = [
     "text",
     "text",
 ]
+ERASURE_TYPES: Final = [*("int4", "int4", "text", "bytea", "text", "text", "int8", "int8", "int8")]
+FLAG_TYPES: Final = ["bytea", "int4", "bool", *["int8"] * 4]
 OFFSET_TYPES: Final = ["int4", *["int8"] * 6, *["text"] * 4]
 OUTAGE_TYPES: Final = ["int4", "text", "int8", "int8"]
 CLOCK_STEP_TYPES: Final = ["int4", "int8", "int8", "int8"]
@@ -201,4 +204,32 @@ def change_row(change: LoggedChange, partition: int) -> tuple[Any, ...]:
         c.app_version,
         c.platform,
         msgspec.json.encode(c.connections).decode() if c.connections else None,
+    )
+
+
+def erasure_row(ordinal: int, erasure: Erasure, partition: int) -> tuple[Any, ...]:
+    """The row of ``batch_erasures`` in privacy.sql."""
+    return (
+        ordinal,
+        partition,
+        erasure.user_id,
+        erasure.user_hash,
+        erasure.request,
+        erasure.reason,
+        erasure.offset,
+        erasure.at_ms,
+        erasure.before_ms,
+    )
+
+
+def flag_row(user_hash: bytes, flag: FlagChange, partition: int) -> tuple[Any, ...]:
+    """The row of ``batch_flags`` in privacy.sql."""
+    return (
+        user_hash,
+        partition,
+        flag.opted_out,
+        flag.offset,
+        flag.at_ms,
+        flag.erased_ms,
+        flag.fence_until_ms,
     )

@@ -23,6 +23,7 @@ from processor.core.deployment import UnusableDeploymentError, check_deployment
 from processor.core.last_read import LastRead
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
+from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.store.batch import Batch, copies, window_rows
 from processor.store.rows import user_of_row
@@ -30,6 +31,8 @@ from schemas.database.migrate import not_applied
 from schemas.database.named_queries import load_queries
 from schemas.database.sqlstates import Meaning, meaning_of
 from schemas.log.changes import Change
+from schemas.log.privacy_flags import Flag
+from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -70,17 +73,20 @@ class Stored:
     after_loss: bool
     online: list[tuple[User, int]]
     screen_names: ScreenNames
+    privacy: Privacy
 
 
 class Store:
     """Raises ``psycopg.Error``; ``schemas.database.sqlstates`` has what each means. While
     PostgreSQL is away the next call connects anew, and so it does after :meth:`close`."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, user_hash: UserHash | None = None) -> None:
         self._dsn = dsn
+        self._user_hash = user_hash
         self._queries = {
             **load_queries("processor.store", "queries.sql"),
             **load_queries("processor.store", "analytics.sql"),
+            **load_queries("processor.store", "privacy.sql"),
         }
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
 
@@ -121,6 +127,18 @@ class Store:
             raise NotMigratedError(
                 f"the database lacks migration {missing[0]}: run rollcall migrate of this release"
             )
+
+    async def require_user_hash_key(self) -> None:
+        """Claim the database for our key of users' hashes, or check that it is the one it belongs
+        to. Raises ``schemas.service.user_hash.UserHashKeyError``."""
+        ours = self._user_hash
+        connection = await self._connected()
+        async with connection.transaction():
+            wanted = {"ours": ours.fingerprint if ours else None}
+            cursor = await connection.execute(self._queries["user_hash_key"], wanted)
+            row = await cursor.fetchone()
+        if row is not None:
+            check_fingerprint(ours, row[0], "the database")
 
     async def require_session(self) -> None:
         """Make sure that a connection is a session: batches go through temporary tables.
@@ -194,6 +212,8 @@ class Store:
                 row = await cursor.fetchone()
                 remembered = _remembered.decode(row[0]) if row is not None else None
                 screen_names = ScreenNames(minute_ms, new_names, remembered)
+                cursor = await connection.execute(self._queries["load_flags"], (partition,))
+                flags = [flag_as_of_now(StoredFlag(*row), steps) async for row in cursor]
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
@@ -209,7 +229,39 @@ class Store:
             after_loss=after_loss,
             online=online,
             screen_names=screen_names,
+            privacy=Privacy(self._hashed, flags),
         )
+
+    def _hashed(self, user_id: str) -> bytes:
+        """Raises ``UserHashKeyError``: a log with privacy events is of a deployment with a key."""
+        if self._user_hash is None:
+            raise UserHashKeyError(
+                "the log has an opt-out or an erasure, and this processor has no key to know users "
+                "by: set ROLLCALL_USER_HASH_KEY to the deployment's"
+            )
+        return self._user_hash(user_id)
+
+    async def flags(self, user_hashes: Iterable[bytes]) -> list[tuple[bytes, Flag]]:
+        """What is stored of these users, as it is to be on ``presence.privacy``."""
+        if self._user_hash is None:
+            return []
+        fingerprint = self._user_hash.fingerprint
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(self._queries["flags"], (list(user_hashes),))
+            return [
+                (user_hash, Flag(opted_out, partition, offset, fingerprint, erased_ms))
+                for user_hash, partition, opted_out, offset, erased_ms in await cursor.fetchall()
+            ]
+
+    async def unpublished_flags(self, partition: int, through: int, below: int) -> list[bytes]:
+        """The users whose last privacy event is of a record in ``[through, below)``."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                self._queries["unpublished_flags"], (partition, through, below)
+            )
+            return [user_hash for (user_hash,) in await cursor.fetchall()]
 
     async def load_users(self, user_ids: Iterable[str]) -> list[tuple[User, int]]:
         """Those of the users who are stored, as :class:`Stored` has those online."""
@@ -296,6 +348,8 @@ class Store:
         )
         try:
             await connection.execute(self._queries["create_batch_tables"])
+            await connection.execute(self._queries["create_privacy_tables"])
+            await connection.execute(self._queries["create_apply_privacy"])
             await connection.execute(self._queries["create_apply_batch"])
             await connection.execute(self._queries["create_analytics_tables"])
             await connection.execute(self._queries["create_apply_analytics"])

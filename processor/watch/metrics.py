@@ -37,7 +37,7 @@ RETAINED_TABLES: Final = (
     ),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
     *("session_quarters", "sessions", "spans", "transition_days", "transition_quarters"),
-    "user_days",
+    *("user_days", "erased_quarters", "erased_days"),
 )
 ROLLUPS: Final = ("quarters", "hours", "days")
 #: App versions that have a series of their own; further ones count as ``other``.
@@ -240,7 +240,7 @@ class Metrics:
             self.events[verdict].inc(events)
         for reject in effects.rejects:
             self.rejects[reject.cause].inc()
-        for change in effects.changes:
+        for change in effects.published():
             self.changes[change.changed.reason].inc()
         for outage in effects.outages.values():
             if outage.ended_ms is not None:

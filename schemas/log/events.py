@@ -10,11 +10,11 @@ and what a reader does with it:
 1. Fields may be appended within a version. An older reader ignores them, and presence must be right
    without them; for a newer reader of older records they have a default.
 2. Anything else, such as a new kind, is a new version, in two releases: the first reads it and goes
-   on writing the version of before, the second writes it. So a release reads the version before its
-   own and the one after it, all of their events included.
-3. What a newer writer wrote is never dropped by an older reader. A version further ahead, or an
-   event of a newer version that cannot be read, is :class:`NewerSchemaError`: the processor ends,
-   and a newer one finds everything.
+   on writing the version of before, the second writes it. This one writes 1 and reads 2, which has
+   the kinds of :data:`PrivacyEvent`. Records with those are written as 2, and only where
+   ``ROLLCALL_EVENT_VERSION=2`` says that every processor reads it.
+3. What a newer writer wrote is never dropped by an older reader. A version further ahead is
+   :class:`NewerSchemaError`: the processor ends, and a newer one finds everything.
 4. A version that nobody writes any more, or never wrote, is no batch of events. Neither is a record
    that nests deeper than :data:`schemas.untrusted.nesting.MAX_DEPTH`.
 
@@ -34,7 +34,7 @@ is bad, whether or not just this text would be stored: so the same log gives the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, get_args
 from zlib import crc32
 
 import msgspec
@@ -42,8 +42,10 @@ import msgspec
 from schemas.untrusted.nesting import msgpack_is_too_deep
 from schemas.untrusted.safe_errors import told
 
-#: What this release writes.
+#: What this release writes: heartbeats and all else that phones do.
 VERSION: Final = 1
+#: What it reads too: the first version with privacy events, which are written as this one.
+PRIVACY_VERSION: Final = 2
 #: A number above this is no version but garbage, which must not end a reader.
 _LAST_VERSION: Final = 127
 
@@ -71,6 +73,7 @@ _AppVersion: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["app_ve
 _Screen: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_TEXT["screen"])]
 _AppState: TypeAlias = Annotated[str, msgspec.Meta(max_length=32)]
 _Connection: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
+_Request: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class _Event(
@@ -159,8 +162,34 @@ class Tick(_Event, frozen=True, tag="tick"):
     """Nothing happened here: lets log time pass in a partition without clients."""
 
 
+class OptOut(_Event, frozen=True, tag="opt_out"):
+    """From here on nothing of the user counts, and what was stored of them goes (promise 8).
+    ``request`` is the random id of what asked for it."""
+
+    user: _User
+    request: _Request
+
+
+class OptIn(_Event, frozen=True, tag="opt_in"):
+    """From here on the user counts again, from nothing. ``request`` as in an opt-out."""
+
+    user: _User
+    request: _Request
+
+
+class Erase(_Event, frozen=True, tag="erase"):
+    """What was stored of the user goes; what comes after it counts, from nothing. ``request`` as in
+    an opt-out. With ``before_ms`` (log time, Unix milliseconds) only what is older is to go: an
+    erasure that a restored database has forgotten, applied again."""
+
+    user: _User
+    request: _Request
+    before_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
 ClientEvent: TypeAlias = Heartbeat | Connect | Logout | Renew | Disconnect
-Event: TypeAlias = ClientEvent | Tick
+PrivacyEvent: TypeAlias = OptOut | OptIn | Erase
+Event: TypeAlias = ClientEvent | PrivacyEvent | Tick
 
 
 class UndecodableRecordError(ValueError):
@@ -179,16 +208,18 @@ class BadEvent(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_batch_decoder = msgspec.msgpack.Decoder(tuple[int, list[Event]])
+_batch_decoder = msgspec.msgpack.Decoder(tuple[int, list[ClientEvent | Tick]])
 _raw_decoder = msgspec.msgpack.Decoder(tuple[int, list[msgspec.Raw]])
 _envelope_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
 _version_decoder = msgspec.msgpack.Decoder(int)
-_event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+_event_decoders: Final[dict[int, msgspec.msgpack.Decoder[Event]]] = {
+    VERSION: msgspec.msgpack.Decoder(ClientEvent | Tick),
+    PRIVACY_VERSION: msgspec.msgpack.Decoder(Event),
+}
 _kind_decoder = msgspec.msgpack.Decoder(str)
 #: Items of an event of each kind, itself included.
 _ITEMS: Final = {
-    kind.__struct_config__.tag: 1 + len(kind.__struct_fields__)
-    for kind in (Heartbeat, Connect, Logout, Renew, Disconnect, Tick)
+    kind.__struct_config__.tag: 1 + len(kind.__struct_fields__) for kind in get_args(Event)
 }
 
 
@@ -203,8 +234,10 @@ def join_batch(events: Iterable[bytes]) -> bytes:
 
 
 def encode_batch(events: Iterable[Event]) -> bytes:
-    """A record's value."""
-    return _encoder.encode((VERSION, list(events)))
+    """A record's value, of the first version that has all kinds in it."""
+    batch = list(events)
+    private = any(isinstance(event, PrivacyEvent) for event in batch)
+    return _encoder.encode((PRIVACY_VERSION if private else VERSION, batch))
 
 
 def decode_batch(value: bytes | None) -> list[Event | BadEvent]:
@@ -239,10 +272,8 @@ def _decode_one_by_one(value: bytes) -> list[Event | BadEvent]:
     events: list[Event | BadEvent] = []
     for raw in raws:
         try:
-            events.append(_without_nul(_event_decoder.decode(_known_fields(raw))))
+            events.append(_without_nul(_event_decoders[version].decode(_known_fields(raw))))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            if version > VERSION:
-                raise _newer(version) from error
             events.append(BadEvent(error=told(error), raw=bytes(raw)))
     return events
 
@@ -258,9 +289,9 @@ def _known_fields(raw: msgspec.Raw) -> msgspec.Raw | bytes:
 
 
 def _check_version(version: int) -> None:
-    if VERSION + 1 < version <= _LAST_VERSION:
+    if PRIVACY_VERSION < version <= _LAST_VERSION:
         raise _newer(version)
-    if not max(1, VERSION - 1) <= version <= VERSION + 1:
+    if not VERSION <= version <= PRIVACY_VERSION:
         raise UndecodableRecordError(f"unknown schema version {version}")
 
 
@@ -270,14 +301,14 @@ def _refuse_another_envelope(value: bytes) -> None:
         version = _version_decoder.decode(_envelope_decoder.decode(value)[0])
     except (msgspec.DecodeError, UnicodeDecodeError, IndexError):
         return
-    if VERSION < version <= _LAST_VERSION:
+    if PRIVACY_VERSION < version <= _LAST_VERSION:
         raise _newer(version)
 
 
 def _newer(version: int) -> NewerSchemaError:
     return NewerSchemaError(
-        f"a record has event schema version {version}, this release reads up to {VERSION + 1} and "
-        "not all that is in it: start a newer release of the processor; nothing is lost meanwhile, "
+        f"a record has event schema version {version}, this release reads up to "
+        f"{PRIVACY_VERSION}: start a newer release of the processor; nothing is lost meanwhile, "
         "for as long as the topic keeps it"
     )
 

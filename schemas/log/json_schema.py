@@ -15,40 +15,46 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from schemas.log.events import VERSION, Connect, Event
+from schemas.log.events import PRIVACY_VERSION, VERSION, Connect, Event, PrivacyEvent
 from schemas.untrusted.nesting import MAX_DEPTH
 
 DESCRIPTION: Final = (
     "A record's value: msgpack of [schema version, events of one partition]. The key is null, and "
     "the partition is the CRC-32 of the user's UTF-8 modulo the partitions. An event is an array: "
     "its kind, then its fields by position. A missing last field has its default. Fields may be "
-    "appended within a version: ignore those that you do not know. Anything else is a new version, "
-    f"and a reader reads the version before its own and the one after it. No text holds a NUL, and "
-    f"nothing nests deeper than {MAX_DEPTH}."
+    "appended within a version: ignore those that you do not know. Anything else is a new version. "
+    f"Version {PRIVACY_VERSION} has the kinds opt_out, opt_in and erase beside those of {VERSION}; "
+    f"in a record of version {VERSION} they do not count. No text holds a NUL, and nothing nests "
+    f"deeper than {MAX_DEPTH}."
 )
 KINDS: Final[tuple[type[msgspec.Struct], ...]] = get_args(Event)
+_PRIVATE: Final = get_args(PrivacyEvent)
 
 
 def events_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12)."""
     (_, made) = msgspec.json.schema_components(KINDS, ref_template="#/$defs/{name}")
     kinds = {_kind(struct): _event(struct, made[struct.__name__]) for struct in KINDS}
+    first = [_kind(struct) for struct in KINDS if struct not in _PRIVATE]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "presence.events",
         "description": DESCRIPTION,
         "type": "array",
-        "prefixItems": [
-            {"title": "version", "const": VERSION},
-            {
-                "title": "events",
-                "type": "array",
-                "items": {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]},
-            },
-        ],
+        "oneOf": [_record(VERSION, first), _record(PRIVACY_VERSION, list(kinds))],
         "minItems": 2,
-        "items": False,
+        "maxItems": 2,
         "$defs": kinds,
+    }
+
+
+def _record(version: int, kinds: list[str]) -> dict[str, Any]:
+    events = {"oneOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]}
+    return {
+        "prefixItems": [
+            {"title": "version", "const": version},
+            {"title": "events", "type": "array", "items": events},
+        ],
     }
 
 

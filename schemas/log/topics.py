@@ -39,6 +39,9 @@ REJECTS = "presence.rejects"
 #: Those of the changes that end sockets: ingest reads them (deploy/adr/0004).
 SIGN_OUTS = "presence.sign_outs"
 
+#: Flags of users who opted out or were erased, by keyed hash, for ingest and `rollcall erase`.
+PRIVACY = "presence.privacy"
+
 _NO_LIMIT_MS = str(2**63 - 1)
 _MAKE_LIVE = (
     "presence runs on the broker's clock; mend it with: kafka-configs.sh --alter --entity-type "
@@ -48,6 +51,11 @@ _MAKE_LIVE = (
 _MAKE_ANOTHER = (
     "ROLLCALL_ALLOW_CREATE_TIME is for replay and tests; unset it, or make a deployment for them "
     "with another ROLLCALL_TOPIC_PREFIX and an empty database"
+)
+
+_KEEP_FLAGS = (
+    "an opt-out must not be forgotten; mend it with: kafka-configs.sh --alter --entity-type topics "
+    "--entity-name {name} --add-config {key}={value}"
 )
 
 #: From so many copies on, so many brokers must have a record before it counts as stored.
@@ -126,6 +134,14 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(topic_name(settings, CHANGES), settings.partitions, retained(7 * DAY_MS)),
         TopicSpec(topic_name(settings, REJECTS), settings.partitions, retained(7 * DAY_MS)),
         TopicSpec(topic_name(settings, SIGN_OUTS), settings.partitions, retained(HOUR_MS)),
+        TopicSpec(
+            topic_name(settings, PRIVACY),
+            settings.partitions,
+            # An active segment is never compacted.
+            {"cleanup.policy": "compact", "segment.ms": str(6 * HOUR_MS), **durable},
+            {"cleanup.policy": "compact"},
+            _KEEP_FLAGS,
+        ),
     ]
 
 

@@ -11,6 +11,7 @@ from schemas.openapi import (
     over_time,
     people,
     phones,
+    privacy,
     reads,
     screen_habits,
     screens,
@@ -71,8 +72,20 @@ PARTS: Final = (
     *(screens.PART, screen_habits.PART, over_time.PART),
     audiences.PART,
     reads.PART,
+    privacy.PART,
+    # Of a path that another part describes.
+    Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),
 )
+
+
+def _paths() -> Json:
+    paths: dict[str, Json] = {}
+    for part in PARTS:
+        for path, operations in part.paths.items():
+            for method, each in operations.items():
+                paths.setdefault(path, {})[method] = {"tags": [part.tag["name"]], **each}
+    return paths
 
 
 def document(version: str) -> Json:
@@ -88,14 +101,7 @@ def document(version: str) -> Json:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "tags": list({part.tag["name"]: part.tag for part in PARTS}.values()),
-        "paths": {
-            path: {
-                method: {"tags": [part.tag["name"]], **operation}
-                for method, operation in operations.items()
-            }
-            for part in PARTS
-            for path, operations in part.paths.items()
-        },
+        "paths": _paths(),
         "components": {
             "schemas": {
                 name: schema

@@ -27,7 +27,8 @@ TAG: Final = {
 }
 PRINCIPAL_KINDS: Final = ("token", "api_key", "single_sign_on")
 CALLS: Final = (
-    *("user", "timeline", "lookup", "users", "online_users", "users_file", "online_users_file"),
+    *("user", "timeline", "lookup", "stored_data"),
+    *("users", "online_users", "users_file", "online_users_file"),
     *("feed_start", "feed_end", "audience_preview", "audience_export"),
 )
 

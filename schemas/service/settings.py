@@ -34,9 +34,12 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from schemas.service.user_hash import UserHash
+
 # Promise 7: two heartbeats in a row may be lost, plus this slack for delivery.
 INTERVALS_TOLERATED = 3
 DELIVERY_SLACK_SECONDS = 20.0
+MIN_USER_HASH_KEY: Final = 32
 SECRETS_DIR_VARIABLE: Final = "ROLLCALL_SECRETS_DIR"
 
 
@@ -160,6 +163,41 @@ class TimingSettings(Settings):
     def reconnect_grace_seconds(self) -> float:
         """What everyone online gets after an outage (promise 3)."""
         return 2 * self.heartbeat_interval_seconds + DELIVERY_SLACK_SECONDS
+
+
+class PrivacySettings(Settings):
+    """How users who opted out or were erased are known (promise 8)."""
+
+    user_hash_key: SecretStr = Field(
+        SecretStr(""),
+        description="The key by which users who opted out or were erased are known, 32 characters "
+        "or more: the same for all services, never rotated, kept with the backups' keys. Without "
+        "one nobody can opt out or be erased (503).",
+    )
+    event_version: int = Field(
+        1,
+        ge=1,
+        le=2,
+        description="2 once every processor is of release 0.2 or newer: opt-outs and erasures are "
+        "written from then on. Until then they are answered with a 503.",
+    )
+
+    @field_validator("user_hash_key")
+    @classmethod
+    def _is_long_enough(cls, key: SecretStr) -> SecretStr:
+        length = len(key.get_secret_value())
+        if 0 < length < MIN_USER_HASH_KEY:
+            raise ValueError(
+                f"must have {MIN_USER_HASH_KEY} characters or more: openssl rand -base64 33 makes "
+                "one"
+            )
+        return key
+
+    @property
+    def user_hash(self) -> UserHash | None:
+        """``None`` without a key."""
+        key = self.user_hash_key.get_secret_value()
+        return UserHash(key) if key else None
 
 
 class AnalyticsSettings(Settings):

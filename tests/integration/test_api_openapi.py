@@ -74,13 +74,18 @@ EVERYTHING = described(
     # `Allow` of /users/lookup tells of GET too, which is of a user called so.
     unchecked=("allow_header_conformance",),
 )
-#: The API's; phones' calls are ingest's.
-CALLS = EVERYTHING.exclude(tag="Phones").exclude(tag="This document").exclude(path=FEED)
+#: The API's; phones' calls are ingest's. Those about privacy want Kafka (test_privacy.py).
+CALLS = (
+    EVERYTHING.exclude(tag="Phones")
+    .exclude(tag="Privacy")
+    .exclude(tag="This document")
+    .exclude(path=FEED)
+)
 OPERATIONS = [
     (path, method)
     for path, item in DOCUMENT["paths"].items()
     for method, operation in item.items()
-    if operation["tags"] != ["Phones"]
+    if operation["tags"] not in (["Phones"], ["Privacy"])
 ]
 PROTECTED = [(path, method) for path, method in OPERATIONS if path.startswith("/api/v1/")]
 TABLES = [

@@ -295,6 +295,36 @@ def test_a_late_note_for_a_quarter_whose_minutes_are_gone_destroys_nothing(
     assert rows(database_url, "SELECT * FROM late_quarters") == []
 
 
+def test_what_lost_rows_to_an_erasure_keeps_what_it_was_rolled_up_to(database_url: str) -> None:
+    """Its sums are of the minutes, which hold nobody: those may be rolled up again."""
+    something_of_everything(database_url)
+    run(database_url)
+    of_people = {
+        table: f"SELECT * FROM {table} ORDER BY 1, 2"
+        for table in ("session_quarters", "screen_hour_users", "active_user_days")
+    }
+    before = {table: rows(database_url, query) for table, query in of_people.items()}
+    assert all(before.values())
+    with psycopg.connect(database_url) as db:
+        # What an erasure does (processor/store/privacy.sql), to a third of all.
+        for table, at in (("sessions", "ended_at"), ("changes", "at")):
+            db.execute(
+                f"WITH gone AS (DELETE FROM {table} WHERE user_id LIKE '%1%' RETURNING {at}) "
+                "INSERT INTO erased_quarters "
+                f"SELECT DISTINCT date_bin('15 minutes', {at}, timestamptz 'epoch') FROM gone "
+                "ON CONFLICT DO NOTHING".encode()
+            )
+        db.execute(
+            "WITH gone AS (DELETE FROM user_days WHERE user_id LIKE '%1%' RETURNING day) "
+            "INSERT INTO erased_days SELECT DISTINCT day FROM gone"
+        )
+        db.execute("INSERT INTO late_quarters SELECT quarter, 0, 99 FROM erased_quarters")
+        db.execute("INSERT INTO late_days SELECT day FROM active_user_days ON CONFLICT DO NOTHING")
+    run(database_url)
+    assert rows(database_url, "SELECT FROM late_quarters") == []
+    assert {t: rows(database_url, query) for t, query in of_people.items()} == before
+
+
 def test_a_clock_that_starts_at_the_beginning_of_time_destroys_nothing(database_url: str) -> None:
     start = utc(2026, 2, 1)
     source = random_source(19, start, 24 * 6, "UTC", per_hour=1, samples_seconds=300)

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from schemas.log.events import Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.log.events import Connect, Disconnect, Erase, Heartbeat, Logout, OptIn, OptOut, Renew
 
 Fact = dict[str, Any]
 Shown = tuple[str, str | None]  # state and screen
@@ -53,6 +53,9 @@ class Oracle:
         self.highest = 0  # log time before it stepped back
         self.began = False
         self.place: tuple[int, int, int] = (0, 0, 0)
+        self.opted_out: set[str] = set()
+        self.erasure_fences: dict[str, int] = {}
+        self.last_changes: list[Fact] = []
 
     # -- what comes in
 
@@ -78,6 +81,8 @@ class Oracle:
             if isinstance(event, Heartbeat | Logout | Renew | Disconnect):
                 if index in refused:
                     self.rejected.append((offset, index))
+                elif self._keeps_out(event.user):
+                    pass
                 elif isinstance(event, Heartbeat):
                     self._heartbeat(event)
                 elif isinstance(event, Renew):
@@ -86,6 +91,11 @@ class Oracle:
                     self._disconnect(event)
                 else:
                     self._logout(event)
+            elif isinstance(event, OptOut | OptIn | Erase):
+                if index in refused:
+                    self.rejected.append((offset, index))
+                else:
+                    self._privacy(event)
             elif type(event).__name__ != "Tick":
                 self.rejected.append((offset, index))
         shown = [self.shown_by_user(user) for user in self.users()]
@@ -106,6 +116,47 @@ class Oracle:
                 ),
             }
         )
+
+    def _keeps_out(self, user: str) -> bool:
+        fenced = self.now < self.erasure_fences.get(user, self.now)
+        return user not in self.users() and (user in self.opted_out or fenced)
+
+    def _privacy(self, event: OptOut | OptIn | Erase) -> None:
+        """Whoever leaves has never been; what changed is that they are gone."""
+        user = event.user
+        if isinstance(event, OptIn):
+            self.opted_out.discard(user)
+            return
+        older = event.before_ms if isinstance(event, Erase) else None
+        if isinstance(event, OptOut):
+            self.opted_out.add(user)
+        elif older is None:
+            self.erasure_fences[user] = self.now + self.policy["logout_fence"]
+        devices = self.devices(user)
+        if older is not None and any(self.last_active(user, d) >= older for d in devices):
+            for change in self.changes:
+                if change["user"] == user and change["at"] < older:
+                    change["erased"] = True
+            return
+        if user in self.users():
+            online = [d for d in devices if self.shown(user, d) != NOTHING]
+            self.last_changes.append(
+                {
+                    "place": (*self.place[:2], 0),
+                    "at": self.now,
+                    "user": user,
+                    "reason": "opted_out" if isinstance(event, OptOut) else "erased",
+                    "before": self.shown_by_user(user)[0],
+                    "connections": [n for d in online for n, _ in self.connections(user, d)],
+                }
+            )
+        nothing = {"what": "nothing", "user": None, "device": None}
+        self.facts = [nothing if fact["user"] == user else fact for fact in self.facts]
+        self.changes = [change for change in self.changes if change["user"] != user]
+
+    def stored_changes(self) -> list[Fact]:
+        """Those that no erasure took."""
+        return [change for change in self.changes if not change.get("erased")]
 
     def _step_back(self, offset: int, timestamp: int) -> None:
         back, latest = self.now - timestamp, timestamp - 1
@@ -129,6 +180,8 @@ class Oracle:
         for fact in self.facts:
             if fact["what"] == "logout":
                 fact["fence_until"] -= back
+        for user in self.erasure_fences:
+            self.erasure_fences[user] -= back
         self.highest = max(self.highest, self.now)
         self.now = timestamp
         step = {"what": "step", "back": back, "latest": latest, **times}

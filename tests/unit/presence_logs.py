@@ -24,11 +24,25 @@ from processor.core.effects import Effects, LoggedChange, Record
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.partition import Partition
+from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.windows import MinuteCounts
 from processor.store.rows import presence_row, user_of_row
 from schemas.database.named_queries import load_queries
-from schemas.log.events import BadEvent, Connect, Disconnect, Event, Heartbeat, Logout, Renew, Tick
+from schemas.log.events import (
+    BadEvent,
+    Connect,
+    Disconnect,
+    Erase,
+    Event,
+    Heartbeat,
+    Logout,
+    OptIn,
+    OptOut,
+    PrivacyEvent,
+    Renew,
+    Tick,
+)
 from tests.unit.oracle import Oracle
 
 _QUERIES = {
@@ -90,6 +104,9 @@ class Processor:
     verdicts: list[str] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
     memory: Partition | None = None
+    #: By hash, which is the id here: what keeps users out.
+    flags: dict[bytes, StoredFlag] = field(default_factory=dict)
+    last_changes: list[LoggedChange] = field(default_factory=list)
     #: What was stored for analytics so far, windows summed up.
     effects: Effects = field(default_factory=Effects)
 
@@ -126,6 +143,12 @@ class Processor:
         for record in records:
             self._apply(memory, record, effects)
             self.counts.append((memory.tally.foreground, memory.tally.background))
+        for erasure in effects.erasures:
+            self._erase(erasure.user_id, erasure.before_ms)
+        for user_hash, flag in effects.flags.items():
+            fence_ms = flag.fence_until_ms
+            self.flags[user_hash] = StoredFlag(user_hash, flag.opted_out, flag.offset, fence_ms)
+        self.last_changes += effects.last_changes
         for user, log_offset in effects.written(memory.users):
             row = presence_row(user, memory.partition, log_offset)
             self.rows[user.user_id] = dict(zip(columns_written(), row, strict=True))
@@ -141,6 +164,17 @@ class Processor:
         self.verdicts += effects.verdicts.elements()
         self._add(effects)
         memory.forget_offline(named | effects.touched.keys())
+
+    def _erase(self, user_id: str, before_ms: int | None) -> None:
+        """What privacy.sql does."""
+        if before_ms is None:
+            self.rows.pop(user_id, None)
+        gone = Effects(changes=self.changes)
+        total = self.effects
+        gone.spans, gone.sessions, gone.user_days = total.spans, total.sessions, total.user_days
+        gone.forget(user_id, before_ms)
+        self.changes = gone.changes
+        total.spans, total.sessions, total.user_days = gone.spans, gone.sessions, gone.user_days
 
     def _add(self, effects: Effects) -> None:
         """Insert, or add to what is there, as analytics.sql does."""
@@ -201,6 +235,9 @@ class Processor:
                 msgspec.json.decode(self.remembered, type=Remembered | None),
             ),
             silence=msgspec.json.decode(self.silence, type=Silence | None),
+            privacy=Privacy(
+                flags=[flag_as_of_now(flag, self.steps) for flag in self.flags.values()]
+            ),
         )
         memory.load_online(
             self._read(user_id, "load_online")
@@ -264,7 +301,14 @@ def agree(processor: Processor, oracle: Oracle) -> None:
             c["platform"],
             c["connections"],
         )
-        for c in oracle.changes
+        for c in oracle.stored_changes()
+    ]
+    assert [
+        (_change(c)[0], c.changed.at_ms, c.changed.user_id, c.changed.reason, *_left(c))
+        for c in processor.last_changes
+    ] == [
+        (c["place"], c["at"], c["user"], c["reason"], c["before"], c["connections"])
+        for c in oracle.last_changes
     ]
     assert processor.counts == oracle.counts
     assert processor.outages == {(o["kind"], o["from"]): o["to"] for o in oracle.outages}
@@ -291,6 +335,15 @@ def _change(change: LoggedChange) -> tuple[object, ...]:
         c.platform,
         list(c.connections),
     )
+
+
+def _left(change: LoggedChange) -> tuple[str, list[str]]:
+    """Of a last change: from which state, and the connections; the rest is always the same."""
+    c = change.changed
+    assert (c.device, c.state, c.user_state) == ("", "offline", "offline")
+    assert (c.previous_screen, c.screen, c.user_screen) == (None, None, None)
+    assert (c.app_version, c.platform) == (None, None)
+    return c.previous_state, list(c.connections)
 
 
 _OF_USER = ("name", "state", "screen", "reason", "changed_ms", "online_since_ms")
@@ -716,6 +769,41 @@ def with_losses(log: list[Written], losses: Mapping[int, int]) -> list[Written]:
     return [replace(record, lost=losses.get(n, 0)) for n, record in enumerate(log)]
 
 
+def with_privacy(log: list[Written], events: Mapping[int, PrivacyEvent]) -> list[Written]:
+    """The log with these at the end of the records at these places; ``before_ms`` is relative to
+    the record's time."""
+    written = []
+    for number, record in enumerate(log):
+        event = events.get(number)
+        if event is not None and record.events is not None:
+            if isinstance(event, Erase) and event.before_ms is not None:
+                before_ms = max(0, record.timestamp - event.before_ms)
+                event = msgspec.structs.replace(event, before_ms=before_ms)
+            place = number % (len(record.events) + 1)
+            events_ = (*record.events[:place], event, *record.events[place:])
+            record = replace(record, events=events_)
+        written.append(record)
+    return written
+
+
+#: Into which record which event goes.
+privacy_events = st.dictionaries(
+    st.integers(0, LONGEST - 1),
+    st.builds(
+        lambda user, kind, older: (
+            Erase(user=user, request="r", before_ms=older)
+            if kind == "erase"
+            else OptOut(user=user, request="r")
+            if kind == "out"
+            else OptIn(user=user, request="r")
+        ),
+        st.sampled_from(_USERS),
+        st.sampled_from(("erase", "erase", "out", "out", "in")),
+        st.sampled_from((None, None, 0, 5, 30)),
+    ),
+    min_size=1,
+    max_size=8,
+)
 #: Before which record so many are gone.
 losses = st.dictionaries(st.integers(0, LONGEST - 1), st.integers(1, 9), min_size=1, max_size=3)
 

@@ -18,10 +18,17 @@ import yaml
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
 from deploy.pages.settings import SERVICES
-from deploy.roles.compose_secrets import KAFKA_USERS, TOKEN_SECRETS, hand_on
+from deploy.roles.compose_secrets import (
+    KAFKA_USERS,
+    TOKEN_SECRETS,
+    USER_HASH_KEY_FILE,
+    hand_on,
+    make_secrets,
+)
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_SECONDS
+from schemas.service.settings import MIN_USER_HASH_KEY
 from schemas.tokens.settings import TokenSettings
 from schemas.tokens.staff_settings import StaffSettings
 from tests.unit.compose_file import ROOT, TOOLS, base_images, load_compose, seconds
@@ -312,7 +319,7 @@ def test_services_start_in_order() -> None:
     assert after("topics") == {"kafka": healthy}
     assert after("ingest") == {"secrets": done, "topics": done}
     assert after("processor") == {"migrate": done, "topics": done}
-    assert after("api") == {"migrate": done}
+    assert after("api") == {"migrate": done, "topics": done}
     assert after("gateway") == {"ingest": healthy, "api": healthy}
 
 
@@ -330,6 +337,7 @@ def test_those_who_talk_share_a_network_and_only_the_origin_has_a_way_out() -> N
         ("roles", "postgres"),
         ("migrate", "postgres"),
         ("api", "postgres"),
+        ("api", "kafka"),
         ("grafana", "postgres"),
         ("grafana", "prometheus"),
         *(("prometheus", name) for name in (*OURS, "gateway")),
@@ -387,6 +395,24 @@ def test_each_service_is_a_user_of_kafka_with_its_own_password() -> None:
     topics = COMPOSE["services"]["topics"]["environment"]
     assert topics["ROLLCALL_KAFKA_INGEST_USER"] == "ingest"
     assert topics["ROLLCALL_KAFKA_PROCESSOR_USER"] == "processor"
+    assert topics["ROLLCALL_KAFKA_API_USER"] == "api"
+
+
+def test_all_services_get_one_key_of_users_hashes_that_no_start_changes(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+
+    def keys() -> set[str]:
+        return {
+            (tmp_path / service / USER_HASH_KEY_FILE).read_text()
+            for service in ("ingest", "processor", "api")
+        }
+
+    [key] = keys()
+    assert len(key) >= MIN_USER_HASH_KEY
+    # A volume was lost, or a release of before made none for it.
+    (tmp_path / "processor" / USER_HASH_KEY_FILE).unlink()
+    make_secrets(tmp_path)
+    assert keys() == {key}
 
 
 def test_a_secret_that_changes_is_handed_on_and_one_that_is_set_no_more_is_removed(

@@ -235,9 +235,9 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
             names |= {volume["secret"]["secretName"]} if "secret" in volume else set()
             mounted.setdefault(component(manifest), set()).update(names)
     assert mounted == {
-        "ingest": {"rollcall-kafka"},
-        "processor": {"rollcall-owner", "rollcall-kafka"},
-        "api": {"rollcall-api"},
+        "ingest": {"rollcall-kafka", "rollcall-privacy"},
+        "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
+        "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy"},
         "gateway": {"rollcall-tls"},
         "migrate": {"rollcall-owner"},
         "topics": {"rollcall-kafka"},
@@ -339,7 +339,8 @@ def test_the_api_has_a_role_of_its_own_and_never_the_owners_password() -> None:
     assert tokens == {"name": "rollcall-tokens"}
     # Who migrates makes the role of the same Secret.
     assert sources("minimal", "migrate") == [{"name": "rollcall-database"}]
-    assert sources("full", "api") == [{"name": "rollcall-api"}]
+    names = ("rollcall-api", "rollcall-kafka", "rollcall-privacy")
+    assert sources("full", "api") == [{"name": name} for name in names]
     assert sources("no-gateway", "api") == [{"name": "rollcall-database"}]
 
 
@@ -375,7 +376,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
     assert {name: ports(found) for name, found in rules("minimal").items()} == {
         "ingest": [dns, kafka, issuer],
         "processor": [dns, kafka, database],
-        "api": [dns, database, issuer],
+        "api": [dns, kafka, database, issuer],
         "migrate": [dns, database],
         "topics": [dns, kafka],
         "gateway": [dns, [8082, 9082], [8081, 9081]],

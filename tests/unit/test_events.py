@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from schemas.log.events import (
+    PRIVACY_VERSION,
     VERSION,
     BadEvent,
     Connect,
     Disconnect,
+    Erase,
     Event,
     Heartbeat,
     Logout,
     NewerSchemaError,
+    OptIn,
+    OptOut,
     Renew,
     Tick,
     UndecodableRecordError,
@@ -77,7 +81,12 @@ disconnects = st.builds(
     by_server=st.booleans(),
     silent_ms=st.integers(0, 86_400_000),
 )
-events = heartbeats | logouts | connects | renewals | disconnects | st.builds(Tick)
+erasures = st.builds(
+    Erase, user=texts, request=texts, before_ms=st.none() | st.integers(0, 2**63 - 1)
+)
+opting = st.builds(OptOut, user=texts, request=texts) | st.builds(OptIn, user=texts, request=texts)
+phones_events = heartbeats | logouts | connects | renewals | disconnects | st.builds(Tick)
+events = phones_events | opting | erasures
 GOLDEN = Path(__file__).with_name("golden_records.ndjson")
 
 
@@ -94,7 +103,7 @@ def test_a_batch_comes_back_as_it_went_in(batch: list[Event]) -> None:
     assert decode_batch(encode_batch(batch)) == batch
 
 
-@given(st.lists(events, max_size=10))
+@given(st.lists(phones_events, max_size=10))
 def test_joining_encoded_events_gives_the_same_record(batch: list[Event]) -> None:
     assert join_batch([encode_event(event) for event in batch]) == encode_batch(batch)
 
@@ -158,34 +167,51 @@ def test_fields_that_an_older_writer_did_not_have_are_absent() -> None:
     ]
 
 
-def test_a_record_of_the_next_version_is_read_as_far_as_its_events_are_known() -> None:
-    raw = msgspec.msgpack.decode(encode_event(HEARTBEAT))
-    newer = record_of([*raw, "new"], ["tick"], version=VERSION + 1)
-    assert decode_batch(newer) == [HEARTBEAT, Tick()]
+def test_a_record_with_privacy_events_is_of_version_2_and_all_others_stay_of_version_1() -> None:
+    batch: list[Event] = [OptOut(user="u", request="r"), OptIn(user="u", request="s"), HEARTBEAT]
+    erase = Erase(user="u", request="t", before_ms=7)
+    assert msgspec.msgpack.decode(encode_batch([*batch, erase, Tick()])) == [
+        2,
+        [
+            ["opt_out", "u", "r"],
+            ["opt_in", "u", "s"],
+            msgspec.msgpack.decode(encode_event(HEARTBEAT)),
+            ["erase", "u", "t", 7],
+            ["tick"],
+        ],
+    ]
+    assert msgspec.msgpack.decode(encode_batch([HEARTBEAT]))[0] == 1
+
+
+def test_a_privacy_event_in_a_record_of_version_1_counts_in_no_release() -> None:
+    """A release before this one rejects it: so the same log gives the same answer."""
+    bad, beat = decode_batch(record_of(["opt_out", "u", "r"], ["heartbeat", "u", "t"]))
+    assert isinstance(bad, BadEvent)
+    assert beat == Heartbeat(user="u", token="t")
+
+
+def test_a_bad_event_of_version_2_is_rejected_alone_and_new_fields_are_ignored() -> None:
+    record = record_of(
+        ["brand-new"], ["erase", "u", "r", None, "new"], ["opt_out", "u"], version=PRIVACY_VERSION
+    )
+    unknown, erase, nameless = decode_batch(record)
+    assert isinstance(unknown, BadEvent)
+    assert erase == Erase(user="u", request="r")
+    assert isinstance(nameless, BadEvent)
 
 
 @pytest.mark.parametrize(
     "value",
     [
-        record_of(["tick"], version=VERSION + 2),
-        record_of(["tick"], ["brand-new"], version=VERSION + 1),
-        record_of({"another": "shape"}, version=VERSION + 1),
-        msgspec.msgpack.encode([VERSION + 1, [["tick"]], "more"]),
-        msgspec.msgpack.encode([VERSION + 2, "another shape"]),
+        record_of(["tick"], version=PRIVACY_VERSION + 1),
+        record_of({"another": "shape"}, version=PRIVACY_VERSION + 1),
+        msgspec.msgpack.encode([PRIVACY_VERSION + 1, [["tick"]], "more"]),
+        msgspec.msgpack.encode([PRIVACY_VERSION + 2, "another shape"]),
     ],
 )
 def test_what_a_newer_writer_wrote_and_we_cannot_read_is_not_to_be_skipped(value: bytes) -> None:
     with pytest.raises(NewerSchemaError, match="start a newer release of the processor"):
         decode_batch(value)
-
-
-def test_records_of_the_version_before_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = record_of(["tick"], version=1)
-    monkeypatch.setattr("schemas.log.events.VERSION", 2)
-    assert decode_batch(record) == [Tick()]
-    monkeypatch.setattr("schemas.log.events.VERSION", 3)
-    with pytest.raises(UndecodableRecordError, match="unknown schema version 1"):
-        decode_batch(record)
 
 
 def test_every_record_that_a_release_wrote_is_still_read() -> None:

@@ -12,7 +12,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from schemas.log.events import VERSION, BadEvent, decode_batch
+from schemas.log.events import PRIVACY_VERSION, VERSION, BadEvent, decode_batch
 from schemas.log.json_schema import KINDS, events_schema_page
 
 SCHEMA: Final[dict[str, Any]] = json.loads(
@@ -62,6 +62,8 @@ BAD_EVENTS: Final = [
     ["disconnect", "u", "c", True, 86_400_001],
     ["logout", "u", "t", None, None, "never"],
     ["opt_out", "u"],
+    ["opt_out", "u", "r"],
+    ["erase", "u", "r"],
     ["tick "],
     [],
     {},
@@ -73,6 +75,17 @@ def test_what_a_reader_rejects_does_not_fit_it(event: Any) -> None:
     [found] = decode_batch(msgspec.msgpack.encode([VERSION, [event]]))
     assert isinstance(found, BadEvent)
     assert not VALIDATOR.is_valid([VERSION, [event]])
+
+
+@pytest.mark.parametrize(
+    "event",
+    [["opt_out", "u"], ["opt_in", "", "r"], ["erase", "u", "r" * 65], ["erase", "u", "r", -1]],
+)
+def test_a_bad_privacy_event_does_not_fit_it(event: Any) -> None:
+    [found] = decode_batch(msgspec.msgpack.encode([PRIVACY_VERSION, [event]]))
+    assert isinstance(found, BadEvent)
+    assert not VALIDATOR.is_valid([PRIVACY_VERSION, [event]])
+    VALIDATOR.validate([PRIVACY_VERSION, [["opt_out", "u", "r"], ["erase", "u", "r"]]])
 
 
 @pytest.mark.parametrize("record", [[], [VERSION], [VERSION + 9, []], [VERSION, [], 1], {}])

@@ -35,13 +35,13 @@ from api.periods.ranges import WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
 from api.reads.audit import Call
-from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
 from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, reads, words
+from schemas.openapi import answers, privacy, reads, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -137,6 +137,8 @@ def routes() -> Iterator[tuple[str, str]]:
 
 #: Calls that share the route of a longer or a general path, told apart by the raw path.
 ROUTED_AS = {
+    "/api/v1/users/{user_id}/tracking": "/api/v1/users/{user_id}",
+    "/api/v1/users/{user_id}/data": "/api/v1/users/{user_id}",
     "/api/v1/users/{user_id}/timeline": "/api/v1/users/{user_id}",
     "/api/v1/screens/engagement": "/api/v1/screens/{screen}",
 }
@@ -270,16 +272,25 @@ def test_every_code_is_told_with_its_status_and_none_is_left_out() -> None:
         for code in properties["code"]["enum"]:
             assert CODES[code][0] == properties["status"]["const"]
             told.add(code)
-    # What no operation can answer: another path, another method.
-    assert CODES.keys() - told == {"not_found", "method_not_allowed"}
+    # What no operation can answer: another method.
+    assert CODES.keys() - told == {"method_not_allowed"}
     assert SCHEMAS["Problem"]["properties"]["code"]["enum"] == list(CODES)
 
 
 def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
     assert answers.AUDIT_SCOPE == AUDIT_SCOPE
+    assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
     for path, _, each in operations():
-        if path.startswith("/api/v1/"):
+        if path.startswith("/api/v1/me"):
+            assert each["security"] == [{"phoneToken": []}], path
+        elif each["tags"] == ["Privacy"]:
+            # No cookie: what cannot be undone wants more than a browser's click.
+            assert each["security"] == [
+                {"staffToken": [PRIVACY_SCOPE]},
+                {"apiKey": [PRIVACY_SCOPE]},
+            ], path
+        elif path.startswith("/api/v1/"):
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             if path == "/api/v1/audit":
                 scope = AUDIT_SCOPE

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.core.model import Policy
-from schemas.log.events import BadEvent, Event, decode_batch, encode_batch
+from schemas.log.events import BadEvent, Event, PrivacyEvent, decode_batch, encode_batch
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,
@@ -24,8 +24,10 @@ from tests.unit.presence_logs import (
     logs,
     losses,
     policies,
+    privacy_events,
     steps_back,
     with_losses,
+    with_privacy,
     with_steps_back,
 )
 
@@ -62,6 +64,8 @@ def everything(processor: Processor) -> dict[str, Any]:
     return {
         "stored": {name: settled(row, processor) for name, row in processor.stored().items()},
         "changes": processor.changes,
+        "last changes": processor.last_changes,
+        "flags": processor.flags,
         "counts": processor.counts,
         "outages": processor.outages,
         "rejected": processor.rejected,
@@ -111,6 +115,19 @@ def without_deadlines(processor: Processor) -> dict[str, dict[str, Any]]:
         }
         for user_id, row in processor.rows.items()
     }
+
+
+@EXAMPLES
+@given(logs, policies, steps_back, privacy_events, cuts)
+def test_however_a_log_is_cut_opt_outs_and_erasures_leave_the_same(
+    log: list[Written],
+    policy: Policy,
+    steps: dict[int, int],
+    events: dict[int, PrivacyEvent],
+    cut: list[str],
+) -> None:
+    log = with_privacy(with_steps_back(log, steps), events)
+    assert everything(run(log, policy, cut)) == everything(run(log, policy, ["|"] * LONGEST))
 
 
 @EXAMPLES

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.core.model import Policy
+from schemas.log.events import PrivacyEvent
 from tests.unit.presence_logs import (
     EXAMPLES,
     LONGEST,
@@ -16,10 +17,12 @@ from tests.unit.presence_logs import (
     losses,
     oracle_of,
     policies,
+    privacy_events,
     stated,
     steps_back,
     timer_logs,
     with_losses,
+    with_privacy,
     with_steps_back,
 )
 
@@ -52,6 +55,21 @@ def test_they_agree_where_the_brokers_clock_steps_back(
     processor = Processor(policy)
     processor.batch(log)
     agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(logs, policies, steps_back, privacy_events)
+def test_they_agree_about_users_who_opt_out_come_back_and_are_erased(
+    log: list[Written],
+    policy: Policy,
+    steps: dict[int, int],
+    events: dict[int, PrivacyEvent],
+) -> None:
+    for each in (log, with_steps_back(log, steps)):
+        private = with_privacy(each, events)
+        processor = Processor(policy)
+        processor.batch(private)
+        agree(processor, oracle_of(private, policy))
 
 
 @EXAMPLES

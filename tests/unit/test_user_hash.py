@@ -1,36 +1,100 @@
-"""The keyed hash of users, and its key."""
+"""Users who opted out are known by a keyed hash, and by nothing else (promise 8)."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 import pytest
-from pydantic import ValidationError
 
-from schemas.user_hash import UserHashSettings, user_hash
+from ingest.log.opt_outs import MAX_RECENT, OptOuts
+from ingest.settings import IngestSettings
+from schemas.http.problems import ProblemError
+from schemas.log.privacy_flags import Flag, Writer, encode_flag, flag_key
+from schemas.service.settings import PrivacySettings
+from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
-KEY = "k" * 32
-
-
-def test_a_users_hash_is_the_hmac_sha256_of_the_id() -> None:
-    expected = hmac.new(KEY.encode(), "ada/ü|1".encode(), hashlib.sha256).digest()
-    assert user_hash(KEY.encode(), "ada/ü|1") == expected
-
-
-def test_another_key_makes_another_user_of_them() -> None:
-    assert user_hash(b"a" * 32, "ada") != user_hash(b"b" * 32, "ada")
+KEY = "a key of the tests, of 32 characters and more"
+HASHED = UserHash(KEY)
 
 
-def test_a_short_key_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROLLCALL_USER_HASH_KEY", "k" * 31)
-    with pytest.raises(ValidationError, match=r"must be 32 bytes or more.*openssl rand"):
-        UserHashSettings()
+def test_a_users_hash_never_changes_and_is_of_the_key() -> None:
+    """Part of what is stored: with another hash nobody who opted out would be known any more."""
+    assert HASHED("ada").hex() == "5ec77296930169ea3a59c990a2162c3a"
+    assert HASHED.fingerprint == "24cdff8c0d29f96b"
+    assert UserHash(KEY + "!")("ada") != HASHED("ada") != HASHED("bob")
 
 
-def test_the_key_is_not_in_what_the_settings_print(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROLLCALL_USER_HASH_KEY", KEY)
-    settings = UserHashSettings()
-    assert settings.user_hash_secret == KEY.encode()
-    assert KEY not in repr(settings)
-    assert KEY not in str(settings)
+def test_another_key_is_refused_with_what_to_do() -> None:
+    check_fingerprint(HASHED, HASHED.fingerprint, "the database")
+    with pytest.raises(UserHashKeyError, match="never rotated"):
+        check_fingerprint(UserHash(KEY + "!"), HASHED.fingerprint, "the database")
+    with pytest.raises(UserHashKeyError, match="has none: set ROLLCALL_USER_HASH_KEY"):
+        check_fingerprint(None, HASHED.fingerprint, "the database")
+
+
+def test_a_key_that_could_be_guessed_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 characters"):
+        PrivacySettings.model_validate({"user_hash_key": "short"})
+
+
+async def nothing() -> None:
+    """Nobody's sockets are to be closed."""
+
+
+def opt_outs(key: str = KEY) -> OptOuts:
+    settings = IngestSettings.model_validate({"jwt_secret": "x" * 40, "user_hash_key": key})
+    return OptOuts(settings, nothing)
+
+
+def said(of: OptOuts, user: str, opted_out: bool, offset: int, writer: Writer) -> bool:
+    flag = Flag(opted_out, 0, offset, HASHED.fingerprint)
+    return of.take(flag_key(HASHED(user), writer), encode_flag(flag))
+
+
+def loaded(of: OptOuts) -> OptOuts:
+    of._load_is_done()
+    return of
+
+
+def test_of_two_flags_that_of_the_later_event_holds_in_whatever_order_they_come() -> None:
+    flags: list[tuple[bool, int, Writer]] = [
+        (True, 10, "api"),
+        (True, 10, "log"),
+        (False, 11, "log"),
+    ]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        found = loaded(opt_outs())
+        for number in order:
+            said(found, "ada", *flags[number])
+        assert not found.covers("ada"), order
+        assert said(found, "ada", True, 12, "api")
+        assert found.covers("ada")
+        assert not found.covers("bob")
+
+
+def test_nobody_is_let_in_before_it_is_known_who_has_opted_out() -> None:
+    with pytest.raises(ProblemError, match="not known yet"):
+        opt_outs().covers("ada")
+    assert opt_outs().not_ready is not None
+    assert loaded(opt_outs()).not_ready is None
+
+
+def test_flags_of_another_key_are_refused() -> None:
+    flag = Flag(True, 0, 1, UserHash(KEY + "!").fingerprint)
+    with pytest.raises(UserHashKeyError):
+        opt_outs().take(flag_key(HASHED("ada"), "log"), encode_flag(flag))
+
+
+def test_what_is_remembered_of_flags_is_bounded_and_who_opted_out_is_not_forgotten() -> None:
+    found = loaded(opt_outs())
+    for number in range(MAX_RECENT + 500):
+        said(found, f"u{number}", True, number, "log")
+    found._forget_old_flags()
+    assert len(found._offsets) == MAX_RECENT
+    assert found.covers("u0")
+
+
+def test_foreign_records_of_the_topic_are_passed_over() -> None:
+    found = opt_outs()
+    assert not found.take(None, b"{}")
+    assert not found.take(b"short", b"{}")
+    assert not found.take(flag_key(HASHED("ada"), "log"), None)
+    assert not found.take(flag_key(HASHED("ada"), "log"), b"no flag")

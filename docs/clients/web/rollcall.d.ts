@@ -423,6 +423,24 @@ export declare class Presence {
      * @returns {Promise<number | null>}
      */
     onlineUsersCount(): Promise<number | null>;
+    /**
+     * The switch of the app's settings: whether the user who is logged in is counted and shown. True:
+     * the server has it. Off erases what is stored of them; heartbeats may go on, and count for nothing.
+     * @param {boolean} enabled
+     * @returns {Promise<boolean>}
+     */
+    setTracking(enabled: boolean): Promise<boolean>;
+    /**
+     * What the switch shows; null where the server did not say.
+     * @returns {Promise<boolean | null>}
+     */
+    tracking(): Promise<boolean | null>;
+    /**
+     * @param {string} method
+     * @param {string | null} body
+     * @returns {Promise<Response | null>}
+     */
+    _tracking(method: string, body: string | null): Promise<Response | null>;
     /** @param {(now: number) => void} happens */
     _do(happens: (now: number) => void): void;
     /** @param {Command} command */

@@ -950,6 +950,47 @@ export class Presence {
     return answer.stale ? null : answer.count;
   }
 
+  /**
+   * The switch of the app's settings: whether the user who is logged in is counted and shown. True:
+   * the server has it. Off erases what is stored of them; heartbeats may go on, and count for nothing.
+   * @param {boolean} enabled
+   * @returns {Promise<boolean>}
+   */
+  async setTracking(enabled) {
+    const response = await this._tracking('PUT', JSON.stringify({ enabled }));
+    return response?.ok ?? false;
+  }
+
+  /**
+   * What the switch shows; null where the server did not say.
+   * @returns {Promise<boolean | null>}
+   */
+  async tracking() {
+    const response = await this._tracking('GET', null);
+    return response?.ok ? (await response.json()).enabled : null;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string | null} body
+   * @returns {Promise<Response | null>}
+   */
+  async _tracking(method, body) {
+    if (this._user === null) return null;
+    try {
+      const token = await this._options.token({ user: this._user, refresh: false });
+      return await fetch(`${this._options.baseUrl}/v1/me/tracking`, {
+        method,
+        headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
+        body,
+        credentials: 'omit',
+        cache: 'no-store',
+      });
+    } catch {
+      return null;
+    }
+  }
+
   /** @param {(now: number) => void} happens */
   _do(happens) {
     happens(this._clock());

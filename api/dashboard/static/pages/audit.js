@@ -10,6 +10,7 @@ const CALLS = {
   user: "a user's page",
   timeline: "a user's timeline",
   lookup: "a lookup by id",
+  stored_data: "everything stored about a user",
   users: "a list of users",
   online_users: "a list of users online",
   users_file: "a list of users, as a file",

@@ -18,7 +18,7 @@ types: [Ingress]
 types: [Ingress, Egress]
 ingest: {{ list $dns $kafka $issuer | toJson }}
 processor: {{ list $dns $kafka $database | toJson }}
-api: {{ list $dns $database $issuer | toJson }}
+api: {{ list $dns $kafka $database $issuer | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
 gateway: {{ $ours | toJson }}

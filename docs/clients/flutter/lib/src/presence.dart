@@ -84,9 +84,13 @@ class Presence with WidgetsBindingObserver {
   Timer? _timer;
   bool _observing = false;
 
+  /// Whose [tracking] it is.
+  String? _user;
+
   /// A user is logged in. Call it at every start of the app and after each login; a user who was
   /// there before is logged out. [user] is any text that is this user's alone; it is not sent.
   void start(String user) {
+    _user = user;
     if (!_observing) WidgetsBinding.instance.addObserver(this);
     _observing = true;
     _do((now) => _machine.start(now, user, WidgetsBinding.instance.lifecycleState?.name));
@@ -101,6 +105,7 @@ class Presence with WidgetsBindingObserver {
   /// The user logs out. True: the server has it. It uses the token that was sent last, so that the
   /// app may drop its own at once.
   Future<bool> logOut() {
+    _user = null;
     if (!_machine.hasUser) return Future<bool>.value(true);
     final told = Completer<bool>();
     _loggingOut.add(told);
@@ -122,6 +127,35 @@ class Presence with WidgetsBindingObserver {
     if (response.statusCode != 200) return null;
     final answer = jsonDecode(response.body) as Map<String, dynamic>;
     return answer['stale'] == true ? null : answer['count'] as int;
+  }
+
+  /// The switch of the app's settings: whether the user who is logged in is counted and shown. True:
+  /// the server has it. Off erases what is stored of them; heartbeats may go on, and count for
+  /// nothing.
+  Future<bool> setTracking({required bool enabled}) async {
+    final response = await _tracking(jsonEncode({'enabled': enabled}));
+    return response != null && response.statusCode ~/ 100 == 2;
+  }
+
+  /// What the switch shows; null where the server did not say.
+  Future<bool?> tracking() async {
+    final response = await _tracking(null);
+    if (response == null || response.statusCode != 200) return null;
+    return (jsonDecode(response.body) as Map<String, dynamic>)['enabled'] as bool;
+  }
+
+  Future<http.Response?> _tracking(String? body) async {
+    final user = _user;
+    if (user == null) return null;
+    try {
+      final fetched = await token(user: user, refresh: false);
+      final url = Uri.parse('$baseUrl/v1/me/tracking');
+      final headers = {'Authorization': 'Bearer $fetched', 'Content-Type': 'application/json'};
+      if (body == null) return await _client.get(url, headers: headers);
+      return await _client.put(url, headers: headers, body: body);
+    } on Object {
+      return null;
+    }
   }
 
   @override
@@ -160,6 +194,7 @@ class Presence with WidgetsBindingObserver {
         _channel = null;
         unawaited(channel?.sink.close());
       case 'stopped':
+        _user = null;
         onStopped?.call(command['reason'] as String);
       case 'logged_out':
         // A user who was replaced by another one is logged out without being asked.

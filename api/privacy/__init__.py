@@ -1,0 +1,1 @@
+"""Opting out, seeing what is stored, and being erased (promise 8)."""

@@ -1,0 +1,213 @@
+"""The calls: of a user about themselves (``/api/v1/me``), with their own token and no scope; and of
+support about a user by id, with the scope ``presence:privacy``. No cookie counts here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from api.access.readers import Readers, reader_of
+from api.http.bodies import read_body
+from api.http.documents import json_answer
+from api.http.door import Door, Handler, method_not_allowed
+from api.http.parameters import check_text, check_user_id, refuse_parameters
+from api.http.paths import named_in_path
+from api.metrics import ApiMetrics
+from api.periods.instants import rfc3339
+from api.presence.timeline import USER_PATH
+from api.privacy.data import stored_answer
+from api.privacy.requests import PrivacyRequests, Requested
+from api.privacy.store import PrivacyStore
+from api.reads.audit import ReadAudit
+from api.scopes import PRIVACY_SCOPE
+from schemas.http.problems import FieldProblem, ProblemError, rate_limited
+from schemas.http.token_bucket import BucketPolicy, TokenBuckets
+
+ME: Final = "/api/v1/me"
+TRACKING, DATA = "/tracking", "/data"
+ERASURES_PATH: Final = "/api/v1/erasures/"
+MAX_BODY_BYTES: Final = 1_024
+MAX_ERASURE_ID: Final = 64
+#: Kafka's retention and the segment that it waits for (schemas/log/topics.py).
+EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
+CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
+#: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.
+OWN_CALLS: Final = BucketPolicy(per_second=0.2, burst=20)
+_ANY_USER: Final = USER_PATH + r"{user_id:[\s\S]+}"
+
+
+class PrivacyCalls:
+    """The handlers."""
+
+    def __init__(
+        self,
+        requests: PrivacyRequests,
+        store: PrivacyStore,
+        readers: Readers,
+        metrics: ApiMetrics,
+        reads: ReadAudit,
+    ) -> None:
+        self._reads = reads
+        self._requests = requests
+        self._store = store
+        self._readers = readers
+        self._own_calls = TokenBuckets(OWN_CALLS)
+        self._body_timeouts = metrics.http.timeouts["body"]
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        """Before those of users, for which it leaves other methods and paths."""
+        mine = (
+            (ME + TRACKING, "tracking", {"GET": self.my_tracking, "PUT": self.set_my_tracking}),
+            (ME + DATA, "stored_data", {"GET": self.my_data}),
+            (ME, "erase", {"DELETE": self.erase_me}),
+        )
+        for path, route, handlers in mine:
+            for method, handler in handlers.items():
+                router.add_route(method, path, door.guard(route, handler))
+            if "GET" in handlers:
+                router.add_route("HEAD", path, door.guard(route, handlers["GET"]))
+            allow = ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])
+            router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
+        router.add_put(_ANY_USER, self._put(door))
+        router.add_delete(_ANY_USER, self._delete(door))
+        any_erasure = ERASURES_PATH + "{erasure_id}"
+        router.add_get(any_erasure, door.guard("erasure", self.erasure))
+        router.add_route("*", any_erasure, door.guard("erasure", method_not_allowed("GET, HEAD")))
+
+    def beside(self, user: Handler, door: Door) -> Handler:
+        """The reads of a user's path: the guarded ones of others, and these."""
+        tracking = door.guard("tracking", self.tracking)
+        data = door.guard("stored_data", self.data)
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            path = request.rel_url.raw_path
+            handler = tracking if _names(path, TRACKING) else data if _names(path, DATA) else user
+            return await handler(request)
+
+        return answer
+
+    async def my_tracking(self, request: web.Request) -> web.Response:
+        user_id = await self._me(request)
+        return json_answer({"enabled": await self._requests.is_enabled(user_id)})
+
+    async def set_my_tracking(self, request: web.Request) -> web.Response:
+        return await self._set_tracking(request, await self._me(request))
+
+    async def my_data(self, request: web.Request) -> web.Response:
+        return await self._data(await self._me(request))
+
+    async def erase_me(self, request: web.Request) -> web.Response:
+        requested = await self._requests.erase(await self._me(request), wait=True)
+        return _erasing(requested, 200 if requested.done else 202)
+
+    async def tracking(self, request: web.Request) -> web.Response:
+        user_id = await self._named(request, TRACKING)
+        return json_answer({"enabled": await self._requests.is_enabled(user_id)})
+
+    async def set_tracking(self, request: web.Request) -> web.Response:
+        return await self._set_tracking(request, await self._named(request, TRACKING))
+
+    async def data(self, request: web.Request) -> web.Response:
+        user_id = await self._named(request, DATA)
+        answer = await self._data(user_id)
+        await self._reads.users(reader_of(request), "stored_data", {user_id: 1})
+        return answer
+
+    async def erase(self, request: web.Request) -> web.Response:
+        user_id = await self._named(request, "")
+        return _erasing(await self._requests.erase(user_id, wait=False), 202)
+
+    async def erasure(self, request: web.Request) -> web.Response:
+        await self._readers.admit(request, cookie=False, scope=PRIVACY_SCOPE)
+        refuse_parameters(request.rel_url.raw_query_string)
+        named = named_in_path(request.rel_url.raw_path, ERASURES_PATH)
+        found = await self._store.erasure(check_text("erasure_id", named, MAX_ERASURE_ID))
+        if found is None:
+            raise ProblemError("not_found", "No erasure has this id; or it is not stored yet.")
+        erased_at = found.erased_at
+        return json_answer(
+            {
+                "erasure_id": found.erasure_id,
+                "kind": found.kind,
+                "requested_at": rfc3339(found.requested_at),
+                "erased_at": rfc3339(erased_at),
+                "removed": found.removed,
+                "events_gone_by": rfc3339(erased_at and erased_at + EVENTS_GONE_AFTER),
+                "changes_gone_by": rfc3339(erased_at and erased_at + CHANGES_GONE_AFTER),
+            }
+        )
+
+    def _put(self, door: Door) -> Handler:
+        set_tracking = door.guard("tracking", self.set_tracking)
+        refuse = door.guard("user", method_not_allowed("DELETE, GET, HEAD"))
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            is_ours = _names(request.rel_url.raw_path, TRACKING)
+            return await (set_tracking if is_ours else refuse)(request)
+
+        return answer
+
+    def _delete(self, door: Door) -> Handler:
+        erase = door.guard("erase", self.erase)
+        refuse = door.guard("tracking", method_not_allowed("GET, HEAD, PUT"))
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            path = request.rel_url.raw_path
+            is_part = any(_names(path, part) for part in (TRACKING, DATA, "/timeline"))
+            return await (refuse if is_part else erase)(request)
+
+        return answer
+
+    async def _me(self, request: web.Request) -> str:
+        identity = await self._readers.user_of(request)
+        wait_seconds = self._own_calls.take(identity.user, time.monotonic())
+        if wait_seconds:
+            raise rate_limited("This user asks more often than any app needs to.", wait_seconds)
+        refuse_parameters(request.rel_url.raw_query_string)
+        return identity.user
+
+    async def _named(self, request: web.Request, part: str) -> str:
+        await self._readers.admit(request, cookie=False, scope=PRIVACY_SCOPE)
+        refuse_parameters(request.rel_url.raw_query_string)
+        return check_user_id(named_in_path(request.rel_url.raw_path, USER_PATH, part))
+
+    async def _set_tracking(self, request: web.Request, user_id: str) -> web.Response:
+        body = await read_body(request, MAX_BODY_BYTES, self._body_timeouts)
+        enabled = _enabled(body)
+        requested = await self._requests.set_enabled(user_id, enabled)
+        answer = {"enabled": enabled, "done": requested.done}
+        return json_answer(answer, status=200 if requested.done else 202)
+
+    async def _data(self, user_id: str) -> web.Response:
+        enabled = await self._requests.is_enabled(user_id)
+        rows, kept_days = await self._store.stored(user_id, self._requests.hash_of(user_id))
+        return json_answer(stored_answer(user_id, enabled, rows, kept_days))
+
+
+def _names(raw_path: str, part: str) -> bool:
+    """Whether the path is of that part of a user; a slash of the id itself is percent-encoded."""
+    return raw_path.endswith(part) and len(raw_path) > len(USER_PATH) + len(part)
+
+
+def _enabled(body: bytes) -> bool:
+    """Raises ``ProblemError`` ``bad_json`` or ``bad_field``."""
+    try:
+        said: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise ProblemError("bad_json", 'Send {"enabled": false} to opt out, true to opt in.')
+    enabled = said.get("enabled")
+    if not isinstance(enabled, bool):
+        problem = FieldProblem("enabled", "must be true or false")
+        raise ProblemError("bad_field", "enabled must be true or false.", [problem])
+    return enabled
+
+
+def _erasing(requested: Requested, status: int) -> web.Response:
+    return json_answer({"erasure_id": requested.id, "done": requested.done}, status=status)

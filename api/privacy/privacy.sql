@@ -1,0 +1,50 @@
+-- Opt-outs, erasures, and what is stored of one user (api/privacy).
+
+-- name: fingerprint
+SELECT fingerprint FROM user_hash_key
+
+-- name: flag
+SELECT opted_out, at FROM privacy_flags WHERE user_hash = %(user_hash)s
+
+-- name: passed
+-- Has the processor passed the event at that offset?
+SELECT next_offset > %(offset)s FROM stream_offsets WHERE "partition" = %(partition)s
+
+-- name: request
+-- The processor may have been faster.
+INSERT INTO erasures (erasure_id, user_hash, kind, "partition")
+VALUES (%(erasure_id)s, %(user_hash)s, %(kind)s, %(partition)s)
+ON CONFLICT DO NOTHING
+
+-- name: erasure
+SELECT erasure_id, kind, requested_at, erased_at, removed FROM erasures
+WHERE erasure_id = %(erasure_id)s
+
+-- name: kept_days
+-- How many days maintenance leaves of a table now.
+SELECT table_name, (now() AT TIME ZONE 'UTC')::date - (kept_from AT TIME ZONE 'UTC')::date
+FROM retention_progress
+
+-- name: presence
+SELECT to_jsonb(p) - '{partition, log_offset}'::text[] FROM presence p
+WHERE user_id = %(user_id)s LIMIT %(most)s
+
+-- name: changes
+SELECT to_jsonb(c) - '{partition, log_offset, event_index, ordinal}'::text[] FROM changes c
+WHERE user_id = %(user_id)s ORDER BY at DESC LIMIT %(most)s
+
+-- name: spans
+SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM spans s
+WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
+
+-- name: sessions
+SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM sessions s
+WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
+
+-- name: user_days
+SELECT to_jsonb(d) - '{partition}'::text[] FROM user_days d
+WHERE user_id = %(user_id)s ORDER BY day DESC LIMIT %(most)s
+
+-- name: erasures
+SELECT to_jsonb(e) - '{user_hash, partition, log_offset}'::text[] FROM erasures e
+WHERE user_hash = %(user_hash)s ORDER BY requested_at DESC LIMIT %(most)s

@@ -1,0 +1,140 @@
+"""Opting out and in, and erasing: the event, the flag, and the wait for the processor.
+
+1. The event is written first. Once it is in the log it will hold, whatever else fails.
+2. An opt-out's flag is written next, so that ingest stops writing at once. All other flags are the
+   processor's: until it has passed an opt-in, the user is still kept out.
+3. Then the processor is waited for, five seconds at most. ``done``: nothing of the user is stored
+   or shown any more, or they count again; else it will be so.
+
+Everything may be asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from api.privacy.log import PrivacyLog
+from api.privacy.store import PrivacyStore
+from api.settings import ApiSettings
+from schemas.http.problems import ProblemError
+from schemas.log.events import PRIVACY_VERSION, Erase, OptIn, OptOut, PrivacyEvent
+from schemas.log.privacy_flags import Flag
+from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
+
+WAIT_SECONDS: Final = 5.0
+#: Whoever probes waits no longer.
+PROBE_SECONDS: Final = 0.5
+_ASK_EVERY_SECONDS: Final = 0.1
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """``done``: the processor has passed it."""
+
+    id: str
+    done: bool
+
+
+class PrivacyRequests:
+    """Raises ``ProblemError``, ``unavailable`` where this deployment cannot do it, with why."""
+
+    def __init__(self, settings: ApiSettings, store: PrivacyStore, log: PrivacyLog) -> None:
+        self._version = settings.event_version
+        self._hashed = settings.user_hash
+        self._store = store
+        self._log = log
+        self._known: str | None = None
+
+    async def not_ready(self) -> str | None:
+        """Why this process is not to be asked: its key is another one than the database's."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                stored = await self._fingerprint()
+        except (ProblemError, TimeoutError):
+            return None  # whether the database answers is asked elsewhere
+        if stored is None or self._hashed is None:
+            return None
+        try:
+            check_fingerprint(self._hashed, stored, "the database")
+        except UserHashKeyError as error:
+            return str(error)
+        return None
+
+    async def is_enabled(self, user_id: str) -> bool:
+        """Whether the user counts. Without a key nobody can have opted out."""
+        return self._hashed is None or not await self._store.opted_out(self._hashed(user_id))
+
+    async def set_enabled(self, user_id: str, enabled: bool) -> Requested:
+        """Opt in or out."""
+        request = secrets.token_hex(16)
+        if enabled:
+            return await self._write(OptIn(user=user_id, request=request), "opted_in")
+        return await self._write(OptOut(user=user_id, request=request), "opted_out")
+
+    async def erase(self, user_id: str, *, wait: bool) -> Requested:
+        """Erase what is stored."""
+        request = secrets.token_hex(16)
+        return await self._write(Erase(user=user_id, request=request), "erased", wait=wait)
+
+    def hash_of(self, user_id: str) -> bytes | None:
+        """``None`` without a key."""
+        return self._hashed(user_id) if self._hashed is not None else None
+
+    async def _fingerprint(self) -> str | None:
+        """Of the database's key, which never changes once there is one."""
+        if self._known is None:
+            self._known = await self._store.fingerprint()
+        return self._known
+
+    async def _usable(self) -> UserHash:
+        if self._hashed is None:
+            raise _not_set_up("it has no ROLLCALL_USER_HASH_KEY")
+        if self._version < PRIVACY_VERSION:
+            raise _not_set_up(
+                "ROLLCALL_EVENT_VERSION is 1: set it to 2 once every processor is of this release"
+            )
+        stored = await self._fingerprint()
+        if stored is None:
+            raise _not_set_up("no processor with a ROLLCALL_USER_HASH_KEY has started yet")
+        try:
+            check_fingerprint(self._hashed, stored, "the database")
+        except UserHashKeyError as error:
+            raise _not_set_up(str(error)) from None
+        return self._hashed
+
+    async def _write(self, event: PrivacyEvent, kind: str, *, wait: bool = True) -> Requested:
+        hashed = await self._usable()
+        user_hash = hashed(event.user)
+        partition, offset = await self._log.write(event)
+        try:
+            if isinstance(event, OptOut):
+                flag = Flag(True, partition, offset, hashed.fingerprint)
+                await self._log.flag(user_hash, flag)
+            if not isinstance(event, OptIn):
+                await self._store.note_request(event.request, user_hash, kind, partition)
+            done = wait and await self._passed(partition, offset)
+        except ProblemError as problem:
+            # It is in the log, so it will be: the processor does what is missing.
+            logger.warning("A privacy event is in the log, but: %s", problem.detail)
+            done = False
+        return Requested(event.request, done)
+
+    async def _passed(self, partition: int, offset: int) -> bool:
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while not await self._store.passed(partition, offset):
+            if asyncio.get_running_loop().time() >= deadline:
+                return False
+            await asyncio.sleep(_ASK_EVERY_SECONDS)
+        return True
+
+
+def _not_set_up(why: str) -> ProblemError:
+    return ProblemError(
+        "unavailable", f"This deployment does not take opt-outs and erasures: {why}."
+    )

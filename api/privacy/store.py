@@ -1,0 +1,94 @@
+"""What PostgreSQL says of opt-outs and erasures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg.rows import class_row
+
+from api.postgres.database import Connection, Database
+from api.privacy.data import MAX_ROWS, TABLES
+from schemas.database.named_queries import load_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """``erased_at`` is log time, ``None`` until the processor has passed the event."""
+
+    erasure_id: str
+    kind: str
+    requested_at: datetime
+    erased_at: datetime | None
+    removed: dict[str, int] | None
+
+
+_QUERY: Final = "privacy"
+
+
+class PrivacyStore:
+    """Raises ``ProblemError`` as :class:`Database` does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queries = load_queries("api.privacy", "privacy.sql")
+
+    async def fingerprint(self) -> str | None:
+        """Of the key by which the database knows users; ``None`` before a processor has one."""
+        row = await self._row("fingerprint", {})
+        return row[0] if row is not None else None
+
+    async def opted_out(self, user_hash: bytes) -> bool:
+        row = await self._row("flag", {"user_hash": user_hash})
+        return row is not None and bool(row[0])
+
+    async def passed(self, partition: int, offset: int) -> bool:
+        """Whether the processor has passed that event."""
+        row = await self._row("passed", {"partition": partition, "offset": offset})
+        return row is not None and bool(row[0])
+
+    async def note_request(
+        self, erasure_id: str, user_hash: bytes, kind: str, partition: int
+    ) -> None:
+        values = {
+            "erasure_id": erasure_id,
+            "user_hash": user_hash,
+            "kind": kind,
+            "partition": partition,
+        }
+
+        async def write(connection: Connection) -> None:
+            await connection.execute(self._queries["request"], values)
+
+        await self._database.write(_QUERY, write)
+
+    async def erasure(self, erasure_id: str) -> Erasure | None:
+        async def read(connection: Connection) -> Erasure | None:
+            async with connection.cursor(row_factory=class_row(Erasure)) as cursor:
+                await cursor.execute(self._queries["erasure"], {"erasure_id": erasure_id})
+                return await cursor.fetchone()
+
+        return await self._database.read(_QUERY, read)
+
+    async def stored(
+        self, user_id: str, user_hash: bytes | None
+    ) -> tuple[dict[str, list[Any]], dict[str, int]]:
+        """Rows by table, and for how many days each is kept where maintenance has said so."""
+        values = {"user_id": user_id, "user_hash": user_hash, "most": MAX_ROWS + 1}
+
+        async def read(connection: Connection) -> tuple[dict[str, list[Any]], dict[str, int]]:
+            rows = {}
+            for kept in TABLES:
+                cursor = await connection.execute(self._queries[kept.table], values)
+                rows[kept.table] = [row for (row,) in await cursor.fetchall()]
+            cursor = await connection.execute(self._queries["kept_days"])
+            return rows, dict(await cursor.fetchall())
+
+        return await self._database.read("privacy_data", read)
+
+    async def _row(self, name: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
+        async def read(connection: Connection) -> tuple[Any, ...] | None:
+            return await (await connection.execute(self._queries[name], values)).fetchone()
+
+        return await self._database.read(_QUERY, read)

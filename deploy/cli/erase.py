@@ -1,0 +1,158 @@
+"""`rollcall erase` and `rollcall opt-outs`: users out of every table, and out for good."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from deploy.terminal import (
+    DEFAULT_DATA_DIR,
+    FAILURE,
+    USAGE,
+    DataDir,
+    fail,
+    fail_without_kafka,
+)
+
+if TYPE_CHECKING:
+    from deploy.erasing import EraseSettings, Erasing
+
+T = TypeVar("T")
+
+opt_outs = typer.Typer(
+    name="opt-outs",
+    help="Who has opted out: the topic presence.privacy and the table privacy_flags.",
+    no_args_is_help=True,
+)
+
+
+def erase(
+    user: Annotated[
+        list[str] | None, typer.Option(help="User id; may be given more than once.")
+    ] = None,
+    users_from: Annotated[
+        Path | None,
+        typer.Option(help="A file of user ids, one a line.", exists=True, dir_okay=False),
+    ] = None,
+    since_restore: Annotated[
+        bool,
+        typer.Option(
+            "--since-restore",
+            help="After a restore of PostgreSQL, before the processors start: apply again the "
+            "erasures and opt-outs that presence.privacy knows of.",
+        ),
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Erase users from every table.
+
+    Each is one event of the log, in order with what the user's phones send; sums that they were
+    counted in stay. It is no opt-out. Kafka, the database and ROLLCALL_USER_HASH_KEY are those of
+    the services, and ROLLCALL_EVENT_VERSION must be 2.
+    """
+    from deploy.erasing import usable_ids
+
+    if bool(user or users_from) == since_restore:
+        fail("name users with --user or --users-from, or say --since-restore", USAGE)
+    try:
+        lines = users_from.read_text("utf-8").splitlines() if users_from else []
+        users = usable_ids([*(user or ()), *lines])
+    except ValueError as error:
+        fail(f"--users-from: {error}", USAGE)
+
+    async def of_users(erasing: Erasing) -> dict[str, str]:
+        return await erasing.erase(dict.fromkeys(users))
+
+    async def again(erasing: Erasing) -> tuple[int, int]:
+        flags = await erasing.flags_of_topic()
+        restored = await erasing.restore_table(flags)
+        known = await erasing.known_again(flags)
+        await erasing.erase(known, wait=False)
+        return restored, len(known)
+
+    if since_restore:
+        restored, erased = _run(again, data_dir)
+        typer.echo(f"{restored} opt-outs and erasures restored to the database")
+        typer.echo(f"{erased} users are erased again, once the processors run")
+        return
+    for name, erasure_id in _run(of_users, data_dir).items():
+        typer.echo(f"erased {name}: {erasure_id}")
+
+
+@opt_outs.command("restore-topic")
+def restore_topic(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Write presence.privacy anew from the database, for a Kafka that has lost it."""
+    published = _run(lambda erasing: erasing.restore_topic(), data_dir)
+    typer.echo(f"{published} flags published")
+
+
+@opt_outs.command("restore-table")
+def restore_table(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Fill the database from presence.privacy; the processors must be stopped meanwhile."""
+
+    async def restore(erasing: Erasing) -> int:
+        return await erasing.restore_table(await erasing.flags_of_topic())
+
+    typer.echo(f"{_run(restore, data_dir)} flags restored")
+
+
+def _of_stack(settings: EraseSettings, data_dir: Path) -> EraseSettings:
+    """Those of `rollcall up` in the data directory, where the environment has no key."""
+    from deploy.erasing import EraseSettings
+    from deploy.local.stack import PARTITIONS
+
+    key = data_dir / "user-hash-key"
+    if settings.user_hash is not None or not key.exists():
+        return settings
+    ports = json.loads((data_dir / "ports.json").read_text("utf-8"))
+    chosen = {
+        "kafka_bootstrap": f"127.0.0.1:{ports['kafka']}",
+        "user_hash_key": key.read_text("utf-8").strip(),
+        "event_version": 2,
+        "replication_factor": 1,
+    }
+    given = settings.model_dump(include=settings.model_fields_set)
+    return EraseSettings.model_validate({"partitions": PARTITIONS, **given, **chosen})
+
+
+def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
+    import psycopg
+    from aiokafka.errors import KafkaError
+
+    from deploy.database import NoDatabaseError, session_url
+    from deploy.erasing import EraseSettings, Erasing, NotPassedError
+    from schemas.log.events import PRIVACY_VERSION
+    from schemas.service.settings import load_or_exit
+    from schemas.service.user_hash import UserHashKeyError
+
+    settings = _of_stack(load_or_exit(EraseSettings), data_dir)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    hashed = settings.user_hash
+    if hashed is None:
+        fail("set ROLLCALL_USER_HASH_KEY to the key that the services have", USAGE)
+    if settings.event_version < PRIVACY_VERSION:
+        fail("set ROLLCALL_EVENT_VERSION=2 once every processor is of this release", USAGE)
+
+    async def run(dsn: str) -> T:
+        erasing = Erasing(settings, dsn, hashed)
+        await erasing.check()
+        return await work(erasing)
+
+    try:
+        return asyncio.run(run(session_url(data_dir)))
+    except NoDatabaseError as error:
+        fail(str(error), USAGE)
+    except (UserHashKeyError, NotPassedError) as error:
+        fail(str(error), FAILURE)
+    except psycopg.errors.UndefinedTable:
+        fail("the database lacks tables of this release: run rollcall migrate", FAILURE)
+    except psycopg.Error as error:
+        fail(f"PostgreSQL (ROLLCALL_DATABASE_URL) did not do it: {error}", FAILURE)
+    except (KafkaError, OSError) as error:
+        fail_without_kafka(settings, error)

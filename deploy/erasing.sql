@@ -1,0 +1,30 @@
+-- What `rollcall erase` and `rollcall opt-outs` ask PostgreSQL (deploy/erasing.py).
+
+-- name: fingerprint
+SELECT fingerprint FROM user_hash_key
+
+-- name: claim
+INSERT INTO user_hash_key (fingerprint) VALUES (%s) ON CONFLICT DO NOTHING
+
+-- name: next_offsets
+SELECT "partition", next_offset FROM stream_offsets
+
+-- name: known_users
+-- Everybody of whom something is stored.
+SELECT user_id FROM presence
+UNION SELECT user_id FROM changes
+UNION SELECT user_id FROM spans
+UNION SELECT user_id FROM sessions
+UNION SELECT user_id FROM user_days
+
+-- name: restore_flag
+INSERT INTO privacy_flags AS f (user_hash, "partition", opted_out, log_offset, at, erased_until)
+SELECT h, p, o, l, coalesce(from_ms(e), now()), from_ms(e)
+FROM (VALUES (%s::bytea, %s::integer, %s::boolean, %s::bigint, %s::bigint)) AS flag (h, p, o, l, e)
+ON CONFLICT (user_hash) DO UPDATE SET
+    opted_out = EXCLUDED.opted_out, log_offset = EXCLUDED.log_offset, at = EXCLUDED.at,
+    erased_until = greatest(f.erased_until, EXCLUDED.erased_until)
+WHERE f.log_offset < EXCLUDED.log_offset
+
+-- name: all_flags
+SELECT user_hash, "partition", opted_out, log_offset, to_ms(erased_until) FROM privacy_flags

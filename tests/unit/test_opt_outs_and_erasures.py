@@ -1,0 +1,102 @@
+"""What an opt-out and an erasure leave of a user in one partition (promise 8)."""
+
+from __future__ import annotations
+
+from processor.core.effects import Effects, Record
+from processor.core.model import Policy
+from processor.core.partition import Partition
+from processor.core.presence import APPLIED, FENCED, OPTED_OUT
+from schemas.log.events import Connect, Erase, Event, Heartbeat, OptIn, OptOut
+
+POLICY = Policy(300_000, 30_000, 200_000)
+START = 1_800_000_000_000
+OUT, IN = OptOut(user="ada", request="r"), OptIn(user="ada", request="s")
+ERASE = Erase(user="ada", request="t")
+
+
+def beat(screen: str = "Home") -> Heartbeat:
+    return Heartbeat(user="ada", token="t", screen=screen)
+
+
+class Log:
+    """One partition, and everything that a single batch does to it."""
+
+    def __init__(self) -> None:
+        self.partition = Partition(0, 1, POLICY, next_offset=0)
+        self.effects = Effects()
+
+    def record(self, seconds: float, *events: Event) -> None:
+        at = START + round(seconds * 1000)
+        self.partition.apply(Record(self.partition.next_offset, at, events), self.effects)
+
+
+def test_nothing_of_a_user_who_left_is_stored_but_one_last_change() -> None:
+    log = Log()
+    connect = Connect(user="ada", token="t", screen="Home", connection="c")
+    log.record(0, connect, beat("Cart"))
+    log.record(5, OUT)
+    effects = log.effects
+    assert log.partition.users == {}
+    assert effects.written({}) == []
+    assert (effects.changes, effects.spans, effects.sessions, effects.user_days) == ([], [], [], [])
+    [last] = effects.published()
+    assert (last.changed.device, last.changed.reason) == ("", "opted_out")
+    assert (last.changed.previous_state, last.changed.user_state) == ("foreground", "offline")
+    assert last.changed.connections == ("c",)
+    assert (log.partition.tally.foreground, log.partition.tally.background) == (0, 0)
+    assert [(e.user_id, e.reason) for e in effects.erasures] == [("ada", "opted_out")]
+
+
+def test_sums_that_they_were_counted_in_stay_and_visits_that_end_by_it_end_in_them() -> None:
+    log = Log()
+    log.record(0, beat("Home"))
+    log.record(5, beat("Cart"))
+    log.record(7, ERASE)
+    counts = {window[1]: each for window, each in log.effects.windows.minutes.items()}
+    assert (counts["Home"].views, counts["Home"].dwell_ms) == (1, 5_000)
+    assert (counts["Cart"].views, counts["Cart"].dwell_ms, counts["Cart"].exits) == (1, 2_000, 1)
+
+
+def test_what_arrives_of_an_opted_out_user_is_dropped_and_their_flag_published_again() -> None:
+    log = Log()
+    log.record(0, OUT)
+    log.record(100, beat())
+    assert log.partition.users == {}
+    assert log.effects.verdicts == {APPLIED: 1, OPTED_OUT: 1}
+    assert log.effects.stragglers == {b"ada"}
+    log.record(101, IN, beat())
+    assert list(log.partition.users) == ["ada"]
+    assert not log.effects.flags[b"ada"].opted_out
+
+
+def test_an_erased_user_begins_from_nothing_after_the_fence() -> None:
+    log = Log()
+    log.record(0, Heartbeat(user="ada", token="t", name="Ada", screen="Home"))
+    log.record(1, ERASE)
+    log.record(30.9, beat())
+    assert log.partition.users == {}
+    assert log.effects.verdicts[FENCED] == 1
+    log.record(31, beat("Cart"))
+    ada = log.partition.users["ada"]
+    assert (ada.name, ada.screen) == (None, "Cart")
+    assert [day.is_new for day in log.effects.user_days] == [True]
+
+
+def test_an_erasure_of_what_is_older_leaves_a_user_who_was_heard_of_since() -> None:
+    log = Log()
+    log.record(0, beat("Old"))
+    log.record(10, beat("New"))
+    older = Erase(user="ada", request="r", before_ms=START + 10_000)
+    log.record(20, older)
+    assert list(log.partition.users) == ["ada"]
+    assert [change.changed.screen for change in log.effects.changes] == ["New"]
+    assert log.effects.last_changes == []
+
+
+def test_repeating_is_safe() -> None:
+    log = Log()
+    log.record(0, beat())
+    log.record(1, OUT)
+    log.record(2, OUT)
+    assert len(log.effects.published()) == 1
+    assert log.effects.flags[b"ada"].opted_out
