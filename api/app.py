@@ -65,9 +65,14 @@ TOKEN_WARNINGS: Final = web.AppKey[Callable[[], list[str]]]("api_token_warnings"
 
 
 def install(
-    app: web.Application, settings: ApiSettings, *, registry: CollectorRegistry = REGISTRY
+    app: web.Application,
+    settings: ApiSettings,
+    *,
+    registry: CollectorRegistry = REGISTRY,
+    command: str | None = None,
 ) -> None:
-    """Add the API and the dashboard to an application that other services may share.
+    """Add the API and the dashboard to an application that other services may share. ``command`` is
+    how who looks at the dashboard calls Rollcall's own command, if they have it.
 
     Raises ``ValueError`` on token settings that contradict each other.
     """
@@ -131,7 +136,7 @@ def install(
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
-    Dashboard(settings, readers, sessions, metrics).install(app, door)
+    Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store

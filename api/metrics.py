@@ -30,7 +30,7 @@ QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
-    *("feed", "feed_screens", "feed_peaks", "feed_mix"),
+    *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
     *("reads", "reads_noted"),

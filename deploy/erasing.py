@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-import psycopg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 
@@ -92,9 +91,11 @@ class Erasing:
         async for user_hash, flag in self._records():
             check_fingerprint(self._hashed, flag.fingerprint, "the topic presence.privacy")
             known = flags.get(user_hash)
-            erased_ms = max(flag.erased_ms or 0, (known and known.erased_ms) or 0) or None
-            last = flag if known is None or flag.offset >= known.offset else known
-            flags[user_hash] = msgspec.structs.replace(last, erased_ms=erased_ms)
+            if known is not None:
+                last = flag if flag.offset >= known.offset else known
+                erased_ms = max(flag.erased_ms or 0, known.erased_ms or 0) or None
+                flag = msgspec.structs.replace(last, erased_ms=erased_ms)
+            flags[user_hash] = flag
         return flags
 
     async def restore_table(self, flags: Mapping[bytes, Flag]) -> int:
@@ -152,7 +153,8 @@ class Erasing:
             partition = partition_of(user, self._settings.partitions)
             erase = Erase(user=user, request=ids[user], before_ms=before_ms)
             events.setdefault(partition, []).append(erase)
-        topic, ends = topic_name(self._settings, EVENTS), {}
+        topic = topic_name(self._settings, EVENTS)
+        ends: dict[int, int] = {}
         for partition, some in events.items():
             for start in range(0, len(some), EVENTS_PER_RECORD):
                 value = encode_batch(some[start : start + EVENTS_PER_RECORD])
@@ -172,7 +174,9 @@ class Erasing:
                     f"{PASSED_SECONDS:g} s: they will be done once one runs"
                 ) from None
 
-    async def _passed(self, connection: psycopg.AsyncConnection[Any], ends: Any) -> bool:
+    async def _passed(
+        self, connection: AsyncConnection[tuple[Any, ...]], ends: Mapping[int, int]
+    ) -> bool:
         cursor = await connection.execute(self._queries["next_offsets"])
         following = dict(await cursor.fetchall())
         return all(following.get(partition, 0) > offset for partition, offset in ends.items())

@@ -19,7 +19,7 @@ from api.audiences.filter import MAX_BODY_BYTES, parse_filter
 from api.dashboard.pages import trouble
 from api.dashboard.security import SECURITY_HEADERS
 from api.http.bodies import form_fields, read_body
-from api.http.door import Door, method_not_allowed
+from api.http.door import Door, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.page_table import PAGES
 from api.scopes import EXPORT_SCOPE
@@ -57,4 +57,4 @@ class AudienceDownload:
             if problem.status == 401:
                 location = f"/login?next={quote(_PAGE.path, safe='')}"
                 return web.Response(status=303, headers={"Location": location})
-            return trouble(request, problem, {"nav": [_PAGE]})
+            return trouble(request, problem, request_id_of_answer(request), {"back": _PAGE})

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 import aiohttp_jinja2
 from aiohttp import web
 
-from api.access.browser_session import BrowserSessions
+from api.access.browser_session import BrowserSessions, cookie_name
 from api.access.readers import Readers, check_own_page
 from api.dashboard.security import SECURITY_HEADERS
 from api.http.bodies import form_fields, read_body
@@ -29,6 +30,19 @@ MAX_LOGIN_BYTES: Final = 16_384
 _HOME: Final = "/"
 #: The name of the form's button: what a script sends is without it.
 _PRESSED: Final = "pressed"
+#: Why somebody is sent to the login, by the word in its address; the scripts send these, too.
+WHY: Final = {
+    "ended": "Your session has ended. Log in again to go on where you were.",
+    "expired": "Your token has expired. Log in with a new one to go on where you were.",
+    "revoked": "Your token or key was revoked. Log in with another one.",
+    "refused": "Your token does not count any more. Log in with another one.",
+    "scope": "Your token lacks the scope that this page needs. Log in with one that has it.",
+}
+_WHY_OF_CODE: Final = {
+    "token_expired": "expired",
+    "token_revoked": "revoked",
+    "scope_missing": "scope",
+}
 
 
 class Login:
@@ -50,7 +64,8 @@ class Login:
             router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
 
     async def page(self, request: web.Request) -> web.Response:
-        return _form(request, 200, own_path(request.query.get("next", _HOME)))
+        why = WHY.get(request.query.get("why", ""))
+        return _form(request, 200, own_path(request.query.get("next", _HOME)), why=why)
 
     async def login(self, request: web.Request) -> web.Response:
         """From a token to a session; a person reads what is wrong with it."""
@@ -59,8 +74,7 @@ class Login:
             check_own_page(request)
             fields = form_fields(await read_body(request, MAX_LOGIN_BYTES, self._body_timeouts))
             wanted = own_path(fields.get("next", _HOME))
-            # Pasted from a terminal, it may be broken into lines.
-            token = "".join(fields.get("token", "").split())
+            token = pasted(fields.get("token", ""))
             identity = await self._readers.verify(token, request)
             if not fields.get(_PRESSED):
                 now = await self._logged_in(request)
@@ -69,7 +83,7 @@ class Login:
             response = _redirect(wanted)
             await self._sessions.start(request, response, token, identity)
         except ProblemError as problem:
-            return _form(request, problem.status, wanted, problem)
+            return _form(request, problem.status, wanted, _for_a_person(problem))
         return response
 
     async def logout(self, request: web.Request) -> web.Response:
@@ -92,6 +106,38 @@ class Login:
             raise
 
 
+def pasted(text: str) -> str:
+    """The token or API key in what was pasted: from a terminal it may be broken into lines, from a
+    file in quotes, from a command behind ``Bearer``."""
+    parts = text.strip().strip("\"'`").split()
+    if parts and parts[0].lower() == "bearer":
+        parts = parts[1:]
+    return "".join(parts)
+
+
+def _for_a_person(problem: ProblemError) -> ProblemError:
+    """Who pastes something is not who runs the service: its settings are no remedy for them."""
+    if problem.code != "token_invalid" or "not a JSON Web Token" not in problem.detail:
+        return problem
+    return ProblemError(
+        problem.code,
+        "This is neither a token (three parts with dots, eyJ…) nor an API key (rck_…): paste the "
+        "whole of one.",
+    )
+
+
+def login_address(request: web.Request, problem: ProblemError) -> str:
+    """Of the login, that says why somebody is there and leads back. A browser keeps the fragment
+    itself. Who comes for the first time is told nothing."""
+    wanted = request.rel_url.raw_path_qs
+    query = {} if wanted == _HOME else {"next": wanted}
+    if problem.code != "token_missing":
+        query["why"] = _WHY_OF_CODE.get(problem.code, "refused")
+    elif cookie_name(request) in request.cookies:
+        query["why"] = "ended"
+    return f"/login?{urlencode(query)}" if query else "/login"
+
+
 def own_path(text: str) -> str:
     """``text`` if it is an address of ours, else the first page: a link must not lead from our
     login to another site."""
@@ -103,11 +149,14 @@ def own_path(text: str) -> str:
 
 
 def _form(
-    request: web.Request, status: int, wanted: str, problem: ProblemError | None = None
+    request: web.Request,
+    status: int,
+    wanted: str,
+    problem: ProblemError | None = None,
+    why: str | None = None,
 ) -> web.Response:
-    response = aiohttp_jinja2.render_template(
-        "login.html", request, {"problem": problem, "next": wanted}, status=status
-    )
+    shown = {"problem": problem, "why": why, "next": wanted}
+    response = aiohttp_jinja2.render_template("login.html", request, shown, status=status)
     if problem is not None:
         response.headers.update(problem.all_headers())
     return response

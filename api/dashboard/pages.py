@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -16,9 +15,9 @@ from jinja2 import PackageLoader
 from api.access.browser_session import BrowserSessions
 from api.access.readers import Readers
 from api.dashboard.assets import UPLOT_MISSING, Assets
-from api.dashboard.login import Login
+from api.dashboard.login import Login, login_address
 from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
-from api.http.door import Door, Handler, method_not_allowed
+from api.http.door import Door, Handler, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.page_table import DOCS_ROUTE, PAGES, Page, navigation
 from api.settings import ApiSettings
@@ -38,7 +37,9 @@ class Dashboard:
         readers: Readers,
         sessions: BrowserSessions,
         metrics: ApiMetrics,
+        command: str | None = None,
     ) -> None:
+        """``command`` is how whoever looks calls Rollcall's own command, if they have it."""
         self._readers = readers
         self._assets = Assets()
         if not self._assets.has_uplot:
@@ -50,12 +51,15 @@ class Dashboard:
             "modules_of": self._assets.modules_of,
             "swagger": self._assets.swagger_address,
             "simulated": settings.simulated,
+            "command": command,
             "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
             "version": rollcall_version(),
         }
 
     def install(self, app: web.Application, door: Door) -> None:
-        """Add the routes, and what their handlers need."""
+        """Add the routes, and what their handlers need. From then on a person who opens an address
+        is told of a problem by a page, whichever call it is of."""
+        door.page = trouble
         templates = aiohttp_jinja2.setup(
             app, loader=PackageLoader("api.dashboard"), default_helpers=False
         )
@@ -78,14 +82,17 @@ class Dashboard:
                 reader = await self._readers.admit(request, cookie=True)
             except ProblemError as problem:
                 if problem.status not in (401, 403):
-                    return trouble(request, problem)
+                    return trouble(request, problem, request_id_of_answer(request))
                 if page.public:
                     return aiohttp_jinja2.render_template(page.template, request, {"page": page})
-                return _to_login(request)
+                return web.Response(
+                    status=303, headers={"Location": login_address(request, problem)}
+                )
             context = _context(page, reader)
             if page.scope not in reader.scopes and not page.public:
                 missing = f"{page.title} needs the scope {page.scope}."
-                return trouble(request, ProblemError("scope_missing", missing), context)
+                lacking = ProblemError("scope_missing", missing)
+                return trouble(request, lacking, request_id_of_answer(request), context)
             return aiohttp_jinja2.render_template(page.template, request, context)
 
         return show
@@ -102,17 +109,16 @@ def _context(page: Page, reader: Identity) -> dict[str, Any]:
 
 
 def trouble(
-    request: web.Request, problem: ProblemError, context: dict[str, Any] | None = None
+    request: web.Request,
+    problem: ProblemError,
+    request_id: str,
+    context: dict[str, Any] | None = None,
 ) -> web.Response:
-    """A page that says why there is none, for a person."""
-    response = aiohttp_jinja2.render_template(
-        "trouble.html", request, {**(context or {}), "problem": problem}, status=problem.status
-    )
+    """A page that says why there is none and the way on, for a person."""
+    shown = {**(context or {}), "problem": problem, "request_id": request_id}
+    if problem.status in (401, 403):
+        shown["login"] = login_address(request, problem)
+    response = aiohttp_jinja2.render_template("trouble.html", request, shown, status=problem.status)
+    response.headers.update(SECURITY_HEADERS)
     response.headers.update(problem.all_headers())
     return response
-
-
-def _to_login(request: web.Request) -> web.Response:
-    wanted = request.rel_url.raw_path_qs
-    after = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
-    return web.Response(status=303, headers={"Location": f"/login{after}"})

@@ -53,6 +53,17 @@ sample AS (
 SELECT total, first_at, departures, arrivals, s.at, s.user_id, p.name, s.device,
        s.reason::text AS reason, s.previous_state::text AS previous_state, s.state::text AS state,
        s.previous_screen, s.screen, s.user_state::text AS user_state, s.user_screen,
+       before.user_state::text AS previous_user_state, before.user_screen AS previous_user_screen,
        s.app_version, s.platform
 FROM moved CROSS JOIN arrived LEFT JOIN sample s ON true LEFT JOIN presence p USING (user_id)
+LEFT JOIN LATERAL (
+    -- What the user showed before it: of a day at most, so that few partitions are looked into.
+    SELECT c.user_state, c.user_screen FROM changes c
+    WHERE c.user_id = s.user_id AND c.at > s.at - interval '1 day' AND c.at <= s.at
+      AND (c.log_offset, c.event_index, c.ordinal) < (s.log_offset, s.event_index, s.ordinal)
+    ORDER BY c.at DESC, c.log_offset DESC, c.event_index DESC, c.ordinal DESC LIMIT 1
+) AS before ON true
 ORDER BY s.at, s."partition", s.log_offset, s.event_index, s.ordinal
+
+-- name: one_moment
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ

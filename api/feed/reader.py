@@ -15,6 +15,7 @@ from api.analytics.peaks import Peaks
 from api.analytics.screens import screens_now_query
 from api.feed.minute import MINUTE, Minute, Movement
 from api.feed.pace import Pace
+from api.freshness import Freshness
 from api.http.documents import Row
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection, Database
@@ -30,6 +31,8 @@ SCREENS: Final = 20
 #: What users use, and how many values of it are told.
 MIX: Final[tuple[By, ...]] = ("app_version", "platform")
 VALUES: Final = 8
+#: What is read at its own pace; ``None`` until then.
+SLOW_SECTIONS: Final = ("fleet", "screens", "mix", "peaks")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Section: TypeAlias = dict[str, Any]
@@ -71,18 +74,17 @@ class FeedReader:
         self._clock = clock
         queries = load_queries("api.feed", "queries.sql")
         self._pulse, self._outage = queries["pulse"], queries["last_outage"]
-        self._changes = queries["changes"]
+        self._changes, self._one_moment = queries["changes"], queries["one_moment"]
         self._screens_query = screens_now_query()
         self._mix_queries = {
             by: (breakdown_query(by, "online_now"), timers_query(by)) for by in MIX
         }
         self._peaks_query = Peaks()
-        self._slow: dict[str, tuple[Pace, Callable[[Connection], Awaitable[Any]]]] = {
-            "screens": (Pace(least_seconds=1.0), self._screens),
+        self._slow: dict[str, tuple[Pace, Callable[[Connection], Awaitable[Section]]]] = {
+            "fleet": (Pace(least_seconds=1.0), self._fleet),
             "peaks": (Pace(least_seconds=10.0), self._peaks),
-            "mix": (Pace(least_seconds=10.0), self._mix),
         }
-        self._slow_sections: dict[str, Any] = dict.fromkeys(self._slow)
+        self._slow_sections: Section = dict.fromkeys(SLOW_SECTIONS)
         self._minute = Minute()
         self._read_through: datetime | None = None
 
@@ -91,7 +93,7 @@ class FeedReader:
         if anew:
             self._minute.clear()
             self._read_through = None
-            self._slow_sections = dict.fromkeys(self._slow)
+            self._slow_sections = dict.fromkeys(SLOW_SECTIONS)
         for pace, _ in self._slow.values():
             pace.at_once()
 
@@ -116,7 +118,7 @@ class FeedReader:
             if not pace.is_due(started):
                 continue
             try:
-                self._slow_sections[name] = await self._database.read(f"feed_{name}", work)
+                self._slow_sections |= await self._database.read(f"feed_{name}", work)
             finally:
                 pace.took(started, self._clock())
 
@@ -133,11 +135,7 @@ class FeedReader:
                 "stale_after_seconds": self._settings.stale_after_seconds,
                 "interval_seconds": self._settings.feed_interval_seconds,
             },
-            "online": {
-                "count": freshness.foreground + freshness.background,
-                "foreground": freshness.foreground,
-                "background": freshness.background,
-            },
+            "online": _online(freshness),
             "anyone": row["anyone"],
             "outage": await self._read_outage(connection, row),
         }
@@ -193,12 +191,23 @@ class FeedReader:
             "held_until": rfc3339(_time(pulse["grace_ms"])),
         }
 
+    async def _fleet(self, connection: Connection) -> Section:
+        """Everything about who is online, of one moment: sums are those of what is beside them.
+        The processor writes counts and users in one transaction (promise 2)."""
+        async with connection.transaction():
+            await connection.execute(self._one_moment)
+            freshness = await self._quality.freshness(connection)
+            as_of = {"as_of": rfc3339(freshness.as_of)}
+            return {
+                "fleet": as_of | _online(freshness),
+                "screens": as_of | await self._screens(connection),
+                "mix": as_of | {by: await self._values(connection, by) for by in MIX},
+            }
+
     async def _screens(self, connection: Connection) -> Section:
-        freshness = await self._quality.freshness(connection)
         rows = await _all(connection, self._screens_query, {"limit": SCREENS})
         first = rows[0] if rows else {"foreground_total": 0, "screens": 0}
         return {
-            "as_of": rfc3339(freshness.as_of),
             "items": [
                 {"screen": row["screen"], "foreground": row["foreground"]}
                 for row in rows
@@ -208,23 +217,29 @@ class FeedReader:
             "screens": first["screens"],
         }
 
-    async def _mix(self, connection: Connection) -> Section:
+    async def _values(self, connection: Connection, by: By) -> list[Row]:
         """Versions newest first, platforms by users."""
-        freshness = await self._quality.freshness(connection)
-        told: Section = {"as_of": rfc3339(freshness.as_of)}
-        for by, (query, of_timers) in self._mix_queries.items():
-            timers = await _all(connection, of_timers)
-            items = shown_breakdown(await _all(connection, query), by, timers)
-            told[by] = _most(items, VALUES)
-        return told
+        query, of_timers = self._mix_queries[by]
+        timers = await _all(connection, of_timers)
+        return _most(shown_breakdown(await _all(connection, query), by, timers), VALUES)
 
     async def _peaks(self, connection: Connection) -> Section:
         freshness = await self._quality.freshness(connection)
         progress = await self._quality.progress(connection)
         partitions = await self._peaks_query.partitions(connection)
-        return await self._peaks_query.read(
-            connection, progress.zone, freshness, progress, partitions
-        )
+        return {
+            "peaks": await self._peaks_query.read(
+                connection, progress.zone, freshness, progress, partitions
+            )
+        }
+
+
+def _online(freshness: Freshness) -> Section:
+    return {
+        "count": freshness.foreground + freshness.background,
+        "foreground": freshness.foreground,
+        "background": freshness.background,
+    }
 
 
 async def _all(
@@ -266,6 +281,7 @@ def _shown(row: Row) -> Row:
             for name in (
                 *("user_id", "name", "device", "reason", "previous_state", "state"),
                 *("previous_screen", "screen", "user_state", "user_screen"),
+                *("previous_user_state", "previous_user_screen"),
                 *("app_version", "platform"),
             )
         },

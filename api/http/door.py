@@ -38,6 +38,11 @@ def problem_response(problem: ProblemError, request_id: str) -> web.Response:
     )
 
 
+def request_id_of_answer(request: web.Request) -> str:
+    """Behind a door: what the answer is called in our log."""
+    return request[_REQUEST_ID_KEY]
+
+
 def common_headers(request: web.Request) -> dict[str, str]:
     """What every answer has. What a handler does not declare public concerns people: no cache may
     keep it. For who sends the head of an answer itself; the door adds them to all others."""
@@ -57,11 +62,22 @@ def _compress(response: web.StreamResponse) -> None:
         _COMPRESSED_FROM_BYTES
     ):
         response.enable_compression()
-        response.headers["Vary"] = "Accept-Encoding"
+        response.headers["Vary"] = ", ".join(
+            filter(None, (response.headers.get("Vary"), "Accept-Encoding"))
+        )
+
+
+def asks_for_html(request: web.Request) -> bool:
+    """Whether a person looks at the answer: browsers name HTML when they open an address, programs
+    and our own scripts do not."""
+    return "text/html" in request.headers.get("Accept", "")
 
 
 class Door:
     """Wraps handlers: errors become problem documents, everything is counted and timed."""
+
+    #: How a person is told of a problem, where there is a dashboard: a page of it.
+    page: Callable[[web.Request, ProblemError, str], web.Response] | None = None
 
     def __init__(self, metrics: ApiMetrics) -> None:
         self._metrics = metrics
@@ -107,7 +123,11 @@ class Door:
             problem = ProblemError("internal", "An error that we did not foresee; it was logged.")
         if problem.code in TOKEN_CODES:
             self._metrics.token_refusals[problem.code].inc()
-        response = problem_response(problem, request_id)
+        if self.page is not None and asks_for_html(request):
+            response = self.page(request, problem, request_id)
+        else:
+            response = problem_response(problem, request_id)
+        response.headers["Vary"] = "Accept"
         if problem.code == "bad_request":
             response.force_close()  # where this request ends may not be known
         return response, problem.code

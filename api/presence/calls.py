@@ -25,7 +25,7 @@ from api.presence.filters import (
     parse_online_users,
     parse_users,
 )
-from api.presence.rows import Page
+from api.presence.rows import Count, Page
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import USER_PATH, TimelineCalls
@@ -182,6 +182,7 @@ class PresenceCalls:
                 "items": [user_answer(row) for row in page.rows],
                 "next_cursor": page.next_cursor,
                 **({} if at is None else {"at": rfc3339(at)}),
+                **_count(page.count),
                 **self._quality.fields(page.freshness),
             },
             {"Vary": "Accept"},
@@ -203,3 +204,7 @@ def _file(page: Page, wanted: Format, quality: Mapping[str, Any]) -> web.Respons
     if page.next_cursor is not None:
         headers[NEXT_CURSOR_HEADER] = page.next_cursor
     return web.Response(body=body, headers=headers)
+
+
+def _count(count: Count | None) -> dict[str, Any]:
+    return {} if count is None else {"count": count.users, "count_is_exact": count.is_exact}

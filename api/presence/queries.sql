@@ -43,9 +43,30 @@ true
 (%(screen)s::text IS NULL OR screen = %(screen)s::text)
 AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
 AND (%(app_version)s::text IS NULL OR app_version = %(app_version)s::text)
+AND (%(platform)s::text IS NULL OR {platform} = lower(%(platform)s::text))
 AND (%(device)s::text IS NULL OR lower(device_info) LIKE lower(%(device)s::text))
 AND (%(q)s::text IS NULL OR user_id LIKE %(q)s::text
      OR lower(name) COLLATE "C" LIKE lower(%(q)s::text))
+AND (%(search)s::text IS NULL OR {folded_id} LIKE %(search)s::text
+     OR {folded_name} LIKE %(search)s::text)
+
+-- name: folded
+-- Without case and accents; most texts are ASCII, and need no more than that.
+lower(CASE WHEN octet_length({text}) = length({text}) THEN {text}
+           ELSE regexp_replace(normalize({text}, NFKD), '[\u0300-\u036f]', '', 'g') END)
+
+-- name: searched
+-- Of all that are known those who changed last: a search reads them one by one.
+user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id LIMIT %(searched)s)
+
+-- name: one_moment
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
+-- name: counted
+-- A thousand is as many as anybody counts; a list of more is known to have more.
+SELECT count(*) FROM (
+    SELECT FROM presence WHERE {audience} AND {matching} LIMIT %(most)s
+) AS found
 
 -- name: by_change
 -- Two reads of the index, so that many users with one changed_at (the end of an outage) cost no
@@ -62,6 +83,21 @@ SELECT {columns} FROM (
      ORDER BY changed_at DESC, user_id LIMIT %(limit)s)
 ) AS page
 ORDER BY changed_at DESC, user_id LIMIT %(limit)s
+
+-- name: by_arrival
+-- As by_change, of users online: they keep their places while they use the app.
+SELECT {columns} FROM (
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND online_since = %(at)s::timestamptz AND user_id > %(after)s::text
+     ORDER BY user_id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT * FROM presence
+     WHERE {audience} AND {matching}
+       AND (%(at)s::timestamptz IS NULL OR online_since < %(at)s::timestamptz)
+     ORDER BY online_since DESC, user_id LIMIT %(limit)s)
+) AS page
+ORDER BY online_since DESC, user_id LIMIT %(limit)s
 
 -- name: by_activity
 -- In no index, so that heartbeats stay cheap: the top of what matches. 'epoch': never active.

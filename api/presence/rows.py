@@ -42,9 +42,18 @@ class UserWithDevices(UserRow):
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many users a list has; not ``is_exact``: more than that."""
+
+    users: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """``next_cursor`` is ``None`` on the last page."""
+    """``next_cursor`` is ``None`` on the last page; ``count`` where nobody asked for it."""
 
     rows: list[UserRow]
     next_cursor: str | None
     freshness: Freshness
+    count: Count | None = None

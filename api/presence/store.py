@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 from psycopg.rows import class_row
 
@@ -16,7 +16,7 @@ from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
 from api.presence.answers import installation_ids
 from api.presence.filters import Audience, ListRequest, Sort, filter_parameters
-from api.presence.rows import Page, UserRow, UserWithDevices
+from api.presence.rows import Count, Page, UserRow, UserWithDevices
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
@@ -26,6 +26,8 @@ from schemas.tokens.identity import Identity
 
 #: A list by last activity ends here (design, section 8): it is in no index.
 MAX_BY_ACTIVITY: Final = 10_000
+#: Of what no counter holds: a list of more has "more than a thousand".
+MOST_COUNTED: Final = 1_000
 #: Prometheus waits for ten, and wants the other figures all the same.
 METRICS_SECONDS: Final = 1.0
 #: Kubernetes and gateways wait for one, the way there and back included.
@@ -36,6 +38,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
     "-changed_at": "by_change",
+    "-online_since": "by_arrival",
     "-last_active": "by_activity",
     "user_id": "by_user",
 }
@@ -60,13 +63,15 @@ class Store:
         self._user = queries["user"].replace(b"{columns}", columns)
         self._other_users = queries["other_users"]
         self._lookup = queries["lookup"].replace(b"{columns}", columns)
-        self._lists: dict[tuple[Sort, Audience], bytes] = {
-            (sort, audience): queries[name]
+        self._one_moment = queries["one_moment"]
+        matching = matching_query()
+        self._lists: dict[tuple[str, str], bytes] = {
+            (name, audience): queries[name]
             .replace(b"{columns}", columns)
             .replace(b"{audience}", queries[audience])
-            .replace(b"{matching}", queries["matching"])
-            for sort, name in _QUERY_OF_SORT.items()
-            for audience in get_args(Audience)
+            .replace(b"{matching}", matching)
+            for name in (*_QUERY_OF_SORT.values(), "counted")
+            for audience in (*get_args(Audience), "searched")
         }
 
     async def freshness(self) -> Freshness:
@@ -87,24 +92,37 @@ class Store:
             "after": after.user_id if after else None,
             "limit": limit + 1,  # whether there is another page
         }
-        query = self._lists[wanted.sort, wanted.audience]
+        among = "searched" if wanted.search and wanted.audience == "known" else wanted.audience
+        query = self._lists[_QUERY_OF_SORT[wanted.sort], among]
 
-        async def read(connection: Connection) -> tuple[Freshness, list[UserRow]]:
-            freshness = await self._quality.freshness(connection)
-            async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
-                await cursor.execute(query, parameters)
-                return freshness, await cursor.fetchall()
+        async def read(connection: Connection) -> tuple[Freshness, list[UserRow], Count | None]:
+            # The count is that of the list: both of one moment.
+            async with connection.transaction():
+                await connection.execute(self._one_moment)
+                freshness = await self._quality.freshness(connection)
+                async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                    await cursor.execute(query, parameters)
+                    rows = await cursor.fetchall()
+                count = None
+                if request.counts and wanted.is_a_state:
+                    count = _counted_already(freshness, wanted.state)
+                elif request.counts:
+                    counted = self._lists["counted", among]
+                    most = {"most": MOST_COUNTED + 1}
+                    [found] = await _row(connection, counted, parameters | most)
+                    count = Count(min(found, MOST_COUNTED), is_exact=found <= MOST_COUNTED)
+                return freshness, rows, count
 
         if wanted.is_indexed:
-            freshness, rows = await self._database.read("list", read)
+            freshness, rows, count = await self._database.read("list", read)
         else:
-            freshness, rows = await self._database.scan(reader, "list", read)
+            freshness, rows, count = await self._database.scan(reader, "list", read)
         more, rows = len(rows) > limit, rows[:limit]
         seen += len(rows)
         if not more or (wanted.sort == "-last_active" and seen >= MAX_BY_ACTIVITY):
-            return Page(rows, None, freshness)
+            return Page(rows, None, freshness, count)
         position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
-        return Page(rows, await self._secret.cursor_at(position, context), freshness)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness, count)
 
     async def user(self, user_id: str) -> UserWithDevices | None:
         async def read(connection: Connection) -> UserWithDevices | None:
@@ -158,6 +176,30 @@ class Store:
         return None
 
 
+def matching_query() -> bytes:
+    """What :func:`api.presence.filters.filter_parameters` gives the parameters of, as a
+    condition."""
+    queries = load_queries("api.presence", "queries.sql")
+    platform = load_queries("api.analytics", "breakdown.sql")["platform"]
+    matching = queries["matching"].replace(b"{platform}", platform)
+    for name, text in ((b"{folded_id}", b"user_id"), (b"{folded_name}", b"name")):
+        matching = matching.replace(name, queries["folded"].replace(b"{text}", text))
+    return matching
+
+
+def _counted_already(freshness: Freshness, state: str | None) -> Count:
+    by_state = {"foreground": freshness.foreground, "background": freshness.background}
+    return Count(sum(by_state.values()) if state is None else by_state[state], is_exact=True)
+
+
+async def _row(
+    connection: Connection, query: bytes, parameters: Mapping[str, object]
+) -> tuple[Any, ...]:
+    row = await (await connection.execute(query, parameters)).fetchone()
+    assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
+    return row
+
+
 def _time_of(after: Position | None) -> datetime | None:
     if after is None or after.at_us is None:
         return None
@@ -167,5 +209,6 @@ def _time_of(after: Position | None) -> datetime | None:
 def _sorted_us(sort: Sort, row: UserRow) -> int | None:
     if sort == "user_id":
         return None
-    at = row.changed_at if sort == "-changed_at" else row.last_active
+    times = {"-changed_at": row.changed_at, "-online_since": row.online_since}
+    at = times.get(sort, row.last_active)
     return ((at or EPOCH) - EPOCH) // _MICROSECOND

@@ -20,7 +20,8 @@ from api.http.parameters import bad_parameter
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection, Database
 from api.presence.filters import ListRequest, filter_parameters
-from api.presence.rows import Page, UserRow, UserWithDevices
+from api.presence.rows import Count, Page, UserRow, UserWithDevices
+from api.presence.store import matching_query
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
@@ -46,8 +47,15 @@ class TimeTravel:
             .replace(b"{users_at}", queries["users_at"])
             .replace(b"{devices_at}", queries["devices_at"])
             .replace(b"{who}", queries["those_after"])
-            .replace(b"{matching}", load_queries("api.presence", "queries.sql")["matching"])
+            .replace(b"{matching}", matching_query())
             .replace(b"{last_shown_change}", queries["last_shown_change"])
+        )
+        self._count = (
+            queries["count_at"]
+            .replace(b"{users_at}", queries["users_at"])
+            .replace(b"{devices_at}", queries["devices_at"])
+            .replace(b"{who}", queries["everybody"])
+            .replace(b"{matching}", matching_query())
         )
         self._user = (
             queries["user_at"]
@@ -68,20 +76,24 @@ class TimeTravel:
             "limit": request.limit + 1,  # whether there is another page
         }
 
-        async def read(connection: Connection) -> tuple[Freshness, list[UserRow]]:
+        async def read(connection: Connection) -> tuple[Freshness, list[UserRow], Count | None]:
             freshness = await self._quality.freshness(connection)
-            until = await self.check(connection, at, freshness)
+            parameters["until"] = await self.check(connection, at, freshness)
             async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
-                await cursor.execute(self._list, {**parameters, "until": until})
-                return freshness, await cursor.fetchall()
+                await cursor.execute(self._list, parameters)
+                rows = await cursor.fetchall()
+            if not request.counts:
+                return freshness, rows, None
+            found = await (await connection.execute(self._count, parameters)).fetchone()
+            return freshness, rows, Count(found[0] if found else 0, is_exact=True)
 
-        freshness, rows = await self._database.scan(reader, "list_at", read)
+        freshness, rows, count = await self._database.scan(reader, "list_at", read)
         more, rows = len(rows) > request.limit, rows[: request.limit]
         if not more:
-            return Page(rows, None, freshness)
+            return Page(rows, None, freshness, count)
         seen = (after.seen if after else 0) + len(rows)
         position = Position(None, rows[-1].user_id, seen)
-        return Page(rows, await self._secret.cursor_at(position, context), freshness)
+        return Page(rows, await self._secret.cursor_at(position, context), freshness, count)
 
     async def user(self, user_id: str, at: datetime) -> tuple[UserWithDevices | None, Freshness]:
         """The user as they were; ``None`` if they are not known now."""

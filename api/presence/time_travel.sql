@@ -91,6 +91,10 @@ FROM (SELECT * FROM ({users_at}) AS every WHERE {matching}
 LEFT JOIN LATERAL ({last_shown_change}) AS change ON true
 ORDER BY users.user_id
 
+-- name: count_at
+-- All that list_at has on its pages.
+SELECT count(*) FROM ({users_at}) AS every WHERE {matching}
+
 -- name: user_at
 -- One row if the user is known; of one who was offline what their last span said.
 SELECT users.user_id, users.name, users.state::text AS state, change.reason::text AS reason,

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import signal
 import sys
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
@@ -19,6 +20,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 import api.app
 import ingest.app
 from api.health import create_admin_app
+from api.http.door import asks_for_html
+from api.http.door import not_found as page_not_found
 from api.settings import ApiSettings
 from ingest.http.errors import not_found
 from ingest.settings import IngestSettings
@@ -35,9 +38,24 @@ def create_app(
     """
     app = web.Application()
     ingest.app.install(app, ingest_settings, registry=registry)
-    api.app.install(app, api_settings, registry=registry)
-    app.router.add_route("*", r"/{path:[\s\S]*}", not_found)
+    api.app.install(app, api_settings, registry=registry, command=own_command())
+    page = app[api.app.DOOR].guard("other", page_not_found)
+
+    async def nothing_here(request: web.Request) -> web.StreamResponse:
+        """For a person a page, for a phone what ingest says."""
+        return await (page if asks_for_html(request) else not_found)(request)
+
+    app.router.add_route("*", r"/{path:[\s\S]*}", nothing_here)
     return app
+
+
+def own_command() -> str | None:
+    """How `rollcall` is called where this stack was started; `None` where it is not installed."""
+    path = Path(sys.executable).with_name("rollcall")
+    if not path.exists():
+        return None
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
 async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> None:

@@ -11,8 +11,9 @@ SELECT fingerprint FROM claimed UNION ALL SELECT fingerprint FROM user_hash_key 
 
 -- name: load_flags
 -- Those of the partition that keep somebody out: for good, or until a fence has passed.
-SELECT user_hash, opted_out, log_offset, to_ms(fence_until) FROM privacy_flags
-WHERE "partition" = %s AND (opted_out OR fence_until IS NOT NULL)
+SELECT f.user_hash, f.opted_out, f.log_offset, to_ms(f.fence_until)
+FROM privacy_flags f JOIN stream_offsets o USING ("partition")
+WHERE "partition" = %s AND (f.opted_out OR f.fence_until > o.log_time)
 
 -- name: flags
 -- As they are to be on presence.privacy.

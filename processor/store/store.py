@@ -133,10 +133,13 @@ class Store:
         to. Raises ``schemas.service.user_hash.UserHashKeyError``."""
         ours = self._user_hash
         connection = await self._connected()
-        async with connection.transaction():
-            wanted = {"ours": ours.fingerprint if ours else None}
-            cursor = await connection.execute(self._queries["user_hash_key"], wanted)
-            row = await cursor.fetchone()
+        wanted = {"ours": ours.fingerprint if ours else None}
+        row: tuple[Any, ...] | None = None
+        for _ in range(2):  # another one may have claimed it in this moment
+            if row is None:
+                async with connection.transaction():
+                    cursor = await connection.execute(self._queries["user_hash_key"], wanted)
+                    row = await cursor.fetchone()
         if row is not None:
             check_fingerprint(ours, row[0], "the database")
 

@@ -53,6 +53,11 @@ def _most_used(what: str, example: str) -> Json:
     )
 
 
+_ONLINE: Final = {
+    "count": whole("Users who are online.", 1283),
+    "foreground": whole("With the app in front.", 1031),
+    "background": whole("With the app in the background.", 252),
+}
 _SECTIONS: Final = {
     "freshness": record(
         {
@@ -71,12 +76,12 @@ _SECTIONS: Final = {
         },
         about="How good the state is.",
     ),
-    "online": record(
-        {
-            "count": whole("Users who are online.", 1283),
-            "foreground": whole("With the app in front.", 1031),
-            "background": whole("With the app in the background.", 252),
-        }
+    "online": record(_ONLINE),
+    "fleet": nullable(
+        record(
+            {**_AS_OF, **_ONLINE},
+            about="`online` at the moment of `screens` and `mix`, which add up to it.",
+        )
     ),
     "anyone": flag("Whether any user is known, online or not.", True),
     "outage": nullable(
@@ -159,6 +164,10 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "screen": nullable(screen_shown("The device's screen after.")),
             "user_state": word("The user's state after.", STATES),
             "user_screen": nullable(screen_shown("The user's screen after.")),
+            "previous_user_state": nullable(
+                word("The user's state before; `null`: no change of a day before is kept.", STATES)
+            ),
+            "previous_user_screen": nullable(screen_shown("The user's screen before.")),
             **{name: about_device()[name] for name in ("app_version", "platform")},
         },
         about="A change of a device's state or screen.",

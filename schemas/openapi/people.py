@@ -117,7 +117,11 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "User": record(_USER, about="A user; screen, version, device and platform are one device's."),
     "Users": record(
         {"items": many(ref("User")), **PAGED, **QUALITY},
-        sometimes=_AT_SHOWN,
+        sometimes={
+            **_AT_SHOWN,
+            "count": whole("Users in the whole list, if `count` was `true`.", 37),
+            "count_is_exact": flag("`false`: there are more than `count`.", True),
+        },
         about="A page of users.",
     ),
     "Device": record(_DEVICE, about="A device of a user."),
@@ -159,16 +163,34 @@ _Q: Final = query(
         pattern=STORED_TEXT,
     ),
 )
-SORTS: Final = ("-changed_at", "-last_active", "user_id")
-_SORT: Final = query(
-    "sort",
-    word(
-        "Newest change first, the default; last active first (of the first 10,000); or by user "
-        "id, the only one with `at` and the default there.",
-        SORTS,
+_SEARCH: Final = query(
+    "search",
+    text(
+        "Anywhere in the user id or the name, whatever the case and the accents; as `q` where it "
+        "is shorter than 3 characters. Empty: no filter.",
+        "lace",
+        maxLength=max(MAX_USER_ID, MAX_NAME),
+        pattern=STORED_TEXT,
     ),
 )
-_LISTED: Final = (_Q, _SORT, FILE_LIMIT, CURSOR)
+_COUNT: Final = query("count", word("`true`: the answer has `count`, too.", ("true", "false")))
+SORTS: Final = ("-changed_at", "-online_since", "-last_active", "user_id")
+KNOWN_SORTS: Final = ("-changed_at", "-last_active", "user_id")
+
+
+def _sort(sorts: tuple[str, ...]) -> Json:
+    return query(
+        "sort",
+        word(
+            "Newest change first, the default; last online first (of those online); last active "
+            "first (of the first 10,000); or by user id, the only one with `at` and the default "
+            "there.",
+            sorts,
+        ),
+    )
+
+
+_LISTED: Final = (_Q, _SEARCH, FILE_LIMIT, CURSOR, _COUNT)
 _NEXT: Final = {
     "X-Rollcall-Next-Cursor": {
         "description": "Of CSV and NDJSON: the `next_cursor`, where there is one.",
@@ -205,16 +227,22 @@ _PATHS: Final[dict[str, Json]] = {
             "Filters compare with what the list shows. Under the sorts other than `-changed_at` a "
             "user who does not change while you page is seen exactly once. With `at`: who was "
             "online at that instant.",
-            {
-                **table(ref("Users"), "User", "A page of them.", _NEXT),
-                **refusals("BadList"),
-                **OF_READERS,
-            },
+            _LIST,
             security=READERS,
             parameters=(
                 _equal("screen", "Cart"),
                 query("state", word("Only these.", STATES[:2])),
                 _equal("app_version", "1.10.0"),
+                query(
+                    "platform",
+                    text(
+                        "As the breakdown by platform tells it, whatever the case.",
+                        "android",
+                        minLength=1,
+                        maxLength=MAX_TEXT["platform"],
+                        pattern=STORED_TEXT,
+                    ),
+                ),
                 query(
                     "device",
                     text(
@@ -225,6 +253,7 @@ _PATHS: Final[dict[str, Json]] = {
                     ),
                 ),
                 AT,
+                _sort(SORTS),
                 *_LISTED,
             ),
         )
@@ -234,13 +263,13 @@ _PATHS: Final[dict[str, Json]] = {
             "listUsers",
             "Every known user",
             "Online or not.",
-            {
-                **table(ref("Users"), "User", "A page of them.", _NEXT),
-                **refusals("BadList"),
-                **OF_READERS,
-            },
+            _LIST,
             security=READERS,
-            parameters=_LISTED,
+            parameters=(
+                query("state", word("Only these.", STATES)),
+                _sort(KNOWN_SORTS),
+                *_LISTED,
+            ),
         )
     },
     "/api/v1/users/{user_id}": {

@@ -19,8 +19,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from deploy.local.ports import free_port
-from tests.integration.api_harness import SECRET
+from tests.integration.api_harness import SECRET, token
 from tests.suite.forks import Process, start_python
+from tests.waiting import pause
 
 DEADLINE_SECONDS: Final = 30.0
 #: What users may send as a name, a screen or a device.
@@ -93,10 +94,10 @@ class Api:
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition that nothing announces; ``what`` names it in the failure."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    started = time.monotonic()
     while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.05)
+        assert time.monotonic() < started + DEADLINE_SECONDS, f"not in time: {what}"
+        time.sleep(pause(started))
 
 
 def chromium() -> str:
@@ -129,7 +130,11 @@ def running_browser() -> Iterator[Browser]:
 def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     """A page of a person of its own, and what its console complains of: errors of scripts, breaches
     of the policy, files that do not load."""
-    context = browser.new_context(viewport={"width": DESK[0], "height": DESK[1]})
+    context = browser.new_context(
+        # What moves for as long as it is looked at is painted for as long, which nobody sees.
+        reduced_motion="reduce",
+        viewport={"width": DESK[0], "height": DESK[1]},
+    )
     context.set_default_timeout(DEADLINE_SECONDS * 1000)
     page = context.new_page()
     complaints: list[str] = []
@@ -144,6 +149,13 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
         yield page, complaints
     finally:
         context.close()
+
+
+def sign_in(page: Page, origin: str) -> None:
+    """What the login's form does, without its page and the one that it leads to: they cost as much
+    as most tests. tests/e2e/test_dashboard.py goes that way."""
+    page.request.post(f"{origin}/login", form={"token": token()}, max_redirects=0)
+    assert page.context.cookies(origin), "no session has begun"
 
 
 def assert_accessible(page: Page) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import fresh_database
-from tests.e2e.browser import Api, running_browser, watched_page
+from tests.e2e.browser import Api, running_browser, sign_in, watched_page
 from tests.e2e.stacks import plain_up, short_stack
 from tests.integration.api_harness import Table, token
 
@@ -68,6 +68,13 @@ def stranger(watched: tuple[Page, list[str]], complaints: list[str]) -> Iterator
     """Whoever is not signed in. The test fails if the console complains."""
     yield watched[0]
     assert not complaints, "\n".join(complaints)
+
+
+@pytest.fixture
+def signed_in(stranger: Page, api: Api, table: Table) -> Page:
+    """Whoever has a session, and has opened no page yet."""
+    sign_in(stranger, api.origin)
+    return stranger
 
 
 @pytest.fixture

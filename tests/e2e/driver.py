@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import subprocess
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ import psutil
 from deploy.simulate.wire import SAMPLE_HEADERS
 from deploy.tokens import make_token, signing_key
 from tests import guide_app
-from tests.e2e.stack import ROLLCALL, Up, get
+from tests.e2e.stack import Up, get
 from tests.integration.rig import rows, wait_for
 
 PROCESSOR = ("-m", "processor")
@@ -80,10 +79,9 @@ class Stack:
     def __init__(self, up: Up) -> None:
         self.up = up
         self._key = signing_key(up.data_dir)
-        command = [*ROLLCALL, "token", "--user", "staff", "--scope", "presence:read"]
-        command += ["--data-dir", str(up.data_dir)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-        self._staff = done.stdout.strip()
+        self._staff = make_token(
+            self._key, user="staff", expires_seconds=3600, scope="presence:read"
+        )
 
     def token(self, user: str) -> str:
         """What `rollcall token --user …` prints, without its process."""

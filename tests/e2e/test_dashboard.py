@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, look
+from schemas.tokens.api_keys import key_digest, new_key
+from tests.e2e.browser import HOSTILE, Api, look, wait_until
+from tests.e2e.pages.lives import called
 from tests.integration.api_harness import Table, token
 
 
@@ -74,6 +76,83 @@ def test_a_link_of_somebody_else_asks_before_it_replaces_the_session(
     complaints.clear()  # Chromium reports the 409
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "says", "way"),
+    [
+        ("/nowhere", 404, "Nothing is at this address", "/users"),
+        ("/static/x/nothing.js", 404, "Nothing is at this address", "/"),
+        ("/api/v1/users/nobody", 404, "No user with this id has ever been seen", "/users"),
+        ("/api/v1/users?colour=red", 400, "colour is no parameter of this call", "/"),
+    ],
+)
+def test_a_person_who_opens_an_address_reads_a_page_and_a_program_json(
+    page: Page, api: Api, complaints: list[str], path: str, status: int, says: str, way: str
+) -> None:
+    told = page.goto(api.origin + path)
+    assert told is not None
+    assert told.status == status
+    assert "text/html" in told.headers["content-type"]
+    assert "default-src 'none'" in told.headers["content-security-policy"]
+    expect(page.locator("[role=alert]")).to_contain_text(says)
+    expect(page.locator(f"main a[href='{way}']")).to_be_visible()
+    program = page.request.get(api.origin + path)
+    assert program.headers["content-type"] == "application/problem+json"
+    complaints.clear()  # Chromium reports the status
+
+
+def test_a_person_without_a_session_is_led_to_the_login_from_the_api_too(
+    stranger: Page, api: Api, table: Table, complaints: list[str]
+) -> None:
+    stranger.goto(f"{api.origin}/api/v1/online-users?screen=Cart")
+    stranger.click("text=Log in with another token")
+    stranger.fill("#token", token())
+    stranger.click("button[type=submit]")
+    expect(stranger).to_have_url(f"{api.origin}/api/v1/online-users?screen=Cart")
+    complaints.clear()  # Chromium reports the 401
+
+
+def test_the_login_says_why_one_is_there_and_keeps_filters_and_fragment(
+    page: Page, api: Api, table: Table
+) -> None:
+    [cookie] = page.context.cookies()
+    page.context.clear_cookies()
+    page.context.add_cookies([{**cookie, "value": "A" * 64}])  # type: ignore[typeddict-item]
+    page.goto(f"{api.origin}/users?state=offline#row-7")
+    expect(page.locator("[role=status]")).to_contain_text("Your session has ended")
+    page.fill("#token", f'Bearer "{token()}"'.replace('"', ""))
+    page.click("button[type=submit]")
+    expect(page).to_have_url(f"{api.origin}/users?state=offline#row-7")
+
+
+def test_the_login_takes_an_api_key_and_calls_nothing_a_wrong_jwt(
+    stranger: Page, api: Api, table: Table, pages_database: str, complaints: list[str]
+) -> None:
+    stranger.goto(f"{api.origin}/login")
+    expect(stranger.locator("label")).to_have_text("Token or API key")
+    # There is no such command beside an API that runs by itself.
+    assert "rollcall token" not in stranger.locator("main").inner_text()
+    for wrong, says in (("rck_nothing", "There is no such key"), ("abc", "nor an API key")):
+        stranger.fill("#token", wrong)
+        stranger.click("button[type=submit]")
+        alert = stranger.locator("[role=alert]")
+        expect(alert).to_contain_text(says)
+        expect(alert).not_to_contain_text("JSON Web Token")
+    key = new_key()
+    table.run(
+        "INSERT INTO api_keys (name, digest, scopes) VALUES ('crm', %s, %s)",
+        key_digest(key),
+        ["presence:read"],
+    )
+    wait_until(lambda: logged_in(stranger, key), "the key counts")
+    complaints.clear()  # Chromium reports the 401
+
+
+def logged_in(page: Page, key: str) -> bool:
+    page.fill("#token", f'"{key}"\n')
+    page.click("button[type=submit]")
+    return page.locator("#connection").is_visible()
+
+
 def test_logging_out_ends_the_session(page: Page, api: Api) -> None:
     page.click("form[action='/logout'] button")
     expect(page).to_have_url(f"{api.origin}/login")
@@ -101,12 +180,55 @@ def test_a_restart_of_the_server_is_said_and_survived(
     open_users(page, api)
     expect(page.locator("#rows tr")).to_have_count(1)
     assert api.stop() == 0
-    expect(page.locator("#connection")).to_contain_text("retrying")
+    expect(page.locator("#connection")).to_have_text("No answer")
     table.user("after")
     api.start()
     expect(page.locator("#rows tr")).to_have_count(2)
-    expect(page.locator("#connection")).not_to_contain_text("retrying")
+    expect(page.locator("#connection")).not_to_have_text("No answer")
     complaints.clear()  # Chromium reports the calls that failed
+
+
+def test_there_is_one_state_of_freshness_and_it_blames_who_it_is(page: Page) -> None:
+    noon = 1_715_940_000_000
+
+    def state(
+        *, silent: int = 0, trouble: str | None = None, outage: object = None, **freshness: object
+    ) -> tuple[str, bool, str]:
+        fresh = {
+            "as_of": "2024-05-17T10:00:00.000Z",
+            "stale": False,
+            "age_seconds": 0.4,
+            "stale_after_seconds": 10,
+            "interval_seconds": 1,
+        }
+        told = {"freshness": {**fresh, **freshness}, "outage": outage}
+        heard = {"trouble": trouble, "heardAt": noon - silent * 1000}
+        found = called(page, "lib/freshness.js", "stateOf", told, heard, noon)
+        banner = found["banner"] or {"title": "", "text": ""}
+        return found["name"], found["isLive"], f"{banner['title']} {banner['text']}"
+
+    assert state() == ("live", True, " ")
+    # Nine seconds of silence are nobody's fault that we know of, and no moment ago.
+    name, is_live, says = state(silent=9)
+    assert (name, is_live) == ("no answer", False)
+    assert "Nothing has been heard for 9 s" in says
+    assert "processor" not in says
+    assert "just now" not in state(silent=31, as_of="2024-05-17T09:59:29.000Z")[2]
+    assert state(trouble="The database is away.", stale=True)[0] == "no answer"
+    name, is_live, says = state(age_seconds=12)
+    assert (name, is_live) == ("late", False)
+    assert "processor" in says
+    assert state(age_seconds=-3, stale=True)[2].startswith("Clocks differ.")
+    assert state(as_of=None, age_seconds=None, stale=True)[2].startswith("Not complete yet.")
+    lasting = {
+        "phase": "lasting",
+        "started_at": "2024-05-17T09:59:00.000Z",
+        "ended_at": None,
+        "held_until": "2024-05-17T10:15:00.000Z",
+    }
+    assert state(outage=lasting)[:2] == ("outage", True)
+    assert state(outage={**lasting, "phase": "grace"})[:2] == ("grace", True)
+    assert state(outage=lasting, age_seconds=12)[0] == "late"
 
 
 def test_a_hidden_page_asks_nothing_and_a_shown_one_at_once(
@@ -127,6 +249,51 @@ def test_a_hidden_page_asks_nothing_and_a_shown_one_at_once(
     assert asked == []
     page.evaluate(hide, False)
     expect(page.locator("#rows tr")).to_have_count(1)
+
+
+def test_on_a_phone_the_tab_that_one_is_on_is_in_view_and_nothing_is_too_wide(
+    page: Page, api: Api, table: Table
+) -> None:
+    table.user("long-" + "u" * 120, name="Nobody breaks " + "m" * 80, screen="s" * 128)
+    table.offsets(0, foreground=1)
+    for path in ("/", "/users", "/screens", "/active-users", "/docs"):
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.goto(api.origin + path)
+        here = page.locator("nav [aria-current=page]")
+        expect(here).to_be_in_viewport(ratio=0.9)
+        if path != "/docs":  # Swagger UI's own
+            expect(page.locator("[aria-busy=true]")).to_have_count(0)
+            assert wider_than_the_window(page) == [], path
+
+
+def wider_than_the_window(page: Page) -> list[str]:
+    """What makes the page scroll sideways, if it does."""
+    found: list[str] = page.evaluate(
+        """() => document.documentElement.scrollWidth <= innerWidth ? [] : [
+            document.documentElement.scrollWidth + " px",
+            ...[...document.querySelectorAll("body *")]
+                .filter(node => node.getBoundingClientRect().right > innerWidth + 0.5)
+                .map(node => `${node.localName}#${node.id}.${node.className}`).slice(0, 12)]"""
+    )
+    return found
+
+
+def test_without_scripts_the_first_thing_that_is_seen_says_so(
+    page: Page, api: Api, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        plain = context.new_page()
+        context.add_cookies([{**page.context.cookies()[0]}])  # type: ignore[typeddict-item]
+        plain.goto(f"{api.origin}/users")
+        said = plain.locator("noscript p")
+        box, main = said.bounding_box(), plain.locator("main").bounding_box()
+        assert box is not None
+        assert main is not None
+        assert box["y"] < main["y"]
+        expect(said).to_be_in_viewport()
+    finally:
+        context.close()
 
 
 def test_the_login_is_accessible(stranger: Page, api: Api) -> None:

@@ -21,6 +21,7 @@ from yarl import URL
 from api.app import STORE, create_app, create_runner
 from api.presence.store import Store
 from api.settings import ApiSettings
+from tests.waiting import pause
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0
@@ -123,9 +124,10 @@ async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api
 
 async def wait_until(condition: Callable[[], Awaitable[Any]]) -> None:
     """Wait for a condition that nothing announces."""
+    started = time.monotonic()
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not await condition():
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(pause(started))
 
 
 class Table:

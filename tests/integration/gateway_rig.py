@@ -28,6 +28,7 @@ from typing import Any, Final
 from deploy.local.ports import free_port
 from tests.contract.harness import SECRET, token
 from tests.suite.forks import start_python
+from tests.waiting import pause
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "deploy/gateway/haproxy.cfg"
 START_SECONDS: Final = 60.0
@@ -247,12 +248,12 @@ def read(url: str) -> bytes:
 
 def until_answers(url: str, alive: Any = lambda: True, log: Path | None = None) -> None:
     """Wait for a 200."""
-    deadline = time.monotonic() + START_SECONDS
+    started = time.monotonic()
     while True:
         with contextlib.suppress(urllib.error.URLError, OSError):
             read(url)
             return
         said = log.read_text() if log else ""
         assert alive(), said
-        assert time.monotonic() < deadline, f"{url} does not answer 200: {said}"
-        time.sleep(0.05)
+        assert time.monotonic() < started + START_SECONDS, f"{url} does not answer 200: {said}"
+        time.sleep(pause(started))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ from deploy.local.ports import free_port
 from schemas.log.settings import KafkaSettings
 from tests.contract.harness import SECRET, Answer, exchange, token, wait_until
 from tests.suite.forks import start_python
+from tests.waiting import pause
 
 #: Several Pythons start one after the other, on a machine that does other things too.
 START_SECONDS = 60.0
@@ -66,6 +68,7 @@ class Process:
         return await exchange(self.port, f"{path}{head}".encode() + body)
 
     async def until_status(self, path: str, status: int) -> Answer:
+        started = time.monotonic()
         async with asyncio.timeout(START_SECONDS):
             while True:
                 assert self.popen.poll() is None, self.output
@@ -73,7 +76,7 @@ class Process:
                     answer = await self.get(path)
                     if answer.status == status:
                         return answer
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(pause(started))
 
     async def exit_code(self) -> int:
         await wait_until(lambda: self.popen.poll() is not None, START_SECONDS)

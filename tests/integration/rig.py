@@ -19,6 +19,7 @@ from schemas.log.events import Event, encode_batch
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
 from tests.suite.forks import start_python
+from tests.waiting import pause
 
 T = TypeVar("T")
 
@@ -35,14 +36,14 @@ def free_port() -> int:
 
 def wait_for(what: str, condition: Callable[[], T | None], seconds: float = DEADLINE_SECONDS) -> T:
     """The first truthy value of ``condition``; fails with ``what`` after ``seconds``."""
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if time.monotonic() > started + seconds:
             raise AssertionError(f"not within {seconds:g} s: {what} (last: {value!r})")
-        time.sleep(0.05)
+        time.sleep(pause(started))
 
 
 class ProcessorProcess:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from tests.integration.maintenance_rig import PARTITIONS, fill
+from tests.integration.maintenance_rig import PARTITIONS, copy, fill
 from tests.integration.rollup_oracle import (
     DAY,
     MINUTE,
@@ -185,30 +185,30 @@ def _instants(first: datetime, start: datetime, end: datetime, steps: int) -> ra
 
 def _store_people(db: psycopg.Connection[tuple[object, ...]], fleet: Fleet) -> None:
     db.execute("DELETE FROM sessions")
-    insert = db.cursor().executemany
-    insert(
-        'INSERT INTO sessions (shown_until, "partition", log_offset, event_index, ordinal,'
-        " user_id, device, started_at, ended_at, ended_by, views, visits, foreground_ms,"
-        " entry_screen, exit_screen, app_version)"
-        " VALUES (%s, 0, %s, 0, 0, %s, 'phone', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+    copy(
+        db,
+        'sessions (shown_until, "partition", log_offset, event_index, ordinal, user_id, device,'
+        " started_at, ended_at, ended_by, views, visits, foreground_ms, entry_screen, exit_screen,"
+        " app_version)",
         [
             (
-                *(s.shown_until, n, s.user, s.started, s.ended, s.ended_by, len(s.views)),
+                *(s.shown_until, 0, n, 0, 0, s.user, "phone"),
+                *(s.started, s.ended, s.ended_by, len(s.views)),
                 *(len(s.visits), sum(v.dwell_ms for v in s.visits)),
                 *(s.views[0].screen, s.views[-1].screen, s.version),
             )
             for n, s in enumerate(fleet.sessions)
         ],
     )
-    insert(
-        'INSERT INTO spans (shown_until, "partition", log_offset, event_index, ordinal, user_id,'
-        " device, state, screen, started_at, changed_at, ended_at, ended_by, is_view,"
-        " session_start, online_since, app_version)"
-        " VALUES (%s, 0, %s, 0, 0, %s, 'phone', 'foreground', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+    copy(
+        db,
+        'spans (shown_until, "partition", log_offset, event_index, ordinal, user_id, device, state,'
+        " screen, started_at, changed_at, ended_at, ended_by, is_view, session_start, online_since,"
+        " app_version)",
         [
             (
-                *(s.shown_until if v is s.visits[-1] else v.ended, n, s.user, v.screen),
-                *(v.started, v.started, v.ended),
+                *(s.shown_until if v is s.visits[-1] else v.ended, 0, n, 0, 0, s.user, "phone"),
+                *("foreground", v.screen, v.started, v.started, v.ended),
                 *(s.ended_by if v is s.visits[-1] else "navigated", v.is_view),
                 *(s.started, s.started, s.version),
             )

@@ -288,7 +288,7 @@ async def test_logging_out_is_not_undone_by_a_renewal(api: Api, database_url: st
     ("given", "status", "word"),
     [
         ("", 401, "token"),
-        ("nonsense", 401, "JSON Web Token"),
+        ("nonsense", 401, "nor an API key"),
         (token(exp=1), 401, "expired"),
         (token(scope=None), 403, "presence:read"),
     ],
@@ -383,7 +383,7 @@ async def test_a_session_whose_token_has_expired_leads_to_the_login(
     given = token(exp=int(time.time()) + 100)
     headers = await session(api, database_url, given, age_seconds=101)
     page = await api.call("/", bearer=None, headers=headers)
-    assert (page.status, page.headers["Location"]) == (303, "/login")
+    assert (page.status, page.headers["Location"]) == (303, "/login?why=ended")
     assert_problem(await api.call(ONLINE, bearer=None, headers=headers), 401, "token_missing")
 
 
@@ -529,10 +529,10 @@ async def test_long_json_is_compressed_for_who_takes_it(api: Api) -> None:
 async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: str) -> None:
     headers = await session(api, database_url, token())
     page = (await api.call("/screens", bearer=None, headers=headers)).body.decode()
-    [script] = re.findall(r'<script type="module" src="([^"]+)"', page)
+    scripts = re.findall(r'<script type="module" src="([^"]+)"', page)
     asked = set(re.findall(r'<link rel="modulepreload" href="([^"]+)"', page))
     needed: set[str] = set()
-    waiting = [script]
+    waiting = [*scripts]
     while waiting:
         address = waiting.pop()
         source = (await api.call(address, bearer=None)).body.decode()

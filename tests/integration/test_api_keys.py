@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
@@ -18,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from deploy.roles.api_keys import KeyTable
 from schemas.tokens.api_keys import MAX_KEYS, key_digest, new_key
 from tests.integration.api_harness import Api, Table, api_settings, running_api, token, wait_until
+from tests.suite.forks import run_python
 
 ONLINE = "/api/v1/online-users"
 #: Revocation counts within `api.access.api_keys.READ_SECONDS`; this machine may be slow.
@@ -36,13 +36,9 @@ def table(database_url: str) -> KeyTable:
 
 
 def rollcall(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "key", *arguments],
+    return run_python(
+        ["-m", "deploy.cli", "key", *arguments],
         env={**os.environ, "ROLLCALL_DATABASE_URL": database_url},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
     )
 
 

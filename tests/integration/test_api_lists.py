@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from psycopg.types.json import Jsonb
 
+from api.presence.filters import KNOWN_SORTS, SORTS
 from api.presence.store import MAX_BY_ACTIVITY
 from tests.integration.api_harness import NOON, Answer, Api, Table, api_settings, at, running_api
 
@@ -147,6 +148,16 @@ async def test_screen_and_version_are_compared_exactly(api: Api, table: Table) -
     assert await ids(api, screen="Home", app_version="1.0.0") == []
 
 
+async def test_a_platform_is_that_of_the_breakdown(api: Api, table: Table) -> None:
+    table.user("a", platform="Android")
+    table.user("b", device_info="iPhone 16")
+    table.user("c", device_info="Pixel 9", changed_at=at(-1))
+    table.user("d")
+    assert await ids(api, platform="android") == ["a", "c"]
+    assert await ids(api, platform="iOS") == ["b"]
+    assert_refused(await api.get(ONLINE, platform=""), "bad_parameter", "platform")
+
+
 async def test_device_is_found_anywhere_in_its_description(api: Api, table: Table) -> None:
     table.user("a", device_info="Google PIXEL 9")
     table.user("b", device_info="pixel_9 100%")
@@ -177,6 +188,52 @@ async def test_q_is_the_start_of_an_id_or_of_a_name_whatever_its_case(
     assert await ids(api, KNOWN, q="back\\") == ["back\\slash"]
 
 
+async def test_a_search_finds_any_part_without_case_and_accents(api: Api, table: Table) -> None:
+    table.user("u1", name="José Álvarez")
+    table.user("U2-jose", name="100% Eve", changed_at=at(-1))
+    table.user("u3", "offline", name="Amina DIALLO", changed_at=at(-2))
+    table.user("u4", "offline", changed_at=at(-3))
+    assert await ids(api, KNOWN, search="JOSE") == ["u1", "U2-jose"]
+    assert await ids(api, KNOWN, search="alvár") == ["u1"]
+    assert await ids(api, KNOWN, search="iallo") == ["u3"]
+    assert await ids(api, ONLINE, search="iallo") == []
+    assert await ids(api, KNOWN, search="00% e") == ["U2-jose"]
+    assert await ids(api, KNOWN, search="%%%") == []
+    assert await ids(api, KNOWN, search="") == ["u1", "U2-jose", "u3", "u4"]
+    # Below three characters a beginning alone: else half of all names were found.
+    assert await ids(api, KNOWN, search="os") == []
+    assert await ids(api, KNOWN, search="am") == ["u3"]
+    assert_refused(await api.get(KNOWN, search="am", q="x"), "bad_parameter", "search")
+    assert await pages(api, KNOWN, search="jose", limit="1") == [["u1"], ["U2-jose"]]
+
+
+async def test_a_list_is_counted_whole_and_with_its_filters(api: Api, table: Table) -> None:
+    async def count(path: str, **parameters: str) -> tuple[int, bool]:
+        answer = await api.get(path, count="true", limit="2", **parameters)
+        return answer.json["count"], answer.json["count_is_exact"]
+
+    for number in range(7):
+        table.user(f"u{number}", screen="Home" if number < 5 else "Cart", name=f"Ada {number}")
+    table.user("back", "background")
+    table.user("gone", "offline", name="Ada")
+    table.offsets(0, foreground=7, background=1)
+    assert await count(ONLINE) == (8, True)
+    assert await count(ONLINE, state="background") == (1, True)
+    assert await count(ONLINE, screen="Home") == (5, True)
+    assert await count(KNOWN) == (9, True)
+    assert await count(KNOWN, state="offline") == (1, True)
+    assert await count(KNOWN, search="ada") == (8, True)
+    cursor = (await api.get(ONLINE, screen="Home", limit="2")).json["next_cursor"]
+    assert await count(ONLINE, screen="Home", cursor=cursor) == (5, True)
+    assert "count" not in (await api.get(ONLINE)).json
+    table.run(
+        "INSERT INTO presence (user_id, partition, state, reason, changed_at, device_count, device,"
+        " signed_out) SELECT 'x' || n, 0, 'offline', 'timed_out', now(), 0, 'default', false"
+        " FROM generate_series(1, 1100) n"
+    )
+    assert await count(KNOWN, state="offline") == (1000, False)
+
+
 async def test_lists_are_sorted_as_asked(api: Api, table: Table) -> None:
     table.user("a", changed_at=at(1), last_active=at(30))
     table.user("c", changed_at=at(3), last_active=at(10))
@@ -185,6 +242,7 @@ async def test_lists_are_sorted_as_asked(api: Api, table: Table) -> None:
     assert await ids(api) == ["b", "c", "d", "a"]
     assert await ids(api, sort="-changed_at") == ["b", "c", "d", "a"]
     assert await ids(api, sort="-last_active") == ["a", "d", "b", "c"]
+    assert await ids(api, sort="-online_since") == ["a", "b", "c", "d"]
     assert await ids(api, sort="user_id") == ["a", "b", "c", "d"]
 
 
@@ -199,8 +257,13 @@ async def test_user_ids_are_sorted_by_code_point(api: Api, table: Table) -> None
     ]
 
 
-@pytest.mark.parametrize("sort", ["-changed_at", "-last_active", "user_id"])
-@pytest.mark.parametrize("path", [ONLINE, KNOWN])
+@pytest.mark.parametrize(
+    ("path", "sort"),
+    [
+        *((ONLINE, sort) for sort in SORTS),
+        *((KNOWN, sort) for sort in KNOWN_SORTS),
+    ],
+)
 async def test_pages_make_up_the_list_whatever_times_are_equal(
     api: Api, table: Table, path: str, sort: str
 ) -> None:
@@ -208,6 +271,7 @@ async def test_pages_make_up_the_list_whatever_times_are_equal(
         table.user(
             f"u{number:02}",
             changed_at=at(number // 10),  # ten with the same time
+            online_since=at(-60 - number // 9),
             last_active=None if number % 7 == 0 else at(number % 3),
         )
     whole = await ids(api, path, sort=sort)

@@ -27,6 +27,12 @@ LOGOUT = "/api/logout-status"
 
 
 @pytest.fixture
+def kafka_settings(emptied_topics: KafkaSettings) -> KafkaSettings:
+    """Of ingest alone: no test of these counts offsets."""
+    return emptied_topics
+
+
+@pytest.fixture
 async def ingest(kafka_settings: KafkaSettings) -> AsyncIterator[Ingest]:
     settings = ingest_settings(
         kafka_settings,

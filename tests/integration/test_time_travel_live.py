@@ -61,7 +61,7 @@ SCREENS = "/api/v1/screens?limit=500"
 USERS = "/api/v1/users"
 #: So slow that a partition often stands still for as long as an answer takes.
 SECONDS_BETWEEN_RECORDS = 0.05
-SECONDS_BETWEEN_ANSWERS = 0.03
+SECONDS_BETWEEN_ANSWERS = 0.1
 OUTAGE_GAP_SECONDS = 4
 ENDINGS = {"navigated", "backgrounded", "logged_out", "timed_out", "disconnected"}
 SETTINGS = {

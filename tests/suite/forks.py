@@ -21,6 +21,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -34,7 +35,7 @@ LIBRARIES: Final = (
     *("aiohttp.web", "aiokafka", "cryptography.x509", "datasketches", "faust", "faust.app.base"),
     *("faust.livecheck", "faust.transport.drivers.aiokafka", "faust.web.drivers.aiohttp"),
     *("jinja2", "jwt", "msgspec", "numpy", "psycopg", "psycopg_pool", "pydantic_settings"),
-    *("structlog", "uvloop", "zoneinfo"),
+    *("structlog", "typer", "uvloop", "zoneinfo"),
 )
 POLL_SECONDS: Final = 0.01
 #: How long a fork may take to say that it runs.
@@ -71,6 +72,24 @@ def start_python(
     return subprocess.Popen(
         [sys.executable, *arguments], env=env, cwd=cwd, stdout=stdout, stderr=stderr
     )
+
+
+def run_python(
+    arguments: Sequence[str], *, env: Mapping[str, str], timeout: float = 30
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; what it printed as text."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = start_python(arguments, env=env, stdout=output, stderr=errors)
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(
+            list(arguments), status, output.read().decode(), errors.read().decode()
+        )
 
 
 def start_server(path: Path) -> subprocess.Popen[bytes]:

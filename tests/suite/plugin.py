@@ -11,6 +11,7 @@ that does other things too.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import shutil
@@ -163,6 +164,17 @@ def pytest_runtest_teardown(
     if nextitem is None or unit_of(nextitem.nodeid) != unit_of(item.nodeid):
         item.config.stash[_resources].close()
     return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: the search for garbage leaves it out."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -113,7 +113,7 @@ def test_users_take_no_filter_that_only_online_users_have() -> None:
     with pytest.raises(ProblemError) as caught:
         parse_users("screen=Home")
     assert caught.value.errors[0].field == "screen"
-    assert "q, sort, limit, cursor" in caught.value.errors[0].message
+    assert "state, q, search, sort, limit, cursor, count" in caught.value.errors[0].message
 
 
 def test_a_flood_of_parameters_is_refused() -> None:

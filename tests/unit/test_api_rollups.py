@@ -56,7 +56,7 @@ def is_split(at: datetime, parts: Parts) -> bool:
     return parts.split_hours is None or floor(at, HOUR) in parts.split_hours
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(ranges(), progresses())
 def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: Progress) -> None:
     parts = parts_of(asked, progress)
@@ -115,7 +115,7 @@ def test_days_are_taken_where_they_answer(asked: Range, progress: Progress) -> N
     assert day_start(day + timedelta(days=1), progress.zone) > end
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(ranges(), progresses())
 def test_unique_users_are_told_where_sketches_are_whole(asked: Range, progress: Progress) -> None:
     sketches = unique_parts_of(asked, progress)

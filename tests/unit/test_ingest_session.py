@@ -503,7 +503,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@settings(max_examples=100, derandomize=True, deadline=None, database=None)
 @given(_steps, st.booleans())
 def test_every_frame_with_an_id_is_answered_once_and_nothing_goes_wrong(
     steps: list[Any], header: bool

@@ -219,7 +219,7 @@ def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
     [
         ("/api/v1/online-users", "state", filters.STATES),
         ("/api/v1/online-users", "sort", filters.SORTS),
-        ("/api/v1/users", "sort", filters.SORTS),
+        ("/api/v1/users", "sort", filters.KNOWN_SORTS),
         ("/api/v1/users/{user_id}/timeline", "type", api_timeline.KINDS),
         ("/api/v1/screens/engagement", "sort", engagement.SORTS),
         ("/api/v1/screens/engagement", "bucket", WINDOW_BUCKETS),

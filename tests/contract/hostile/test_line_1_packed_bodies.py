@@ -11,9 +11,7 @@ import pytest
 from tests.contract.harness import Ingest, exchange, token
 from tests.integration.api_harness import api_settings, running_api
 
-BOMB = gzip.compress(b"\0" * 200_000_000, 9)
-TWICE = gzip.compress(BOMB, 9)
-CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BOMB), BOMB)
+KINDS = ("once", "twice", "chunked")
 
 
 def request(path: str, body: bytes, *headers: str) -> bytes:
@@ -23,11 +21,17 @@ def request(path: str, body: bytes, *headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-REQUESTS = {
-    "once": (BOMB, "content-encoding: gzip"),
-    "twice": (TWICE, "content-encoding: gzip, gzip"),
-    "chunked": (CHUNKED, "content-encoding: gzip\r\ntransfer-encoding: chunked"),
-}
+@pytest.fixture(scope="module")
+def requests() -> dict[str, tuple[bytes, str]]:
+    """Body and headers by kind; packed here, as each process of a run imports all modules."""
+    bomb = gzip.compress(b"\0" * 200_000_000, 9)
+    twice = gzip.compress(bomb, 9)
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(bomb), bomb)
+    return {
+        "once": (bomb, "content-encoding: gzip"),
+        "twice": (twice, "content-encoding: gzip, gzip"),
+        "chunked": (chunked, "content-encoding: gzip\r\ntransfer-encoding: chunked"),
+    }
 
 
 async def longest_pause(port: int, requests: list[bytes]) -> tuple[float, set[int]]:
@@ -51,9 +55,11 @@ async def longest_pause(port: int, requests: list[bytes]) -> tuple[float, set[in
     return max(pauses), statuses
 
 
-@pytest.mark.parametrize("kind", REQUESTS)
-async def test_line_1_a_bomb_holds_no_phone_up(ingest: Ingest, kind: str) -> None:
-    body, headers = REQUESTS[kind]
+@pytest.mark.parametrize("kind", KINDS)
+async def test_line_1_a_bomb_holds_no_phone_up(
+    ingest: Ingest, requests: dict[str, tuple[bytes, str]], kind: str
+) -> None:
+    body, headers = requests[kind]
     bearer = f"authorization: Bearer {token()}"
     pause, statuses = await longest_pause(
         ingest.port,
@@ -67,9 +73,11 @@ async def test_line_1_a_bomb_holds_no_phone_up(ingest: Ingest, kind: str) -> Non
     assert statuses <= {0, 401, 404, 413}
 
 
-async def test_line_1_nor_a_reader_or_who_logs_in(database_url: str) -> None:
+async def test_line_1_nor_a_reader_or_who_logs_in(
+    database_url: str, requests: dict[str, tuple[bytes, str]]
+) -> None:
     async with running_api(api_settings(database_url)) as api:
-        for body, headers in REQUESTS.values():
+        for body, headers in requests.values():
             pause, statuses = await longest_pause(
                 api.port,
                 [

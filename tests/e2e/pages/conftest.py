@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import fresh_database
-from tests.e2e.browser import Api
+from tests.e2e.browser import Api, running_browser, sign_in
 from tests.e2e.pages.weeks import fill, fleet_of_weeks
-from tests.integration.api_harness import token
 from tests.integration.small_fleet import Fleet
 
 #: Log time stands still in these tests.
 NEVER_STALE = "1000000"
+
+
+@pytest.fixture(scope="package")
+def browser(postgres_url: str) -> Iterator[Browser]:
+    """One for all files that follow each other in a process: its start takes two seconds of CPU."""
+    with running_browser() as started:
+        yield started
 
 
 @pytest.fixture(scope="package")
@@ -43,8 +49,14 @@ def weeks_api(weeks_database: str, weeks: Fleet) -> Iterator[Api]:
 
 
 @pytest.fixture
+def modules(stranger: Page, api: Api) -> Page:
+    """The lightest page, for tests that only call what a module exports."""
+    stranger.goto(f"{api.origin}/login")
+    return stranger
+
+
+@pytest.fixture
 def analyst(stranger: Page, weeks_api: Api) -> Page:
-    """A page that is signed in."""
-    stranger.goto(f"{weeks_api.origin}/login#token={token()}")
-    stranger.wait_for_url(f"{weeks_api.origin}/")
+    """Whoever has a session, and has opened no page yet."""
+    sign_in(stranger, weeks_api.origin)
     return stranger

@@ -94,6 +94,7 @@ class Fleet:
             "previous_state": "offline" if reason == "started" else "foreground",
             "state": state,
             "user_state": state,
+            "user_screen": columns.get("screen"),
             **columns,
         }
         self._insert("changes", row)

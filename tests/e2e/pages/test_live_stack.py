@@ -85,8 +85,8 @@ def test_a_processor_that_is_frozen_is_said_and_one_that_goes_on_too(
     processor = stack.process(PROCESSOR)
     processor.send_signal(signal.SIGSTOP)
     try:
-        expect(pill).to_have_text("Stale")
-        expect(live.locator("#banner-stale")).to_contain_text("processor is behind or down")
+        expect(pill).to_have_text("Late")
+        expect(live.locator("#banner-freshness")).to_contain_text("processor is behind or down")
         phone = Phone(stack)
         assert phone.show("Home") == 200
     finally:
@@ -101,7 +101,7 @@ def test_a_front_that_is_killed_is_said_and_the_page_comes_back(
     expect(live.locator("#connection")).to_have_text("Live")
     front = stack.process(FRONT)
     front.kill()
-    expect(live.locator("#banner-lost")).to_contain_text("Disconnected.")
+    expect(live.locator("#banner-freshness")).to_contain_text("No answer.")
     wait_for("the front is another", lambda: stack.process(FRONT).pid != front.pid)
     expect(live.locator("#connection")).to_have_text("Live")
     complaints.clear()  # Chromium reports the calls that failed

@@ -333,10 +333,8 @@ def test_clocks_and_instants_agree_in_every_zone(analyst: Page, weeks_api: Api) 
 def test_what_the_api_refuses_is_told_in_its_words(
     analyst: Page, weeks_api: Api, complaints: list[str]
 ) -> None:
-    show(analyst, weeks_api, "/screens?from=2026-03-28T10:07:00Z&to=2026-03-28T12:00:00Z")
-    expect(analyst.locator("#top .trouble")).to_contain_text(
-        "the nearest is 2026-03-28T10:00:00.000Z"
-    )
+    show(analyst, weeks_api, "/screens?from=0001-01-01T00:00:00Z&to=2026-03-28T12:00:00Z")
+    expect(analyst.locator("#top .trouble")).to_contain_text("must be between the years")
     expect(analyst.locator("#flows .trouble button")).to_have_text("Try again")
     complaints.clear()  # Chromium reports every 400
 
@@ -458,6 +456,14 @@ def test_a_screen_has_figures_paths_and_who_is_on_it(
     around = {pair: count for pair, count in pairs.items() if "Home" in pair}
     assert sum(int(row[2].replace(",", "")) for row in rows) == sum(around.values())
     assert {row[0] for row in rows if row[1] == "Home"} - {"(other)"} <= {a for a, _ in around}
+    for side, end in (("next", 0), ("before", 1)):
+        counts = sorted((n for pair, n in pairs.items() if pair[end] == "Home"), reverse=True)
+        lines = analyst.locator(f"#{side} li")
+        first = lines.first.inner_text().split("\n")
+        assert first[1:] == [
+            f"{counts[0]:,}",
+            f"{100 * counts[0] / sum(counts):.1f} %".replace(".0", ""),
+        ]
     _, *bars = numbers_of(analyst.locator("#dwell"))
     assert sum(int(row[1]) for row in bars) == len(mine.dwells)
     expect(analyst.locator("#dwell figcaption")).to_contain_text(f"{len(mine.dwells)} visits")
@@ -506,7 +512,7 @@ def test_a_stale_answer_says_so(browser: Browser, weeks_database: str, weeks: Fl
         with watched_page(browser) as (page, _):
             page.goto(f"{strict.origin}/login?next=/screens#token={token()}")
             expect(page.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
-            expect(page.locator("#connection")).to_have_attribute("data-state", "stale")
+            expect(page.locator("#connection")).to_have_attribute("data-state", "late")
     finally:
         strict.stop()
 
@@ -537,7 +543,7 @@ def test_an_app_that_names_no_screens_is_told_how(
                 expect(how).to_contain_text("jsonEncode({'screen': 'Checkout'")
                 expect(how).to_contain_text("ScreenObserver(presence.show)")
                 settle(page)
-                expect(page.locator("#top-rows .screen-name")).to_have_text(["(none)"])
+                expect(page.locator("#top-rows .screen-name")).to_have_text(["No screen"])
                 look(page, "screens-unnamed", state=True)
                 assert complaints == []
         finally:
@@ -552,3 +558,31 @@ def test_the_pages_fit_phones_and_desks_by_day_and_night(analyst: Page, weeks_ap
     show(analyst, weeks_api, "/screens/Home?range=7d")
     wait_until(lambda: analyst.locator("#dwell .plot canvas").count() > 0, "the bars")
     look(analyst, "screen")
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("?from=2026-03-28T10:07:00Z&to=2026-03-28T11:01:00Z", "between quarter-hours"),
+        ("?from=tomorrow&to=2026-03-28T11:00:00Z", "no range that can be used"),
+        ("?range=5y", "no range that can be used"),
+    ],
+)
+def test_an_address_with_a_range_that_cannot_be_used_is_met_and_said(
+    analyst: Page, weeks_api: Api, query: str, says: str
+) -> None:
+    analyst.goto(f"{weeks_api.origin}/screens{query}")
+    expect(analyst.locator("#period-words")).to_contain_text(says)
+    expect(analyst.locator("#top .trouble.problem")).to_have_count(0)
+
+
+def test_a_screen_that_nobody_knows_is_said_with_ways_on(analyst: Page, weeks_api: Api) -> None:
+    analyst.goto(f"{weeks_api.origin}/screens/NoSuchScreen")
+    expect(analyst.locator("#totals")).to_contain_text("Nobody was on this screen")
+    ways = analyst.locator("#ways")
+    expect(ways).to_be_visible()
+    ways.locator("text=choose among all screens").click()
+    expect(analyst).to_have_url(f"{weeks_api.origin}/screens")
+    analyst.goto(f"{weeks_api.origin}/screens/%FF")
+    expect(analyst.locator("#name")).to_have_text("This address names no screen")
+    expect(analyst.locator("#back")).to_be_visible()

@@ -20,6 +20,12 @@ from tests.integration.api_harness import Table
 
 
 @pytest.fixture
+def page(signed_in: Page) -> Page:
+    """Each test opens the page that it is about."""
+    return signed_in
+
+
+@pytest.fixture
 def now() -> datetime:
     """A whole second, which every time of a test is counted from."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -83,7 +89,13 @@ def said(page: Page, about: dict[str, Any], *screen: str) -> str:
     """The sentence about a user, times as they are given."""
     dated = _on_a_day(about)
     parts = called(page, "lib/reasons.js", "whyUser", dated, *screen)
-    return "".join(part if isinstance(part, str) else part["at"][11:19] for part in parts)
+
+    def told(part: str | dict[str, str]) -> str:
+        if isinstance(part, str):
+            return part
+        return part["name"] if "name" in part else part["at"][11:19]
+
+    return "".join(map(told, parts))
 
 
 def _on_a_day(value: Any) -> Any:
@@ -119,59 +131,59 @@ ONLINE = {
 }
 
 
-def test_there_is_a_sentence_for_every_reason(page: Page) -> None:
+def test_there_is_a_sentence_for_every_reason(modules: Page) -> None:
     assert set(ONLINE) == set(get_args(Reason))
     assert set(OFFLINE) | {"started", "resumed", "navigated", "backgrounded"} == set(ONLINE)
     for reason, why in OFFLINE.items():
-        assert said(page, user(device("offline", reason)), "Checkout") == (
+        assert said(modules, user(device("offline", reason)), "Checkout") == (
             f"Offline since 14:03:10: {why}; last seen on Checkout, iPhone 13, app 1.2.3."
         )
     for reason, why in ONLINE.items():
         state = "background" if reason == "backgrounded" else "foreground"
         where = "in the background, last on" if state == "background" else "in the foreground on"
-        assert said(page, user(device(state, reason))) == (
+        assert said(modules, user(device(state, reason))) == (
             f"Online since 13:00:00, {where} Checkout: {why}; on iPhone 13, app 1.2.3."
         )
 
 
-def test_the_sentence_says_no_more_than_is_known(page: Page) -> None:
+def test_the_sentence_says_no_more_than_is_known(modules: Page) -> None:
     unknown = dict.fromkeys(("device_info", "platform", "app_version"))
-    assert said(page, user(device("offline", "logged_out", **unknown))) == (
+    assert said(modules, user(device("offline", "logged_out", **unknown))) == (
         "Offline since 14:03:10: logged out."
     )
-    assert said(page, user(device("offline", "timed_out", last_active=None, **unknown))) == (
+    assert said(modules, user(device("offline", "timed_out", last_active=None, **unknown))) == (
         "Offline since 14:03:10: no heartbeat in time."
     )
-    assert said(page, user(device("offline", "timed_out", app_version=None))) == (
+    assert said(modules, user(device("offline", "timed_out", app_version=None))) == (
         "Offline since 14:03:10: no heartbeat for 300 s; last seen on iPhone 13."
     )
     began = device("foreground", "started", online_since="14:03:10", screen=None, **unknown)
-    assert said(page, user(began)) == (
+    assert said(modules, user(began)) == (
         "Online since 14:03:10, in the foreground, on no screen that has a name: "
         "a session began then."
     )
-    assert said(page, user()) == (
+    assert said(modules, user()) == (
         "Never seen online: a logout was heard of, or a socket of a session that is over, "
         "at 14:03:10."
     )
 
 
-def test_the_sentence_about_several_devices_is_that_of_the_one_that_shows(page: Page) -> None:
+def test_the_sentence_about_several_devices_is_that_of_the_one_that_shows(modules: Page) -> None:
     last = device("offline", "timed_out", device="b", device_info="iPad")
     first = device("offline", "logged_out", device="a", changed_at="13:30:00")
-    assert said(page, user(last, first), "Film") == (
+    assert said(modules, user(last, first), "Film") == (
         "Offline since 14:03:10: no heartbeat for 300 s; last seen on Film, iPad, app 1.2.3, "
         "the last of 2 devices to go."
     )
     other = device("background", "backgrounded", device="c", changed_at="13:40:00")
     gone = device("offline", "timed_out", device="b", device_info="iPad")
     shown = user(other, gone, reason="timed_out", changed_at="14:03:10")
-    assert said(page, shown) == (
+    assert said(modules, shown) == (
         "Online since 13:00:00, in the background, last on Checkout: another device was silent "
         "for too long at 14:03:10; on iPhone 13, app 1.2.3."
     )
     both = device("foreground", "navigated", device="d", device_info="Mac")
-    assert said(page, user(both, other)) == (
+    assert said(modules, user(both, other)) == (
         "Online since 13:00:00, in the foreground on Checkout: opened this screen at 14:03:10; "
         "on Mac, app 1.2.3, one of 2 devices online."
     )
@@ -203,13 +215,13 @@ def pieces(page: Page, spans: list[dict[str, Any]], *arguments: int) -> list[lis
     return [[one["kind"], one["start"], one["end"], one["count"]] for one in lane["pieces"]]
 
 
-def test_a_lane_is_unbroken_and_tells_silence_from_presence(page: Page) -> None:
+def test_a_lane_is_unbroken_and_tells_silence_from_presence(modules: Page) -> None:
     spans = [
         span(9_000, None, "background"),
         span(2_000, 6_000, ended_by="timed_out", heard=3_000),
         span(500, 2_000),
     ]
-    assert pieces(page, spans, 1_000, 10_000) == [
+    assert pieces(modules, spans, 1_000, 10_000) == [
         ["foreground", 1_000, 2_000, 1],
         ["foreground", 2_000, 3_000, 1],
         ["silent", 3_000, 6_000, 1],
@@ -217,22 +229,22 @@ def test_a_lane_is_unbroken_and_tells_silence_from_presence(page: Page) -> None:
         ["background", 9_000, 10_000, 1],
     ]
     lanes = called(
-        page, "charts/lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000
+        modules, "charts/lanes.js", "lanesOf", [*spans, span(0, 4_000, device="b")], 1_000, 10_000
     )
     assert [lane["device"] for lane in lanes] == ["a", "b"]  # who was here last
-    assert called(page, "charts/lanes.js", "totalsOf", lanes) == {
+    assert called(modules, "charts/lanes.js", "totalsOf", lanes) == {
         "foreground": 3_000,
         "silent": 2_000,
         "offline": 3_000,
         "background": 1_000,
     }
-    assert called(page, "charts/lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
+    assert called(modules, "charts/lanes.js", "lanesOf", [span(0, 900)], 1_000, 2_000) == []
 
 
-def test_what_is_too_short_to_be_seen_is_told_together(page: Page) -> None:
+def test_what_is_too_short_to_be_seen_is_told_together(modules: Page) -> None:
     spans = [span(at, at + 10, screen=str(at)) for at in range(0, 100, 10)]
     spans.append(span(100, 1_000))
-    assert pieces(page, spans, 0, 1_000, 50) == [
+    assert pieces(modules, spans, 0, 1_000, 50) == [
         ["foreground", 0, 50, 5],
         ["foreground", 50, 100, 5],
         ["foreground", 100, 1_000, 1],
@@ -277,7 +289,7 @@ def test_a_user_who_timed_out_and_why(
     expect(page.locator("#sessions")).to_contain_text("Home → Checkout")
     expect(page.locator("#changes tr")).to_have_count(3)
     expect(page.locator("#changes tr").nth(1)).to_contain_text("went to Checkout")
-    expect(page).to_have_title("Ada Lovelace: offline · Rollcall")
+    expect(page).to_have_title("\u2068Ada Lovelace\u2069: offline · Rollcall")
     # A slash that a CRM forgot to encode is no obstacle.
     page.goto(f"{api.origin}/users/auth0|ada/1@example.com")
     expect(page.locator("#name")).to_have_text("Ada Lovelace")
@@ -318,11 +330,11 @@ def test_the_page_follows_the_user(
     expect(page.locator(".silence-text")).to_be_hidden()
 
 
-def test_an_overdue_heartbeat_and_one_past_every_limit_are_told(page: Page) -> None:
+def test_an_overdue_heartbeat_and_one_past_every_limit_are_told(modules: Page) -> None:
     def told(state: str, silent_seconds: int) -> tuple[str, str]:
         about = {"state": state, "last_active": "2026-03-30T12:00:00.000Z"}
         now_ms = datetime(2026, 3, 30, 12, tzinfo=UTC).timestamp() * 1000 + silent_seconds * 1000
-        found = called(page, "lib/silence.js", "silenceOf", about, now_ms, 90, 300)
+        found = called(modules, "lib/silence.js", "silenceOf", about, now_ms, 90, 300)
         return found["level"], found["text"]
 
     level, text = told("foreground", 89)
@@ -365,6 +377,30 @@ def test_an_address_that_no_user_has_says_so(
     complaints.clear()  # Chromium reports a 400
 
 
+def test_how_long_they_are_on_a_screen_is_said_and_what_there_is_fills_the_timeline(
+    page: Page, api: Api, lives: AnalyticsTable, now: datetime
+) -> None:
+    steps = [
+        Step(ago(now, minutes=12), "started", "Home"),
+        Step(ago(now, minutes=2, seconds=10), "navigated", "Cart"),
+    ]
+    write_life(lives, "ada", DeviceLife(steps, last_active=now))
+    open_user(page, api, "ada")
+    facts = page.locator(".facts div").first
+    expect(facts).to_have_text(re.compile(r"^Screen\s*Cart for 2 min \d+ s$"))
+    expect(page.locator("[value='1h']")).to_be_checked()
+    expect(page.locator("#strip-caption")).to_contain_text("The last hour: 1")
+    write_life(
+        lives,
+        "bob",
+        DeviceLife(
+            [Step(ago(now, days=3), "started", "Home"), Step(ago(now, days=2), "timed_out")]
+        ),
+    )
+    open_user(page, api, "bob")
+    expect(page.locator("[value='7d']")).to_be_checked()
+
+
 def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     page: Page, api: Api, lives: AnalyticsTable, now: datetime
 ) -> None:
@@ -400,7 +436,7 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     expect(page.locator("#strip-caption")).to_have_text(
         f"The hour up to {until}: 15 min in the foreground, 10 min in the background."
     )
-    expect(page.locator("#banner-stale")).to_contain_text(until)
+    expect(page.locator("#banner-freshness")).to_contain_text(until)
 
 
 def test_a_busy_week_is_read_to_the_end_of_what_can_be_drawn(
@@ -445,7 +481,7 @@ def test_what_users_wrote_is_text(
     expect(page.locator("#strip tbody")).to_contain_text(HOSTILE)
     assert page.locator("main img, main script").count() == 0
     assert page.evaluate("window.owned") is None
-    assert page.title() == f"{HOSTILE}: foreground · Rollcall"
+    assert page.title() == f"\u2068{HOSTILE}\u2069: foreground · Rollcall"
 
 
 def test_the_page_fits_phones_and_desks_by_day_and_night(

@@ -1,6 +1,7 @@
 // Which line of a chart is whose.
 
 import { make } from "../ui/dom.js";
+import * as words from "../lib/words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -11,7 +12,7 @@ export function showLegend(list, entries, remove = null) {
     ...entries.map(({ name, slot, isBar }) => {
       const item = make("li");
       const label = make(remove === null ? "span" : "button", "chip");
-      label.append(sample(slot, isBar), make("span", "screen-name", name));
+      label.append(sample(slot, isBar), make("bdi", "screen-name", words.screen(name)));
       if (remove !== null) {
         label.type = "button";
         label.title = "Take out of the chart";

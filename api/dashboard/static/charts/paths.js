@@ -4,6 +4,7 @@
 // once where people leave it and once where they go to. Only columns are drawn, never circles.
 
 import * as figures from "../lib/figures.js";
+import * as words from "../lib/words.js";
 
 const ENDS = ["(start)", "(end)"];
 const REST = "(other)";
@@ -24,7 +25,7 @@ export function streams(columns, links, colour) {
     heightPx: roomPx + 2 * AROUND_PX,
     columns: columns.length,
     nodes: nodes.map(({ column, top, size, screen, total }) => ({
-      ...{ column, top, size, name: screen, color: colourOf(screen), text: `${screen}: ${figures.count(total)}` },
+      ...{ column, top, size, name: words.screen(screen), color: colourOf(screen), text: `${nameOf(screen)}: ${figures.count(total)}` },
     })),
     links: joined(
       links.map(({ from, to, transitions, share }) => ({
@@ -32,12 +33,14 @@ export function streams(columns, links, colour) {
         to: place(to),
         size: transitions * scale,
         color: colourOf(from[1]),
-        text: `${from[1]} → ${to[1]}: ${figures.count(transitions)} (${figures.share(share)})`,
+        text: `${nameOf(from[1])} → ${nameOf(to[1])}: ${figures.count(transitions)} (${figures.share(share)})`,
       })),
       nodes,
     ),
   };
 }
+
+const nameOf = (screen) => words.isolated(words.screen(screen));
 
 /** Both columns of a page about all screens, from the API's flows. */
 export function fromAndTo(flows) {
@@ -46,6 +49,17 @@ export function fromAndTo(flows) {
     from: [0, flow.from_screen], to: [1, flow.to_screen], transitions: flow.transitions, share: flow.from_share,
   }));
   return [columns, links];
+}
+
+/** What comes after a screen and what comes before it, the most first: {screen, transitions, share},
+ * where `share` is of all that leave it, or come to it. */
+export function ranked(screen, flows) {
+  const side = (here, there, share) =>
+    flows
+      .filter((flow) => flow[here] === screen)
+      .map((flow) => ({ screen: flow[there], transitions: flow.transitions, share: flow[share] }))
+      .sort((one, other) => (one.screen === REST) - (other.screen === REST) || other.transitions - one.transitions);
+  return { next: side("from_screen", "to_screen", "from_share"), before: side("to_screen", "from_screen", "to_share") };
 }
 
 /** The columns before a screen, of itself, and after it. */

@@ -6,7 +6,7 @@ import { make, momentOf, setText } from "../ui/dom.js";
 import { lanesOf, marksOf, totalsOf } from "./lanes.js";
 import { dayOf, length, moment } from "../lib/moments.js";
 import { deviceName, inShort } from "../lib/reasons.js";
-import { clock } from "../lib/words.js";
+import { clock, isolated, screen } from "../lib/words.js";
 
 /** The lengths that a strip can have; `marks` are minutes between two marks of its axis. */
 export const RANGES = {
@@ -75,7 +75,7 @@ const label = (one) => (one.kind === "offline" ? one.endedBy && inShort(one.ende
 
 function title(one) {
   const at = now();
-  const where = one.screen === null ? "" : ` on ${one.screen}`;
+  const where = one.screen === null ? "" : ` on ${isolated(one.screen)}`;
   const times = `${moment(one.start, at)} to ${moment(one.end, at)}, ${length((one.end - one.start) / 1000)}`;
   const end = one.kind === "foreground" && one.endedBy ? `, then ${inShort(one.endedBy)}` : "";
   const more = one.count > 1 ? `, and ${one.count - 1} shorter between` : "";
@@ -113,7 +113,7 @@ function rowOf(span) {
   from.append(momentOf(span.started_at));
   const until = make("td");
   until.append(span.shown_until === null ? "now" : momentOf(span.shown_until));
-  const texts = [span.state, span.screen ?? "–", deviceName(span), inShort(span.ended_by)];
+  const texts = [span.state, screen(span.screen), deviceName(span), inShort(span.ended_by)];
   row.append(from, until, ...texts.map((text) => make("td", "", text)));
   return row;
 }

@@ -34,14 +34,17 @@ export function hearClock(serverMs) {
   if (!Number.isNaN(serverMs)) skewMs = Math.abs(serverMs - Date.now()) > 1500 ? serverMs - Date.now() : 0;
 }
 
-/** To the login, and back here after it. A page that leaves for a server that is not there ends on
+// Why somebody is sent to the login, as its page knows it (api/dashboard/login.py).
+const WHY = { token_expired: "expired", token_revoked: "revoked", token_missing: "ended" };
+
+/** To the login, which says why by the `code` of a problem, and back here after it. A page that leaves for a server that is not there ends on
  * the browser's own error page, from which nothing leads back: it leaves once the login has answered
  * twice. The first answer may be the last that a server gives that is being restarted. */
-export async function logIn() {
+export async function logIn(code = "token_missing") {
   if (isLeaving) return;
   isLeaving = true;
-  const here = location.pathname + location.search;
-  const login = here === "/" ? LOGIN : `${LOGIN}?next=${encodeURIComponent(here)}`;
+  const here = location.pathname + location.search + location.hash;
+  const query = new URLSearchParams({ ...(here !== "/" && { next: here }), why: WHY[code] ?? "refused" });
   for (let answers = 0; answers < 2; ) {
     if (await isThere(LOGIN)) answers += 1;
     else {
@@ -50,7 +53,7 @@ export async function logIn() {
     }
     if (answers < 2) await new Promise((done) => setTimeout(done, SETTLE_MS));
   }
-  location.replace(login);
+  location.replace(`${LOGIN}?${query}`);
 }
 
 async function isThere(path) {
@@ -82,7 +85,8 @@ async function ask(path, options) {
     throw error;
   }
   if (answer.status === 401) {
-    logIn();
+    const { code } = await answer.json().catch(() => ({}));
+    logIn(code);
     throw new LoggedOut();
   }
   hearClock(Date.parse(answer.headers.get("Date")));

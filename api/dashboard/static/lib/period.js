@@ -26,9 +26,20 @@ export function wantedOf(query) {
   const given = new URLSearchParams(query);
   const zone = isZone(given.get("tz") ?? " ") ? given.get("tz") : "";
   const [from, to] = ["from", "to"].map((name) => Date.parse(given.get(name)));
-  if (from < to) return { range: "custom", from, to, zone };
+  if (from < to) {
+    // Counts are by the quarter-hour: an address that somebody wrote is met from outside.
+    const [first, last] = [Math.floor(from / QUARTER_MS), Math.ceil(to / QUARTER_MS)].map((quarters) => quarters * QUARTER_MS);
+    return { range: "custom", from: first, to: last, zone, isMoved: first !== from || last !== to };
+  }
   const range = given.get("range");
-  return { range: Object.hasOwn(PRESETS, range) ? range : USUAL, zone };
+  const isUnusable = given.has("from") || given.has("to") || (range !== null && !Object.hasOwn(PRESETS, range));
+  return { range: Object.hasOwn(PRESETS, range) ? range : USUAL, zone, ...(isUnusable && { isUnusable }) };
+}
+
+/** What became of an address that could not be taken as it was; empty if it could. */
+export function noteOf({ isMoved, isUnusable }) {
+  if (isMoved) return "The address names times between quarter-hours: this is the range of whole ones around it. ";
+  return isUnusable ? "The address names no range that can be used (from must be before to, both as 2026-03-30T12:00:00Z): these are the last 24 hours. " : "";
 }
 
 /** The part of an address's query that asks for it. */

@@ -1,7 +1,7 @@
 // Why a user or a device is shown as it is: one sentence, of the reason and the times. Pure.
 //
-// A sentence is a list of parts: texts, and times as {at}, so that a page can show these in the
-// viewer's zone and UTC on hover. Nothing is in it that the API does not tell: a silence is the time
+// A sentence is a list of parts: texts; times as {at}, so that a page can show these in the viewer's
+// zone and UTC on hover; and what an app wrote as {name}, which must not turn our own words round. Nothing is in it that the API does not tell: a silence is the time
 // from the last sign of life to the end of the session, not a setting.
 //
 // The reasons are a closed set: started, resumed, navigated, backgrounded (a device is online) and
@@ -54,22 +54,19 @@ export function whyUser(user, lastScreen = null) {
   const shown = shownDevice(user);
   if (user.state === "offline") {
     const others = user.devices.length > 1 && `the last of ${user.devices.length} devices to go`;
-    const seen = about([lastScreen, ...phone(shown), others]);
+    const seen = about([named(lastScreen), ...phone(shown), others]);
     const cause = offline(user, { ...shown, changed_at: user.offline_since });
-    return [...cause, seen ? `; last seen on ${seen}.` : "."];
+    return [...cause, ...(seen.length ? ["; last seen on ", ...seen, "."] : ["."])];
   }
   const others = user.device_count > 1 && `one of ${user.device_count} devices online`;
   const seen = about([...phone(shown), others]);
-  return [...online(user), seen ? `; on ${seen}.` : "."];
+  return [...online(user), ...(seen.length ? ["; on ", ...seen, "."] : ["."])];
 }
 
 /** Of one device of a user. */
 export const whyDevice = (device) =>
   device.state === "offline" ? [...offline(device, device), "."] : [...online(device), "."];
 
-/** The sentence as a text, with times as `inWords` gives them. */
-export const asText = (parts, inWords) =>
-  parts.map((part) => (typeof part === "string" ? part : inWords(part.at))).join("");
 
 /** The device whose state and screen are the user's: of those in the best state the one that changed
  * last, on a tie the smaller name. */
@@ -94,11 +91,17 @@ function online(who) {
     who.state === "foreground"
       ? ["in the foreground on ", "in the foreground, on no screen that has a name"]
       : ["in the background, last on ", "in the background"];
-  const where = who.screen === null ? none : place + who.screen;
+  const where = who.screen === null ? [none] : [place, named(who.screen)];
   const what = ONLINE[who.reason]?.(who.changed_at, who) ?? [inShort(who.reason)];
-  return ["Online since ", { at: who.online_since }, `, ${where}: `, ...what];
+  return ["Online since ", { at: who.online_since }, ", ", ...where, ": ", ...what];
 }
 
-const phone = (device) => [device.device_info ?? device.platform, device.app_version && `app ${device.app_version}`];
+const named = (name) => (name === null ? null : { name });
 
-const about = (parts) => parts.filter(Boolean).join(", ");
+const phone = (device) => [
+  named(device.device_info ?? device.platform),
+  ...(device.app_version ? [["app ", named(device.app_version)]] : []),
+];
+
+/** Parts with commas between those that are there. */
+const about = (parts) => parts.filter(Boolean).flatMap((part, index) => (index === 0 ? [part] : [", ", part])).flat();

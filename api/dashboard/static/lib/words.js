@@ -22,6 +22,16 @@ export function ago(at, now) {
   return seconds < 3 ? "just now" : `${duration(seconds)} ago`;
 }
 
+/** No screen has this name: the app named none. Analytics call it so. */
+export const NO_SCREEN = "(none)";
+
+/** A screen's name as people read it: the same word wherever there is none. */
+export const screen = (name) => (name === null || name === NO_SCREEN ? "No screen" : name);
+
+/** What a stranger wrote, within a text where nodes cannot be (a title): it turns no other word round,
+ * which the marks that it may hold itself would undo. */
+export const isolated = (text) => `\u2068${text.replace(/[\u202A-\u202E\u2066-\u2069]/g, "")}\u2069`;
+
 export const users = (n, where) => `${count(n)} ${n === 1 ? "user" : "users"} ${where}`;
 
 export const share = (part, total) => (total > 0 ? `${Math.round((1000 * part) / total) / 10} %` : "");
@@ -42,7 +52,7 @@ export function when(at, now) {
   return `on ${day.format(then)}${year}, ${hours.format(then)}`;
 }
 
-/** What happened, and the screen that it is about or null. */
+/** What a device did, and the screen that it is about or null. */
 export function change({ reason, state, screen, previous_screen: before }) {
   switch (reason) {
     case "started":
@@ -65,10 +75,26 @@ export function change({ reason, state, screen, previous_screen: before }) {
     case "erased":
       return ["was erased", null];
     case "evicted":
-      return ["has too many devices: one was forgotten", null];
+      return ["was forgotten: the user has too many devices", null];
     default:
       return [reason.replaceAll("_", " "), screen];
   }
+}
+
+/** What a user did, as a text to follow the name, and the screen that it is about or null. What the
+ * device did is what the user did where it changed what the user shows; else it is said of one of
+ * their devices, so that nobody is called offline who is not. */
+export function userChange(told) {
+  const { state, reason, user_state: after, previous_user_state: before, user_screen: shown, screen } = told;
+  const [does, where] = change(told);
+  const ofOne = [`: one of their devices ${does}`, where];
+  if (state !== after) {
+    return before === null || before === after || after === "offline" ? ofOne : [` is in the ${after} now: one of their devices ${does}`, where];
+  }
+  if (after === "offline") return [reason === "evicted" ? " has too many devices: one was forgotten" : ` ${does}`, where];
+  const wasShown = before === after && (reason === "started" || reason === "resumed" || reason === "backgrounded");
+  const isAnother = before !== null && before !== "offline" && reason === "started";
+  return wasShown || isAnother || (after === "foreground" && shown !== screen) ? ofOne : [` ${does}`, where];
 }
 
 /** The time of day today, with the date on any other day. */
@@ -85,10 +111,10 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86400)} days`;
 }
 
-/** How good a count is, in a sentence; the banners say it if it is not good. */
-export function quality({ as_of: asOf, stale, window_seconds: seconds }, now) {
+/** Of when a count is, and what it counts, in a sentence; the banner says if that is not good. */
+export function quality(asOf, seconds, now) {
   const online = `Online means seen in the last ${duration(seconds)}.`;
-  return stale || asOf === null ? online : `As of ${timeOfDay(asOf)}, ${ago(asOf, now)}. ${online}`;
+  return asOf === null ? online : `As of ${timeOfDay(asOf)}, ${ago(asOf, now)}. ${online}`;
 }
 
 const PLATFORMS = { android: "Android", ios: "iOS", linux: "Linux", macos: "macOS", web: "Web", windows: "Windows" };

@@ -1,5 +1,6 @@
 // The Audience page: a filter, whom it finds, their ids as a file, and the record of files.
 
+import { userPage } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
 import { arrange, curl, fill, filterOf, inWords, isFillable } from "./audience_filter.js";
 import { debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
@@ -15,7 +16,7 @@ const PAGE = 10;
 const MOST_IN_ADDRESS = 4000;
 // What the API calls by field, as the form has it.
 const GROUPS = { online: "now", state: "now", screen: "now", app_version: "app", platform: "app", cap: "size", seed: "size" };
-const PARTS = { screen: "The screen", version: "The version", op: "The comparison", cap: "The number", seed: "The draw", platform: "The platform", exclude_user_ids: "The list" };
+const PARTS = { screen: "The screen", version: "The version", op: "The comparison", cap: "The number", seed: "The random seed", platform: "The platform", exclude_user_ids: "The list" };
 
 const form = element("filter");
 const downloads = [...element("download").querySelectorAll("button")];
@@ -113,9 +114,10 @@ function sampleRow(user) {
   const row = make("tr");
   const head = make("th", "user");
   head.scope = "row";
-  const name = make(hasPage("user_page") ? "a" : "span", "name", user.name ?? user.user_id);
-  if (name.localName === "a") name.href = `/users/${encodeURIComponent(user.user_id)}`;
-  head.append(name, make("span", "id", user.name === null ? "" : user.user_id));
+  const name = make(hasPage("user_page") ? "a" : "span", "name");
+  name.append(make("bdi", "", user.name ?? user.user_id));
+  if (name.localName === "a") name.href = userPage(user.user_id);
+  head.append(name, make("bdi", "id", user.name === null ? "" : user.user_id));
   const state = make("td", "state");
   const dot = make("span", "dot");
   dot.dataset.state = user.state;
@@ -124,7 +126,7 @@ function sampleRow(user) {
   const lastActive = make("td", "last-active");
   lastActive.append(at);
   setTime(at, user.last_active, words.ago);
-  return asRow(row, head, state, make("td", "screen", user.screen ?? "–"), lastActive, make("td", "version", user.app_version ?? "–"), make("td", "device", user.device_info ?? user.platform ?? "–"));
+  return asRow(row, head, state, make("td", "screen", user.state === "offline" ? "–" : words.screen(user.screen)), lastActive, make("td", "version", user.app_version ?? "–"), make("td", "device", user.device_info ?? user.platform ?? "–"));
 }
 
 /** The styles of narrow windows take a table's roles away: they are said again. */

@@ -23,7 +23,7 @@ export function showSilences(list, interval, limit) {
     const { share, level, text } = silenceOf(device, now(), interval, limit);
     const bar = meter.querySelector(".silence-bar");
     bar.dataset.level = level;
-    bar.firstElementChild.style.width = `${100 * share}%`;
+    bar.firstElementChild.style.transform = `scaleX(${share})`;
     bar.lastElementChild.style.left = `${Math.min(100, (100 * interval) / limit)}%`;
     bar.lastElementChild.hidden = device.state === "background";
     setText(meter.querySelector(".silence-text"), text);
@@ -33,9 +33,9 @@ export function showSilences(list, interval, limit) {
 function newCard() {
   const card = make("li", "device-card");
   const head = make("p", "device-head");
-  head.append(make("span", "dot"), make("strong", "device-name"), make("span", "device-state quiet"));
+  head.append(make("span", "dot"), make("bdi", "device-name"), make("span", "device-state quiet"));
   const facts = make("p", "device-facts quiet small");
-  facts.append(make("span", "version"), make("span", "key"), make("span", "active"));
+  facts.append(make("bdi", "version"), make("bdi", "key"), make("span", "active"));
   facts.querySelector(".active").append("last active ", make("time"));
   const meter = make("div", "silence");
   const bar = make("div", "silence-bar");
@@ -56,7 +56,7 @@ function fill(card, device) {
   part(".device-timer").hidden = !device.timer_runs_on;
   setText(part(".device-timer"), "Its app’s timer runs on in the background: it looks as if it were in the foreground, and perhaps nobody looks at it.");
   part(".device-twin").hidden = device.twin_of === null;
-  setText(part(".device-twin"), whyTwin(device));
+  setParts(part(".device-twin"), device.twin_of === null ? [] : whyTwin(device));
   showOtherUsers(part(".device-users"), device.other_users ?? []);
   setText(part(".version"), device.app_version === null ? "version unknown" : `app ${device.app_version}`);
   setText(part(".key"), `device ${device.device}`);
@@ -66,8 +66,8 @@ function fill(card, device) {
 
 const whyTwin = ({ twin_of: name, device_info: info }) =>
   name === info
-    ? `Another phone of this user says the same of itself, ${name}.`
-    : `Another phone of this user has the same installation id, ${name}: a restored backup has brought it along.`;
+    ? ["Another phone of this user says the same of itself, ", { name }, "."]
+    : ["Another phone of this user has the same installation id, ", { name }, ": a restored backup has brought it along."];
 
 /** Whoever else is on this phone, or has a copy of its id. */
 function showOtherUsers(line, userIds) {
@@ -76,9 +76,9 @@ function showOtherUsers(line, userIds) {
   if (line.said === said) return;
   line.said = said;
   const links = userIds.map((userId) => {
-    const address = userPage(userId);
-    const link = make(address === null ? "span" : "a", "other-user", userId);
-    if (address !== null) link.href = address;
+    const link = make("a", "other-user");
+    link.append(make("bdi", "", userId));
+    link.href = userPage(userId);
     return link;
   });
   const separated = links.flatMap((link, index) => (index === 0 ? [link] : [", ", link]));

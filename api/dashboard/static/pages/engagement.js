@@ -2,7 +2,7 @@
 
 import { now, ProblemError, read } from "../lib/api.js";
 import { HOUR_MS, instant, parametersOf, QUARTER_MS } from "../lib/period.js";
-import { screenCall } from "../lib/screen_addresses.js";
+import { screenCall } from "../lib/addresses.js";
 import { instantOf, momentInWords } from "../lib/zones.js";
 
 const PATH = "/api/v1/screens/engagement";

@@ -1,18 +1,18 @@
 // Sessions and changes of a user as rows.
 
-import { make, momentOf } from "../ui/dom.js";
+import { foreign, make, momentOf } from "../ui/dom.js";
 import { length, several } from "../lib/moments.js";
 import { deviceName, inShort } from "../lib/reasons.js";
 import * as words from "../lib/words.js";
 
 export function sessionRow(session) {
-  const screens = [session.entry_screen, session.exit_screen].map((screen) => screen ?? "–");
+  const [entry, exit] = [session.entry_screen, session.exit_screen].map((screen) => foreign(words.screen(screen)));
   return row(
     momentOf(session.started_at),
     [momentOf(session.shown_until)],
     length(session.foreground_ms / 1000),
     words.count(session.views),
-    screens.join(" → "),
+    session.views === 0 ? "–" : [entry, " → ", exit],
     inShort(session.ended_by),
     deviceName(session),
   );
@@ -23,12 +23,14 @@ export function changeRow(change, names) {
   const { user_state: state, user_screen: screen } = change;
   return row(
     momentOf(change.at),
-    words.change(change).filter(Boolean).join(" "),
+    does(words.change(change)),
     inShort(change.reason),
     names.get(change.device) ?? change.device,
-    screen === null ? state : `${state} on ${screen}`,
+    screen === null ? state : [`${state} on `, foreign(screen)],
   );
 }
+
+const does = ([what, where]) => (where === null ? what : [`${what} `, foreign(where)]);
 
 /** How sessions (the newest first) ended, in a sentence; `isAll`: they are all that began since. */
 export function silencesOf(sessions, since, isAll) {

@@ -17,8 +17,11 @@ const AHEAD_MS = 60 * MINUTE_MS;
 const known = { online: null, as_of: null, isStale: true };
 // By days ago: { from, to, values: Map of a minute's start to its mean, gaps }.
 const parts = new Map();
+// Of what is drawn: a point that is off by more is drawn again at once.
+const OFF = 0.02;
 let readAt = 0;
 let drawnAt = 0;
+let drawnOnline = 0;
 let isBusy = false;
 
 /** Takes over what is known now, and draws again when it is time to. */
@@ -26,6 +29,7 @@ export function showHour(news) {
   // The point of now goes with what it was told by.
   if ("isStale" in news && news.isStale !== known.isStale) drawnAt = 0;
   Object.assign(known, news);
+  if (Math.abs(known.online - drawnOnline) > OFF * Math.max(1, known.online)) drawnAt = 0;
   if (isBusy || known.as_of === null || document.hidden || element("hour").hidden) return;
   if (Date.now() - drawnAt < DRAW_MS) return;
   isBusy = true;
@@ -34,6 +38,7 @@ export function showHour(news) {
 
 async function refresh() {
   drawnAt = Date.now();
+  drawnOnline = known.online;
   // The minute that runs is the last: its mean grows until it is over.
   const end = Math.floor(Date.parse(known.as_of) / MINUTE_MS) * MINUTE_MS + MINUTE_MS;
   const start = end - MINUTES * MINUTE_MS;

@@ -1,27 +1,34 @@
 // The Live page: who is online now, in numbers; before anybody ever was, how to begin.
 
+import { screenPage, usersAt } from "../lib/addresses.js";
 import { now } from "../lib/api.js";
 import { showChanges } from "./changes.js";
+import { setTitle } from "../ui/connection.js";
 import { element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { showHour } from "./hour.js";
 import * as words from "../lib/words.js";
 
 const OTHER = "(other)";
-let online = 0;
+const SHOWN = 10;
+// What was told last: counts, screens and versions are of one moment, and shown as such.
+let fleet = null;
+let peaks = null;
+let windowSeconds = null;
 
 follow({
   freshness(freshness) {
-    setText(element("quality"), words.quality(freshness, now()));
-    showHour({ as_of: freshness.as_of });
+    windowSeconds = freshness.window_seconds;
   },
 
-  stale(isStale, asOf) {
-    const when = asOf === null ? "" : ` at ${words.timeOfDay(asOf)}`;
-    setText(element("heading"), isStale ? `Online${when}, not live` : "Online now");
-    document.title = `${isStale ? "Not live" : `${words.count(online)} online`} · Rollcall`;
+  state({ isLive, asOf, name }) {
+    const at = fleet?.as_of ?? asOf;
+    setText(element("quality"), windowSeconds === null ? "" : words.quality(at, windowSeconds, now()));
+    const isStale = !isLive;
+    const when = at === null ? "" : ` at ${words.timeOfDay(at)}`;
+    setText(element("heading"), isStale && name !== "waiting" ? `Online${when}, not live` : "Online now");
     for (const part of document.querySelectorAll(".now, .details")) part.classList.toggle("old", isStale);
-    showHour({ isStale });
+    showHour({ isStale, ...(fleet && { as_of: fleet.as_of }) });
   },
 
   anyone(anyone) {
@@ -30,19 +37,19 @@ follow({
     element("hour").hidden = !anyone;
   },
 
-  online({ count, foreground, background }) {
-    online = count;
-    setText(element("count"), words.count(count));
-    setText(element("foreground"), words.count(foreground));
-    setText(element("background"), words.count(background));
-    element("foreground-bar").style.flexGrow = foreground;
-    element("background-bar").style.flexGrow = background;
-    showHour({ online: count });
+  // Until the rest is read there is nothing beside it that could say otherwise.
+  online: (online) => fleet === null && showOnline(online),
+
+  fleet(told) {
+    if (told === null) return;
+    fleet = told;
+    showOnline(told);
+    showPeaks();
   },
 
-  peaks(peaks) {
-    showPeak("peak-today", peaks?.today);
-    showPeak("peak-ever", peaks?.all_time);
+  peaks(told) {
+    peaks = told;
+    showPeaks();
   },
 
   movement(movement) {
@@ -55,15 +62,19 @@ follow({
 
   screens(screens) {
     if (screens === null) return;
-    const { items, foreground } = screens;
+    const { foreground } = screens;
+    const items = screens.items.slice(0, SHOWN);
     const rest = foreground - items.reduce((sum, { foreground: users }) => sum + users, 0);
     const bars = items.map(({ screen, foreground: users }) => ({
       key: screen,
-      label: screen ?? "No screen named",
+      label: words.screen(screen),
       users,
-      href: screen === null || !hasPage("screen_page") ? null : `/screens/${encodeURIComponent(screen)}`,
+      href: screen === null || !hasPage("screen_page") ? null : screenPage(screen),
     }));
-    if (rest > 0) bars.push({ key: undefined, label: `${words.count(screens.screens - items.length)} more`, users: rest, href: null });
+    if (rest > 0) {
+      const more = screens.screens - items.length;
+      bars.push({ key: undefined, label: `${words.count(more)} more ${more === 1 ? "screen" : "screens"}`, users: rest, href: hasPage("screens_page") ? "/screens" : null });
+    }
     showBars("screens", bars, foreground);
     setText(element("screens-note"), words.users(foreground, "in the foreground"));
     const empty = element("screens-empty");
@@ -79,14 +90,32 @@ follow({
 
   mix(mix) {
     if (mix === null) return;
-    showMix("versions", mix.app_version, "Unknown version");
+    const byVersion = (value) => (value === null || value === OTHER ? null : usersAt({ app_version: value }));
+    showMix("versions", mix.app_version, "Unknown version", byVersion);
     tellTimers(mix.app_version);
-    const platforms = mix.platform.map(({ value, users }) => ({ value: words.platform(value), users }));
-    showMix("platforms", platforms, "Unknown platform");
+    const byPlatform = (value) => (value === null || value === OTHER ? null : usersAt({ platform: value }));
+    showMix("platforms", mix.platform, "Unknown platform", byPlatform, words.platform);
   },
 
   changes: showChanges,
 });
+
+function showOnline({ count, foreground, background }) {
+  setText(element("count"), words.count(count));
+  setText(element("foreground"), words.count(foreground));
+  setText(element("background"), words.count(background));
+  element("foreground-bar").style.flexGrow = foreground;
+  element("background-bar").style.flexGrow = background;
+  setTitle(`${words.count(count)} online`);
+  showHour({ online: count });
+}
+
+/** Peaks are counted more seldom than who is online: what is shown now is one of them. */
+function showPeaks() {
+  const above = (peak) => (peak && fleet && fleet.count > peak.online ? { online: fleet.count, at: fleet.as_of } : peak);
+  showPeak("peak-today", above(peaks?.today));
+  showPeak("peak-ever", above(peaks?.all_time));
+}
 
 function showPeak(id, peak) {
   const figure = element(id);
@@ -97,13 +126,13 @@ function showPeak(id, peak) {
   setTime(at, peak?.at ?? null, words.when);
 }
 
-function showMix(id, items, unknown) {
+function showMix(id, items, unknown, hrefOf, nameOf = (value) => value) {
   const total = items.reduce((sum, { users }) => sum + users, 0);
   const bars = items.map(({ value, users }) => ({
     key: value,
-    label: value === OTHER ? "Others" : (value ?? unknown),
+    label: value === OTHER ? "Others" : (nameOf(value) ?? unknown),
     users,
-    href: null,
+    href: hasPage("users_page") ? hrefOf(value) : null,
   }));
   showBars(id, bars, total);
   element(`${id}-empty`).hidden = items.length > 0;
@@ -124,12 +153,12 @@ function showBars(id, bars, total) {
   const known = new Map([...list.children].map((row) => [row.barKey, row]));
   const rows = bars.map(({ key, label, users, href }) => {
     const row = known.get(key) ?? newBar(key, href);
-    const [name, count, bar] = row.querySelectorAll(".bar-name, .bar-count, .bar-fill");
+    const [name, count, bar] = row.querySelectorAll(".bar-name bdi, .bar-count, .bar-fill");
     setText(name, label);
     name.title = label;
     setText(count, words.count(users));
     count.title = words.share(users, total);
-    bar.style.width = `${total > 0 ? (100 * users) / total : 0}%`;
+    bar.style.transform = `scaleX(${total > 0 ? users / total : 0})`;
     return row;
   });
   rows.forEach((row, index) => {
@@ -143,15 +172,18 @@ function newBar(key, href) {
   row.barKey = key;
   const name = make(href === null ? "span" : "a", "bar-name");
   if (href !== null) name.href = href;
+  name.append(make("bdi"));
   const track = make("span", "bar-track");
   track.append(make("span", "bar-fill"));
   row.append(name, make("span", "bar-count"), track);
   return row;
 }
 
+document.body.classList.toggle("wall", new URLSearchParams(location.search).has("wall"));
+const { command } = element("waiting").dataset;
 setText(
   element("curl"),
-  `TOKEN=$(.venv/bin/rollcall token --user ada)
+  `TOKEN=${command ? `$(${command} token --user ada)` : "eyJ…  # what your app sends"}
 curl -X POST ${location.origin}/api/update-online-status \\
   -H "Authorization: Bearer $TOKEN" \\
   -H 'Content-Type: application/json' \\

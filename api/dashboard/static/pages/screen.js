@@ -3,6 +3,7 @@
 
 import { read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
+import { setTitle } from "../ui/connection.js";
 import { element, setText } from "../ui/dom.js";
 import { barsOf } from "../charts/dwell_bars.js";
 import { dwellCall, engagementCall, flowsCall, placeIn, screenUsers, trendsCall, usersNote } from "./engagement.js";
@@ -11,16 +12,18 @@ import { showFigures } from "../ui/figure_list.js";
 import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
-import { around, flowRows, streams } from "../charts/paths.js";
+import { around, flowRows, ranked, streams } from "../charts/paths.js";
 import { bucketInWords, bucketOf, trendOf } from "../lib/period.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
-import { screenCall, screenOf, usersOn } from "../lib/screen_addresses.js";
+import { screenCall, screenOf, usersOn } from "../lib/addresses.js";
+import { showRanked } from "../ui/ranked_list.js";
 import { linesOf } from "../charts/series.js";
-import { timeOfDay } from "../lib/words.js";
+import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
-const NO_SCREEN = "(none)";
+// Nobody can be on them: they are the ends of paths, and all the rest.
+const OURS = ["(other)", "(start)", "(end)"];
 
 const screen = screenOf(location.pathname);
 const given = new URLSearchParams(location.search);
@@ -61,7 +64,9 @@ function loadTotals() {
     nothing(answer) {
       period.tell(answer);
       const { views, visits, exits } = answer.totals;
-      return views + visits + exits > 0 ? "" : "Nobody was on this screen in this range. Choose a longer or an earlier one, or look at all screens.";
+      const why = views + visits + exits > 0 ? "" : "Nobody was on this screen in this range.";
+      showWays(why !== "");
+      return why;
     },
     show({ totals: sums, trend, users, ...answer }) {
       const before = trend?.change == null ? "" : `${figures.change(trend.change)} beside the range before`;
@@ -120,6 +125,9 @@ function loadPaths() {
     nothing: ({ items }) => (items.length === 0 ? "Nobody came to this screen or left it in this range." : ""),
     show({ items, folded }) {
       const rest = folded === 0 ? "" : ` ${figures.several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+      const { next, before } = ranked(screen, items);
+      showRanked(element("next"), next, (path) => period.address(path));
+      showRanked(element("before"), before, (path) => period.address(path));
       const colour = (name) => (name === screen ? "--series-1" : null);
       return pathsCard.draw(
         `Where people come from, on the left, and go to, on the right. (start) and (end) are the ends of sessions.${rest}`,
@@ -150,38 +158,55 @@ function loadDwell() {
   });
 }
 
+/** A name that nobody has been on may be a wrong one: the ways on, beside what is empty. */
+function showWays(isEmpty) {
+  const ways = element("ways");
+  ways.hidden = !isEmpty;
+  if (!isEmpty) return;
+  const [longer, all] = ways.querySelectorAll("a");
+  longer.href = `${location.pathname}?range=30d`;
+  longer.hidden = period.wanted.range === "30d";
+  all.href = period.address("/screens");
+}
+
 /** Who is on it: the feed tells of the screens with the most people. */
 function showNow() {
   if (fullest === null) return;
   const { items, screens, as_of: asOf } = fullest;
-  const mine = items.find((item) => (item.screen ?? NO_SCREEN) === screen);
-  const when = isStale ? `at ${asOf === null ? "some time" : timeOfDay(asOf)}` : "now";
+  const mine = items.find((item) => (item.screen ?? words.NO_SCREEN) === screen);
+  const when = isStale ? `at ${asOf === null ? "some time" : words.timeOfDay(asOf)}` : "now";
   const people = mine?.foreground ?? 0;
   const are = people === 1 ? (isStale ? "person was" : "person is") : isStale ? "people were" : "people are";
   const isBeyond = mine === undefined && items.length < screens;
+  if (OURS.includes(screen)) return;
   setText(
     element("now-words"),
     isBeyond ? `Not among the ${items.length} screens with the most people ${when}.` : `${figures.count(people)} ${are} on it ${when}.`,
   );
-  element("now-link").hidden = mine === undefined || screen === NO_SCREEN;
+  element("now-link").hidden = mine === undefined || screen === words.NO_SCREEN;
 }
 
-setText(element("name"), screen ?? "This address names no screen");
-document.title = `${screen ?? "No screen"} · Rollcall`;
+setText(element("name").firstElementChild, screen === null ? "This address names no screen" : words.screen(screen));
+setTitle(screen === null ? "Not a screen" : words.screen(screen));
 onMetric(metric, (wanted) => {
   metric = wanted;
   period.keep();
   loadSeries().then((isRead) => isRead || again());
 });
-if (screen !== null) {
+if (screen === null) {
+  element("period").hidden = true;
+  for (const card of document.querySelectorAll(".report")) card.hidden = true;
+  setText(element("now-words"), "It must be percent-encoded, as the links of the dashboard are.");
+  follow({});
+} else {
   element("now-link").href = usersOn(screen);
   follow({
     screens(told) {
       fullest = told;
       showNow();
     },
-    stale(is) {
-      isStale = is;
+    state({ isLive }) {
+      isStale = !isLive;
       showNow();
     },
   });

@@ -2,9 +2,10 @@
 
 import { element, make, setText } from "../ui/dom.js";
 import * as figures from "../lib/figures.js";
-import { screenPage } from "../lib/screen_addresses.js";
+import { screenPage } from "../lib/addresses.js";
 import { sparkline } from "../charts/sparkline.js";
 import { term } from "../ui/terms.js";
+import * as words from "../lib/words.js";
 
 export const SORTS = { views: "Views", unique_users: "Unique users", dwell: "Dwell", exits: "Exits" };
 const COLUMNS = [
@@ -56,6 +57,15 @@ export class ScreenTable {
       if (body.children[index] !== row) body.insertBefore(row, body.children[index] ?? null);
     });
     while (body.children.length > shown.length) body.lastElementChild.remove();
+    this.#leaveOut(shown);
+  }
+
+  /** Columns in which nothing is known of any screen. */
+  #leaveOut(rows) {
+    COLUMNS.forEach(({ title }, column) => {
+      const isEmpty = title !== "Trend" && rows.length > 0 && rows.every(({ children }) => children[column].textContent.trim() === "–");
+      for (const row of [element("top-heads"), ...rows]) row.children[column].hidden = isEmpty;
+    });
   }
 
   /** Marks the screens in the chart: `slots` by screen; no more can be chosen if `isFull`. */
@@ -92,10 +102,11 @@ export class ScreenTable {
     head.scope = "row";
     const swatch = make("button", "swatch");
     swatch.type = "button";
-    swatch.setAttribute("aria-label", `Show ${screen} in the chart`);
+    swatch.setAttribute("aria-label", `Show ${words.isolated(words.screen(screen))} in the chart`);
     swatch.title = "Show in the chart, or not";
     swatch.addEventListener("click", () => this.toggle(screen));
-    const name = make(screenPage(screen) === null ? "span" : "a", "screen-name", screen);
+    const name = make(Object.hasOwn(OURS, screen) && screen !== words.NO_SCREEN ? "span" : "a", "screen-name");
+    name.append(make("bdi", "", screen === "(other)" ? "Others" : words.screen(screen)));
     name.title = Object.hasOwn(OURS, screen) ? OURS[screen] : screen;
     head.append(swatch, name);
     row.append(head, ...COLUMNS.slice(1).map(({ title }) => make("td", title === "Trend" ? "trend" : "number")));
@@ -121,11 +132,11 @@ function fillTrend(cell, trend, { before, kept_from: keptFrom, compared_buckets:
   if (trend === undefined) return cell.append("–");
   const isPart = keptFrom === null || keptFrom > before.from;
   const isNew = !isPart && trend.compared > 0 && trend.compared_before === 0;
-  const words = make("span", "change", isNew ? "new" : figures.change(trend.change) || "–");
-  words.title = isPart
+  const change = make("span", "change", isNew ? "new" : figures.change(trend.change) || "–");
+  change.title = isPart
     ? "The range before is not kept as a whole: there is nothing to compare with"
     : `${figures.count(trend.compared)} beside ${figures.count(trend.compared_before)} in the range before`;
-  return cell.append(sparkline(trend.series, isPart ? [] : trend.series_before, over), words);
+  return cell.append(sparkline(trend.series, isPart ? [] : trend.series_before, over), change);
 }
 
 function withShare(cell, text, share) {

@@ -1,12 +1,13 @@
 // One user: online or not and why, on which devices, and what they did.
 
-import { userCall, userIdOf } from "../lib/addresses.js";
+import { userCall, userIdOf, usersAt } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
+import { setTitle } from "../ui/connection.js";
 import { showDevices, showSilences } from "./device_cards.js";
 import { element, setParts, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { changeRow, sessionRow, silencesOf } from "./history_tables.js";
-import { localised, moment } from "../lib/moments.js";
+import { length, localised, moment } from "../lib/moments.js";
 import { deviceName, shownDevice, whyUser } from "../lib/reasons.js";
 import { RANGES, drawStrip } from "../charts/strip.js";
 import { Timeline } from "./timeline.js";
@@ -29,6 +30,7 @@ const sessions = new Timeline(userId, "session");
 const changes = new Timeline(userId, "change");
 const rowsShown = { sessions: FIRST_ROWS, changes: FIRST_ROWS };
 let range = rangeOf(location.search);
+let isFitted = new URLSearchParams(location.search).has("range");
 let user = null;
 let limit = null; // the silence after which a device is offline, in seconds
 let followed = ""; // what the timelines were read for
@@ -85,17 +87,18 @@ function showUnknown(problem, remedy) {
   person.hidden = true;
   const section = element("unknown");
   section.hidden = false;
-  setText(section.querySelector("h1"), userId ?? "Not an address of a user");
+  setText(section.querySelector("h1 bdi"), userId ?? "Not an address of a user");
   setText(section.querySelector(".problem"), problem);
   setText(element("unknown-remedy"), remedy);
-  element("unknown-search").href = userId === null ? "/users" : `/users?q=${encodeURIComponent(userId)}`;
-  document.title = "Unknown user · Rollcall";
+  element("unknown-search").href = usersAt({ q: userId });
+  setTitle("Unknown user");
 }
 
 async function showUser(found) {
   const does = JSON.stringify([found.changed_at, found.devices.map((device) => [device.device, device.changed_at])]);
   if (does !== followed) {
     await Promise.all([spans, sessions, changes].map((timeline) => timeline.refresh()));
+    fit();
     await reachBack();
     followed = does;
     drawnAt = -Infinity;
@@ -118,17 +121,20 @@ function showWho() {
   pill.dataset.state = user.state;
   pill.querySelector(".dot").dataset.state = user.state;
   setText(pill.querySelector(".word"), user.state);
-  setText(element("name"), name);
-  setText(element("id"), user.name === null ? "" : user.user_id);
+  setText(element("name").firstElementChild, name);
+  element("name").title = name;
+  setText(element("id").firstElementChild, user.name === null ? "" : user.user_id);
   setParts(element("why"), whyUser(user, isOffline ? lastScreen() : null));
-  setText(element("screen"), user.screen ?? "–");
+  setText(element("screen"), user.state === "offline" ? "–" : words.screen(user.screen));
+  element("screen-for").hidden = user.state !== "foreground";
+  setTime(element("screen-for"), user.changed_at, (at, now) => `for ${length(Math.max(0, now - Date.parse(at)) / 1000)}`);
   setTime(element("last-active"), user.last_active, words.ago);
   setText(element("since-word"), isOffline ? "Offline since" : "Online since");
   setTime(element("since"), isOffline ? user.offline_since : user.online_since, moment);
   setText(element("version"), user.app_version ?? "–");
   setText(element("device"), user.device_info ?? "–");
   setText(element("platform"), words.platform(user.platform) ?? "–");
-  document.title = `${name}: ${user.state} · Rollcall`;
+  setTitle(`${words.isolated(name)}: ${user.state}`);
 }
 
 /** Of the session that ended when the user went offline. */
@@ -137,6 +143,18 @@ function lastScreen() {
   const { device } = shownDevice(user);
   const last = sessions.items.find((session) => session.at === user.offline_since && session.device === device);
   return last?.exit_screen ?? null;
+}
+
+/** The shortest range that has all there is, unless somebody chose one: once, or it would jump. */
+function fit() {
+  if (isFitted) return;
+  isFitted = true;
+  const [last] = spans.items;
+  const isRecent = spans.open.length > 0 || (last !== undefined && now() - Date.parse(last.at) < RANGES["24h"].ms);
+  const first = [...spans.items, ...spans.open].reduce((least, span) => Math.min(least, Date.parse(span.started_at)), Infinity);
+  if (!isRecent && last !== undefined) range = "7d";
+  else if (spans.isWhole && now() - first < RANGES["1h"].ms) range = "1h";
+  for (const radio of document.querySelectorAll("[name=range]")) radio.checked = radio.value === range;
 }
 
 function tellSilences() {
@@ -198,7 +216,7 @@ for (const radio of document.querySelectorAll("[name=range]")) {
   radio.addEventListener("change", () =>
     tried(async () => {
       range = radio.value;
-      history.replaceState(null, "", range === USUAL_RANGE ? location.pathname : `?range=${range}`);
+      history.replaceState(null, "", `?range=${range}`);
       draw(); // what is there
       await reachBack();
       draw();
@@ -214,10 +232,11 @@ else refresh();
 follow({
   freshness(told) {
     limit = told.window_seconds;
-    setText(element("quality"), words.quality(told, now()));
     tellSilences();
   },
-  stale(isStale, asOf) {
+  state({ isLive, asOf }) {
+    const isStale = !isLive;
+    setText(element("quality"), limit === null ? "" : words.quality(asOf, limit, now()));
     person.classList.toggle("old", isStale);
     // Nobody knows what came after it.
     const until = isStale && asOf !== null ? Date.parse(asOf) : null;

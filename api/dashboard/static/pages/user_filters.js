@@ -17,7 +17,10 @@ export function showFilters(wanted) {
     const input = element(name);
     if (input.value.trim() !== values[name].trim()) input.value = values[name];
   }
-  element("state").querySelector("[value=any]").disabled = list.isOnlineOnly(wanted);
+  for (const option of element("state").options) {
+    option.disabled = ["any", "offline"].includes(option.value) && list.isOnlineOnly(wanted);
+  }
+  for (const option of element("sort").options) option.disabled = !list.sortsOf(wanted).includes(option.value);
   // On a phone they are behind a button, unless one is in use.
   if (list.isOnlineOnly(wanted)) showMore(true);
   element("sort").disabled = wanted.at !== "";

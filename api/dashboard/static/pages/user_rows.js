@@ -29,16 +29,17 @@ function newRow(userId) {
   const user = make("th", "user");
   user.scope = "row";
   user.setAttribute("role", "rowheader");
-  const address = userPage(userId);
-  const name = make(address === null ? "span" : "a", "name");
-  if (address !== null) name.href = address;
-  user.append(name, make("span", "id"));
+  const name = make("a", "name");
+  name.href = userPage(userId);
+  name.append(make("bdi"));
+  user.append(name, make("bdi", "id"));
   const cells = CELLS.map((className) => make("td", className));
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
-  const [state, , lastActive, onlineSince] = cells;
+  const [state, , lastActive, onlineSince, , device] = cells;
   state.append(make("span", "dot"), make("span", "word"), make("span", "why"));
   lastActive.append(make("time"));
   onlineSince.append(make("span", "word"), make("time"));
+  device.append(make("bdi"), make("span"));
   row.append(user, ...cells);
   return row;
 }
@@ -46,18 +47,19 @@ function newRow(userId) {
 function fill(row, user) {
   const part = (selector) => row.querySelector(selector);
   const isOffline = user.state === "offline";
-  setText(part(".name"), user.name ?? user.user_id);
+  setText(part(".name bdi"), user.name ?? user.user_id);
   setText(part(".id"), user.name === null ? "" : user.user_id);
   part(".dot").dataset.state = user.state;
   setText(part(".state .word"), user.state);
   setText(part(".state .why"), isOffline ? inShort(user.reason) : "");
-  setText(part(".screen"), user.screen ?? "–");
+  setText(part(".screen"), isOffline ? "–" : words.screen(user.screen));
   setTime(part(".last-active time"), user.last_active, words.ago);
   setText(part(".online-since .word"), isOffline ? "offline " : "");
   setTime(part(".online-since time"), isOffline ? user.changed_at : user.online_since, words.since);
   setText(part(".version"), user.app_version ?? "–");
   const others = user.device_count > 1 ? ` and ${user.device_count - 1} more` : "";
-  setText(part(".device"), (user.device_info ?? user.platform ?? "–") + others);
+  setText(part(".device bdi"), user.device_info ?? user.platform ?? "–");
+  setText(part(".device span"), others);
   flash(row, `${user.state} ${user.screen}`);
   return row;
 }

@@ -2,11 +2,13 @@
 //
 // The address holds what is asked for, the history's state the pages turned so far: a view can be
 // linked, Back works, and a reload stays where it is. The list is read every two seconds while
-// somebody looks. Rows show news where they are; the order follows only on the first page while
-// nobody works on a row: else it is said how much has changed, and shown when asked for.
+// somebody looks, with how many it has, both of one moment. Rows show news where they are; the order
+// follows only on the first page while nobody has a hand on a row: else it is said over the list how
+// much has changed, and shown when asked for.
 
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
-import { element, setText } from "../ui/dom.js";
+import { setTitle } from "../ui/connection.js";
+import { element, setParts, setText } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { localised } from "../lib/moments.js";
 import { download } from "./user_export.js";
@@ -17,18 +19,16 @@ import * as words from "../lib/words.js";
 
 const REFRESH_MS = 2000;
 const PAGE_ROWS = 50;
-// A pointer that rests where somebody left it holds nothing.
-const POINTER_MS = 3000;
 
 const rows = element("rows");
 let wanted;
 let cursors; // of the pages after the first, up to this one
 let shown = null; // the page as it was laid out; null while there is none
 let next = null;
-let freshness = null;
+let windowSeconds = null;
+let asOf = null; // of the list that was read last
 let reading = 0;
 let timer;
-let pointerAt = -Infinity;
 
 /** What the address says is shown. */
 function open() {
@@ -60,11 +60,14 @@ async function refresh() {
   const mine = ++reading;
   const began = performance.now();
   try {
-    const page = await read(list.callOf(wanted, PAGE_ROWS, cursors.at(-1)));
+    const page = await read(list.callOf(wanted, PAGE_ROWS, cursors.at(-1), true));
     const news = shown?.length && !wanted.at && isHeld() ? await newsOf(shown) : null;
     if (mine !== reading) return;
     setText(element("unread"), "");
     element("refused").hidden = true;
+    setText(element("count"), list.howMany(page));
+    asOf = page.as_of;
+    showQuality();
     if (shown === null || !isHeld()) show(page);
     else announce(page, news ?? new Map());
     if (wanted.at) return; // the past does not change
@@ -88,7 +91,8 @@ function isHeld() {
     cursors.length > 0 ||
     rows.contains(document.activeElement) ||
     (!selection.isCollapsed && selection.rangeCount > 0 && selection.getRangeAt(0).intersectsNode(rows)) ||
-    (rows.matches(":hover") && performance.now() - pointerAt < POINTER_MS)
+    rows.matches(":hover") ||
+    rows.getBoundingClientRect().top < 0
   );
 }
 
@@ -136,19 +140,29 @@ function showPlace() {
 
 function showWanted() {
   showFilters(wanted);
-  const sentence = list.sentenceOf(wanted);
-  const isWhole = list.isWhole(wanted);
-  setText(element("title"), list.titleOf(wanted));
-  element("count").hidden = !isWhole;
-  setText(element("sentence"), `${sentence}.`);
-  document.title = `${isWhole ? "Users" : sentence} · Rollcall`;
+  setText(element("title"), list.headingOf(wanted));
+  setText(element("count"), "");
+  asOf = null;
+  setParts(element("sentence"), list.sentenceOf(wanted));
+  setTitle(list.isWhole(wanted) ? "Users" : list.titleOf(wanted, words.isolated));
+  showSort();
   setText(element("csv"), "Download CSV");
   showQuality();
 }
 
 function showQuality() {
   if (wanted.at) setText(element("quality"), "Complete: everything up to that instant has been read.");
-  else setText(element("quality"), freshness === null ? "" : words.quality(freshness, now()));
+  else setText(element("quality"), windowSeconds === null ? "" : words.quality(asOf, windowSeconds, now()));
+}
+
+function showSort() {
+  const sort = list.sortOf(wanted);
+  const possible = list.sortsOf(wanted);
+  for (const button of document.querySelectorAll("th [data-sort]")) {
+    const isMine = button.dataset.sort === sort;
+    button.closest("th").setAttribute("aria-sort", isMine ? (sort.startsWith("-") ? "descending" : "ascending") : "none");
+    button.disabled = !possible.includes(button.dataset.sort);
+  }
 }
 
 function showNobody() {
@@ -197,17 +211,20 @@ element("changed").addEventListener("click", () => {
 element("previous").addEventListener("click", () => turn(cursors.slice(0, -1)));
 element("next").addEventListener("click", () => turn([...cursors, next]));
 element("first-page").addEventListener("click", () => turn([]));
+for (const button of document.querySelectorAll("th [data-sort]")) {
+  button.addEventListener("click", () => ask({ sort: button.dataset.sort }));
+}
 element("csv").addEventListener("click", () => download(element("csv"), wanted));
-rows.addEventListener("pointermove", () => (pointerAt = performance.now()));
 document.addEventListener("visibilitychange", refresh);
 addEventListener("popstate", open);
 listen(ask, () => wanted);
 open();
 follow({
   freshness(told) {
-    freshness = told;
+    windowSeconds = told.window_seconds;
+  },
+  state({ isLive }) {
+    element("users").classList.toggle("old", !isLive && !wanted.at);
     showQuality();
   },
-  online: ({ count }) => setText(element("count"), words.count(count)),
-  stale: (isStale) => element("users").classList.toggle("old", isStale && !wanted.at),
 });

@@ -1,13 +1,32 @@
-// How the connection is, in the frame of every page: a pill, and banners that say what is wrong.
+// How good what is shown is, in the frame of every page: a pill, a banner that says what is wrong, and
+// the page's title.
 
 import { element, make, setText } from "./dom.js";
 
-/** `state` is "waiting", "live", "stale" or "lost"; a page that is lost is dimmed. */
-export function showConnection(state, text) {
+let title = document.title;
+let isLive = true;
+
+/** `state` as `freshness.js` gives it; a page that gets no answer is dimmed. */
+export function showConnection(state) {
   const pill = element("connection");
-  pill.dataset.state = state;
-  setText(pill, text);
-  document.body.classList.toggle("lost", state === "lost");
+  pill.dataset.state = state.name;
+  setText(pill, state.pill);
+  document.body.classList.toggle("lost", state.name === "no answer");
+  const { kind, title: head, text } = state.banner ?? { kind: "bad", title: null };
+  showBanner("freshness", kind, head, text);
+  isLive = state.isLive || state.name === "waiting";
+  tellTitle();
+}
+
+/** The page's title, without ours and without whether it is live: the frame adds these. */
+export function setTitle(text) {
+  title = `${text} · Rollcall`;
+  tellTitle();
+}
+
+function tellTitle() {
+  const told = isLive ? title : `Not live: ${title}`;
+  if (document.title !== told) document.title = told;
 }
 
 const shown = new Map();

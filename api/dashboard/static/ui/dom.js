@@ -45,12 +45,21 @@ export function arrange(parent, nodes) {
   while (parent.children.length > nodes.length) parent.lastElementChild.remove();
 }
 
-/** Shows a sentence of texts and times ({at}); the node is left alone while it says the same. */
+/** Shows a sentence of texts, times ({at}) and what strangers wrote ({name}); the node is left alone
+ * while it says the same. */
 export function setParts(node, parts) {
   const said = JSON.stringify(parts);
   if (node.said === said) return;
   node.said = said;
-  node.replaceChildren(...parts.map((part) => (typeof part === "string" ? part : momentOf(part.at))));
+  node.replaceChildren(...parts.map((part) => (typeof part === "string" ? part : "name" in part ? foreign(part.name) : momentOf(part.at))));
+}
+
+/** What a stranger wrote, in a sentence of ours: it turns none of our words round, and is cut where
+ * it would take the line. */
+export function foreign(text) {
+  const node = make("bdi", "foreign", text);
+  node.title = text;
+  return node;
 }
 
 /** A <time> node that tells a time to the second. */

@@ -2,7 +2,7 @@
 
 import { now } from "../lib/api.js";
 import { element, make, setText } from "./dom.js";
-import { QUARTER_MS, queryOf, wantedOf } from "../lib/period.js";
+import { noteOf, QUARTER_MS, queryOf, wantedOf } from "../lib/period.js";
 import { instantOf, momentInWords, viewersZone, wallTime } from "../lib/zones.js";
 
 const form = element("period");
@@ -74,7 +74,7 @@ export class PeriodForm {
     const zone = tz === this.reportingZone ? `${tz}, the reporting zone` : tz;
     setText(
       element("period-words"),
-      `${momentInWords(Date.parse(from), tz)} to ${momentInWords(Date.parse(to), tz)} in ${zone}${until}.`,
+      `${noteOf(this.wanted)}${momentInWords(Date.parse(from), tz)} to ${momentInWords(Date.parse(to), tz)} in ${zone}${until}.`,
     );
   }
 

@@ -1,0 +1,20 @@
+// The frame of every page: Ctrl-K from everywhere, and where in the navigation one is.
+
+const find = document.getElementById("find");
+
+async function open() {
+  const finder = await import(new URL("finder.js", import.meta.url));
+  finder.open();
+}
+
+if (find !== null) {
+  find.addEventListener("click", open);
+  addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
+    event.preventDefault();
+    open();
+  });
+}
+
+// On a phone the navigation is wider than the window.
+document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
