@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from deploy.privacy_doc import PAGE, privacy_page
 from prometheus_client import CollectorRegistry, Counter
 
 from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
+from deploy.pages.privacy import PAGE, privacy_page
 from deploy.pages.settings import settings_page
 
 ROOT = Path(__file__).parents[2]
