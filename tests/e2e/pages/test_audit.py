@@ -60,7 +60,7 @@ def test_a_user_id_finds_who_looked_at_them(auditor: Page, api: Api, table: Tabl
     auditor.get_by_role("button", name="Show").click()
     expect(auditor.locator("#empty")).to_have_text("Nobody has looked at this user by name.")
     auditor.goto(f"{api.origin}/users/ada")
-    expect(auditor.locator("h1")).to_contain_text("ada")
+    expect(auditor.locator("#name")).to_have_text("ada")
     auditor.goto(f"{api.origin}/audit?user=ada")
     expect(auditor.locator("#rows tr").filter(has_text="a user's page")).to_contain_text("dpo")
 
