@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from schemas.log.events import Connect, Logout
 from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
@@ -17,6 +19,8 @@ from tests.contract.harness import (
     token,
 )
 from tests.contract.raw_socket import RawSocket
+
+pytestmark = pytest.mark.usefixtures("both_lanes")
 
 
 async def test_line_4_a_repeat_is_answered_and_not_written(
