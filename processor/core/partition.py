@@ -97,7 +97,8 @@ class Partition:
         self.users: dict[str, User] = {}
         self.tally = Tally()
         self._privacy = privacy or Privacy()
-        self._analytics = Analytics(policy, screen_names or ScreenNames())
+        self.screen_names = screen_names or ScreenNames()
+        self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:

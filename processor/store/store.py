@@ -274,6 +274,16 @@ class Store:
             cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
             return [user_of_row(row) for row in await cursor.fetchall()]
 
+    async def shown_elsewhere(self, partition: int, day: int) -> dict[str, int]:
+        """How many users of the other partitions showed each screen on ``day``, as far as they have
+        come; five of each partition at most."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                self._queries["load_shown_elsewhere"], {"partition": partition, "day": day}
+            )
+            return dict(await cursor.fetchall())
+
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""
         connection = await self._connected()
