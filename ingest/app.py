@@ -131,5 +131,6 @@ def create_runner(app: web.Application, settings: IngestSettings) -> BoundedRunn
         app[METRICS].http,
         sockets=lambda: app[SOCKETS].total,
         direct=app[PHONE_CALLS].direct,
+        lanes=app[PHONE_CALLS].lanes,
         shutdown_timeout=settings.accept_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
     )

@@ -54,6 +54,14 @@ class Authentication:
             clock=clock,
         )
 
+    def cached(self, authorization: str | None) -> Identity | None:
+        """The identity behind an ``Authorization`` header, if its token was verified before and
+        still counts."""
+        try:
+            return self._verifier.cached(bearer_token(authorization))
+        except ProblemError:
+            return None
+
     async def of_request(
         self, request: web.BaseRequest, *, expired_for_seconds: float = 0.0
     ) -> Identity:

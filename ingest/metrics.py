@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -35,6 +36,20 @@ _SKEW_SECONDS: Final = (
     *(-24 * _HOUR, -_HOUR, -300, -60, -30, -10, -2),
     *(0, 2, 10, 30, 60, 300, _HOUR, 24 * _HOUR),
 )
+
+
+def observe_all(histogram: Histogram, values: Iterable[float]) -> None:
+    """As ``observe`` of each, with one lock a bucket in place of two a value."""
+    bounds = histogram._upper_bounds
+    by_bucket: dict[int, int] = {}
+    total = 0.0
+    for value in values:
+        bucket = bisect_left(bounds, value)
+        by_bucket[bucket] = by_bucket.get(bucket, 0) + 1
+        total += value
+    histogram._sum.inc(total)
+    for bucket, count in by_bucket.items():
+        histogram._buckets[bucket].inc(count)
 
 
 class IngestMetrics:

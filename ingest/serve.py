@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from ingest.app import CONNECTION, OPT_OUTS, TOKEN_WATCH, create_app, create_runner
 from ingest.garbage_collection import spare_the_living
-from ingest.health import create_admin_app
 from ingest.settings import IngestSettings
+from schemas.http.admin_port import create_admin_app
 from schemas.log.diagnosis import why_away
 from schemas.log.topics import TopicMissingError, TopicProblemError, check_topics
 from schemas.service.logging import log_to_stderr

@@ -26,11 +26,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from ingest.health import create_admin_app
 from ingest.metrics import WorkersMetrics
 from ingest.serve import listen
 from ingest.settings import IngestSettings
 from ingest.worker import CANNOT_START, admin_socket, stop_seconds
+from schemas.http.admin_port import create_admin_app
 from schemas.service.restarts import RestartPolicy
 from schemas.service.shutdown import STOPPING, Stop
 

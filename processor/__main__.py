@@ -24,7 +24,6 @@ from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
 from processor.store.store import NotMigratedError, Store
-from processor.watch.health import create_admin_app
 from processor.watch.lag import Standings, behind
 from processor.watch.log_watch import LogWatch
 from processor.watch.metrics import Metrics
@@ -32,6 +31,7 @@ from processor.watch.partition_metrics import PartitionMetrics
 from processor.watch.progress import Progress
 from processor.watch.watchdog import Watchdog
 from schemas.database.sqlstates import Meaning, meaning_of, told
+from schemas.http.admin_port import create_admin_app
 from schemas.log.diagnosis import why_away
 from schemas.log.topics import TopicMissingError, TopicProblemError
 from schemas.service.logging import log_to_stderr
@@ -72,7 +72,7 @@ async def serve(settings: ProcessorSettings) -> int:
     app: Any = None
     identity: UUID | None = None
 
-    def not_ready() -> str | None:
+    async def not_ready() -> str | None:
         if stop.is_set():
             return STOPPING
         if app is None:

@@ -79,6 +79,10 @@ class Pipeline:
         """A partition that is loaded, up to the last record that was reduced."""
         return self._loaded.get(partition)
 
+    def last_reads(self) -> dict[int, LastRead]:
+        """The last record of each loaded partition that is stored, where it is known."""
+        return dict(self._last_reads)
+
     def oldest_in_hand_ms(self, partition: int) -> int | None:
         """The broker's time of the first record that is being stored, if one is."""
         return self._oldest_in_hand_ms.get(partition)
@@ -254,6 +258,7 @@ class Pipeline:
             expected[raw.partition] = raw.offset + 1
             work = works.setdefault(raw.partition, Work(state, state.next_offset, raw))
             work.last = raw
+            work.latest_ms = max(work.latest_ms, raw.timestamp_ms)
             work.records += 1
             record = raw.decoded(refused.events)
             if isinstance(record, Record):
@@ -265,6 +270,7 @@ class Pipeline:
         loading = time.perf_counter()
         stages["decode"].observe(loading - started)
         await self._remember(works.values())
+        await self._look_elsewhere(works.values())
         reducing = time.perf_counter()
         stages["load"].observe(reducing - loading)
         for work, raw, record in decoded:
@@ -292,6 +298,15 @@ class Pipeline:
         if absent:
             for user, log_offset in await self._store.load_users(absent):
                 absent[user.user_id].remember(user, log_offset)
+
+    async def _look_elsewhere(self, works: Iterable[Work]) -> None:
+        """Where a day ends: which screens the other partitions showed on it."""
+        for work in works:
+            names = work.state.screen_names
+            ended_day = names.ended_day(work.latest_ms)
+            if ended_day is not None:
+                users = await self._store.shown_elsewhere(work.state.partition, ended_day)
+                names.showed_elsewhere(ended_day, users)
 
     async def _load(self, partition: int) -> Partition:
         stored = await self._store.load(partition)

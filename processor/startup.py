@@ -54,7 +54,7 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
         raise UnusableDeploymentError(described(topic, lost))
     try:
         async with asyncio.timeout(READ_AGAIN_SECONDS):
-            await _read_again(settings, topic, last_reads)
+            await read_again(settings, topic, last_reads)
     except TornLogError as error:
         raise UnusableDeploymentError(f"{topic}, {error}") from None
     return identity
@@ -75,11 +75,11 @@ async def partition_offsets(
         await consumer.stop()
 
 
-async def _read_again(
+async def read_again(
     settings: ProcessorSettings, topic: str, last_reads: Mapping[int, LastRead]
 ) -> None:
-    """Raises :class:`TornLogError` unless each of these records is still where it was, as far as
-    retention has left them there."""
+    """Raises :class:`TornLogError` unless each of these records, by partition, is still where it
+    was, as far as retention has left them there."""
     if not last_reads:
         return
     consumer = AIOKafkaConsumer(

@@ -45,6 +45,8 @@ class Work:
     effects: Effects = field(default_factory=Effects)
     named: set[str] = field(default_factory=set)
     records: int = 0
+    #: The latest time of the records.
+    latest_ms: int = 0
     #: The broker's time of each record with client events, and how many there are.
     appended: list[tuple[int, int]] = field(default_factory=list)
 

@@ -175,3 +175,11 @@ async def empty_log(settings: KafkaSettings) -> None:
 def topic_prefix(kafka_settings: KafkaSettings) -> str:
     """A fresh prefix whose topics exist."""
     return kafka_settings.topic_prefix
+
+
+@pytest.fixture(params=["ordinary", "straight"])
+def both_lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test twice: every call by aiohttp's handlers, and what is usual by the straight lane."""
+    from tests.contract.harness import Ways
+
+    monkeypatch.setattr(Ways, "lane", request.param)

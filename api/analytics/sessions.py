@@ -23,6 +23,7 @@ from api.periods.rollups import Progress, parts_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.log.changes import SILENT_ENDS_SQL
 from schemas.measures.dwell import percentile_ms
 
 METRICS: Final = (
@@ -38,7 +39,8 @@ class SessionCalls:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        self._summary = load_queries("api.analytics", "sessions.sql")["summary"]
+        parts = {"silent_ends": SILENT_ENDS_SQL}
+        self._summary = load_queries("api.analytics", "sessions.sql", parts)["summary"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/sessions/summary", "sessions", self.summary)

@@ -10,7 +10,7 @@ WITH parts AS (
     SELECT width_bucket(ended_at, %(buckets)s::timestamptz[]), 1, duration_ms,
            array_fill(0::bigint, ARRAY[dwell_bucket(duration_ms)]) || 1::bigint,
            foreground_ms, views, (views = 1)::int,
-           (ended_by IN ('timed_out', 'disconnected'))::int
+           (ended_by IN {silent_ends})::int
     FROM (SELECT *, to_ms(ended_at) - to_ms(started_at) AS duration_ms FROM sessions
           WHERE ended_at >= %(live_from)s AND ended_at < %(live_to)s
             AND shown_until >= %(live_from)s) AS live

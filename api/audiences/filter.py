@@ -12,7 +12,7 @@ All conditions must hold. They compare with what lists show (see ``api.presence.
     saw, did_not_see   a period in which the user was in the foreground on a screen, if only for a
                        moment; who is on it now has seen it up to now
     app_version        an order of versions (see ``api.analytics.versions``); an unknown version is
-    in none
+                       in none
     platform           as in breakdowns, whatever the case
     exclude_user_ids   everybody but these
 
@@ -29,22 +29,33 @@ seed draws anew.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from api.analytics.versions import OPERATORS, Comparison
-from api.http.parameters import sentence, text_problem
+from api.audiences.json_fields import (
+    MAX_PROBLEMS,
+    BadFieldsError,
+    Reader,
+    document_of,
+    flag,
+    from_text,
+    name_of,
+    object_of,
+    read_fields,
+    refusal,
+    text_of,
+    whole_number,
+    word_of,
+)
+from api.http.parameters import text_problem
 from api.periods.ranges import day_start, parse_moment, parse_zone
 from api.presence.filters import STATES, OnlineState
-from schemas.http.problems import FieldProblem, ProblemError
-from schemas.log.events import MAX_TEXT, MAX_USER_ID
-from schemas.untrusted.nesting import not_too_deep
-from schemas.untrusted.text import clean_text, same_name
+from schemas.http.problems import FieldProblem
+from schemas.log.events import MAX_USER_ID
 
 #: 10,000 user ids of some 36 characters are a tenth of this.
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -52,11 +63,6 @@ MAX_EXCLUDED: Final = 10_000
 MAX_CAP: Final = 10_000_000
 MAX_SEED: Final = 64
 MAX_SECONDS: Final = 10 * 366 * 86_400
-MAX_PROBLEMS: Final = 20
-_SHOWN_NAME: Final = 64
-
-#: From a value of JSON to ours; raises ``ValueError`` that says what would be right.
-_Reader: TypeAlias = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ class Period:
         if self.not_within_seconds is not None:
             end = now - timedelta(seconds=self.not_within_seconds)
         if start is not None and end is not None and start >= end:
-            raise _refusal([FieldProblem(field, "is empty: its start must be before its end")])
+            raise refusal([FieldProblem(field, "is empty: its start must be before its end")])
         return start, end
 
 
@@ -115,79 +121,16 @@ def parse_filter(body: bytes) -> AudienceFilter:
 
     Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the fields.
     """
-    document = _document(body)
+    document = document_of(body)
     try:
-        values = _read(document, FIELDS)
+        values = read_fields(document, FIELDS)
         _check_together(values)
-    except _BadFieldsError as error:
-        raise _refusal(error.problems[:MAX_PROBLEMS]) from None
+    except BadFieldsError as error:
+        raise refusal(error.problems[:MAX_PROBLEMS]) from None
     excluded = values.get("exclude_user_ids", ())
     if excluded:
         document = {**document, "exclude_user_ids": {"count": len(excluded)}}
     return AudienceFilter(document, **values)
-
-
-class _BadFieldsError(Exception):
-    """Fields of an object that cannot be used, by their names in it."""
-
-    def __init__(self, problems: list[FieldProblem]) -> None:
-        super().__init__()
-        self.problems = problems
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(
-            not_too_deep(body.decode()), object_pairs_hook=_once_each, parse_constant=_no_constant
-        )
-    except _BadFieldsError as error:
-        raise _refusal(error.problems[:MAX_PROBLEMS]) from None
-    except ValueError as error:
-        raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise ProblemError("bad_json", 'The body must be an object, such as {"online": true}.')
-    return document
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        raise _BadFieldsError(
-            [
-                FieldProblem(_shown(name), "is given more than once")
-                for name, count in counts.items()
-                if count > 1
-            ]
-        )
-    return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no value of JSON")
-
-
-def _read(document: Mapping[str, Any], fields: Mapping[str, _Reader]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    problems: list[FieldProblem] = []
-    for name, value in document.items():
-        if len(problems) >= MAX_PROBLEMS:
-            break
-        reader = fields.get(name)
-        if reader is None:
-            problems.append(
-                FieldProblem(_shown(name), f"is no field here (they are: {', '.join(fields)})")
-            )
-            continue
-        try:
-            values[name] = reader(value)
-        except ValueError as error:
-            problems.append(FieldProblem(name, str(error)))
-        except _BadFieldsError as error:
-            problems += [FieldProblem(_within(name, p.field), p.message) for p in error.problems]
-    if problems:
-        raise _BadFieldsError(problems)
-    return values
 
 
 def _check_together(values: Mapping[str, Any]) -> None:
@@ -199,71 +142,13 @@ def _check_together(values: Mapping[str, Any]) -> None:
     if "seed" in values and "cap" not in values:
         problems.append(FieldProblem("seed", "draws the users of a cap: give cap too"))
     if problems:
-        raise _BadFieldsError(problems)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _text(max_characters: int) -> _Reader:
-    def read(value: Any) -> str:
-        problem = text_problem(value, max_characters)
-        if problem:
-            raise ValueError(problem)
-        return cast(str, value)
-
-    return read
-
-
-def _name(field: str) -> _Reader:
-    """In the one spelling that is stored."""
-    read = _text(MAX_TEXT[field])
-    return lambda value: read(same_name(value) if isinstance(value, str) else value)
-
-
-def _word(allowed: tuple[str, ...], or_else: str = "") -> _Reader:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or value not in allowed:
-            raise ValueError(f"must be {' or '.join(allowed)}{or_else}")
-        return value
-
-    return read
-
-
-def _whole_number(most: int) -> _Reader:
-    def read(value: Any) -> int:
-        # JSON knows numbers only: 5.0 is one and the same.
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise ValueError(f"must be a whole number from 1 to {most}")
-        return value
-
-    return read
-
-
-def _from_text(parse: Callable[[str], Any]) -> _Reader:
-    def read(value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError("must be a text")
-        return parse(value)
-
-    return read
-
-
-def _object(value: Any, fields: Mapping[str, _Reader]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"must be an object with {', '.join(fields)}")
-    return _read(value, fields)
+        raise BadFieldsError(problems)
 
 
 def _bounds(values: Mapping[str, Any]) -> Period:
     for one, other in (("from", "within_seconds"), ("to", "not_within_seconds")):
         if one in values and other in values:
-            raise _BadFieldsError([FieldProblem(other, f"cannot be given together with {one}")])
+            raise BadFieldsError([FieldProblem(other, f"cannot be given together with {one}")])
     return Period(
         values.get("from"),
         values.get("within_seconds"),
@@ -273,14 +158,14 @@ def _bounds(values: Mapping[str, Any]) -> Period:
 
 
 def _last_active(value: Any) -> Period:
-    values = _object(value, PERIOD)
+    values = object_of(value, PERIOD)
     if not values:
         raise ValueError(f"is empty: give at least one of {', '.join(PERIOD)}")
     return _bounds(values)
 
 
 def _sight(value: Any) -> Sight:
-    values = _object(value, {"screen": _name("screen"), **PERIOD})
+    values = object_of(value, {"screen": name_of("screen"), **PERIOD})
     problems = []
     if "screen" not in values:
         problems.append(FieldProblem("screen", "is missing: name the screen"))
@@ -289,19 +174,19 @@ def _sight(value: Any) -> Sight:
             FieldProblem("from", "is missing: say since when, with from or within_seconds")
         )
     if problems:
-        raise _BadFieldsError(problems)
+        raise BadFieldsError(problems)
     return Sight(values["screen"], _bounds(values))
 
 
 def _comparison(value: Any) -> Comparison:
     fields = {
-        "op": _word(cast(tuple[str, ...], OPERATORS)),
-        "version": _name("app_version"),
+        "op": word_of(cast(tuple[str, ...], OPERATORS)),
+        "version": name_of("app_version"),
     }
-    values = _object(value, fields)
+    values = object_of(value, fields)
     missing = [FieldProblem(name, "is missing") for name in fields if name not in values]
     if missing:
-        raise _BadFieldsError(missing)
+        raise BadFieldsError(missing)
     return Comparison(values["op"], values["version"])
 
 
@@ -316,7 +201,7 @@ def _user_ids(value: Any) -> tuple[str, ...]:
         if (problem := text_problem(item, MAX_USER_ID))
     ]
     if problems:
-        raise _BadFieldsError(problems[:MAX_PROBLEMS])
+        raise BadFieldsError(problems[:MAX_PROBLEMS])
     return tuple(dict.fromkeys(value))
 
 
@@ -326,35 +211,23 @@ def _instant(moment: datetime | date | None, zone: ZoneInfo) -> datetime | None:
     return day_start(moment, zone)
 
 
-def _within(name: str, field: str) -> str:
-    return name + field if field.startswith("[") else f"{name}.{field}"
-
-
-def _shown(name: str) -> str:
-    return clean_text(name)[:_SHOWN_NAME]
-
-
-def _refusal(problems: list[FieldProblem]) -> ProblemError:
-    return ProblemError("bad_field", sentence(problems), errors=problems)
-
-
-PERIOD: Final[dict[str, _Reader]] = {
-    "within_seconds": _whole_number(MAX_SECONDS),
-    "from": _from_text(parse_moment),
-    "not_within_seconds": _whole_number(MAX_SECONDS),
-    "to": _from_text(parse_moment),
+PERIOD: Final[dict[str, Reader]] = {
+    "within_seconds": whole_number(MAX_SECONDS),
+    "from": from_text(parse_moment),
+    "not_within_seconds": whole_number(MAX_SECONDS),
+    "to": from_text(parse_moment),
 }
-FIELDS: Final[dict[str, _Reader]] = {
+FIELDS: Final[dict[str, Reader]] = {
     "last_active": _last_active,
-    "online": _flag,
-    "state": _word(cast(tuple[str, ...], STATES), "; who is offline has online: false"),
-    "screen": _name("screen"),
+    "online": flag,
+    "state": word_of(cast(tuple[str, ...], STATES), "; who is offline has online: false"),
+    "screen": name_of("screen"),
     "saw": _sight,
     "did_not_see": _sight,
     "app_version": _comparison,
-    "platform": _name("platform"),
+    "platform": name_of("platform"),
     "exclude_user_ids": _user_ids,
-    "cap": _whole_number(MAX_CAP),
-    "seed": _text(MAX_SEED),
-    "tz": _from_text(parse_zone),
+    "cap": whole_number(MAX_CAP),
+    "seed": text_of(MAX_SEED),
+    "tz": from_text(parse_zone),
 }

@@ -20,11 +20,13 @@ from api.feed.events import EVENTS_KEPT, EventLog, trouble
 from api.feed.reader import FeedReader
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
-from schemas.http.problems import ProblemError
+from schemas.http.problems import ProblemError, rate_limited
 from schemas.tokens.identity import Identity
 
 #: Events that wait for one viewer; beside them there is what its connection holds.
 BACKLOG: Final = 16
+#: One of their own feeds may have ended by then.
+READER_RETRY_SECONDS: Final = 10.0
 #: How long the first viewer may wait for what takes long to read: it comes later then.
 FIRST_SECONDS: Final = 1.0
 
@@ -98,10 +100,10 @@ class Hub:
             )
         who = reader.kind, reader.user
         if sum(viewer.reader == who for viewer in self._viewers) >= self._most_of_a_reader:
-            raise ProblemError(
-                "unavailable",
+            raise rate_limited(
                 f"You follow the feed of this process {self._most_of_a_reader} times already; "
                 "ROLLCALL_FEED_VIEWERS_PER_READER allows more.",
+                READER_RETRY_SECONDS,
             )
 
     def join(self, viewer: Viewer) -> None:

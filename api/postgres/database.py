@@ -28,7 +28,7 @@ from api.postgres.pool import Connection, connection_pool
 from api.postgres.sqlstates import AWAY, failure_of
 from api.settings import ApiSettings
 from schemas.database.named_queries import load_queries
-from schemas.http.problems import ProblemError
+from schemas.http.problems import ProblemError, rate_limited
 from schemas.tokens.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -145,6 +145,8 @@ class Database:
                 yield
         except LaneFullError as error:
             # PostgreSQL is as well as before.
+            if error.retry_seconds is not None:
+                raise rate_limited(str(error), error.retry_seconds) from None
             self._metrics.database_failures["lane_full"].inc()
             raise ProblemError("unavailable", str(error)) from None
 

@@ -2,7 +2,7 @@
 
 A lane has so many places. One reader has all of them but one at most, where there is more than one:
 whoever asks for a hundred at once waits for themselves, not others for them. Whoever has waited too
-long is told so (503).
+long is told so: beyond their share it is theirs (429), else the lane is full (503).
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from schemas.tokens.identity import Identity
 
 
 class LaneFullError(Exception):
-    """No place became free in time; the message is a sentence for whoever waited."""
+    """No place became free in time; the message is a sentence for whoever waited. ``retry_seconds``
+    is how long they waited for their own work, ``None`` if it was for that of others."""
+
+    def __init__(self, sentence: str, retry_seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.retry_seconds = retry_seconds
 
 
 class Lane:
@@ -36,12 +41,11 @@ class Lane:
         who = (reader.kind, reader.user)
         self._asking[who] = self._asking.get(who, 0) + 1
         share = self._shares.setdefault(who, asyncio.Semaphore(self._share))
+        own = LaneFullError(f"You have too many {self._what} running.", self._wait_seconds)
+        full = LaneFullError(f"Too many {self._what} are running.")
         try:
             deadline = asyncio.get_running_loop().time() + self._wait_seconds
-            async with (
-                _taken(share, deadline, f"You have too many {self._what} running."),
-                _taken(self._places, deadline, f"Too many {self._what} are running."),
-            ):
+            async with _taken(share, deadline, own), _taken(self._places, deadline, full):
                 yield
         finally:
             self._asking[who] -= 1
@@ -50,12 +54,14 @@ class Lane:
 
 
 @asynccontextmanager
-async def _taken(places: asyncio.Semaphore, deadline: float, refusal: str) -> AsyncIterator[None]:
+async def _taken(
+    places: asyncio.Semaphore, deadline: float, refusal: LaneFullError
+) -> AsyncIterator[None]:
     try:
         async with asyncio.timeout_at(deadline):
             await places.acquire()
     except TimeoutError:
-        raise LaneFullError(refusal) from None
+        raise refusal from None
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from api.freshness import Freshness
 from api.metrics import ApiMetrics
 from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
+from api.postgres.shared_scans import SharedScans
 from api.presence.answers import installation_ids
 from api.presence.filters import Audience, ListRequest, Sort, filter_parameters
 from api.presence.rows import Count, Page, UserRow, UserWithDevices
@@ -57,6 +58,7 @@ class Store:
         self._database = database
         self._secret = secret
         self._quality = quality
+        self._by_activity = SharedScans[tuple[Freshness, list[UserRow], Count | None]]()
         self.count: Final = SharedRead(self.freshness, COUNT_SHARED_SECONDS)
         queries = load_queries("api.presence", "queries.sql")
         columns = queries["columns"]
@@ -115,6 +117,11 @@ class Store:
 
         if wanted.is_indexed:
             freshness, rows, count = await self._database.read("list", read)
+        elif wanted.sort == "-last_active":
+            question = among, request.counts, *parameters.items()
+            freshness, rows, count = await self._by_activity.get(
+                question, lambda: self._database.scan(reader, "list", read)
+            )
         else:
             freshness, rows, count = await self._database.scan(reader, "list", read)
         more, rows = len(rows) > limit, rows[:limit]

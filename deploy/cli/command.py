@@ -14,27 +14,13 @@ from typing import Annotated
 import typer
 
 from deploy.cli import erase as erase_command
-from deploy.cli import (
-    keys as key_commands,
-)
-from deploy.cli import (
-    offsets as offsets_commands,
-)
-from deploy.cli import (
-    psql as psql_command,
-)
-from deploy.cli import (
-    replay as replay_command,
-)
-from deploy.cli import (
-    simulate as simulate_command,
-)
-from deploy.cli import (
-    tokens as token_commands,
-)
-from deploy.cli import (
-    topics as topics_command,
-)
+from deploy.cli import keys as key_commands
+from deploy.cli import offsets as offsets_commands
+from deploy.cli import psql as psql_command
+from deploy.cli import replay as replay_command
+from deploy.cli import simulate as simulate_command
+from deploy.cli import tokens as token_commands
+from deploy.cli import topics as topics_command
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,

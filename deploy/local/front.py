@@ -19,12 +19,12 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 import api.app
 import ingest.app
-from api.health import create_admin_app
 from api.http.door import asks_for_html
 from api.http.door import not_found as page_not_found
 from api.settings import ApiSettings
 from ingest.http.errors import not_found
 from ingest.settings import IngestSettings
+from schemas.http.admin_port import create_admin_app
 from schemas.service.logging import log_to_stderr
 from schemas.service.settings import load_or_exit
 
@@ -85,7 +85,7 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
         return list(dict.fromkeys(both))
 
     admin = web.AppRunner(
-        create_admin_app(registry, not_ready, refresh_metrics, warnings),
+        create_admin_app(registry, not_ready, warnings, refresh_metrics),
         access_log=None,
         auto_decompress=False,
     )

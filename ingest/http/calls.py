@@ -2,7 +2,8 @@
 
 The hot path does nothing twice and waits for one thing: a cached token, one typed decode, one
 encode, then the group's acknowledgement. It needs no middleware, because the application may be
-shared with another service.
+shared with another service. What is usual about a call goes by ``ingest.http.straight_lane``; these
+handlers are for the rest.
 """
 
 from __future__ import annotations
@@ -20,23 +21,27 @@ from multidict import CIMultiDict
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
 from ingest.body.validate import Sent, parse_heartbeat, parse_logout
+from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.cors import Cors
 from ingest.http.errors import method_not_allowed, problem_response
+from ingest.http.phone_events import heartbeat_event, logout_event
+from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Publisher, overloaded, unavailable
+from ingest.log.publisher import Acknowledgement, Publisher, overloaded, unavailable
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.http.content_encoding import unpacked
+from schemas.http.lane import Lane, Lanes
 from schemas.http.paths import HEARTBEAT_PATH as HEARTBEAT_PATH
 from schemas.http.paths import LOGOUT_PATH as LOGOUT_PATH
 from schemas.http.problems import ProblemError, rate_limited
 from schemas.http.responses import REQUEST_ID, request_id_of
 from schemas.http.server import DirectCalls
-from schemas.log.events import Heartbeat, Logout, encode_event
+from schemas.log.events import encode_event
 from schemas.service.logging import REQUEST_ID_IN_LOG
-from schemas.tokens.identity import LOGOUT_EXPIRY_TOLERANCE_SECONDS
+from schemas.tokens.identity import LOGOUT_EXPIRY_TOLERANCE_SECONDS, Identity
 
 #: The bytes that the published sample was written against.
 SUCCESS: Final = b'{"success": true}'
@@ -65,8 +70,7 @@ class PhoneCalls:
         self._opt_outs = opt_outs
         self._metrics = metrics
         self._clock = clock
-        self._in_flight = 0
-        self._max_in_flight = settings.max_calls_in_flight
+        self._in_flight = CallsInFlight(settings.max_calls_in_flight, metrics.calls_in_flight)
         self._body_timeout_seconds = settings.http_body_timeout_seconds
         self._max_body_bytes = settings.max_body_bytes
         self._cors = Cors(settings.cors_origin_list)
@@ -81,6 +85,30 @@ class PhoneCalls:
     def direct(self) -> DirectCalls:
         """The calls that need no router."""
         return {("POST", HEARTBEAT_PATH): self.heartbeat, ("POST", LOGOUT_PATH): self.logout}
+
+    @property
+    def lanes(self) -> Lanes:
+        """The calls' straight lanes."""
+        return {
+            HEARTBEAT_PATH: self._lane(
+                "heartbeat", self._straight_heartbeat, self._heartbeat_headers
+            ),
+            LOGOUT_PATH: self._lane("logout", self._straight_logout, self._logout_headers),
+        }
+
+    def _lane(self, call: str, accept: Accept, headers: CIMultiDict[str]) -> Lane:
+        return StraightLane(
+            call,
+            accept,
+            web.Response(body=SUCCESS, headers=headers),
+            authentication=self._authentication,
+            in_flight=self._in_flight,
+            opt_outs=self._opt_outs,
+            cors_headers=self._cors.headers(None),
+            max_body_bytes=self._max_body_bytes,
+            metrics=self._metrics,
+            clock=self._clock,
+        ).take
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         for (method, path), handler in self.direct.items():
@@ -115,19 +143,8 @@ class PhoneCalls:
         if self._opt_outs.covers(identity.user):
             return None
         sent = parse_heartbeat(*said)
-        event = Heartbeat(
-            user=identity.user,
-            token=identity.token,
-            name=identity.name,
-            device_id=sent.device_id,
-            claimed_device=identity.device,
-            device_info=sent.device_info,
-            platform=sent.platform,
-            app_version=sent.app_version,
-            screen=sent.screen,
-            app_state=sent.app_state,
-        )
-        if not await self._publisher.publish(identity.user, encode_event(event)):
+        event = encode_event(heartbeat_event(identity, sent))
+        if not await self._publisher.publish(identity.user, event):
             raise unavailable()
         return sent
 
@@ -140,17 +157,23 @@ class PhoneCalls:
         if self._opt_outs.covers(identity.user):
             return None
         sent = parse_logout(*said)
-        until = identity.accepted_until
-        event = Logout(
-            user=identity.user,
-            token=identity.token,
-            device_id=sent.device_id,
-            claimed_device=identity.device,
-            token_expires_ms=None if until is None else int(until * 1000),
-        )
-        if not await self._logouts.publish(event):
+        if not await self._logouts.publish(logout_event(identity, sent)):
             raise unavailable()
         return sent
+
+    def _straight_heartbeat(
+        self, identity: Identity, body: bytes, content_type: str | None
+    ) -> tuple[Sent, Acknowledgement]:
+        self._check_rate(identity.user)
+        sent = parse_heartbeat(body, content_type)
+        event = encode_event(heartbeat_event(identity, sent))
+        return sent, self._publisher.publish(identity.user, event)
+
+    def _straight_logout(
+        self, identity: Identity, body: bytes, content_type: str | None
+    ) -> tuple[Sent, Acknowledgement]:
+        sent = parse_logout(body, content_type)
+        return sent, self._logouts.publish(logout_event(identity, sent))
 
     def _check_rate(self, user: str) -> None:
         wait_seconds = self._limits.take(user, time.monotonic())
@@ -171,10 +194,10 @@ class PhoneCalls:
         request_id = request_id_of(headers.get(REQUEST_ID))
         REQUEST_ID_IN_LOG.set(request_id)
         outcome = ACCEPTED
-        self._in_flight += 1
-        self._metrics.calls_in_flight.inc()
+        is_full = self._in_flight.is_full
+        self._in_flight.begin()
         try:
-            if self._in_flight > self._max_in_flight:
+            if is_full:
                 self._metrics.shed["calls"].inc()
                 raise overloaded()
             sent = await accept(request)
@@ -204,8 +227,7 @@ class PhoneCalls:
                 self._metrics.http_events[call].inc()
             self._metrics.accept_seconds[call].observe(time.perf_counter() - started)
         finally:
-            self._in_flight -= 1
-            self._metrics.calls_in_flight.dec()
+            self._in_flight.end()
         self._metrics.requests[call, outcome].inc()
         if outcome in self._metrics.token_refusals:
             self._metrics.token_refusals[outcome].inc()

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from ingest.log.appender import EventLog, NotAppendedError
 from ingest.log.linger import Linger, LingerPolicy
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from schemas.http.problems import ProblemError, retry_after
+from schemas.http.problems import NOT_STORED, ProblemError, retry_after
 from schemas.log.events import Tick, encode_event, join_batch, partition_of
 
 # What join_batch puts around events: version and two array heads.
@@ -37,10 +38,24 @@ _TICK: Final = join_batch([encode_event(Tick())])
 
 class Acknowledgement(asyncio.Future[bool]):
     """One future for all calls of a group. A call that is cancelled must not cancel it for the
-    others; being resolved in bounded time it delays that call only a little."""
+    others; being resolved in bounded time it delays that call only a little.
+
+    ``calls`` of the straight lane wait for no future: ``settles`` is told of them all at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[Any] = []
+        self.settles: Callable[[list[Any], bool], None] | None = None
 
     def cancel(self, msg: Any | None = None) -> bool:
         return False
+
+    def resolve(self, acknowledged: bool) -> None:
+        self.set_result(acknowledged)
+        if self.settles is not None:
+            calls, self.calls = self.calls, []
+            self.settles(calls, acknowledged)
 
 
 class _Group:
@@ -164,7 +179,7 @@ class _Lane:
         value = join_batch(group.events)
         acknowledged = await self._append(value, group.deadline)
         self._budget.held_bytes -= group.bytes
-        group.acknowledged.set_result(acknowledged)
+        group.acknowledged.resolve(acknowledged)
         if acknowledged:
             self._metrics.record_events.observe(len(group.events))
             self._metrics.record_bytes.observe(len(value))
@@ -256,7 +271,7 @@ def unavailable() -> ProblemError:
     """The 503 of promise 1."""
     return ProblemError(
         "unavailable",
-        "This was not stored: the log cannot be written to. Send it again later.",
+        NOT_STORED,
         headers={"Retry-After": retry_after(KAFKA_RETRY_SECONDS)},
     )
 

@@ -63,7 +63,7 @@ from ingest.socket.actions import (
 from ingest.socket.events import SocketEvents
 from ingest.socket.frames import BadFrame, ErrorCode, Frame, FrameId
 from ingest.socket.liveness import Liveness
-from schemas.http.problems import TOKEN_CODES, ProblemError
+from schemas.http.problems import NOT_STORED, TOKEN_CODES, ProblemError
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 from schemas.log.events import Connect, Disconnect, Logout
 from schemas.tokens.identity import Identity
@@ -264,7 +264,7 @@ class Session:
             self._events.connect_not_written(now)
         if write.sent is None:
             return []
-        message = "This was not stored: the log cannot be written to. Send it again later."
+        message = NOT_STORED
         code: ErrorCode = "unavailable"
         if problem is not None and problem.code == "rate_limited":
             message, code = problem.detail, "rate_limited"

@@ -20,12 +20,15 @@ class Deadlines:
     def watch(self, user: User) -> None:
         """Whenever the deadline of ``user`` may have become an earlier one."""
         deadline_ms = next_expiry_ms(user)
-        if deadline_ms is None:
-            return
-        watched_ms = self._watched.get(user.user_id)
+        if deadline_ms is not None:
+            self.watch_at(user.user_id, deadline_ms)
+
+    def watch_at(self, user_id: str, deadline_ms: int) -> None:
+        """As :meth:`watch`, for whom the deadline is known."""
+        watched_ms = self._watched.get(user_id)
         if watched_ms is None or deadline_ms < watched_ms:
-            self._watched[user.user_id] = deadline_ms
-            heapq.heappush(self._heap, (deadline_ms, user.user_id))
+            self._watched[user_id] = deadline_ms
+            heapq.heappush(self._heap, (deadline_ms, user_id))
 
     def reached(self, now_ms: int) -> Iterator[str]:
         """Whose entry came up; to be watched again."""

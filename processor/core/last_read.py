@@ -4,7 +4,8 @@ Kafka may lose the end of a log (an unclean election, a disk that lied, a broker
 older copy) and go on writing from there: offsets that were processed then hold other records. The
 offset alone tells that only until the log has grown past it. So the last record that was processed
 is stored with the offset, by its time and a checksum, and looked at again before a processor goes
-on: at its start, and wherever Kafka gives it that record once more.
+on: at its start, wherever Kafka gives it that record once more, and now and then while it runs
+(``processor/watch/log_watch.py``).
 """
 
 from __future__ import annotations

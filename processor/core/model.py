@@ -5,6 +5,7 @@ All times are Unix milliseconds of log time (design, section 2).
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import msgspec
@@ -55,7 +56,7 @@ class Lost(msgspec.Struct, frozen=True, gc=False):
     silence_expires_ms: int
 
 
-class Sockets(msgspec.Struct, frozen=True):
+class Sockets(msgspec.Struct, frozen=True, gc=False):
     """What a device knows of its sockets in this session. ``connections`` are ordered from the one
     least recently seen; ``http_expires_ms`` is the deadline that the last HTTP heartbeat gives."""
 
@@ -143,7 +144,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
         return self.state != "offline"
 
 
-class SignOut(msgspec.Struct, frozen=True):
+class SignOut(msgspec.Struct, frozen=True, gc=False):
     """A logout as long as it matters (promise 5).
 
     Until ``fence_until_ms`` events with one of ``tokens`` are ignored unless they are of a device
@@ -165,7 +166,7 @@ class SignOut(msgspec.Struct, frozen=True):
         return now_ms < self.fence_until_ms and token in self.tokens
 
 
-class User(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True, gc=False):
     """A user and their devices, ordered as they were first seen. ``changed_ms`` and ``reason`` are
     of the last change of what :func:`visible_device` shows. ``first_day`` and ``active_day`` are
     the first and the last day of the reporting zone (days since 1970-01-01) on which the user was
@@ -205,6 +206,11 @@ class Changed(msgspec.Struct, frozen=True, gc=False):
     app_version: str | None
     platform: str | None
     connections: tuple[str, ...] = ()
+
+
+def shared(text: str | None) -> str | None:
+    """One object for a text that many users have: a screen, a version, a phone's name."""
+    return None if text is None else sys.intern(text)
 
 
 def visible_device(devices: tuple[Device, ...]) -> Device | None:

@@ -46,6 +46,7 @@ from processor.core.screen_names import ScreenNames
 from processor.core.sockets import kept_online
 from processor.core.spans_and_sessions import follow
 from processor.core.tally import Tally
+from processor.core.usual import still_there
 from schemas.log.events import (
     BadEvent,
     ClientEvent,
@@ -97,8 +98,10 @@ class Partition:
         self.users: dict[str, User] = {}
         self.tally = Tally()
         self._privacy = privacy or Privacy()
-        self._analytics = Analytics(policy, screen_names or ScreenNames())
+        self.screen_names = screen_names or ScreenNames()
+        self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
+        self._expires_ms = 0
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:
         """Everyone online as of ``next_offset``, as stored, with the offset of the last record
@@ -141,6 +144,8 @@ class Partition:
         heard = is_heard(record.events)
         self._let_time_pass(record, effects, heard=heard)
         now_ms = self._now_ms
+        # One number for all of the record, in time and in memory.
+        self._expires_ms = now_ms + self.policy.offline_after_ms
         for index, event in enumerate(record.events):
             if isinstance(event, Tick):
                 continue
@@ -189,6 +194,11 @@ class Partition:
         self, offset: int, index: int, event: ClientEvent, now_ms: int, effects: Effects
     ) -> str | None:
         before = self.users.get(event.user)
+        if before is not None and type(event) is Heartbeat:
+            beaten = still_there(before, event, now_ms, self._expires_ms)
+            if beaten is not None:
+                self._settle_usual(offset, index, event, before, beaten, effects)
+                return None
         if before is None and (kept_out := self._privacy.kept_out(event.user, now_ms)):
             why, user_hash = kept_out
             effects.verdicts[OPTED_OUT if why == "opted_out" else FENCED] += 1
@@ -250,6 +260,25 @@ class Partition:
         self.tally.count(before, -1)
         del self.users[event.user]
         effects.last_changes.append(LoggedChange(offset, index, 0, removed.last))
+
+    def _settle_usual(
+        self,
+        offset: int,
+        index: int,
+        event: Heartbeat,
+        before: User,
+        user: User,
+        effects: Effects,
+    ) -> None:
+        """As what follows an outcome without changes or findings."""
+        effects.verdicts[APPLIED] += 1
+        now_ms = user.devices[0].last_active_ms
+        if index == 0 and (interval := quiet_interval(before, event, now_ms)) is not None:
+            effects.intervals.append(interval)
+        user = self._analytics.heard_of(user, (), index)
+        self.users[user.user_id] = user
+        effects.touched[user.user_id] = offset
+        self._deadlines.watch_at(user.user_id, user.devices[0].expires_ms)
 
     def _settle(
         self, offset: int, before: User | None, user: User, outcome: Outcome, effects: Effects

@@ -61,6 +61,7 @@ from processor.core.model import (
     SignOut,
     Timer,
     User,
+    shared,
 )
 from processor.core.moves import device_left, end_if_left
 from processor.core.sockets import (
@@ -73,7 +74,7 @@ from processor.core.sockets import (
 )
 from processor.core.timers import timer_after
 from processor.core.twins import named_by_text, naming_of, part, replaced_after
-from schemas.log.changes import Reason, State
+from schemas.log.changes import SILENT_ENDS, Reason, State
 from schemas.log.events import (
     BACKGROUND_APP_STATES,
     FOREGROUND_APP_STATES,
@@ -186,18 +187,19 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         info = event.device_info
         same = device.token == event.token and (info is None or info == device.device_info)
         replaced = device.replaced if same else replaced_after(device, event)
+    info = shared(event.device_info) or (device.device_info if device else None)
     beaten = Device(
-        device=key,
+        device=info if info is not None and info == key else key,
         state=state,
         reason=reason or (device.reason if device else "started"),
         changed_ms=changed_ms,
         last_active_ms=now_ms,
         expires_ms=expires_ms,
         online_since_ms=online_since_ms,
-        screen=screen,
-        app_version=event.app_version or (device.app_version if device else None),
-        device_info=event.device_info or (device.device_info if device else None),
-        platform=event.platform or (device.platform if device else None),
+        screen=shared(screen),
+        app_version=shared(event.app_version) or (device.app_version if device else None),
+        device_info=info,
+        platform=shared(event.platform) or (device.platform if device else None),
         token=event.token,
         sockets=sockets,
         stay=device.stay if device else None,
@@ -323,11 +325,7 @@ def _twin_of(event: Heartbeat, key: str) -> str | None:
 
 def _was_cut_off(device: Device) -> bool:
     """Did silence or a lost socket end a session that was in use?"""
-    return (
-        device.ended_in_foreground
-        and not device.signed_out
-        and device.reason in ("timed_out", "disconnected")
-    )
+    return device.ended_in_foreground and not device.signed_out and device.reason in SILENT_ENDS
 
 
 def _fenced(user: User, key: str, token: str, now_ms: int) -> bool:

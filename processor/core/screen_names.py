@@ -3,8 +3,10 @@
 A minute of log time has places for ``max_screens`` names in each partition; a further name counts
 as ``(other)``.
 
-1. *Known names* keep their places, whoever shows what else: those that five different users have
-   shown on an earlier day (of UTC, by log time), while they counted as themselves. They take three
+1. *Known names* keep their places, whoever shows what else: those that five different users of the
+   fleet have shown on an earlier day (of UTC, by log time), while they counted as themselves. How
+   many users of the other partitions showed what on a day that ends is an argument
+   (:meth:`ScreenNames.showed_elsewhere`): no log of a partition tells it. They take three
    quarters of the places at most, so that screens of a new release have some: first those of
    yesterday that were known before, then those that five users showed yesterday for the first time,
    then the others that were known; within each in the order in which they got there.
@@ -26,7 +28,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -49,11 +51,15 @@ NewName: TypeAlias = tuple[int, str, int]
 
 class Remembered(msgspec.Struct):
     """What is kept of names from day to day: ``known`` in the order of their rank, and the users
-    who showed a name on ``day`` (days since 1970-01-01), five at most, by their checksums."""
+    who showed a name on ``day`` (days since 1970-01-01), five at most, by their checksums. For the
+    other partitions, which may end that day later: how many users showed a name on ``day_before``,
+    the last day before."""
 
     day: int | None = None
     known: list[str] = msgspec.field(default_factory=list)
     shown_by: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    day_before: int | None = None
+    shown_before: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 def user_mark(user_id: str) -> int:
@@ -77,7 +83,18 @@ class ScreenNames:
         self._remembered = remembered or Remembered()
         self._known = frozenset(self._remembered.known)
         self._by_one_user = self._of_one_user()
+        self._elsewhere: tuple[int, Mapping[str, int]] | None = None
         self._changed = False
+
+    def ended_day(self, log_time_ms: int) -> int | None:
+        """The day that ends when log time comes to this, if one does."""
+        day = self._remembered.day
+        return day if day is not None and log_time_ms // DAY_MS > day else None
+
+    def showed_elsewhere(self, day: int, users: Mapping[str, int]) -> None:
+        """So many users of other partitions showed these names on ``day``, which is about to end
+        here."""
+        self._elsewhere = (day, users)
 
     def begin(self, log_time_ms: int, max_screens: int) -> None:
         """Each minute of log time has names of its own, and each day known ones."""
@@ -153,15 +170,19 @@ class ScreenNames:
 
     def _begin_day(self, day: int, max_screens: int) -> None:
         before = self._remembered
-        shown = [
-            name for name, users in before.shown_by.items() if len(users) >= USERS_OF_A_KNOWN_NAME
-        ]
+        shown_before = {name: len(users) for name, users in before.shown_by.items()}
+        users = Counter(shown_before)
+        if self._elsewhere is not None and self._elsewhere[0] == before.day:
+            users.update(self._elsewhere[1])
+        self._elsewhere = None
+        shown = [name for name, count in users.items() if count >= USERS_OF_A_KNOWN_NAME]
         ranked = [
             *(name for name in before.known if name in shown),
             *(name for name in shown if name not in self._known),
             *(name for name in before.known if name not in shown),
         ]
-        self._remembered = Remembered(day, ranked[: max_screens - max_screens // 4])
+        known = ranked[: max_screens - max_screens // 4]
+        self._remembered = Remembered(day, known, {}, before.day, shown_before)
         self._known = frozenset(self._remembered.known)
         self._by_one_user = {}
         self._changed = True

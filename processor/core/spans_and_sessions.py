@@ -18,17 +18,16 @@ as it held.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from processor.core.devices import find, with_device
 from processor.core.model import MAX_TOLD, Changed, Device, Stay, Told, User
-from schemas.log.changes import Reason, State
+from schemas.log.changes import Ending, State
 
 LONGEST_SPAN_MS: Final = 86_400_000
-Ending: TypeAlias = Reason | Literal["continued"]
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):

@@ -29,12 +29,11 @@ from processor.core.screen_names import (
     ScreenNames,
 )
 from processor.core.spans_and_sessions import Finding, Session, Span, View
+from schemas.log.changes import SILENT_ENDS
 from schemas.measures.dwell import bucket_of
 
 #: Maintenance rolls a quarter-hour up when ``as_of`` is at least twice this past its end.
 LATE_AFTER_MS: Final = 900_000
-#: Ends by silence: how long somebody looked on is not known.
-SILENT: Final = frozenset({"timed_out", "disconnected"})
 
 
 @dataclass(slots=True)
@@ -126,7 +125,7 @@ class Counting:
         minute.visits += 1
         minute.dwell_ms += dwell_ms
         minute.dwell_buckets[bucket_of(dwell_ms)] += 1
-        if visit.ended_by in SILENT:
+        if visit.ended_by in SILENT_ENDS:
             minute.silent_dwell_ms += dwell_ms
 
     def _session(self, session: Session) -> None:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import IsolationLevel
 
 from schemas.database.named_queries import load_queries
+from schemas.log.changes import SILENT_ENDS_SQL
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -35,7 +36,8 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._queries = load_queries("processor", "maintenance/maintenance.sql")
+        parts = {"silent_ends": SILENT_ENDS_SQL}
+        self._queries = load_queries("processor.maintenance", "maintenance.sql", parts)
         self.rows = 0
 
     def become_only_runner(self) -> bool:
@@ -88,7 +90,7 @@ def connect(dsn: str) -> Connection:
     )
     try:
         # Not as options of the connection, which a pooler may refuse or ignore.
-        connection.execute(load_queries("processor", "maintenance/maintenance.sql")["configure"])
+        connection.execute(load_queries("processor.maintenance", "maintenance.sql")["configure"])
         connection.commit()
     except BaseException:
         connection.close()

@@ -209,7 +209,7 @@ DELETE FROM session_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 WITH ended AS (
     SELECT date_bin('15 minutes', ended_at, timestamptz 'epoch') AS quarter,
            to_ms(ended_at) - to_ms(started_at) AS duration_ms,
-           foreground_ms, views, ended_by IN ('timed_out', 'disconnected') AS in_silence
+           foreground_ms, views, ended_by IN {silent_ends} AS in_silence
     FROM sessions
     WHERE ended_at >= %(from)s AND ended_at < %(to)s
 ), counted AS (

@@ -8,6 +8,19 @@ WHERE "partition" = %s AND minute = from_ms(%s)
 -- name: load_known_screens
 SELECT state::text FROM known_screens WHERE "partition" = %s
 
+-- name: load_shown_elsewhere
+-- How many users of the other partitions showed each name on a day: it runs there, or it was the last one.
+SELECT name, sum(users)::integer
+FROM known_screens, LATERAL (
+    SELECT key AS name, jsonb_array_length(value) AS users FROM jsonb_each(state -> 'shown_by')
+    WHERE (state ->> 'day')::integer = %(day)s
+    UNION ALL
+    SELECT key, value::integer FROM jsonb_each(state -> 'shown_before')
+    WHERE (state ->> 'day_before')::integer = %(day)s
+) AS shown
+WHERE "partition" <> %(partition)s
+GROUP BY name ORDER BY name
+
 -- name: create_analytics_tables
 CREATE TEMP TABLE IF NOT EXISTS batch_spans (
     shown_until_ms bigint, "partition" integer, log_offset bigint, event_index integer,

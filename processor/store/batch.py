@@ -22,6 +22,7 @@ from processor.store.analytics_rows import (
     user_day_row,
     window_rows_of,
 )
+from processor.store.presence_row import PRESENCE_TYPES
 from processor.store.rows import (
     CHANGE_TYPES,
     CLOCK_STEP_TYPES,
@@ -29,7 +30,6 @@ from processor.store.rows import (
     FLAG_TYPES,
     OFFSET_TYPES,
     OUTAGE_TYPES,
-    PRESENCE_TYPES,
     change_row,
     erasure_row,
     flag_row,
@@ -148,7 +148,7 @@ def _offset_row(batch: Batch) -> tuple[Any, ...]:
     )
 
 
-def _presence_rows(batches: Sequence[Batch]) -> list[tuple[Any, ...]]:
+def _presence_rows(batches: Sequence[Batch]) -> list[Row]:
     return [
         presence_row(user, b.state.partition, log_offset)
         for b in batches

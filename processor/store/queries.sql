@@ -1,4 +1,5 @@
--- Every statement of the processor, by name (schemas/database/named_queries.py reads them).
+-- Every statement of the processor, by name (schemas/database/named_queries.py reads them). The columns of
+-- presence are stated in processor/store/presence_row.py alone: {presence_…} come from there.
 
 -- name: session
 SELECT pg_backend_pid()
@@ -62,18 +63,10 @@ SELECT log_offset, to_ms(from_time), to_ms(to_time) FROM (
 ) AS latest ORDER BY log_offset
 
 -- name: load_online
-SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
-       to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
-       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
-       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
-FROM presence WHERE "partition" = %s AND state <> 'offline'
+SELECT {presence_read} FROM presence WHERE "partition" = %s AND state <> 'offline'
 
 -- name: load_users
-SELECT user_id, name, state::text, reason::text, screen, to_ms(changed_at), to_ms(online_since),
-       to_ms(last_active), device, app_version, device_info, platform, token, to_ms(expires_at),
-       signed_out, devices::text, sign_outs::text, sockets::text, ended_in_foreground, log_offset,
-       stay::text, first_day - date '1970-01-01', active_day - date '1970-01-01', timer::text
-FROM presence WHERE user_id = ANY(%s)
+SELECT {presence_read} FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
 -- Those of users who left are in a table of their own (promise 8).
@@ -102,14 +95,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
     published_through bigint, foreground bigint, background bigint, policy text, graces text,
     silence text, last_read text
 ) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_presence (
-    user_id text COLLATE "C", "partition" integer, name text, state text, reason text,
-    screen text, changed_ms bigint, online_since_ms bigint, last_active_ms bigint,
-    device_count smallint, device text, app_version text, device_info text, platform text,
-    token text, expires_ms bigint, signed_out boolean, devices text, sign_outs text,
-    sockets text, ended_in_foreground boolean, log_offset bigint, stay text, first_day integer,
-    active_day integer, timer text, running_timers smallint
-) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_presence ({batch_presence_columns}) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
     user_id text, device text, reason text, previous_state text, state text,
@@ -158,31 +144,9 @@ BEGIN
 
     PERFORM pg_temp.apply_privacy();
 
-    INSERT INTO presence (
-        user_id, "partition", name, state, reason, screen, changed_at, online_since, last_active,
-        device_count, device, app_version, device_info, platform, token, expires_at, signed_out,
-        devices, sign_outs, sockets, ended_in_foreground, log_offset, stay, first_day, active_day,
-        timer, running_timers
-    )
-    SELECT user_id, "partition", name, state::presence_state, reason::change_reason, screen,
-           from_ms(changed_ms), from_ms(online_since_ms), from_ms(last_active_ms), device_count,
-           device, app_version, device_info, platform, token, from_ms(expires_ms), signed_out,
-           devices::jsonb, sign_outs::jsonb, sockets::jsonb, ended_in_foreground, log_offset,
-           stay::jsonb, date '1970-01-01' + first_day, date '1970-01-01' + active_day,
-           timer::jsonb, running_timers
-    FROM batch_presence
-    ON CONFLICT (user_id) DO UPDATE SET
-        "partition" = EXCLUDED."partition", name = EXCLUDED.name, state = EXCLUDED.state,
-        reason = EXCLUDED.reason, screen = EXCLUDED.screen, changed_at = EXCLUDED.changed_at,
-        online_since = EXCLUDED.online_since, last_active = EXCLUDED.last_active,
-        device_count = EXCLUDED.device_count, device = EXCLUDED.device,
-        app_version = EXCLUDED.app_version, device_info = EXCLUDED.device_info,
-        platform = EXCLUDED.platform, token = EXCLUDED.token, expires_at = EXCLUDED.expires_at,
-        signed_out = EXCLUDED.signed_out, devices = EXCLUDED.devices,
-        sign_outs = EXCLUDED.sign_outs, sockets = EXCLUDED.sockets,
-        ended_in_foreground = EXCLUDED.ended_in_foreground, log_offset = EXCLUDED.log_offset,
-        stay = EXCLUDED.stay, first_day = EXCLUDED.first_day, active_day = EXCLUDED.active_day,
-        timer = EXCLUDED.timer, running_timers = EXCLUDED.running_timers;
+    INSERT INTO presence ({presence_columns})
+    SELECT {presence_values} FROM batch_presence
+    ON CONFLICT (user_id) DO UPDATE SET {presence_updates};
 
     INSERT INTO changes (
         at, "partition", log_offset, event_index, ordinal, user_id, device, reason,

@@ -6,44 +6,17 @@ and for a device of which more is to be remembered than the row has columns for.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sys
+from typing import Any, Final, cast
 
 import msgspec
 
 from processor.core.effects import LoggedChange
-from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, visible_device
+from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, shared, visible_device
 from processor.core.privacy import Erasure, FlagChange
+from processor.store.presence_row import PresenceRow
+from schemas.log.changes import Reason, State
 
-#: PostgreSQL's types of the COPY columns: the binary format has no casts.
-PRESENCE_TYPES: Final = [
-    "text",
-    "int4",
-    "text",
-    "text",
-    "text",
-    "text",
-    "int8",
-    "int8",
-    "int8",
-    "int2",
-    "text",
-    "text",
-    "text",
-    "text",
-    "text",
-    "int8",
-    "bool",
-    "text",
-    "text",
-    "text",
-    "bool",
-    "int8",
-    "text",
-    "int4",
-    "int4",
-    "text",
-    "int2",
-]
 CHANGE_TYPES: Final = [
     "int8",
     "int4",
@@ -76,111 +49,100 @@ _stay = msgspec.json.Decoder(Stay)
 _timer = msgspec.json.Decoder(Timer)
 
 
-def presence_row(user: User, partition: int, log_offset: int) -> tuple[Any, ...]:
-    """The row of ``batch_presence`` in queries.sql; ``log_offset`` is of the last record that
-    changed the user."""
+def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
+    """The row of a user; ``log_offset`` is of the last record that changed the user."""
     shown = visible_device(user.devices)
-    sign_outs = msgspec.json.encode(user.sign_outs).decode() if user.sign_outs else None
-    head = (user.user_id, partition, user.name, user.state, user.reason, user.screen)
-    if shown is None:
-        nothing = (None,) * 6
-        times = (user.changed_ms, None, None, 0)
-        rest = (False, "[]", sign_outs, None, False, log_offset, None)
-        return (*head, *times, *nothing, *rest, user.first_day, user.active_day, None, 0)
     several = len(user.devices) > 1
-    in_columns = not several and not shown.replaced
-    return (
-        *head,
-        user.changed_ms,
-        user.online_since_ms,
-        max(d.last_active_ms for d in user.devices) if several else shown.last_active_ms,
-        sum(d.online for d in user.devices) if several else int(user.state != "offline"),
-        shown.device,
-        shown.app_version,
-        shown.device_info,
-        shown.platform,
-        shown.token,
-        shown.expires_ms,
-        shown.signed_out,
-        None if in_columns else msgspec.json.encode(user.devices).decode(),
-        sign_outs,
-        msgspec.json.encode(shown.sockets).decode() if shown.sockets is not None else None,
-        shown.ended_in_foreground,
-        log_offset,
-        msgspec.json.encode(shown.stay).decode() if shown.stay is not None else None,
-        user.first_day,
-        user.active_day,
-        msgspec.json.encode(shown.timer).decode() if shown.timer is not None else None,
-        sum(d.timer is not None and d.timer.runs_on for d in user.devices),
+    last_active_ms = shown.last_active_ms if shown is not None else None
+    device_count = int(shown is not None and user.state != "offline")
+    if several:
+        last_active_ms = max(d.last_active_ms for d in user.devices)
+        device_count = sum(d.online for d in user.devices)
+    in_columns = shown is not None and not several and not shown.replaced
+    return PresenceRow(
+        user_id=user.user_id,
+        partition=partition,
+        name=user.name,
+        state=user.state,
+        reason=user.reason,
+        screen=user.screen,
+        changed_ms=user.changed_ms,
+        online_since_ms=user.online_since_ms if shown is not None else None,
+        last_active_ms=last_active_ms,
+        device_count=device_count,
+        device=shown.device if shown is not None else None,
+        app_version=shown.app_version if shown is not None else None,
+        device_info=shown.device_info if shown is not None else None,
+        platform=shown.platform if shown is not None else None,
+        token=shown.token if shown is not None else None,
+        expires_ms=shown.expires_ms if shown is not None else None,
+        signed_out=shown is not None and shown.signed_out,
+        devices=None if in_columns else _text(user.devices),
+        sign_outs=_text(user.sign_outs) if user.sign_outs else None,
+        sockets=_text(shown.sockets if shown is not None else None),
+        ended_in_foreground=shown is not None and shown.ended_in_foreground,
+        log_offset=log_offset,
+        stay=_text(shown.stay if shown is not None else None),
+        first_day=user.first_day,
+        active_day=user.active_day,
+        timer=_text(shown.timer if shown is not None else None),
+        running_timers=sum(d.timer is not None and d.timer.runs_on for d in user.devices),
     )
 
 
-def user_of_row(row: tuple[Any, ...]) -> tuple[User, int]:
+def _text(value: object | None) -> str | None:
+    """JSON, as the column holds it."""
+    return msgspec.json.encode(value).decode() if value is not None else None
+
+
+def user_of_row(values: tuple[Any, ...]) -> tuple[User, int]:
     """The user of a row of ``load_online`` or ``load_users``, and the row's ``log_offset``."""
-    (
-        user_id,
-        name,
-        state,
-        reason,
-        screen,
-        changed_ms,
-        online_since_ms,
-        last_active_ms,
-        device,
-        app_version,
-        device_info,
-        platform,
-        token,
-        expires_ms,
-        signed_out,
-        devices,
-        sign_outs,
-        sockets,
-        ended_in_foreground,
-        log_offset,
-        stay,
-        first_day,
-        active_day,
-        timer,
-    ) = row
-    if devices is not None:
-        remembered = _devices.decode(devices)
-    else:
-        remembered = (
-            Device(
-                device=device,
-                state=state,
-                reason=reason,
-                changed_ms=changed_ms,
-                last_active_ms=last_active_ms,
-                expires_ms=expires_ms,
-                online_since_ms=online_since_ms,
-                screen=screen,
-                app_version=app_version,
-                device_info=device_info,
-                platform=platform,
-                token=token,
-                signed_out=signed_out,
-                sockets=_sockets.decode(sockets) if sockets is not None else None,
-                ended_in_foreground=ended_in_foreground,
-                stay=_stay.decode(stay) if stay is not None else None,
-                timer=_timer.decode(timer) if timer is not None else None,
-            ),
-        )
+    row = PresenceRow._make(values)
+    # A million rows say the same few words: one object for each (``model.shared``).
+    state, reason = cast(State, sys.intern(row.state)), cast(Reason, sys.intern(row.reason))
+    several = row.devices
+    remembered = (_device_of(row),) if several is None else _devices.decode(several)
     user = User(
-        user_id=user_id,
+        user_id=row.user_id,
         state=state,
         reason=reason,
-        changed_ms=changed_ms,
-        name=name,
-        screen=screen,
-        online_since_ms=online_since_ms,
+        changed_ms=row.changed_ms,
+        name=row.name,
+        screen=shared(row.screen),
+        online_since_ms=row.online_since_ms,
         devices=remembered,
-        sign_outs=_sign_outs.decode(sign_outs) if sign_outs is not None else (),
-        first_day=first_day,
-        active_day=active_day,
+        sign_outs=_sign_outs.decode(row.sign_outs) if row.sign_outs is not None else (),
+        first_day=row.first_day,
+        active_day=row.active_day,
     )
-    return user, log_offset
+    return user, row.log_offset
+
+
+def _device_of(row: PresenceRow) -> Device:
+    """The only device, whose fields are in the columns of its user: none of these is null then."""
+    assert row.device is not None  # noqa: S101
+    assert row.last_active_ms is not None  # noqa: S101
+    assert row.expires_ms is not None  # noqa: S101
+    return Device(
+        # Named by what it calls itself, it shares that name with all of its model.
+        device=sys.intern(row.device) if row.device == row.device_info else row.device,
+        state=cast(State, sys.intern(row.state)),
+        reason=cast(Reason, sys.intern(row.reason)),
+        changed_ms=row.changed_ms,
+        last_active_ms=row.last_active_ms,
+        expires_ms=row.expires_ms,
+        online_since_ms=row.online_since_ms,
+        screen=shared(row.screen),
+        app_version=shared(row.app_version),
+        device_info=shared(row.device_info),
+        platform=shared(row.platform),
+        token=row.token,
+        signed_out=row.signed_out,
+        sockets=_sockets.decode(row.sockets) if row.sockets is not None else None,
+        ended_in_foreground=row.ended_in_foreground,
+        stay=_stay.decode(row.stay) if row.stay is not None else None,
+        timer=_timer.decode(row.timer) if row.timer is not None else None,
+    )
 
 
 def change_row(change: LoggedChange, partition: int) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.store.batch import Batch, copies, window_rows
+from processor.store.presence_row import PRESENCE_PARTS
 from processor.store.rows import user_of_row
 from schemas.database.migrate import not_applied
 from schemas.database.named_queries import load_queries
@@ -84,7 +85,7 @@ class Store:
         self._dsn = dsn
         self._user_hash = user_hash
         self._queries = {
-            **load_queries("processor.store", "queries.sql"),
+            **load_queries("processor.store", "queries.sql", PRESENCE_PARTS),
             **load_queries("processor.store", "analytics.sql"),
             **load_queries("processor.store", "privacy.sql"),
         }
@@ -272,6 +273,16 @@ class Store:
         async with connection.transaction():
             cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
             return [user_of_row(row) for row in await cursor.fetchall()]
+
+    async def shown_elsewhere(self, partition: int, day: int) -> dict[str, int]:
+        """How many users of the other partitions showed each screen on ``day``, as far as they have
+        come; five of each partition at most."""
+        connection = await self._connected()
+        async with connection.transaction():
+            cursor = await connection.execute(
+                self._queries["load_shown_elsewhere"], {"partition": partition, "day": day}
+            )
+            return dict(await cursor.fetchall())
 
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""

@@ -7,6 +7,9 @@ Asked of Kafka every few seconds, beside the consumer, which knows none of it:
    nobody has any, the group stands still, and no process of it is ready.
 3. where no record has come for long (``processor/watch/reading.py``): where the log ends. If there
    is something to read, this process is alive and reads nothing: it ends, another one starts.
+4. every ``LOOK_BACK_SECONDS``: whether the records that were the last ones when this was asked
+   before are still where they were (``processor/core/last_read.py``). Where others are, Kafka lost
+   the end of the log and has written past it since: the process ends, and none starts.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from processor.core.last_read import LastRead, TornLogError
 from processor.kafka.consumer_group import assigned_partitions
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
-from processor.startup import partition_offsets
+from processor.startup import partition_offsets, read_again
 from processor.watch.lag import Standings
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
@@ -38,6 +42,7 @@ log = logging.getLogger(__name__)
 #: A fetch that was under way when Kafka was asked for the log's end has come back by then.
 FETCH_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
+LOOK_BACK_SECONDS: Final = 30.0
 
 
 class LogWatch:
@@ -63,6 +68,9 @@ class LogWatch:
         self._reading = reading or Reading()
         self._end = end
         self._had_partitions = False
+        self._looked_back_at = time.monotonic()
+        #: What was read by then.
+        self._read_before: dict[int, LastRead] = {}
         self.replaced = False
         self.trouble: str | None = None
 
@@ -73,6 +81,7 @@ class LogWatch:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     trouble = await self._look(identity)
                 await self._look_for_silence()
+                await self._look_back()
             except (KafkaError, OSError, TimeoutError) as error:
                 # Whoever writes or reads says that Kafka is away.
                 log.debug("cannot ask Kafka for %s: %s", self._topic, error)
@@ -143,6 +152,20 @@ class LogWatch:
         if still and not self._waits():
             what = ", ".join(f"{count} of partition {p}" for p, count in still.items())
             self._end(f"records are in the log ({what}), and Kafka's consumer gives none of them")
+
+    async def _look_back(self) -> None:
+        if self.replaced or time.monotonic() < self._looked_back_at + LOOK_BACK_SECONDS:
+            return
+        self._looked_back_at = time.monotonic()
+        ours = {standing.partition for standing in self._standings.now()}
+        before = {p: read for p, read in self._read_before.items() if p in ours}
+        reads = self._pipeline.last_reads()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await read_again(self._settings, self._topic, before)
+        except TornLogError as error:
+            self._end(f"{self._topic}, {error}")
+        self._read_before = reads
 
     def _positions(self) -> dict[int, int]:
         """The next offset of each partition that we have and of which nothing is in hand."""

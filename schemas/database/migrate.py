@@ -7,6 +7,12 @@ so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
 Numbers say in which order, and nothing else. There is no 0011: it was given up before a release had
 it, and 0012 kept its name. An applied file is never renamed: its name is what a database remembers.
 
+A file whose first line is ``-- concurrently`` builds or drops indexes of large tables beside all
+that reads and writes them. It runs outside of a transaction, statement by statement. If it ends
+half-way it is run again: so its statements are ``CREATE INDEX CONCURRENTLY IF NOT EXISTS`` and
+``DROP INDEX CONCURRENTLY IF EXISTS``, each ended by a semicolon at the end of its line, and an
+index that an attempt left unfinished is dropped first. A partitioned table takes none of this.
+
 Two processes that migrate at once wait for each other on an advisory lock. A file that was changed
 after it was applied is refused: write a new one. Analysts keep their grants, also on views that a
 migration makes anew.
@@ -15,6 +21,7 @@ migration makes anew.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
@@ -34,6 +41,11 @@ LOCK_SECONDS: Final = 2.0
 #: Pauses between attempts; together with the waiting somewhat more than two minutes.
 PAUSE_SECONDS: Final = 1.0
 ATTEMPTS: Final = 45
+_CONCURRENTLY: Final = "-- concurrently\n"
+_OF_AN_INDEX: Final = re.compile(
+    r"(?:CREATE (?:UNIQUE )?INDEX CONCURRENTLY IF NOT EXISTS|"
+    r"DROP INDEX CONCURRENTLY IF EXISTS) (\w+)\b"
+)
 
 
 class MigrationError(RuntimeError):
@@ -66,7 +78,7 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
     known = _migrations(folder)
     applied_now = []
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute(queries["lock"], (_ADVISORY_LOCK,))
+        _become_only_runner(connection, queries)
         connection.execute(queries["create_table"])
         applied: dict[str, str] = dict(connection.execute(queries["applied"]).fetchall())
         for name in sorted(applied.keys() - known.keys()):
@@ -82,9 +94,71 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
                         "and put the change into a new one"
                     )
                 continue
-            _apply(connection, queries, name, text)
+            apply = _apply_concurrently if text.startswith(_CONCURRENTLY) else _apply
+            apply(connection, queries, name, text)
             applied_now.append(name)
     return applied_now
+
+
+def _become_only_runner(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> None:
+    """Wait until nobody else migrates. Asked again and again, because a statement that waits has a
+    snapshot: an index that is built meanwhile would wait for it, and both for each other."""
+    while connection.execute(queries["lock"], (_ADVISORY_LOCK,)).fetchone() != (True,):
+        time.sleep(PAUSE_SECONDS)
+
+
+def statements(text: str) -> list[tuple[str, str]]:
+    """Those of a file that is marked ``-- concurrently``, each with its index.
+
+    Raises :class:`MigrationError` for one that could not be done again.
+    """
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    found = []
+    for statement in re.split(r";[ ]*(?:\n|$)", "\n".join(lines)):
+        if not statement.strip():
+            continue
+        match = _OF_AN_INDEX.match(statement.strip())
+        if match is None:
+            raise MigrationError(
+                f"of a file that is marked -- concurrently every statement is CREATE INDEX "
+                "CONCURRENTLY IF NOT EXISTS or DROP INDEX CONCURRENTLY IF EXISTS, not: "
+                f"{statement.strip()}"
+            )
+        found.append((statement.strip(), match[1]))
+    return found
+
+
+def _apply_concurrently(
+    connection: psycopg.Connection, queries: Mapping[str, bytes], name: str, text: str
+) -> None:
+    for statement, index in statements(text):
+        _build(connection, queries, name, statement, index)
+    connection.execute(queries["record"], (name, _checksum(text)))
+
+
+def _build(
+    connection: psycopg.Connection,
+    queries: Mapping[str, bytes],
+    name: str,
+    statement: str,
+    index: str,
+) -> None:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE_SECONDS)
+        if connection.execute(queries["is_unfinished"], (index,)).fetchone() == (True,):
+            drop = sql.SQL("DROP INDEX CONCURRENTLY IF EXISTS {}").format(sql.Identifier(index))
+            connection.execute(drop)
+        try:
+            connection.execute(statement.encode())
+        except psycopg.errors.DeadlockDetected:
+            # The release before waits to migrate with a snapshot.
+            continue
+        return
+    raise MigrationError(
+        f"migration {name} met a deadlock in {ATTEMPTS} attempts to build {index}: another process "
+        "waits to migrate; end it, and run this again"
+    )
 
 
 def _apply(

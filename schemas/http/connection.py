@@ -11,15 +11,21 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from aiohttp import web
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.web_protocol import RequestHandler
 
 from schemas.http.client_address import TrustedProxies
 from schemas.http.frame_masks import FrameMasks
 from schemas.http.idle_connections import LEAST_SECONDS
+from schemas.http.lane import LaneConnection, Lanes
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import PROBLEM_JSON, ProblemError
-from schemas.http.responses import REQUEST_ID, plain_response, request_id_of, unreadable, unrouted
+from schemas.http.responses import (
+    PLAIN_HEADERS,
+    REQUEST_ID,
+    plain_response,
+    request_id_of,
+    unreadable,
+    unrouted,
+)
 from schemas.service.logging import REQUEST_ID_IN_LOG
 
 if TYPE_CHECKING:
@@ -41,16 +47,6 @@ class Bounds:
     sockets: Callable[[], int]
     metrics: HttpMetrics
     proxies: TrustedProxies
-
-
-class _Connected(BaseProtocol):
-    """What aiohttp does first with a new connection, less its ``TCP_NODELAY``: asyncio and uvloop
-    have set that already, and doing it again costs a tenth of a call with its own connection."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
 
 
 class _MaskedFrames:
@@ -75,7 +71,7 @@ class _MaskedFrames:
         self._parser.feed_eof()
 
 
-class BoundedConnection(RequestHandler, _Connected):
+class BoundedConnection(LaneConnection):
     """One connection, closed when its client is too slow."""
 
     __slots__ = (
@@ -87,11 +83,10 @@ class BoundedConnection(RequestHandler, _Connected):
         "_is_socket",
         "_server",
         "_write_timer",
-        "proven",
     )
 
-    def __init__(self, server: BoundedServer, bounds: Bounds, **options: Any) -> None:
-        super().__init__(server, **options)
+    def __init__(self, server: BoundedServer, bounds: Bounds, lanes: Lanes, **options: Any) -> None:
+        super().__init__(server, lanes, **options)
         self._server = server
         self._bounds = bounds
         self._counted = False
@@ -101,8 +96,11 @@ class BoundedConnection(RequestHandler, _Connected):
         self._is_socket = False
         #: Of the last request; ``None`` before the first.
         self._forwarded_for: tuple[str, ...] | None = None
-        #: It showed a token that counts.
-        self.proven = False
+
+    @property
+    def last_answer(self) -> bool:
+        """While the process drains."""
+        return self._server.draining
 
     def idle(self, now: float) -> tuple[str, float] | None:
         """The client's address and since when nothing was asked; ``None`` if it is not to go."""
@@ -144,7 +142,7 @@ class BoundedConnection(RequestHandler, _Connected):
         super().data_received(data)
         if self._request_count != requests_before:
             self._stop_head_timer()
-        elif self._head_timer is None and self._waiter is not None and not self._waiter.done():
+        elif self._head_timer is None and self.is_resting:
             self._await_head()  # between requests, and these bytes did not complete one
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
@@ -264,6 +262,5 @@ class BoundedConnection(RequestHandler, _Connected):
 
 
 async def plain(_request: web.BaseRequest, response: web.StreamResponse) -> None:
-    """What every answer has: no version that says what to try, and no guess at its type."""
-    response.headers["Server"] = "Rollcall"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    """A signal that adds what every answer has."""
+    response.headers.update(PLAIN_HEADERS)

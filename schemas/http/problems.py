@@ -13,6 +13,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 PROBLEM_JSON: Final = "application/problem+json"
+#: The 503 of promise 1, over HTTP and in a socket's frame.
+NOT_STORED: Final = "This was not stored: the log cannot be written to. Send it again later."
 #: When to come back after a 503, in seconds: at random in between, so that a fleet that was
 #: refused in one second does not return in one second.
 BRIEF_RETRY_SECONDS: Final = (1, 5)

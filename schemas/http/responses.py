@@ -20,6 +20,8 @@ from schemas.http.problems import PROBLEM_JSON, ProblemError
 REQUEST_ID: Final = "X-Request-ID"
 #: No browser takes what we send for something else than we say.
 NOSNIFF: Final = {"X-Content-Type-Options": "nosniff"}
+#: What every answer has: no version that says what to try, and no guess at its type.
+PLAIN_HEADERS: Final = {"Server": "Rollcall", **NOSNIFF}
 # They are no secrets: a generator of our own costs no system call a request.
 _ids: Final = random.Random()  # noqa: S311
 _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")

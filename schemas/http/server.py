@@ -20,7 +20,8 @@
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server, and a *direct* call less: the few calls that nearly all requests
-are go to their handlers without the router, for which they are no different.
+are go to their handlers without the router, for which they are no different. Where such a call has
+a straight lane, and looks as usual, it does not even become a request (``schemas.http.lane``).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from schemas.http.connection import BoundedConnection, Bounds, plain
 from schemas.http.idle_connections import Idle, is_crowded, to_close
+from schemas.http.lane import Lanes
 from schemas.http.metrics import HttpMetrics
 from schemas.http.paths import frozen_path
 from schemas.http.problems import ProblemError
@@ -59,7 +61,7 @@ logger = logging.getLogger(__name__)
 class BoundedServer(web.Server):
     """Makes the connections, and counts them."""
 
-    def __init__(self, like: web.Server, bounds: Bounds, direct: DirectCalls) -> None:
+    def __init__(self, like: web.Server, bounds: Bounds, direct: DirectCalls, lanes: Lanes) -> None:
         super().__init__(
             _directly(direct, like.request_handler), request_factory=like.request_factory
         )
@@ -74,12 +76,13 @@ class BoundedServer(web.Server):
             "lingering_time": bounds.head_seconds,
         }
         self._bounds = bounds
+        self._lanes = lanes
         self.open_connections = 0
         self.draining = False
         self._look_again_at = 0.0
 
     def __call__(self) -> RequestHandler:
-        return BoundedConnection(self, self._bounds, loop=self._loop, **self._kwargs)
+        return BoundedConnection(self, self._bounds, self._lanes, loop=self._loop, **self._kwargs)
 
     @property
     def is_full(self) -> bool:
@@ -129,6 +132,7 @@ class BoundedRunner(web.AppRunner):
         shutdown_timeout: float,
         sockets: Callable[[], int] = lambda: 0,
         direct: DirectCalls | None = None,
+        lanes: Lanes | None = None,
     ) -> None:
         super().__init__(app, access_log=None, shutdown_timeout=shutdown_timeout)
         app.on_response_prepare.append(plain)
@@ -144,6 +148,7 @@ class BoundedRunner(web.AppRunner):
             proxies=settings.proxies,
         )
         self._direct = direct or {}
+        self._lanes = lanes or {}
         self._drain_seconds = settings.drain_seconds
 
     async def drain(self, stop: Stop) -> None:
@@ -155,7 +160,8 @@ class BoundedRunner(web.AppRunner):
             await asyncio.wait_for(stop.hurry.wait(), self._drain_seconds)
 
     async def _make_server(self) -> BoundedServer:
-        return BoundedServer(await super()._make_server(), self._bounds, self._direct)
+        like = await super()._make_server()
+        return BoundedServer(like, self._bounds, self._direct, self._lanes)
 
 
 def _directly(direct: DirectCalls, routed: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -6,7 +6,7 @@ holds the two together.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,12 @@ Reason: TypeAlias = Literal[
     "erased",
     "evicted",
 ]
+#: Why a span or a session ended; `continued`: it was open for 24 h, and goes on in another.
+Ending: TypeAlias = Reason | Literal["continued"]
+#: Those of them that are silence: how long somebody looked on is not known.
+SILENT_ENDS: Final = ("timed_out", "disconnected")
+#: The same as SQL, in queries ``{silent_ends}``.
+SILENT_ENDS_SQL: Final = "({})".format(", ".join(f"'{end}'" for end in SILENT_ENDS))
 
 
 class Change(msgspec.Struct, frozen=True):

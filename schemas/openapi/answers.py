@@ -251,7 +251,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
 RESPONSES: Final = {name: _refusal(name, codes) for name, codes in _REFUSALS.items()}
 #: What a call of readers can refuse whatever it is about; 400 is each call's own.
 OF_READERS: Final = refusals(
-    "TokenRefused", "ScopeMissing", "HeadersTooLarge", "Failed", "Unavailable"
+    "TokenRefused", "ScopeMissing", "RateLimited", "HeadersTooLarge", "Failed", "Unavailable"
 )
 
 #: How good an answer is, in every one that tells of people.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
+from schemas.log.changes import Reason, State
 from schemas.log.events import MAX_TEXT
 from schemas.openapi.forms import STORED_TEXT, Json, instant, nullable, query, text, whole, word
 
-STATES: Final = ("foreground", "background", "offline")
-REASONS: Final = (
-    *("started", "resumed", "navigated", "backgrounded", "logged_out", "timed_out"),
-    *("disconnected", "opted_out", "erased", "evicted"),
-)
-#: Why a span or a session ended; `continued`: it was open for 24 h, and goes on in another.
+STATES: Final = get_args(State)
+REASONS: Final = get_args(Reason)
+#: Why a span or a session ended; `continued`: it was open for 24 h, and goes on in another. None
+#: ends because one starts.
 ENDINGS: Final = (
     *("navigated", "backgrounded", "resumed", "logged_out", "timed_out", "disconnected"),
     *("opted_out", "erased", "evicted", "continued"),

@@ -21,7 +21,7 @@ from schemas.tokens.asking import Asking
 from schemas.tokens.claims import ClaimRules
 from schemas.tokens.introspection import AuthorizationServer
 from schemas.tokens.jwt import JwtIssuer, possible_algorithms
-from schemas.tokens.jwt_keys import SECRET_BYTES, secret_bytes
+from schemas.tokens.setting_values import check_secret, listed, secret_text, variables_set
 from schemas.tokens.userinfo import SPREAD, STALE_SECONDS, BackEnd
 
 _VARIABLES: Final = "ROLLCALL_"
@@ -318,33 +318,6 @@ class TokenSettings(Settings):
             leeway_seconds=self.jwt_leeway_seconds,
             max_age_seconds=self.token_max_age_seconds,
         )
-
-
-def variables_set(variables: str, **values: object) -> list[str]:
-    """The variables that are set."""
-    return [variables + name for name, value in values.items() if value]
-
-
-def secret_text(secret: SecretStr | None) -> str | None:
-    """What the secret is, where there is one."""
-    return secret.get_secret_value() if secret else None
-
-
-def listed(text: str | None) -> tuple[str, ...]:
-    """What is separated by commas."""
-    return tuple(each.strip() for each in (text or "").split(",") if each.strip())
-
-
-def check_secret(variable: str, secret: SecretStr | None) -> None:
-    """Raise ``ValueError`` naming the variable on a secret that is no base64 or can be guessed."""
-    if secret is None:
-        return
-    try:
-        found = secret_bytes(secret.get_secret_value())
-    except ValueError as error:
-        raise ValueError(f"{variable}: {error}") from None
-    if len(found) < min(SECRET_BYTES.values()):
-        raise ValueError(f"{variable} must have at least 32 bytes (HS256, RFC 7518)")
 
 
 def _narrowed(issuer: JwtIssuer) -> JwtIssuer:

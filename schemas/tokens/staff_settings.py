@@ -11,7 +11,8 @@ from typing import Final, Self
 from pydantic import Field, SecretStr, model_validator
 
 from schemas.tokens.jwt import JwtIssuer
-from schemas.tokens.settings import TokenSettings, check_secret, listed, secret_text, variables_set
+from schemas.tokens.setting_values import check_secret, listed, secret_text, variables_set
+from schemas.tokens.settings import TokenSettings
 
 _STAFF_VARIABLES: Final = "ROLLCALL_STAFF_"
 

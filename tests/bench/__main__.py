@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.request import urlopen
 
 import psycopg
@@ -34,11 +35,17 @@ from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.bench.cpu import cpu_seconds
+from tests.bench.report import comparison, ratios, read_figures, write_figures
 from tests.bench.smoke import Smoke, check_measured
 from tests.integration.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
 TOKENS_LAST_SECONDS = 6 * 3600
+#: How long a rate below saturation is held.
+RATE_SECONDS = 20
+Rates = Annotated[str, typer.Option(help="Heartbeats a second to hold, beside saturation.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
+Against = Annotated[Path | None, typer.Option(help="Compare with this file of an earlier run.")]
 console = Console()
 
 
@@ -112,10 +119,11 @@ class Fleet:
     users: int
 
 
-def load(port: int, fleet: Fleet, heartbeats: int, mode: str) -> float:
-    """Run the load generator; heartbeats per second. Every answer must be a 200."""
+def load(port: int, fleet: Fleet, heartbeats: int, mode: str, rate: float = 0.0) -> float:
+    """Run the load generator, at ``rate`` heartbeats a second or (0) as fast as answers come; gives
+    the heartbeats per second. Every answer must be a 200."""
     arguments: list[object] = [port, fleet.secret, fleet.tokens_expire_at, heartbeats]
-    arguments += [fleet.connections, fleet.users, mode]
+    arguments += [fleet.connections, fleet.users, mode, rate]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
         check=True,
@@ -158,9 +166,9 @@ def answers(url: str) -> bool:
 
 
 def measure(
-    heartbeats: int, connections: int, users: int, *, quick_start: bool
+    heartbeats: int, connections: int, users: int, rates: list[float], *, quick_start: bool
 ) -> dict[str, dict[str, float]]:
-    """CPU µs per heartbeat by way of connecting, then by part."""
+    """CPU µs per heartbeat by way of connecting and by rate, then by part."""
     secret = secrets.token_hex(32)
     fleet = Fleet(secret, int(time.time()) + TOKENS_LAST_SECONDS, connections, users)
     figures: dict[str, dict[str, float]] = {}
@@ -203,11 +211,14 @@ def measure(
             load(baseline_port, fleet, sent, mode)
             drained(run)
 
-            before = {part: cpu_seconds(pid) for part, pid in pids.items()}
-            rate = load(ingest_port, fleet, sent, mode)
-            drained(run)
-            spent = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
-            figures[f"rollcall, {mode}"] = _per_heartbeat(spent, sent, rate)
+            for at in [0.0, *(rates if mode == "keep" else [])]:
+                count = min(sent, int(at * RATE_SECONDS)) if at else sent
+                before = {part: cpu_seconds(pid) for part, pid in pids.items()}
+                rate = load(ingest_port, fleet, count, mode, at)
+                drained(run)
+                spent = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
+                name = f"rollcall, {mode}" + (f" at {at:g}/s" if at else "")
+                figures[name] = _per_heartbeat(spent, count, rate)
 
             before_service, before_postgres = cpu_seconds(plain), cpu_seconds(run.postgres.pid)
             rate = load(baseline_port, fleet, sent, mode)
@@ -233,22 +244,34 @@ def _per_heartbeat(spent: dict[str, float], heartbeats: int, rate: float) -> dic
 
 
 def main(
-    heartbeats: int = 60_000, connections: int = 256, users: int = 20_000, smoke: Smoke = False
+    heartbeats: int = 60_000,
+    connections: int = 256,
+    users: int = 20_000,
+    rates: Annotated[
+        str, typer.Option(help="Heartbeats a second, beside saturation.")
+    ] = "500,3000",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here.")
+    ] = None,
+    against: Annotated[Path | None, typer.Option(help="An earlier run's file.")] = None,
+    smoke: Smoke = False,
 ) -> None:
     """Print CPU µs per heartbeat of Rollcall and of a plain service, and their ratio."""
     if smoke:
-        heartbeats, connections, users = 200, 4, 40
-    figures = measure(heartbeats, connections, users, quick_start=smoke)
+        heartbeats, connections, users, rates = 200, 4, 40, "100"
+    held = [float(rate) for rate in rates.split(",") if rate]
+    earlier = read_figures(against) if against is not None else {}
+    figures = measure(heartbeats, connections, users, held, quick_start=smoke)
     columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]
     table = Table("", *columns, "per s", title="CPU µs per heartbeat, and heartbeats a second")
     for name, row in figures.items():
         cells = [f"{row[c]:.1f}" if c in row else "" for c in columns]
         table.add_row(name, *cells, f"{row['heartbeats_per_second']:.0f}")
     console.print(table)
-    for mode, words in (("keep", "kept-alive connections"), ("new", "a connection per heartbeat")):
-        ours, plain = (figures[f"{whose}, {mode}"]["total"] for whose in ("rollcall", "plain"))
-        if plain:  # so few heartbeats may take less than a tick of /proc
-            console.print(f"{words}: {ours / plain:.2f} of the plain service's CPU")
+    for line in [*ratios(figures), *comparison(figures, earlier)]:
+        console.print(line)
+    if json_file is not None:
+        write_figures(json_file, figures)
     for row in figures.values():
         check_measured(row)
 

@@ -1,8 +1,10 @@
 """The load generator: heartbeats as the published sample sends them, in a closed loop.
 
-Run as ``python -m tests.bench.load PORT SECRET EXPIRY HEARTBEATS CONNECTIONS USERS keep|new``;
-prints one JSON object: heartbeats, seconds, and how many answers were not 200. The same secret and
-expiry (Unix seconds) make the same tokens: phones keep theirs for dozens of heartbeats.
+Run as ``python -m tests.bench.load PORT SECRET EXPIRY HEARTBEATS CONNECTIONS USERS MODE RATE``. The
+mode is ``keep`` (connections) or ``new`` (one for each heartbeat); the rate is heartbeats a second,
+or 0 for as many as are answered. Prints one JSON object: heartbeats, seconds, and how many answers
+were not 200. The same secret and expiry (Unix seconds) make the same tokens: phones keep theirs for
+dozens of heartbeats.
 """
 
 from __future__ import annotations
@@ -68,6 +70,7 @@ async def run(
     users: int,
     *,
     keep: bool,
+    rate: float = 0.0,
 ) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     prepared = requests(port, secret, expiry, users, keep=keep)
@@ -81,6 +84,8 @@ async def run(
         nonlocal failed
         transport, protocol = await connect()
         while (number := next(numbers)) < heartbeats:
+            if rate and (early := begun + number / rate - loop.time()) > 0:
+                await asyncio.sleep(early)
             if not keep and protocol.answer is not None:
                 transport.close()
                 transport, protocol = await connect()
@@ -91,7 +96,7 @@ async def run(
             failed += not await protocol.answer
         transport.close()
 
-    started = time.perf_counter()
+    started, begun = time.perf_counter(), loop.time()
     await asyncio.gather(*(client() for _ in range(connections)))
     return {
         "heartbeats": heartbeats,
@@ -101,7 +106,7 @@ async def run(
 
 
 if __name__ == "__main__":
-    _, port_, secret_, expiry_, heartbeats_, connections_, users_, mode_ = sys.argv
+    _, port_, secret_, expiry_, heartbeats_, connections_, users_, mode_, rate_ = sys.argv
     print(  # noqa: T201
         json.dumps(
             uvloop.run(
@@ -113,6 +118,7 @@ if __name__ == "__main__":
                     int(connections_),
                     int(users_),
                     keep=mode_ == "keep",
+                    rate=float(rate_),
                 )
             )
         )

@@ -1,9 +1,10 @@
-"""``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat, with and without
-what tells phones of one name apart (``processor/core/twins.py``), in one run.
+"""``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat, in one run by the
+short way (``processor/core/usual.py``), by the long one, and by the long one without what tells
+phones of one name apart (``processor/core/twins.py``).
 
 The usual heartbeat changes nothing: a phone with one device says that it is still there. Without
-means that a device is found by its name alone, as if no two phones could share one. Rounds of both
-take turns, and the median of their ratios counts: other programs disturb both alike.
+means that a device is found by its name alone, as if no two phones could share one. Rounds of all
+take turns, and the medians of their ratios count: other programs disturb all alike.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from processor.core import presence
+from processor.core import partition, presence
 from processor.core.devices import find
 from processor.core.effects import Effects, Record
 from processor.core.model import Device, Replaced, User
@@ -91,6 +92,7 @@ def without_twins() -> Callable[[Rounds], None]:
 
     def run(rounds: Rounds) -> None:
         with (
+            patch.object(partition, "still_there", lambda *_: None),
             patch.object(presence, "device_of", device_of),
             patch.object(presence, "replaced_after", replaced_after),
         ):
@@ -99,22 +101,34 @@ def without_twins() -> Callable[[Rounds], None]:
     return run
 
 
+def long_way(rounds: Rounds) -> None:
+    """A round as if no heartbeat were usual."""
+    with patch.object(partition, "still_there", lambda *_: None):
+        rounds.run()
+
+
 def main(users: int = 1_000, rounds: int = 200, *, smoke: Smoke = False) -> None:
     if smoke:
         users, rounds = 200, 2
-    table = Table("a usual heartbeat of", "µs with", "µs without", "ratio")
+    columns = ("short", "long", "without twins")
+    ratios = ("short ÷ long", "long ÷ without")
+    table = Table("a usual heartbeat of", *(f"µs {name}" for name in columns), *ratios)
     figures: dict[str, float] = {}
     plain = without_twins()
     for name, naming in NAMINGS.items():
         records = beats(naming, users)
-        told_apart, by_name = Rounds(records), Rounds(records)
+        short, told_apart, by_name = Rounds(records), Rounds(records), Rounds(records)
         for _ in range(rounds + 1):  # the first begins the sessions
-            told_apart.run()
+            short.run()
+            long_way(told_apart)
             plain(by_name)
-        pairs = zip(told_apart.seconds, by_name.seconds, strict=True)
-        figures[name] = median(with_us / without for with_us, without in pairs)
-        micros = [f"{1e6 * median(each.seconds) / users:.2f}" for each in (told_apart, by_name)]
-        table.add_row(name, *micros, f"{figures[name]:.3f}")
+        first, second = (
+            median(one / other for one, other in zip(a.seconds, b.seconds, strict=True))
+            for a, b in ((short, told_apart), (told_apart, by_name))
+        )
+        figures[name] = first
+        micros = [f"{1e6 * median(r.seconds) / users:.2f}" for r in (short, told_apart, by_name)]
+        table.add_row(name, *micros, f"{first:.3f}", f"{second:.3f}")
     check_measured(figures)
     console.print(table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -15,14 +16,25 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, TOKEN_WATCH, create_app, create_runner
+from ingest.app import CONNECTION, PHONE_CALLS, TOKEN_WATCH, create_app, create_runner
+from ingest.auth import bearer_token
 from ingest.settings import IngestSettings
+from schemas.http.lane import Lane, LaneConnection
+from schemas.http.problems import ProblemError
 from schemas.log.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0
+
+
+class Ways:
+    """By which lane calls go, of every ingest that is started from now on: ``ordinary``, always;
+    ``straight`` where nothing is unusual, and tokens were verified before, as nearly all are;
+    ``None``: as in life."""
+
+    lane: str | None = None
 
 
 def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **claims: Any) -> str:
@@ -57,6 +69,9 @@ class Ingest:
     app: web.Application
     port: int
     registry: CollectorRegistry
+    verifies_before: bool = False
+    #: Calls that the straight lane took.
+    straight_calls: int = 0
 
     @property
     def not_ready(self) -> str | None:
@@ -77,11 +92,20 @@ class Ingest:
         """Send raw bytes on a new connection, each part by itself, and read one answer."""
         return await exchange(self.port, *parts)
 
+    async def know(self, authorization: str | None) -> None:
+        """Verify a token, as an earlier call with it would."""
+        with contextlib.suppress(ProblemError):
+            await self.app[PHONE_CALLS]._authentication._verifier.verify(
+                bearer_token(authorization)
+            )
+
     async def call(
         self, path: str, body: bytes = b"", method: str = "POST", **headers: str
     ) -> Answer:
         lines = [f"{method} {path} HTTP/1.1", "host: x", f"content-length: {len(body)}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        if self.verifies_before:
+            await self.know(headers.get("authorization"))
         return await self.send("\r\n".join([*lines, "", ""]).encode() + body)
 
     async def heartbeat(self, body: bytes = b"", user: str = "u1", **headers: str) -> Answer:
@@ -111,18 +135,38 @@ async def exchange(port: int, *parts: bytes) -> Answer:
 
 
 @asynccontextmanager
-async def running_ingest(settings: IngestSettings) -> AsyncIterator[Ingest]:
-    """Ingest in this process, as its own ``__main__`` runs it."""
+async def running_ingest(
+    settings: IngestSettings, lane: str | None = None
+) -> AsyncIterator[Ingest]:
+    """Ingest in this process, as its own ``__main__`` runs it. ``lane`` as in
+    :class:`Ways`."""
+    lane = lane or Ways.lane
     registry = CollectorRegistry()
     app = create_app(settings, registry=registry)
+    ingest = Ingest(app, 0, registry, verifies_before=lane == "straight")
     runner = create_runner(app, settings)
+    runner._lanes = (
+        {}
+        if lane == "ordinary"
+        else {path: _counted(each, ingest) for path, each in runner._lanes.items()}
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
+    ingest.port = site.port
     try:
-        yield Ingest(app, site.port, registry)
+        yield ingest
     finally:
         await runner.cleanup()
+
+
+def _counted(lane: Lane, ingest: Ingest) -> Lane:
+    def take(connection: LaneConnection, message: Any, payload: Any) -> bool:
+        taken = lane(connection, message, payload)
+        ingest.straight_calls += taken
+        return taken
+
+    return take
 
 
 async def wait_until(condition: Any, seconds: float = DEADLINE_SECONDS) -> None:

@@ -7,11 +7,18 @@ import base64
 import os
 import socket
 from collections.abc import AsyncIterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from websockets.frames import Frame, Opcode
 
-from tests.contract.harness import DEADLINE_SECONDS, Ingest, token
+from tests.contract.harness import DEADLINE_SECONDS, token
+
+
+class Listening(Protocol):
+    """An ingest, here or in a process of its own."""
+
+    @property
+    def port(self) -> int: ...
 
 
 class Received(NamedTuple):
@@ -31,19 +38,22 @@ class RawSocket:
     @classmethod
     async def open(
         cls,
-        ingest: Ingest,
+        ingest: Listening,
         *,
+        source: str = "",
         authorization: str | None = None,
         receive_buffer_bytes: int | None = None,
         early: bytes = b"",
     ) -> RawSocket:
         """``authorization`` is that of the user ``raw`` unless it is given; empty for none.
-        ``early`` goes out with the handshake."""
+        ``early`` goes out with the handshake, ``source`` is the client's address."""
         if authorization is None:
             authorization = f"Bearer {token('raw')}"
         sock = socket.socket()
         if receive_buffer_bytes is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        if source:
+            sock.bind((source, 0))
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(sock, ("127.0.0.1", ingest.port))

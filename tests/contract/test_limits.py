@@ -22,6 +22,8 @@ from tests.contract.harness import (
 BURST = 5
 FAILURES = 3
 
+pytestmark = pytest.mark.usefixtures("both_lanes")
+
 
 @pytest.fixture
 async def ingest(kafka_settings: KafkaSettings) -> AsyncIterator[Ingest]:

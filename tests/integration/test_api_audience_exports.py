@@ -373,7 +373,8 @@ async def test_one_reader_whose_exports_stall_leaves_a_place_to_others(
     many_users(table, MANY)
     stalled = await begun(api)
     refused = await export(api, {})
-    assert (refused.status, refused.json["code"]) == (503, "unavailable")
+    assert (refused.status, refused.json["code"]) == (429, "rate_limited")
+    assert int(refused.headers["Retry-After"]) >= 1
     assert "You have too many exports" in refused.json["detail"]
     other = await begun(api, "other")
     assert (await other.read()).count(b"\n") < MANY

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -16,7 +18,7 @@ from psycopg import sql
 import schemas
 from processor.core.changes import rfc3339
 from processor.store.store import Store, Stored
-from schemas.database.migrate import migrate
+from schemas.database.migrate import MigrationError, migrate, statements
 from schemas.database.named_queries import load_queries
 from schemas.log.changes import Change
 from tests.conftest import database_in
@@ -172,3 +174,60 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
             connections=[],
         )
     ]
+
+
+@pytest.fixture
+def with_index(tmp_path: Path) -> Path:
+    """Our migrations, and one that builds indexes beside whoever uses their tables."""
+    folder = tmp_path / "sql"
+    shutil.copytree(SQL, folder)
+    (folder / "9999_indexes.sql").write_text(
+        "-- concurrently\n-- Users by name.\n"
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS tried_by_name\n    ON presence (name);\n"
+        "DROP INDEX CONCURRENTLY IF EXISTS tried_by_nothing;\n"
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS tried_by_token ON presence (token);\n"
+    )
+    return folder
+
+
+def indexes(connection: psycopg.Connection) -> dict[str, bool]:
+    """Those of 9999, and whether each is finished."""
+    found = connection.execute(
+        "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE "
+        "indexrelid::regclass::text IN ('tried_by_name', 'tried_by_token')"
+    )
+    return dict(found.fetchall())
+
+
+def test_an_index_is_built_beside_writers_and_an_unfinished_one_anew(
+    database_at_0002: str, with_index: Path
+) -> None:
+    url = database_at_0002
+    migrate(url)
+    with psycopg.connect(url, autocommit=True) as users:
+        users.execute(
+            'INSERT INTO presence (user_id, "partition", name, state, reason, changed_at, '
+            "device_count, signed_out) SELECT n::text, 0, 'Ann', 'offline', 'timed_out', now(), 0, "
+            "false FROM generate_series(1, 2) n"
+        )
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            migrate(url, with_index)
+        assert indexes(users) == {"tried_by_name": False}
+        users.execute("UPDATE presence SET name = user_id")
+        assert migrate(url, with_index) == ["9999_indexes"]
+        assert indexes(users) == {"tried_by_name": True, "tried_by_token": True}
+    assert migrate(url, with_index) == []
+
+
+def test_two_that_migrate_at_once_do_not_wait_for_each_other_for_ever(
+    database_at_0002: str, with_index: Path
+) -> None:
+    migrate(database_at_0002)
+    with ThreadPoolExecutor() as both:
+        done = list(both.map(lambda folder: migrate(database_at_0002, folder), [with_index] * 2))
+    assert sorted(done) == [[], ["9999_indexes"]]
+
+
+def test_what_could_not_be_done_again_is_not_run_outside_of_a_transaction() -> None:
+    with pytest.raises(MigrationError, match="not: CREATE TABLE x"):
+        statements("-- concurrently\nCREATE TABLE x (a int);\n")

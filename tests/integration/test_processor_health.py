@@ -34,7 +34,8 @@ STALL_SECONDS = 3
 #: Faults of ours that cannot be ordered from outside, in a processor that is real otherwise.
 HANGING_LOOP = """
 import time
-from processor import __main__, partition
+from processor import __main__
+from processor.core import partition
 apply = partition.Partition.apply
 def hang(self, record, effects):
     if any(getattr(event, "user", "") == "hang" for event in record.events):
@@ -45,7 +46,8 @@ __main__.main()
 """
 LOST_WAKE_UP = """
 import asyncio
-from processor import __main__, store
+from processor import __main__
+from processor.store import store
 commit = store.Store.commit
 async def hang(self, batches, **options):
     if any(user.user_id == "hang" for batch in batches for user, _ in batch.users):

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
@@ -39,12 +39,18 @@ OURS = ("(none)", "(other)", "(start)", "(end)")
 
 class Recount:
     """What one partition's log adds up to. ``oracles`` have read it, each for users of its own;
-    ``records`` and ``outages`` are those of the whole partition."""
+    ``records`` and ``outages`` are those of the whole partition; ``elsewhere`` tells of each day
+    how many users of other partitions showed which screens."""
 
     def __init__(
-        self, oracles: Sequence[Oracle], records: Iterable[Fact], outages: Sequence[Fact]
+        self,
+        oracles: Sequence[Oracle],
+        records: Iterable[Fact],
+        outages: Sequence[Fact],
+        elsewhere: Mapping[int, Mapping[str, int]] | None = None,
     ) -> None:
         self.oracles = oracles
+        self.elsewhere = elsewhere or {}
         self.records = {record["offset"]: record for record in records}
         self.outages = outages
         _number_expiries(oracles)
@@ -206,8 +212,13 @@ class Recount:
             if then > day:
                 break
             shown = [(name, user) for when, name, user in self._shown if when == before]
-            names = list(dict.fromkeys(name for name, _ in shown))
-            five = [n for n in names if len({user for name, user in shown if name == n}) >= 5]
+            others = self.elsewhere.get(before // DAY, {})
+            names = list(dict.fromkeys([*(name for name, _ in shown), *others]))
+            five = [
+                n
+                for n in names
+                if len({user for name, user in shown if name == n}) + others.get(n, 0) >= 5
+            ]
             again = [name for name in known if name in five]
             gone = [name for name in known if name not in five]
             first = min(r["offset"] for r in self.records.values() if _day(r) == then)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,8 +26,8 @@ from processor.core.partition import Partition
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.windows import MinuteCounts
+from processor.store.presence_row import PresenceRow
 from processor.store.rows import presence_row, user_of_row
-from schemas.database.named_queries import load_queries
 from schemas.log.events import (
     BadEvent,
     Connect,
@@ -45,32 +44,10 @@ from schemas.log.events import (
 )
 from tests.unit.oracle import Oracle
 
-_QUERIES = {
-    name: text.decode() for name, text in load_queries("processor.store", "queries.sql").items()
-}
-#: A column of ``presence`` and the column of ``batch_presence`` that it is filled from.
-_MILLISECONDS = {
-    "changed_at": "changed_ms",
-    "online_since": "online_since_ms",
-    "last_active": "last_active_ms",
-    "expires_at": "expires_ms",
-}
 
-
-def columns_written() -> list[str]:
-    """The columns of ``batch_presence`` in queries.sql, in the order of the COPY."""
-    table = re.search(r"batch_presence \((.*?)\) ON COMMIT", _QUERIES["create_batch_tables"], re.S)
-    assert table is not None
-    return [column.split()[0].strip('"') for column in table[1].split(",")]
-
-
-def columns_read(query: str) -> list[str]:
-    """The columns that a query of ``presence`` gives, by their names in ``batch_presence``."""
-    selected = re.search(r"SELECT (.*?)\sFROM presence", _QUERIES[query], re.S)
-    assert selected is not None
-    pattern = r"to_ms\((\w+)\)|::text| - date '1970-01-01'"
-    names = [re.sub(pattern, r"\1", column) for column in selected[1].split(",")]
-    return [_MILLISECONDS.get(name.strip(), name.strip()) for name in names]
+def columns_written() -> tuple[str, ...]:
+    """The columns of ``presence``, in the order of the COPY."""
+    return PresenceRow._fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +81,8 @@ class Processor:
     verdicts: list[str] = field(default_factory=list)
     counts: list[tuple[int, int]] = field(default_factory=list)
     memory: Partition | None = None
+    #: By day, how many users of the other partitions showed which screens.
+    elsewhere: dict[int, dict[str, int]] = field(default_factory=dict)
     #: By hash, which is the id here: what keeps users out.
     flags: dict[bytes, StoredFlag] = field(default_factory=dict)
     last_changes: list[LoggedChange] = field(default_factory=list)
@@ -140,6 +119,10 @@ class Processor:
             if user_id in self.rows:
                 memory.remember(*self._read(user_id, "load_users"))
         effects = Effects()
+        ended_day = memory.screen_names.ended_day(max((r.timestamp for r in records), default=0))
+        if ended_day is not None:
+            elsewhere = self.elsewhere.get(ended_day, {})
+            memory.screen_names.showed_elsewhere(ended_day, elsewhere)
         for record in records:
             self._apply(memory, record, effects)
             self.counts.append((memory.tally.foreground, memory.tally.background))
@@ -253,7 +236,7 @@ class Processor:
             json.dumps(json.loads(row[name]))
             if name in ("devices", "sign_outs", "sockets", "timer") and row[name] is not None
             else row[name]
-            for name in columns_read(query)
+            for name in columns_written()
         ]
         return user_of_row(tuple(values))
 
@@ -410,7 +393,7 @@ def _device(device: dict[str, Any], now: int) -> dict[str, Any]:
 #: ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
 _HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES", "0"))
 EXAMPLES = settings(
-    max_examples=_HUNTED or 30,
+    max_examples=_HUNTED or 50,
     derandomize=not _HUNTED,
     deadline=None,
     print_blob=True,
@@ -726,6 +709,44 @@ timer_logs = st.lists(
     min_size=4,
     max_size=LONGEST,
 ).map(lambda records: _dated(1_700_000_000_000, records))
+
+#: A device with a socket or two around an outage, heard of and lost before its end, in the record
+#: that ends it, within the grace, and later.
+_AROUND_OUTAGES = (
+    *(Disconnect(user="ann", connection="c1"),) * 4,
+    Disconnect(user="ann", connection="c1", silent_ms=3),
+    Disconnect(user="ann", connection="c2"),
+    Disconnect(user="ann", connection="c1", by_server=True),
+    *(Renew(user="ann", token="ann-1", connection="c1", device_id="a"),) * 4,
+    *(Connect(user="ann", token="ann-1", connection="c1", device_id="a"),) * 2,
+    Connect(user="ann", token="ann-1", connection="c2", device_id="a"),
+    Heartbeat(user="ann", token="ann-1", connection="c1", device_id="a", screen="home"),
+    *(
+        Heartbeat(user="ann", token="ann-1", connection=c, device_id="a", screen="background")
+        for c in ("c1", "c1", None)
+    ),
+    Heartbeat(user="ann", token="ann-1", device_id="a"),
+    Heartbeat(user="bob", token="bob-1", device_id="b"),
+    *(Tick(),) * 3,
+)
+#: In the last one the grace is longer than silence may be.
+lost_sockets_policies = st.sampled_from(
+    (
+        *_POLICIES,
+        Policy(30, 10, 40, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=10),
+        Policy(30, 10, 40, outage_gap_ms=15, outage_hold_ms=60, disconnect_grace_ms=3),
+    )
+)
+_opened = Connect(user="ann", token="ann-1", connection="c1", device_id="a")
+lost_sockets_logs = st.lists(
+    st.tuples(
+        st.sampled_from((0, 1, 1, 2, 2, 3, 5, 5, 8, 8, 12, 16, 21, 40)),
+        st.lists(st.sampled_from(_AROUND_OUTAGES), min_size=1, max_size=2).map(tuple),
+        st.none(),
+    ),
+    min_size=4,
+    max_size=LONGEST,
+).map(lambda records: _dated(9_900, [(0, (_opened,), None), *records]))
 policies = st.sampled_from(_POLICIES)
 # Long ones on average, yet short enough to read once they are shrunk.
 logs = st.one_of(

@@ -38,9 +38,11 @@ from tests.unit.presence_logs import (
 from tests.unit.presence_story import POLICY, START_MS, heartbeat
 
 
-def agree_on_analytics(found: Effects, oracle: Oracle) -> None:
+def agree_on_analytics(
+    found: Effects, oracle: Oracle, elsewhere: dict[int, dict[str, int]] | None = None
+) -> None:
     """Fails where what was found is not what the oracle's facts add up to."""
-    wanted = Recount([oracle], oracle.records, oracle.outages)
+    wanted = Recount([oracle], oracle.records, oracle.outages, elsewhere)
     assert [_span(logged) for logged in found.spans] == wanted.pieces
     assert [_session(logged) for logged in found.sessions] == wanted.sessions
     windows = found.windows
@@ -193,6 +195,31 @@ def test_they_agree_on_screens_that_become_known_among_ids(seed: int) -> None:
     processor = Processor(policy)
     processor.batch(log)
     agree_on_analytics(processor.effects, oracle_of(log, policy))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_they_agree_on_screens_that_the_fleet_makes_known(seed: int) -> None:
+    """Few users here, and how many showed the same screens elsewhere: any number of them."""
+    policy = replace(POLICY, max_screens=4)
+    source = random.Random(seed)
+    screens = [f"screen-{n}" for n in range(12)]
+    midnight = START_MS - START_MS % DAY_MS
+    log = [
+        Written(
+            midnight + day * DAY_MS + number * 7_000,
+            (heartbeat("a", source.choice(screens), user=f"user-{source.randrange(9)}"),),
+        )
+        for day in range(4)
+        for number in range(40)
+    ]
+    elsewhere = {
+        midnight // DAY_MS + day: {name: source.randrange(1, 7) for name in screens[day:][:6]}
+        for day in range(4)
+    }
+    processor = Processor(policy, elsewhere=elsewhere)
+    for record in log:
+        processor.batch([record])
+    agree_on_analytics(processor.effects, oracle_of(log, policy), elsewhere)
 
 
 @pytest.mark.parametrize("around", [0, 250, 297, 354, 1_000, 60_000, 3_600_000, 112_000_000])

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from api.analytics.versions import Comparison
 from api.audiences.filter import (
     MAX_EXCLUDED,
-    MAX_PROBLEMS,
     AudienceFilter,
     Period,
     Sight,
     parse_filter,
 )
+from api.audiences.json_fields import MAX_PROBLEMS
 from schemas.http.problems import ProblemError
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)

@@ -6,8 +6,16 @@ import re
 
 import yaml
 
-from tests.grafana_dashboards import ANALYTICS, DASHBOARDS, PROMETHEUS, loaded, panels
-from tests.prometheus_rules import ROOT
+from deploy.pages.metrics import families, services
+from tests.grafana_dashboards import (
+    ANALYTICS,
+    DASHBOARDS,
+    PROMETHEUS,
+    loaded,
+    panels,
+    questions,
+)
+from tests.prometheus_rules import ROOT, rules
 
 PROVISIONING = ROOT / "deploy/grafana/provisioning"
 
@@ -57,3 +65,30 @@ def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
         assert re.fullmatch(r"\$\{GRAFANA_\w+\}", source["url"])
         for secret in source.get("secureJsonData", {}).values():
             assert secret.startswith(("$__file{", "${")), "a secret is read from outside"
+
+
+#: Metrics that neither a panel nor an alert asks for, and who asks for them.
+ASKED_BY_NOBODY = {
+    "rollcall_ingest_record_bytes": "sizing; events a record are shown",
+    "rollcall_ingest_unknown_fields_total": "looked up when an app changes what it sends",
+    "rollcall_ingest_workers": "of several workers only; restarts have an alert",
+    "rollcall_processor_log_time_seconds": "by partition, for a closer look; its age is shown",
+    "rollcall_processor_maintenance_rows_total": "looked up where maintenance takes long",
+    "rollcall_processor_next_offset": "by partition, to compare with Kafka's own tools",
+    "rollcall_processor_partition_load_seconds": "looked up where a rebalance takes long",
+    "rollcall_processor_records_total": "sizing; events and batches are shown",
+    "rollcall_processor_users_online": "by partition; the fleet's is rollcall_online_users",
+}
+
+
+def test_every_metric_is_shown_or_alerted_on_or_has_a_reason_not_to_be() -> None:
+    asked = [question.text for question in questions()] + [rule["expr"] for rule in rules()]
+    words = {word for text in asked for word in re.findall(r"rollcall_\w+", text)}
+    unasked = {
+        family.name
+        for registry in services().values()
+        for family in families(registry)
+        if not words & {family.name + suffix for suffix in ("", "_bucket", "_count", "_sum")}
+    }
+    assert unasked == ASKED_BY_NOBODY.keys()
+    assert all(ASKED_BY_NOBODY.values())

@@ -15,6 +15,8 @@ from tests.unit.presence_logs import (
     agree,
     logs,
     losses,
+    lost_sockets_logs,
+    lost_sockets_policies,
     oracle_of,
     policies,
     privacy_events,
@@ -54,6 +56,18 @@ def test_they_agree_where_the_brokers_clock_steps_back(
     log = with_steps_back(log, steps)
     processor = Processor(policy)
     processor.batch(log)
+    agree(processor, oracle_of(log, policy))
+
+
+@EXAMPLES
+@given(lost_sockets_logs, lost_sockets_policies, st.integers(0, LONGEST))
+def test_they_agree_about_sockets_that_are_lost_around_an_outage(
+    log: list[Written], policy: Policy, restarted: int
+) -> None:
+    processor = Processor(policy)
+    processor.batch(log[:restarted])
+    processor.restart()
+    processor.batch(log[restarted:])
     agree(processor, oracle_of(log, policy))
 
 

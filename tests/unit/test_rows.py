@@ -20,15 +20,14 @@ from processor.store.analytics_rows import (
     span_row,
     user_day_row,
 )
+from processor.store.presence_row import PRESENCE_PARTS, PRESENCE_TYPES, PresenceRow
 from processor.store.rows import (
     CHANGE_TYPES,
     OFFSET_TYPES,
     OUTAGE_TYPES,
-    PRESENCE_TYPES,
     change_row,
 )
 from schemas.database.named_queries import load_queries
-from tests.unit.presence_logs import columns_read, columns_written
 from tests.unit.presence_story import POLICY, START_MS, Story, heartbeat
 
 SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2", "boolean": "bool"}
@@ -36,7 +35,9 @@ SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2"
 
 def declared(table: str) -> list[tuple[str, str]]:
     """Columns and binary types of a batch table."""
-    ddl = load_queries("processor.store", "queries.sql")["create_batch_tables"].decode()
+    ddl = load_queries("processor.store", "queries.sql", PRESENCE_PARTS)[
+        "create_batch_tables"
+    ].decode()
     ddl += load_queries("processor.store", "analytics.sql")["create_analytics_tables"].decode()
     body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
     assert body is not None
@@ -45,20 +46,15 @@ def declared(table: str) -> list[tuple[str, str]]:
 
 
 def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
-    assert [kind for _, kind in declared("batch_presence")] == PRESENCE_TYPES
+    presence = declared("batch_presence")
+    assert [kind for _, kind in presence] == PRESENCE_TYPES
+    assert tuple(name for name, _ in presence) == PresenceRow._fields
     assert [kind for _, kind in declared("batch_changes")] == CHANGE_TYPES
     assert [kind for _, kind in declared("batch_offsets")] == OFFSET_TYPES
     assert [kind for _, kind in declared("batch_outages")] == OUTAGE_TYPES
     assert [kind for _, kind in declared("batch_spans")] == SPAN_TYPES
     assert [kind for _, kind in declared("batch_sessions")] == SESSION_TYPES
     assert [kind for _, kind in declared("batch_user_days")] == USER_DAY_TYPES
-
-
-@pytest.mark.parametrize("query", ["load_online", "load_users"])
-def test_what_is_read_has_been_written(query: str) -> None:
-    derived = {"partition", "device_count", "running_timers"}
-    assert set(columns_read(query)) == set(columns_written()) - derived
-    assert columns_read(query) == columns_read("load_online")
 
 
 def test_the_row_of_a_one_device_user_is_flat() -> None:

@@ -21,8 +21,12 @@ class Names:
         self.stored = b"null"
         self.at(0)
 
-    def at(self, days: int, minutes: int = 0) -> Names:
+    def at(self, days: int, minutes: int = 0, elsewhere: dict[str, int] | None = None) -> Names:
+        """``elsewhere`` is how many users of other partitions showed a name on the day before."""
         self.now_ms = START_MS + days * DAY_MS + minutes * MINUTE_MS
+        ended_day = self.names.ended_day(self.now_ms)
+        if ended_day is not None:
+            self.names.showed_elsewhere(ended_day, elsewhere or {})
         self.names.begin(self.now_ms, self.most)
         self._store()
         return self
@@ -74,6 +78,32 @@ def test_names_that_five_users_showed_on_an_earlier_day_keep_their_place() -> No
     assert names.show("Home", "ada") == "Home"
     assert names.show("Checkout", "ada") == "Checkout"
     assert names.show("Rare", "ada") == "(other)"
+
+
+def test_five_users_of_as_many_partitions_make_a_name_known() -> None:
+    names = Names().by("Checkout", 1).by("Rare", 1)
+    names.at(1, elsewhere={"Checkout": 4, "Rare": 3, "Never here": 5, "Once": 1})
+    fill(names, accounts=50)
+    assert names.show("Checkout", "ada") == "Checkout"
+    assert names.show("Never here", "ada") == "Never here"
+    assert names.show("Rare", "ada") == "(other)"
+    assert names.show("Once", "ada") == "(other)"
+
+
+def test_what_others_showed_counts_for_the_day_that_ended_only() -> None:
+    names = Names().by("Cart", 1)
+    names.names.showed_elsewhere(START_MS // DAY_MS - 1, {"Cart": 4})
+    names.names.begin(START_MS + DAY_MS, MOST)
+    fill(names.at(1, minutes=1), accounts=50)
+    assert names.show("Cart", "ada") == "(other)"
+
+
+def test_a_partition_tells_the_others_what_it_showed_on_two_days() -> None:
+    names = Names().by("Home", 7).by("Cart", 2).at(1).by("Search", 3)
+    remembered = msgspec.json.decode(names.stored, type=Remembered)
+    assert remembered.day_before == START_MS // DAY_MS
+    assert remembered.shown_before == {"Home": 5, "Cart": 2}
+    assert remembered.shown_by.keys() == {"Search"}
 
 
 def test_a_name_is_not_known_before_its_day_is_over() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from processor.core.model import MAX_DEVICES, MAX_REPLACED, Device
 from processor.store.rows import presence_row, user_of_row
-from tests.unit.presence_logs import columns_read, columns_written
+from tests.unit.presence_logs import columns_written
 from tests.unit.presence_story import Story, heartbeat
 
 APP = "Flutter App"
@@ -262,7 +262,7 @@ def test_a_socket_keeps_its_device_and_the_other_phone_gets_a_new_one() -> None:
 @pytest.mark.parametrize("story", [two_phones(), refreshed()], ids=["two phones", "refreshed"])
 def test_what_is_remembered_of_tokens_is_stored_and_read(story: Guide) -> None:
     row = story.user()
-    values = tuple(row[name] for name in columns_read("load_users"))
+    values = tuple(row[name] for name in columns_written())
     user, log_offset = user_of_row(values)
     again = dict(zip(columns_written(), presence_row(user, 0, log_offset), strict=True))
     assert again == row

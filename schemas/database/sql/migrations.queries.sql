@@ -1,5 +1,5 @@
 -- name: lock
-SELECT pg_advisory_lock(%s)
+SELECT pg_try_advisory_lock(%s)
 
 -- name: wait_for_locks
 SELECT set_config('lock_timeout', %s, true)
@@ -29,6 +29,10 @@ CROSS JOIN aclexplode(n.nspacl) AS allowed
 JOIN pg_roles r ON r.oid = allowed.grantee
 WHERE n.nspname = 'analytics' AND allowed.privilege_type = 'USAGE'
   AND allowed.grantee <> n.nspowner
+
+-- name: is_unfinished
+-- Whether an attempt to build the index beside others was cut short.
+SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid)
 
 -- name: role_exists
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)

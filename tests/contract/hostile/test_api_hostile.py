@@ -15,11 +15,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from api.app import TOKEN_WARNINGS, create_app, create_runner
-from api.health import create_admin_app as api_admin
 from api.presence.filters import Sort, UserFilter
 from api.signing.cursor import Position, encode_cursor
-from ingest.health import create_admin_app as ingest_admin
-from processor.watch.health import create_admin_app as processor_admin
+from schemas.http.admin_port import create_admin_app
 from tests.integration.api_harness import (
     Api,
     Table,
@@ -118,14 +116,17 @@ async def test_no_table_and_no_answer_without_http_is_sniffed(api: Api) -> None:
 
 
 async def test_no_answer_of_an_admin_port_is_sniffed() -> None:
+    async def waiting() -> str:
+        return "waiting"
+
     async def ready() -> None:
         return None
 
     registry = CollectorRegistry()
     apps = (
-        api_admin(registry, ready, ready, list),
-        ingest_admin(registry, ready, list),
-        processor_admin(registry, lambda: "waiting"),
+        create_admin_app(registry, ready, list, ready),
+        create_admin_app(registry, ready, list),
+        create_admin_app(registry, waiting),
     )
     for app in apps:
         runner = web.AppRunner(app)

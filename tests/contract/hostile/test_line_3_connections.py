@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 
 from schemas.http.idle_connections import LEAST_SECONDS
 from schemas.log.settings import KafkaSettings
 from tests.contract.harness import Ingest, ingest_settings, running_ingest, token, wait_until
-from tests.contract.raw_socket import RawSocket
+from tests.contract.raw_socket import Listening, RawSocket
+from tests.integration.ingest_process import Process
 
 MOST = 100
 STRANGER = "127.0.0.2"
@@ -25,7 +28,7 @@ class KeptAlive:
         self._writer = writer
 
     @classmethod
-    async def open(cls, ingest: Ingest, source: str = STRANGER) -> KeptAlive:
+    async def open(cls, ingest: Listening, source: str = STRANGER) -> KeptAlive:
         return cls(*await asyncio.open_connection("127.0.0.1", ingest.port, local_addr=(source, 0)))
 
     async def call(self, user: str = "", forwarded_for: str = "", path: str = "") -> int:
@@ -169,3 +172,80 @@ async def test_line_3_after_a_4xx_a_stranger_is_kept_no_longer_than_a_head_may_t
         assert not await stranger.is_open()
         assert await phone.is_open()
         phone.close()
+
+
+@contextmanager
+def open_files(count: int) -> Iterator[None]:
+    """As many as the clients of a test have; skips it where that is not allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        pytest.skip(f"needs {count} open files, and {hard} are allowed (ulimit -Hn)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+#: What stays of one address, and what was opened beside it until every phone was refused.
+SOCKETS, KEPT, STRANGERS, ROOM = 5_000, 2_000, 10_010, 10_000
+
+
+@pytest.mark.parametrize("scale", [20, pytest.param(1, marks=pytest.mark.long)])
+async def test_line_3_ten_thousand_idle_strangers_cost_no_phone_of_their_address_anything(
+    kafka_settings: KafkaSettings, tmp_path: Path, scale: int
+) -> None:
+    """``scale`` 1 is what was found; the other form is that many times smaller."""
+    kept_count, stranger_count, socket_count = KEPT // scale, STRANGERS // scale, SOCKETS // scale
+    files = kept_count + stranger_count + socket_count + 1_000
+    ingest = Process(
+        kafka_settings,
+        tmp_path / "ingest.log",
+        ROLLCALL_MAX_HTTP_CONNECTIONS=str(ROOM // scale),
+        ROLLCALL_MAX_CONNECTIONS=str(socket_count),
+        # Nobody goes for another reason while a busy machine opens all of them.
+        ROLLCALL_HTTP_HEAD_TIMEOUT_SECONDS="600",
+        ROLLCALL_HTTP_IDLE_TIMEOUT_SECONDS="1200",
+        ROLLCALL_OFFLINE_AFTER_SECONDS="1200",
+        ROLLCALL_WEBSOCKET_PING_INTERVAL_SECONDS="900",
+        ROLLCALL_WEBSOCKET_DRAIN_SECONDS="0",
+    )
+    try:
+        await ingest.until_status("/readyz", 200)
+        refused = "rollcall_ingest_http_connections_refused_total"
+        phones: list[KeptAlive] = []
+        with open_files(files):
+            sockets = [
+                await RawSocket.open(
+                    ingest, source=STRANGER, authorization=f"Bearer {token(f's{n}')}"
+                )
+                for n in range(socket_count)
+            ]
+            for number in range(kept_count):
+                phones.append(await KeptAlive.open(ingest))
+                assert await phones[-1].call(f"kept{number}") == 200
+            strangers: list[KeptAlive] = []
+            while len(strangers) < stranger_count:
+                for _ in range(min(ROOM // scale // 50, stranger_count - len(strangers))):
+                    strangers.append(await KeptAlive.open(ingest))
+                    await strangers[-1].call(path="/api/nothing-here")
+                # A new phone of elsewhere, while they come.
+                phones.append(await KeptAlive.open(ingest, "127.0.0.3"))
+                assert await phones[-1].call(f"fresh{len(strangers)}") == 200
+                await asyncio.sleep(0.2)
+            for number, phone in enumerate(phones[:kept_count]):
+                assert await phone.call(f"kept{number}") == 200
+            for socket in sockets:
+                socket.send(b'{"id": 1, "screen": "Home"}')
+            for socket in sockets:
+                async with asyncio.timeout(30):
+                    assert await anext(f async for f in socket.frames() if b'"ack"' in f.payload)
+            assert await ingest.metric("rollcall_ingest_sockets_open") == socket_count
+            assert await ingest.metric("rollcall_ingest_http_connections_made_room_total") > 0
+            assert await ingest.metric(refused) == 0
+            for client in (*phones, *strangers):
+                client.close()
+            for socket in sockets:
+                socket.end()
+    finally:
+        ingest.end()

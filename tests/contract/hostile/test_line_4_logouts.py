@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from schemas.log.events import Connect, Logout
 from schemas.log.settings import KafkaSettings
 from tests.contract.harness import (
@@ -17,6 +19,8 @@ from tests.contract.harness import (
     token,
 )
 from tests.contract.raw_socket import RawSocket
+
+pytestmark = pytest.mark.usefixtures("both_lanes")
 
 
 async def test_line_4_a_repeat_is_answered_and_not_written(
@@ -48,8 +52,11 @@ async def test_line_4_a_repeat_after_the_fence_is_a_new_one(kafka_settings: Kafk
 
 
 async def test_line_4_distinct_logouts_have_a_bucket_of_their_own(ingest: Ingest) -> None:
-    for _ in range(61):
+    # On a busy machine a second goes by meanwhile, and one more may be sent.
+    for _ in range(600):
         last = await ingest.heartbeat()
+        if last.status == 429:
+            break
     assert last.status == 429
     # One token: made a second later, it would be another one, and no repeat.
     bearer = f"Bearer {token('u1')}"

@@ -14,7 +14,9 @@ from tests.integration.rig import batch, produce, rows, wait_for
 #: As the watch is, with everything quicker.
 QUICK = """
 import asyncio, functools, os
-from processor import __main__, log_watch, offsets, reading
+from processor import __main__
+from processor.kafka import offsets
+from processor.watch import log_watch, reading
 log_watch.Reading = functools.partial(reading.Reading, 2.0)
 log_watch.ASK_EVERY_SECONDS = log_watch.FETCH_SECONDS = 0.5
 """

@@ -16,7 +16,8 @@ from tests.integration.rig import DEADLINE_SECONDS, batch, produce
 #: The leader of the group gives nobody anything, as it does when it knows no partitions.
 GIVES_NOTHING_TO_TWO = """
 from faust.assignor.partition_assignor import PartitionAssignor
-from processor import __main__, log_watch
+from processor import __main__
+from processor.watch import log_watch
 groups = PartitionAssignor._get_copartitioned_groups.__func__
 def none(cls, topics, cluster, subscriptions):
     return groups(cls, topics, cluster, subscriptions) if len(subscriptions) == 1 else {}

@@ -29,7 +29,8 @@ MARGIN_SECONDS = 10.0
 #: A question to Kafka as aiokafka ends it when it is cancelled while it closes its connections.
 SWALLOWS_CANCELLATION = """
 import asyncio, contextlib
-from processor import __main__, app
+from processor import __main__
+from processor.kafka import app
 async def ask(settings):
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.sleep(3600)
@@ -40,7 +41,8 @@ __main__.main()
 #: Faults of ours that cannot be ordered from outside, in a processor that is real otherwise.
 KAFKA_THREAD_HANGS = """
 import time
-from processor import __main__, offsets
+from processor import __main__
+from processor.kafka import offsets
 async def hang(self):
     time.sleep(1000)
 offsets._FetchingThread.on_thread_stop = hang

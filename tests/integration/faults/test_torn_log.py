@@ -7,6 +7,7 @@ from pathlib import Path
 
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
+from tests.integration.faults.processors import running
 from tests.integration.faults.test_lost_records import refusal
 from tests.integration.rig import (
     ProcessorProcess,
@@ -18,6 +19,26 @@ from tests.integration.rig import (
     wait_for,
 )
 
+#: As the watch is, with everything quicker; what it looks back at can be made another log's.
+LOOKS_BACK = """
+import os
+from msgspec.structs import replace
+from processor import __main__, pipeline
+from processor.watch import log_watch
+log_watch.ASK_EVERY_SECONDS = 0.2
+log_watch.LOOK_BACK_SECONDS = 0.0
+told, again = pipeline.Pipeline.last_reads, log_watch.read_again
+def last_reads(self):
+    reads = told(self)
+    if not os.path.exists("torn"):
+        return reads
+    return {p: replace(read, checksum=read.checksum ^ 1) for p, read in reads.items()}
+async def read_again(settings, topic, reads):
+    await again(settings, topic, reads)
+    print(f"saw {sorted(read.offset for read in reads.values())} again", flush=True)
+pipeline.Pipeline.last_reads, log_watch.read_again = last_reads, read_again
+__main__.main()
+"""
 ANN = partition_of("ann", 4)
 REST = [p for p in range(4) if p != ANN]
 
@@ -69,7 +90,7 @@ def test_a_processor_that_gets_a_torn_partition_ends_before_it_counts_anything(
         # Another one joins: partitions are given anew, and read from the last record on.
         script = "import processor.__main__ as p, processor.startup as s\n"
         script += "async def nothing(*_): pass\n"
-        script += "s._read_again = nothing\np.main()\n"
+        script += "s.read_again = nothing\np.main()\n"
         second = ProcessorProcess(environment, tmp_path / "2.log", script=script)
         ended = wait_for(
             "whoever has the partition ends",
@@ -82,3 +103,19 @@ def test_a_processor_that_gets_a_torn_partition_ends_before_it_counts_anything(
         processor.kill()
         if second is not None:
             second.kill()
+
+
+def test_a_processor_that_runs_looks_back_at_what_it_read_and_ends_if_that_is_gone(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "processor.log"
+    with running(kafka_settings, database_url, log, LOOKS_BACK) as processor:
+        asyncio.run(produce(kafka_settings, [(p, batch(Tick())) for p in range(4)] * 3))
+        wait_for("it looked back", lambda: "saw [2, 2, 2, 2] again" in processor.log)
+        asyncio.run(produce(kafka_settings, [(ANN, batch(Tick()))]))
+        wait_for("it looked back again", lambda: "saw [2, 2, 2, 3] again" in processor.log)
+        assert processor.process.exit_status is None
+        (tmp_path / "torn").touch()
+        wait_for("it ends", lambda: processor.process.exit_status is not None)
+        assert processor.process.exit_status == 70
+        assert "Kafka has another record than the one that was processed" in processor.log

@@ -4,7 +4,8 @@
 // as online, but after a time-out or a lost socket we know that nothing was heard any more) or
 // offline. What is too short to be seen becomes part of a piece that can be.
 
-const SILENT_ENDS = new Set(["timed_out", "disconnected"]);
+import { SILENT_ENDS } from "../lib/reasons.js";
+
 const RANK = { foreground: 3, background: 2, silent: 1, offline: 0 };
 
 /** The lanes of spans (as the timeline tells them, in any order) from `start` to `end`, those of the

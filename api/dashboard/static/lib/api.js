@@ -91,6 +91,7 @@ async function ask(path, options) {
   }
   hearClock(Date.parse(answer.headers.get("Date")));
   if (AWAY.has(answer.status)) throw new Away("Database away");
+  if (answer.status === 429) throw new Away("Too many questions at once");
   return answer;
 }
 

@@ -11,6 +11,9 @@
 
 import { silence } from "./moments.js";
 
+/** Ends of spans and sessions that are silence: how long somebody looked on is not known. */
+export const SILENT_ENDS = new Set(["timed_out", "disconnected"]);
+
 /** In a table: "timed out". */
 export const inShort = (reason) => (reason === null ? "–" : reason.replace("_", " "));
 

@@ -35,8 +35,9 @@ function newRow(userId) {
   user.append(name, make("bdi", "id"));
   const cells = CELLS.map((className) => make("td", className));
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
-  const [state, , lastActive, onlineSince, , device] = cells;
+  const [state, screen, lastActive, onlineSince, , device] = cells;
   state.append(make("span", "dot"), make("span", "word"), make("span", "why"));
+  screen.append(make("bdi"));
   lastActive.append(make("time"));
   onlineSince.append(make("span", "word"), make("time"));
   device.append(make("bdi"), make("span"));
@@ -52,7 +53,7 @@ function fill(row, user) {
   part(".dot").dataset.state = user.state;
   setText(part(".state .word"), user.state);
   setText(part(".state .why"), isOffline ? inShort(user.reason) : "");
-  setText(part(".screen"), isOffline ? "–" : words.screen(user.screen));
+  setText(part(".screen bdi"), isOffline ? "–" : words.screen(user.screen));
   setTime(part(".last-active time"), user.last_active, words.ago);
   setText(part(".online-since .word"), isOffline ? "offline " : "");
   setTime(part(".online-since time"), isOffline ? user.changed_at : user.online_since, words.since);

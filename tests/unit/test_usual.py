@@ -1,0 +1,105 @@
+"""The short way for the usual heartbeat says what the long one says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from processor.core import partition as partition_module
+from processor.core.effects import Effects, Record
+from processor.core.partition import Partition
+from processor.core.usual import still_there
+from processor.settings import ProcessorSettings
+from schemas.log.events import Connect, Event, Heartbeat, Logout
+
+FIRST = Heartbeat(
+    user="u1",
+    token="t1",
+    name="Ada",
+    device_info="Pixel 8",
+    app_version="1.0",
+    platform="android",
+    screen="Home",
+)
+BEGAN_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
+VARIANTS: dict[str, dict[str, Any]] = {
+    "the same": {},
+    "Unknown": {"screen": "Unknown"},
+    "unknown": {"screen": " unknown "},
+    "no screen": {"screen": None},
+    "a blank screen": {"screen": " "},
+    "another screen": {"screen": "Cart"},
+    "background": {"screen": "background"},
+    "Background": {"screen": "Background"},
+    "paused": {"app_state": "paused"},
+    "PAUSED": {"app_state": "PAUSED"},
+    "resumed": {"app_state": "resumed"},
+    "another token": {"token": "t2"},
+    "another name": {"name": "Ada L."},
+    "no name": {"name": None},
+    "another version": {"app_version": "1.1"},
+    "no version": {"app_version": None},
+    "a blank version": {"app_version": ""},
+    "another platform": {"platform": "ios"},
+    "another text": {"device_info": "Pixel 9"},
+    "no text": {"device_info": None},
+    "an id": {"device_id": "d1"},
+    "a claim": {"claimed_device": "Pixel 8"},
+    "an id that is the text": {"device_id": "Pixel 8"},
+    "a socket": {"connection": "c1"},
+}
+BEFORE: dict[str, Sequence[Event]] = {
+    "nothing": (),
+    "a second device": (replace(FIRST, device_info="Tablet", token="t9"),),
+    "a socket": (Connect(user="u1", token="t1", device_info="Pixel 8", connection="c1"),),
+    "the background": (replace(FIRST, screen="background"),),
+    "another phone of the name": (replace(FIRST, token="t7"), FIRST),
+    "a logout": (Logout(user="u1", token="t1"),),
+    "a screen named Unknown": (replace(FIRST, screen="Unknown"),),
+}
+
+
+def states(events: Sequence[Event], after_ms: int) -> list[Any]:
+    """Everything that a partition holds and tells after each event."""
+    partition = Partition(0, 1, ProcessorSettings().policy, next_offset=0)
+    found: list[Any] = []
+    for offset, event in enumerate(events):
+        now_ms = BEGAN_MS + offset * 60_000
+        if offset == len(events) - 1:
+            now_ms += after_ms
+        effects = Effects()
+        partition.apply(Record(offset, now_ms, (event,)), effects)
+        found.append(
+            (dict(partition.users), {f.name: getattr(effects, f.name) for f in fields(effects)})
+        )
+    return found
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_is_as_the_long_way_has_it(monkeypatch: pytest.MonkeyPatch, variant: str) -> None:
+    logs = [
+        ([FIRST, *before, replace(FIRST, **VARIANTS[variant])], after_ms)
+        for before in BEFORE.values()
+        for after_ms in (0, 200_000, 25 * HOUR_MS)
+    ]
+    short = [repr(states(*log)) for log in logs]
+    monkeypatch.setattr(partition_module, "still_there", lambda *_: None)
+    assert short == [repr(states(*log)) for log in logs]
+
+
+def test_the_usual_heartbeat_goes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[bool] = []
+
+    def watched(*arguments: Any) -> Any:
+        user = still_there(*arguments)
+        taken.append(user is not None)
+        return user
+
+    monkeypatch.setattr(partition_module, "still_there", watched)
+    states([FIRST, FIRST, replace(FIRST, screen="Unknown"), replace(FIRST, screen="Cart")], 0)
+    assert taken == [True, True, False]
