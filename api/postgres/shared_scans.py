@@ -27,6 +27,8 @@ class SharedScans(Generic[T]):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        #: How old an answer may be. Tests that write and ask at once make it 0.
+        self.max_age_seconds = SHARED_SECONDS
         #: By question, from the earliest on: when its read began, and its answer.
         self._reads: dict[Hashable, tuple[float, asyncio.Task[T]]] = {}
 
@@ -53,7 +55,7 @@ class SharedScans(Generic[T]):
         if not task.done():
             return True
         failed = task.cancelled() or task.exception() is not None
-        return not failed and now - at < SHARED_SECONDS
+        return not failed and now - at < self.max_age_seconds
 
     def _forget(self, question: Hashable, now: float) -> None:
         self._reads.pop(question, None)

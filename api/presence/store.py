@@ -58,7 +58,7 @@ class Store:
         self._database = database
         self._secret = secret
         self._quality = quality
-        self._by_activity = SharedScans[tuple[Freshness, list[UserRow], Count | None]]()
+        self.by_activity: Final = SharedScans[tuple[Freshness, list[UserRow], Count | None]]()
         self.count: Final = SharedRead(self.freshness, COUNT_SHARED_SECONDS)
         queries = load_queries("api.presence", "queries.sql")
         columns = queries["columns"]
@@ -119,7 +119,7 @@ class Store:
             freshness, rows, count = await self._database.read("list", read)
         elif wanted.sort == "-last_active":
             question = among, request.counts, *parameters.items()
-            freshness, rows, count = await self._by_activity.get(
+            freshness, rows, count = await self.by_activity.get(
                 question, lambda: self._database.scan(reader, "list", read)
             )
         else:

@@ -111,6 +111,7 @@ async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api
     """The API in this process, as its own ``__main__`` runs it."""
     registry = CollectorRegistry()
     app = create_app(settings, registry=registry)
+    app[STORE].by_activity.max_age_seconds = 0.0  # what a test has written it reads
     runner = create_runner(app, settings)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
