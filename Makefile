@@ -194,6 +194,7 @@ MADE_IN := .
 docs: install
 	$(BIN)/python -m deploy.pages.settings $(MADE_IN)/docs/settings.md
 	$(BIN)/python -m deploy.pages.metrics $(MADE_IN)/docs/metrics.md
+	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
 	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up

@@ -45,6 +45,8 @@ from api.privacy.log import PrivacyLog
 from api.privacy.requests import PrivacyRequests
 from api.privacy.store import PrivacyStore
 from api.quality import Quality
+from api.reads.audit import ReadAudit
+from api.reads.calls import AuditCalls
 from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
 from schemas.http.server import BoundedRunner, allow_open_files
@@ -97,6 +99,7 @@ def install(
         token_door,
         settings.proxies,
     )
+    reads = ReadAudit(database, settings.audit_key)
     calls = Calls(database, readers, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
     privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
@@ -105,16 +108,17 @@ def install(
         settings,
         store,
         time_travel,
-        TimelineCalls(calls, secret),
+        TimelineCalls(calls, secret, reads),
         quality,
         readers,
+        reads,
         metrics,
-        PrivacyCalls(privacy, privacy_store, readers, metrics),
+        PrivacyCalls(privacy, privacy_store, readers, metrics, reads),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
-    exporter = Exporter(database, audiences, audit, quality, metrics)
-    AudienceCalls(readers, audiences, exporter, audit, quality, metrics).add_routes(
+    exporter = Exporter(database, audiences, audit, reads, quality, metrics)
+    AudienceCalls(readers, audiences, exporter, audit, reads, quality, metrics).add_routes(
         app.router, door
     )
     for analytics in (
@@ -129,7 +133,8 @@ def install(
     ):
         analytics.add_routes(app.router, door)
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
-    FeedCall(hub, readers).add_routes(app.router, door)
+    FeedCall(hub, readers, reads).add_routes(app.router, door)
+    AuditCalls(calls, reads, secret).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
@@ -151,6 +156,7 @@ def install(
         yield
         await keys.close()
         await audit.close()
+        await reads.close()
         await privacy_log.close()
         await database.close()
         await phones.close()

@@ -15,7 +15,7 @@ ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
-    *("audience_preview", "audience_export", "audience_exports"),
+    *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
     *(page.route for page in PAGES),
     *("login", "logout", "audience_download", "static", "other"),
@@ -33,6 +33,7 @@ QUERIES: Final = (
     *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
+    *("reads", "reads_noted"),
     *("privacy", "privacy_data"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
 )

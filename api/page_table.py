@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from api.scopes import EXPORT_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, READ_SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ PAGES: Final = (
     Page(r"/screens/{screen:[\s\S]+}", "screen_page", "screen.html", "Screen", within="/screens"),
     Page("/active-users", "active_users_page", "active_users.html", "Active users"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
+    Page("/audit", "audit_page", "audit.html", "Who looked", AUDIT_SCOPE),
     Page("/docs", DOCS_ROUTE, "docs.html", "API", public=True),
 )
 

@@ -7,5 +7,7 @@ from typing import Final
 READ_SCOPE: Final = "presence:read"
 #: To take a list of users out of Rollcall: see api.audiences.
 EXPORT_SCOPE: Final = "presence:export"
+#: To see who looked at whom: see api.reads.
+AUDIT_SCOPE: Final = "presence:audit"
 #: To opt a user out, to see what is stored of them, and to erase them: see api.privacy.
 PRIVACY_SCOPE: Final = "presence:privacy"

@@ -98,3 +98,8 @@ class ApiSettings(
     count_calls_burst: int = Field(
         500, ge=1, description="Public counts that a client address may ask for at once."
     )
+
+    @property
+    def audit_key(self) -> bytes:
+        """Under which the audit of reads hashes its subjects; empty: there is none."""
+        return self.user_hash_key.get_secret_value().encode()

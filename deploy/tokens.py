@@ -31,21 +31,21 @@ class NoKeyError(RuntimeError):
 
 def make_dev_key(data_dir: Path) -> str:
     """The key of the data directory, made if there is none: 32 random bytes in hexadecimal."""
-    file = _key_file(data_dir)
+    _make_key(_key_file(data_dir))
+    return signing_key(data_dir, {})
+
+
+def _make_key(file: Path) -> str:
     file.touch(mode=0o600)
     if not file.read_text():
         file.write_text(secrets.token_hex(32) + "\n")
-    return signing_key(data_dir, {})
+    return file.read_text().strip()
 
 
 def keep_user_hash_key(data_dir: Path) -> str:
     """The key by which users who opted out are known, made with the data directory and never
     changed."""
-    file = data_dir / "user-hash-key"
-    file.touch(mode=0o600)
-    if not file.read_text():
-        file.write_text(secrets.token_hex(32) + "\n")
-    return file.read_text().strip()
+    return _make_key(data_dir / "user-hash-key")
 
 
 def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:

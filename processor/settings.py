@@ -89,6 +89,32 @@ class ProcessorSettings(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )
 
+    reads_audit_retention_days: int = Field(
+        400, ge=1, description="Days for which it is kept who looked at whom."
+    )
+    users_retention_days: int = Field(
+        90,
+        ge=1,
+        description="Days for which a user who is not seen any more is kept; then they are removed "
+        "and count as new if they come back. Never shorter than their changes, spans, sessions and "
+        "days are kept.",
+    )
+    api_keys_retention_days: int = Field(
+        400,
+        ge=1,
+        description="Days after which an API key that nobody used is removed, revoked or not.",
+    )
+
+    @property
+    def users_kept_days(self) -> int:
+        """Whoever is removed has left no other rows that name them."""
+        return max(
+            self.users_retention_days,
+            self.changes_retention_days,
+            self.spans_retention_days,
+            self.user_days_retention_days,
+        )
+
     @property
     def policy(self) -> Policy:
         """The policy that these settings ask for."""

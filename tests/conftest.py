@@ -40,6 +40,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("rollcall")
 
+#: Every service of the tests that hashes users has this key.
+os.environ.setdefault("ROLLCALL_USER_HASH_KEY", "the key under which the tests hash users")
+
 PARTITIONS = 4
 DATABASES_KEPT = 25
 #: URL of the server and name of databases that are to be dropped.

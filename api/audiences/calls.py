@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from api.access.readers import Readers
@@ -26,6 +27,7 @@ from api.metrics import ApiMetrics
 from api.presence.answers import user_answer
 from api.presence.rows import UserRow
 from api.quality import Quality
+from api.reads.audit import ReadAudit
 from api.scopes import EXPORT_SCOPE
 from schemas.tokens.identity import Identity
 
@@ -41,6 +43,7 @@ class AudienceCalls:
         store: AudienceStore,
         exporter: Exporter,
         audit: ExportAudit,
+        reads: ReadAudit,
         quality: Quality,
         metrics: ApiMetrics,
     ) -> None:
@@ -48,6 +51,7 @@ class AudienceCalls:
         self._store = store
         self._exporter = exporter
         self._audit = audit
+        self._reads = reads
         self._quality = quality
         self._body_timeouts = metrics.http.timeouts["body"]
 
@@ -64,6 +68,8 @@ class AudienceCalls:
     async def preview(self, request: web.Request) -> web.Response:
         reader, wanted = await self._asked(request)
         found = await while_connected(request, self._store.preview(reader, wanted))
+        document = msgspec.json.encode(wanted.document)
+        await self._reads.filter(reader, "audience_preview", document, len(found.sample))
         count = found.matching if wanted.cap is None else min(found.matching, wanted.cap)
         return json_answer(
             {

@@ -19,6 +19,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
+import msgspec
 from aiohttp import web
 
 from api.audiences.audit import End, ExportAudit, FileFormat
@@ -31,6 +32,7 @@ from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection, Database
 from api.quality import Quality
+from api.reads.audit import ReadAudit
 from schemas.http.problems import ProblemError
 from schemas.tokens.identity import Identity
 
@@ -52,12 +54,14 @@ class Exporter:
         database: Database,
         store: AudienceStore,
         audit: ExportAudit,
+        reads: ReadAudit,
         quality: Quality,
         metrics: ApiMetrics,
     ) -> None:
         self._database = database
         self._store = store
         self._audit = audit
+        self._reads = reads
         self._quality = quality
         self._metrics = metrics
 
@@ -73,8 +77,20 @@ class Exporter:
         Raises ``ProblemError`` as :class:`AudienceStore` does as long as nothing has been sent;
         afterwards the connection is closed.
         """
+        document = msgspec.json.encode(wanted.document)
+        await self._reads.filter(reader, "audience_export", document, 0)
         export = await self._audit.begin(reader, wanted, file_format)
         file = _File(request, file_format, export)
+        try:
+            return await self._answer(request, reader, wanted, file)
+        finally:
+            if file.rows:
+                self._reads.filter_later(reader, "audience_export", document, file.rows, calls=0)
+
+    async def _answer(
+        self, request: web.Request, reader: Identity, wanted: AudienceFilter, file: _File
+    ) -> web.StreamResponse:
+        export = file.export
         try:
             await while_connected(
                 request,
@@ -116,6 +132,7 @@ class _File:
     def __init__(self, request: web.Request, file_format: FileFormat, export: uuid.UUID) -> None:
         self._request = request
         self._format: FileFormat = file_format
+        self.export = export
         name = f"audience-{datetime.now(UTC):%Y%m%d-%H%M%S}.{file_format}"
         self.response = web.StreamResponse(
             headers={

@@ -15,8 +15,11 @@ from api.feed.hub import Hub, Viewer
 from api.http.door import Door, common_headers
 from api.http.parameters import refuse_parameters
 from api.http.routes import add_get
+from api.reads.audit import ReadAudit
 from schemas.http.problems import ProblemError
 
+#: The feed has no filter: it shows changes of everybody.
+EVERYBODY: Final = b"feed"
 #: Of silence, before a comment shows that the connection lives.
 HEARTBEAT_SECONDS: Final = 15.0
 #: A reader whose token has ended is sent away so soon.
@@ -30,7 +33,8 @@ SEND_BUFFER_BYTES: Final = 65_536
 class FeedCall:
     """The handler."""
 
-    def __init__(self, hub: Hub, readers: Readers) -> None:
+    def __init__(self, hub: Hub, readers: Readers, reads: ReadAudit) -> None:
+        self._reads = reads
         self._hub = hub
         self._readers = readers
 
@@ -50,6 +54,7 @@ class FeedCall:
         transport = request.transport
         assert transport is not None  # noqa: S101  (before the answer)
         _bound(transport)
+        await self._reads.filter(reader, "feed_start", EVERYBODY, 0)
         viewer = Viewer(reader, request.headers.get("Last-Event-ID"), transport.abort)
         self._hub.join(viewer)
         try:
@@ -59,6 +64,7 @@ class FeedCall:
                 await self._follow(request, response, viewer)
         finally:
             self._hub.leave(viewer)
+            self._reads.filter_later(reader, "feed_end", EVERYBODY)
         return response
 
     async def _follow(

@@ -2,6 +2,7 @@
 
 A question that no index answers reads everybody. A dashboard that many people look at asks the same
 one again and again: it is read once in :data:`SHARED_SECONDS`, by the turn of whoever asked first.
+Whoever has no turn because of all else that they ask keeps it from nobody: others ask themselves.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
+
+from schemas.http.problems import ProblemError
 
 T = TypeVar("T")
 
@@ -32,14 +35,20 @@ class SharedScans(Generic[T]):
     async def get(self, question: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         now = self._clock()
         begun = self._reads.get(question)
-        if begun is None or not self._holds(begun, now):
+        is_ours = begun is None or not self._holds(begun, now)
+        if begun is None or is_ours:
             self._forget(question, now)
             task = asyncio.ensure_future(_done(read))
             # All of those who wait may have left by the time it fails.
             task.add_done_callback(lambda flight: flight.cancelled() or flight.exception())
             begun = self._reads[question] = now, task
         # Shielded: a caller that leaves must not end the read that others wait for.
-        return await asyncio.shield(begun[1])
+        try:
+            return await asyncio.shield(begun[1])
+        except ProblemError as problem:
+            if is_ours or problem.code != "rate_limited":
+                raise
+        return await read()
 
     def _holds(self, begun: tuple[float, asyncio.Task[T]], now: float) -> bool:
         at, task = begun

@@ -11,6 +11,11 @@ from api.presence.rows import UserRow, UserWithDevices
 
 #: What the processor calls a device that nothing names (design, section 2).
 DEFAULT_DEVICE: Final = "default"
+#: Of :func:`user_answer`, in this order.
+USER_FIELDS: Final = (
+    *("user_id", "name", "state", "reason", "screen", "app_version", "device_info", "platform"),
+    *("last_active", "online_since", "changed_at", "device_count"),
+)
 _STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
 
 

@@ -45,6 +45,8 @@ MIN_SEARCH: Final = 3
 #: A search among all that are known looks at so many, those who changed last.
 MOST_SEARCHED: Final = 500_000
 MAX_LOOKUP: Final = 1_000
+#: Users of a list as CSV or NDJSON, which is made in memory.
+MAX_FILE_ROWS: Final = 10_000
 
 
 class UserFilter(msgspec.Struct, frozen=True):
@@ -98,20 +100,20 @@ class ListRequest:
     counts: bool = False
 
 
-def parse_online_users(query: str) -> ListRequest:
-    """The page that the raw query string of ``/api/v1/online-users`` asks for. Raises
-    ``ProblemError`` with code ``bad_parameter``."""
-    return _list_request("online", query, {**_ONLINE_ONLY, **_COMMON})
+def parse_online_users(query: str, *, is_file: bool = False) -> ListRequest:
+    """The page that the raw query string of ``/api/v1/online-users`` asks for; a file has
+    :data:`MAX_FILE_ROWS` users at most. Raises ``ProblemError`` with code ``bad_parameter``."""
+    return _list_request("online", query, {**_ONLINE_ONLY, **_COMMON}, is_file=is_file)
 
 
-def parse_users(query: str) -> ListRequest:
+def parse_users(query: str, *, is_file: bool = False) -> ListRequest:
     """As :func:`parse_online_users`, of ``/api/v1/users``: any known user."""
     known = {
         "state": parameters.one_of(cast(tuple[str, ...], KNOWN_STATES)),
         **_COMMON,
         "sort": parameters.one_of(KNOWN_SORTS),
     }
-    return _list_request("known", query, known)
+    return _list_request("known", query, known, is_file=is_file)
 
 
 def parse_at(query: str) -> datetime | None:
@@ -177,9 +179,13 @@ def _like_escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _list_request(audience: Audience, query: str, known: Mapping[str, Parser]) -> ListRequest:
+def _list_request(
+    audience: Audience, query: str, known: Mapping[str, Parser], *, is_file: bool
+) -> ListRequest:
+    if is_file:
+        known = {**known, "limit": parameters.limit_to(MAX_FILE_ROWS)}
     values = parameters.parse(query, known)
-    limit = values.pop("limit", DEFAULT_LIMIT)
+    limit = values.pop("limit", MAX_FILE_ROWS if is_file else DEFAULT_LIMIT)
     cursor = values.pop("cursor", None)
     counts = values.pop("count", "false") == "true"
     if len(values.get("search") or "") < MIN_SEARCH and "search" in values:

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.access.readers import reader_of
 from api.freshness import Freshness
 from api.http import parameters
 from api.http.documents import Row, json_answer
@@ -19,6 +20,7 @@ from api.http.paths import named_in_path
 from api.http.routes import Calls
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
+from api.reads.audit import ReadAudit
 from api.signing.secret import ApiSecret
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
@@ -54,7 +56,8 @@ def is_timeline(raw_path: str) -> bool:
 class TimelineCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls, secret: ApiSecret) -> None:
+    def __init__(self, calls: Calls, secret: ApiSecret, reads: ReadAudit) -> None:
+        self._reads = reads
         self._calls = calls
         self._secret = secret
         self._queries = load_queries("api.presence", "timeline.sql")
@@ -88,7 +91,14 @@ class TimelineCalls:
             open_spans, items = await self._items(connection, user_id, kind, after, limit)
             return open_spans, items, freshness
 
-        open_spans, items, freshness = await self._calls.database.read("timeline", read)
+        reader = reader_of(request)
+        try:
+            open_spans, items, freshness = await self._calls.database.read("timeline", read)
+        except ProblemError as problem:
+            if problem.code == "unknown_user":
+                await self._reads.users(reader, "timeline", {user_id: 0})
+            raise
+        await self._reads.users(reader, "timeline", {user_id: 1})
         next_cursor = None
         if len(items) > limit:
             items = items[:limit]
@@ -121,7 +131,7 @@ class TimelineCalls:
             await cursor.execute(self._queries["is_known"], {"user_id": user_id})
             known = await cursor.fetchone()
             if known is None or not known["exists"]:
-                raise ProblemError("unknown_user", "No user with this id has ever been seen.")
+                raise ProblemError("unknown_user", "No user with this id is known.")
             open_spans: list[Row] = []
             if after is None and kind in (None, "span"):
                 await cursor.execute(self._queries["open_spans"], {"user_id": user_id})

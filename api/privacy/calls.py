@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.access.readers import Readers
+from api.access.readers import Readers, reader_of
 from api.http.bodies import read_body
 from api.http.documents import json_answer
 from api.http.door import Door, Handler, method_not_allowed
@@ -23,6 +23,7 @@ from api.presence.timeline import USER_PATH
 from api.privacy.data import stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
+from api.reads.audit import ReadAudit
 from api.scopes import PRIVACY_SCOPE
 from schemas.http.problems import FieldProblem, ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
@@ -49,7 +50,9 @@ class PrivacyCalls:
         store: PrivacyStore,
         readers: Readers,
         metrics: ApiMetrics,
+        reads: ReadAudit,
     ) -> None:
+        self._reads = reads
         self._requests = requests
         self._store = store
         self._readers = readers
@@ -110,7 +113,10 @@ class PrivacyCalls:
         return await self._set_tracking(request, await self._named(request, TRACKING))
 
     async def data(self, request: web.Request) -> web.Response:
-        return await self._data(await self._named(request, DATA))
+        user_id = await self._named(request, DATA)
+        answer = await self._data(user_id)
+        await self._reads.users(reader_of(request), "stored_data", {user_id: 1})
+        return answer
 
     async def erase(self, request: web.Request) -> web.Response:
         user_id = await self._named(request, "")

@@ -38,7 +38,7 @@ def create(
         typer.Option(
             envvar="ROLLCALL_KEY_SCOPE",
             help='Scopes, separated by spaces: "presence:read", "presence:export", '
-            '"presence:privacy".',
+            '"presence:audit", "presence:privacy".',
         ),
     ],
     expires_days: Annotated[

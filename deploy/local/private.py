@@ -18,7 +18,9 @@ from typing import Final
 #: For a process that makes such files: nobody but the owner gets any right.
 PRIVATE_UMASK: Final = 0o077
 #: All that `rollcall up` puts into a data directory.
-OURS: Final = frozenset({"lock", "ports.json", "dev-key", "kafka", "postgres", "logs"})
+OURS: Final = frozenset(
+    {"lock", "ports.json", "dev-key", "user-hash-key", "kafka", "postgres", "logs"}
+)
 
 _ACL: Final = "system.posix_acl_access"
 _ACL_VERSION: Final = struct.pack("<I", 2)

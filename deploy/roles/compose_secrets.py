@@ -1,10 +1,11 @@
 """``python -m deploy.roles.compose_secrets FOLDER``: what docker-compose.yml runs before everything
 else.
 
-Passwords of PostgreSQL, Kafka and Grafana are made on the first start and kept in volumes, one for
-each that needs some; nobody chooses or sees them. Whose tokens count is for the operator to say:
-where that is missing the start ends here, with the variable and what to do. What is secret of it is
-handed on as files too, so that no service has it in its environment.
+Passwords of PostgreSQL, Kafka and Grafana, and the key under which users are hashed, are made on
+the first start and kept in volumes, one for each that needs some; nobody chooses or sees them.
+Whose tokens count is for the operator to say: where that is missing the start ends here, with the
+variable and what to do. What is secret of it is handed on as files too, so that no service has it
+in its environment.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> None:
 
 def make_secrets(folder: Path) -> list[str]:
     """Write what is missing; gives the names of the files written. A password that is there is
-    never changed: PostgreSQL knows it."""
+    never changed: PostgreSQL knows it. Nor is the key of users' hashes, which is one for all
+    services: what is stored was hashed under it."""
     postgres, grafana = folder / "postgres", folder / "grafana"
     made: list[str] = []
     passwords = {

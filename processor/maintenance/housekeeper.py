@@ -18,7 +18,7 @@ import psycopg
 
 from processor.maintenance import rollups
 from processor.maintenance.database_session import Connection, Session, connect
-from processor.maintenance.retention import keep_days
+from processor.maintenance.retention import Retention
 from processor.settings import ProcessorSettings
 from processor.watch.metrics import ROLLUPS, Metrics
 from schemas.database.sqlstates import Meaning, meaning_of, told
@@ -104,13 +104,24 @@ class Housekeeper:
                 self._metrics.shared_installations.set(math.nan)
                 return False
             self._metrics.maintenance_runs.inc()
-            expiry = keep_days(session, self._settings)
-            self._repeat("retention", session, lambda _: next(expiry, False) is None)
+            self._keep_no_longer(session)
             for work, roll_up in _ROLLUPS.items():
                 self._repeat(work, session, roll_up)
             self._show_lag(session)
             self._count_shared_installations(session)
         return True
+
+    def _keep_no_longer(self, session: Session) -> None:
+        retention = Retention(session, self._settings)
+        steps = retention.steps()
+        try:
+            self._repeat("retention", session, lambda _: next(steps, False) is None)
+        finally:
+            for table, removed in retention.removed.items():
+                self._metrics.retention_removed[table].inc(removed)
+        if not retention.skipped and not self._stopping.is_set():
+            self._metrics.retention_runs.inc()
+            self._metrics.retention_last_run.set_to_current_time()
 
     def _repeat(self, work: str, session: Session, step: Callable[[Session], bool]) -> None:
         more = True

@@ -83,6 +83,30 @@ INSERT INTO retention_progress (table_name, kept_from) VALUES (%s, %s::date::tim
 ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
 WHERE retention_progress.kept_from < EXCLUDED.kept_from
 
+-- name: remove_users
+-- Users who are offline and were not seen since that day; how many. Rows that the processor has are
+-- left for the next run, so that this never waits for it. By the index on changed_at: nobody who is
+-- offline was seen after their last change.
+WITH unseen AS (
+    SELECT user_id FROM presence
+    WHERE changed_at < %(before)s::date::timestamptz AND state = 'offline'
+      AND (last_active IS NULL OR last_active < %(before)s::date::timestamptz)
+    ORDER BY changed_at LIMIT %(most)s
+    FOR UPDATE SKIP LOCKED
+), removed AS (
+    DELETE FROM presence USING unseen WHERE presence.user_id = unseen.user_id
+    RETURNING presence.user_id
+)
+SELECT count(*) FROM removed
+
+-- name: delete_unused_keys
+-- Neither made nor used since that day: whether they could still be used or not.
+DELETE FROM api_keys WHERE id IN (
+    SELECT id FROM api_keys
+    WHERE greatest(created_at, last_used_at) < %s::date::timestamptz LIMIT %s
+)
+RETURNING id
+
 -- name: delete_names
 DELETE FROM screen_names WHERE minute < (
     SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END FROM stream_offsets

@@ -4,15 +4,21 @@ Days are counted back from that of the clock that is furthest behind (query toda
 is removed before it is rolled up. A table at a time, each in a transaction of its own: a partition
 needs its whole table for a moment, and whoever holds one table and waits for another could
 deadlock with the processor.
+
+Users who were not seen for their days are removed a thousand at a time. A step never waits for a
+row that the processor has, and the processor waits for one step at most. One who comes back in that
+moment is written again whole, as the processor read them; one who comes back later is new.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Final
 
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import LockNotAvailable, SerializationFailure
 
 from processor.maintenance.database_session import Session
 from processor.settings import ProcessorSettings
@@ -20,9 +26,12 @@ from processor.settings import ProcessorSettings
 log = logging.getLogger(__name__)
 
 #: Rows deleted from a table in one transaction; the next run goes on.
-MOST_ROWS = 20_000
+MOST_ROWS: Final = 20_000
+#: Users removed in one transaction, and such transactions in a run.
+USERS_A_STEP: Final = 1_000
+USER_STEPS: Final = MOST_ROWS // USERS_A_STEP
 
-_ROLLUPS = {
+_ROLLUPS: Final = {
     "screen_quarters": "quarter",
     "screen_hours": "hour",
     "screen_days": "day",
@@ -46,6 +55,7 @@ def partitioned_tables(settings: ProcessorSettings) -> dict[str, int]:
         "concurrency_samples": settings.samples_retention_days,
         "screen_samples": settings.samples_retention_days,
         "user_days": settings.user_days_retention_days,
+        "reads_audit": settings.reads_audit_retention_days,
     }
 
 
@@ -58,12 +68,34 @@ def _privacy_tables(settings: ProcessorSettings) -> list[tuple[str, str, int]]:
     ]
 
 
-def keep_days(session: Session, settings: ProcessorSettings) -> Iterator[None]:
-    """One transaction for each step of the iterator."""
-    with session.transaction():
-        # None: there is nothing that could go.
-        ((today,),) = session.all("today") or [(None,)]
-    for table, days in partitioned_tables(settings).items():
+class Retention:
+    """One run. ``removed`` counts rows and daily partitions by table; ``skipped`` names the tables
+    that were in use, which the next run has to see to."""
+
+    def __init__(self, session: Session, settings: ProcessorSettings) -> None:
+        self._session = session
+        self._settings = settings
+        self.removed: Counter[str] = Counter()
+        self.skipped: list[str] = []
+
+    def steps(self) -> Iterator[None]:
+        """One transaction for each step of the iterator."""
+        session = self._session
+        with session.transaction():
+            # None: there is nothing that could go.
+            ((today,),) = session.all("today") or [(None,)]
+        for table, days in partitioned_tables(self._settings).items():
+            self._keep_partitions(table, days, today)
+            yield
+        if today is not None:
+            yield from self._remove_rows(today)
+            yield from self._remove_users(today - timedelta(self._settings.users_kept_days))
+        with session.transaction():
+            session.do("delete_names")
+        yield
+
+    def _keep_partitions(self, table: str, days: int, today: date | None) -> None:
+        session = self._session
         try:
             with session.transaction():
                 session.one("make_partitions", (table,))
@@ -71,32 +103,55 @@ def keep_days(session: Session, settings: ProcessorSettings) -> Iterator[None]:
                     first_kept = today - timedelta(days)
                     (dropped,) = session.one("drop_partitions", (table, first_kept, MOST_ROWS))
                     session.do("note_kept", (table, first_kept))
-                    session.rows += dropped
+                    self._count(table, dropped)
         except LockNotAvailable:
+            self.skipped.append(table)
             log.info("%s is in use: its partitions are kept in order by the next run", table)
-        yield
-    for table, column in _ROLLUPS.items():
-        if today is not None:
+
+    def _remove_rows(self, today: date) -> Iterator[None]:
+        session, settings = self._session, self._settings
+        for table, column in _ROLLUPS.items():
             with session.transaction():
                 first_kept = today - timedelta(settings.rollups_retention_days)
                 (deleted,) = session.one("delete_before", (table, column, first_kept, MOST_ROWS))
                 session.do("note_kept", (table, first_kept))
-                session.rows += deleted
+                self._count(table, deleted)
             yield
-    if today is not None:
         with session.transaction():
             first_kept = today - timedelta(settings.audience_exports_retention_days)
             audit = ("audience_exports", "started_at", first_kept, MOST_ROWS)
             (deleted,) = session.one("delete_before", audit)
-            session.rows += deleted
+            self._count("audience_exports", deleted)
         yield
-    for table, column, days in _privacy_tables(settings):
-        if today is not None:
+        with session.transaction():
+            first_kept = today - timedelta(settings.api_keys_retention_days)
+            deleted = len(session.all("delete_unused_keys", (first_kept, MOST_ROWS)))
+            self._count("api_keys", deleted)
+        yield
+        for table, column, days in _privacy_tables(settings):
             with session.transaction():
                 first_kept = today - timedelta(days)
                 (deleted,) = session.one("delete_before", (table, column, first_kept, MOST_ROWS))
-                session.rows += deleted
+                self._count(table, deleted)
             yield
-    with session.transaction():
-        session.do("delete_names")
-    yield
+
+    def _remove_users(self, first_kept: date) -> Iterator[None]:
+        session = self._session
+        for _ in range(USER_STEPS):
+            try:
+                with session.transaction():
+                    (removed,) = session.one(
+                        "remove_users", {"before": first_kept, "most": USERS_A_STEP}
+                    )
+            except SerializationFailure:
+                # One of them came back at this moment.
+                log.info("a user came back while they were to be removed: the next run goes on")
+                return
+            self._count("presence", removed)
+            yield
+            if removed < USERS_A_STEP:
+                return
+
+    def _count(self, table: str, removed: int) -> None:
+        self._session.rows += removed
+        self.removed[table] += removed

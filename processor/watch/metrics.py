@@ -24,6 +24,21 @@ from schemas.log.changes import Reason
 STAGES: Final = ("decode", "load", "reduce", "write", "commit")
 #: What maintenance does (``maintenance/housekeeper.py``).
 MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "hours", "days")
+#: Of which retention removes rows or partitions (``maintenance/retention.py``).
+RETAINED_TABLES: Final = (
+    *("active_user_days", "api_keys", "audience_exports", "changes", "concurrency_quarters"),
+    *(
+        "concurrency_samples",
+        "presence",
+        "reads_audit",
+        "screen_days",
+        "screen_hour_users",
+        "screen_hours",
+    ),
+    *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
+    *("session_quarters", "sessions", "spans", "transition_days", "transition_quarters"),
+    *("user_days", "erased_quarters", "erased_days"),
+)
 ROLLUPS: Final = ("quarters", "hours", "days")
 #: App versions that have a series of their own; further ones count as ``other``.
 MOST_VERSIONS: Final = 10
@@ -182,6 +197,21 @@ class Metrics:
             "Time of one transaction of maintenance.",
             *("work", MAINTENANCE_WORKS),
             (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.retention_runs = counter(
+            "retention_runs",
+            "Times that everything past its retention was removed, or as much as a run may.",
+        )
+        self.retention_last_run = Gauge(
+            "rollcall_processor_retention_last_run_timestamp_seconds",
+            "When that was, Unix time; NaN where this processor has not done it.",
+            registry=registry,
+        )
+        self.retention_last_run.set(float("nan"))
+        self.retention_removed = counters(
+            "retention_removed",
+            "Rows and daily partitions that retention removed.",
+            *("table", RETAINED_TABLES),
         )
         self.shared_installations = Gauge(
             "rollcall_processor_shared_installations",

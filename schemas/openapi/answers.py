@@ -23,12 +23,18 @@ from schemas.openapi.forms import (
 
 READ_SCOPE: Final = "presence:read"
 EXPORT_SCOPE: Final = "presence:export"
+AUDIT_SCOPE: Final = "presence:audit"
 PHONES: Final[Security] = ({"phoneToken": []},)
 PROGRAMS: Final[Security] = ({"staffToken": [READ_SCOPE]}, {"apiKey": [READ_SCOPE]})
 READERS: Final[Security] = (*PROGRAMS, {"session": []})
 EXPORTERS: Final[Security] = (
     {"staffToken": [EXPORT_SCOPE]},
     {"apiKey": [EXPORT_SCOPE]},
+    {"session": []},
+)
+AUDITORS: Final[Security] = (
+    {"staffToken": [AUDIT_SCOPE]},
+    {"apiKey": [AUDIT_SCOPE]},
     {"session": []},
 )
 ANYBODY: Final[Security] = ({},)
@@ -149,9 +155,11 @@ def ok(
     }
 
 
-def table(schema: Json, row: str, description: str) -> dict[str, Json]:
+def table(
+    schema: Json, row: str, description: str, headers: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
     """A 200 whose ``items``, of the schema named ``row``, come as CSV or NDJSON too."""
-    found = ok(schema, description, AS_TABLE)
+    found = ok(schema, description, {**AS_TABLE, **(headers or {})})
     found["200"]["content"] |= {
         "text/csv": {
             "schema": {

@@ -12,6 +12,7 @@ from schemas.openapi import (
     people,
     phones,
     privacy,
+    reads,
     screen_habits,
     screens,
     timeline,
@@ -70,6 +71,7 @@ PARTS: Final = (
     *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
     *(screens.PART, screen_habits.PART, over_time.PART),
     audiences.PART,
+    reads.PART,
     privacy.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),

@@ -11,6 +11,7 @@ from schemas.openapi.answers import (
     READERS,
     ok,
     refusals,
+    table,
 )
 from schemas.openapi.forms import (
     STORED_TEXT,
@@ -32,7 +33,7 @@ from schemas.openapi.forms import (
 from schemas.openapi.words import (
     AT,
     CURSOR,
-    LIMIT,
+    FILE_LIMIT,
     REASONS,
     STATES,
     about_device,
@@ -147,7 +148,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "LookedUp": record(
         {
             "items": many(ref("User"), "Those who are known, in the order asked for."),
-            "unknown": many(text("A user id.", "bob"), "Those who have never been seen."),
+            "unknown": many(text("A user id.", "bob"), "Those who are not known."),
             **QUALITY,
         }
     ),
@@ -189,7 +190,19 @@ def _sort(sorts: tuple[str, ...]) -> Json:
     )
 
 
-_LISTED: Final = (_Q, _SEARCH, LIMIT, CURSOR, _COUNT)
+_LISTED: Final = (_Q, _SEARCH, FILE_LIMIT, CURSOR, _COUNT)
+_NEXT: Final = {
+    "X-Rollcall-Next-Cursor": {
+        "description": "Of CSV and NDJSON: the `next_cursor`, where there is one.",
+        "schema": {"type": "string"},
+    }
+}
+
+_LIST: Final = {
+    **table(ref("Users"), "User", "A page of them.", _NEXT),
+    **refusals("BadList"),
+    **OF_READERS,
+}
 
 
 def _equal(name: str, example: str) -> Json:
@@ -214,7 +227,7 @@ _PATHS: Final[dict[str, Json]] = {
             "Filters compare with what the list shows. Under the sorts other than `-changed_at` a "
             "user who does not change while you page is seen exactly once. With `at`: who was "
             "online at that instant.",
-            {**ok(ref("Users"), "A page of them."), **refusals("BadList"), **OF_READERS},
+            _LIST,
             security=READERS,
             parameters=(
                 _equal("screen", "Cart"),
@@ -250,7 +263,7 @@ _PATHS: Final[dict[str, Json]] = {
             "listUsers",
             "Every known user",
             "Online or not.",
-            {**ok(ref("Users"), "A page of them."), **refusals("BadList"), **OF_READERS},
+            _LIST,
             security=READERS,
             parameters=(
                 query("state", word("Only these.", STATES)),

@@ -21,6 +21,8 @@ ENDINGS: Final = (
 OUTAGES: Final = ("jump", "ticks_only", "lost_range")
 MAX_LIMIT: Final = 500
 MAX_EXPORT_ROWS: Final = 100_000
+#: Of users: made in memory.
+MAX_FILE_ROWS: Final = 10_000
 DEFAULT_LIMIT: Final = 50
 
 
@@ -66,6 +68,17 @@ TABLE_LIMIT: Final = query(
         50,
         minimum=1,
         maximum=MAX_EXPORT_ROWS,
+    ),
+)
+
+FILE_LIMIT: Final = query(
+    "limit",
+    whole(
+        f"How many. In JSON {MAX_LIMIT} at most, {DEFAULT_LIMIT} by default; in CSV and NDJSON "
+        f"{MAX_FILE_ROWS:,}, which is the default there.",
+        50,
+        minimum=1,
+        maximum=MAX_FILE_ROWS,
     ),
 )
 

@@ -21,7 +21,10 @@ _SCOPE: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}:[a-z][a-z0-9_-]{0,63}")
 #: Of keys that are not revoked: every process that takes keys holds them all.
 MAX_KEYS: Final = 1_000
 #: What calls ask for in this version.
-KNOWN_SCOPES: Final = ("presence:read", "presence:export", "presence:privacy")
+KNOWN_SCOPES: Final = (
+    *("presence:read", "presence:export"),
+    *("presence:privacy", "presence:audit"),
+)
 
 
 def new_key() -> str:

@@ -214,6 +214,7 @@ def main(
         environment = {
             "ROLLCALL_DATABASE_URL": database_url,
             "ROLLCALL_JWT_SECRET": secret,
+            "ROLLCALL_USER_HASH_KEY": secret,
             "ROLLCALL_API_PORT": str(port),
             "ROLLCALL_API_ADMIN_PORT": str(admin),
             # So that PostgreSQL's statistics come from the calls one after the other.

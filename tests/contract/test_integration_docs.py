@@ -63,8 +63,6 @@ CONDITIONS: dict[str | None, dict[str, Any]] = {
 PAGES_ORIGIN = "https://app.example.com"
 HANDSHAKE = "# the handshake has "
 STOP = "# the server stops"
-#: For apps that will outlive this release: 4403 comes with opting out.
-RESERVED_CLOSE_CODE = 4403
 
 
 def line_of(block: Block) -> str:
@@ -179,7 +177,6 @@ def test_every_error_code_of_a_frame_has_its_row() -> None:
 
 def test_every_close_code_has_its_row() -> None:
     assert sorted(int(row[0]) for row in table("Close codes")) == sorted(CLOSE_CODES)
-    assert RESERVED_CLOSE_CODE not in CLOSE_CODES  # else it wants a row
 
 
 def test_every_field_of_a_heartbeat_has_its_row() -> None:

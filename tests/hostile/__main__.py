@@ -91,6 +91,7 @@ def observe(plan: Plan) -> Outcome:
             **ROOM,
             "ROLLCALL_DATABASE_URL": run.database_url,
             "ROLLCALL_JWT_SECRET": target.secret,
+            "ROLLCALL_USER_HASH_KEY": target.secret,
             "ROLLCALL_INGEST_PORT": str(target.ingest_port),
             "ROLLCALL_INGEST_ADMIN_PORT": str(admin_port),
             "ROLLCALL_API_PORT": str(target.api_port),

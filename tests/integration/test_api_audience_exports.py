@@ -29,6 +29,7 @@ READ_GRANT = """SELECT ON deployment, stream_offsets, rollup_progress, reporting
     retention_progress, presence, spans, api_secret, clock_steps"""
 AUDIT_GRANT = """SELECT, INSERT (id, who, who_kind, format, filter),
     UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports"""
+READS_GRANT = "SELECT, INSERT, UPDATE (calls, users) ON reads_audit"
 #: Far more than the buffers on the way hold.
 MANY = 150_000
 
@@ -315,7 +316,7 @@ async def test_a_role_with_the_least_of_grants_is_enough(
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(name, password))
         try:
-            for grant in (READ_GRANT, AUDIT_GRANT):
+            for grant in (READ_GRANT, AUDIT_GRANT, READS_GRANT):
                 owner.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(grant), name))
             server = urlsplit(database_url)
             url = server._replace(

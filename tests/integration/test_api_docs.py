@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs/api.md").read_text("utf-8")
 EXAMPLES = re.findall(
     r"```http\n(\w+) (\S+)\n(?:\n(.*?)\n)?```\n+```json\n(.*?)```", PAGE, re.DOTALL
 )
-SCOPES = "presence:read presence:export"
+SCOPES = "presence:read presence:export presence:audit"
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 ELEVEN = NOON - timedelta(hours=1)
 
@@ -116,6 +116,10 @@ def fill(table: AnalyticsTable) -> None:
     table.run(
         "INSERT INTO audience_exports (id, who, format, filter) VALUES (gen_random_uuid(), "
         "'marketing', 'csv', '{\"online\": true, \"exclude_user_ids\": {\"count\": 3}}')"
+    )
+    table.run(
+        "INSERT INTO reads_audit VALUES ('2026-03-30T12:00:00Z', 'token', 'support', 'user', "
+        "sha256('a user'), 2, 2)"
     )
 
 

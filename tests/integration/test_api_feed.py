@@ -364,7 +364,8 @@ async def test_a_viewer_that_does_not_read_is_cut_off_and_nobody_else(
             table.offsets(0, foreground=20)
             while api.metric("rollcall_api_feed_cut_total") == 0:
                 event = await quick.next()
-                if event is not None and event.data.get("changes", {}).get("total"):
+                # On a slow machine there are comments between.
+                if event is not None and event.name == "delta" and event.data["changes"]["total"]:
                     return False
             return True
 
@@ -396,16 +397,29 @@ async def test_a_stop_ends_every_stream_in_order_and_soon(
                 pass
 
 
-async def test_a_database_that_is_away_is_told_and_its_return_too(database_url: str) -> None:
-    away = api_settings(
-        database_url.rsplit("/", 1)[0] + "/no_such_database",
-        feed_interval_seconds=INTERVAL_SECONDS,
-    )
-    async with running_api(away) as api, following(api) as feed:
+async def test_without_a_database_nobody_follows(database_url: str) -> None:
+    """Who follows could not be written down."""
+    away = api_settings(database_url.rsplit("/", 1)[0] + "/no_such_database")
+    async with running_api(away) as api:
+        answer = await api.get("/api/v1/feed")
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+
+
+async def test_a_database_that_goes_away_is_told_and_its_return_too(
+    api: Api, table: FeedTable
+) -> None:
+    async with following(api) as feed:
+        await feed.until("online")
+        table.run("ALTER TABLE stream_offsets RENAME TO gone")
         event = await feed.next()
-    assert event is not None
-    assert (event.name, event.id) == ("trouble", None)
-    assert "database" in event.data["detail"]
+        while event is not None and event.name != "trouble":
+            event = await feed.next()
+        assert event is not None
+        assert event.id is None
+        assert "database" in event.data["detail"]
+        table.run("ALTER TABLE gone RENAME TO stream_offsets")
+        table.offsets(0, foreground=3)
+        assert (await feed.until("online"))["count"] == 3
 
 
 async def test_an_outage_and_its_grace_are_told(api: Api, table: FeedTable) -> None:

@@ -41,7 +41,7 @@ NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 DOCUMENT = document("0")
 USERS = ("user-1", "user-2", "user-3", "a/b", "Zoë|😀", "lookup", "x/timeline")
 SCREENS = ("Home", "Cart", "Checkout", "(none)", "a/b")
-STAFF = token(scope="presence:read presence:export", exp=None)
+STAFF = token(scope="presence:read presence:export presence:audit", exp=None)
 #: What paths name in calls that somebody makes.
 NAMED = {"user_id": "user-1", "screen": "Cart"}
 

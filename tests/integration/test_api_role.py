@@ -39,6 +39,8 @@ FORBIDDEN = (
     "UPDATE api_keys SET revoked_at = NULL",
     "INSERT INTO api_keys (name, digest, scopes) VALUES ('x', decode('', 'hex'), '{}')",
     "DELETE FROM audience_exports",
+    "DELETE FROM reads_audit",
+    "UPDATE reads_audit SET who = 'nobody'",
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )

@@ -318,7 +318,10 @@ def test_what_lost_rows_to_an_erasure_keeps_what_it_was_rolled_up_to(database_ur
             "WITH gone AS (DELETE FROM user_days WHERE user_id LIKE '%1%' RETURNING day) "
             "INSERT INTO erased_days SELECT DISTINCT day FROM gone"
         )
-        db.execute("INSERT INTO late_quarters SELECT quarter, 0, 99 FROM erased_quarters")
+        db.execute(
+            "INSERT INTO late_quarters SELECT quarter, 0, 99 FROM erased_quarters, rollup_progress "
+            "WHERE rollup = 'quarters' AND quarter < through"
+        )
         db.execute("INSERT INTO late_days SELECT day FROM active_user_days ON CONFLICT DO NOTHING")
     run(database_url)
     assert rows(database_url, "SELECT FROM late_quarters") == []

@@ -25,8 +25,8 @@ from tests.integration.rig import ProcessorProcess, rows, stored_through, wait_f
 PAGE = Path(__file__).parents[2] / "docs/replay.md"
 PARTITIONS = 2
 GAP = pd.Timedelta(seconds=1800)
-#: One of the file's six months: as many samples of concurrency as a test has time for.
-MONTH = "2024-05"
+#: Of the file's six months: as many samples of concurrency as a test has time for.
+NINE_DAYS = "2024-05-0"
 STORED_WITHIN_SECONDS = 240.0
 
 
@@ -53,7 +53,7 @@ def ecom(tmp_path: Path) -> Path:
     """A part of the real file, its lines in no order."""
     events = pd.read_csv(ecom_file(tmp_path))
     file = tmp_path / "ecom-part.csv.gz"
-    part = events[events["timestamp"].str.startswith(MONTH)]
+    part = events[events["timestamp"].str.startswith(NINE_DAYS)]
     part.sample(frac=1, random_state=5).to_csv(file, index=False)
     return file
 
@@ -179,7 +179,7 @@ def replayed(deployment: dict[str, str], ecom: Path, tmp_path: Path) -> Iterator
 def test_a_replayed_file_gives_the_analytics_that_pandas_gives(replayed: Replayed) -> None:
     views = views_of(replayed.events)
     sessions = sessions_of(replayed.events)
-    assert len(views) > 4_000
+    assert len(views) > 1_000
     assert len(sessions) == replayed.events["session_id"].nunique()
 
     tops = views.groupby("event", as_index=False).agg(
@@ -222,7 +222,7 @@ def test_a_replayed_file_gives_the_analytics_that_pandas_gives(replayed: Replaye
     samples = pd.DataFrame(stored, columns=["at", "online"])
     begun = sessions["start"].sort_values().searchsorted(samples["at"], side="right")
     over = (sessions["end"] + GAP).sort_values().searchsorted(samples["at"], side="right")
-    assert len(samples) > 100_000
+    assert len(samples) > 30_000
     assert (samples["online"] == begun - over).all()
 
     wait_for("all is rolled up", replayed.is_rolled_up, STORED_WITHIN_SECONDS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.log.events import Heartbeat, OptOut, encode_batch, partition_of
+from schemas.log.events import Heartbeat, OptOut, Tick, encode_batch, partition_of
 from schemas.log.settings import KafkaSettings
 from tests.integration.privacy_rig import running_processor, traces
 from tests.integration.rig import batch, processor_environment, produce, rows, wait_for
@@ -86,4 +86,7 @@ def test_it_reads_what_this_release_writes_and_leaves_an_opt_out_to_its_successo
     assert "start a newer release of the processor" in log.read_text()
     assert rows(database_url, screens) == [("A",)]
     with running_processor(kafka_settings, database_url, tmp_path / "after.log"):
+        wait_for("her history is gone", lambda: rows(database_url, screens) == [])
+        # What was published goes with the next record, which ingest writes every second.
+        write(batch(Tick()))
         wait_for("ada is gone", lambda: traces(database_url, ADA) == [])

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
+from deploy.pages.privacy import PAGE, privacy_page
 from deploy.pages.settings import settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,12 @@ def test_the_page_of_settings_is_up_to_date() -> None:
 def test_the_page_of_metrics_is_up_to_date() -> None:
     """If this fails: make docs."""
     assert (ROOT / "docs/metrics.md").read_text("utf-8") == metrics_page()
+
+
+def test_the_tables_of_the_page_of_privacy_are_up_to_date() -> None:
+    """If this fails: make docs."""
+    page = PAGE.read_text("utf-8")
+    assert page == privacy_page(page)
 
 
 def test_metrics_are_named_as_prometheus_wants_them() -> None:

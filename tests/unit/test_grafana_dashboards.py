@@ -69,6 +69,7 @@ def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
 
 #: Metrics that neither a panel nor an alert asks for, and who asks for them.
 ASKED_BY_NOBODY = {
+    "rollcall_ingest_not_tracked_total": "whoever opted out is nobody's trend",
     "rollcall_ingest_record_bytes": "sizing; events a record are shown",
     "rollcall_ingest_unknown_fields_total": "looked up when an app changes what it sends",
     "rollcall_ingest_workers": "of several workers only; restarts have an alert",
@@ -77,6 +78,9 @@ ASKED_BY_NOBODY = {
     "rollcall_processor_next_offset": "by partition, to compare with Kafka's own tools",
     "rollcall_processor_partition_load_seconds": "looked up where a rebalance takes long",
     "rollcall_processor_records_total": "sizing; events and batches are shown",
+    "rollcall_processor_retention_last_run_timestamp_seconds": "looked up for docs/privacy.md; "
+    "maintenance that fails or stopped has alerts",
+    "rollcall_processor_retention_removed_total": "looked up for docs/privacy.md",
     "rollcall_processor_users_online": "by partition; the fleet's is rollcall_online_users",
 }
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiohttp import web
@@ -34,13 +34,14 @@ from api.http import routes as calls
 from api.periods.ranges import WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
-from api.scopes import EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
+from api.reads.audit import Call
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
 from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, privacy, words
+from schemas.openapi import answers, privacy, reads, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -166,11 +167,16 @@ def test_head_is_answered_where_get_is() -> None:
 
 
 def test_limits_are_those_of_the_parsers() -> None:
-    for path in ("/api/v1/online-users", "/api/v1/users", "/api/v1/users/{user_id}/timeline"):
-        limit = schema_of(path, "limit")
-        assert (limit["minimum"], limit["maximum"]) == (1, api_parameters.MAX_LIMIT)
-        assert limit["default"] == api_parameters.DEFAULT_LIMIT
+    lists = ("/api/v1/online-users", "/api/v1/users")
+    for path in (*lists, "/api/v1/users/{user_id}/timeline", "/api/v1/audit"):
         assert schema_of(path, "cursor")["maxLength"] == 4_096
+    timeline = schema_of("/api/v1/users/{user_id}/timeline", "limit")
+    assert (timeline["minimum"], timeline["maximum"]) == (1, api_parameters.MAX_LIMIT)
+    assert timeline["default"] == api_parameters.DEFAULT_LIMIT
+    for path in lists:
+        limit = schema_of(path, "limit")
+        assert (limit["minimum"], limit["maximum"]) == (1, filters.MAX_FILE_ROWS)
+    assert set(reads.CALLS) == set(get_args(Call))
     assert calls.MAX_ROWS == words.MAX_LIMIT
     for path in ("/api/v1/screens", "/api/v1/screens/engagement", "/api/v1/flows"):
         limit = schema_of(path, "limit")
@@ -273,6 +279,7 @@ def test_every_code_is_told_with_its_status_and_none_is_left_out() -> None:
 
 def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
+    assert answers.AUDIT_SCOPE == AUDIT_SCOPE
     assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
     for path, _, each in operations():
         if path.startswith("/api/v1/me"):
@@ -285,4 +292,6 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
             ], path
         elif path.startswith("/api/v1/"):
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
+            if path == "/api/v1/audit":
+                scope = AUDIT_SCOPE
             assert {"staffToken": [scope]} in each["security"], path

@@ -17,7 +17,7 @@ SEVERITIES = {"page", "ticket"}
 #: What there is to tell is that there is none, or that it is so.
 WITHOUT_NUMBER = {
     *("RollcallNoProcessor", "RollcallNoIngest", "RollcallNoApi", "RollcallNoTicks"),
-    *("RollcallMaintenanceStopped", "RollcallTargetDown"),
+    *("RollcallMaintenanceStopped", "RollcallRetentionStopped", "RollcallTargetDown"),
     *("RollcallIngestKafkaAway", "RollcallApiCannotReadPostgres"),
 }
 

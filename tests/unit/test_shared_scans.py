@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from api.postgres.shared_scans import MAX_KEPT, SharedScans
+from schemas.http.problems import ProblemError, rate_limited
 
 
 class Scan:
@@ -71,3 +72,21 @@ async def test_few_answers_are_kept() -> None:
     for question in range(2 * MAX_KEPT):
         await scan.ask(str(question))
     assert len(scan.scans._reads) <= MAX_KEPT
+
+
+async def test_whoever_asks_for_too_much_fails_for_nobody_else() -> None:
+    scan = Scan()
+    greedy_may_end = asyncio.Event()
+
+    async def refused() -> int:
+        await greedy_may_end.wait()
+        raise rate_limited("You have too many of these queries running.", 1)
+
+    greedy = asyncio.create_task(scan.scans.get("all", refused))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(scan.ask()) for _ in range(2)]
+    await asyncio.sleep(0)
+    greedy_may_end.set()
+    assert sorted(await asyncio.gather(*others)) == [1, 2]
+    with pytest.raises(ProblemError, match="too many"):
+        await greedy

@@ -42,13 +42,15 @@ SELECT grant_analytics(%s, %s)
 
 -- name: grant_api
 -- What the API does, and no more: it reads everything, notes when an API key was used, keeps the audit
--- of exports, the dashboard's sessions, and what erasures were asked for. Its own rights on partitions are those on the tables that they belong to.
+-- of exports and that of reads, the dashboard's sessions, and what erasures were asked for. Its own rights on
+-- partitions are those on the tables that they belong to.
 GRANT USAGE ON SCHEMA public, analytics TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
 GRANT UPDATE (last_used_at) ON api_keys TO {role};
 GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, rows, as_of, problem)
     ON audience_exports TO {role};
+GRANT INSERT, UPDATE (calls, users) ON reads_audit TO {role};
 GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), DELETE
     ON browser_sessions TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}

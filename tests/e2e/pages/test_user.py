@@ -354,7 +354,7 @@ def test_a_user_nobody_knows_appears_as_soon_as_they_are_heard_of(
     page.goto(f"{api.origin}/users/new%2Fone")
     unknown = page.locator("#unknown")
     expect(unknown).to_contain_text("new/one")
-    expect(unknown).to_contain_text("No user with this id has ever been seen.")
+    expect(unknown).to_contain_text("No user with this id is known.")
     expect(page.locator("#unknown-search")).to_have_attribute("href", "/users?q=new%2Fone")
     expect(page.locator("#connection")).to_have_text("Live")
     [complaint] = complaints

@@ -48,7 +48,7 @@ async function refresh() {
     const found = await readUser();
     if (mine !== reading) return;
     isUnknown = found === null;
-    if (isUnknown) showUnknown("No user with this id has ever been seen.", UNKNOWN_REMEDY);
+    if (isUnknown) showUnknown("No user with this id is known.", UNKNOWN_REMEDY);
     else await showUser(found);
     setText(element("unread"), "");
   } catch (error) {

@@ -5,12 +5,14 @@ import { make } from "./dom.js";
 
 const KEPT_MS = 60_000;
 
-/** Saves the CSV at a path, or of several with the same columns as one. Throws LoggedOut, ProblemError
- * or Away; what arrives in part is never saved. */
+/** Saves the CSV at a path, or of several with the same columns as one; whether that is all, of lists
+ * that go on. Throws LoggedOut, ProblemError or Away; what arrives in part is never saved. */
 export async function download(paths, name) {
   const parts = [];
+  let isAll = true;
   for (const path of paths) {
-    const text = await csvAt(path);
+    const { text, goesOn } = await csvAt(path);
+    isAll &&= !goesOn;
     parts.push(parts.length === 0 ? text : text.slice(text.indexOf("\r\n") + 2));
   }
   const link = make("a");
@@ -18,13 +20,14 @@ export async function download(paths, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
+  return isAll;
 }
 
 async function csvAt(path) {
   let answer;
   try {
     answer = await fetch(path, { cache: "no-store", headers: { Accept: "text/csv" } });
-    if (answer.ok) return await answer.text();
+    if (answer.ok) return { text: await answer.text(), goesOn: answer.headers.has("X-Rollcall-Next-Cursor") };
   } catch (error) {
     throw new Away("The connection was lost");
   }

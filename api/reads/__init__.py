@@ -1,0 +1,1 @@
+"""Who looked: the audit of calls that show users."""

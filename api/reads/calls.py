@@ -1,0 +1,109 @@
+"""``GET /api/v1/audit``: who looked, the newest first. Wants the scope ``presence:audit``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from psycopg.rows import dict_row
+
+from api.freshness import Freshness
+from api.http import parameters
+from api.http.documents import Report, Row, json_answer, select, shaped
+from api.http.door import Door
+from api.http.routes import Calls, add_get, limit_parameter, usual_limit
+from api.http.tabular import accepted_format
+from api.periods.instants import rfc3339
+from api.postgres.database import Connection
+from api.reads.audit import ReadAudit
+from api.scopes import AUDIT_SCOPE
+from api.signing.secret import ApiSecret
+from schemas.database.named_queries import load_queries
+from schemas.log.events import MAX_USER_ID
+
+PATH: Final = "/api/v1/audit"
+COLUMNS: Final = ("minute", "who_kind", "who", "call", "subject", "calls", "users")
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """After which row to go on."""
+
+    minute: Annotated[datetime, msgspec.Meta(tz=True)]
+    who_kind: str
+    who: str
+    call: str
+    subject: str
+
+
+class AuditCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls, audit: ReadAudit, secret: ApiSecret) -> None:
+        self._calls = calls
+        self._audit = audit
+        self._secret = secret
+        self._query = load_queries("api.reads", "queries.sql")["reads"]
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, PATH, "audit", self.audit)
+
+    async def audit(self, request: web.Request) -> web.StreamResponse:
+        """A page as JSON; as CSV or NDJSON everything after the cursor, up to ``limit``."""
+        await self._calls.readers.admit(request, cookie=True, scope=AUDIT_SCOPE)
+        values: dict[str, Any] = parameters.parse(
+            request.rel_url.raw_query_string,
+            {
+                "user": parameters.exact(MAX_USER_ID),
+                "limit": limit_parameter(request),
+                "cursor": parameters.cursor,
+            },
+        )
+        user: str | None = values.get("user")
+        limit: int = values.get("limit", usual_limit(request))
+        context = msgspec.json.encode(["audit", user])
+        after = await self._secret.position_of(values.get("cursor"), context, Place)
+        asked = {
+            "subject": None if user is None else self._audit.of_user(user),
+            "minute": after.minute if after else None,
+            "who_kind": after.who_kind if after else None,
+            "who": after.who if after else None,
+            "call": after.call if after else None,
+            "after": after.subject if after else None,
+        }
+        if accepted_format(request.headers.get("Accept")) != "json":
+
+            async def open_report(connection: Connection) -> Report:
+                freshness = await self._calls.quality.freshness(connection)
+                rows = select(connection, self._query, {**asked, "limit": limit})
+                return Report(COLUMNS, shaped(rows, _shown), self._calls.quality.fields(freshness))
+
+            return await self._calls.reports.answer(request, "reads", open_report)
+        return await self._page(asked, limit, context)
+
+    async def _page(self, asked: dict[str, Any], limit: int, context: bytes) -> web.Response:
+        async def read(connection: Connection) -> tuple[Freshness, list[Row]]:
+            freshness = await self._calls.quality.freshness(connection)
+            async with connection.cursor(row_factory=dict_row) as cursor:
+                await cursor.execute(self._query, {**asked, "limit": limit + 1})
+                return freshness, await cursor.fetchall()
+
+        freshness, rows = await self._calls.database.read("reads", read)
+        next_cursor = None
+        if len(rows) > limit:
+            rows = rows[:limit]
+            last = [rows[-1][name] for name in COLUMNS[:5]]
+            next_cursor = await self._secret.cursor_at(Place(*last), context)
+        return json_answer(
+            {
+                "items": [_shown(row) for row in rows],
+                "next_cursor": next_cursor,
+                **self._calls.quality.fields(freshness),
+            },
+            {"Vary": "Accept"},
+        )
+
+
+def _shown(row: Row) -> Row:
+    return {**row, "minute": rfc3339(row["minute"].astimezone(UTC))}

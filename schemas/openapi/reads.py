@@ -1,0 +1,73 @@
+"""Who looked at whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.openapi.answers import AUDITORS, OF_READERS, QUALITY, refusals, table
+from schemas.openapi.forms import (
+    Json,
+    Part,
+    instant,
+    many,
+    operation,
+    query,
+    record,
+    ref,
+    text,
+    whole,
+    word,
+)
+from schemas.openapi.people import PAGED, USER_ID
+from schemas.openapi.words import CURSOR, TABLE_LIMIT
+
+TAG: Final = {
+    "name": "Who looked",
+    "description": "Every call that shows users leaves a row before it is answered.",
+}
+PRINCIPAL_KINDS: Final = ("token", "api_key", "single_sign_on")
+CALLS: Final = (
+    *("user", "timeline", "lookup", "stored_data"),
+    *("users", "online_users", "users_file", "online_users_file"),
+    *("feed_start", "feed_end", "audience_preview", "audience_export"),
+)
+
+_SCHEMAS: Final[dict[str, Json]] = {
+    "Read": record(
+        {
+            "minute": instant(
+                "In which the calls were answered, by PostgreSQL's clock.",
+                "2026-03-30T12:00:00.000Z",
+            ),
+            "who_kind": word("Who vouches for `who`.", PRINCIPAL_KINDS),
+            "who": text("The user of the token or sign-on, or the name of the API key.", "support"),
+            "call": word("Which call. `…_file` is a list as CSV or NDJSON.", CALLS),
+            "subject": text(
+                "Whom it was about: a keyed hash of the user, or of a list's filter. One filter "
+                "has one hash.",
+                "5f2b8c0e9d4a7b61c3e8f1029384756aa1b2c3d4e5f60718293a4b5c6d7e8f90",
+                pattern="^[0-9a-f]{64}$",
+            ),
+            "calls": whole("How many such calls.", 2),
+            "users": whole("How many users they showed; 0: none, or it is a feed.", 1),
+        },
+        about="What one principal asked of one subject in one minute.",
+    ),
+    "Reads": record(
+        {"items": many(ref("Read")), **PAGED, **QUALITY}, about="The newest minute first."
+    ),
+}
+_PATHS: Final[dict[str, Json]] = {
+    "/api/v1/audit": {
+        "get": operation(
+            "listReads",
+            "Who looked",
+            "The newest first. With `user`: who looked at this user by name, on their page, their "
+            "timeline or in a lookup; lists and the feed are about filters.",
+            {**table(ref("Reads"), "Read", "A page."), **refusals("BadList"), **OF_READERS},
+            security=AUDITORS,
+            parameters=(query("user", USER_ID), TABLE_LIMIT, CURSOR),
+        )
+    },
+}
+PART: Final = Part(TAG, _PATHS, _SCHEMAS)

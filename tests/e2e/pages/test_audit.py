@@ -1,0 +1,71 @@
+"""The page "Who looked"."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser import HOSTILE, Api, assert_accessible
+from tests.integration.api_harness import Table, token
+
+SCOPES = "presence:read presence:audit"
+
+
+@pytest.fixture
+def auditor(stranger: Page, api: Api, table: Table) -> Page:
+    """A page that is signed in by somebody who may see who looked."""
+    table.user("ada")
+    stranger.goto(f"{api.origin}/login?next=%2Faudit#token={token('dpo', scope=SCOPES)}")
+    stranger.wait_for_url(f"{api.origin}/audit")
+    return stranger
+
+
+def noted(table: Table, who: str, minutes: int, call: str = "lookup") -> None:
+    table.run(
+        "INSERT INTO reads_audit VALUES (date_trunc('minute', now()) - %s * interval '1 min',"
+        " 'api_key', %s, %s, sha256('x'), 3, 5)",
+        minutes,
+        who,
+        call,
+    )
+
+
+def test_it_shows_who_looked_and_gives_it_as_a_file(auditor: Page, table: Table) -> None:
+    noted(table, "CRM", 2)
+    noted(table, HOSTILE, 3)
+    auditor.reload()
+    rows = auditor.locator("#rows tr")
+    expect(rows.filter(has_text="API key CRM")).to_contain_text("a lookup by id")
+    expect(rows.filter(has_text=HOSTILE)).to_have_count(1)
+    assert auditor.evaluate("window.owned") is None
+    assert_accessible(auditor)
+    with auditor.expect_download() as downloading:
+        auditor.click("#csv")
+    text = downloading.value.path().read_text("utf-8")
+    found = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert "CRM" in {row["who"] for row in found}
+
+
+def test_a_user_id_finds_who_looked_at_them(auditor: Page, api: Api, table: Table) -> None:
+    for n in range(60):
+        noted(table, "CRM", n + 2)
+    auditor.reload()
+    expect(auditor.locator("#rows tr")).to_have_count(50)
+    auditor.click("#older")
+    expect(auditor.locator("#rows tr").nth(59)).to_be_visible()
+    auditor.get_by_label("User id").fill("ada")
+    auditor.get_by_role("button", name="Show").click()
+    expect(auditor.locator("#empty")).to_have_text("Nobody has looked at this user by name.")
+    auditor.goto(f"{api.origin}/users/ada")
+    expect(auditor.locator("#name")).to_have_text("ada")
+    auditor.goto(f"{api.origin}/audit?user=ada")
+    expect(auditor.locator("#rows tr").filter(has_text="a user's page")).to_contain_text("dpo")
+
+
+def test_without_the_scope_there_is_no_such_page(stranger: Page, api: Api, table: Table) -> None:
+    stranger.goto(f"{api.origin}/login#token={token()}")
+    stranger.wait_for_url(f"{api.origin}/")
+    expect(stranger.get_by_role("link", name="Who looked")).to_have_count(0)

@@ -1,0 +1,106 @@
+"""The logs of a whole stack hold no token, no body, no user id and no client address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import aiohttp
+
+from deploy.tokens import make_token, signing_key
+from tests.e2e.stack import Up
+from tests.e2e.stacks import running_up
+from tests.integration.rig import rows, wait_for
+
+USER = "ulrike-who-must-not-be-named"
+NAME = "Ulrike von Niemand"
+SCREEN = "Chat with somebody secret"
+ADDRESS = "203.0.113.77"
+BROKEN_BODY = '{"screen": "a secret that does not end'
+
+
+def test_no_log_of_a_whole_run_names_anybody() -> None:
+    with running_up(ROLLCALL_TRUSTED_PROXIES="127.0.0.1") as up:
+        key = signing_key(up.data_dir, {})
+        phone = make_token(key, user=USER, name=NAME, expires_seconds=600, environment={})
+        staff = make_token(
+            key,
+            user="staff-who-reads",
+            scope="presence:read presence:export",
+            expires_seconds=600,
+            environment={},
+        )
+        forged = make_token(
+            "another key of thirty-two bytes...", user=USER, expires_seconds=600, environment={}
+        )
+        asyncio.run(live(up, phone, staff, forged))
+        up.interrupt()
+        logs = written(up.data_dir / "logs")
+        logs[Path("rollcall up")] = up.output
+    assert any("front" in path.name for path in logs)
+    for secret in (USER, NAME, SCREEN, ADDRESS, "a secret that does not end", phone, forged):
+        found = {path.name for path, text in logs.items() if secret in text}
+        assert found == set(), secret
+    for path, text in logs.items():
+        assert staff not in text, path.name
+        assert signature(phone) not in text, path.name
+
+
+async def live(up: Up, phone: str, staff: str, forged: str) -> None:
+    """A phone's life with all that goes wrong, and staff who looks."""
+    beat, out = f"{up.url}/api/update-online-status", f"{up.url}/api/logout-status"
+    async with aiohttp.ClientSession(headers={"X-Forwarded-For": ADDRESS}) as http:
+
+        async def post(url: str, token: str, body: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            async with http.post(url, data=body, headers=headers) as answer:
+                await answer.read()
+                return answer.status
+
+        assert await post(beat, phone, json.dumps({"screen": SCREEN})) == 200
+        assert await post(beat, phone, BROKEN_BODY) == 200
+        assert await post(beat, forged, "{}") == 401
+        assert await post(beat, "no token at all", "{}") == 401
+        assert await post(beat, phone, json.dumps({"device_id": "d" * 500})) == 422
+        async with http.ws_connect(f"{up.url}/api/ws") as socket:
+            await socket.send_json({"type": "auth", "token": phone})
+            assert (await socket.receive_json())["type"] == "welcome"
+            await socket.send_str("this is no frame: a secret that does not end")
+            await asyncio.wait_for(socket.receive(), 20)
+        url = up.database_url()
+        wait_for(
+            "the user is stored",
+            lambda: rows(url, "SELECT user_id FROM presence") == [(USER,)],
+        )
+        reader = {"Authorization": f"Bearer {staff}"}
+        for path in (
+            f"users/{USER}",
+            f"users/{USER}/timeline",
+            f"users?q={USER[:6]}",
+            "users/x",
+            "online-users?sort=nonsense",
+            f"users?cursor={USER}",
+        ):
+            async with http.get(f"{up.url}/api/v1/{path}", headers=reader) as answer:
+                assert answer.status in (200, 400, 404), path
+        body = json.dumps({"user_ids": [USER]})
+        assert await post(f"{up.url}/api/v1/users/lookup", staff, body) == 200
+        assert await post(f"{up.url}/api/v1/audiences/export", staff, "{}") == 200
+        assert await post(out, phone, "") == 200
+        wait_for(
+            "the user is offline",
+            lambda: rows(url, "SELECT state::text FROM presence") == [("offline",)],
+        )
+
+
+def signature(token: str) -> str:
+    return token.rpartition(".")[2]
+
+
+def written(folder: Path) -> dict[Path, str]:
+    deadline = time.monotonic() + 20
+    while not (found := [path for path in folder.rglob("*") if path.is_file()]):
+        assert time.monotonic() < deadline, "there are no logs"
+    return {path: path.read_text("utf-8", "replace") for path in found}
