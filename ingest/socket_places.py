@@ -37,7 +37,9 @@ class SocketPlaces:
             if gone is None:
                 return False
             self.free(gone)
-            task = asyncio.create_task(gone.do(gone.session.close(LOST_OR_SLOW, "replaced")))
+            task = asyncio.create_task(
+                gone.end(lambda: gone.session.close(LOST_OR_SLOW, "replaced"))
+            )
             self._endings.add(task)
             task.add_done_callback(self._endings.discard)
             if not limits.open(user):

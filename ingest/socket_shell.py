@@ -71,8 +71,11 @@ class Socket:
     """One socket, from its welcome to its end."""
 
     __slots__ = (
+        "_end_it",
+        "_ended",
         "_loop",
         "_probe",
+        "_receiving",
         "_request",
         "_shared",
         "_transport",
@@ -94,6 +97,10 @@ class Socket:
         self._loop = asyncio.get_running_loop()
         #: Resolved by whatever comes next: a sign that the client is there.
         self._probe: asyncio.Future[bool] | None = None
+        #: The wait for the next message, while there is one; to be cut short.
+        self._receiving: asyncio.Timeout | None = None
+        self._end_it: Callable[[], list[Action]] | None = None
+        self._ended: asyncio.Future[None] | None = None
         self.counted_user: str | None = None
         self.session = Session(
             shared.policy,
@@ -113,10 +120,11 @@ class Socket:
             if identity is not None:
                 await self.do(await self._admitted(identity))
             while not websocket.closed:
-                wait_seconds = session.deadline - self._loop.time()
-                try:
-                    message = await websocket.receive(max(wait_seconds, _SHORTEST_WAIT_SECONDS))
-                except TimeoutError:
+                message = await self._receive()
+                if self._end_it is not None and message is None:
+                    await self.do(self._end_it())
+                    break
+                if message is None:
                     await self.do(session.wake(self._loop.time()))
                     continue
                 ended = message.type is WSMsgType.CLOSE
@@ -134,6 +142,37 @@ class Socket:
             self._shared.metrics.socket_closes[session.close_code or NORMAL].inc()
             self._end_probe(there=False)
             self._shared.places.free(self)
+            if self._ended is not None:
+                self._ended.set_result(None)
+
+    async def end(self, by: Callable[[], list[Action]]) -> None:
+        """Do what ``by`` asks for, which ends the socket. For other tasks than the socket's own.
+
+        aiohttp waits for the client's close frame only if nobody waits for a message, so whoever
+        does closes the socket. Else what the client says meanwhile would reset the connection, and
+        our close frame might be lost.
+        """
+        if self._ended is None:
+            if self._receiving is None:
+                await self.do(by())
+                return
+            self._end_it, self._ended = by, self._loop.create_future()
+            if not self._receiving.expired():
+                self._receiving.reschedule(self._loop.time())
+        await asyncio.shield(self._ended)
+
+    async def _receive(self) -> WSMessage | None:
+        """The next message; ``None`` once something else is to be done."""
+        if self._end_it is not None:
+            return None
+        due_at = max(self.session.deadline, self._loop.time() + _SHORTEST_WAIT_SECONDS)
+        try:
+            async with asyncio.timeout_at(due_at) as self._receiving:
+                return await self._websocket.receive()
+        except TimeoutError:
+            return None
+        finally:
+            self._receiving = None
 
     @property
     def probed(self) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -116,7 +117,7 @@ class Sockets:
         """Close those of the connections that are ours: their devices signed out (4409)."""
         mine = [self._open[each] for each in connections if each in self._open]
         await asyncio.gather(
-            *(each.do(each.session.close(LOGGED_OUT, "logged out")) for each in mine)
+            *(each.end(partial(each.session.close, LOGGED_OUT, "logged out")) for each in mine)
         )
 
     async def drain(self) -> None:
@@ -127,7 +128,7 @@ class Sockets:
     async def _restart(self, socket: Socket) -> None:
         await asyncio.sleep(random.uniform(0, self._drain_seconds))  # noqa: S311
         reconnect_after_ms = random.randrange(self._reconnect_spread_ms + 1)  # noqa: S311
-        await socket.do(socket.session.restart(reconnect_after_ms))
+        await socket.end(lambda: socket.session.restart(reconnect_after_ms))
 
     async def _admit(
         self, request: web.Request, websocket: web.WebSocketResponse, token: str

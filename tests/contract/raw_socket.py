@@ -89,10 +89,14 @@ class RawSocket:
                     return int.from_bytes(payload[:2], "big")
         raise AssertionError("the connection ended without a close frame")
 
-    async def until_closed(self) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
+    async def until_ended(self, *, within_seconds: float = DEADLINE_SECONDS) -> None:
+        """Until the server ends the connection."""
+        async with asyncio.timeout(within_seconds):
             while await self._reader.read(1024):
                 pass
+
+    async def until_closed(self) -> None:
+        await self.until_ended()
         self.end()
 
     def end(self) -> None:

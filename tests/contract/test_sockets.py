@@ -19,6 +19,7 @@ import websocket
 from aiokafka import AIOKafkaProducer
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
 from websockets.typing import Origin
 
 from schemas.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
@@ -454,6 +455,30 @@ async def test_1012_restart(kafka_settings: KafkaSettings) -> None:
         assert 0 <= frames[-1]["reconnect_after_ms"] <= 30_000
     disconnects = await events(kafka_settings, Disconnect)
     assert [event.by_server for event in disconnects] == [True] * 5
+
+
+@pytest.mark.parametrize("by", ["a restart", "a logout"])
+async def test_a_connection_is_kept_until_the_client_has_closed_too(
+    kafka_settings: KafkaSettings, by: str
+) -> None:
+    """RFC 6455, 7.1.1. Otherwise what the client says meanwhile resets the connection, and with it
+    goes the close frame that it has not read yet."""
+    async with running(kafka_settings) as ingest:
+        raw = await RawSocket.open(ingest)
+        raw.send(b'{"device_id": "phone"}')
+        [first] = await until_logged(kafka_settings, Connect)
+        if by == "a logout":
+            await write_sign_out(kafka_settings, {"connections": [first.connection]})
+        else:
+            stopping = asyncio.create_task(ingest.app.shutdown())
+        assert await raw.close_code() == (4409 if by == "a logout" else 1012)
+        raw.send(b'{"screen": "Home"}')
+        with pytest.raises(TimeoutError):
+            await raw.until_ended(within_seconds=0.3)
+        raw.write(Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
+        await raw.until_ended()
+        if by == "a restart":
+            await stopping
 
 
 async def test_one_client_s_trouble_is_not_another_s(ingest: Ingest) -> None:
