@@ -7,6 +7,9 @@
 set -eu
 cd "$(dirname "$0")/../.."
 SECONDS_TO_BE_SEEN=60
+# Compose would replace Kafka and PostgreSQL because what makes their passwords was replaced. (`--no-deps` does
+# not help: a container that was made with it is replaced by the next `up` without it.)
+WITHOUT_JOBS="--scale secrets=0 --scale roles=0 --scale migrate=0 --scale topics=0"
 
 # How many servers of a backend the gateway has in use.
 in_use() {
@@ -23,11 +26,23 @@ wait_until_the_gateway_has() {
   done
 }
 
+# All services as they are, but for so many of one of ours; the other options are Compose's.
+up() {
+  service=$1 wanted=$2
+  shift 2
+  scales="--scale $service=$wanted"
+  for other in ingest processor api; do
+    [ "$other" = "$service" ] || scales="$scales --scale $other=$(docker compose ps --quiet "$other" | wc -l)"
+  done
+  # shellcheck disable=SC2086
+  docker compose up --detach --no-build --wait "$@" $WITHOUT_JOBS $scales
+}
+
 replace() {
   old=$(docker compose ps --quiet "$1")
   [ -n "$old" ] || { echo "$1 does not run: docker compose up --detach" >&2; exit 1; }
   count=$(echo "$old" | wc -l)
-  docker compose up --detach --no-deps --no-build --no-recreate --wait --scale "$1=$((2 * count))" "$1"
+  up "$1" $((2 * count)) --no-recreate
   # The processor answers nobody: no gateway in front of it.
   [ "$1" = processor ] || wait_until_the_gateway_has "$1" $((2 * count))
   for container in $old; do
@@ -44,9 +59,9 @@ restart)
   ;;
 upgrade)
   docker compose build
-  for job in roles migrate topics; do docker compose run --rm --no-deps "$job"; done
+  for job in secrets roles migrate topics; do docker compose run --rm --no-deps "$job"; done
   for service in ingest processor api; do replace "$service"; done
-  docker compose up --detach --wait
+  up api "$(docker compose ps --quiet api | wc -l)"
   ;;
 *)
   sed -n 's/^#   //p' "$0" >&2
