@@ -242,7 +242,9 @@ def test_what_replaces_containers_asks_the_gateway_for_backends_that_it_has() ->
         # Old and new ones side by side.
         assert int(slots) >= 2 * replicas
     [jobs] = re.findall(r"^  for job in (.*?); do", script, re.M)
-    assert jobs.split() == [job for job in JOBS if job != "secrets"]
+    assert jobs.split() == list(JOBS)
+    [without] = re.findall(r'^WITHOUT_JOBS="(.*)"$', script, re.M)
+    assert without.split("--scale ")[1:] == [f"{job}=0{' ' * (job != JOBS[-1])}" for job in JOBS]
 
 
 def test_there_is_no_password_in_the_file() -> None:
