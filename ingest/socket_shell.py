@@ -15,18 +15,12 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
-from ingest.auth import Authentication
-from ingest.limits import UserLimits
-from ingest.logouts import Logouts
-from ingest.metrics import IngestMetrics
 from ingest.pace import Pace
-from ingest.ping_intervals import PingIntervals
-from ingest.publisher import Acknowledgement, Publisher
+from ingest.publisher import Acknowledgement
 from ingest.session import Session
 from ingest.session_actions import (
     BINARY,
@@ -38,11 +32,10 @@ from ingest.session_actions import (
     Ping,
     Pong,
     Send,
-    SessionPolicy,
     Verify,
     Write,
 )
-from ingest.socket_places import SocketPlaces
+from ingest.socket_collaborators import SocketCollaborators
 from schemas.events import Logout, encode_event
 from schemas.problems import ProblemError
 from schemas.tokens import Identity
@@ -50,21 +43,6 @@ from schemas.tokens import Identity
 #: Answers are some hundred bytes, so this is a client that has not read for long.
 UNREAD_BYTES: Final = 65_536
 _SHORTEST_WAIT_SECONDS: Final = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class SocketCollaborators:
-    """What all sockets of a process share. ``clock`` gives Unix seconds."""
-
-    policy: SessionPolicy
-    authentication: Authentication
-    publisher: Publisher
-    logouts: Logouts
-    metrics: IngestMetrics
-    user_limits: UserLimits
-    places: SocketPlaces
-    ping_intervals: PingIntervals
-    clock: Callable[[], float]
 
 
 class Socket:
@@ -113,6 +91,13 @@ class Socket:
 
     async def run(self, identity: Identity | None) -> None:
         """Until the socket is closed."""
+        try:
+            await self._run(identity)
+        finally:
+            if self._ended is not None:
+                self._ended.set_result(None)
+
+    async def _run(self, identity: Identity | None) -> None:
         session, websocket = self.session, self._websocket
         pace = Pace(self._shared.policy.messages_per_second)
         ended = False
@@ -142,8 +127,6 @@ class Socket:
             self._shared.metrics.socket_closes[session.close_code or NORMAL].inc()
             self._end_probe(there=False)
             self._shared.places.free(self)
-            if self._ended is not None:
-                self._ended.set_result(None)
 
     async def end(self, by: Callable[[], list[Action]]) -> None:
         """Do what ``by`` asks for, which ends the socket. For other tasks than the socket's own.

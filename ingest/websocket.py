@@ -25,8 +25,9 @@ from ingest.ping_intervals import PingIntervals
 from ingest.publisher import Publisher
 from ingest.session_actions import LOGGED_OUT
 from ingest.settings import IngestSettings
+from ingest.socket_collaborators import SocketCollaborators
 from ingest.socket_places import SocketPlaces
-from ingest.socket_shell import Socket, SocketCollaborators
+from ingest.socket_shell import Socket
 from schemas.http_problems import REQUEST_ID, request_id_of
 from schemas.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.problems import ProblemError
