@@ -15,17 +15,11 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
-from ingest.auth import Authentication
-from ingest.limits import UserLimits
-from ingest.log.logouts import Logouts
-from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement, Publisher
-from ingest.metrics import IngestMetrics
+from ingest.log.publisher import Acknowledgement
 from ingest.socket.actions import (
     BINARY,
     LOST_OR_SLOW,
@@ -38,13 +32,11 @@ from ingest.socket.actions import (
     Ping,
     Pong,
     Send,
-    SessionPolicy,
     Verify,
     Write,
 )
+from ingest.socket.collaborators import SocketCollaborators
 from ingest.socket.pace import Pace
-from ingest.socket.ping_intervals import PingIntervals
-from ingest.socket.places import SocketPlaces
 from ingest.socket.session import Session
 from schemas.http.problems import ProblemError
 from schemas.log.events import Logout, encode_event
@@ -53,22 +45,6 @@ from schemas.tokens.identity import Identity
 #: Answers are some hundred bytes, so this is a client that has not read for long.
 UNREAD_BYTES: Final = 65_536
 _SHORTEST_WAIT_SECONDS: Final = 0.001
-
-
-@dataclass(frozen=True, slots=True)
-class SocketCollaborators:
-    """What all sockets of a process share. ``clock`` gives Unix seconds."""
-
-    policy: SessionPolicy
-    authentication: Authentication
-    publisher: Publisher
-    logouts: Logouts
-    opt_outs: OptOuts
-    metrics: IngestMetrics
-    user_limits: UserLimits
-    places: SocketPlaces
-    ping_intervals: PingIntervals
-    clock: Callable[[], float]
 
 
 class Socket:
@@ -117,6 +93,13 @@ class Socket:
 
     async def run(self, identity: Identity | None) -> None:
         """Until the socket is closed."""
+        try:
+            await self._run(identity)
+        finally:
+            if self._ended is not None:
+                self._ended.set_result(None)
+
+    async def _run(self, identity: Identity | None) -> None:
         session, websocket = self.session, self._websocket
         pace = Pace(self._shared.policy.messages_per_second)
         ended = False
@@ -146,8 +129,6 @@ class Socket:
             self._shared.metrics.socket_closes[session.close_code or NORMAL].inc()
             self._end_probe(there=False)
             self._shared.places.free(self)
-            if self._ended is not None:
-                self._ended.set_result(None)
 
     async def end(self, by: Callable[[], list[Action]]) -> None:
         """Do what ``by`` asks for, which ends the socket. For other tasks than the socket's own.

@@ -24,10 +24,11 @@ from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from ingest.socket.actions import LOGGED_OUT, NOT_TRACKED
+from ingest.socket.collaborators import SocketCollaborators
 from ingest.socket.handshake import offered_token, opens
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
-from ingest.socket.shell import Socket, SocketCollaborators
+from ingest.socket.shell import Socket
 from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, request_id_of

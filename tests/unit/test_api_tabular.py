@@ -71,7 +71,8 @@ def test_a_sheet_gives_its_cells_back(table: list[dict[str, object]]) -> None:
                     assert cell.startswith("'")
 
 
-@given(st.text())
+# Between a semicolon and a sign there is an apostrophe: another test's.
+@given(st.text().filter(lambda text: ";" not in text))
 def test_no_text_of_a_sheet_is_a_formula(text: str) -> None:
     [[cell]] = csv.reader(io.StringIO(csv_rows(["a"], [{"a": "x" + text}]).decode(), newline=""))
     assert cell == "x" + text
