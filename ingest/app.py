@@ -28,9 +28,7 @@ from schemas.tokens.verifiers import phone_verifier
 
 #: Beyond what a call may wait for Kafka: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
-#: ``app[CONNECTION].not_ready`` says why phones should not be sent here now.
 CONNECTION: Final = web.AppKey("ingest_connection", Connection)
-#: ``app[OPT_OUTS].not_ready`` says the same of who has opted out.
 OPT_OUTS: Final = web.AppKey("ingest_opt_outs", OptOuts)
 METRICS: Final = web.AppKey("ingest_metrics", IngestMetrics)
 PHONE_CALLS: Final = web.AppKey("ingest_phone_calls", PhoneCalls)
@@ -110,6 +108,11 @@ def install(
 
     app.cleanup_ctx.append(life_cycle)
     app.on_shutdown.append(drain)
+
+
+def why_not_ready(app: web.Application) -> str | None:
+    """Why phones should not be sent here now."""
+    return app[CONNECTION].not_ready or app[OPT_OUTS].not_ready
 
 
 def create_app(

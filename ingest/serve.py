@@ -11,7 +11,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, OPT_OUTS, TOKEN_WATCH, create_app, create_runner
+from ingest.app import TOKEN_WATCH, create_app, create_runner, why_not_ready
 from ingest.garbage_collection import spare_the_living
 from ingest.settings import IngestSettings
 from schemas.http.admin_port import create_admin_app
@@ -57,7 +57,7 @@ async def serve(
         raise StartError(str(error)) from error
 
     async def not_ready() -> str | None:
-        return STOPPING if stop.is_set() else app[CONNECTION].not_ready or app[OPT_OUTS].not_ready
+        return STOPPING if stop.is_set() else why_not_ready(app)
 
     public = create_runner(app, settings)
     admin = web.AppRunner(

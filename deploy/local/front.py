@@ -71,8 +71,7 @@ async def serve(ingest_settings: IngestSettings, api_settings: ApiSettings) -> N
 
     async def not_ready() -> str | None:
         return (
-            app[ingest.app.CONNECTION].not_ready
-            or app[ingest.app.OPT_OUTS].not_ready
+            ingest.app.why_not_ready(app)
             or await app[api.app.STORE].not_ready()
             or await app[api.app.PRIVACY].not_ready()
         )

@@ -16,7 +16,14 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from ingest.app import CONNECTION, PHONE_CALLS, TOKEN_WATCH, create_app, create_runner
+from ingest.app import (
+    OPT_OUTS,
+    PHONE_CALLS,
+    TOKEN_WATCH,
+    create_app,
+    create_runner,
+    why_not_ready,
+)
 from ingest.auth import bearer_token
 from ingest.settings import IngestSettings
 from schemas.http.lane import Lane, LaneConnection
@@ -75,7 +82,7 @@ class Ingest:
 
     @property
     def not_ready(self) -> str | None:
-        return self.app[CONNECTION].not_ready
+        return why_not_ready(self.app)
 
     @property
     def warnings(self) -> list[str]:
@@ -136,10 +143,12 @@ async def exchange(port: int, *parts: bytes) -> Answer:
 
 @asynccontextmanager
 async def running_ingest(
-    settings: IngestSettings, lane: str | None = None
+    settings: IngestSettings, lane: str | None = None, *, at_once: bool = False
 ) -> AsyncIterator[Ingest]:
-    """Ingest in this process, as its own ``__main__`` runs it. ``lane`` as in
-    :class:`Ways`."""
+    """Ingest in this process, as its own ``__main__`` runs it. ``lane`` as in :class:`Ways`.
+
+    Who has opted out is known, as where a gateway waits for ``/readyz``; not so ``at_once``.
+    """
     lane = lane or Ways.lane
     registry = CollectorRegistry()
     app = create_app(settings, registry=registry)
@@ -155,6 +164,8 @@ async def running_ingest(
     await site.start()
     ingest.port = site.port
     try:
+        if not at_once:
+            await wait_until(lambda: app[OPT_OUTS].not_ready is None)
         yield ingest
     finally:
         await runner.cleanup()

@@ -243,10 +243,11 @@ async def test_while_kafka_does_not_answer_both_lanes_say_503(
     settings = ingest_settings(
         kafka_settings.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{port}"}),
         accept_timeout_seconds=0.2,
+        user_hash_key="",  # so nobody has opted out
     )
     said: dict[str, list[bytes]] = {}
     for lane in ("ordinary", "straight"):
-        async with running_ingest(settings, lane) as ingest:
+        async with running_ingest(settings, lane, at_once=True) as ingest:
             await ingest.know(bearer("u1"))
             said[lane] = [await conversation(ingest, (request(HEARTBEAT, BODY),)) for _ in range(3)]
             assert ingest.straight_calls == (3 if lane == "straight" else 0)
@@ -254,3 +255,16 @@ async def test_while_kafka_does_not_answer_both_lanes_say_503(
     assert said["ordinary"] == said["straight"]
     assert all(each.startswith(b"HTTP/1.1 503 ") for each in said["straight"])
     deaf.close()
+
+
+async def test_until_opt_outs_are_known_both_lanes_say_503(kafka_settings: KafkaSettings) -> None:
+    nowhere = kafka_settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
+    said: dict[str, bytes] = {}
+    for lane in ("ordinary", "straight"):
+        async with running_ingest(ingest_settings(nowhere), lane, at_once=True) as ingest:
+            await ingest.know(bearer("u1"))
+            said[lane] = await conversation(ingest, (request(HEARTBEAT, BODY),))
+            assert ingest.straight_calls == 0
+    assert said["ordinary"] == said["straight"]
+    assert said["straight"].startswith(b"HTTP/1.1 503 ")
+    assert b"not known yet who has opted out" in said["straight"]

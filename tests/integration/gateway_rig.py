@@ -88,6 +88,7 @@ class Service:
             f"{name}_ADMIN_HOST": host,
             f"{name}_ADMIN_PORT": str(ports[1]),
             "ROLLCALL_JWT_SECRET": SECRET,
+            "ROLLCALL_USER_HASH_KEY": os.environ["ROLLCALL_USER_HASH_KEY"],
             **variables,
         }
         self.start()

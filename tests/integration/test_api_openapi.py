@@ -273,6 +273,7 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
         "static",
         "other",
         "feed",
+        *("tracking", "stored_data", "erase", "erasure"),  # test_privacy.py
     }
     name = "rollcall_api_requests_total"
 

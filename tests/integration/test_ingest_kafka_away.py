@@ -193,7 +193,7 @@ async def screens(settings: KafkaSettings) -> list[str | None]:
 async def test_ingest_comes_up_before_kafka_does(proxy: Proxy, far_settings: KafkaSettings) -> None:
     await proxy.cut()
     settings = ingest_settings(far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS)
-    async with running_ingest(settings) as ingest:
+    async with running_ingest(settings, at_once=True) as ingest:
         assert_unavailable(await ingest.heartbeat(b'{"screen": "early"}'))
         assert ingest.not_ready
         started = time.monotonic()
