@@ -28,7 +28,7 @@ from api.presence.filters import (
 from api.presence.rows import Count, Page
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
-from api.presence.timeline import USER_PATH, TimelineCalls
+from api.presence.timeline import LOOKUP_PATH, USER_PATH, TimelineCalls
 from api.privacy.calls import PrivacyCalls
 from api.quality import Quality
 from api.reads.audit import Call, ReadAudit
@@ -38,7 +38,6 @@ from schemas.http.problems import ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 from schemas.tokens.identity import Identity
 
-LOOKUP_PATH: Final = "/api/v1/users/lookup"
 COUNT_CACHE_CONTROL: Final = "public, max-age=1"
 NEXT_CURSOR_HEADER: Final = "X-Rollcall-Next-Cursor"
 ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
@@ -93,11 +92,11 @@ class PresenceCalls:
         router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
         router.add_get(LOOKUP_PATH, user)
         router.add_route(
-            "*", LOOKUP_PATH, door.guard("lookup", method_not_allowed("GET, HEAD, POST"))
+            "*", LOOKUP_PATH, door.guard("lookup", method_not_allowed("DELETE, GET, HEAD, POST"))
         )
         any_user = USER_PATH + r"{user_id:[\s\S]+}"  # any character, as the path is decoded here
         router.add_get(any_user, user)
-        router.add_route("*", any_user, door.guard("user", method_not_allowed("DELETE, GET, HEAD")))
+        router.add_route("*", any_user, self._privacy.wrong_method(door))
 
     async def count(self, request: web.Request) -> web.Response:
         """Public. Parameters are ignored: people add their own to get past caches.

@@ -28,6 +28,7 @@ from schemas.http.problems import ProblemError
 Kind: TypeAlias = Literal["span", "session", "change"]
 
 USER_PATH: Final = "/api/v1/users/"
+LOOKUP_PATH: Final = "/api/v1/users/lookup"
 TIMELINE_SUFFIX: Final = "/timeline"
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 #: Of one record, newest first: the change, the span that it ended, the session.

@@ -19,7 +19,7 @@ from api.http.parameters import check_text, check_user_id, refuse_parameters
 from api.http.paths import named_in_path
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
-from api.presence.timeline import USER_PATH
+from api.presence.timeline import LOOKUP_PATH, TIMELINE_SUFFIX, USER_PATH
 from api.privacy.data import stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
@@ -73,8 +73,10 @@ class PrivacyCalls:
                 router.add_route("HEAD", path, door.guard(route, handlers["GET"]))
             allow = ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])
             router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
-        router.add_put(_ANY_USER, self._put(door))
-        router.add_delete(_ANY_USER, self._delete(door))
+        wrong_method = self.wrong_method(door)
+        router.add_put(_ANY_USER, self._put(door, wrong_method))
+        for path in (LOOKUP_PATH, _ANY_USER):  # a user may be called `lookup`
+            router.add_delete(path, self._delete(door, wrong_method))
         any_erasure = ERASURES_PATH + "{erasure_id}"
         router.add_get(any_erasure, door.guard("erasure", self.erasure))
         router.add_route("*", any_erasure, door.guard("erasure", method_not_allowed("GET, HEAD")))
@@ -88,6 +90,22 @@ class PrivacyCalls:
             path = request.rel_url.raw_path
             handler = tracking if _names(path, TRACKING) else data if _names(path, DATA) else user
             return await handler(request)
+
+        return answer
+
+    def wrong_method(self, door: Door) -> Handler:
+        """For any method that a user's path does not know."""
+        user = door.guard("user", method_not_allowed("DELETE, GET, HEAD"))
+        parts = {
+            TRACKING: door.guard("tracking", method_not_allowed("GET, HEAD, PUT")),
+            DATA: door.guard("stored_data", method_not_allowed("GET, HEAD")),
+            TIMELINE_SUFFIX: door.guard("timeline", method_not_allowed("GET, HEAD")),
+        }
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            path = request.rel_url.raw_path
+            of_part = (refuse for part, refuse in parts.items() if _names(path, part))
+            return await next(of_part, user)(request)
 
         return answer
 
@@ -142,24 +160,22 @@ class PrivacyCalls:
             }
         )
 
-    def _put(self, door: Door) -> Handler:
+    def _put(self, door: Door, wrong_method: Handler) -> Handler:
         set_tracking = door.guard("tracking", self.set_tracking)
-        refuse = door.guard("user", method_not_allowed("DELETE, GET, HEAD"))
 
         async def answer(request: web.Request) -> web.StreamResponse:
             is_ours = _names(request.rel_url.raw_path, TRACKING)
-            return await (set_tracking if is_ours else refuse)(request)
+            return await (set_tracking if is_ours else wrong_method)(request)
 
         return answer
 
-    def _delete(self, door: Door) -> Handler:
+    def _delete(self, door: Door, wrong_method: Handler) -> Handler:
         erase = door.guard("erase", self.erase)
-        refuse = door.guard("tracking", method_not_allowed("GET, HEAD, PUT"))
 
         async def answer(request: web.Request) -> web.StreamResponse:
             path = request.rel_url.raw_path
-            is_part = any(_names(path, part) for part in (TRACKING, DATA, "/timeline"))
-            return await (refuse if is_part else erase)(request)
+            is_part = any(_names(path, part) for part in (TRACKING, DATA, TIMELINE_SUFFIX))
+            return await (wrong_method if is_part else erase)(request)
 
         return answer
 

@@ -97,7 +97,8 @@ async def test_a_documented_request_gets_its_answer(
     kafka = kafka_settings.model_copy(
         update={key: values.pop(key) for key in ("kafka_bootstrap",) if key in values}
     )
-    async with running_ingest(ingest_settings(kafka, **values)) as ingest:
+    at_once = block.condition == "kafka-away"
+    async with running_ingest(ingest_settings(kafka, **values), at_once=at_once) as ingest:
         if block.condition == "rate-limited":
             assert (await ask(ingest.port, documented)).status == 200
         answer = await ask(ingest.port, documented)

@@ -168,11 +168,17 @@ def assert_accessible(page: Page) -> None:
         if rule["impact"] in _SERIOUS
         for node in rule["nodes"]
     ]
-    assert serious == []
+    assert not serious, "\n".join(serious)
 
 
 def assert_no_sideways_scroll(page: Page) -> None:
-    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    if page.evaluate("document.documentElement.scrollWidth - innerWidth") > 0:
+        wide = page.evaluate(
+            """[...document.querySelectorAll("body *")]
+            .filter(each => each.getBoundingClientRect().right > innerWidth)
+            .slice(-5).map(each => each.outerHTML.slice(0, 200))"""
+        )
+        raise AssertionError(f"wider than the window: {wide}")
 
 
 def look(page: Page, name: str, *, state: bool = False) -> None:

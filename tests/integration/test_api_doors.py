@@ -138,8 +138,10 @@ async def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
         ("/api/online-users-count", "GET, HEAD"),
         (ONLINE, "GET, HEAD"),
         ("/api/v1/users", "GET, HEAD"),
-        ("/api/v1/users/u1", "GET, HEAD"),
-        ("/api/v1/users/lookup", "GET, HEAD, POST"),
+        ("/api/v1/users/u1", "DELETE, GET, HEAD"),
+        ("/api/v1/users/u1/tracking", "GET, HEAD, PUT"),
+        ("/api/v1/users/u1/data", "GET, HEAD"),
+        ("/api/v1/users/lookup", "DELETE, GET, HEAD, POST"),
         *((path, "GET, HEAD") for path in ANALYTICS),
         ("/", "GET, HEAD"),
         ("/users", "GET, HEAD"),
@@ -149,9 +151,10 @@ async def test_the_scheme_may_be_written_in_any_case(api: Api) -> None:
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(api: Api, path: str, allow: str) -> None:
-    answer = await api.call(path, "DELETE", bearer=None)
-    assert_problem(answer, 405, "method_not_allowed")
-    assert answer.headers["Allow"] == allow
+    for method in {"DELETE", "PUT", "PATCH"} - {*allow.split(", ")}:
+        answer = await api.call(path, method, bearer=None)
+        assert_problem(answer, 405, "method_not_allowed")
+        assert answer.headers["Allow"] == allow
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", "/api", "/favicon.ico", "/static/x/y.js"])

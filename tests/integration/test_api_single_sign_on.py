@@ -240,7 +240,7 @@ async def test_whose_sign_on_may_too_little_can_log_in_with_a_token(database_url
     async with running_api(settings) as api:
         caller = Caller(api.port)
         page = await caller.get(ADA, path="/")
-        assert (page.status, page.headers["Location"]) == (303, "/login")
+        assert (page.status, page.headers["Location"]) == (303, "/login?why=scope")
         login = await caller.post(ADA, path="/login", body=f"token={token()}")
         assert login.status == 303
         cookie = login.headers["Set-Cookie"].partition(";")[0]

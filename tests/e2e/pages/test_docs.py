@@ -11,6 +11,7 @@ from schemas.openapi.document import document
 from tests.e2e.browser import Api, assert_accessible, look
 from tests.integration.api_harness import Table, token
 
+METHODS = {"get", "put", "post", "delete"}
 PATHS = document("0")["paths"]
 
 
@@ -39,7 +40,9 @@ def test_a_stranger_sees_every_operation_and_no_other_site_is_asked(
     open_docs(stranger, api)
     shown = stranger.locator(".opblock-summary-path").all_inner_texts()
     # Swagger UI lets lines break in long paths with characters that take no room.
-    assert sorted(path.replace("\u200b", "") for path in shown) == sorted(PATHS)
+    assert sorted(path.replace("\u200b", "") for path in shown) == sorted(
+        path for path, item in PATHS.items() for method in item if method in METHODS
+    )
     assert {netloc for netloc in asked if netloc} == {urlsplit(api.origin).netloc}
     stranger.get_by_role("link", name="Log in").click()
     expect(stranger).to_have_url(f"{api.origin}/login?next=/docs")

@@ -47,8 +47,8 @@ async def delete_records(kafka: KafkaSettings, before: dict[int, int]) -> None:
 
 async def refusal(kafka: KafkaSettings, database_url: str) -> str | None:
     """What a processor that starts now has against the log."""
-    store = Store(database_url)
     settings = ProcessorSettings(**{**kafka.model_dump(), "database_url": database_url})
+    store = Store(database_url, settings.user_hash)
     try:
         await open_deployment(settings, store)
     except UnusableDeploymentError as error:

@@ -68,6 +68,9 @@ async def test_the_api_is_back_once_the_standby_is_promoted(servers: Servers) ->
             assert (await log_in(api)).status == 303
         await asyncio.to_thread(servers.lose_primary)
         await wait_until(lambda: answers(of_any, 200))
+        looked = await of_any.call("/api/v1/online-users")
+        assert looked.status == 503  # who looks is written down
+        assert "takes no writes" in looked.body.decode()
         refused = await log_in(of_any)
         assert refused.status == 503
         assert "takes no writes" in refused.body.decode()
@@ -78,7 +81,7 @@ async def test_the_api_is_back_once_the_standby_is_promoted(servers: Servers) ->
 
 
 async def answers(api: Api, status: int) -> bool:
-    return (await api.call("/api/v1/online-users")).status == status
+    return (await api.call("/api/online-users-count")).status == status
 
 
 async def logs_in(api: Api) -> bool:
