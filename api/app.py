@@ -49,6 +49,7 @@ from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
 from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
+from schemas.http.cors import Cors
 from schemas.http.server import BoundedRunner, allow_open_files
 from schemas.tokens.door import TokenDoor
 from schemas.tokens.verifiers import phone_verifier, staff_verifier
@@ -113,7 +114,14 @@ def install(
         readers,
         reads,
         metrics,
-        PrivacyCalls(privacy, privacy_store, readers, metrics, reads),
+        PrivacyCalls(
+            privacy,
+            privacy_store,
+            readers,
+            metrics,
+            reads,
+            Cors(settings.cors_origin_list),
+        ),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api.single_sign_on_settings import SingleSignOnSettings
-from schemas.http.settings import HttpSettings
+from schemas.http.settings import CorsSettings, HttpSettings
 from schemas.log.settings import KafkaSettings
 from schemas.service.settings import (
     AnalyticsSettings,
@@ -24,6 +24,7 @@ class ApiSettings(
     StaffSettings,
     SingleSignOnSettings,
     HttpSettings,
+    CorsSettings,
     AnalyticsSettings,
     PrivacySettings,
     LogSettings,

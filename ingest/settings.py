@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from ingest.socket.actions import SessionPolicy
-from schemas.http.settings import HttpSettings
+from schemas.http.settings import CorsSettings, HttpSettings
 from schemas.log.settings import KafkaSettings
 from schemas.service.settings import (
     DELIVERY_SLACK_SECONDS,
@@ -17,9 +16,6 @@ from schemas.service.settings import (
     TimingSettings,
 )
 from schemas.tokens.settings import TokenSettings
-
-_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
-
 
 #: Of silence before a ping, unless it is set.
 MAX_PING_SECONDS: Final = 30.0
@@ -53,7 +49,13 @@ def ping_problem(
 
 
 class IngestSettings(
-    KafkaSettings, TimingSettings, TokenSettings, PrivacySettings, HttpSettings, LogSettings
+    KafkaSettings,
+    TimingSettings,
+    TokenSettings,
+    PrivacySettings,
+    HttpSettings,
+    CorsSettings,
+    LogSettings,
 ):
     """Where ingest listens, what it holds for Kafka, and how much it lets clients do."""
 
@@ -91,12 +93,6 @@ class IngestSettings(
     http_body_timeout_seconds: float = Field(
         10.0, gt=0, le=600, description="How long the body of a call may take to arrive."
     )
-    cors_origins: str = Field(
-        "",
-        description="Comma-separated origins whose pages may call, such as "
-        "https://app.example.com or http://localhost:* for any port.",
-    )
-
     user_events_per_second: float = Field(
         1.0, gt=0, description="Events of a user in the long run; above it 429. Logouts are apart."
     )
@@ -161,16 +157,6 @@ class IngestSettings(
     )
 
     @model_validator(mode="after")
-    def _origins_are_origins(self) -> Self:
-        for origin in self.cors_origin_list:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    f"ROLLCALL_CORS_ORIGINS: {origin!r} is not an origin; write one like "
-                    "https://app.example.com or http://localhost:*"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _pings_keep_a_quiet_socket_online(self) -> Self:
         problem = ping_problem(
             self.heartbeat_interval_seconds,
@@ -200,11 +186,6 @@ class IngestSettings(
                 "write at least twice ROLLCALL_HEARTBEAT_INTERVAL_SECONDS, or 0"
             )
         return self
-
-    @property
-    def cors_origin_list(self) -> tuple[str, ...]:
-        """The allowed origins as browsers spell them, in lower case."""
-        return tuple(o.strip().lower() for o in self.cors_origins.split(",") if o.strip())
 
     @property
     def ping_interval_seconds(self) -> float:

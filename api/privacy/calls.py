@@ -25,6 +25,7 @@ from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
 from api.reads.audit import ReadAudit
 from api.scopes import PRIVACY_SCOPE
+from schemas.http.cors import Cors
 from schemas.http.problems import FieldProblem, ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 
@@ -51,8 +52,10 @@ class PrivacyCalls:
         readers: Readers,
         metrics: ApiMetrics,
         reads: ReadAudit,
+        cors: Cors,
     ) -> None:
         self._reads = reads
+        self._cors = cors
         self._requests = requests
         self._store = store
         self._readers = readers
@@ -61,18 +64,19 @@ class PrivacyCalls:
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         """Before those of users, for which it leaves other methods and paths."""
-        mine = (
+        mine: tuple[tuple[str, str, dict[str, Handler]], ...] = (
             (ME + TRACKING, "tracking", {"GET": self.my_tracking, "PUT": self.set_my_tracking}),
             (ME + DATA, "stored_data", {"GET": self.my_data}),
             (ME, "erase", {"DELETE": self.erase_me}),
         )
         for path, route, handlers in mine:
-            for method, handler in handlers.items():
-                router.add_route(method, path, door.guard(route, handler))
             if "GET" in handlers:
-                router.add_route("HEAD", path, door.guard(route, handlers["GET"]))
-            allow = ", ".join([*handlers, *(["HEAD"] if "GET" in handlers else [])])
-            router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
+                handlers["HEAD"] = handlers["GET"]
+            methods = ", ".join(sorted(handlers))
+            handlers["OPTIONS"] = self._preflight(methods)
+            handlers["*"] = method_not_allowed(", ".join(sorted(handlers)))
+            for method, handler in handlers.items():
+                router.add_route(method, path, self._for_pages(door.guard(route, handler)))
         wrong_method = self.wrong_method(door)
         router.add_put(_ANY_USER, self._put(door, wrong_method))
         for path in (LOOKUP_PATH, _ANY_USER):  # a user may be called `lookup`
@@ -80,6 +84,29 @@ class PrivacyCalls:
         any_erasure = ERASURES_PATH + "{erasure_id}"
         router.add_get(any_erasure, door.guard("erasure", self.erasure))
         router.add_route("*", any_erasure, door.guard("erasure", method_not_allowed("GET, HEAD")))
+
+    def _preflight(self, methods: str) -> Handler:
+        """The answer to a browser that asks whether a page of another origin may call."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            origin = request.headers.get("Origin")
+            return web.Response(status=204, headers=self._cors.preflight_headers(origin, methods))
+
+        return answer
+
+    def _for_pages(self, guarded: Handler) -> Handler:
+        """What the app's own web pages may read, too."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response = await guarded(request)
+            added = dict(self._cors.headers(request.headers.get("Origin")))
+            varies = filter(None, (response.headers.get("Vary"), added.pop("Vary", None)))
+            response.headers.update(added)
+            if varied := ", ".join(varies):
+                response.headers["Vary"] = varied
+            return response
+
+        return answer
 
     def beside(self, user: Handler, door: Door) -> Handler:
         """The reads of a user's path: the guarded ones of others, and these."""

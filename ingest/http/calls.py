@@ -22,7 +22,6 @@ from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
 from ingest.body.validate import Sent, parse_heartbeat, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
-from ingest.http.cors import Cors
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.http.phone_events import heartbeat_event, logout_event
 from ingest.http.straight_lane import Accept, StraightLane
@@ -33,6 +32,7 @@ from ingest.log.publisher import Acknowledgement, Publisher, overloaded, unavail
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.http.content_encoding import unpacked
+from schemas.http.cors import Cors
 from schemas.http.lane import Lane, Lanes
 from schemas.http.paths import HEARTBEAT_PATH as HEARTBEAT_PATH
 from schemas.http.paths import LOGOUT_PATH as LOGOUT_PATH
@@ -131,7 +131,7 @@ class PhoneCalls:
             headers={
                 "Allow": "OPTIONS, POST",
                 REQUEST_ID: request_id_of(headers.get(REQUEST_ID)),
-                **self._cors.preflight_headers(headers.get("Origin")),
+                **self._cors.preflight_headers(headers.get("Origin"), "POST"),
             },
         )
 

@@ -15,7 +15,6 @@ from typing import Final
 from aiohttp import web
 
 from ingest.auth import Authentication
-from ingest.http.cors import Cors
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log.logouts import Logouts
@@ -29,6 +28,7 @@ from ingest.socket.handshake import offered_token, opens
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
 from ingest.socket.shell import Socket
+from schemas.http.cors import Cors
 from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, request_id_of

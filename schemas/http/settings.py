@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+import re
+from typing import Final, Self
 
 from pydantic import Field, model_validator
 
 from schemas.http.client_address import Network, TrustedProxies, parse_networks
 from schemas.service.settings import Settings
+
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?")
 
 
 class HttpSettings(Settings):
@@ -71,3 +74,28 @@ def networks_of(variable: str, text: str) -> tuple[Network, ...]:
             f"{variable}: {error}; write addresses or networks such as 10.0.0.0/8, without host "
             "bits"
         ) from error
+
+
+class CorsSettings(Settings):
+    """Whose web pages may make a user's own calls."""
+
+    cors_origins: str = Field(
+        "",
+        description="Comma-separated origins whose pages may call, such as "
+        "https://app.example.com or http://localhost:* for any port.",
+    )
+
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Self:
+        for origin in self.cors_origin_list:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"ROLLCALL_CORS_ORIGINS: {origin!r} is not an origin; write one like "
+                    "https://app.example.com or http://localhost:*"
+                )
+        return self
+
+    @property
+    def cors_origin_list(self) -> tuple[str, ...]:
+        """The allowed origins as browsers spell them, in lower case."""
+        return tuple(o.strip().lower() for o in self.cors_origins.split(",") if o.strip())

@@ -52,7 +52,9 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url, jwt_leeway_seconds=0)) as running:
+    async with running_api(
+        api_settings(database_url, jwt_leeway_seconds=0, cors_origins="https://app.example.com")
+    ) as running:
         yield running
 
 
@@ -594,3 +596,35 @@ async def test_no_token_is_logged(api: Api, caplog: pytest.LogCaptureFixture) ->
     await log_in(api, given)
     await log_in(api, given[:-4] + "AAAA")
     assert given.split(".")[1] not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/api/v1/me/tracking", "GET, HEAD, PUT"),
+        ("/api/v1/me/data", "GET, HEAD"),
+        ("/api/v1/me", "DELETE"),
+    ],
+)
+async def test_the_apps_own_pages_may_make_a_users_own_calls(
+    api: Api, path: str, methods: str
+) -> None:
+    page = {"Origin": "https://app.example.com"}
+    asked = await api.call(path, "OPTIONS", bearer=None, headers=page)
+    assert asked.status == 204
+    assert asked.headers["Access-Control-Allow-Methods"] == methods
+    assert "authorization" in asked.headers["Access-Control-Allow-Headers"]
+    refused = await api.call(path, methods.partition(",")[0], bearer=None, headers=page)
+    assert_problem(refused, 401, "token_missing")
+    assert "Origin" in refused.headers["Vary"]
+    for answer in (asked, refused):  # an error is read by the page, too
+        assert answer.headers["Access-Control-Allow-Origin"] == page["Origin"]
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+    stranger = {"Origin": "https://elsewhere.example.com"}
+    for method in ("OPTIONS", "GET"):
+        answer = await api.call(path, method, bearer=None, headers=stranger)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+    wrong = await api.call(path, "PATCH", bearer=None)
+    assert_problem(wrong, 405, "method_not_allowed")
+    assert wrong.headers["Allow"] == ", ".join(sorted([*methods.split(", "), "OPTIONS"]))

@@ -1,4 +1,4 @@
-"""Which web pages may call (`flutter run -d chrome`): CORS for the calls that carry a Bearer token.
+"""Which web pages may call (`flutter run -d chrome`): CORS for the calls that carry a user's token.
 
 Credentials are never allowed: a page must hold the token itself, so no cookie of the dashboard can
 be used from elsewhere (Fetch standard, CORS protocol).
@@ -46,12 +46,13 @@ class Cors:
             "Access-Control-Expose-Headers": EXPOSED_HEADERS,
         }
 
-    def preflight_headers(self, origin: str | None) -> Mapping[str, str]:
-        """What to answer to a browser's question whether the page may call."""
+    def preflight_headers(self, origin: str | None, methods: str) -> Mapping[str, str]:
+        """What to answer to a browser's question whether the page may call. ``methods`` are those
+        that the path has, comma-separated."""
         headers = dict(self.headers(origin))
         if "Access-Control-Allow-Origin" in headers:
             del headers["Access-Control-Expose-Headers"]
-            headers["Access-Control-Allow-Methods"] = "POST"
+            headers["Access-Control-Allow-Methods"] = methods
             headers["Access-Control-Allow-Headers"] = "authorization, content-type, x-request-id"
             headers["Access-Control-Max-Age"] = str(PREFLIGHT_MAX_AGE_SECONDS)
         return headers
