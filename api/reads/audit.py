@@ -7,7 +7,8 @@ subject and minute; a group that was written twice, because a connection died, c
 never missing.
 
 A subject is a user, or a list's filter, as a hash under ``ROLLCALL_USER_HASH_KEY``: who has the
-table alone learns of no user that they were looked at.
+table alone learns of no user that they were looked at. Without that key rows have no subject: who
+looked is noted, at whom is not.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ Call: TypeAlias = Literal[
 GROUP_SECONDS: Final = 0.01
 #: Rows that wait at most: beyond them 503.
 MOST_WAITING: Final = 20_000
+NO_SUBJECT: Final = bytes(32)
 #: No user id begins so: they hold no NUL.
 _FILTER: Final = b"\0filter\0"
 
@@ -77,13 +79,28 @@ class ReadAudit:
     def __init__(self, database: Database, key: bytes) -> None:
         self._database = database
         self._key = key
+        if not key:
+            logger.warning(
+                "Who looks is noted, at whom is not: set ROLLCALL_USER_HASH_KEY "
+                "(openssl rand -base64 33 makes one), the same for all services"
+            )
         self._query = load_queries("api.reads", "queries.sql")["note"]
         self._group: _Group | None = None
         self._writing: asyncio.Task[None] | None = None
         self._later: set[asyncio.Task[None]] = set()
 
+    def noted_of(self, user_id: str) -> bytes:
+        """The subject that a user is, to look for. Raises ``ProblemError`` without a key."""
+        if not self._key:
+            raise ProblemError(
+                "unavailable",
+                "At whom readers look is noted under a key: set ROLLCALL_USER_HASH_KEY "
+                "(`openssl rand -base64 33` makes one), the same for all services.",
+            )
+        return self.of_user(user_id)
+
     def of_user(self, user_id: str) -> bytes:
-        """The subject that a user is. Raises ``ProblemError`` without a key."""
+        """The subject that a user is."""
         return self._hash(user_id.encode())
 
     def of_filter(self, document: bytes) -> bytes:
@@ -92,11 +109,7 @@ class ReadAudit:
 
     def _hash(self, what: bytes) -> bytes:
         if not self._key:
-            raise ProblemError(
-                "unavailable",
-                "Who looks at users is written down under a key: set ROLLCALL_USER_HASH_KEY "
-                "(`openssl rand -base64 33` makes one), the same for all services.",
-            )
+            return NO_SUBJECT
         return hmac.digest(self._key, what, "sha256")
 
     async def users(self, reader: Identity, call: Call, shown: Mapping[str, int]) -> None:

@@ -65,7 +65,7 @@ class AuditCalls:
         context = msgspec.json.encode(["audit", user])
         after = await self._secret.position_of(values.get("cursor"), context, Place)
         asked = {
-            "subject": None if user is None else self._audit.of_user(user),
+            "subject": None if user is None else self._audit.noted_of(user),
             "minute": after.minute if after else None,
             "who_kind": after.who_kind if after else None,
             "who": after.who if after else None,

@@ -44,7 +44,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "call": word("Which call. `…_file` is a list as CSV or NDJSON.", CALLS),
             "subject": text(
                 "Whom it was about: a keyed hash of the user, or of a list's filter. One filter "
-                "has one hash.",
+                "has one hash; zeros: no ROLLCALL_USER_HASH_KEY was set.",
                 "5f2b8c0e9d4a7b61c3e8f1029384756aa1b2c3d4e5f60718293a4b5c6d7e8f90",
                 pattern="^[0-9a-f]{64}$",
             ),

@@ -200,15 +200,17 @@ async def test_a_list_comes_as_csv_from_the_server(api: Api, table: Table) -> No
     assert too_many.status == 400
 
 
-async def test_without_a_key_nobody_is_shown_and_the_answer_says_what_to_set(
-    database_url: str, table: Table
+async def test_without_a_key_it_is_noted_who_looked_and_said_that_at_whom_is_not(
+    database_url: str, table: Table, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running_api(api_settings(database_url, user_hash_key="")) as api:
-        for path in ("/api/v1/users/ada", "/api/v1/users", "/api/v1/feed"):
-            answer = await api.get(path)
-            assert answer.status == 503
-            assert "ROLLCALL_USER_HASH_KEY" in answer.json["detail"]
-        assert (await api.count()).status == 200
+        assert "set ROLLCALL_USER_HASH_KEY" in caplog.text
+        assert (await api.get("/api/v1/users/ada")).status == 200
+        [row] = (await api.call("/api/v1/audit", bearer=AUDITOR)).json["items"]
+        assert (row["call"], row["subject"]) == ("user", "0" * 64)
+        answer = await api.call("/api/v1/audit?user=ada", bearer=AUDITOR)
+        assert answer.status == 503
+        assert "ROLLCALL_USER_HASH_KEY" in answer.json["detail"]
 
 
 def test_two_filters_are_two_subjects_and_neither_is_a_user() -> None:
