@@ -18,6 +18,7 @@ from api.analytics.breakdown import BreakdownCalls
 from api.analytics.concurrency import ConcurrencyCalls
 from api.analytics.dwell import DwellCalls
 from api.analytics.flows import FlowCalls
+from api.analytics.journeys import JourneyCalls
 from api.analytics.screens import ScreenCalls
 from api.analytics.sessions import SessionCalls
 from api.analytics.trends import TrendCalls
@@ -134,6 +135,7 @@ def install(
         TrendCalls(calls),
         DwellCalls(calls),
         FlowCalls(calls),
+        JourneyCalls(calls),
         ConcurrencyCalls(calls),
         ActiveUserCalls(calls),
         BreakdownCalls(calls),

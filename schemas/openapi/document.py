@@ -8,6 +8,7 @@ from schemas.openapi import (
     audiences,
     count,
     feed,
+    journeys,
     over_time,
     people,
     phones,
@@ -69,7 +70,7 @@ _ITSELF: Final = operation(
 #: In this order on the page.
 PARTS: Final = (
     *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
-    *(screens.PART, screen_habits.PART, over_time.PART),
+    *(screens.PART, screen_habits.PART, journeys.PART, over_time.PART),
     audiences.PART,
     reads.PART,
     privacy.PART,

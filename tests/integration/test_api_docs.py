@@ -63,6 +63,20 @@ def fill(table: AnalyticsTable) -> None:
     table.insert(
         "spans", [{**ids, **times, **span, **since, "device": "d", "ended_by": "navigated"}]
     )
+    # A session that got from Cart to Checkout, of a user who was new that week.
+    half_past_nine = ELEVEN - timedelta(minutes=90)
+    way = {**ids, **span, **since, **dict.fromkeys(times, half_past_nine), "user_id": "cy"}
+    table.insert(
+        "spans",
+        [
+            {**way, "device": "d", "ended_by": "navigated", "screen": screen, "event_index": n}
+            for n, screen in enumerate(("Cart", "Checkout"))
+        ],
+    )
+    table.insert(
+        "user_days",
+        [{"day": date(2026, 3, 30), "user_id": "cy", "partition": 0, "is_new": True}],
+    )
     counts = {"views": 1, "visits": 1, "foreground_ms": 1}
     table.insert("sessions", [{**ids, **times, **counts, "device": "d", "ended_by": "timed_out"}])
     states = {"previous_state": "offline", "state": "foreground", "user_state": "foreground"}

@@ -25,6 +25,8 @@ ANALYTICS = [
     "/api/v1/screens/engagement",
     "/api/v1/screens/Home",
     "/api/v1/flows",
+    "/api/v1/funnel",
+    "/api/v1/retention",
     "/api/v1/concurrency",
     "/api/v1/active-users",
     "/api/v1/breakdown",

@@ -35,6 +35,8 @@ TABLES = [
     f"/api/v1/dwell?{RANGE}",
     f"/api/v1/flows?{RANGE}",
     f"/api/v1/flows?{RANGE}&top=2",
+    f"/api/v1/funnel?{RANGE}&step1=Cart&step2=Home",
+    "/api/v1/retention",
     f"/api/v1/concurrency?{RANGE}&bucket=1h",
     f"/api/v1/active-users?{RANGE}",
     "/api/v1/breakdown?by=app_version",
@@ -93,6 +95,18 @@ def filled(table: AnalyticsTable) -> None:
                 "transitions": 1,
             }
             for name in FORMULAS
+        ),
+    )
+    noon = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    of_noon = ("shown_until", "started_at", "ended_at", "changed_at", "session_start")
+    ids = {"partition": 0, "log_offset": 1, "ordinal": 0, "user_id": "u", "device": "d"}
+    view = {"state": "foreground", "is_view": True, "ended_by": "navigated"}
+    table.insert(
+        "spans",
+        (
+            {**dict.fromkeys(of_noon, noon), **ids, **view, "online_since": noon}
+            | {"event_index": number, "screen": screen}
+            for number, screen in enumerate(("Cart", "Home"))
         ),
     )
     table.insert(

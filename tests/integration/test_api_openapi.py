@@ -82,6 +82,11 @@ CALLS = (
     .exclude(tag="This document")
     .exclude(path=FEED)
 )
+#: Of calls that cannot do without a query.
+REQUIRED = {
+    "/api/v1/breakdown": "?by=platform&",
+    "/api/v1/funnel": "?step1=Home&step2=Cart&",
+}
 OPERATIONS = [
     (path, method)
     for path, item in DOCUMENT["paths"].items()
@@ -201,7 +206,7 @@ def send(
     reader: Reader, path: str, method: str, query: str = "", **headers: str
 ) -> requests.Response:
     address = reader.api.origin + path.format(**NAMED)
-    required = "?by=platform&" if path == "/api/v1/breakdown" else "?"
+    required = REQUIRED.get(path, "?")
     body = BODIES.get(path) if method == "post" else None
     return reader.session.request(
         method, address + required + query, json=body, headers=headers, timeout=20

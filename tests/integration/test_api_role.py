@@ -26,6 +26,8 @@ READS = (
     "/api/v1/screens",
     f"/api/v1/screens/engagement?{RANGE}",
     f"/api/v1/flows?{RANGE}",
+    f"/api/v1/funnel?{RANGE}&step1=Cart&step2=Pay",
+    "/api/v1/retention",
     f"/api/v1/concurrency?{RANGE}",
     f"/api/v1/sessions/summary?{RANGE}",
     f"/api/v1/trends?{RANGE}",

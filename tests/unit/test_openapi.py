@@ -24,6 +24,7 @@ from api.analytics import (
     dwell,
     engagement,
     flows,
+    journeys,
     sessions,
     trends,
 )
@@ -229,6 +230,7 @@ def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
         ("/api/v1/trends", "of", trends.COUNTED),
         ("/api/v1/concurrency", "bucket", concurrency.BUCKETS),
         ("/api/v1/breakdown", "by", breakdown.BYS),
+        ("/api/v1/funnel", "by", journeys.BYS),
     ],
 )
 def test_a_parameters_words_are_those_of_its_parser(
@@ -243,6 +245,8 @@ def test_a_parameters_words_are_those_of_its_parser(
         ("ScreenNow", ("screen", "foreground", "share")),
         ("ScreenEngagement", ("screen", "start", "end", *engagement.METRICS)),
         ("Flow", flows.COLUMNS),
+        ("FunnelStep", journeys.FUNNEL_COLUMNS),
+        ("RetentionWeek", journeys.RETENTION_COLUMNS),
         ("DwellRow", dwell.COLUMNS),
         ("ConcurrencyBucket", concurrency.COLUMNS),
         ("ScreenConcurrencyBucket", concurrency.SCREEN_COLUMNS),

@@ -1,0 +1,117 @@
+"""``/api/v1/funnel`` and ``/api/v1/retention``: how far sessions get, and whether people come back.
+
+Both read every visit or day of the range, so few run at a time, and a funnel is of 14 days at most.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from api.http.documents import Report, Row, select, shaped
+from api.http.door import Door
+from api.http.parameters import bad_parameter, limit_to, name_of, one_of
+from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.periods.ranges import RangeRules, resolve
+from api.postgres.database import Connection
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+
+FUNNEL_COLUMNS: Final = (
+    *("value", "step", "screen", "sessions", "users", "from_first", "from_before"),
+    *("p50_ms", "p90_ms"),
+)
+RETENTION_COLUMNS: Final = (
+    *("first_week", "new_users", "weeks_later", "active_users", "share", "complete"),
+)
+BYS: Final = ("app_version", "platform")
+STEPS: Final = tuple(f"step{n}" for n in range(1, 9))
+MAX_LENGTH: Final = timedelta(days=14)
+#: The days of users that are kept, and the week that runs.
+MAX_WEEKS: Final = 9
+_RULES: Final = RangeRules(buckets=())
+
+
+class JourneyCalls:
+    """The handlers."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        queries = load_queries("api.analytics", "journeys.sql")
+        self._funnel, self._retention = queries["funnel"], queries["retention"]
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/funnel", "funnel", self.funnel)
+        add_get(router, door, "/api/v1/retention", "retention", self.retention)
+
+    async def funnel(self, request: web.Request) -> web.StreamResponse:
+        parsers = {**range_parameters(), **dict.fromkeys(STEPS, name_of("screen"))}
+        values = await self._calls.parameters(request, {**parsers, "by": one_of(BYS)})
+        steps = _steps(values)
+        by: str | None = values.get("by")
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                _RULES,
+                now=now_of(freshness),
+                reporting_zone=progress.zone,
+                series=None,
+            )
+            if asked.end - asked.start > MAX_LENGTH:
+                raise bad_parameter(
+                    "from", "must be at most 14 days before to: visits are kept so long"
+                )
+            parameters = {"steps": steps, "from": asked.start, "to": asked.end, "by": by}
+            return Report(
+                FUNNEL_COLUMNS,
+                shaped(select(connection, self._funnel, parameters), _step_row),
+                self._calls.quality.fields(freshness),
+                {**asked.shown(), "by": by},
+            )
+
+        return await self._calls.reports.answer(
+            request, "funnel", open_report, reads_everybody=True
+        )
+
+    async def retention(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(request, {"weeks": limit_to(MAX_WEEKS)})
+        weeks = values.get("weeks", MAX_WEEKS)
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            return Report(
+                RETENTION_COLUMNS,
+                shaped(select(connection, self._retention, {"weeks": weeks}), _week_row),
+                self._calls.quality.fields(freshness),
+                {"weeks": weeks, "tz": progress.zone.key},
+            )
+
+        return await self._calls.reports.answer(
+            request, "retention", open_report, reads_everybody=True
+        )
+
+
+def _steps(values: dict[str, Any]) -> list[str]:
+    """Raises ``ProblemError``: a funnel has two steps or more. Later ones may be left out."""
+    for name in STEPS[:2]:
+        if name not in values:
+            raise bad_parameter(name, "is missing: name the screens step1, step2 and so on")
+    return [values[name] for name in STEPS if name in values]
+
+
+def _step_row(row: Row) -> Row:
+    return {
+        **row,
+        "from_first": round(row["from_first"], 4),
+        "from_before": None if row["from_before"] is None else round(row["from_before"], 4),
+    }
+
+
+def _week_row(row: Row) -> Row:
+    return {**row, "first_week": str(row["first_week"]), "share": round(row["share"], 4)}
