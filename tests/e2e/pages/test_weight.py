@@ -28,7 +28,9 @@ PAGES = {
     "/users": "#rows tr",
     "/screens?range=7d": "#series canvas",
     "/screens/Home?range=7d": "#series canvas",
+    "/funnel?range=7d&step1=Home&step2=Cart%201": "#funnel tbody tr",
     "/active-users": "#active canvas",
+    "/retention": "#retention-rows tr",
 }
 #: When what is looked for is there, by the page's own clock.
 WATCH = """() => {
