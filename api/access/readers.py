@@ -80,7 +80,7 @@ class Readers:
                 token = authorization[len(_SCHEME) :].strip()
             return await self.verify(token, request, scope)
         member = self._single_sign_on.member(request) if cookie else None
-        # Whose sign-on may too little can still log in with a token.
+        # A member whose sign-on lacks the scope can still log in with a token.
         is_enough = member is not None and scope in member.scopes
         token = await self._sessions.token_of(request) if cookie and not is_enough else ""
         if (member is not None or token) and request.method not in _SAFE_METHODS:

@@ -79,7 +79,7 @@ class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What an online device remembers of its session (``processor/core/spans_and_sessions.py``):
     when its present span began and whether that is a view, and of the spans before it how many were
     views (this one included) and visits, their time in the foreground, and the screen of the first
-    view. And what it told earlier in the present span, the first first (the last 16)."""
+    view. And what it reported earlier in the present span, the oldest first (16 at most)."""
 
     since_ms: int
     is_view: bool = False
@@ -116,7 +116,7 @@ class Device(msgspec.Struct, frozen=True, gc=False):
     ``None`` where this session has been heard of over HTTP alone; ``ended_in_foreground`` is of
     the last session, while offline. ``twin_of`` is the ``device_info`` by which alone the device
     is known, if that is not its name; ``replaced`` are the tokens that gave way on it in this
-    session, the first first. ``timer`` is ``None`` where nothing tells of one that runs on in the
+    session, the oldest first. ``timer`` is ``None`` where nothing tells of one that runs on in the
     background."""
 
     device: str

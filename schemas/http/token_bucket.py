@@ -1,14 +1,14 @@
 """Token buckets by key: how much a user or an address may do. PURE: asked with ``now``.
 
-1. A bucket holds ``burst`` tokens and fills with ``per_second``. What takes more than it holds
-   takes nothing and is told how long to wait.
-2. A bucket is one number, the time at which it will be full again; one that is full says nothing
-   that no bucket would not say, so it is forgotten. A newcomer makes two others be looked at, the
-   ones not looked at for longest: so the table holds little more than the buckets that are not
-   full, and those are few (events a second, times the seconds in which a bucket gains a token).
-3. At most ``max_keys`` are remembered. Where even that is not enough, the one that will be full
-   soonest among the next ``EVICTION_SAMPLE`` goes. Who floods us with strangers to be forgotten
-   himself only makes those strangers be forgotten: they owe less than he does.
+1. A bucket holds ``burst`` tokens and fills with ``per_second``. A call that wants more tokens than
+   there are takes none, and gets the seconds to wait.
+2. A bucket is stored as one number: the time at which it will be full again. A full bucket is the
+   same as none, so it is forgotten. Each new key checks the two keys that were checked longest ago.
+   So the table holds little more than the buckets that are not full. These are few: events a
+   second, times the seconds in which a bucket gains a token.
+3. At most ``max_keys`` are stored. Beyond them, of the next ``EVICTION_SAMPLE`` keys the one whose
+   bucket is full soonest is forgotten. A client that invents keys to have its own forgotten only
+   gets the invented ones forgotten: their buckets are fuller.
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ SECURITY: Final[dict[str, Json]] = {
 
 HEADERS: Final[dict[str, Json]] = {
     "RequestId": {
-        "description": "Finds the request in the logs: its own, if it came with a sane one.",
+        "description": "Finds the request in the logs: the request's own id if it is well-formed, "
+        "else a new one.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:/+=-]{1,128}$"},
     },

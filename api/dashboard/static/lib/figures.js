@@ -1,5 +1,7 @@
 // Figures of analytics as words. Pure. null is what is not known.
 
+import { pair } from "./moments.js";
+
 const number = new Intl.NumberFormat("en");
 const UNKNOWN = "–";
 
@@ -18,11 +20,6 @@ export function span(ms) {
   if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
   if (seconds < 10 * 3600) return pair(seconds, 3600, "h", 60, "min");
   return `${count(Math.round(seconds / 3600))} h`;
-}
-
-function pair(seconds, large, largeName, small, smallName) {
-  const rest = Math.floor((seconds % large) / small);
-  return `${Math.floor(seconds / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
 }
 
 /** "7.1 %" */
@@ -49,8 +46,6 @@ export function unitFor(mostMs) {
   return mostMs < 2 * 3_600_000 ? { name: "min", ms: 60_000 } : { name: "h", ms: 3_600_000 };
 }
 
-/** `several(1, "screen")` is "1 screen". */
-export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** A text for where there is little room. */
 export function shortened(text, most) {

@@ -35,7 +35,8 @@ export function length(seconds) {
 /** "1 session", "1,200 sessions". */
 export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 
-function pair(whole, large, largeName, small, smallName) {
+/** "2 h 10 min", "2 h". */
+export function pair(whole, large, largeName, small, smallName) {
   const rest = Math.floor((whole % large) / small);
   return `${Math.floor(whole / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
 }

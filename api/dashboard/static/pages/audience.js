@@ -2,9 +2,10 @@
 
 import { userPage } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
-import { arrange, curl, fill, filterOf, inWords, isFillable } from "./audience_filter.js";
+import { curl, fill, filterOf, inWords, isFillable, showFields } from "./audience_filter.js";
 import { debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
+import { suggest } from "../ui/suggestions.js";
 import * as words from "../lib/words.js";
 
 const WAIT_MS = 350;
@@ -142,7 +143,7 @@ function asRow(row, ...cells) {
 const soon = debounce(preview, WAIT_MS);
 
 function changed() {
-  arrange(form);
+  showFields(form);
   const excluded = filterOf(form).exclude_user_ids?.length ?? 0;
   setText(element("excluded-count"), excluded > 0 ? `(${words.count(excluded)})` : "");
   for (const button of downloads) button.disabled = true;
@@ -167,22 +168,6 @@ function recall() {
     if (isFillable(filter)) fill(form, filter);
   } catch (error) {
     // Nothing, or nothing of ours.
-  }
-}
-
-async function suggest(id, path, name) {
-  try {
-    const { items } = await read(path);
-    const values = items.map((item) => item[name]).filter((value) => value !== null && value !== "(other)");
-    element(id).replaceChildren(
-      ...values.map((value) => {
-        const option = make("option");
-        option.value = value;
-        return option;
-      }),
-    );
-  } catch (error) {
-    // Only suggestions: whatever is typed counts.
   }
 }
 
@@ -267,7 +252,7 @@ element("download").addEventListener("submit", (event) => {
 
 follow({});
 recall();
-arrange(form);
+showFields(form);
 preview();
 showExports();
 suggest("screens", "/api/v1/screens?limit=500", "screen");

@@ -58,7 +58,7 @@ function period(fields) {
 }
 
 /** Shows the inputs that belong to what was chosen. */
-export function arrange(form) {
+export function showFields(form) {
   for (const bound of form.querySelectorAll(".bound")) {
     const kind = part(bound, "kind").value;
     part(bound, "number").hidden = !(kind in UNITS);

@@ -2,6 +2,7 @@
 
 import { read } from "../lib/api.js";
 import { follow } from "../lib/feed.js";
+import { several } from "../lib/moments.js";
 import * as figures from "../lib/figures.js";
 import { Rounds } from "../lib/rounds.js";
 import { dayInWords } from "../lib/zones.js";
@@ -49,7 +50,7 @@ function row(week, cells, last) {
 function cellOf({ share, active_users: active, complete }) {
   const cell = make("td", complete ? "week" : "week counting", figures.share(share));
   cell.style.setProperty("--share", share);
-  cell.title = `${figures.several(active, "user")}${complete ? "" : ", still counted"}`;
+  cell.title = `${several(active, "user")}${complete ? "" : ", still counted"}`;
   return cell;
 }
 

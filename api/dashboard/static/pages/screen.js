@@ -9,6 +9,7 @@ import { barsOf } from "../charts/dwell_bars.js";
 import { dwellCall, engagementCall, flowsCall, placeIn, screenUsers, trendsCall, usersNote } from "./engagement.js";
 import { follow } from "../lib/feed.js";
 import { showFigures } from "../ui/figure_list.js";
+import { several } from "../lib/moments.js";
 import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
@@ -87,7 +88,7 @@ function loadTotals() {
         {
           name: "Dwell p50",
           value: figures.span(sums.dwell_p50_ms),
-          note: `mean ${figures.span(sums.dwell_mean_ms)} of ${figures.several(sums.visits, "visit")}`,
+          note: `mean ${figures.span(sums.dwell_mean_ms)} of ${several(sums.visits, "visit")}`,
           about: "percentile",
         },
         { name: "Dwell p95", value: figures.span(sums.dwell_p95_ms), note: "within 9.1 %", about: "percentile" },
@@ -124,7 +125,7 @@ function loadPaths() {
     reading: async () => read(callOf((await place).parameters)),
     nothing: ({ items }) => (items.length === 0 ? "Nobody came to this screen or left it in this range." : ""),
     show({ items, folded }) {
-      const rest = folded === 0 ? "" : ` ${figures.several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+      const rest = folded === 0 ? "" : ` ${several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
       const { next, before } = ranked(screen, items);
       showRanked(element("next"), next, (path) => period.address(path));
       showRanked(element("before"), before, (path) => period.address(path));
@@ -150,7 +151,7 @@ function loadDwell() {
     show({ items, visits, sums }) {
       const silent = sums.silent_share > 0 ? ` ${figures.share(sums.silent_share)} of their time ended by silence and is counted up to the last sign of life: those visits were longer.` : "";
       return dwellCard.draw(
-        `${figures.several(visits, "visit")} by how long they lasted; each bar is for lengths a fifth longer than the one before.${silent}`,
+        `${several(visits, "visit")} by how long they lasted; each bar is for lengths a fifth longer than the one before.${silent}`,
         barsOf(items, { p50: sums.dwell_p50_ms, p95: sums.dwell_p95_ms }),
       );
     },

@@ -5,6 +5,7 @@ import { Card } from "../ui/cards.js";
 import { element, setText } from "../ui/dom.js";
 import { engagementCall, flowsCall, placeIn, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
 import { follow } from "../lib/feed.js";
+import { several } from "../lib/moments.js";
 import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
@@ -135,7 +136,7 @@ function loadFlows() {
 
 function drawFlows() {
   const { items, folded } = flows;
-  const rest = folded === 0 ? "" : ` ${figures.several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+  const rest = folded === 0 ? "" : ` ${several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
   const colour = (screen) => (slots.has(screen) ? `--series-${slots.get(screen) + 1}` : null);
   return flowsCard.draw(
     `From a screen, on the left, to the next one, on the right. (start) and (end) are the ends of sessions.${rest}`,

@@ -1,8 +1,9 @@
 // The form above the list of users: what is asked for, as fields.
 
-import { Away, LoggedOut, ProblemError, now, read } from "../lib/api.js";
-import { debounce, element, make, setText, setTime } from "../ui/dom.js";
+import { now } from "../lib/api.js";
+import { debounce, element, setText, setTime } from "../ui/dom.js";
 import { moment } from "../lib/moments.js";
+import { suggest } from "../ui/suggestions.js";
 import * as list from "./user_list.js";
 
 const TYPING_MS = 250;
@@ -84,24 +85,6 @@ function showMore(isOpen) {
   const button = element("more-filters");
   button.setAttribute("aria-expanded", isOpen);
   setText(button, isOpen ? "Fewer filters" : "More filters");
-}
-
-/** Screens and versions that are in use, for the fields that want one exactly. */
-async function suggest(id, path, name) {
-  try {
-    const { items } = await read(path);
-    const texts = items.map((item) => item[name]).filter((text) => text !== null && text !== "(other)");
-    element(id).replaceChildren(
-      ...texts.map((text) => {
-        const option = make("option");
-        option.value = text;
-        return option;
-      }),
-    );
-  } catch (error) {
-    // Without suggestions one can still type.
-    if (!(error instanceof Away || error instanceof ProblemError || error instanceof LoggedOut)) throw error;
-  }
 }
 
 /** As <input type="datetime-local"> takes it: in the viewer's zone, to the second. */
