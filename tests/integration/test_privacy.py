@@ -193,7 +193,7 @@ async def test_an_erased_user_begins_from_nothing_after_the_fence(
             for screen in ("A", "B"):
                 await ingest.heartbeat(f'{{"screen": "{screen}"}}'.encode(), ADA)
             await until("she is online", lambda: online(database_url) == 1)
-            sums = "SELECT screen, views::int FROM screen_minutes ORDER BY 1"
+            sums = "SELECT screen, sum(views)::int FROM screen_minutes GROUP BY 1"
             counted = rows(database_url, sums)
             support = token("support", scope=SUPPORT)
             answer = await api.call(f"/api/v1/users/{ADA}", "DELETE", bearer=support)
