@@ -1,4 +1,4 @@
--- Ways of people, as schemas/database/sql/0025_journeys.sql counts them.
+-- Ways of people, as schemas/database/sql/0023_journeys.sql counts them.
 
 -- name: funnel
 SELECT value, step, screen, sessions, users, from_first, from_before, p50_ms, p90_ms
