@@ -145,8 +145,8 @@ smoke: install
 	$(MAKE) bench-capacity ARGS=--smoke
 	$(MAKE) bench-reducer ARGS=--smoke
 	$(MAKE) bench-door ARGS=--smoke
-	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/test_presence_oracle.py
-	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/test_events.py tests/unit/test_nesting.py'
+	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/processor/test_presence_oracle.py
+	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/schemas/test_events.py tests/unit/schemas/test_nesting.py'
 	$(MAKE) test-hostile ARGS=--smoke
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke

@@ -183,6 +183,6 @@ def topic_prefix(kafka_settings: KafkaSettings) -> str:
 @pytest.fixture(params=["ordinary", "straight"])
 def both_lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test twice: every call by aiohttp's handlers, and what is usual by the straight lane."""
-    from tests.contract.harness import Ways
+    from tests.rigs.harness import Ways
 
     monkeypatch.setattr(Ways, "lane", request.param)

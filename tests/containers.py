@@ -19,7 +19,7 @@ from testcontainers.core.waiting_utils import wait_for_logs
 
 from deploy.local.kafka import SERVER_PROPERTIES
 from deploy.local.ports import free_port
-from tests.unit.compose_file import base_images
+from tests.unit.deploy.compose_file import base_images
 
 START_SECONDS: Final = 120.0
 #: Inside the container.

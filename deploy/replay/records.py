@@ -25,8 +25,8 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from deploy.replay.table import View
+from processor.core.analytics.reporting_days import QUARTER_MS, day_of
 from processor.core.outage import EVENTS_DUE
-from processor.core.reporting_days import QUARTER_MS, day_of
 from schemas.log.events import Heartbeat, Tick, encode_event, join_batch, partition_of
 
 #: The phones of a file have no tokens; nothing signs them out either.

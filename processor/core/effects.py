@@ -9,14 +9,14 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
+from processor.core.analytics.concurrency import Sample
+from processor.core.analytics.screen_names import DAY_MS
+from processor.core.analytics.spans_and_sessions import Session, Span
+from processor.core.analytics.windows import Windows
 from processor.core.clock_steps import ClockStep
-from processor.core.concurrency import Sample
 from processor.core.model import Changed, Device, User
 from processor.core.outage import Kind, Outage
 from processor.core.privacy import Erasure, FlagChange
-from processor.core.screen_names import DAY_MS
-from processor.core.spans_and_sessions import Session, Span
-from processor.core.windows import Windows
 from schemas.log.events import BadEvent, Event
 
 F = TypeVar("F")

@@ -76,10 +76,11 @@ class Told(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What an online device remembers of its session (``processor/core/spans_and_sessions.py``):
-    when its present span began and whether that is a view, and of the spans before it how many were
-    views (this one included) and visits, their time in the foreground, and the screen of the first
-    view. And what it reported earlier in the present span, the oldest first (16 at most)."""
+    """What an online device remembers of its session, for
+    ``processor/core/analytics/spans_and_sessions.py``: when its present span began and whether that
+    is a view; of the spans before it how many were views (this one included) and visits, their time
+    in the foreground, and the screen of the first view. And what it reported earlier in the present
+    span, the oldest first (16 at most)."""
 
     since_ms: int
     is_view: bool = False

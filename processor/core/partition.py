@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from processor.core.analytics import Analytics
+from processor.core.analytics.concurrency import Sample, instants, sample
+from processor.core.analytics.partition_analytics import Analytics
+from processor.core.analytics.screen_names import ScreenNames
+from processor.core.analytics.spans_and_sessions import follow
 from processor.core.clock_steps import (
     MAX_STEPS,
     ClockStep,
@@ -24,7 +27,6 @@ from processor.core.clock_steps import (
     silence_moved_back,
     steps_back,
 )
-from processor.core.concurrency import Sample, instants, sample
 from processor.core.deadlines import Deadlines
 from processor.core.effects import TIME_PASSED, Effects, LoggedChange, Record, Reject, RejectCause
 from processor.core.intervals import quiet_interval
@@ -42,9 +44,7 @@ from processor.core.presence import (
     expire,
 )
 from processor.core.privacy import Erasure, Privacy, Removal, is_heard_since, remove
-from processor.core.screen_names import ScreenNames
 from processor.core.sockets import kept_online
-from processor.core.spans_and_sessions import follow
 from processor.core.tally import Tally
 from processor.core.usual import still_there
 from schemas.log.events import (

@@ -14,8 +14,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from processor.core.analytics.spans_and_sessions import LONGEST_SPAN_MS
 from processor.core.model import User
-from processor.core.spans_and_sessions import LONGEST_SPAN_MS
 from schemas.log.events import FOREGROUND_APP_STATES, Heartbeat
 
 #: Words that are never a screen's name (``presence``).

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from processor.core.concurrency import first_samples
+from processor.core.analytics.concurrency import first_samples
+from processor.core.analytics.spans_and_sessions import Session, Span
 from processor.core.effects import Effects, Logged, UserDay
-from processor.core.spans_and_sessions import Session, Span
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 SPAN_TYPES: Final = [

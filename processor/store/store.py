@@ -17,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 
+from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.changes import published_change
 from processor.core.clock_steps import MAX_STEPS, ClockStep
 from processor.core.deployment import UnusableDeploymentError, check_deployment
@@ -24,7 +25,6 @@ from processor.core.last_read import LastRead
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
-from processor.core.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.store.batch import Batch, copies, window_rows
 from processor.store.presence_row import PRESENCE_PARTS
 from processor.store.rows import user_of_row

@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from processor.core.screen_names import NO_SCREEN, OTHER_SCREENS
+from processor.core.analytics.screen_names import NO_SCREEN, OTHER_SCREENS
 from processor.watch.lag import Standing
 
 #: Screens that have a series of their own, of each processor; the rest is ``(other)``.

@@ -37,7 +37,7 @@ from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.bench.cpu import cpu_seconds
 from tests.bench.report import comparison, ratios, read_figures, write_figures
 from tests.bench.smoke import Smoke, check_measured
-from tests.integration.rig import free_port, rows, stored_through, wait_for
+from tests.rigs.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
 TOKENS_LAST_SECONDS = 6 * 3600

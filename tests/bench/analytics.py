@@ -33,7 +33,7 @@ from schemas.database.named_queries import load_queries
 from tests.bench.__main__ import answers, service
 from tests.bench.fleet import Fleet, fill
 from tests.bench.smoke import Smoke, check_measured
-from tests.integration.rig import free_port, wait_for
+from tests.rigs.rig import free_port, wait_for
 
 #: What rollups are made of: read by the calls about single people and instants only.
 HISTORY = frozenset(

@@ -34,7 +34,7 @@ from processor.settings import ProcessorSettings
 from schemas.log.events import Heartbeat, encode_batch
 from tests.bench.__main__ import Servers, kafka_environment, rows_outside_transaction, servers
 from tests.bench.smoke import Smoke, check_measured
-from tests.integration.rig import ProcessorProcess, rows, wait_for
+from tests.rigs.rig import ProcessorProcess, rows, wait_for
 
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 SCREENS = [f"Screen {n:02}" for n in range(40)]

@@ -33,7 +33,7 @@ import ingest.app
 from ingest.settings import IngestSettings
 from schemas.http.server import BoundedRunner
 from tests.bench.smoke import Smoke
-from tests.integration.rig import free_port, wait_for
+from tests.rigs.rig import free_port, wait_for
 
 USERS = 1000
 LANES = ("ordinary", "straight")

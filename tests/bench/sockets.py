@@ -35,7 +35,7 @@ from schemas.log.topics import create_topics
 from tests.bench.__main__ import PARTITIONS, answers, kafka_environment, service
 from tests.bench.cpu import cpu_seconds
 from tests.bench.smoke import Smoke, check_measured
-from tests.integration.rig import free_port, wait_for
+from tests.rigs.rig import free_port, wait_for
 
 #: So that nothing of it happens while something else is measured.
 NEVER_SECONDS = 3600

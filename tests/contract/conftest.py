@@ -9,7 +9,7 @@ import pytest
 
 from schemas.log.settings import KafkaSettings
 from tests.contract.fuzzing import Complaints, Watch
-from tests.contract.harness import ingest_settings, running_ingest
+from tests.rigs.harness import ingest_settings, running_ingest
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from schemas.http.problems import CODES, PROBLEM_JSON
-from tests.contract.harness import SECRET, Answer, Ingest, token, wait_until
+from tests.rigs.harness import SECRET, Answer, Ingest, token, wait_until
 
 _HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.contract.harness import token
+from tests.rigs.harness import token
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "integration.md").read_text("utf-8")

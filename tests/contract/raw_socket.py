@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from websockets.frames import Frame, Opcode
 
-from tests.contract.harness import DEADLINE_SECONDS, token
+from tests.rigs.harness import DEADLINE_SECONDS, token
 
 
 class Listening(Protocol):

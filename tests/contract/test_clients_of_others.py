@@ -23,7 +23,8 @@ from ingest.socket.sockets import SOCKET_PATH
 from schemas.log.events import Heartbeat
 from schemas.log.settings import KafkaSettings
 from tests.contract import java
-from tests.contract.harness import (
+from tests.contract.node import packages, run
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     client_events,
@@ -31,7 +32,6 @@ from tests.contract.harness import (
     running_ingest,
     token,
 )
-from tests.contract.node import packages, run
 
 PROGRAMS = Path(__file__).parent / "clients_of_others"
 OKHTTP, JARS = PROGRAMS / "OkHttp.java", PROGRAMS / "jars.sha256"

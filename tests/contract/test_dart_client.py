@@ -15,7 +15,7 @@ import pytest
 from schemas.log.events import Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
 from tests import guide_app
-from tests.contract.harness import (
+from tests.rigs.harness import (
     Answer,
     Ingest,
     client_events,

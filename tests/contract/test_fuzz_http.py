@@ -23,7 +23,7 @@ from tests.contract.fuzzing import (
     json_text,
     mangled,
 )
-from tests.contract.harness import (
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Answer,
     Ingest,

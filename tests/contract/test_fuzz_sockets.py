@@ -26,8 +26,8 @@ from tests.contract.fuzzing import (
     json_text,
     mangled,
 )
-from tests.contract.harness import DEADLINE_SECONDS
 from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import DEADLINE_SECONDS
 
 #: What is not there by then is not coming: the server waits for more.
 QUIET_SECONDS: Final = 0.02

@@ -25,13 +25,6 @@ from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT
 from schemas.log.settings import KafkaSettings
 from tests import guide_app
 from tests.contract.dart_source import errors, parse
-from tests.contract.harness import (
-    DEADLINE_SECONDS,
-    Answer,
-    exchange,
-    ingest_settings,
-    running_ingest,
-)
 from tests.contract.integration_page import (
     BLOCKS,
     DOCS,
@@ -45,7 +38,14 @@ from tests.contract.integration_page import (
     with_tokens,
 )
 from tests.contract.node import run
-from tests.integration.api_harness import Table, api_settings, running_api
+from tests.rigs.api_harness import Table, api_settings, running_api
+from tests.rigs.harness import (
+    DEADLINE_SECONDS,
+    Answer,
+    exchange,
+    ingest_settings,
+    running_ingest,
+)
 
 COUNT_PATH = "/api/online-users-count"
 HTTP = [block for block in BLOCKS if block.language == "http" and COUNT_PATH not in block.text]

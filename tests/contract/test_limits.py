@@ -10,7 +10,7 @@ import pytest
 
 from schemas.log.events import Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.rigs.harness import (
     Answer,
     Ingest,
     client_events,

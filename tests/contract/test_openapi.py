@@ -14,7 +14,6 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from ingest.http.calls import HEARTBEAT_PATH, LOGOUT_PATH
 from ingest.socket.sockets import SOCKET_PATH
 from tests.conftest import fresh_topics
-from tests.contract.harness import Ingest, ingest_settings, running_ingest, token
 from tests.openapi_harness import (
     described,
     good_data_is_refused_for_a_reason_only,
@@ -22,6 +21,7 @@ from tests.openapi_harness import (
     hunt,
     labels,
 )
+from tests.rigs.harness import Ingest, ingest_settings, running_ingest, token
 
 # schemathesis does it itself; Hypothesis has seeded the module.
 pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module")

@@ -14,7 +14,7 @@ from deploy.simulate.phones import SimulatedPhone, simulated
 from deploy.simulate.tally import Tally
 from schemas.log.events import ClientEvent, Connect, Disconnect, Heartbeat, Logout, Renew
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     SECRET,
     Ingest,

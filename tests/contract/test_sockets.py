@@ -25,7 +25,8 @@ from websockets.typing import Origin
 from schemas.log.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import SIGN_OUTS, topic_name
-from tests.contract.harness import (
+from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     ingest_settings,
@@ -34,7 +35,6 @@ from tests.contract.harness import (
     token,
     wait_until,
 )
-from tests.contract.raw_socket import RawSocket
 
 
 @pytest.fixture

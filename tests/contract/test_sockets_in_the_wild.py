@@ -17,7 +17,7 @@ from websockets.typing import Origin, Subprotocol
 
 from schemas.log.events import Connect
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     ingest_settings,

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.log.events import Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     client_events,

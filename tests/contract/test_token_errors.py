@@ -23,7 +23,7 @@ from tests.authorization_server import (
     introspection,
     running_authorization_server,
 )
-from tests.contract.harness import (
+from tests.rigs.harness import (
     Answer,
     Ingest,
     client_events,

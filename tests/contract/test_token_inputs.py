@@ -12,7 +12,7 @@ from schemas.log.events import Connect, Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
 from tests.authorization_server import introspection, running_authorization_server
 from tests.back_end import running_back_end
-from tests.contract.harness import client_events, ingest_settings, running_ingest, token
+from tests.rigs.harness import client_events, ingest_settings, running_ingest, token
 
 SANCTUM = "12|Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4Mf3a91c7d"
 PREFIXED = "12|myapp_Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4M"

@@ -15,7 +15,9 @@ from playwright.async_api import BrowserContext, Page, async_playwright
 
 from schemas.log.events import Connect, Event, Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.contract.node import node, packages, run
+from tests.e2e.browser import ARGUMENTS, chromium
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     ingest_settings,
@@ -24,8 +26,6 @@ from tests.contract.harness import (
     token,
     wait_until,
 )
-from tests.contract.node import node, packages, run
-from tests.e2e.browser import ARGUMENTS, chromium
 
 WEB = Path(__file__).parents[2] / "docs/clients/web"
 OPEN = "rollcall_ingest_sockets_open"

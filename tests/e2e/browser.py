@@ -19,7 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from deploy.local.ports import free_port
-from tests.integration.api_harness import SECRET, token
+from tests.rigs.api_harness import SECRET, token
 from tests.suite.forks import Process, start_python
 from tests.waiting import pause
 

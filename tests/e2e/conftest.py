@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.conftest import fresh_database
 from tests.e2e.browser import Api, running_browser, sign_in, watched_page
 from tests.e2e.stacks import plain_up, short_stack
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 __all__ = ["plain_up", "short_stack"]  # fixtures
 

@@ -20,7 +20,7 @@ from deploy.simulate.wire import SAMPLE_HEADERS
 from deploy.tokens import make_token, signing_key
 from tests import guide_app
 from tests.e2e.stack import Up, get
-from tests.integration.rig import rows, wait_for
+from tests.rigs.rig import rows, wait_for
 
 PROCESSOR = ("-m", "processor")
 FRONT = ("-m", "deploy.local.front")

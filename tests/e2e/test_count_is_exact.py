@@ -20,16 +20,16 @@ import psutil
 import pytest
 
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import token
 from tests.e2e.driver import FRONT, PROCESSOR, Stack
-from tests.integration.gateway_rig import (
+from tests.rigs.gateway_rig import (
     MISSING,
     Service,
     haproxy,
     running_gateway,
     start_services,
 )
-from tests.integration.rig import ProcessorProcess, processor_environment, wait_for
+from tests.rigs.harness import token
+from tests.rigs.rig import ProcessorProcess, processor_environment, wait_for
 
 LOOK_SECONDS = 0.5
 #: A client that is cut off comes back after up to so long.

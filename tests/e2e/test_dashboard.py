@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 from schemas.tokens.api_keys import key_digest, new_key
 from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.lives import called
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 
 def test_without_a_session_the_way_leads_to_the_login_and_back(

@@ -26,7 +26,7 @@ from tests.e2e.driver import (
 )
 from tests.e2e.stacks import SHORT_FENCE_SECONDS as FENCE_SECONDS
 from tests.e2e.stacks import SHORT_OFFLINE_AFTER_SECONDS as OFFLINE_AFTER_SECONDS
-from tests.integration.rig import wait_for
+from tests.rigs.rig import wait_for
 
 
 @pytest.fixture(scope="module")

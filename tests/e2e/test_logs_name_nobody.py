@@ -12,7 +12,7 @@ import aiohttp
 from deploy.tokens import make_token, signing_key
 from tests.e2e.stack import Up
 from tests.e2e.stacks import running_up
-from tests.integration.rig import rows, wait_for
+from tests.rigs.rig import rows, wait_for
 
 USER = "ulrike-who-must-not-be-named"
 NAME = "Ulrike von Niemand"

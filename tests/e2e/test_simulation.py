@@ -20,7 +20,7 @@ from deploy.local.ports import free_port
 from tests.e2e.driver import FRONT, Stack
 from tests.e2e.stack import STOP_SECONDS, Up, get
 from tests.e2e.stacks import running_up
-from tests.integration.rig import wait_for
+from tests.rigs.rig import wait_for
 
 SIMULATION = ("deploy.cli", "simulate")
 USERS = 50

@@ -17,7 +17,7 @@ from typing import Final
 
 from deploy.local import jars
 from tests.engine.engine import EngineError, docker
-from tests.unit.compose_file import base_images
+from tests.unit.deploy.compose_file import base_images
 
 FOLDER: Final = Path(__file__).with_name("stand_ins")
 SUITE: Final = "trixie"

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.local.ports import free_port
-from tests.contract.harness import SECRET, token
 from tests.engine.engine import ROOT, EngineError, docker
-from tests.unit.compose_file import load_compose
+from tests.rigs.harness import SECRET, token
+from tests.unit.deploy.compose_file import load_compose
 
 #: Of images and of the Compose project: not those of an installation on this machine.
 NAME: Final = "rollcall-engine-test"

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.harness import SECRET
 from tests.e2e.stack import assert_five_steps
 from tests.e2e.test_readme import five_steps, replace_once
 from tests.engine.engine import docker
 from tests.engine.images import Images
 from tests.engine.stack import IMAGE, Stack, inspected, running_stack, wait_until
-from tests.unit.compose_file import load_compose
+from tests.rigs.harness import SECRET
+from tests.unit.deploy.compose_file import load_compose
 
 JOBS = {"secrets", "roles", "migrate", "topics"}
 SERVICES = set(load_compose()["services"]) - JOBS

@@ -13,14 +13,14 @@ import pytest
 
 from tests.engine.engine import ROOT, docker
 from tests.engine.images import Images
-from tests.unit.compose_file import base_images
+from tests.unit.deploy.compose_file import base_images
 
 IMAGE: Final = "rollcall:0.0.1-image-test"
 SUITE_IMAGE: Final = "rollcall-suite:0.0.1-image-test"
 #: What is installed, without Python and Debian.
 LARGEST_MB: Final = 200
 #: About how an image is built, with a linter and pip, which it has not.
-NOT_IN_THE_IMAGE: Final = ("tests/unit/test_deploy_dockerfile.py",)
+NOT_IN_THE_IMAGE: Final = ("tests/unit/deploy/test_deploy_dockerfile.py",)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,11 @@ def test_kafka_and_postgres_of_the_suite_are_containers_of_the_images_that_we_na
 
 
 @pytest.mark.parametrize(
-    "tests", ["tests/integration/test_migrations.py", "tests/integration/test_ingest_publisher.py"]
+    "tests",
+    [
+        "tests/integration/processor/test_migrations.py",
+        "tests/integration/ingest/test_ingest_publisher.py",
+    ],
 )
 def test_the_suite_runs_on_containers(
     images: Images, kafka_bootstrap: str, postgres_url: str, tests: str
@@ -107,7 +111,7 @@ def test_the_suite_runs_on_containers(
 
 def test_where_an_image_cannot_be_had_the_suite_runs_on_the_embedded_servers() -> None:
     done = run_pytest(
-        "tests/integration/test_schema.py",
+        "tests/integration/processor/test_schema.py",
         ROLLCALL_TEST_SERVERS="containers",
         DOCKER_HOST="unix:///nowhere/docker.sock",
     )

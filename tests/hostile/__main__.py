@@ -39,7 +39,7 @@ from tests.hostile.attacks import NAMES
 from tests.hostile.log import events_in_log
 from tests.hostile.memory import Held, Memory
 from tests.hostile.target import Target
-from tests.integration.rig import free_port, wait_for
+from tests.rigs.rig import free_port, wait_for
 
 #: Room that idle connections are to fill; everything else is as it is delivered.
 ROOM: Final = {"ROLLCALL_MAX_HTTP_CONNECTIONS": "2000"}

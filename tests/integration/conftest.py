@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import fresh_database
-from tests.integration.ingest_process import Process
+from tests.rigs.ingest_process import Process
 
 
 @pytest.fixture

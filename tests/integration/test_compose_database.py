@@ -19,7 +19,7 @@ from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
 from deploy.roles import compose_roles
 from deploy.roles.compose_secrets import make_secrets
-from tests.unit.compose_file import load_compose
+from tests.unit.deploy.compose_file import load_compose
 
 READY_SECONDS = 60.0
 SUPERUSER = "postgres"

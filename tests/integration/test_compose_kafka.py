@@ -23,9 +23,9 @@ from deploy.local.ports import free_port
 from deploy.roles.compose_secrets import KAFKA_PASSWORD_FILE, make_secrets
 from schemas.log.client import client_options
 from schemas.log.settings import KafkaSettings
-from tests.integration.ingest_process import Process
-from tests.integration.rig import ProcessorProcess, processor_environment, rows, wait_for
-from tests.unit.compose_file import ROOT, load_compose
+from tests.rigs.ingest_process import Process
+from tests.rigs.rig import ProcessorProcess, processor_environment, rows, wait_for
+from tests.unit.deploy.compose_file import ROOT, load_compose
 
 READY_SECONDS = 120.0
 COMPOSE = ROOT / "deploy/compose"

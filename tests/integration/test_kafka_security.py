@@ -19,8 +19,8 @@ from schemas.log.diagnosis import why_away
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import check_topics
 from tests.certificates import Authority, Signed
-from tests.integration.ingest_process import Process
-from tests.integration.rig import (
+from tests.rigs.ingest_process import Process
+from tests.rigs.rig import (
     ProcessorProcess,
     processor_environment,
     published_changes,

@@ -15,9 +15,9 @@ from deploy.roles.api_keys import KeyTable
 from schemas.database.migrate import migrate
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.api_harness import Api, api_settings, running_api, token
-from tests.integration.pgbouncer import PgBouncer, running_pgbouncer
-from tests.integration.rig import (
+from tests.rigs.api_harness import Api, api_settings, running_api, token
+from tests.rigs.pgbouncer import PgBouncer, running_pgbouncer
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

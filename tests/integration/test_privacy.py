@@ -17,10 +17,10 @@ from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import PRIVACY, REJECTS
 from schemas.service.user_hash import UserHash
-from tests.contract.harness import client_events
-from tests.contract.harness import token as phone_token
-from tests.integration.api_harness import token
-from tests.integration.privacy_rig import (
+from tests.rigs.api_harness import token
+from tests.rigs.harness import client_events
+from tests.rigs.harness import token as phone_token
+from tests.rigs.privacy_rig import (
     KEY,
     OPT_IN,
     OPT_OUT,
@@ -35,7 +35,7 @@ from tests.integration.privacy_rig import (
     running_processor,
     traces,
 )
-from tests.integration.rig import (
+from tests.rigs.rig import (
     batch,
     produce,
     published_changes,

@@ -27,14 +27,14 @@ from psycopg import sql
 from deploy.local.ports import free_port
 from schemas.database.migrate import grant_analytics
 from tests.conftest import fresh_database, fresh_topics
-from tests.contract.harness import SECRET, token
 from tests.grafana_dashboards import ANALYTICS, PROMETHEUS, questions
-from tests.integration.ingest_process import Process
-from tests.integration.maintenance_rig import run
-from tests.integration.prometheus_process import Prometheus
-from tests.integration.rig import ProcessorProcess, processor_environment, wait_for
-from tests.integration.small_fleet import small_fleet, store
+from tests.integration.processor.small_fleet import small_fleet, store
 from tests.prometheus_rules import ROOT, rules, tool
+from tests.rigs.harness import SECRET, token
+from tests.rigs.ingest_process import Process
+from tests.rigs.maintenance_rig import run
+from tests.rigs.prometheus_process import Prometheus
+from tests.rigs.rig import ProcessorProcess, processor_environment, wait_for
 from tests.suite.forks import start_python
 
 RUNBOOK = (ROOT / "docs/runbook.md").read_text("utf-8")

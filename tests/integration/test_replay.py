@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.integration.ecom import ecom_file
-from tests.integration.rig import ProcessorProcess, rows, stored_through, wait_for
+from tests.rigs.rig import ProcessorProcess, rows, stored_through, wait_for
 
 PAGE = Path(__file__).parents[2] / "docs/replay.md"
 PARTITIONS = 2

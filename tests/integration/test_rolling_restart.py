@@ -24,8 +24,8 @@ import pytest
 
 from deploy.local.ports import free_port
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import SECRET, token, wait_until
-from tests.integration.rig import rows
+from tests.rigs.harness import SECRET, token, wait_until
+from tests.rigs.rig import rows
 from tests.suite.forks import start_python
 
 PHONES = 120

@@ -21,7 +21,7 @@ from schemas.log.events import VERSION, Event, Heartbeat, encode_event, partitio
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import REJECTS
 from tests.conftest import database_in
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

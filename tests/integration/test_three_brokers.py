@@ -23,9 +23,9 @@ from deploy.local.ports import free_port
 from schemas.log.events import Heartbeat
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import create_topics
-from tests.contract.harness import client_events
-from tests.integration.ingest_process import Process
-from tests.integration.rig import ProcessorProcess, processor_environment, rows, wait_for
+from tests.rigs.harness import client_events
+from tests.rigs.ingest_process import Process
+from tests.rigs.rig import ProcessorProcess, processor_environment, rows, wait_for
 
 BROKERS = 3
 USERS = 60

@@ -16,8 +16,8 @@ import pytest
 
 from schemas.log.events import Heartbeat, OptOut, Tick, encode_batch, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.privacy_rig import running_processor, traces
-from tests.integration.rig import batch, processor_environment, produce, rows, wait_for
+from tests.rigs.privacy_rig import running_processor, traces
+from tests.rigs.rig import batch, processor_environment, produce, rows, wait_for
 
 #: The last commit before event version 2 was read.
 BEFORE = "2f43560"

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import Ingest, ingest_settings, running_ingest
+from tests.rigs.harness import Ingest, ingest_settings, running_ingest
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from api.app import TOKEN_WARNINGS, create_app, create_runner
 from api.presence.filters import Sort, UserFilter
 from api.signing.cursor import Position, encode_cursor
 from schemas.http.admin_port import create_admin_app
-from tests.integration.api_harness import (
+from tests.rigs.api_harness import (
     Api,
     Table,
     api_settings,

@@ -18,7 +18,8 @@ from schemas.log.settings import KafkaSettings
 from schemas.tokens.identity import TokenRefusedError
 from schemas.tokens.jwk_set import NoKeysError, read_key_set
 from schemas.tokens.verifiers import phone_verifier, staff_verifier
-from tests.contract.harness import (
+from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import (
     SECRET,
     Ingest,
     client_events,
@@ -27,7 +28,6 @@ from tests.contract.harness import (
     token,
     wait_until,
 )
-from tests.contract.raw_socket import RawSocket
 
 
 def jwk(bits: int, **members: Any) -> dict[str, Any]:

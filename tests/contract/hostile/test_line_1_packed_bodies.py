@@ -9,8 +9,8 @@ import zlib
 
 import pytest
 
-from tests.contract.harness import Ingest, exchange, token
-from tests.integration.api_harness import api_settings, running_api
+from tests.rigs.api_harness import api_settings, running_api
+from tests.rigs.harness import Ingest, exchange, token
 
 KINDS = ("once", "twice", "chunked")
 

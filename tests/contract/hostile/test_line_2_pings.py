@@ -8,7 +8,8 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     ingest_settings,
@@ -16,7 +17,6 @@ from tests.contract.harness import (
     token,
     wait_until,
 )
-from tests.contract.raw_socket import RawSocket
 
 PINGS = Frame(Opcode.PING, b"p" * 125).serialize(mask=True) * 500
 

@@ -12,9 +12,9 @@ import pytest
 
 from schemas.http.idle_connections import LEAST_SECONDS
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import Ingest, ingest_settings, running_ingest, token, wait_until
 from tests.contract.raw_socket import Listening, RawSocket
-from tests.integration.ingest_process import Process
+from tests.rigs.harness import Ingest, ingest_settings, running_ingest, token, wait_until
+from tests.rigs.ingest_process import Process
 
 MOST = 100
 STRANGER = "127.0.0.2"

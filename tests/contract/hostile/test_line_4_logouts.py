@@ -9,7 +9,8 @@ import pytest
 
 from schemas.log.events import Connect, Logout
 from schemas.log.settings import KafkaSettings
-from tests.contract.harness import (
+from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import (
     DEADLINE_SECONDS,
     Ingest,
     client_events,
@@ -18,7 +19,6 @@ from tests.contract.harness import (
     running_ingest,
     token,
 )
-from tests.contract.raw_socket import RawSocket
 
 pytestmark = pytest.mark.usefixtures("both_lanes")
 

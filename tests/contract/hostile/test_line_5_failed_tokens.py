@@ -12,9 +12,9 @@ from tests.authorization_server import (
     introspection,
     running_authorization_server,
 )
-from tests.contract.harness import Ingest, ingest_settings, running_ingest, token, wait_until
-from tests.integration.api_harness import Api, api_settings, running_api
-from tests.integration.api_harness import token as reader_token
+from tests.rigs.api_harness import Api, api_settings, running_api
+from tests.rigs.api_harness import token as reader_token
+from tests.rigs.harness import Ingest, ingest_settings, running_ingest, token, wait_until
 
 WRONG = "another secret, of 32 bytes and more"
 CARRIER = "198.51.100.7"

@@ -7,8 +7,8 @@ import asyncio
 from schemas.log.events import Connect, Disconnect, Renew
 from schemas.log.settings import KafkaSettings
 from tests.authorization_server import introspection, running_authorization_server
-from tests.contract.harness import Ingest, ingest_settings, read_log, running_ingest, wait_until
 from tests.contract.raw_socket import RawSocket
+from tests.rigs.harness import Ingest, ingest_settings, read_log, running_ingest, wait_until
 
 
 async def test_line_8_a_drain_while_tokens_are_looked_up_connects_nobody(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ingest.settings import IngestSettings
 from schemas.log.events import Connect, Renew
-from tests.unit.socket_talk import Talk
+from tests.unit.ingest.socket_talk import Talk
 
 
 def settings(**values: Any) -> IngestSettings:

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from tests.conftest import fresh_database
 from tests.e2e.browser import Api, running_browser, sign_in
 from tests.e2e.pages.weeks import fill, fleet_of_weeks
-from tests.integration.small_fleet import Fleet
+from tests.integration.processor.small_fleet import Fleet
 
 #: Log time stands still in these tests.
 NEVER_STALE = "1000000"

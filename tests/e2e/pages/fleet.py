@@ -8,7 +8,7 @@ import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.integration.api_harness import Table
+from tests.rigs.api_harness import Table
 
 SCREENS = (
     *("Home", "Home", "Home", "Product", "Product", "Cart", "Search", "Search"),

@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Page
 from psycopg.types.json import Jsonb
 
-from tests.integration.analytics_rows import AnalyticsTable
+from tests.integration.analytics.analytics_rows import AnalyticsTable
 
 _STATES = {
     "started": "foreground",

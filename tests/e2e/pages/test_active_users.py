@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from tests.conftest import fresh_database
 from tests.e2e.browser import Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import OUTAGE, active_days, outage_of, sampled
-from tests.integration.api_harness import token
-from tests.integration.rollup_oracle import DAY, MINUTE, floor
-from tests.integration.small_fleet import Fleet
+from tests.integration.processor.rollup_oracle import DAY, MINUTE, floor
+from tests.integration.processor.small_fleet import Fleet
+from tests.rigs.api_harness import token
 
 CAUSE = "Kafka, or all of ingest, was away"
 

@@ -22,7 +22,7 @@ from tests.e2e.browser import (
     wait_until,
 )
 from tests.e2e.pages.fleet import LogTime
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 BOTH = "presence:read presence:export"
 PREVIEW = "**/api/v1/audiences/preview"

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import HOSTILE, Api, assert_accessible
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 SCOPES = "presence:read presence:audit"
 

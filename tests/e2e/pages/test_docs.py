@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from schemas.openapi.document import document
 from tests.e2e.browser import Api, assert_accessible, look
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 METHODS = {"get", "put", "post", "delete"}
 PATHS = document("0")["paths"]

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.e2e.browser import assert_accessible, watched_page
 from tests.e2e.driver import BACKGROUND, UNKNOWN, Phone, Stack, at
 from tests.e2e.stacks import SHORT_OFFLINE_AFTER_SECONDS as OFFLINE_AFTER_SECONDS
-from tests.integration.rig import wait_for
+from tests.rigs.rig import wait_for
 
 
 @pytest.fixture(scope="module")

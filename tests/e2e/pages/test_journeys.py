@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import HOSTILE, Api, assert_accessible, assert_no_sideways_scroll, look
 from tests.e2e.pages.weeks import active_days
-from tests.integration.small_fleet import Fleet
+from tests.integration.processor.small_fleet import Fleet
 
 
 def show(page: Page, api: Api, path: str) -> None:

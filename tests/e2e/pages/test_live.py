@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.fleet import Fleet, LogTime
-from tests.integration.api_harness import Table, token
+from tests.rigs.api_harness import Table, token
 
 #: Without uPlot; as the browser has it, not as it was sent.
 MOST_PAGE_BYTES = 100_000

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.e2e.browser import assert_accessible
 from tests.e2e.driver import BACKGROUND, FRONT, PROCESSOR, Phone, Stack
 from tests.e2e.stack import Up
-from tests.integration.rig import wait_for
+from tests.rigs.rig import wait_for
 
 
 @pytest.fixture(scope="module")

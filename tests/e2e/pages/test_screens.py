@@ -16,9 +16,9 @@ from schemas.measures.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
 from tests.e2e.browser import HOSTILE, Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
-from tests.integration.api_harness import Table, token
-from tests.integration.rollup_oracle import DAY
-from tests.integration.small_fleet import Fleet
+from tests.integration.processor.rollup_oracle import DAY
+from tests.integration.processor.small_fleet import Fleet
+from tests.rigs.api_harness import Table, token
 
 SHOWN_IN_FLOWS = 12
 

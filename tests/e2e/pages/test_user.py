@@ -15,8 +15,8 @@ from psycopg.types.json import Jsonb
 from schemas.log.changes import Reason
 from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import DeviceLife, Step, called, write_life
-from tests.integration.analytics_rows import AnalyticsTable
-from tests.integration.api_harness import Table
+from tests.integration.analytics.analytics_rows import AnalyticsTable
+from tests.rigs.api_harness import Table
 
 
 @pytest.fixture

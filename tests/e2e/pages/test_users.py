@@ -17,9 +17,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import called
-from tests.integration.analytics_rows import AnalyticsTable
-from tests.integration.api_harness import NOON, Table, at, token
-from tests.integration.device_histories import Histories
+from tests.integration.analytics.analytics_rows import AnalyticsTable
+from tests.integration.analytics.device_histories import Histories
+from tests.rigs.api_harness import NOON, Table, at, token
 
 
 @pytest.fixture

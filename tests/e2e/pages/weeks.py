@@ -11,10 +11,10 @@ from typing import Final
 import psycopg
 
 from tests.e2e.browser import HOSTILE
-from tests.integration.api_harness import Table
-from tests.integration.maintenance_rig import run
-from tests.integration.rollup_oracle import DAY
-from tests.integration.small_fleet import Fleet, small_fleet, store
+from tests.integration.processor.rollup_oracle import DAY
+from tests.integration.processor.small_fleet import Fleet, small_fleet, store
+from tests.rigs.api_harness import Table
+from tests.rigs.maintenance_rig import run
 
 ZONE: Final = "Europe/Berlin"
 #: What a page might take for HTML, for an entity, for a template and for TeX.

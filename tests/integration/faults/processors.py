@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from schemas.log.settings import KafkaSettings
-from tests.integration.rig import ProcessorProcess, free_port, processor_environment
+from tests.rigs.rig import ProcessorProcess, free_port, processor_environment
 
 
 class Processor:

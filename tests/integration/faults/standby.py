@@ -16,7 +16,7 @@ import psycopg
 from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres, binary
 from schemas.database.migrate import migrate
-from tests.integration.rig import rows, wait_for
+from tests.rigs.rig import rows, wait_for
 
 READY_SECONDS = 120.0
 

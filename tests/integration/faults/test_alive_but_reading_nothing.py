@@ -9,7 +9,7 @@ from pathlib import Path
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
 from tests.integration.faults.processors import running
-from tests.integration.rig import batch, produce, rows, wait_for
+from tests.rigs.rig import batch, produce, rows, wait_for
 
 #: As the watch is, with everything quicker.
 QUICK = """

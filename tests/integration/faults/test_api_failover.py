@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.integration.api_harness import (
+from tests.rigs.api_harness import (
     Answer,
     Api,
     Table,

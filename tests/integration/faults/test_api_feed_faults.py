@@ -15,7 +15,7 @@ from api.postgres.database import Database
 from api.quality import Quality
 from api.settings import ApiSettings
 from schemas.tokens.identity import Identity
-from tests.integration.api_harness import api_settings
+from tests.rigs.api_harness import api_settings
 
 ADA = Identity("ada", "t", None, None, frozenset(), None)
 DEADLINE_SECONDS = 10.0

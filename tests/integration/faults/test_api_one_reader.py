@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from tests.integration.api_harness import (
+from tests.rigs.api_harness import (
     Answer,
     Api,
     Table,

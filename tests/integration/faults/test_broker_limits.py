@@ -24,10 +24,10 @@ from schemas.log.topics import (
     topic_specs,
     usable_record_bytes,
 )
-from tests.contract.harness import read_log, wait_until
 from tests.integration.faults.processors import running as processor_running
-from tests.integration.rig import DEADLINE_SECONDS, batch, produce, published_changes
-from tests.integration.test_ingest_publisher import Running, running
+from tests.integration.ingest.test_ingest_publisher import Running, running
+from tests.rigs.harness import read_log, wait_until
+from tests.rigs.rig import DEADLINE_SECONDS, batch, produce, published_changes
 
 USERS = [f"user-{number}" for number in range(400)]
 

@@ -16,8 +16,8 @@ from api.periods.instants import rfc3339
 from schemas.log.events import Event, Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
-from tests.integration.api_harness import Api, api_settings, running_api, wait_until
-from tests.integration.rig import (
+from tests.rigs.api_harness import Api, api_settings, running_api, wait_until
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

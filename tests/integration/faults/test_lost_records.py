@@ -19,7 +19,7 @@ from processor.store.store import Store
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

@@ -9,9 +9,9 @@ from processor.kafka.consumer_group import assigned_partitions
 from schemas.log.events import Tick
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
-from tests.contract.harness import wait_until
 from tests.integration.faults.processors import running
-from tests.integration.rig import DEADLINE_SECONDS, batch, produce
+from tests.rigs.harness import wait_until
+from tests.rigs.rig import DEADLINE_SECONDS, batch, produce
 
 #: The leader of the group gives nobody anything, as it does when it knows no partitions.
 GIVES_NOTHING_TO_TWO = """

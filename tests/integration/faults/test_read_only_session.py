@@ -15,7 +15,7 @@ from processor.settings import ProcessorSettings
 from processor.watch.metrics import Metrics
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

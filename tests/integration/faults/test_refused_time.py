@@ -12,7 +12,7 @@ import psycopg
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import REJECTS
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

@@ -9,15 +9,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
-from tests.contract.harness import (
+from tests.integration.faults.processors import running
+from tests.rigs.harness import (
     Ingest,
     client_events,
     ingest_settings,
     running_ingest,
     wait_until,
 )
-from tests.integration.faults.processors import running
-from tests.integration.rig import DEADLINE_SECONDS, rows
+from tests.rigs.rig import DEADLINE_SECONDS, rows
 
 
 async def replace_topic(kafka: KafkaSettings) -> None:

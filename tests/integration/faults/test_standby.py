@@ -11,10 +11,10 @@ import pytest
 
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.api_harness import Answer, Api, api_settings, running_api, token, wait_until
 from tests.integration.faults.processors import running
 from tests.integration.faults.standby import Servers, streaming
-from tests.integration.rig import batch, produce, rows, wait_for
+from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token, wait_until
+from tests.rigs.rig import batch, produce, rows, wait_for
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from processor.__main__ import FAUST_STOP_SECONDS, STOP_SECONDS
 from processor.kafka.publishing import CLOSE_SECONDS
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

@@ -9,7 +9,7 @@ from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
 from tests.integration.faults.processors import running
 from tests.integration.faults.test_lost_records import refusal
-from tests.integration.rig import (
+from tests.rigs.rig import (
     ProcessorProcess,
     batch,
     processor_environment,

@@ -1,0 +1,430 @@
+"""Kafka away, slow or cut off: 503 in bounded time and memory, recovery without a restart.
+
+A Kafka of this module's own advertises the address of a proxy, so that every byte between it and
+ingest can be held back or lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.child import RunningChild
+from deploy.local.kafka import LocalKafka
+from deploy.local.ports import free_port
+from ingest.app import CONNECTION
+from schemas.log.events import Heartbeat
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
+from tests.rigs.harness import (
+    Answer,
+    Ingest,
+    client_events,
+    ingest_settings,
+    running_ingest,
+    wait_until,
+)
+from tests.rigs.ingest_process import Process, refuses
+
+ACCEPT_TIMEOUT_SECONDS = 1.0
+#: On a busy machine an answer may be this late.
+SLACK_SECONDS = 10.0
+
+
+class Proxy:
+    """A TCP proxy on a fixed port that can lose what goes through it."""
+
+    def __init__(self, port: int, upstream_port: int) -> None:
+        self.port = port
+        self._upstream_port = upstream_port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._deaf: set[asyncio.StreamReader] = set()
+        self._answers: set[asyncio.StreamReader] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+
+    async def cut(self) -> None:
+        """End every connection and refuse new ones."""
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def hold(self) -> None:
+        """Accept bytes, deliver none: a machine that hangs."""
+        self._open.clear()
+
+    def deafen(self) -> None:
+        """Lose the server's answers on the connections that there are now."""
+        self._deaf |= self._answers
+
+    def release(self) -> None:
+        self._open.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, upstream[1]}
+        self._answers.add(upstream[0])
+        for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                await self._open.wait()
+                if source not in self._deaf:
+                    sink.write(data)
+                    await sink.drain()
+        sink.close()
+
+
+@pytest.fixture(scope="module")
+def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Address of a Kafka, and the port of the proxy that it sends its clients to."""
+    kafka = LocalKafka(tmp_path_factory.mktemp("far-kafka"))
+    kafka.prepare()
+    proxy_port = free_port()
+    properties = kafka.data_dir / "server.properties"
+    text = properties.read_text()
+    advertised = f"advertised.listeners=PLAINTEXT://{kafka.bootstrap}"
+    assert advertised in text
+    properties.write_text(
+        text.replace(advertised, f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy_port}")
+    )
+    child = RunningChild(kafka.child())
+    try:
+        asyncio.run(_wait_for(kafka.bootstrap, proxy_port))
+        yield kafka.bootstrap, proxy_port
+    finally:
+        child.stop()
+
+
+async def _wait_for(bootstrap: str, proxy_port: int) -> None:
+    """Create topics under some prefix: works as soon as Kafka does."""
+    proxy = Proxy(proxy_port, int(bootstrap.rpartition(":")[2]))
+    await proxy.start()
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                await create_topics(_settings(proxy_port, "wait."))
+                break
+            except Exception:  # noqa: BLE001 - whatever a starting Kafka makes of it
+                await asyncio.sleep(0.2)
+    await proxy.cut()
+
+
+def _settings(port: int, prefix: str) -> KafkaSettings:
+    return KafkaSettings(
+        kafka_bootstrap=f"127.0.0.1:{port}",
+        topic_prefix=prefix,
+        partitions=4,
+        replication_factor=1,
+    )
+
+
+@pytest.fixture
+async def proxy(far_kafka: tuple[str, int]) -> AsyncIterator[Proxy]:
+    bootstrap, port = far_kafka
+    proxy = Proxy(port, int(bootstrap.rpartition(":")[2]))
+    await proxy.start()
+    yield proxy
+    proxy.release()
+    await proxy.cut()
+
+
+@pytest.fixture
+async def far_settings(proxy: Proxy, request: pytest.FixtureRequest) -> KafkaSettings:
+    settings = _settings(proxy.port, f"t{abs(hash(request.node.name)):x}.")
+    await create_topics(settings)
+    return settings
+
+
+@pytest.fixture
+async def ingest(far_settings: KafkaSettings) -> AsyncIterator[Ingest]:
+    settings = ingest_settings(
+        far_settings,
+        accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS,
+        buffer_bytes=16_384,
+        user_events_burst=10_000,
+    )
+    async with running_ingest(settings) as running:
+        await running.until_ready()
+        assert (await running.heartbeat(b'{"screen": "before"}')).status == 200
+        yield running
+
+
+async def beat_until_accepted(ingest: Ingest) -> None:
+    """Until this works again, with no restart."""
+    async with asyncio.timeout(20):
+        while (await ingest.heartbeat(b'{"screen": "after"}')).status != 200:
+            await asyncio.sleep(0.05)
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert answer.json["code"] == "unavailable"
+    assert answer.json["success"] is False
+    assert 1 <= int(answer.headers["retry-after"]) <= 15
+
+
+async def screens(settings: KafkaSettings) -> list[str | None]:
+    return [e.screen for e in await client_events(settings) if isinstance(e, Heartbeat)]
+
+
+async def test_ingest_comes_up_before_kafka_does(proxy: Proxy, far_settings: KafkaSettings) -> None:
+    await proxy.cut()
+    settings = ingest_settings(far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS)
+    async with running_ingest(settings, at_once=True) as ingest:
+        assert_unavailable(await ingest.heartbeat(b'{"screen": "early"}'))
+        assert ingest.not_ready
+        started = time.monotonic()
+        for _ in range(20):
+            assert_unavailable(await ingest.heartbeat(b'{"screen": "early"}'))
+        assert time.monotonic() - started < ACCEPT_TIMEOUT_SECONDS + SLACK_SECONDS
+        await proxy.start()
+        await ingest.until_ready()
+        assert (await ingest.heartbeat(b'{"screen": "after"}')).status == 200
+    assert await screens(far_settings) == ["after"]
+
+
+async def test_what_was_refused_while_kafka_was_away_never_appears(
+    ingest: Ingest, proxy: Proxy, far_settings: KafkaSettings
+) -> None:
+    await proxy.cut()
+    started = time.monotonic()
+    answers = await asyncio.gather(
+        *(ingest.heartbeat(b'{"screen": "refused"}', user=f"u{n}") for n in range(100))
+    )
+    assert time.monotonic() - started < ACCEPT_TIMEOUT_SECONDS + SLACK_SECONDS
+    for answer in answers:
+        assert_unavailable(answer)
+    await wait_until(lambda: ingest.not_ready is not None)
+    assert ingest.metric("rollcall_ingest_kafka_connected") == 0
+    await proxy.start()
+    await beat_until_accepted(ingest)
+    assert ingest.not_ready is None
+    assert await screens(far_settings) == ["before", "after"]
+
+
+async def test_while_kafka_hangs_answers_and_memory_are_bounded(
+    ingest: Ingest, proxy: Proxy, far_settings: KafkaSettings
+) -> None:
+    proxy.hold()
+    body = b'{"screen": "%b"}' % (b"x" * 128)
+    started = time.monotonic()
+    answers = await asyncio.gather(*(ingest.heartbeat(body, user="u1") for _ in range(400)))
+    assert time.monotonic() - started < 2 * ACCEPT_TIMEOUT_SECONDS + SLACK_SECONDS
+    assert {answer.status for answer in answers} == {503}
+    assert ingest.metric("rollcall_ingest_buffer_bytes") <= 16_384
+    proxy.release()
+    await beat_until_accepted(ingest)
+    # One record was on its way and may have arrived; what waited behind it must not.
+    in_the_log = await screens(far_settings)
+    assert in_the_log[0] == "before"
+    assert in_the_log[-1] == "after"
+    assert len(in_the_log) < 2 + 16_384 / 128
+
+
+async def test_a_lost_answer_is_bridged_and_nothing_is_written_twice(
+    proxy: Proxy, far_settings: KafkaSettings
+) -> None:
+    """Kafka has the record, its answer is lost: the retry has the same sequence number."""
+    settings = ingest_settings(far_settings, accept_timeout_seconds=4)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        assert (await ingest.heartbeat(b'{"screen": "before"}')).status == 200
+        proxy.deafen()
+        assert (await ingest.heartbeat(b'{"screen": "once"}')).status == 200
+    assert await screens(far_settings) == ["before", "once"]
+
+
+async def test_a_short_cut_is_bridged(proxy: Proxy, far_settings: KafkaSettings) -> None:
+    settings = ingest_settings(far_settings, accept_timeout_seconds=8)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        assert (await ingest.heartbeat(b'{"screen": "before"}')).status == 200
+        await proxy.cut()
+        call = asyncio.create_task(ingest.heartbeat(b'{"screen": "during"}'))
+        await wait_until(lambda: ingest.metric("rollcall_ingest_buffer_bytes") == 0)
+        await proxy.start()
+        assert (await call).status == 200
+    assert await screens(far_settings) == ["before", "during"]
+
+
+async def test_a_fleet_is_told_to_come_back_spread_out(ingest: Ingest, proxy: Proxy) -> None:
+    await proxy.cut()
+    await wait_until(lambda: ingest.app[CONNECTION].away is not None)
+    answers = [await ingest.heartbeat(b"{}", user=f"u{n}") for n in range(60)]
+    for answer in answers:
+        assert_unavailable(answer)
+    seconds = {int(answer.headers["retry-after"]) for answer in answers}
+    assert min(seconds) >= 5, "a fleet that came back sooner would only be refused again"
+    assert len(seconds) > 3
+    assert ingest.metric("rollcall_ingest_shed_total", cause="kafka_away") == 60
+
+
+async def test_more_calls_than_may_wait_are_refused_at_once(
+    proxy: Proxy, far_settings: KafkaSettings
+) -> None:
+    settings = ingest_settings(
+        far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS * 2, max_calls_in_flight=20
+    )
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        proxy.hold()
+        waiting = [
+            asyncio.create_task(ingest.heartbeat(b'{"screen": "waits"}', user=f"u{n}"))
+            for n in range(20)
+        ]
+        await wait_until(lambda: ingest.metric("rollcall_ingest_calls_in_flight") == 20)
+        for path in (ingest.heartbeat, ingest.logout):
+            refused = await path(b"{}", user="one too many")
+            assert_unavailable(refused)
+            assert int(refused.headers["retry-after"]) <= 5
+        # Before its token was looked at: being overloaded is no time for cryptography.
+        assert (await ingest.heartbeat(authorization="Bearer nonsense")).status == 503
+        assert not any(call.done() for call in waiting)
+        assert ingest.metric("rollcall_ingest_shed_total", cause="calls") == 3
+        proxy.release()
+        assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
+        assert ingest.metric("rollcall_ingest_calls_in_flight") == 0
+        assert (await ingest.heartbeat(b"{}")).status == 200
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
+    proxy: Proxy,
+    far_settings: KafkaSettings,
+    tmp_path: Path,
+    processes: list[Process],
+    workers: str,
+) -> None:
+    process = Process(far_settings, tmp_path / "ingest.log", ROLLCALL_INGEST_WORKERS=workers)
+    processes.append(process)
+    await process.until_status("/readyz", 200)
+    assert (await process.heartbeat("before")).status == 200
+    proxy.hold()
+    calls: list[asyncio.Task[Answer]] = []
+    while b"rollcall_ingest_buffer_bytes 0.0" in (await process.get("/metrics")).body:
+        calls.append(asyncio.create_task(process.heartbeat(f"in-flight-{len(calls)}")))
+    process.popen.send_signal(signal.SIGTERM)
+    await wait_until(lambda: refuses(process.port))
+    assert not any(call.done() for call in calls)
+    proxy.release()
+    answers = await asyncio.gather(*calls)
+    assert {(answer.status, answer.body) for answer in answers} == {(200, b'{"success": true}')}
+    assert await process.exit_code() == 0
+    logged = await screens(far_settings)
+    assert sorted(str(s) for s in logged) == sorted(
+        ["before", *(f"in-flight-{number}" for number in range(len(calls)))]
+    )
+
+
+async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
+    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+) -> None:
+    process = Process(far_settings, tmp_path / "ingest.log", ROLLCALL_ACCEPT_TIMEOUT_SECONDS="2")
+    processes.append(process)
+    await process.until_status("/readyz", 200)
+    proxy.hold()
+    calls: list[asyncio.Task[Answer]] = []
+    while b"rollcall_ingest_buffer_bytes 0.0" in (await process.get("/metrics")).body:
+        calls.append(asyncio.create_task(process.heartbeat("lost")))
+    process.popen.send_signal(signal.SIGTERM)
+    for answer in await asyncio.gather(*calls):
+        assert_unavailable(answer)
+    assert await process.exit_code() == 0
+
+
+async def test_an_overloaded_process_still_tells_how_it_is(
+    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+) -> None:
+    process = Process(
+        far_settings,
+        tmp_path / "ingest.log",
+        ROLLCALL_MAX_CALLS_IN_FLIGHT="5",
+        ROLLCALL_MAX_HTTP_CONNECTIONS="20",
+    )
+    processes.append(process)
+    await process.until_status("/readyz", 200)
+    proxy.hold()
+    calls = [asyncio.create_task(process.heartbeat(f"waits-{n}")) for n in range(40)]
+    await wait_until(lambda: sum(call.done() for call in calls) >= 35)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        answer = await process.get(path)
+        assert answer.status == 200
+    assert b"rollcall_ingest_calls_in_flight 5.0" in answer.body
+    assert b'rollcall_ingest_shed_total{cause="calls"}' in answer.body
+    assert b"rollcall_ingest_http_connections_refused_total" in answer.body
+    proxy.release()
+    statuses = sorted([(await call).status for call in calls])
+    assert statuses == [200] * 5 + [503] * 35
+
+
+async def test_a_process_comes_up_before_kafka_and_says_that_it_is_not_ready(
+    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+) -> None:
+    await proxy.cut()
+    process = Process(far_settings, tmp_path / "ingest.log")
+    processes.append(process)
+    assert (await process.until_status("/healthz", 200)).json == {"status": "ok"}
+    answer = await process.until_status("/readyz", 503)
+    assert answer.json["reason"]
+    assert_unavailable(await process.heartbeat("early"))
+    await proxy.start()
+    assert (await process.until_status("/readyz", 200)).json == {"status": "ready"}
+    assert (await process.heartbeat("after")).status == 200
+    process.popen.send_signal(signal.SIGINT)
+    assert await process.exit_code() == 0
+    assert "Traceback" not in process.output
+    assert process.output.count("Kafka cannot be used") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "variables", "line"),
+    [
+        ({"partitions": 7}, {"ROLLCALL_INGEST_WORKERS": "2"}, "set ROLLCALL_PARTITIONS=4"),
+        (
+            {},
+            {"ROLLCALL_INGEST_WORKERS": "2", "ROLLCALL_INGEST_HOST": "192.0.2.1"},
+            "cannot listen on 192.0.2.1 port",
+        ),
+        ({"partitions": 7}, {}, "set ROLLCALL_PARTITIONS=4"),
+        ({}, {"ROLLCALL_JWT_ALGORITHMS": "RS256"}, "this kind of key serves HS256"),
+        ({}, {"ROLLCALL_INGEST_HOST": "192.0.2.1"}, "cannot listen on 192.0.2.1 port"),
+    ],
+)
+async def test_what_cannot_work_is_one_line_that_names_the_remedy(
+    far_settings: KafkaSettings,
+    tmp_path: Path,
+    processes: list[Process],
+    change: dict[str, object],
+    variables: dict[str, str],
+    line: str,
+) -> None:
+    process = Process(far_settings.model_copy(update=change), tmp_path / "ingest.log", **variables)
+    processes.append(process)
+    assert await process.exit_code() == 1
+    [told] = [said for said in process.output.splitlines() if said.startswith("rollcall: ")]
+    assert line in told
+    assert process.output.splitlines()[-1] == told
+    assert "Traceback" not in process.output

@@ -1,0 +1,176 @@
+"""Users who were not seen for long, and keys that nobody uses, go."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from processor.maintenance import retention
+from processor.settings import ProcessorSettings
+from processor.watch.metrics import RETAINED_TABLES
+from schemas.log.events import Heartbeat, Logout, partition_of
+from schemas.log.settings import KafkaSettings
+from tests.integration.processor.rollup_oracle import DAY, Source
+from tests.rigs.maintenance_rig import fill, housekeeper, run
+from tests.rigs.rig import (
+    ProcessorProcess,
+    batch,
+    processor_environment,
+    produce,
+    rows,
+    wait_for,
+)
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture
+def kept(database_url: str) -> str:
+    """A database whose first maintenance is done: before it nothing goes."""
+    fill(database_url, Source(1, "UTC"), NOW)
+    run(database_url)
+    return database_url
+
+
+def user(url: str, name: str, *, days: float, state: str = "offline") -> None:
+    seen = NOW - days * DAY
+    with psycopg.connect(url) as db:
+        db.execute(
+            'INSERT INTO presence (user_id, "partition", state, reason, changed_at, last_active,'
+            " device_count, signed_out) VALUES (%s, 0, %s, 'timed_out', %s, %s, 0, false)",
+            (name, state, seen, seen),
+        )
+
+
+def left(url: str) -> list[str]:
+    return [name for (name,) in rows(url, "SELECT user_id FROM presence ORDER BY user_id")]
+
+
+def test_users_who_were_not_seen_for_ninety_days_are_removed_and_nobody_else(kept: str) -> None:
+    user(kept, "gone", days=92)
+    user(kept, "away", days=89)
+    user(kept, "online-for-ever", days=500, state="background")
+    registry = CollectorRegistry()
+    assert housekeeper(kept, registry=registry).run_once()
+    assert left(kept) == ["away", "online-for-ever"]
+    removed = registry.get_sample_value(
+        "rollcall_processor_retention_removed_total", {"table": "presence"}
+    )
+    assert removed == 1
+    assert registry.get_sample_value("rollcall_processor_retention_runs_total") == 1
+    last = registry.get_sample_value("rollcall_processor_retention_last_run_timestamp_seconds")
+    assert last is not None
+    assert last >= NOW.timestamp()
+
+
+def test_nobody_goes_before_what_else_is_kept_of_them(kept: str) -> None:
+    user(kept, "gone", days=92)
+    run(kept, users_retention_days=30, user_days_retention_days=100)
+    assert left(kept) == ["gone"]
+    run(kept, users_retention_days=30)
+    assert left(kept) == []
+
+
+def test_a_step_is_bounded_and_a_run_goes_on_with_the_next(
+    kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "USERS_A_STEP", 2)
+    monkeypatch.setattr(retention, "USER_STEPS", 2)
+    for n in range(7):
+        user(kept, f"gone-{n}", days=100 + n)
+    run(kept)
+    assert left(kept) == ["gone-0", "gone-1", "gone-2"]
+    run(kept)
+    assert left(kept) == []
+
+
+def test_maintenance_does_not_wait_for_a_user_whom_the_processor_has(kept: str) -> None:
+    user(kept, "gone", days=92)
+    user(kept, "returns", days=92)
+    with psycopg.connect(kept) as processor:
+        processor.execute("SELECT FROM presence WHERE user_id = 'returns' FOR UPDATE")
+        runner = threading.Thread(target=run, args=(kept,))
+        runner.start()
+        runner.join(30)
+        assert not runner.is_alive()
+        assert left(kept) == ["returns"]
+        processor.execute("UPDATE presence SET state = 'foreground', changed_at = now()")
+    run(kept)
+    assert left(kept) == ["returns"]
+
+
+def test_every_table_that_loses_rows_has_its_metric(kept: str) -> None:
+    user(kept, "gone", days=92)
+    with psycopg.connect(kept) as db:
+        found = retention.partitioned_tables(ProcessorSettings())
+        assert set(found) <= set(RETAINED_TABLES)
+        for table in RETAINED_TABLES:
+            assert db.execute("SELECT to_regclass(%s)", (table,)).fetchone() != (None,)
+    # A table without a metric would be a KeyError.
+    run(kept)
+
+
+def test_api_keys_that_nobody_used_are_removed(kept: str) -> None:
+    with psycopg.connect(kept) as db:
+        for name, made, used in (
+            ("never-used", 500, None),
+            ("once-used", 500, 401),
+            ("in-use", 500, 399),
+            ("new", 1, None),
+        ):
+            db.execute(
+                "INSERT INTO api_keys (name, digest, scopes, created_at, last_used_at)"
+                " VALUES (%s, sha256(%s), '{}', %s, %s)",
+                (
+                    name,
+                    name.encode(),
+                    NOW - made * DAY,
+                    None if used is None else NOW - used * DAY,
+                ),
+            )
+    run(kept)
+    assert rows(kept, "SELECT name FROM api_keys ORDER BY name") == [("in-use",), ("new",)]
+
+
+@pytest.fixture
+def processor(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> Iterator[ProcessorProcess]:
+    environment = processor_environment(kafka_settings, database_url)
+    process = ProcessorProcess(environment, tmp_path / "processor.log")
+    yield process
+    if process.exit_status is None:
+        process.kill()
+
+
+def test_a_user_who_comes_back_after_that_is_new(
+    processor: ProcessorProcess, kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    where = partition_of("ada", kafka_settings.partitions)
+    state = "SELECT state::text, first_day = active_day, name FROM presence"
+
+    def send(*events: Heartbeat | Logout) -> None:
+        asyncio.run(produce(kafka_settings, [(where, batch(*events))]))
+
+    send(Heartbeat(user="ada", token="t1", name="Ada", screen="Home"))
+    wait_for("ada is there", lambda: rows(database_url, state) == [("foreground", True, "Ada")])
+    send(Logout(user="ada", token="t1"))
+    wait_for("ada has gone", lambda: rows(database_url, state) == [("offline", True, "Ada")])
+    with psycopg.connect(database_url) as db:
+        # What retention leaves of a user after 90 days: nothing, while the processor runs on.
+        for table in ("presence", "user_days", "changes", "spans", "sessions"):
+            db.execute(f"DELETE FROM {table}".encode())
+    send(Heartbeat(user="ada", token="t2", name="Ada L.", screen="Cart"))
+    wait_for("ada is back", lambda: rows(database_url, state) == [("foreground", True, "Ada L.")])
+    assert rows(database_url, "SELECT user_id, is_new FROM user_days") == [("ada", True)]
+    assert rows(database_url, "SELECT sum(foreground), sum(background) FROM stream_offsets") == [
+        (1, 0)
+    ]
+    assert processor.stop() == 0

@@ -1,0 +1,133 @@
+"""What the tests of opt-outs and erasures share: all services with a key, and a search for traces.
+
+Absence is looked for in every column of every table, as text and as bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psycopg
+from psycopg import sql
+
+from schemas.log.settings import KafkaSettings
+from schemas.openapi.document import document
+from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token
+from tests.rigs.harness import Ingest, ingest_settings, running_ingest, wait_until
+from tests.rigs.rig import ProcessorProcess, processor_environment, rows
+
+KEY = "a key of the tests, of 32 characters and more"
+DOCUMENT = document("0")
+SUPPORT = "presence:privacy"
+OPT_OUT, OPT_IN = {"enabled": False}, {"enabled": True}
+
+
+def processor_of(
+    kafka: KafkaSettings, database_url: str, log: Path, **overrides: str
+) -> ProcessorProcess:
+    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2", **overrides}
+    return ProcessorProcess(processor_environment(kafka, database_url, **settings), log)
+
+
+@contextmanager
+def running_processor(
+    kafka: KafkaSettings, database_url: str, log: Path, **overrides: str
+) -> Iterator[ProcessorProcess]:
+    processor = processor_of(kafka, database_url, log, **overrides)
+    try:
+        yield processor
+    finally:
+        processor.kill()
+
+
+@asynccontextmanager
+async def private_ingest(kafka: KafkaSettings) -> AsyncIterator[Ingest]:
+    async with running_ingest(ingest_settings(kafka, user_hash_key=KEY)) as ingest:
+        await ingest.until_ready()
+        await wait_until(lambda: opt_outs_of(ingest).not_ready is None)
+        yield ingest
+
+
+def opt_outs_of(ingest: Ingest) -> Any:
+    from ingest.app import OPT_OUTS
+
+    return ingest.app[OPT_OUTS]
+
+
+@asynccontextmanager
+async def private_api(kafka: KafkaSettings, database_url: str, **values: Any) -> AsyncIterator[Api]:
+    settings = {"user_hash_key": KEY, "event_version": 2, **values}
+    where = kafka.model_dump(include={"kafka_bootstrap", "topic_prefix", "partitions"})
+    async with running_api(api_settings(database_url, **where, **settings)) as api:
+        yield api
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user of the app, and what they call."""
+
+    api: Api
+    id: str
+
+    async def set_tracking(self, said: dict[str, bool]) -> tuple[int, Any]:
+        bearer = token(self.id, scope=None)
+        path = "/api/v1/me/tracking"
+        answer = await self.api.call(path, "PUT", bearer=bearer, json=said)
+        return answer.status, described_or_problem("TrackingSet", answer)
+
+    async def is_tracked(self) -> bool:
+        bearer = token(self.id, scope=None)
+        answer = await self.api.call("/api/v1/me/tracking", bearer=bearer)
+        tracked: bool = as_described("Tracking", answer.json)["enabled"]
+        return tracked
+
+    async def data(self) -> Any:
+        answer = await self.api.call("/api/v1/me/data", bearer=token(self.id, scope=None))
+        assert answer.status == 200
+        return as_described("Stored", answer.json)
+
+    async def erase(self) -> tuple[int, Any]:
+        answer = await self.api.call("/api/v1/me", "DELETE", bearer=token(self.id, scope=None))
+        return answer.status, described_or_problem("Erasing", answer)
+
+
+def described_or_problem(schema: str, answer: Answer) -> Any:
+    return as_described(schema if answer.status < 400 else "Problem", answer.json)
+
+
+def as_described(schema: str, answer: Any) -> Any:
+    """The answer, if it is what the OpenAPI document says of it."""
+    wanted = {"$ref": f"#/components/schemas/{schema}", "components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(wanted).validate(answer)
+    return answer
+
+
+def traces(database_url: str, *texts: str) -> list[str]:
+    """The tables with a row that holds one of these anywhere."""
+    found = []
+    with psycopg.connect(database_url) as connection:
+        tables = connection.execute(
+            "SELECT c.oid::regclass::text FROM pg_class c "
+            "JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind IN ('r', 'p', 'v', 'm') "
+            "AND nspname IN ('public', 'analytics')"
+        ).fetchall()
+        assert len(tables) > 40
+        for (table,) in tables:
+            query = sql.SQL("SELECT EXISTS (SELECT FROM {} AS t WHERE t::text LIKE ANY (%s))")
+            wanted = [f"%{text}%" for text in texts]
+            wanted += [f"%{text.encode().hex()}%" for text in texts]
+            name = sql.SQL(table)
+            if connection.execute(query.format(name), (wanted,)).fetchone() == (True,):
+                found.append(table)
+    return found
+
+
+def online(database_url: str) -> int:
+    """The public count, as it is kept."""
+    [(count,)] = rows(database_url, "SELECT sum(foreground + background)::int FROM stream_offsets")
+    return int(count or 0)

@@ -1,0 +1,99 @@
+"""The broker's clock was ahead and is put right, one sentence each (design, section 2)."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from processor.core.clock_steps import MAX_STEPS
+from schemas.log.events import Tick
+from tests.unit.processor.presence_story import POLICY, START_MS, Story
+from tests.unit.processor.test_outage import BUSY, busy, outages
+
+HOUR = 3_600
+
+
+def put_right(story: Story, seconds: float) -> Story:
+    """The next record has a time that is as much earlier."""
+    story.now -= seconds
+    story.record(Tick())
+    return story
+
+
+def ahead() -> Story:
+    """Half a minute of a clock that is an hour ahead; nobody was online before."""
+    story = Story().wait(10)
+    story.now += HOUR
+    story.record(Tick())
+    return story
+
+
+def test_a_time_that_is_earlier_by_no_more_than_the_outage_gap_lets_log_time_stand() -> None:
+    story = put_right(Story().beat("a").wait(60), 15)
+    assert story.processor.log_time_ms == START_MS + 60_000
+    assert story.processor.steps == []
+
+
+def test_a_time_that_is_earlier_by_more_takes_log_time_back() -> None:
+    story = put_right(Story().beat("a").wait(60), 15.001)
+    assert story.processor.log_time_ms == START_MS + 44_999
+    [step] = story.processor.steps
+    assert (step.offset, step.back_ms) == (7, 15_001)
+
+
+def test_silence_counts_from_when_a_phone_was_heard_of() -> None:
+    """It was an hour of silence that nobody noticed while log time stood still."""
+    story = put_right(ahead().beat("a").wait(30), HOUR)
+    assert story.shown() == ("foreground", None)
+    assert story.wait(260).shown() == ("foreground", None)
+    assert story.wait(20).went() == ("timed_out", 10 + 300)
+
+
+def test_nobody_goes_offline_by_the_step_itself() -> None:
+    story = ahead().beat("a").wait(299)
+    assert put_right(story, HOUR).shown() == ("foreground", None)
+
+
+def test_a_fence_ends_when_it_would_have() -> None:
+    story = put_right(ahead().beat("a", token="t1").logout("a", token="t1").wait(10), HOUR)
+    story.beat("a", "home", token="t1")
+    assert story.shown() == ("offline", None)
+    assert story.wait(20).beat("a", "home", token="t1").shown() == ("foreground", "home")
+
+
+def test_a_grace_ends_when_it_would_have() -> None:
+    story = ahead().beat("a").outage(290)
+    story = put_right(story.wait(20), HOUR)
+    assert story.wait(170).shown() == ("foreground", None)
+    assert story.wait(20).went() == ("timed_out", 10 + 290 + 200)
+
+
+def test_the_device_that_changed_last_gives_the_users_screen_whatever_the_times_say() -> None:
+    story = ahead().beat("a", "home").wait(1).beat("b", "cart").wait(10)
+    assert put_right(story, HOUR).shown() == ("foreground", "cart")
+    assert story.beat("a", "film").shown() == ("foreground", "film")
+
+
+def test_what_has_happened_is_not_in_the_future() -> None:
+    story = put_right(ahead().beat("b", "home").beat("a", "cart").wait(10), HOUR)
+    row = story.user()
+    now = story.processor.log_time_ms or 0
+    assert row["changed_ms"] == row["online_since_ms"] == now - 1
+    # Both changed at one instant: then the smaller name counts, as ever.
+    assert row["device"] == "a"
+
+
+def test_an_outage_that_lasts_does_not_end_before_it_began() -> None:
+    story = busy(replace(BUSY, offline_after_ms=600_000)).beat("a").wait(20)
+    assert outages(story) == {("ticks_only", 15): None}
+    put_right(story, 16)
+    assert outages(story) == {("ticks_only", 15): 20, ("ticks_only", 4): None}
+    story.now += 1
+    assert outages(story.beat("a"))["ticks_only", 4] == 5
+
+
+def test_a_clock_that_steps_back_time_and_again_costs_no_memory() -> None:
+    story = Story(POLICY)
+    for _ in range(MAX_STEPS + 5):
+        story.outage(20)
+        put_right(story, 16)
+    assert len(story.processor.steps) == MAX_STEPS

@@ -1,0 +1,54 @@
+"""What the suite may cost, and in which order it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.suite.budget import Budget, by_folder, over_budget, read_budget, report
+from tests.suite.plugin import GROUPS, unit_of
+
+ROOT = Path(__file__).parents[3]
+BUDGET = Budget({"tests/unit": 10.0, "tests/e2e": 5.0}, {})
+
+
+def test_pages_count_with_their_folder() -> None:
+    costs = {
+        "tests/e2e/pages/test_a.py": 2.0,
+        "tests/e2e/test_b.py": 1.0,
+        "tests/unit/test_c.py": 4,
+    }
+    assert by_folder(costs) == {"tests/unit": 4.0, "tests/e2e": 3.0}
+
+
+def test_a_folder_that_took_too_much_is_named_with_the_remedy() -> None:
+    assert over_budget({"tests/unit": 10.0, "tests/e2e": 5.0}, BUDGET) == []
+    [problem] = over_budget({"tests/unit": 10.1, "tests/e2e": 5.0}, BUDGET)
+    assert problem.startswith("tests/unit took 10 s of CPU, 10 at most: make a test cheaper")
+    [unknown] = over_budget({"tests/other": 1.0}, BUDGET)
+    assert unknown == "tests/other has no line in tests/suite/budget.toml"
+
+
+def test_the_end_of_a_run_names_folders_and_the_ten_costliest_files() -> None:
+    costs = {f"tests/unit/test_{n}.py": float(n) for n in range(12)} | {"(servers)": 100.0}
+    lines = report(costs, BUDGET)
+    assert lines[0].split() == ["100.0", "s", "of", "0", "(servers)"]
+    files = lines[lines.index("") + 1 :]
+    assert [line.split()[-1] for line in files] == [
+        f"tests/unit/test_{n}.py" for n in range(11, 1, -1)
+    ]
+
+
+def test_every_folder_of_tests_has_a_line() -> None:
+    folders = {
+        f"tests/{path.name}"
+        for path in (ROOT / "tests").iterdir()
+        if any(path.glob("**/test_*.py")) and path.name != "engine"
+    }
+    assert folders <= read_budget().most_of_folder.keys()
+
+
+def test_files_that_share_a_stack_stay_together() -> None:
+    for group in GROUPS:
+        assert all((ROOT / file).exists() for file in group)
+        assert len({unit_of(f"{file}::test_x") for file in group}) == 1
+    assert unit_of("tests/unit/test_x.py::test_y[a::b]") == "tests/unit/test_x.py"
