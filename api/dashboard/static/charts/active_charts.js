@@ -1,6 +1,7 @@
 // Charts of users by day, and of one day. Pure.
 
 import * as figures from "../lib/figures.js";
+import { several } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { lineIn, ringsIn } from "./series.js";
 import { dayInWords, momentInWords, timeInWords, wallTime } from "../lib/zones.js";
@@ -129,7 +130,7 @@ export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
       rows: begun.map((item) => [
         timeInWords(Date.parse(item.start), tz),
         ...DAY_LINES.map(([, field]) => figures.count(item[field])),
-        item.samples > 0 ? figures.several(item.samples, "sample") : "nothing",
+        item.samples > 0 ? several(item.samples, "sample") : "nothing",
       ]),
     },
   };

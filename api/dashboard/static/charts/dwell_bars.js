@@ -2,6 +2,7 @@
 // have the same room.
 
 import * as figures from "../lib/figures.js";
+import { several } from "../lib/moments.js";
 
 const MARKS_MS = [250, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 4 * 3_600_000, 24 * 3_600_000];
 const SHORTEST_MS = 250;
@@ -25,7 +26,7 @@ export function barsOf(items, percentiles) {
         {
           ...{ name: "", color: "--series-1", shape: "bars", width: 0.9 },
           values: items.map(({ visits }) => visits),
-          word: (index) => `${figures.several(items[index].visits, "visit")}, ${figures.share(items[index].share)}`,
+          word: (index) => `${several(items[index].visits, "visit")}, ${figures.share(items[index].share)}`,
         },
       ],
       lines: lines.map(([text, ms]) => ({ at: place(ms), text })),
