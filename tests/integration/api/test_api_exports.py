@@ -47,7 +47,10 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "=a,b\"c'", "Home", "a=b", "", "Ã© ð
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url, api_pool_wait_seconds=1)) as running:
+    settings = api_settings(
+        database_url, api_pool_wait_seconds=1, api_statement_timeout_seconds=30
+    )  # a busy machine takes its time to find sixty thousand screens
+    async with running_api(settings) as running:
         yield running
 
 

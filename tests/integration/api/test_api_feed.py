@@ -372,7 +372,7 @@ async def test_a_viewer_that_does_not_read_is_cut_off_and_nobody_else(
                     return False
             return True
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not await is_cut():
                 pass
         slow.close()
