@@ -34,7 +34,8 @@ def test_a_phone_is_followed_from_its_first_heartbeat_to_its_logout(
     live: Page, stack: Stack
 ) -> None:
     others = stack.count()["count"]
-    shown = {n: int(live.locator(f"#{n}").inner_text() or 0) for n in ("arrivals", "departures")}
+    expect(live.locator("#departures")).to_have_text(re.compile(r"^\d+$"))  # once it has been read
+    shown = {n: int(live.locator(f"#{n}").inner_text()) for n in ("arrivals", "departures")}
     phone = Phone(stack)
     latest = live.locator("#changes li").first
     assert phone.show("Home") == 200
