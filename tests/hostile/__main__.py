@@ -206,6 +206,9 @@ def main(
         + ", ".join(f"{n} {h.least:.0f} to {h.most:.0f} MB" for n, h in seen.memory.items()),
         highlight=False,
     )
+    for name, held in seen.memory.items():
+        minutes = " ".join(f"{mb:.0f}" for mb in held.by_minute)
+        console.print(f"{name}, MB by minute: {minutes}", highlight=False)
     found = faults(plan, seen)
     for line in found:
         console.print(f"✗ {line}", markup=False, highlight=False)
