@@ -42,7 +42,12 @@ from tests.hostile.target import Target
 from tests.rigs.rig import free_port, wait_for
 
 #: Room that idle connections are to fill; everything else is as it is delivered.
-ROOM: Final = {"ROLLCALL_MAX_HTTP_CONNECTIONS": "2000"}
+ROOM: Final = {
+    "ROLLCALL_MAX_HTTP_CONNECTIONS": "2000",
+    # Full within the first minute. By default it takes a hundred thousand, which hides a leak for
+    # as long as it fills.
+    "ROLLCALL_TOKEN_CACHE_SIZE": "2000",
+}
 console = Console()
 
 
