@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.replay.table import Columns, FileProblemError, View, read_views
+from ingest.body.validate import BodyReader
 from schemas.service.settings import time_zone
 
 COLUMNS = Columns("who", "page", "at")
@@ -18,7 +19,11 @@ def read(
     *lines: str, columns: Columns = COLUMNS, zone: str = "UTC", max_views: int = 100
 ) -> list[View]:
     return read_views(
-        [f"{line}\r\n" for line in lines], columns, time_zone(zone), max_views=max_views
+        [f"{line}\r\n" for line in lines],
+        columns,
+        time_zone(zone),
+        BodyReader(),
+        max_views=max_views,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from ingest.body.validate import parse_heartbeat
+from ingest.body.validate import BodyReader
 from processor.core.analytics.spans_and_sessions import Span
 from tests.unit.ingest.socket_talk import Talk
 from tests.unit.processor.presence_story import Story
@@ -46,7 +46,7 @@ class Phone:
 
 def beat(story: Story, body: bytes) -> Story:
     """A call with this body."""
-    sent = parse_heartbeat(body)
+    sent = BodyReader().heartbeat(body)
     return story.beat(sent.device_id, sent.screen, app_state=sent.app_state)
 
 
