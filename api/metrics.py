@@ -14,7 +14,7 @@ from schemas.http.problems import CODES, TOKEN_CODES
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("funnel", "retention"),
+    *("screen_rules", "funnel", "retention"),
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
@@ -30,7 +30,7 @@ OUTCOMES: Final = (ANSWERED, GONE, *CODES)
 QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("funnel", "retention"),
+    *("screen_rules", "funnel", "retention"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
     *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),

@@ -74,11 +74,11 @@ class ClaimRules:
     ``user_claims`` are tried in order. One of ``issuers`` and of ``audiences`` is required where
     there are any; ``audience_claim`` is where the token says whom it is for. ``leeway_seconds`` is
     the clock skew tolerated in times. With ``max_age_seconds`` no token counts for longer from its
-    ``iat`` on.
+    ``iat`` on. Without a ``name_claim`` every name is empty.
     """
 
     user_claims: tuple[str, ...]
-    name_claim: str
+    name_claim: str | None
     issuers: tuple[str, ...]
     audiences: tuple[str, ...]
     audience_claim: str
@@ -98,7 +98,7 @@ class ClaimRules:
         return Identity(
             user=self._user(claims),
             token=f"sid:{session}" if session else token_hash(token),
-            name=_text_claim(claims, self.name_claim, MAX_NAME),
+            name=self._name(claims),
             device=_text_claim(claims, "device_id", MAX_DEVICE_ID) or session,
             scopes=_first_equal(frozenset(_scopes(claims))),
             accepted_until=self._accepted_until(claims),
@@ -114,7 +114,7 @@ class ClaimRules:
         return Identity(
             user=self._user(answer),
             token=token_hash(token),
-            name=_text_claim(answer, self.name_claim, MAX_NAME),
+            name=self._name(answer),
             device=None,
             scopes=_first_equal(frozenset()),
             accepted_until=None,
@@ -175,6 +175,9 @@ class ClaimRules:
                 "exp",
             )
         return float(expires) + self.leeway_seconds
+
+    def _name(self, claims: dict[str, Any]) -> str | None:
+        return "" if self.name_claim is None else _text_claim(claims, self.name_claim, MAX_NAME)
 
     def _user(self, claims: dict[str, Any]) -> str:
         value, claim = None, self.user_claims[0]

@@ -28,6 +28,7 @@ READS = (
     f"/api/v1/flows?{RANGE}",
     f"/api/v1/funnel?{RANGE}&step1=Cart&step2=Pay",
     "/api/v1/retention",
+    "/api/v1/screen-rules",
     f"/api/v1/concurrency?{RANGE}",
     f"/api/v1/sessions/summary?{RANGE}",
     f"/api/v1/trends?{RANGE}",

@@ -25,6 +25,7 @@ from api.analytics import (
     engagement,
     flows,
     journeys,
+    screen_rules,
     sessions,
     trends,
 )
@@ -247,6 +248,7 @@ def test_a_parameters_words_are_those_of_its_parser(
         ("Flow", flows.COLUMNS),
         ("FunnelStep", journeys.FUNNEL_COLUMNS),
         ("RetentionWeek", journeys.RETENTION_COLUMNS),
+        ("FoldedScreen", screen_rules.COLUMNS),
         ("DwellRow", dwell.COLUMNS),
         ("ConcurrencyBucket", concurrency.COLUMNS),
         ("ScreenConcurrencyBucket", concurrency.SCREEN_COLUMNS),
