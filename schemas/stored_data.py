@@ -137,7 +137,8 @@ TABLES: Final[dict[str, Stored]] = {
         _ROLLUPS,
         _BY_ROW,
         names="sketch",
-        counts=f"day {_SUMS} users",
+        counts=f"day {_SUMS} users users_at_most",
+        runs="sketch_month",
     ),
     "screen_hour_users": Stored(
         "users by screen; a sketch of them",
@@ -145,6 +146,14 @@ TABLES: Final[dict[str, Stored]] = {
         _BY_ROW,
         names="sketch",
         counts="hour screen users",
+        runs="sketch_month",
+    ),
+    "sketch_keys": Stored(
+        "the keys under which sketches hold user ids, one a month",
+        "until the month's changes have gone (`ROLLCALL_CHANGES_RETENTION_DAYS`)",
+        "maintenance destroys it",
+        names="key",
+        runs="month",
     ),
     "transition_quarters": Stored(
         "paths between screens",

@@ -1,7 +1,8 @@
 """What people do on screens: engagement in a range, per screen or per screen and bucket.
 
 Every figure is a sum over rollups, or computed from such sums: percentiles from the merged dwell
-histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %).
+histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %): one number, or
+bounds where sketches are under several keys.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from api.periods.rollups import Progress, UniqueParts, bucket_parameters, parts_
 from api.postgres.database import Connection
 from schemas.database.named_queries import load_queries
 from schemas.measures.dwell import percentile_ms
+from schemas.measures.sketches import Users
 
 Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
 
 SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
 METRICS: Final = (
-    *("views", "visits", "unique_users", "dwell_ms", "dwell_mean_ms"),
+    *("views", "visits", "unique_users", "users_at_least", "users_at_most"),
+    *("dwell_ms", "dwell_mean_ms"),
     *("dwell_p50_ms", "dwell_p90_ms", "dwell_p95_ms"),
     *("exits", "exit_share", "bounces", "silent_share"),
 )
@@ -110,9 +113,10 @@ class Engagement:
         sketches: UniqueParts,
         told: set[int],
         batch: Sequence[Row],
-    ) -> dict[tuple[str, int], int]:
+    ) -> dict[tuple[str, int], Users]:
         """By screen and bucket, of those rows whose buckets can be told."""
-        found = {(row["screen"], row["bucket"]): 0 for row in batch if row["bucket"] in told}
+        nobody = Users(0, 0)
+        found = {(row["screen"], row["bucket"]): nobody for row in batch if row["bucket"] in told}
         if not found:
             return found
         buckets = [bucket for _, bucket in found]
@@ -122,20 +126,20 @@ class Engagement:
             **bucket_parameters(asked),
             "screens": list({screen for screen, _ in found}),
         }
-        async for screen, estimates in unique_users(connection, self._sketches, parameters):
-            for bucket, estimate in estimates.items():
+        async for screen, by_bucket in unique_users(connection, self._sketches, parameters):
+            for bucket, users in by_bucket.items():
                 if (screen, bucket) in found:
-                    found[screen, bucket] = estimate
+                    found[screen, bucket] = users
         return found
 
 
-def metrics_of(row: Mapping[str, Any], users: int | None) -> Row:
+def metrics_of(row: Mapping[str, Any], users: Users | None) -> Row:
     """:data:`METRICS` from sums; ``None`` is what cannot be told, as a share of nothing."""
     counts, visits, dwell_ms = row["dwell_histogram"], row["visits"], row["dwell_ms"]
     return {
         "views": row["views"],
         "visits": visits,
-        "unique_users": users,
+        **_told(users),
         "dwell_ms": dwell_ms,
         "dwell_mean_ms": round(dwell_ms / visits) if visits else None,
         "dwell_p50_ms": percentile_ms(counts, 0.5),
@@ -148,12 +152,23 @@ def metrics_of(row: Mapping[str, Any], users: int | None) -> Row:
     }
 
 
+def _told(users: Users | None) -> Row:
+    """One number only if there is no doubt which."""
+    if users is None:
+        return dict.fromkeys(("unique_users", "users_at_least", "users_at_most"))
+    return {
+        "unique_users": users.at_least if users.at_least == users.at_most else None,
+        "users_at_least": users.at_least,
+        "users_at_most": users.at_most,
+    }
+
+
 def share(part: int, whole: int) -> float | None:
     """With four decimals; ``None`` of nothing."""
     return round(part / whole, 4) if whole else None
 
 
-def _row(row: Row, edges: tuple[datetime, datetime], users: int | None) -> Row:
+def _row(row: Row, edges: tuple[datetime, datetime], users: Users | None) -> Row:
     return {
         "screen": row["screen"],
         "start": rfc3339(edges[0]),

@@ -75,8 +75,8 @@ function loadTotals() {
         { name: "Views", value: figures.count(sums.views), note: before, about: "views" },
         {
           name: "Unique users",
-          value: figures.count(users?.count ?? null),
-          note: users === null ? "" : `${figures.usersBetween(users.count)}, 19 times in 20`,
+          value: figures.users(users?.found ?? null),
+          note: users === null ? "" : `${figures.usersBetween(users.found)}, 19 times in 20`,
           about: "unique_users",
         },
         {

@@ -117,7 +117,7 @@ export class ScreenTable {
 function fill(row, item, users) {
   const [views, usersCell, dwell, p50, p95, exits, bounces, silence] = row.querySelectorAll(".number");
   setText(views, figures.count(item.views));
-  setText(usersCell, figures.count(users));
+  setText(usersCell, figures.users(users));
   usersCell.title = users === null ? "" : `${figures.usersBetween(users)}, 19 times in 20`;
   setText(dwell, `${item.silent_share > 0 ? "≥ " : ""}${figures.span(item.dwell_ms)}`);
   setText(p50, figures.span(item.dwell_p50_ms));
