@@ -292,6 +292,12 @@ TABLES: Final[dict[str, Stored]] = {
     "rollup_progress": Stored(
         "how far rollups are", _FOREVER, "with the database", runs="rollup through"
     ),
+    "small_groups": Stored(
+        "which groups are too small to be told apart",
+        _FOREVER,
+        "nothing",
+        runs="only_row min_group_size",
+    ),
     "retention_progress": Stored(
         "what retention has removed", _FOREVER, "with the database", runs="table_name kept_from"
     ),

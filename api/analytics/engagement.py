@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
+from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.unique_users import top_screens, unique_users
 from api.http.documents import Row, select
 from api.http.parameters import MAX_LIMIT, bad_parameter
 from api.periods.instants import rfc3339
-from api.periods.ranges import Range
+from api.periods.ranges import HOUR, Range, floor
 from api.periods.rollups import Progress, UniqueParts, bucket_parameters, parts_of, unique_parts_of
 from api.postgres.database import Connection
 from schemas.database.named_queries import load_queries
@@ -59,10 +60,54 @@ class Engagement:
     async def rows(
         self, connection: Connection, wanted: Wanted, progress: Progress
     ) -> AsyncIterator[list[Row]]:
-        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`.
+        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`. Screens
+        that are not asked for by name are ``(suppressed)`` together where they are too small.
 
         Raises ``ProblemError`` with code ``bad_parameter`` where they cannot be sorted so.
         """
+        batches = self._every_row(connection, wanted, progress)
+        least = progress.min_group_size
+        if wanted.screens is not None or least <= 1:
+            async for batch in batches:
+                yield batch
+            return
+        rows = [row async for batch in batches for row in batch]
+        inner: dict[str, int] = {}
+        if wanted.range.bucket is None and any(row["users_at_least"] is None for row in rows):
+            inner = await self.sizes(
+                connection, wanted.range, progress, [row["screen"] for row in rows]
+            )
+
+        def size(row: Row) -> int:
+            known: int | None = row["users_at_least"]
+            return inner.get(row["screen"], 0) if known is None else known
+
+        yield suppress(rows, least, size=size, merge=_merged, within=lambda row: row["start"])
+
+    async def sizes(
+        self, connection: Connection, asked: Range, progress: Progress, screens: Sequence[str]
+    ) -> dict[str, int]:
+        """By screen at least how many users it had, in as much of the range as is known."""
+        start = floor(asked.start, HOUR)
+        start += HOUR if start < asked.start else timedelta()
+        end = min(floor(asked.end, HOUR), progress.hours or start)
+        if start >= end:
+            return {}
+        known = Range(start, end, asked.zone, None)
+        sketches = unique_parts_of(known, progress)
+        if sketches.problem(start, end) is not None:
+            return {}
+        parameters = {
+            **sketches.parameters(),
+            **bucket_parameters(known),
+            "screens": list(screens),
+        }
+        found = unique_users(connection, self._sketches, parameters)
+        return {screen: users.at_least async for screen, by in found for users in by.values()}
+
+    async def _every_row(
+        self, connection: Connection, wanted: Wanted, progress: Progress
+    ) -> AsyncIterator[list[Row]]:
         asked, screens = wanted.range, wanted.screens
         if screens is None and wanted.sort == "unique_users":
             screens = await self._most_used(connection, wanted, progress)
@@ -166,6 +211,22 @@ def _told(users: Users | None) -> Row:
 def share(part: int, whole: int) -> float | None:
     """With four decimals; ``None`` of nothing."""
     return round(part / whole, 4) if whole else None
+
+
+def _merged(rows: list[Row]) -> Row:
+    at_least, at_most = (
+        [row[name] for row in rows] for name in ("users_at_least", "users_at_most")
+    )
+    users = None if None in at_least else Users(max(at_least), sum(at_most))
+    sums = ("views", "visits", "dwell_ms", "exits", "bounces")
+    every: Row = {**{name: added(rows, name) for name in sums}, "dwell_histogram": []}
+    return {
+        "screen": SUPPRESSED,
+        "start": rows[0]["start"],
+        "end": rows[0]["end"],
+        **metrics_of({**every, "silent_dwell_ms": 0}, users),
+        "silent_share": None,
+    }
 
 
 def _row(row: Row, edges: tuple[datetime, datetime], users: Users | None) -> Row:

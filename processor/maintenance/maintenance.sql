@@ -69,6 +69,11 @@ SELECT (
 FROM rollup_progress
 HAVING count(*) = 3
 
+-- name: note_min_group_size
+INSERT INTO small_groups (min_group_size) VALUES (%s)
+ON CONFLICT (only_row) DO UPDATE SET min_group_size = EXCLUDED.min_group_size
+WHERE small_groups.min_group_size <> EXCLUDED.min_group_size
+
 -- name: make_partitions
 SELECT make_daily_partitions(%s)
 

@@ -28,7 +28,8 @@ TAG: Final = {
     "description": "A *visit* is a device in the foreground on a screen, unbroken; a *view* is a "
     "visit of another screen than the session's visit before. Views count where the visit starts; "
     "visits, dwell and exits where it ends. A screen that was never named is `(none)`; one beyond "
-    "the 200 names a minute (for each partition of the log) is `(other)`.",
+    "the 200 names a minute (for each partition of the log) is `(other)`. Lists merge those of too "
+    "few users into `(suppressed)` where the operator wants that (`ROLLCALL_MIN_GROUP_SIZE`).",
 }
 
 _METRICS: Final = {

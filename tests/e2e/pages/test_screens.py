@@ -157,6 +157,26 @@ def test_users_of_two_months_are_shown_as_bounds(analyst: Page, weeks_api: Api) 
     analyst.unroute("**/api/v1/screens/engagement?**")
 
 
+def test_small_groups_are_a_row_that_leads_nowhere(analyst: Page, weeks_api: Api) -> None:
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        first, *items = told.json()["items"]
+        items = [{**first, "screen": "(suppressed)"}, *items]
+        route.fulfill(response=told, json={**told.json(), "items": items})
+
+    called: list[str] = []
+    analyst.on("request", lambda request: called.append(request.url))
+    analyst.route("**/api/v1/screens/engagement?**sort=views", answer)
+    show(analyst, weeks_api, "/screens?range=7d")
+    name = analyst.locator("#top-rows .screen-name").first
+    expect(name).to_have_text("Small groups")
+    assert name.evaluate("(element) => element.tagName") == "SPAN"
+    expect(analyst.locator("#top-rows .swatch").first).to_be_hidden()
+    assert any("screen=Home" in url or "screen=Cart" in url for url in called)
+    assert not any("suppressed" in url for url in called)
+    analyst.unroute("**/api/v1/screens/engagement?**sort=views")
+
+
 def test_a_trend_is_beside_the_range_before(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
     show(analyst, weeks_api, "/screens?range=7d")
     start, _ = week(weeks)

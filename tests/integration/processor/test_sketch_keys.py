@@ -249,7 +249,7 @@ def test_the_migration_keeps_numbers_and_what_has_no_key_goes_with_its_changes(
         make_unkeyed(old, source)
     numbers = {name: rollups(url)[name] for name in ("screen_hour_users", "screen_days")}
     made = rows(url, "SELECT hour, screen, sketch FROM screen_hour_users ORDER BY 1, 2")
-    assert migrate(url) == ["0024_sketch_keys"]
+    assert "0024_sketch_keys" in migrate(url)
     assert {name: rollups(url)[name] for name in numbers} == numbers
     assert rows(url, "SELECT hour, screen, sketch FROM screen_hour_users ORDER BY 1, 2") == made
     assert keys(url) == {}

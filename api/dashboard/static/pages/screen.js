@@ -24,7 +24,7 @@ import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
 // Nobody can be on them: they are the ends of paths, and all the rest.
-const OURS = ["(other)", "(start)", "(end)"];
+const OURS = ["(other)", "(start)", "(end)", words.SUPPRESSED];
 
 const screen = screenOf(location.pathname);
 const given = new URLSearchParams(location.search);
