@@ -6,6 +6,13 @@ CREATE TABLE small_groups (
     min_group_size integer NOT NULL CHECK (min_group_size >= 0)
 );
 
+-- No app's screen is called as they are.
+CREATE OR REPLACE FUNCTION app_screen(screen text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE
+        WHEN screen IN ('(none)', '(start)', '(end)', '(suppressed)') THEN '(other)' ELSE screen
+    END;
+
 -- As their owner: who reads the views need not read the table.
 CREATE FUNCTION min_group_size() RETURNS integer
     LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path FROM CURRENT AS $$
