@@ -44,6 +44,7 @@ FORBIDDEN = (
     "DELETE FROM audience_exports",
     "DELETE FROM reads_audit",
     "UPDATE reads_audit SET who = 'nobody'",
+    "SELECT key FROM sketch_keys",
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )
