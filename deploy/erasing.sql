@@ -6,9 +6,6 @@ SELECT fingerprint FROM user_hash_key
 -- name: claim
 INSERT INTO user_hash_key (fingerprint) VALUES (%s) ON CONFLICT DO NOTHING
 
--- name: next_offsets
-SELECT "partition", next_offset FROM stream_offsets
-
 -- name: known_users
 -- Everybody of whom something is stored.
 SELECT user_id FROM presence
