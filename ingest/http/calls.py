@@ -20,10 +20,10 @@ from multidict import CIMultiDict
 
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
+from ingest.body.phone_events import heartbeat_event, logout_event
 from ingest.body.validate import Sent, parse_heartbeat, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.errors import method_not_allowed, problem_response
-from ingest.http.phone_events import heartbeat_event, logout_event
 from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
@@ -157,7 +157,7 @@ class PhoneCalls:
         if self._opt_outs.covers(identity.user):
             return None
         sent = parse_logout(*said)
-        if not await self._logouts.publish(logout_event(identity, sent)):
+        if not await self._logouts.publish(logout_event(identity, sent.device_id, identity.device)):
             raise unavailable()
         return sent
 
@@ -173,7 +173,7 @@ class PhoneCalls:
         self, identity: Identity, body: bytes, content_type: str | None
     ) -> tuple[Sent, Acknowledgement]:
         sent = parse_logout(body, content_type)
-        return sent, self._logouts.publish(logout_event(identity, sent))
+        return sent, self._logouts.publish(logout_event(identity, sent.device_id, identity.device))
 
     def _check_rate(self, user: str) -> None:
         wait_seconds = self._limits.take(user, time.monotonic())
