@@ -11,7 +11,7 @@ SELECT set_config('statement_timeout', %(timeout_ms)s, true)
 -- Cursors are planned for the first tenth of their rows otherwise.
 SELECT set_config('cursor_tuple_fraction', '1', true)
 
--- name: audience
+-- name: wanted
 SELECT user_id FROM {users}
 WHERE (%(active_from)s::timestamptz IS NULL OR last_active >= %(active_from)s::timestamptz)
   AND (%(active_to)s::timestamptz IS NULL OR last_active < %(active_to)s::timestamptz)
@@ -23,10 +23,10 @@ WHERE (%(active_from)s::timestamptz IS NULL OR last_active >= %(active_from)s::t
   AND (%(excluded)s::text[] IS NULL OR user_id <> ALL(%(excluded)s::text[]))
 
 -- name: saw
-  AND EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {one_by_one})
+  AND EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {looked_up})
 
 -- name: did_not_see
-  AND NOT EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {one_by_one})
+  AND NOT EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {looked_up})
 
 -- name: one_by_one
 -- Each user looked up by themselves, instead of all spans of the period read at once.
