@@ -23,12 +23,19 @@ from ingest.body.field_warnings import warning_header
 from ingest.body.phone_events import heartbeat_event, logout_event
 from ingest.body.validate import Sent, parse_heartbeat, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
-from ingest.http.errors import method_not_allowed, problem_response
+from ingest.http.errors import (
+    method_not_allowed,
+    not_stored,
+    overloaded,
+    problem_of,
+    problem_response,
+)
 from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement, Publisher, overloaded, unavailable
+from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.http.content_encoding import unpacked
@@ -145,7 +152,7 @@ class PhoneCalls:
         sent = parse_heartbeat(*said)
         event = encode_event(heartbeat_event(identity, sent))
         if not await self._publisher.publish(identity.user, event):
-            raise unavailable()
+            raise not_stored()
         return sent
 
     async def _accept_logout(self, request: web.Request) -> Sent | None:
@@ -158,7 +165,7 @@ class PhoneCalls:
             return None
         sent = parse_logout(*said)
         if not await self._logouts.publish(logout_event(identity, sent.device_id, identity.device)):
-            raise unavailable()
+            raise not_stored()
         return sent
 
     def _straight_heartbeat(
@@ -201,7 +208,8 @@ class PhoneCalls:
                 self._metrics.shed["calls"].inc()
                 raise overloaded()
             sent = await accept(request)
-        except ProblemError as problem:
+        except (ProblemError, NotTakenError) as error:
+            problem = problem_of(error)
             outcome = problem.code
             response = problem_response(problem, request_id, phone_call=True)
             if outcome == "bad_request":

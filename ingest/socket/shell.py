@@ -19,6 +19,8 @@ from typing import Final
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
+from ingest.http.errors import problem_of
+from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Acknowledgement
 from ingest.socket.actions import (
     BINARY,
@@ -202,7 +204,9 @@ class Socket:
                     case Close(code, reason):
                         await self._close(code, reason)
             for write, acknowledgement in handed_over:
-                refused = acknowledgement if isinstance(acknowledgement, ProblemError) else None
+                refused = None
+                if isinstance(acknowledgement, NotTakenError):
+                    refused = problem_of(acknowledgement)
                 if isinstance(acknowledgement, Acknowledgement) and await acknowledgement:
                     self._shared.metrics.count_socket_event(write, self._shared.clock())
                     follow += self.session.written(write)
@@ -252,7 +256,7 @@ class Socket:
         try:
             if self._shared.opt_outs.covers(user):
                 return self.session.close(NOT_TRACKED, "not tracked")
-        except ProblemError:
+        except NotTakenError:
             # Who has opted out is not known yet: the client comes again.
             return self.session.close(RESTART, "not ready")
         return []
@@ -262,7 +266,7 @@ class Socket:
             return float("inf")
         return self._loop.time() + identity.accepted_until - self._shared.clock()
 
-    def _hand_over(self, write: Write) -> Acknowledgement | ProblemError | None:
+    def _hand_over(self, write: Write) -> Acknowledgement | NotTakenError | None:
         if not self.session.leaves(write):
             return None
         event = write.event
@@ -272,8 +276,8 @@ class Socket:
             if isinstance(event, Logout):
                 return self._shared.logouts.publish(event)
             return self._shared.publisher.publish(event.user, encode_event(event))
-        except ProblemError as problem:
-            return problem
+        except NotTakenError as refusal:
+            return refusal
 
     async def _send(self, send: Send) -> list[Action]:
         if send.error is not None:
