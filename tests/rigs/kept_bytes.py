@@ -23,10 +23,12 @@ def files_with(directory: Path, *wanted: bytes) -> dict[str, set[bytes]]:
             kept = path.read_bytes()
         except FileNotFoundError:  # deleted meanwhile, which is what is waited for
             continue
-        pieces = [kept, *records_of(kept)] if ".log" in path.name else [kept]
+        topic = _topic_of(path)
+        is_segment = topic is not None and ".log" in path.name
+        pieces = [kept, *records_of(kept)] if is_segment else [kept]
         there = {each for each in wanted if any(each in piece for piece in pieces)}
         if there:
-            found.setdefault(_topic_of(path), set()).update(there)
+            found.setdefault(topic or path.name, set()).update(there)
     return found
 
 
@@ -41,6 +43,6 @@ def records_of(segment: bytes) -> Iterator[bytes]:
                 yield name.encode() + (value or b"")
 
 
-def _topic_of(path: Path) -> str:
+def _topic_of(path: Path) -> str | None:
     topic, _, partition = path.parent.name.rpartition("-")
-    return topic if partition.isdigit() else path.name
+    return topic if partition.isdigit() else None
