@@ -167,8 +167,8 @@ class Store:
             self._metrics.forget_fleet()
 
     async def not_ready(self) -> str | None:
-        """Why calls should not be sent here now: PostgreSQL does not answer. Whoever probes has
-        it within a second."""
+        """Why calls should not be sent here now: PostgreSQL does not answer. The answer
+        comes within a second."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.count.get()

@@ -135,9 +135,9 @@ class Socket:
     async def end(self, by: Callable[[], list[Action]]) -> None:
         """Do what ``by`` asks for, which ends the socket. For other tasks than the socket's own.
 
-        aiohttp waits for the client's close frame only if nobody waits for a message, so whoever
-        does closes the socket. Else what the client says meanwhile would reset the connection, and
-        our close frame might be lost.
+        aiohttp waits for the client's close frame only if nobody waits for a message, so the task
+        that waits for messages closes the socket. Else what the client says meanwhile would reset
+        the connection, and our close frame might be lost.
         """
         if self._ended is None:
             if self._receiving is None:

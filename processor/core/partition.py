@@ -65,7 +65,7 @@ from schemas.untrusted.safe_errors import told_with_place
 class Partition:
     """The users of a partition whom memory holds: all who are online, and those of the batch.
 
-    Before :meth:`apply`, whoever is in the records and not in ``users`` must be put there with
+    Before :meth:`apply`, users who are in the records and not in ``users`` must be put there with
     :meth:`remember` if PostgreSQL knows them.
     """
 
