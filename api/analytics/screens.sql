@@ -2,6 +2,7 @@
 -- which part of a range each answers). {windows} stands for the part named so.
 
 -- name: windows
+-- Part: what was counted by screen, each row with the number of its bucket.
 SELECT width_bucket(day, %(bucket_days)s::date[]) AS bucket, screen, views, visits, dwell_ms,
        silent_dwell_ms, dwell_histogram, exits, bounces
 FROM screen_days
@@ -28,6 +29,7 @@ FROM screen_minutes
 WHERE minute >= %(live_from)s AND minute < %(live_to)s AND {matching}
 
 -- name: matching
+-- Part: the screens that are asked for, or all.
 (%(screens)s::text[] IS NULL OR screen = ANY(%(screens)s::text[]))
 
 -- name: engagement
@@ -102,4 +104,5 @@ ORDER BY foreground DESC, screen COLLATE "C" NULLS FIRST
 LIMIT %(limit)s
 
 -- name: users_now
+-- Part: where who is online is now. The other one is of an instant (time_travel.sql).
 SELECT screen, state FROM presence WHERE state <> 'offline'

@@ -11,6 +11,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '60s', false),
        set_config('TimeZone', 'UTC', false)
 
 -- name: acquire
+-- Only one processor maintains: whether it is this one.
 SELECT pg_try_advisory_lock(%s)
 
 -- name: position
@@ -70,20 +71,25 @@ FROM rollup_progress
 HAVING count(*) = 3
 
 -- name: note_min_group_size
+-- What the API and the views read.
 INSERT INTO small_groups (min_group_size) VALUES (%s)
 ON CONFLICT (only_row) DO UPDATE SET min_group_size = EXCLUDED.min_group_size
 WHERE small_groups.min_group_size <> EXCLUDED.min_group_size
 
 -- name: make_partitions
+-- Days that events will need soon.
 SELECT make_daily_partitions(%s)
 
 -- name: drop_partitions
+-- Days of a table that are older than it keeps.
 SELECT drop_daily_partitions(%s, %s, %s)
 
 -- name: delete_before
+-- Some rows of a table that are older than it keeps.
 SELECT delete_before(%s, %s, %s, %s)
 
 -- name: note_kept
+-- From when on a table has all its rows.
 INSERT INTO retention_progress (table_name, kept_from) VALUES (%s, %s::date::timestamptz)
 ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
 WHERE retention_progress.kept_from < EXCLUDED.kept_from
@@ -113,6 +119,7 @@ DELETE FROM api_keys WHERE id IN (
 RETURNING id
 
 -- name: delete_names
+-- Names of minutes that no event can reach any more.
 DELETE FROM screen_names WHERE minute < (
     SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END FROM stream_offsets
 ) - interval '2 minutes'
@@ -123,9 +130,11 @@ SELECT DISTINCT coalesce(policy ->> 'reporting_time_zone', 'UTC')
 FROM stream_offsets WHERE policy IS NOT NULL
 
 -- name: reporting_zone
+-- Whose days are counted.
 SELECT time_zone FROM reporting_zone
 
 -- name: adopt_zone
+-- The zone whose days are counted from now on.
 INSERT INTO reporting_zone (time_zone, since)
 SELECT %(zone)s, min(log_time) FROM stream_offsets
 ON CONFLICT (only_row) DO UPDATE SET time_zone = EXCLUDED.time_zone, since = EXCLUDED.since
@@ -141,12 +150,15 @@ WHERE rollup = 'days'
 RETURNING (through AT TIME ZONE %(zone)s)::date
 
 -- name: forget_screen_days
+-- Days that are older than rollups are kept.
 DELETE FROM screen_days WHERE day < %(day)s
 
 -- name: forget_transition_days
+-- Days that are older than rollups are kept.
 DELETE FROM transition_days WHERE day < %(day)s
 
 -- name: forget_late_days
+-- Of days that another zone has made anew.
 DELETE FROM late_days
 
 -- name: begin_quarters
@@ -161,16 +173,19 @@ SELECT 'quarters', date_bin('15 minutes', least(
 ), timestamptz 'epoch')
 
 -- name: begin_hours
+-- Where hours begin to be rolled up: with the first whole one.
 INSERT INTO rollup_progress (rollup, through)
 SELECT 'hours', date_bin('1 hour', least(through, (SELECT min(at) FROM changes)), timestamptz 'epoch')
 FROM rollup_progress WHERE rollup = 'quarters'
 
 -- name: begin_days
+-- Where days begin to be rolled up: with the first whole one.
 INSERT INTO rollup_progress (rollup, through)
 SELECT 'days', start_of_day((through AT TIME ZONE %(zone)s)::date, %(zone)s)
 FROM rollup_progress WHERE rollup = 'quarters'
 
 -- name: advance
+-- A rollup is made up to here.
 UPDATE rollup_progress SET through = %(to)s WHERE rollup = %(rollup)s
 
 -- name: held_from
@@ -189,9 +204,11 @@ SELECT EXISTS (
 ) AND EXISTS (SELECT FROM rollup_progress WHERE rollup = 'hours' AND through > %(hour)s)
 
 -- name: clear_screens
+-- Before quarters are rolled up again.
 DELETE FROM screen_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_screens
+-- Quarters from minutes.
 INSERT INTO screen_quarters (
     quarter, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces
 )
@@ -204,6 +221,7 @@ WHERE minute >= %(from)s AND minute < %(to)s
 GROUP BY 1, 2
 
 -- name: clear_screen_hours
+-- Before hours are rolled up again.
 DELETE FROM screen_hours
 WHERE hour >= date_bin('1 hour', %(from)s, timestamptz 'epoch') AND hour < %(to)s
 
@@ -222,9 +240,11 @@ WHERE quarter >= date_bin('1 hour', %(from)s, timestamptz 'epoch')
 GROUP BY 1, 2
 
 -- name: clear_transitions
+-- Before quarters are rolled up again.
 DELETE FROM transition_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_transitions
+-- Quarters from minutes.
 INSERT INTO transition_quarters (quarter, from_screen, to_screen, transitions)
 SELECT quarter, from_screen, to_screen, sum(transitions)
 FROM screen_transitions
@@ -232,9 +252,11 @@ WHERE quarter >= %(from)s AND quarter < %(to)s
 GROUP BY 1, 2, 3
 
 -- name: clear_sessions
+-- Before quarters are rolled up again.
 DELETE FROM session_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_sessions
+-- Quarters from sessions that have ended.
 WITH ended AS (
     SELECT date_bin('15 minutes', ended_at, timestamptz 'epoch') AS quarter,
            to_ms(ended_at) - to_ms(started_at) AS duration_ms,
@@ -264,9 +286,11 @@ GROUP BY quarter, duration_histogram
 SELECT EXISTS (SELECT FROM erased_quarters WHERE quarter >= %(from)s AND quarter < %(to)s)
 
 -- name: clear_concurrency
+-- Before they are rolled up again.
 DELETE FROM concurrency_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_concurrency
+-- Quarters from samples.
 WITH instants AS (
     SELECT at, sum(foreground) AS foreground, sum(background) AS background
     FROM concurrency_samples
@@ -290,9 +314,11 @@ GROUP BY 1
 DELETE FROM late_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: oldest_late_quarter
+-- What is to be rolled up again first.
 SELECT min(quarter) FROM late_quarters WHERE quarter < %(through)s
 
 -- name: note_late_day
+-- It gets rolled up again.
 INSERT INTO late_days (day)
 SELECT (%(from)s AT TIME ZONE time_zone)::date
 FROM reporting_zone, rollup_progress
@@ -322,12 +348,15 @@ FROM begun LEFT JOIN windows USING (screen)
 ORDER BY name, user_id
 
 -- name: clear_hour
+-- Before the users of an hour are sketched again.
 DELETE FROM screen_hour_users WHERE hour = %(hour)s
 
 -- name: store_hour
+-- The users of a screen in an hour.
 INSERT INTO screen_hour_users (hour, screen, users, sketch_month, sketch) VALUES (%s, %s, %s, %s, %s)
 
 -- name: sketch_key
+-- That of a month, if it has one still.
 SELECT key FROM sketch_keys WHERE month = %(month)s
 
 -- name: make_sketch_key
@@ -365,6 +394,7 @@ FROM (
 WHERE dropped < held_from
 
 -- name: drop_unkeyed_hours
+-- Sketches without a key, of hours whose changes have gone, become those of nobody.
 UPDATE screen_hour_users SET sketch = %(nobody)s
 WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS NULL
 
@@ -375,20 +405,24 @@ WHERE day >= (%(from)s AT TIME ZONE 'UTC')::date - 3 AND day < (%(to)s AT TIME Z
   AND sketch_month IS NULL AND sketch IS NOT NULL
 
 -- name: note_unkeyed_dropped
+-- How far sketches without a key have been dropped.
 INSERT INTO retention_progress (table_name, kept_from) VALUES ('unkeyed_sketches', %(to)s)
 ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
 
 -- name: hours_under_other_keys
+-- Hours of a day whose sketches cannot be united with those under its key.
 SELECT DISTINCT hour FROM screen_hour_users
 WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS DISTINCT FROM %(month)s
 ORDER BY hour
 
 -- name: users_of_hours
+-- The sketches that a day is made of.
 SELECT screen, users, sketch_month, sketch FROM screen_hour_users
 WHERE hour >= %(from)s AND hour < %(to)s AND hour <> ALL (%(but)s::timestamptz[])
 ORDER BY screen, hour
 
 -- name: users_of_day
+-- What a day has counted, before it is made anew.
 SELECT screen, users, users_at_most, sketch_month, sketch FROM screen_days
 WHERE day = %(day)s AND users > 0 ORDER BY screen
 
@@ -410,9 +444,11 @@ WHERE start_of_day(day + 1, time_zone) <= (
 ORDER BY day, is_late DESC LIMIT 1
 
 -- name: clear_screen_day
+-- Before a day is rolled up again.
 DELETE FROM screen_days WHERE day = %(day)s
 
 -- name: roll_up_screen_day
+-- A day from what was rolled up of it.
 INSERT INTO screen_days (
     day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces,
     users, users_at_most, sketch_month, sketch
@@ -435,9 +471,11 @@ FULL JOIN unnest(
 ) AS visitors (screen, users, users_at_most, month, sketch) USING (screen)
 
 -- name: clear_transition_day
+-- Before a day is rolled up again.
 DELETE FROM transition_days WHERE day = %(day)s
 
 -- name: roll_up_transition_day
+-- A day from its quarters.
 INSERT INTO transition_days (day, from_screen, to_screen, transitions)
 SELECT %(day)s, from_screen, to_screen, sum(transitions)
 FROM transition_quarters
@@ -478,4 +516,5 @@ ON CONFLICT (day) DO UPDATE SET
     monthly_active = EXCLUDED.monthly_active
 
 -- name: delete_late_day
+-- It has been rolled up again.
 DELETE FROM late_days WHERE day = %(day)s
