@@ -31,6 +31,7 @@ from api.dashboard.pages import Dashboard
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
+from api.health.calls import HealthCalls
 from api.http.documents import Reports
 from api.http.door import Door, not_found
 from api.http.openapi import OpenApi
@@ -145,6 +146,8 @@ def install(
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    health = HealthCalls(calls, settings)
+    health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
@@ -164,6 +167,7 @@ def install(
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
         yield
+        await health.close()
         await keys.close()
         await audit.close()
         await reads.close()
