@@ -19,6 +19,7 @@ from api.analytics.concurrency import ConcurrencyCalls
 from api.analytics.dwell import DwellCalls
 from api.analytics.flows import FlowCalls
 from api.analytics.journeys import JourneyCalls
+from api.analytics.outages import OutageCalls
 from api.analytics.screens import ScreenCalls
 from api.analytics.sessions import SessionCalls
 from api.analytics.trends import TrendCalls
@@ -138,6 +139,7 @@ def install(
         FlowCalls(calls),
         JourneyCalls(calls),
         ConcurrencyCalls(calls),
+        OutageCalls(calls),
         ActiveUserCalls(calls),
         BreakdownCalls(calls),
         SessionCalls(calls),

@@ -51,7 +51,7 @@ def health(targets: Sequence[str], poll: Poll, stored: Stored) -> Row:
         "sockets": _sum(each.told.sockets for each in answering if each.told),
         "database_problem": stored.problem,
         "partitions": _partitions(stored, answering),
-        "outages": [_times_shown(row) for row in stored.outages],
+        "outages": list(stored.outages),
         "rollups": [
             {
                 **_times_shown(row),

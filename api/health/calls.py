@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.outages import read_outages
 from api.health.answer import Stored, health
 from api.health.poll import AdminPorts
 from api.http.documents import Row, json_answer
@@ -71,19 +72,19 @@ class HealthCalls:
         async with connection.transaction():
             await connection.execute(self._queries["one_moment"])
             freshness = await self._calls.quality.freshness(connection)
-            since = {"since": now_of(freshness) - OUTAGES_SINCE, "most": MOST_OUTAGES}
+            now = now_of(freshness)
             return Stored(
                 as_of=freshness.as_of,
                 stale=bool(self._calls.quality.fields(freshness)["stale"]),
                 partitions=await self._rows(connection, "partitions"),
-                outages=await self._rows(connection, "outages", since),
+                outages=await read_outages(
+                    connection, now - OUTAGES_SINCE, now + OUTAGES_SINCE, MOST_OUTAGES
+                ),
                 rollups=await self._rows(connection, "rollups"),
                 kept=await self._rows(connection, "kept"),
             )
 
-    async def _rows(
-        self, connection: Connection, query: str, parameters: dict[str, Any] | None = None
-    ) -> list[Row]:
+    async def _rows(self, connection: Connection, query: str) -> list[Row]:
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(self._queries[query], parameters)
+            await cursor.execute(self._queries[query])
             return await cursor.fetchall()

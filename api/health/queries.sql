@@ -12,16 +12,6 @@ CROSS JOIN generate_series(0, d.partitions - 1) AS n
 LEFT JOIN stream_offsets o ON o."partition" = n
 ORDER BY n
 
--- name: outages
--- Silences that were ours since then, the last ones: of overlapping ones of a kind the whole. One that
--- lasts has no end.
-SELECT kind, lower(gap) AS started_at, upper(gap) AS ended_at
-FROM (SELECT kind, unnest(range_agg(tstzrange(started_at, ended_at))) AS gap
-      FROM outages
-      WHERE ended_at IS NULL OR ended_at > %(since)s
-      GROUP BY kind) AS gaps
-ORDER BY started_at DESC, kind LIMIT %(most)s
-
 -- name: rollups
 SELECT rollup, through FROM rollup_progress ORDER BY array_position('{quarters,hours,days}', rollup)
 

@@ -28,7 +28,6 @@ _TAG: Final = {
 _NOON: Final = "2026-03-30T12:00:00.000Z"
 SERVICES: Final = ("ingest", "processor", "api", "audit")
 STATES: Final = ("ready", "not_ready", "no_answer", "gone")
-OUTAGE_KINDS: Final = ("jump", "ticks_only", "lost_range")
 ROLLUPS: Final = ("quarters", "hours", "days")
 _SERVICE: Final = word("Which part of Rollcall.", SERVICES)
 _VERSION: Final = nullable(text("Its version; `null`: an older release tells none.", "0.2.0"))
@@ -80,13 +79,6 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 text("The address of a processor.", "10.0.0.7:9083"),
                 "Who has it: none means that nobody reads it; two, that it is handed over.",
             ),
-        }
-    ),
-    "HealthOutage": record(
-        {
-            "kind": word("What it was: see `gaps` of the concurrency.", OUTAGE_KINDS),
-            "started_at": instant("Its start.", "2026-03-30T11:31:10.000Z"),
-            "ended_at": nullable(instant("`null`: it lasts.", "2026-03-30T11:33:48.000Z")),
         }
     ),
     "HealthRollup": record(
@@ -154,9 +146,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 )
             ),
             "partitions": many(ref("HealthPartition"), "All of the deployment."),
-            "outages": many(
-                ref("HealthOutage"), "Silences of our own of the last 30 days, 20 at most."
-            ),
+            "outages": many(ref("Outage"), "Silences of our own of the last 30 days, 20 at most."),
             "rollups": many(ref("HealthRollup")),
             "retention": ref("HealthRetention"),
             "audit": nullable(ref("HealthAudit")),

@@ -41,6 +41,7 @@ READS = (
     "/api/v1/funnel?step1=Cart&step2=Pay",
     "/api/v1/retention",
     "/api/v1/health",
+    "/api/v1/outages",
     "/api/v1/concurrency",
     "/api/v1/active-users",
     "/api/v1/sessions/summary",

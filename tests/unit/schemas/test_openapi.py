@@ -25,6 +25,7 @@ from api.analytics import (
     engagement,
     flows,
     journeys,
+    outages,
     sessions,
     trends,
 )
@@ -250,6 +251,7 @@ def test_a_parameters_words_are_those_of_its_parser(
         ("DwellRow", dwell.COLUMNS),
         ("ConcurrencyBucket", concurrency.COLUMNS),
         ("ScreenConcurrencyBucket", concurrency.SCREEN_COLUMNS),
+        ("Outage", outages.COLUMNS),
         ("ActiveUsersDay", active_users.COLUMNS),
         ("BreakdownValue", breakdown.COLUMNS),
         ("SessionsBucket", ("start", "end", *sessions.METRICS)),
