@@ -31,7 +31,7 @@ T = TypeVar("T")
 TIMEOUT_SECONDS: Final = 1.5
 DNS_SECONDS: Final = 1.0
 #: Of a service with 1,024 partitions ``/metrics`` has half a megabyte.
-MOST_BYTES: Final = 4_000_000
+MOST_BYTES: Final = 2_000_000
 REMEMBERED_SECONDS: Final = 600.0
 _NOT_OURS: Final = "is no process of Rollcall"
 
