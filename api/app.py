@@ -20,6 +20,7 @@ from api.analytics.dwell import DwellCalls
 from api.analytics.flows import FlowCalls
 from api.analytics.journeys import JourneyCalls
 from api.analytics.outages import OutageCalls
+from api.analytics.screen_rules import ScreenRulesCalls
 from api.analytics.screens import ScreenCalls
 from api.analytics.sessions import SessionCalls
 from api.analytics.trends import TrendCalls
@@ -134,6 +135,7 @@ def install(
     )
     for analytics in (
         ScreenCalls(calls, time_travel),
+        ScreenRulesCalls(calls, settings.screens),
         TrendCalls(calls),
         DwellCalls(calls),
         FlowCalls(calls),

@@ -15,7 +15,7 @@ from schemas.service.build_info import tell_version
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("funnel", "retention", "outages"),
+    *("screen_rules", "funnel", "retention", "outages"),
     *("active_users", "breakdown", "sessions", "feed", "health", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
@@ -31,7 +31,7 @@ OUTCOMES: Final = (ANSWERED, GONE, *CODES)
 QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("funnel", "retention", "outages"),
+    *("screen_rules", "funnel", "retention", "outages"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
     *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from api.admin_targets import MOST_TARGETS, Target, parse_targets
 from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.http.settings import CorsSettings, HttpSettings
-from schemas.log.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings, ScreenRulesSettings
 from schemas.service.settings import (
     AnalyticsSettings,
     DatabaseSettings,
@@ -31,6 +31,7 @@ class ApiSettings(
     CorsSettings,
     AnalyticsSettings,
     PrivacySettings,
+    ScreenRulesSettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

@@ -73,13 +73,15 @@ SELECT coalesce(sum(views), 0)::bigint AS views,
 FROM ({windows}) AS windows
 
 -- name: sketches
--- By screen, so that only one union is open at a time.
-SELECT screen, bucket, sketch FROM (
-    SELECT screen, width_bucket(day, %(bucket_days)s::date[]) AS bucket, sketch
+-- By screen, so that only the unions of one are open at a time.
+SELECT screen, bucket, sketch_month, sketch, at_least, at_most FROM (
+    SELECT screen, width_bucket(day, %(bucket_days)s::date[]) AS bucket, sketch_month, sketch,
+           users AS at_least, coalesce(users_at_most, users) AS at_most
     FROM screen_days
-    WHERE day >= %(day_from)s AND day < %(day_to)s AND sketch IS NOT NULL AND {matching}
+    WHERE day >= %(day_from)s AND day < %(day_to)s AND users > 0 AND {matching}
     UNION ALL
-    SELECT screen, width_bucket(hour, %(buckets)s::timestamptz[]), sketch
+    SELECT screen, width_bucket(hour, %(buckets)s::timestamptz[]), sketch_month, sketch,
+           users, users
     FROM screen_hour_users
     WHERE (hour >= %(hour_from)s AND hour < %(hour_to)s
            OR hour >= %(later_hour_from)s AND hour < %(later_hour_to)s) AND {matching}

@@ -20,7 +20,7 @@ from multidict import CIMultiDict
 
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
-from ingest.body.validate import Sent, parse_heartbeat, parse_logout
+from ingest.body.validate import BodyReader, Sent, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.http.phone_events import heartbeat_event, logout_event
@@ -55,6 +55,7 @@ class PhoneCalls:
     def __init__(
         self,
         settings: IngestSettings,
+        reader: BodyReader,
         authentication: Authentication,
         limits: UserLimits,
         publisher: Publisher,
@@ -63,6 +64,7 @@ class PhoneCalls:
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._read = reader.heartbeat
         self._authentication = authentication
         self._limits = limits
         self._publisher = publisher
@@ -142,7 +144,7 @@ class PhoneCalls:
         said = await self._said(request)
         if self._opt_outs.covers(identity.user):
             return None
-        sent = parse_heartbeat(*said)
+        sent = self._read(*said)
         event = encode_event(heartbeat_event(identity, sent))
         if not await self._publisher.publish(identity.user, event):
             raise unavailable()
@@ -165,7 +167,7 @@ class PhoneCalls:
         self, identity: Identity, body: bytes, content_type: str | None
     ) -> tuple[Sent, Acknowledgement]:
         self._check_rate(identity.user)
-        sent = parse_heartbeat(body, content_type)
+        sent = self._read(body, content_type)
         event = encode_event(heartbeat_event(identity, sent))
         return sent, self._publisher.publish(identity.user, event)
 

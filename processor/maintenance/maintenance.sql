@@ -69,6 +69,11 @@ SELECT (
 FROM rollup_progress
 HAVING count(*) = 3
 
+-- name: note_min_group_size
+INSERT INTO small_groups (min_group_size) VALUES (%s)
+ON CONFLICT (only_row) DO UPDATE SET min_group_size = EXCLUDED.min_group_size
+WHERE small_groups.min_group_size <> EXCLUDED.min_group_size
+
 -- name: make_partitions
 SELECT make_daily_partitions(%s)
 
@@ -320,11 +325,72 @@ ORDER BY name, user_id
 DELETE FROM screen_hour_users WHERE hour = %(hour)s
 
 -- name: store_hour
-INSERT INTO screen_hour_users (hour, screen, users, sketch) VALUES (%s, %s, %s, %s)
+INSERT INTO screen_hour_users (hour, screen, users, sketch_month, sketch) VALUES (%s, %s, %s, %s, %s)
 
--- name: hourly_sketches
-SELECT screen, sketch FROM screen_hour_users
-WHERE hour >= %(from)s AND hour < %(to)s ORDER BY screen, hour
+-- name: sketch_key
+SELECT key FROM sketch_keys WHERE month = %(month)s
+
+-- name: make_sketch_key
+-- Made here, of more than 256 random bits: a parameter could be written to the server's log.
+INSERT INTO sketch_keys (month, key)
+VALUES (%(month)s, sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+))
+ON CONFLICT DO NOTHING
+
+-- name: destroy_sketch_keys
+-- Of months that are over for changes, down to the last row.
+DELETE FROM sketch_keys
+WHERE (month + interval '1 month') AT TIME ZONE 'UTC' <= (
+        SELECT kept_from FROM retention_progress WHERE table_name = 'changes'
+    )
+  AND NOT EXISTS (
+        SELECT FROM changes
+        WHERE at >= month::timestamp AT TIME ZONE 'UTC'
+          AND at < (month + interval '1 month') AT TIME ZONE 'UTC'
+    )
+RETURNING month
+
+-- name: unkeyed_step
+-- Sketches without a key go with their changes: until when they are gone, and the end of the next
+-- step, of a day at most. No row: there is nothing to do.
+SELECT dropped, least(dropped + interval '1 day', held_from)
+FROM (
+    SELECT held.kept_from AS held_from, coalesce(done.kept_from, oldest.hour) AS dropped
+    FROM retention_progress AS held
+    LEFT JOIN retention_progress AS done ON done.table_name = 'unkeyed_sketches'
+    CROSS JOIN (SELECT min(hour) AS hour FROM screen_hour_users) AS oldest
+    WHERE held.table_name = 'changes'
+) AS step
+WHERE dropped < held_from
+
+-- name: drop_unkeyed_hours
+UPDATE screen_hour_users SET sketch = %(nobody)s
+WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS NULL
+
+-- name: drop_unkeyed_days
+-- Those that have ended by then in every zone, from the last one of the step before.
+UPDATE screen_days SET sketch = NULL
+WHERE day >= (%(from)s AT TIME ZONE 'UTC')::date - 3 AND day < (%(to)s AT TIME ZONE 'UTC')::date - 1
+  AND sketch_month IS NULL AND sketch IS NOT NULL
+
+-- name: note_unkeyed_dropped
+INSERT INTO retention_progress (table_name, kept_from) VALUES ('unkeyed_sketches', %(to)s)
+ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
+
+-- name: hours_under_other_keys
+SELECT DISTINCT hour FROM screen_hour_users
+WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS DISTINCT FROM %(month)s
+ORDER BY hour
+
+-- name: users_of_hours
+SELECT screen, users, sketch_month, sketch FROM screen_hour_users
+WHERE hour >= %(from)s AND hour < %(to)s AND hour <> ALL (%(but)s::timestamptz[])
+ORDER BY screen, hour
+
+-- name: users_of_day
+SELECT screen, users, users_at_most, sketch_month, sketch FROM screen_days
+WHERE day = %(day)s AND users > 0 ORDER BY screen
 
 -- name: day_to_do
 -- The oldest complete day to roll up: one that came late, or the next. Its first quarter-hour and
@@ -349,11 +415,11 @@ DELETE FROM screen_days WHERE day = %(day)s
 -- name: roll_up_screen_day
 INSERT INTO screen_days (
     day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces,
-    users, sketch
+    users, users_at_most, sketch_month, sketch
 )
 SELECT %(day)s, screen, coalesce(views, 0), coalesce(visits, 0), coalesce(dwell_ms, 0),
        coalesce(silent_dwell_ms, 0), coalesce(dwell_histogram, '{}'), coalesce(exits, 0),
-       coalesce(bounces, 0), coalesce(users, 0), sketch
+       coalesce(bounces, 0), coalesce(users, 0), users_at_most, month, sketch
 FROM (
     SELECT screen, sum(views) AS views, sum(visits) AS visits, sum(dwell_ms) AS dwell_ms,
            sum(silent_dwell_ms) AS silent_dwell_ms,
@@ -363,8 +429,10 @@ FROM (
     WHERE quarter >= %(from)s AND quarter < %(to)s
     GROUP BY screen
 ) AS windows
-FULL JOIN unnest(%(screens)s::text[], %(users)s::bigint[], %(sketches)s::bytea[])
-    AS visitors (screen, users, sketch) USING (screen)
+FULL JOIN unnest(
+    %(screens)s::text[], %(users)s::bigint[], %(users_at_most)s::bigint[], %(months)s::date[],
+    %(sketches)s::bytea[]
+) AS visitors (screen, users, users_at_most, month, sketch) USING (screen)
 
 -- name: clear_transition_day
 DELETE FROM transition_days WHERE day = %(day)s

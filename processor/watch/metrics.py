@@ -37,7 +37,14 @@ RETAINED_TABLES: Final = (
         "screen_hours",
     ),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
-    *("session_quarters", "sessions", "spans", "transition_days", "transition_quarters"),
+    *(
+        "session_quarters",
+        "sessions",
+        "sketch_keys",
+        "spans",
+        "transition_days",
+        "transition_quarters",
+    ),
     *("user_days", "erased_quarters", "erased_days"),
 )
 ROLLUPS: Final = ("quarters", "hours", "days")

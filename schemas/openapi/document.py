@@ -16,6 +16,7 @@ from schemas.openapi import (
     privacy,
     reads,
     screen_habits,
+    screen_rules,
     screens,
     timeline,
 )
@@ -71,7 +72,7 @@ _ITSELF: Final = operation(
 #: In this order on the page.
 PARTS: Final = (
     *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
-    *(screens.PART, screen_habits.PART, journeys.PART, over_time.PART),
+    *(screens.PART, screen_habits.PART, screen_rules.PART, journeys.PART, over_time.PART),
     audiences.PART,
     reads.PART,
     health.PART,

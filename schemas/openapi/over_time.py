@@ -173,7 +173,11 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "BreakdownValue": record(
         {
             "value": nullable(
-                text("`null`: unknown; `(other)`: all but the 50 most frequent.", "1.10.0")
+                text(
+                    "`null`: unknown; `(other)`: all but the 50 most frequent; `(suppressed)`: "
+                    "those of too few users, where the operator wants that.",
+                    "1.10.0",
+                )
             ),
             "users": whole("Users who have it.", 1000),
             "share": number("Of all users counted.", 0.7794, maximum=1),

@@ -42,6 +42,7 @@ READS = (
     "/api/v1/retention",
     "/api/v1/health",
     "/api/v1/outages",
+    "/api/v1/screen-rules",
     "/api/v1/concurrency",
     "/api/v1/active-users",
     "/api/v1/sessions/summary",

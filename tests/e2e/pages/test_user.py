@@ -414,6 +414,7 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     write_life(lives, "ada", DeviceLife(steps, last_active=now))
     open_user(page, api, "ada")
     strip = page.locator("#strip")
+    expect(strip.locator(".track .piece")).to_have_count(4)
     kinds = [piece.get_attribute("data-kind") for piece in strip.locator(".track .piece").all()]
     assert kinds == ["offline", "foreground", "background", "foreground"]
     lives.offsets(0)

@@ -29,6 +29,7 @@ ANALYTICS = [
     "/api/v1/retention",
     "/api/v1/health",
     "/api/v1/outages",
+    "/api/v1/screen-rules",
     "/api/v1/concurrency",
     "/api/v1/active-users",
     "/api/v1/breakdown",

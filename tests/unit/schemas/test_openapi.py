@@ -26,6 +26,7 @@ from api.analytics import (
     flows,
     journeys,
     outages,
+    screen_rules,
     sessions,
     trends,
 )
@@ -248,6 +249,7 @@ def test_a_parameters_words_are_those_of_its_parser(
         ("Flow", flows.COLUMNS),
         ("FunnelStep", journeys.FUNNEL_COLUMNS),
         ("RetentionWeek", journeys.RETENTION_COLUMNS),
+        ("FoldedScreen", screen_rules.COLUMNS),
         ("DwellRow", dwell.COLUMNS),
         ("ConcurrencyBucket", concurrency.COLUMNS),
         ("ScreenConcurrencyBucket", concurrency.SCREEN_COLUMNS),

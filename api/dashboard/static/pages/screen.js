@@ -25,7 +25,7 @@ import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
 // Nobody can be on them: they are the ends of paths, and all the rest.
-const OURS = ["(other)", "(start)", "(end)"];
+const OURS = ["(other)", "(start)", "(end)", words.SUPPRESSED];
 
 const screen = screenOf(location.pathname);
 const given = new URLSearchParams(location.search);
@@ -76,8 +76,8 @@ function loadTotals() {
         { name: "Views", value: figures.count(sums.views), note: before, about: "views" },
         {
           name: "Unique users",
-          value: figures.count(users?.count ?? null),
-          note: users === null ? "" : `${figures.usersBetween(users.count)}, 19 times in 20`,
+          value: figures.users(users?.found ?? null),
+          note: users === null ? "" : `${figures.usersBetween(users.found)}, 19 times in 20`,
           about: "unique_users",
         },
         {

@@ -16,6 +16,7 @@ import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { ScreenTable, SORTS } from "./screen_table.js";
 import { linesOf, MOST_SERIES } from "../charts/series.js";
+import * as words from "../lib/words.js";
 
 const SHOWN = 50;
 const FIRST_CHOSEN = 5;
@@ -163,7 +164,10 @@ function toggle(screen) {
 
 /** The first screens of the table; who was among them keeps its colour. */
 function chooseTop(items) {
-  const wanted = items.slice(0, FIRST_CHOSEN).map(({ screen }) => screen);
+  const wanted = items
+    .map(({ screen }) => screen)
+    .filter((screen) => screen !== words.SUPPRESSED)
+    .slice(0, FIRST_CHOSEN);
   const before = JSON.stringify([...slots]);
   for (const screen of slots.keys()) if (!wanted.includes(screen)) slots.delete(screen);
   for (const screen of wanted) if (!slots.has(screen)) slots.set(screen, freeSlot());
