@@ -114,7 +114,7 @@ class ProcessorSettings(
 
     @property
     def users_kept_days(self) -> int:
-        """Whoever is removed has left no other rows that name them."""
+        """How long a user stays: a user who is removed is named in no other row."""
         return max(
             self.users_retention_days,
             self.changes_retention_days,

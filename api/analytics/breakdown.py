@@ -24,7 +24,7 @@ from api.http.parameters import bad_parameter
 from api.http.routes import Calls, add_get, range_parameters
 from api.postgres.database import Connection
 from api.quality import now_of
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 
 By: TypeAlias = Literal["app_version", "platform", "device"]
 Users: TypeAlias = Literal["online_now", "active_in_days"]
@@ -103,13 +103,13 @@ class BreakdownCalls:
 def breakdown_query(by: By, users: Users) -> bytes:
     """The query; of those active it has the parameters ``day_from`` and ``day_to``."""
     queries = load_queries("api.analytics", "breakdown.sql")
-    return queries["breakdown"].replace(b"{users}", queries[users]).replace(b"{value}", queries[by])
+    return filled(queries["breakdown"], users=queries[users], value=queries[by])
 
 
 def timers_query(by: By) -> bytes:
     """Running timers of devices online."""
     queries = load_queries("api.analytics", "breakdown.sql")
-    return queries["running_timers"].replace(b"{value}", queries[by])
+    return filled(queries["running_timers"], value=queries[by])
 
 
 def shown_breakdown(rows: list[Row], by: By, timers: list[Row] | None) -> list[Row]:

@@ -43,9 +43,8 @@ class ConcurrencyCalls:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         queries = load_queries("api.analytics", "concurrency.sql")
-        samples = queries["samples"]
         self._peaks = Peaks()
-        self._series = queries["series"].replace(b"{samples}", samples)
+        self._series = queries["series"]
         self._screen_series = queries["screen_series"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:

@@ -2,6 +2,7 @@
 -- is missing is a gap. {samples} stands for the part named so.
 
 -- name: partitions
+-- How many partitions an instant must have.
 SELECT partitions FROM deployment
 
 -- name: samples
@@ -12,6 +13,7 @@ WHERE at >= %(live_from)s AND at < %(live_to)s AND at <= %(as_of)s
 GROUP BY at HAVING count(*) = %(partitions)s
 
 -- name: series
+-- By bucket: sums for the mean, and the peaks with their instants.
 WITH parts AS (
     SELECT width_bucket(quarter, %(buckets)s::timestamptz[]) AS bucket, samples,
            foreground_sum, background_sum, peak_online, peak_online_at,

@@ -51,11 +51,9 @@ class Engagement:
 
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "screens.sql")
-        matching = queries["matching"]
-        windows = queries["windows"].replace(b"{matching}", matching)
-        self._engagement = queries["engagement"].replace(b"{windows}", windows)
-        self._other_share = queries["other_share"].replace(b"{windows}", windows)
-        self._sketches = queries["sketches"].replace(b"{matching}", matching)
+        self._engagement = queries["engagement"]
+        self._other_share = queries["other_share"]
+        self._sketches = queries["sketches"]
 
     async def rows(
         self, connection: Connection, wanted: Wanted, progress: Progress

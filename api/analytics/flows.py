@@ -38,12 +38,7 @@ class Flows:
 
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "flows.sql")
-        self._flows, self._top_flows = (
-            queries[name]
-            .replace(b"{windows}", queries["windows"])
-            .replace(b"{matching}", queries["matching"])
-            for name in ("flows", "top_flows")
-        )
+        self._flows, self._top_flows = queries["flows"], queries["top_flows"]
 
     def rows(
         self,

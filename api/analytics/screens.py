@@ -30,7 +30,7 @@ from api.periods.rollups import Progress
 from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.log.events import MAX_TEXT
 from schemas.untrusted.text import same_name
 
@@ -44,7 +44,7 @@ RULES: Final = RangeRules()
 def screens_now_query() -> bytes:
     """Foreground users by screen, with parameter ``limit``."""
     queries = load_queries("api.analytics", "screens.sql")
-    return queries["now"].replace(b"{users}", queries["users_now"])
+    return filled(queries["now"], users=queries["users_now"])
 
 
 class ScreenCalls:
@@ -57,7 +57,7 @@ class ScreenCalls:
         self._flows = Flows()
         queries = load_queries("api.analytics", "screens.sql")
         self._now = screens_now_query()
-        self._at = queries["now"].replace(b"{users}", shown_at_query())
+        self._at = filled(queries["now"], users=shown_at_query())
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, SCREENS_PATH, "screens", self.now)

@@ -41,10 +41,9 @@ class TrendCalls:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._engagement = Engagement()
-        screens = load_queries("api.analytics", "screens.sql")
-        windows = screens["windows"].replace(b"{matching}", screens["matching"])
-        queries = load_queries("api.analytics", "trends.sql")
-        self._trends = queries["trends"].replace(b"{windows}", windows)
+        windows = load_queries("api.analytics", "screens.sql")["windows"]
+        queries = load_queries("api.analytics", "trends.sql", {"windows": windows})
+        self._trends = queries["trends"]
         self._kept_from = queries["kept_from"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:

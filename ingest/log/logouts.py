@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Final
 
 from ingest.limits import LogoutLimits
+from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from schemas.http.problems import rate_limited
 from schemas.log.events import Logout, encode_event
 
 #: Distinct logouts that are remembered. The earliest is forgotten first: written again, then.
@@ -50,7 +50,7 @@ class Logouts:
         self._written: dict[_Key, tuple[float, Acknowledgement]] = {}
 
     def publish(self, event: Logout) -> Acknowledgement:
-        """As :meth:`Publisher.publish`. Raises ``ProblemError`` ``rate_limited`` too."""
+        """As :meth:`Publisher.publish`. Raises :class:`NotTakenError` ``too_often`` too."""
         now = self._clock()
         key = (
             event.user,
@@ -67,7 +67,7 @@ class Logouts:
         wait_seconds = 0.0 if first is not None else self._limits.wait_seconds(event.user, now)
         if wait_seconds:
             self._rate_limited.inc()
-            raise rate_limited("This user signs out more often than any app has to.", wait_seconds)
+            raise NotTakenError("too_often", wait_seconds)
         answer = self._publisher.publish(event.user, encode_event(event), urgent=True)
         if first is None:
             self._limits.take(event.user, now)
