@@ -2,7 +2,7 @@
 
 Only who configures the API names them, and by the rule of every other address that we ask: plain
 http, which is all that an admin port speaks, to this machine or to hosts that are named in
-``ROLLCALL_PLAIN_HTTP_HOSTS``. Else whoever is on the way could tell us that all is well.
+``ROLLCALL_PLAIN_HTTP_HOSTS``. Else a machine on the way could tell us that all is well.
 """
 
 from __future__ import annotations

@@ -158,13 +158,13 @@ def _audit(answering: Iterable[Process]) -> Row | None:
 
 
 def _retention_at(answering: Iterable[Process]) -> float | None:
-    """Of the processors the one that did it last: whoever has maintenance's lock does."""
+    """Of the processors the one that did it last: the one with maintenance's lock does."""
     found = [each.told.retention_at for each in answering if each.told]
     return max((at for at in found if at is not None), default=None)
 
 
 def _time(unix_seconds: float | None) -> datetime | None:
-    """``None`` of what no clock says: whoever told it may be anybody."""
+    """``None`` of what no clock says: a process that is not ours may have told it."""
     if unix_seconds is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""``GET /api/v1/health``: how Rollcall itself does, for whoever has no Prometheus at hand.
+"""``GET /api/v1/health``: how Rollcall itself does, for operators without Prometheus at hand.
 
 Read once for everybody who looks within :data:`SHARED_SECONDS`, and only while somebody does.
 Without PostgreSQL it still tells of the processes: that is when somebody wants to know.

@@ -2,6 +2,7 @@
 -- table: what it costs does not grow with the fleet.
 
 -- name: one_moment
+-- All of it is of one instant.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: partitions
@@ -13,7 +14,9 @@ LEFT JOIN stream_offsets o ON o."partition" = n
 ORDER BY n
 
 -- name: rollups
+-- How far each is made, the finest first.
 SELECT rollup, through FROM rollup_progress ORDER BY array_position('{quarters,hours,days}', rollup)
 
 -- name: kept
+-- From when on each table is kept, of those of which something was removed.
 SELECT table_name, kept_from FROM retention_progress ORDER BY table_name

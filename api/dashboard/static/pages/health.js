@@ -1,4 +1,4 @@
-// How Rollcall itself does: its processes, partitions, outages and maintenance, for whoever is on call.
+// How Rollcall itself does: its processes, partitions, outages and maintenance, for operators on call.
 
 import { Away, LoggedOut, read } from "../lib/api.js";
 import { follow } from "../lib/feed.js";
