@@ -200,7 +200,7 @@ def test_the_chart_shows_what_its_table_and_the_api_say(
     card = analyst.locator("#series")
     expect(card.locator(".plot canvas")).to_be_visible()
     heads, *rows = numbers_of(card)
-    assert heads == ["Day", "Home"]
+    assert heads == ["Day", "Home", "Outages"]
     # Today counts although nobody may have come yet: it may have begun a moment ago.
     days = {weeks.day(v.started) for _, v in weeks.visits()} | {weeks.day(weeks.as_of)}
     per_day = {
@@ -210,9 +210,15 @@ def test_the_chart_shows_what_its_table_and_the_api_say(
         )
         for day in days
     }
-    shown = [int(views) for _, views in rows]
+    shown = [int(views) for _, views, _ in rows]
     assert len(shown) == 30
     assert shown[-len(days) :] == [per_day[day] for day in sorted(days)]
+    # The day with an outage is hatched and labelled, and says so to who does not see it.
+    [told] = [outages for _, _, outages in rows if outages]
+    assert rows[-3][2] == told
+    assert told.startswith("12:00 to 12:40 (40 min): ")
+    expect(card.locator("figcaption")).to_contain_text("Hatched: outages of ours")
+    expect(card.locator(".plot-label")).to_contain_text("Outage: ")
     analyst.click("#series >> text=Dwell p95")
     settle(analyst)
     expect(card.locator("figcaption")).to_contain_text("Dwell p95 by day")

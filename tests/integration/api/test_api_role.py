@@ -35,6 +35,8 @@ READS = (
     f"/api/v1/dwell?{RANGE}",
     "/api/v1/active-users?from=2024-05-16&to=2024-05-17",
     "/api/v1/breakdown?by=platform",
+    "/api/v1/health",
+    f"/api/v1/outages?{RANGE}",
 )
 FORBIDDEN = (
     "DELETE FROM presence",

@@ -16,6 +16,10 @@ export const engagementCall = (parameters) => `${PATH}?${new URLSearchParams(par
 export const trendsCall = (parameters) => `/api/v1/trends?${new URLSearchParams(parameters)}`;
 export const flowsCall = (parameters) => `/api/v1/flows?${new URLSearchParams(parameters)}`;
 export const dwellCall = (parameters) => `/api/v1/dwell?${new URLSearchParams(parameters)}`;
+const outagesCall = ({ from, to, tz }) => `/api/v1/outages?${new URLSearchParams({ from, to, tz })}`;
+
+/** Silences of our own in the range. */
+export const readOutages = async (parameters) => (await read(outagesCall(parameters))).items;
 
 /** The log's time, the reporting zone and up to when unique users are known: of the shortest range,
  * whose rows nobody looks at. */
