@@ -33,11 +33,15 @@ PAGES: Final = (
     Page(r"/users/{user_id:[\s\S]+}", "user_page", "user.html", "User", within="/users"),
     Page("/screens", "screens_page", "screens.html", "Screens"),
     Page(r"/screens/{screen:[\s\S]+}", "screen_page", "screen.html", "Screen", within="/screens"),
+    Page(
+        "/screen-rules", "screen_rules_page", "screen_rules.html", "Screen rules", within="/screens"
+    ),
     Page("/funnel", "funnel_page", "funnel.html", "Funnel"),
     Page("/active-users", "active_users_page", "active_users.html", "Active users"),
     Page("/retention", "retention_page", "retention.html", "Retention"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
     Page("/audit", "audit_page", "audit.html", "Who looked", AUDIT_SCOPE),
+    Page("/health", "health_page", "health.html", "Health"),
     Page("/docs", DOCS_ROUTE, "docs.html", "API", public=True),
 )
 

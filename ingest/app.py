@@ -9,6 +9,7 @@ from aiohttp import web
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ingest.auth import Authentication
+from ingest.body.validate import BodyReader
 from ingest.http.calls import PhoneCalls
 from ingest.http.errors import not_found
 from ingest.limits import ConnectionLimits, UserLimits
@@ -67,13 +68,22 @@ def install(
         await sockets.end_opted_out()
 
     opt_outs = OptOuts(settings, end_opted_out)
+    reader = BodyReader(settings.door_rules)
     phone_calls = PhoneCalls(
-        settings, authentication, user_limits, publisher, logouts, opt_outs, metrics
+        settings,
+        reader,
+        authentication,
+        user_limits,
+        publisher,
+        logouts,
+        opt_outs,
+        metrics,
     )
     phone_calls.add_routes(app.router)
     connection_limits = ConnectionLimits(settings)
     sockets = Sockets(
         settings,
+        reader,
         authentication,
         publisher,
         logouts,

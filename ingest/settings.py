@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Self
 
 from pydantic import Field, model_validator
 
+from ingest.body.validate import DoorRules
 from ingest.socket.actions import SessionPolicy
 from schemas.http.settings import CorsSettings, HttpSettings
-from schemas.log.settings import KafkaSettings
+from schemas.log.settings import KafkaSettings, ScreenRulesSettings
 from schemas.service.settings import (
     DELIVERY_SLACK_SECONDS,
     LogSettings,
     PrivacySettings,
     TimingSettings,
 )
+from schemas.service.user_hash import DevicePseudonym
+from schemas.tokens.claims import ClaimRules
 from schemas.tokens.settings import TokenSettings
 
 #: Of silence before a ping, unless it is set.
@@ -53,6 +57,7 @@ class IngestSettings(
     TimingSettings,
     TokenSettings,
     PrivacySettings,
+    ScreenRulesSettings,
     HttpSettings,
     CorsSettings,
     LogSettings,
@@ -156,6 +161,26 @@ class IngestSettings(
         False, description="Offer permessage-deflate: some 300 KB of memory per socket."
     )
 
+    drop_name: bool = Field(
+        False,
+        description="Never read users' names in tokens, so that none is stored; a user's stored "
+        "name goes with their next heartbeat.",
+    )
+    drop_device_info: bool = Field(
+        False,
+        description="Write a keyed hash in place of each device_info, so that the devices of a "
+        "user stay apart and no text of it is stored. Needs ROLLCALL_USER_HASH_KEY.",
+    )
+
+    @model_validator(mode="after")
+    def _devices_stay_apart(self) -> Self:
+        if self.drop_device_info and self.user_hash is None:
+            raise ValueError(
+                "ROLLCALL_DROP_DEVICE_INFO needs ROLLCALL_USER_HASH_KEY, under which devices that "
+                "name themselves by their device_info stay apart: openssl rand -base64 33 makes one"
+            )
+        return self
+
     @model_validator(mode="after")
     def _pings_keep_a_quiet_socket_online(self) -> Self:
         problem = ping_problem(
@@ -186,6 +211,23 @@ class IngestSettings(
                 "write at least twice ROLLCALL_HEARTBEAT_INTERVAL_SECONDS, or 0"
             )
         return self
+
+    @property
+    def door_rules(self) -> DoorRules:
+        """What becomes of texts before they are written."""
+        screens = self.screens
+        return DoorRules(
+            screen=None if screens is None else screens.folder(),
+            device_info=(
+                DevicePseudonym(self.user_hash_key.get_secret_value())
+                if self.drop_device_info
+                else None
+            ),
+        )
+
+    def _rules(self, issuer: str | None, audience: str | None) -> ClaimRules:
+        rules = super()._rules(issuer, audience)
+        return replace(rules, name_claim=None) if self.drop_name else rules
 
     @property
     def ping_interval_seconds(self) -> float:

@@ -85,13 +85,3 @@ SELECT peak_online AS online, peak_online_at AS at FROM (
     SELECT foreground + background, at FROM ({samples}) AS samples
 ) AS parts
 ORDER BY peak_online DESC, peak_online_at LIMIT 1
-
--- name: gaps
--- Silences that were ours in the range: of overlapping ones of a kind the whole. One that lasts has
--- no end.
-SELECT kind, lower(gap) AS started_at, upper(gap) AS ended_at
-FROM (SELECT kind, unnest(range_agg(tstzrange(started_at, ended_at))) AS gap
-      FROM outages
-      WHERE started_at < %(to)s AND (ended_at IS NULL OR ended_at > %(from)s)
-      GROUP BY kind) AS gaps
-ORDER BY started_at DESC, kind LIMIT 1000

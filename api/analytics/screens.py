@@ -11,6 +11,7 @@ from aiohttp import web
 
 from api.analytics.engagement import METRICS, SORTS, Engagement, Wanted, share
 from api.analytics.flows import Flows
+from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.http.documents import Batches, Report, Row, json_answer, select
 from api.http.door import Door, method_not_allowed
 from api.http.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
@@ -82,6 +83,7 @@ class ScreenCalls:
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)
+            least = (await self._calls.quality.progress(connection)).min_group_size
             parameters: dict[str, Any] = {"limit": limit}
             if at is not None:
                 until = await self._time_travel.check(connection, at, freshness)
@@ -91,7 +93,7 @@ class ScreenCalls:
             totals: Row = first[0] if first else dict.fromkeys(_TOTALS, 0)
             return Report(
                 ("screen", "foreground", "share"),
-                _now_rows(first, batches),
+                suppressed(_now_rows(first, batches), least, lambda rows: _large(rows, least)),
                 self._calls.quality.fields(freshness),
                 {
                     "foreground": totals["foreground_total"],
@@ -214,6 +216,18 @@ async def _now_rows(first: list[Row], rest: Batches) -> AsyncIterator[list[Row]]
     yield [_now_row(row) for row in first if row["foreground"]]
     async for batch in rest:
         yield [_now_row(row) for row in batch if row["foreground"]]
+
+
+def _large(rows: list[Row], least: int) -> list[Row]:
+    return suppress(rows, least, size=lambda row: row["foreground"], merge=_merged)
+
+
+def _merged(rows: list[Row]) -> Row:
+    return {
+        "screen": SUPPRESSED,
+        "foreground": added(rows, "foreground"),
+        "share": round(sum(row["share"] for row in rows), 4),
+    }
 
 
 def _now_row(row: Row) -> Row:

@@ -178,7 +178,8 @@ SELECT secret FROM api_secret
 SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
        max(through) FILTER (WHERE rollup = 'days') AS days,
        max(through) FILTER (WHERE rollup = 'hours') AS hours,
-       (SELECT time_zone FROM reporting_zone) AS time_zone
+       (SELECT time_zone FROM reporting_zone) AS time_zone,
+       coalesce((SELECT min_group_size FROM small_groups), 0) AS min_group_size
 FROM rollup_progress
 
 -- name: spans_kept_from

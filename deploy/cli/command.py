@@ -18,6 +18,7 @@ from deploy.cli import keys as key_commands
 from deploy.cli import offsets as offsets_commands
 from deploy.cli import psql as psql_command
 from deploy.cli import replay as replay_command
+from deploy.cli import screens as screens_commands
 from deploy.cli import simulate as simulate_command
 from deploy.cli import tokens as token_commands
 from deploy.cli import topics as topics_command
@@ -44,6 +45,7 @@ app = typer.Typer(
 app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
+app.add_typer(screens_commands.app)
 app.add_typer(token_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(

@@ -23,8 +23,10 @@ from deploy.replay.log import LogIsLaterError, append
 from deploy.replay.records import ReplayPolicy, records, shortest_client_interval_seconds
 from deploy.replay.table import Columns, FileProblemError, View, read_views
 from deploy.terminal import FAILURE, INTERRUPTED, USAGE, fail
+from ingest.body.validate import BodyReader, DoorRules
 from processor.settings import ProcessorSettings
 from schemas.log.diagnosis import why_away
+from schemas.log.settings import ScreenRulesSettings
 from schemas.log.topics import TopicProblemError
 from schemas.service.settings import load_or_exit
 
@@ -41,9 +43,11 @@ def run(
 ) -> None:
     """Replay ``file`` into the deployment of the environment; ends the process when it cannot."""
     settings = load_or_exit(ProcessorSettings)
+    screens = load_or_exit(ScreenRulesSettings).screens
+    reader = BodyReader(DoorRules(None if screens is None else screens.folder()))
     _check_settings(settings, session_gap_seconds)
     with _progress() as bars:
-        views = _read(file, columns, zone, bars)
+        views = _read(file, columns, zone, reader, bars)
         policy = ReplayPolicy(
             settings.partitions,
             settings.policy.offline_after_ms,
@@ -91,13 +95,15 @@ def _check_client_interval(
         )
 
 
-def _read(file: Path, columns: Columns, zone: ZoneInfo, bars: Progress) -> list[View]:
+def _read(
+    file: Path, columns: Columns, zone: ZoneInfo, reader: BodyReader, bars: Progress
+) -> list[View]:
     try:
         with (
             bars.open(file, "rb", description=f"reading {file.name}") as raw,
             _text(raw, is_compressed=file.suffix == ".gz") as lines,
         ):
-            return read_views(lines, columns, zone)
+            return read_views(lines, columns, zone, reader)
     except FileProblemError as error:
         fail(f"{file}: {error}", USAGE)
     except (OSError, EOFError, zlib.error) as error:

@@ -8,7 +8,7 @@ The policy:
 - A time is ISO 8601, or a number: of seconds since 1970, or of milliseconds from 1e11 on. One
   without an offset is a time of ``zone``.
 - Texts mean what they mean from a phone (``ingest.body.validate``): blank is absent, ``background``
-  is no screen, what is too long is cut.
+  is no screen, what is too long is cut; the rules for screens' names hold.
 - Lines of the same time stay in the order of the file.
 
 All views are sorted in memory, about 110 bytes each; so there is a limit.
@@ -25,7 +25,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ingest.body.validate import Body, Sent, clean
+from ingest.body.validate import Body, BodyReader, Sent
 from schemas.log.events import MAX_USER_ID
 from schemas.untrusted.text import clean_text
 
@@ -70,16 +70,21 @@ class View(NamedTuple):
 
 
 def read_views(
-    lines: Iterable[str], columns: Columns, zone: ZoneInfo, *, max_views: int = MAX_VIEWS
+    lines: Iterable[str],
+    columns: Columns,
+    zone: ZoneInfo,
+    reader: BodyReader,
+    *,
+    max_views: int = MAX_VIEWS,
 ) -> list[View]:
     """All views, by time. Raises :class:`FileProblemError`."""
-    reader = csv.reader(lines)
+    table = csv.reader(lines)
     views: list[View] = []
     users: dict[str, str] = {}
     sent: dict[tuple[str | None, ...], Sent] = {}
     try:
-        places = _places(next(reader, []), columns)
-        for cells in reader:
+        places = _places(next(table, []), columns)
+        for cells in table:
             if not cells:
                 continue
             if len(views) == max_views:
@@ -92,19 +97,19 @@ def read_views(
             at_us = _at_us(columns.time, time or "", zone)
             key = (screen, *about)
             if key not in sent:
-                sent[key] = _sent(*key)
+                sent[key] = _sent(reader, *key)
             user = _user(columns.user, user or "", users)
             views.append(View(at_us, user, sent[key]))
     except IndexError:
         raise FileProblemError(
-            f"line {reader.line_num} has {len(cells)} columns, fewer than the first line names"
+            f"line {table.line_num} has {len(cells)} columns, fewer than the first line names"
         ) from None
     except csv.Error as error:
-        raise FileProblemError(f"line {reader.line_num}: {error}") from None
+        raise FileProblemError(f"line {table.line_num}: {error}") from None
     except UnicodeDecodeError:
-        raise FileProblemError(f"line {reader.line_num + 1} or later is not UTF-8") from None
+        raise FileProblemError(f"line {table.line_num + 1} or later is not UTF-8") from None
     except FileProblemError as error:
-        raise FileProblemError(f"line {reader.line_num}: {error}") from None
+        raise FileProblemError(f"line {table.line_num}: {error}") from None
     if not views:
         raise FileProblemError("the file has no events")
     views.sort(key=attrgetter("at_us"))
@@ -137,9 +142,13 @@ def _user(column: str, text: str, known: dict[str, str]) -> str:
 
 
 def _sent(
-    screen: str | None, app_version: str | None, device: str | None, platform: str | None
+    reader: BodyReader,
+    screen: str | None,
+    app_version: str | None,
+    device: str | None,
+    platform: str | None,
 ) -> Sent:
-    return clean(
+    return reader.clean(
         Body(screen=screen, app_version=app_version, device_info=device, platform=platform)
     )
 

@@ -14,7 +14,8 @@ The policy (design, section 1: a field that serves analytics never costs presenc
      have one spelling (NFC), and are cut to their limits at the end of a character,
    - an ``app_state`` that we do not know counts as absent (``ingest.body.app_states``),
    - a ``sent_at`` that is no instant counts as absent.
-   Each of these gives a warning that names the field, but for the one spelling of a name.
+   Each of these gives a warning that names the field, but for the one spelling of a name. What the
+   operator has the door do with texts (:class:`DoorRules`) gives none: it is no fault of the app's.
 3. Only a ``device_id`` over its limit is 422 ``bad_field``: a device that cannot be told apart
    would be somebody else's presence.
 4. Unknown fields are ignored and counted.
@@ -28,6 +29,8 @@ however deep it is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -86,6 +89,8 @@ class _LogoutBody(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 _EMPTY: Final = Sent()
 _TEXT_FIELDS: Final = (*MAX_TEXT, "app_state", "device_id")
+#: Characters that rules look at: a longer name costs no more, and is cut to fewer anyway.
+_MOST_FOLDED: Final = 1024
 #: A body that may be remembered; 4096 of them take 4 MB.
 _SHORT_BODY_BYTES: Final = 256
 _UNUSUAL: Final = (msgspec.DecodeError, UnicodeDecodeError)
@@ -93,56 +98,76 @@ _fast = msgspec.json.Decoder(Body)
 _fast_logout = msgspec.json.Decoder(_LogoutBody)
 
 
-def parse_heartbeat(body: bytes, content_type: str | None = None, query: str = "") -> Sent:
-    """The fields of a heartbeat. Raises ``ProblemError`` ``bad_field``."""
-    if not query:
-        if not body or body.isspace():
-            return _EMPTY
-        read = _read_before if len(body) <= _SHORT_BODY_BYTES else _well_formed
-        sent = read(body)
-        if sent is not None:
-            return sent
-    return heartbeat_of(*fields_of(body, content_type, query))
+@dataclass(frozen=True, slots=True)
+class DoorRules:
+    """What becomes of texts before anybody stores them: of a screen's name, once it has its one
+    spelling and before it is cut; and of the ``device_info``, once it is cut. ``None``: nothing."""
+
+    screen: Callable[[str], str] | None = None
+    device_info: Callable[[str], str] | None = None
 
 
-def _well_formed(body: bytes) -> Sent | None:
-    """The fields of a body by one typed decode; ``None`` where that is not enough."""
-    try:
-        sent = _fast.decode(body)
-    except _UNUSUAL:
-        return None
-    return clean(sent)
+AS_SENT: Final = DoorRules()
 
 
-#: Phones of a model and version say the same few bodies: reading one again costs a fiftieth.
-_read_before = lru_cache(maxsize=4096)(_well_formed)
+class BodyReader:
+    """Reads what phones say by the rules of a deployment."""
 
+    def __init__(self, rules: DoorRules = AS_SENT) -> None:
+        self._rules = rules
+        # Phones of a model and version say the same few bodies: one read again costs a tenth.
+        self._read_before = lru_cache(maxsize=4096)(self._well_formed)
 
-def heartbeat_of(values: dict[str, Any], warnings: list[FieldWarning]) -> Sent:
-    """The fields of a heartbeat that was read leniently. Raises ``bad_field``."""
-    sent = Body(
-        **take_texts(values, _TEXT_FIELDS, warnings),
-        sent_at=take_sent_at(values.pop("sent_at", None), warnings),
-    )
-    return clean(sent, warnings, unknown_fields=len(values))
+    def heartbeat(self, body: bytes, content_type: str | None = None, query: str = "") -> Sent:
+        """The fields of a heartbeat. Raises ``ProblemError`` ``bad_field``."""
+        if not query:
+            if not body or body.isspace():
+                return _EMPTY
+            read = self._read_before if len(body) <= _SHORT_BODY_BYTES else self._well_formed
+            sent = read(body)
+            if sent is not None:
+                return sent
+        return self.of_values(*fields_of(body, content_type, query))
 
+    def _well_formed(self, body: bytes) -> Sent | None:
+        """The fields of a body by one typed decode; ``None`` where that is not enough."""
+        try:
+            sent = _fast.decode(body)
+        except _UNUSUAL:
+            return None
+        return self.clean(sent)
 
-def clean(
-    sent: Body, warnings: list[FieldWarning] | None = None, *, unknown_fields: int = 0
-) -> Sent:
-    """The rules 2 and 3 above. Raises ``ProblemError`` ``bad_field``."""
-    warnings = [] if warnings is None else warnings
-    return Sent(
-        _text("screen", sent.screen, warnings),
-        _app_state(sent.app_state, warnings),
-        _text("app_version", sent.app_version, warnings),
-        _text("device_info", sent.device_info, warnings),
-        _device_id(sent.device_id, warnings),
-        _text("platform", sent.platform, warnings),
-        _instant(sent.sent_at, warnings),
-        tuple(warnings),
-        unknown_fields,
-    )
+    def of_values(self, values: dict[str, Any], warnings: list[FieldWarning]) -> Sent:
+        """The fields of a heartbeat that was read leniently. Raises ``bad_field``."""
+        sent = Body(
+            **take_texts(values, _TEXT_FIELDS, warnings),
+            sent_at=take_sent_at(values.pop("sent_at", None), warnings),
+        )
+        return self.clean(sent, warnings, unknown_fields=len(values))
+
+    def clean(
+        self, sent: Body, warnings: list[FieldWarning] | None = None, *, unknown_fields: int = 0
+    ) -> Sent:
+        """The rules 2 and 3 above. Raises ``ProblemError`` ``bad_field``."""
+        warnings = [] if warnings is None else warnings
+        rules = self._rules
+        screen = _text("screen", sent.screen, warnings, rules.screen)
+        app_state = _app_state(sent.app_state, warnings)
+        app_version = _text("app_version", sent.app_version, warnings)
+        device_info = _text("device_info", sent.device_info, warnings)
+        if device_info is not None and rules.device_info is not None:
+            device_info = rules.device_info(device_info)
+        return Sent(
+            screen,
+            app_state,
+            app_version,
+            device_info,
+            _device_id(sent.device_id, warnings),
+            _text("platform", sent.platform, warnings),
+            _instant(sent.sent_at, warnings),
+            tuple(warnings),
+            unknown_fields,
+        )
 
 
 def parse_logout(body: bytes, content_type: str | None = None, query: str = "") -> Sent:
@@ -162,10 +187,17 @@ def parse_logout(body: bytes, content_type: str | None = None, query: str = "") 
     return Sent(device_id=_device_id(device_id, warnings), warnings=tuple(warnings))
 
 
-def _text(field: str, text: str | None, warnings: list[FieldWarning]) -> str | None:
+def _text(
+    field: str,
+    text: str | None,
+    warnings: list[FieldWarning],
+    fold: Callable[[str], str] | None = None,
+) -> str | None:
     if not text:
         return None
     name = same_name(_cleaned(field, text, warnings))
+    if fold is not None:
+        name = fold(name[:_MOST_FOLDED])
     limit = MAX_TEXT[field]
     if len(name) > limit:
         name = cut_text(name, limit).rstrip()

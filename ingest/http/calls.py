@@ -21,7 +21,7 @@ from multidict import CIMultiDict
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
 from ingest.body.phone_events import heartbeat_event, logout_event
-from ingest.body.validate import Sent, parse_heartbeat, parse_logout
+from ingest.body.validate import BodyReader, Sent, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.errors import (
     method_not_allowed,
@@ -62,6 +62,7 @@ class PhoneCalls:
     def __init__(
         self,
         settings: IngestSettings,
+        reader: BodyReader,
         authentication: Authentication,
         limits: UserLimits,
         publisher: Publisher,
@@ -70,6 +71,7 @@ class PhoneCalls:
         metrics: IngestMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._read = reader.heartbeat
         self._authentication = authentication
         self._limits = limits
         self._publisher = publisher
@@ -149,7 +151,7 @@ class PhoneCalls:
         said = await self._said(request)
         if self._opt_outs.covers(identity.user):
             return None
-        sent = parse_heartbeat(*said)
+        sent = self._read(*said)
         event = encode_event(heartbeat_event(identity, sent))
         if not await self._publisher.publish(identity.user, event):
             raise not_stored()
@@ -172,7 +174,7 @@ class PhoneCalls:
         self, identity: Identity, body: bytes, content_type: str | None
     ) -> tuple[Sent, Acknowledgement]:
         self._check_rate(identity.user)
-        sent = parse_heartbeat(body, content_type)
+        sent = self._read(body, content_type)
         event = encode_event(heartbeat_event(identity, sent))
         return sent, self._publisher.publish(identity.user, event)
 

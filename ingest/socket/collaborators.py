@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ingest.auth import Authentication
+from ingest.body.validate import BodyReader
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
 from ingest.log.opt_outs import OptOuts
@@ -21,6 +22,7 @@ class SocketCollaborators:
     """``clock`` gives Unix seconds."""
 
     policy: SessionPolicy
+    reader: BodyReader
     authentication: Authentication
     publisher: Publisher
     logouts: Logouts

@@ -17,7 +17,7 @@ import msgspec
 from ingest.body.field_warnings import FieldWarning, warning_header
 from ingest.body.fields import unwrapped_value
 from ingest.body.lenient import Number, read_json
-from ingest.body.validate import Body, Sent, clean, heartbeat_of
+from ingest.body.validate import Body, BodyReader, Sent
 from schemas.http.problems import ProblemError
 
 FrameId: TypeAlias = str | int | None
@@ -62,19 +62,19 @@ class _Body(Body, gc=False, forbid_unknown_fields=True):
 _fast: Final = msgspec.json.Decoder(_Body | list[_Body])
 
 
-def read_frames(text: str) -> list[Frame | BadFrame]:
+def read_frames(text: str, reader: BodyReader) -> list[Frame | BadFrame]:
     """The frames of a text message, in order; what is wrong with one leaves the others alone."""
     try:
         found = _fast.decode(text)
     except (msgspec.DecodeError, UnicodeError):
-        return _read_leniently(text)
+        return _read_leniently(text, reader)
     bodies = found if isinstance(found, list) else [found]
     if len(bodies) > MAX_FRAMES:
         return [_too_many()]
-    return [_frame(body) for body in bodies]
+    return [_frame(body, reader) for body in bodies]
 
 
-def _read_leniently(text: str) -> list[Frame | BadFrame]:
+def _read_leniently(text: str, reader: BodyReader) -> list[Frame | BadFrame]:
     try:
         found = read_json(text, "message")
     except ProblemError as problem:
@@ -84,23 +84,23 @@ def _read_leniently(text: str) -> list[Frame | BadFrame]:
     values = found if isinstance(found, list) else [found]
     if len(values) > MAX_FRAMES:
         return [_too_many()]
-    return [_lenient_frame(value) for value in values]
+    return [_lenient_frame(value, reader) for value in values]
 
 
 def _too_many() -> BadFrame:
     return BadFrame(None, "bad_json", f"A message holds at most {MAX_FRAMES} frames.")
 
 
-def _frame(body: _Body) -> Frame | BadFrame:
+def _frame(body: _Body, reader: BodyReader) -> Frame | BadFrame:
     if not _usable_id(body.id):
         return _bad_id()
     try:
-        return _typed(body.type or "heartbeat", body.id, body.token, clean(body))
+        return _typed(body.type or "heartbeat", body.id, body.token, reader.clean(body))
     except ProblemError as problem:
         return _bad_fields(body.id, problem)
 
 
-def _lenient_frame(values: Any) -> Frame | BadFrame:
+def _lenient_frame(values: Any, reader: BodyReader) -> Frame | BadFrame:
     values = unwrapped_value(values)
     if not isinstance(values, dict):
         return BadFrame(None, "bad_json", "A frame is a JSON object.")
@@ -113,7 +113,7 @@ def _lenient_frame(values: Any) -> Frame | BadFrame:
     frame_type = values.pop("type", None) or "heartbeat"
     token = values.pop("token", None)
     try:
-        return _typed(frame_type, frame_id, token, heartbeat_of(values, []))
+        return _typed(frame_type, frame_id, token, reader.of_values(values, []))
     except ProblemError as problem:
         return _bad_fields(frame_id, problem)
 

@@ -42,7 +42,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
-from ingest.body.validate import Sent
+from ingest.body.validate import BodyReader, Sent
 from ingest.socket import frames
 from ingest.socket.actions import (
     LOGGED_OUT,
@@ -89,8 +89,8 @@ class State(Enum):
 
 class Session:
     """One socket. ``take`` asks whether the user may send an event now: 0.0, or the seconds to
-    wait. ``fraction`` gives random numbers in [0, 1). ``ping_interval`` gives a user's, in seconds,
-    where it is not the policy's."""
+    wait. ``fraction`` gives random numbers in [0, 1). ``reader`` reads what frames say.
+    ``ping_interval`` gives a user's, in seconds, where it is not the policy's."""
 
     __slots__ = (
         "_disconnected",
@@ -102,6 +102,7 @@ class Session:
         "_logging_out",
         "_ping_interval",
         "_policy",
+        "_reader",
         "_refusals",
         "_started_at",
         "_take",
@@ -121,12 +122,14 @@ class Session:
         now: float,
         take: Callable[[str, float], float],
         fraction: Callable[[], float],
+        reader: BodyReader,
         ping_interval: Callable[[str], float] | None = None,
     ) -> None:
         self.connection = connection
         self.state = State.STRANGER
         self._policy = policy
         self._take = take
+        self._reader = reader
         self._started_at = now
         self._events = SocketEvents(policy, connection, now, take, fraction)
         self._liveness = Liveness(now, policy.ping_interval_seconds, policy.ping_timeout_seconds)
@@ -198,7 +201,7 @@ class Session:
         if self.closed:
             return []
         self._liveness.heard(now)
-        self._waiting.extend(frames.read_frames(text))
+        self._waiting.extend(frames.read_frames(text, self._reader))
         return self._take_frames(now)
 
     def pinged(self, payload: bytes, now: float) -> list[Action]:

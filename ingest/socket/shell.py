@@ -90,6 +90,7 @@ class Socket:
             self._loop.time(),
             shared.user_limits.take,
             random.random,
+            shared.reader,
             shared.ping_intervals.of,
         )
 

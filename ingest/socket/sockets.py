@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from ingest.auth import Authentication
+from ingest.body.validate import BodyReader
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log.logouts import Logouts
@@ -48,6 +49,7 @@ class Sockets:
     def __init__(
         self,
         settings: IngestSettings,
+        reader: BodyReader,
         authentication: Authentication,
         publisher: Publisher,
         logouts: Logouts,
@@ -60,6 +62,7 @@ class Sockets:
         policy = settings.session_policy
         self._shared = SocketCollaborators(
             policy,
+            reader,
             authentication,
             publisher,
             logouts,

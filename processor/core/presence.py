@@ -133,8 +133,8 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         if _needs_evidence(user, device, event, now_ms) and not _is_evidence(event):
             return Outcome(user, verdict=SIGNED_OUT)
         user = _without_dead_sign_outs(user, now_ms)
-    if event.name is not None and event.name != user.name:
-        user = replace(user, name=event.name)
+    if event.name is not None and (event.name or None) != user.name:
+        user = replace(user, name=event.name or None)
 
     left = device_left(user, event, now_ms)
     background = is_background(event)

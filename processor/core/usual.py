@@ -41,7 +41,7 @@ def still_there(user: User, event: Heartbeat, now_ms: int, expires_ms: int) -> U
         or now_ms - stay.since_ms >= LONGEST_SPAN_MS
         or (info is not None and info != device.device_info)
         or device.device != (event.device_id or event.claimed_device or info)
-        or (event.name is not None and event.name != user.name)
+        or (event.name is not None and (event.name or None) != user.name)
         or (event.app_version and event.app_version != device.app_version)
         or (event.platform and event.platform != device.platform)
         or (event.app_state is not None and event.app_state not in FOREGROUND_APP_STATES)

@@ -89,7 +89,8 @@ class _Event(
 
 
 class Heartbeat(_Event, frozen=True, tag="heartbeat"):
-    """A sign of life. ``None`` means that the phone said nothing of it.
+    """A sign of life. ``None`` means that the phone said nothing of it. An empty ``name`` says that
+    the user's name is not to be kept: whoever knows one forgets it.
 
     ``token`` is the token identity: ``sid:`` and the claim, else ``sha256:`` and the first 16
     bytes of the token's hash, URL-safe base64. ``claimed_device`` is the token's ``device_id`` or

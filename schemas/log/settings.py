@@ -1,4 +1,5 @@
-"""Settings of Kafka: where the log is, how its brokers are spoken to, how its topics are made."""
+"""Settings of Kafka: where the log is, how its brokers are spoken to, how its topics are made; and
+what becomes of screens' names on their way into it."""
 
 from __future__ import annotations
 
@@ -8,6 +9,12 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from schemas.log.screen_rules import (
+    MAX_FILE_BYTES,
+    ScreenRules,
+    ScreenRulesError,
+    parse_screen_rules,
+)
 from schemas.service.settings import Settings
 
 
@@ -74,6 +81,44 @@ class KafkaSettings(Settings):
     def kafka_servers(self) -> list[str]:
         """The bootstrap servers, one by one."""
         return [each.strip() for each in self.kafka_bootstrap.split(",") if each.strip()]
+
+
+class ScreenRulesSettings(Settings):
+    """What becomes of screens' names."""
+
+    screen_rules: Path | None = Field(
+        None,
+        description="A file of rules that fold ids and people's names out of screens' names before "
+        "anything is stored ([privacy](privacy.md#screen-rules)); read at the start. The API shows "
+        "what they make of names. Without a file names stay as they are.",
+    )
+
+    @model_validator(mode="after")
+    def _rules_can_be_used(self) -> Self:
+        self.screens  # noqa: B018 - raises
+        return self
+
+    @property
+    def screens(self) -> ScreenRules | None:
+        """``None`` without a file. Raises ``ValueError`` that names the line and the remedy."""
+        if self.screen_rules is None:
+            return None
+        try:
+            return read_screen_rules(self.screen_rules)
+        except ScreenRulesError as error:
+            raise ValueError(f"ROLLCALL_SCREEN_RULES: {self.screen_rules}: {error}") from None
+
+
+def read_screen_rules(path: Path) -> ScreenRules:
+    """The rules of a file. Raises :class:`ScreenRulesError`."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ScreenRulesError(f"it has more than {MAX_FILE_BYTES} bytes: write fewer rules")
+        return parse_screen_rules(content.decode())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScreenRulesError(_told(error)) from None
 
 
 def security_problem(settings: KafkaSettings) -> str | None:

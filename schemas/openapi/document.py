@@ -8,6 +8,7 @@ from schemas.openapi import (
     audiences,
     count,
     feed,
+    health,
     journeys,
     over_time,
     people,
@@ -15,6 +16,7 @@ from schemas.openapi import (
     privacy,
     reads,
     screen_habits,
+    screen_rules,
     screens,
     timeline,
 )
@@ -70,9 +72,10 @@ _ITSELF: Final = operation(
 #: In this order on the page.
 PARTS: Final = (
     *(phones.PART, count.PART, people.PART, timeline.PART, feed.PART),
-    *(screens.PART, screen_habits.PART, journeys.PART, over_time.PART),
+    *(screens.PART, screen_habits.PART, screen_rules.PART, journeys.PART, over_time.PART),
     audiences.PART,
     reads.PART,
+    health.PART,
     privacy.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),

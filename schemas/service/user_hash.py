@@ -1,4 +1,6 @@
-"""The keyed hash by which a user who opted out or was erased is known (promise 8).
+"""What a text becomes of which no more than "the same again" is to be known (promise 8).
+
+The keyed hash by which a user who opted out or was erased is known:
 
 The id itself goes; that it must not come back is remembered by this hash alone. It is BLAKE2b with
 the key of ``ROLLCALL_USER_HASH_KEY``, which all services share and which is never rotated: nobody
@@ -15,6 +17,9 @@ HASH_BYTES: Final = 16
 _FINGERPRINT_BYTES: Final = 8
 _PERSON: Final = b"rollcall-user"
 _FINGERPRINT_PERSON: Final = b"rollcall-key"
+#: A user has at most 16 devices, which alone must stay apart.
+_PSEUDONYM_BYTES: Final = 8
+_PSEUDONYM_PERSON: Final = b"rollcall-device"
 
 
 class UserHashKeyError(RuntimeError):
@@ -37,6 +42,22 @@ class UserHash:
         keyed = self._keyed.copy()
         keyed.update(user_id.encode())
         return keyed.digest()
+
+
+class DevicePseudonym:
+    """``DevicePseudonym(key)(device_info)``: what stands for the text where it is not to be stored
+    (ADR 9). The same text always has the same; without the key nobody finds the text by trying."""
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, key: str) -> None:
+        secret = blake2b(key.encode()).digest()
+        self._keyed = blake2b(key=secret, digest_size=_PSEUDONYM_BYTES, person=_PSEUDONYM_PERSON)
+
+    def __call__(self, device_info: str) -> str:
+        keyed = self._keyed.copy()
+        keyed.update(device_info.encode())
+        return f"hidden-{keyed.hexdigest()}"
 
 
 def check_fingerprint(ours: UserHash | None, stored: str, where: str) -> None:

@@ -34,8 +34,9 @@ class Identity:
     """What a verified token says.
 
     ``token`` is the token identity of design, section 2. ``accepted_until`` is the Unix time in
-    seconds, leeway included, after which the token is refused (``None``: no expiry). ``kind`` is
-    who vouches for ``user``: names of one kind may look like those of another.
+    seconds, leeway included, after which the token is refused (``None``: no expiry). ``name`` is
+    empty where names are not to be known. ``kind`` is who vouches for ``user``: names of one kind
+    may look like those of another.
     """
 
     user: str

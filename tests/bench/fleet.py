@@ -87,5 +87,5 @@ def _fill_sketches(connection: psycopg.Connection[Any], query: bytes, fleet: Fle
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for n in range(_SKETCHES):
             users = max(1, fleet.users * (n + 1) // (2 * _SKETCHES))
-            sketch = sketch_of(f"user-{m:07d}" for m in range(users))
+            sketch = sketch_of((f"user-{m:07d}" for m in range(users)), b"bench")
             copy.write_row((n, estimate(sketch), sketch))

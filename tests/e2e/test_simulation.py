@@ -98,7 +98,7 @@ def test_a_fleet_that_ends_is_started_again_and_said_and_the_stack_goes_on(stack
     wait_for("it is said", lambda: "! simulation ended with status 137" in stack.up.output)
     wait_for("the first is gone", lambda: not fleet.is_running())
     assert stack.process(SIMULATION).pid != fleet.pid
-    assert stack.count()["stale"] is False
+    wait_for("the count is fresh", lambda: not stack.count()["stale"])
 
 
 def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(

@@ -42,7 +42,12 @@ from tests.hostile.target import Target
 from tests.rigs.rig import free_port, wait_for
 
 #: Room that idle connections are to fill; everything else is as it is delivered.
-ROOM: Final = {"ROLLCALL_MAX_HTTP_CONNECTIONS": "2000"}
+ROOM: Final = {
+    "ROLLCALL_MAX_HTTP_CONNECTIONS": "2000",
+    # Full within the first minute. By default it takes a hundred thousand, which hides a leak for
+    # as long as it fills.
+    "ROLLCALL_TOKEN_CACHE_SIZE": "2000",
+}
 console = Console()
 
 
@@ -206,6 +211,9 @@ def main(
         + ", ".join(f"{n} {h.least:.0f} to {h.most:.0f} MB" for n, h in seen.memory.items()),
         highlight=False,
     )
+    for name, held in seen.memory.items():
+        minutes = " ".join(f"{mb:.0f}" for mb in held.by_minute)
+        console.print(f"{name}, MB by minute: {minutes}", highlight=False)
     found = faults(plan, seen)
     for line in found:
         console.print(f"✗ {line}", markup=False, highlight=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import median
 from typing import Final
 
@@ -15,11 +16,15 @@ _EVERY_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Held:
-    """Of one process, after the beginning: resident megabytes."""
+    """Of one process, after the beginning: resident megabytes.
+
+    ``by_minute`` has the median of each minute from the beginning on: whether it grows.
+    """
 
     typical: float
     least: float
     most: float
+    by_minute: list[float]
 
     @property
     def swing(self) -> float:
@@ -61,5 +66,9 @@ class Memory:
         for name, readings in self._readings.items():
             later = [mb for at, mb in readings if at >= after_seconds]
             if later:
-                found[name] = Held(median(later), min(later), max(later))
+                by_minute = [
+                    median(mb for _, mb in minute)
+                    for _, minute in groupby(readings, lambda reading: reading[0] // 60)
+                ]
+                found[name] = Held(median(later), min(later), max(later), by_minute)
         return found

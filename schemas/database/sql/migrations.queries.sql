@@ -48,11 +48,12 @@ SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 SELECT grant_analytics(%s, %s)
 
 -- name: grant_api
--- What the API does, and no more: it reads everything, notes when an API key was used, keeps the audit
+-- What the API does, and no more: it reads everything but the keys of sketches, notes when an API key was used, keeps the audit
 -- of exports and that of reads, the dashboard's sessions, and what erasures were asked for. Its own rights on
 -- partitions are those on the tables that they belong to.
 GRANT USAGE ON SCHEMA public, analytics TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
+REVOKE ALL ON sketch_keys FROM {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
 GRANT UPDATE (last_used_at) ON api_keys TO {role};
 GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, rows, as_of, problem)

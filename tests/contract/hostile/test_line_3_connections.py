@@ -143,6 +143,28 @@ async def test_line_3_sockets_that_authenticate_nobody_make_room_too(
             phone.close()
 
 
+async def test_line_3_sockets_of_phones_take_no_place_of_calls(
+    kafka_settings: KafkaSettings,
+) -> None:
+    settings = ingest_settings(kafka_settings, max_http_connections=MOST, websocket_drain_seconds=0)
+    async with running_ingest(settings) as ingest:
+        await ingest.until_ready()
+        sockets = [
+            await RawSocket.open(ingest, authorization=f"Bearer {token(f's{n}')}")
+            for n in range(60)
+        ]
+        await wait_until(lambda: ingest.metric("rollcall_ingest_sockets_open") == 60)
+        async with crowd(ingest, 40) as strangers:
+            phone = await KeptAlive.open(ingest, "127.0.0.3")
+            assert await phone.call("u1") == 200
+            assert all([await each.is_open() for each in strangers])
+        assert ingest.metric("rollcall_ingest_http_connections_made_room_total") == 0
+        assert ingest.metric("rollcall_ingest_http_connections_refused_total") == 0
+        phone.close()
+        for socket in sockets:
+            socket.end()
+
+
 async def test_line_3_a_proxys_own_connections_are_nobodys(kafka_settings: KafkaSettings) -> None:
     settings = ingest_settings(
         kafka_settings, max_http_connections=MOST, trusted_proxies="127.0.0.2"

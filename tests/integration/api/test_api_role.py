@@ -28,12 +28,15 @@ READS = (
     f"/api/v1/flows?{RANGE}",
     f"/api/v1/funnel?{RANGE}&step1=Cart&step2=Pay",
     "/api/v1/retention",
+    "/api/v1/screen-rules",
     f"/api/v1/concurrency?{RANGE}",
     f"/api/v1/sessions/summary?{RANGE}",
     f"/api/v1/trends?{RANGE}",
     f"/api/v1/dwell?{RANGE}",
     "/api/v1/active-users?from=2024-05-16&to=2024-05-17",
     "/api/v1/breakdown?by=platform",
+    "/api/v1/health",
+    f"/api/v1/outages?{RANGE}",
 )
 FORBIDDEN = (
     "DELETE FROM presence",
@@ -43,6 +46,7 @@ FORBIDDEN = (
     "DELETE FROM audience_exports",
     "DELETE FROM reads_audit",
     "UPDATE reads_audit SET who = 'nobody'",
+    "SELECT key FROM sketch_keys",
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.replay.table import Columns, FileProblemError, View, read_views
+from ingest.body.validate import BodyReader, DoorRules
+from schemas.log.screen_rules import READY_RULES
 from schemas.service.settings import time_zone
 
 COLUMNS = Columns("who", "page", "at")
@@ -18,7 +20,11 @@ def read(
     *lines: str, columns: Columns = COLUMNS, zone: str = "UTC", max_views: int = 100
 ) -> list[View]:
     return read_views(
-        [f"{line}\r\n" for line in lines], columns, time_zone(zone), max_views=max_views
+        [f"{line}\r\n" for line in lines],
+        columns,
+        time_zone(zone),
+        BodyReader(),
+        max_views=max_views,
     )
 
 
@@ -26,6 +32,13 @@ def refusal(*lines: str, columns: Columns = COLUMNS, max_views: int = 100) -> st
     with pytest.raises(FileProblemError) as caught:
         read(*lines, columns=columns, max_views=max_views)
     return str(caught.value)
+
+
+def test_rules_for_screens_names_hold_for_a_file_too() -> None:
+    reader = BodyReader(DoorRules(screen=READY_RULES.folder()))
+    lines = ["at,who,page", "2026-03-29T12:00:00Z,ada,/product/4711?from=mail"]
+    [view] = read_views(lines, COLUMNS, time_zone("UTC"), reader)
+    assert view.sent.screen == "/product/{id}"
 
 
 def test_views_are_in_the_order_of_their_times_and_then_of_the_file() -> None:

@@ -17,7 +17,7 @@ from deploy.simulate.people import PHONES, SAMPLE_APPS, SOCKET_APPS, Phone, phon
 from deploy.simulate.screens import FIRST_SCREEN, SHOP, next_screen, stay_seconds
 from deploy.simulate.tally import Tally
 from deploy.simulate.wire import frame, logout_body, sample_call, state_fields
-from ingest.body.validate import parse_heartbeat, parse_logout
+from ingest.body.validate import BodyReader, parse_logout
 from ingest.socket.frames import Frame, read_frames
 
 NOON = 1_760_011_200.0
@@ -257,7 +257,7 @@ def test_a_heartbeat_has_the_bytes_of_the_published_sample(kind: Kind, screen: s
     version, device = SAMPLE.app.version, SAMPLE.device.text
     body = f'{{"app_version":"{version}","device_info":"{device}","screen":"{screen}"}}'
     assert call == ("/api/update-online-status", body.encode())
-    assert not parse_heartbeat(body.encode()).warnings
+    assert not BodyReader().heartbeat(body.encode()).warnings
 
 
 def test_a_logout_has_no_body_and_a_lost_phone_says_nothing() -> None:
@@ -270,8 +270,8 @@ def test_ingest_understands_every_frame_of_a_socket_phone() -> None:
     for in_background in (False, True):
         fields = state_fields(phone, "Cart", in_background=in_background)
         [auth, beat] = (
-            read_frames(frame(1, type="auth", token="t", **fields))[0],
-            read_frames(frame(2, **fields))[0],
+            read_frames(frame(1, type="auth", token="t", **fields), BodyReader())[0],
+            read_frames(frame(2, **fields), BodyReader())[0],
         )
         assert isinstance(auth, Frame)
         assert isinstance(beat, Frame)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ingest.body.validate import BodyReader
 from ingest.socket.actions import Action, Close, Ping, Pong, Send, SessionPolicy, Verify, Write
 from ingest.socket.session import Session
 from schemas.http.problems import ProblemError
@@ -51,6 +52,7 @@ class Talk:
             self.now,
             lambda _user, _now: self.wait_seconds,
             lambda: fraction,
+            BodyReader(),
             ping_interval,
         )
 

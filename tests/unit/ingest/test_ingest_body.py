@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.body.field_warnings import warning_header
-from ingest.body.validate import Sent, parse_heartbeat, parse_logout
+from ingest.body.validate import BodyReader, Sent, parse_logout
 
+parse_heartbeat = BodyReader().heartbeat
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 SENT: dict[str, Any] = {"screen": "MovieDetails", "app_version": "1.2.3", "device_info": "Pixel 8"}
 MULTIPART = (

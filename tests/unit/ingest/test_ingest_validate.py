@@ -12,12 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ingest.body.field_warnings import FieldWarning, warning_header
-from ingest.body.validate import Sent, parse_heartbeat, parse_logout
+from ingest.body.validate import BodyReader, Sent, parse_logout
 from ingest.metrics import FIELDS
 from schemas.http.problems import ProblemError
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, Heartbeat, encode_event
 from schemas.untrusted.nesting import MAX_DEPTH
 
+parse_heartbeat = BodyReader().heartbeat
 TEXT_FIELDS = ("screen", "app_version", "device_info", "platform", "device_id")
 KNOWN_FIELDS = (*TEXT_FIELDS, "app_state", "sent_at")
 

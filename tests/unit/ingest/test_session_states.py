@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ingest.body.validate import BodyReader
 from ingest.socket.actions import LOGGED_OUT, Action, Verify, Write
 from ingest.socket.session import Session, State
 from schemas.http.problems import ProblemError
@@ -16,7 +17,7 @@ FOREVER = float("inf")
 
 
 def new_session() -> Session:
-    return Session(POLICY, "c1", 0.0, lambda _user, _now: 0.0, lambda: 0.5)
+    return Session(POLICY, "c1", 0.0, lambda _user, _now: 0.0, lambda: 0.5, BodyReader())
 
 
 def kinds(actions: list[Action]) -> list[type]:

@@ -129,6 +129,12 @@ def test_the_name_is_that_of_the_latest_token() -> None:
     assert Story().beat("a", name="Ann").beat("b", name="Anna").user()["name"] == "Anna"
 
 
+def test_a_name_that_is_dropped_at_the_door_is_forgotten() -> None:
+    story = Story().beat("a", name="Ann").beat("a")
+    assert story.user()["name"] == "Ann"
+    assert story.beat("a", name="").user()["name"] is None
+
+
 # -- going offline
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
-from ingest.body.validate import parse_heartbeat
+from ingest.body.validate import BodyReader, DoorRules
 from processor.core.analytics.spans_and_sessions import Span
+from schemas.service.user_hash import DevicePseudonym
 from tests.unit.ingest.socket_talk import Talk
 from tests.unit.processor.presence_story import Story
 
@@ -46,7 +48,7 @@ class Phone:
 
 def beat(story: Story, body: bytes) -> Story:
     """A call with this body."""
-    sent = parse_heartbeat(body)
+    sent = BodyReader().heartbeat(body)
     return story.beat(sent.device_id, sent.screen, app_state=sent.app_state)
 
 
@@ -137,3 +139,32 @@ def test_W1_of_twenty_one_sockets_of_a_phone_there_is_one_device() -> None:
     for number in range(20):
         story.hang_up(f"c{number}", silent_ms=60_000)
     assert set(story.devices()) == {"phone"}
+
+
+def test_devices_whose_texts_are_hidden_stay_apart_and_nobody_goes_offline_by_it() -> None:
+    story = Story()
+    as_sent = BodyReader()
+    hidden = BodyReader(DoorRules(device_info=DevicePseudonym("a key of the tests")))
+
+    def says(reader: BodyReader, token: str, info: str, screen: str) -> str:
+        sent = reader.heartbeat(json.dumps({"device_info": info, "screen": screen}).encode())
+        story.beat(None, sent.screen, token=token, device_info=sent.device_info)
+        return sent.device_info or ""
+
+    says(as_sent, "t1", "Pixel 8", "Home")
+    story.wait(90)
+    phone = says(hidden, "t1", "Pixel 8", "Cart")
+    assert story.shown() == (FOREGROUND, "Cart")
+    tablet = says(hidden, "t2", "iPad", "Film")
+    says(hidden, "t1", "Pixel 8", "background")
+    assert story.shown() == (FOREGROUND, "Film")
+    assert story.device(phone) == (BACKGROUND, "Cart")
+    for _ in range(4):
+        says(hidden, "t1", "Pixel 8", "background")
+        says(hidden, "t2", "iPad", "Unknown")
+        story.wait(90)
+    assert story.went("Pixel 8") == ("timed_out", 300)
+    story.logout(token="t1")
+    assert story.device(phone)[0] == OFFLINE
+    assert story.shown() == (FOREGROUND, "Film")
+    assert story.devices().keys() == {"Pixel 8", phone, tablet}

@@ -42,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "another token": {"token": "t2"},
     "another name": {"name": "Ada L."},
     "no name": {"name": None},
+    "a name to be forgotten": {"name": ""},
     "another version": {"app_version": "1.1"},
     "no version": {"app_version": None},
     "a blank version": {"app_version": ""},
@@ -59,6 +60,7 @@ BEFORE: dict[str, Sequence[Event]] = {
     "a socket": (Connect(user="u1", token="t1", device_info="Pixel 8", connection="c1"),),
     "the background": (replace(FIRST, screen="background"),),
     "another phone of the name": (replace(FIRST, token="t7"), FIRST),
+    "a forgotten name": (replace(FIRST, name=""),),
     "a logout": (Logout(user="u1", token="t1"),),
     "a screen named Unknown": (replace(FIRST, screen="Unknown"),),
 }
@@ -103,3 +105,6 @@ def test_the_usual_heartbeat_goes_the_short_way(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(partition_module, "still_there", watched)
     states([FIRST, FIRST, replace(FIRST, screen="Unknown"), replace(FIRST, screen="Cart")], 0)
     assert taken == [True, True, False]
+    taken.clear()
+    states([replace(FIRST, name=""), replace(FIRST, name="")], 0)
+    assert taken == [True]

@@ -35,7 +35,7 @@ def run_by(command: str, lines: list[str]) -> set[str]:
     return {
         name
         for line in lines
-        for name in re.findall(rf"{command}(?: --[a-z-]+)* ([a-z][a-z-]+)", line)
+        for name in re.findall(rf"{command}(?: --[a-z=0-9-]+)* ([a-z][a-z-]+)", line)
     }
 
 
