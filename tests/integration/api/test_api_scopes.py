@@ -120,13 +120,19 @@ CALLS: Final = (
     read("active-users"),
     read("breakdown", "breakdown?by=platform"),
     read("sessions/summary"),
+    read("screen-rules"),
+    read("outages"),
+    read("health"),
     Call("POST", "/api/v1/audiences/preview", (EXPORT_SCOPE,), sent={"data": b"{}"}),
     Call("POST", "/api/v1/audiences/export", (EXPORT_SCOPE,), sent={"data": b"{}"}),
     Call("GET", "/api/v1/audiences/exports", (EXPORT_SCOPE,)),
     Call("GET", "/api/v1/audit", (AUDIT_SCOPE,)),
     # The dashboard's: who may not is led to the login, or told on a page.
     *(page(path) for path in ("/", "/users", "/users/{user_id}", "/screens", "/screens/{screen}")),
-    *(page(path) for path in ("/funnel", "/active-users", "/retention")),
+    *(
+        page(path)
+        for path in ("/funnel", "/active-users", "/retention", "/screen-rules", "/health")
+    ),
     page("/audience", EXPORT_SCOPE),
     page("/audit", AUDIT_SCOPE),
     Call(
