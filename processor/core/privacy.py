@@ -18,7 +18,7 @@ among the hashes, so that the usual heartbeat costs none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -26,7 +26,7 @@ import msgspec
 
 from processor.core.clock_steps import ClockStep
 from processor.core.devices import end_session
-from processor.core.model import Changed, User
+from processor.core.model import Changed, SignOut, User
 from processor.core.sockets import open_connections
 from schemas.log.events import Erase, OptIn, OptOut, PrivacyEvent
 
@@ -162,10 +162,23 @@ def heard_since(user: User, before_ms: int, now_ms: int) -> tuple[User, tuple[Ch
     left = msgspec.structs.replace(
         user,
         devices=tuple(device for device in user.devices if device.device not in names),
-        sign_outs=tuple(s for s in user.sign_outs if not names.issuperset(s.devices)),
+        sign_outs=tuple(
+            _without(names, each)
+            for each in user.sign_outs
+            if not each.devices or not names.issuperset(each.devices)
+        ),
         first_day=user.active_day,
     )
     return left, tuple(ended)
+
+
+def _without(names: Set[str], sign_out: SignOut) -> SignOut:
+    """``sign_out``, which names these devices no more."""
+    return msgspec.structs.replace(
+        sign_out,
+        devices=tuple(device for device in sign_out.devices if device not in names),
+        spared=tuple(device for device in sign_out.spared if device not in names),
+    )
 
 
 def remove(user: User, event: OptOut | Erase, now_ms: int) -> Removed:

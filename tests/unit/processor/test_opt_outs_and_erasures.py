@@ -6,6 +6,7 @@ from processor.core.effects import Effects, Record
 from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.core.presence import APPLIED, FENCED, OPTED_OUT
+from processor.store.rows import presence_row, user_of_row
 from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, OptIn, OptOut
 
 POLICY = Policy(300_000, 30_000, 200_000)
@@ -107,6 +108,8 @@ def test_an_erasure_of_what_is_older_takes_devices_that_were_not_heard_of_since(
     assert "then" not in str(log.effects.written(log.partition.users))
     assert (log.partition.tally.foreground, log.partition.tally.background) == (0, 1)
     assert {change.changed.device for change in log.effects.changes} == {new}
+    # Its columns are not those of the one device that is left.
+    assert user_of_row(presence_row(ada, 0, 7)) == (ada, 7)
 
 
 def test_repeating_is_safe() -> None:
