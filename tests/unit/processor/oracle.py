@@ -505,7 +505,11 @@ class Oracle:
         tokens = {event.token} | {self.token(user, device) for device in out}
         for device in out:
             self._gone(user, device, "logged_out", self.now)
-        for entry in self._logouts(user):
+        current = self._logouts(user)
+        for entry in self.facts:
+            if entry["what"] == "logout" and entry["user"] == user and entry not in current:
+                entry["forgotten"] = True  # over now: no step back brings it back
+        for entry in current:
             if entry["token"] == event.token and self.now >= entry["fence_until"]:
                 entry["forgotten"] = True  # the new one stands for it
         self.facts.append(
