@@ -18,6 +18,7 @@ ROUTES: Final = (
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
+    *("annotations", "annotation", "views", "view", "view_link"),
     *(page.route for page in PAGES),
     *("login", "logout", "audience_download", "static", "other"),
 )
@@ -37,6 +38,7 @@ QUERIES: Final = (
     *("audience_export_begin", "audience_export_end"),
     *("reads", "reads_noted"),
     *("privacy", "privacy_data"),
+    *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
