@@ -19,14 +19,14 @@ export const NEW_BARS = [["Returning", "returning"], ["New", "new"]];
 export const DAY_LINES = [["Online", "online_avg"], ["Foreground", "foreground_avg"]];
 
 /** Daily, weekly and monthly active users. */
-export function activeLines(days) {
+export function activeLines(days, zone) {
   const over = days.filter(({ complete }) => complete).length;
   const part = (field, wanted) => ({
     values: days.map((day) => (day.complete === wanted ? day[field] : undefined)),
   });
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, zone),
       series: ACTIVE_LINES.flatMap(([name, field], slot) => [
         { ...lineIn(slot, name, over), ...part(field, true) },
         { ...ringsIn(slot, name), ...part(field, false) },
@@ -41,11 +41,11 @@ export function activeLines(days) {
 }
 
 /** New users on top of those who return. */
-export function newBars(days) {
+export function newBars(days, zone) {
   const returning = days.map((day) => day.returning);
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, zone),
       series: NEW_BARS.map(([name, field], slot) => ({
         ...barsIn(slot, name, days),
         values: days.map((day, index) => (field === "new" ? returning[index] + day.new : returning[index])),
@@ -80,7 +80,7 @@ export function peakDays({ items, gaps, as_of: asOf, tz }) {
 export function peakBars(days, zone) {
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, zone),
       series: [
         {
           ...barsIn(0, "", days),
@@ -136,8 +136,8 @@ export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
   };
 }
 
-/** A day's point is at its midnight in UTC, whatever zone it is of. */
-const byDay = (days) => ({
+/** A day's point is at its midnight in UTC, whatever `zone` it is of. */
+const byDay = (days, zone) => ({
   kind: "plot",
   x: {
     at: days.map(({ day }) => Date.parse(day)),
@@ -145,6 +145,7 @@ const byDay = (days) => ({
     from: Date.parse(days[0].day) - HALF_DAY_MS,
     to: Date.parse(days.at(-1).day) + HALF_DAY_MS,
     zone: "UTC",
+    daysOf: zone,
     finestMs: 2 * HALF_DAY_MS,
   },
   y: { isWhole: true },

@@ -2,17 +2,20 @@
 // an axis are nodes over its canvas.
 //
 // x: {at, head, from, to, zone, isOneDay, finestMs, marks}. `at` are instants (Unix ms) in a `zone`,
-//    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point.
+//    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point. `daysOf` is
+//    the zone of days that stand at midnights of another.
 // y: {most, isWhole, unit}.
 // series: {name, color, values, word, shape, width, dash, fill, under, strengths}. A value of null is
 //    a gap, undefined is none of this series' points. `word(index)` is the value in words. `shape` is
 //    "line", "points" (a line with its points), "rings" (what is still counted), "dot", "bars" (from
 //    `under` up, `width` is their part of the room) or "triangles". `strengths` are of bars, 0 to 1.
-// bands: {from, to, color, text}, in shade, and lines: {at, text}, upright.
+// bands: {from, to, color, text}, in shade, and lines: {at, text}, upright; notes: {at, text, kind} of
+// readers, too.
 
 import { numberMarks, numberWords, timeMarks } from "./axes.js";
 import { make } from "../ui/dom.js";
 import { count } from "../lib/figures.js";
+import { KINDS } from "../lib/notes.js";
 import { hideTip, showTip } from "./tip.js";
 
 const AXIS_PX = 12;
@@ -23,15 +26,17 @@ const LEAST_AXIS_PX = 36;
 const TRIANGLE_PX = 6;
 const ROOM_ABOVE = 1.06;
 const LABEL_ROOM_PX = 20;
+const NOTE_PX = 144;
+const NEAR_PX = 8;
 
 /** Draws it; answers what takes it away. */
 export function drawPlot(plot, drawing, UPlot) {
-  const { x, series, lines = [] } = drawing;
+  const { x, series, lines = [], notes = [] } = drawing;
   const picture = new UPlot(
     {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [lines.length > 0 ? LABEL_ROOM_PX : 8, 20, 0, 0],
+      padding: [lines.length + notes.length > 0 ? LABEL_ROOM_PX : 8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -44,7 +49,7 @@ export function drawPlot(plot, drawing, UPlot) {
       hooks: {
         drawClear: [(u) => drawBands(u, drawing)],
         drawSeries: [(u, index) => drawShapes(u, series[index - 1], x)],
-        draw: [(u) => drawUpright(u, lines), (u) => writeLabels(u, drawing)],
+        draw: [(u) => drawUpright(u, lines), (u) => drawUpright(u, notes), (u) => writeLabels(u, drawing)],
         setCursor: [(u) => tell(u, plot, drawing)],
       },
     },
@@ -203,7 +208,7 @@ function drawUpright(u, lines) {
 // -- over the canvas, in CSS pixels
 
 /** Of bands inside, from the edge that is nearer to the middle; of lines above them. */
-function writeLabels(u, { x, bands = [], lines = [] }) {
+function writeLabels(u, { x, bands = [], lines = [], notes = [] }) {
   const middle = (x.from + x.to) / 2;
   const labels = [
     ...bands.filter(({ text }) => text).map(({ from, to, text }) => {
@@ -217,18 +222,48 @@ function writeLabels(u, { x, bands = [], lines = [] }) {
       label.style.left = `${u.valToPos(at, "x")}px`;
       return label;
     }),
+    ...labelsOf(u, notes),
   ];
   for (const label of u.over.querySelectorAll(".plot-label")) label.remove();
   u.over.append(...labels);
 }
 
-/** What is at the pointer: its head, and each series that has something there. */
-function tell(u, plot, { x, series }) {
+/** Of notes those that have room, after their line or, at the end of the axis, before it; the others
+ * are lines, and told under the pointer. */
+function labelsOf(u, notes) {
+  const width = u.over.clientWidth;
+  const places = notes.map(({ at, text }) => ({ left: u.valToPos(at, "x"), text }));
+  let taken = 0;
+  return places.flatMap(({ left, text }, index) => {
+    const next = places.find((other) => other.left > left + NEAR_PX)?.left ?? width;
+    const [after, before] = [next - left - NEAR_PX, left - taken];
+    const isAfter = after >= WORD_ROOM_PX;
+    const room = Math.min(NOTE_PX, isAfter ? after : before);
+    if (left < taken || room < WORD_ROOM_PX) return [];
+    taken = isAfter ? left + room : left + NEAR_PX;
+    const more = places.slice(index + 1).filter((other) => other.left <= left + NEAR_PX).length;
+    const label = make("span", "plot-label above note");
+    label.append(make("bdi", "", text));
+    if (more > 0) label.append(make("span", "", `+${more}`));
+    if (isAfter) label.style.left = `${left}px`;
+    else label.style.right = `${width - left}px`;
+    label.style.maxWidth = `${room}px`;
+    return [label];
+  });
+}
+
+/** What is at the pointer: its head, each series that has something there, and the notes. */
+function tell(u, plot, { x, series, notes = [] }) {
   const { idx: index, left, top } = u.cursor;
   if (index === null || index === undefined || left < 0) return hideTip(plot);
   const rows = series
     .filter(({ shape, values }) => shape !== "dot" && values[index] !== null && values[index] !== undefined)
     .map(({ color, name, values, word }) => ({ color, name, text: word ? word(index) : count(Math.round(values[index])) }));
+  rows.push(
+    ...notes
+      .filter(({ at }) => u.valToIdx(at) === index || Math.abs(u.valToPos(at, "x") - left) <= NEAR_PX)
+      .map(({ text, kind }) => ({ color: "--accent", name: text, text: KINDS[kind] ?? kind })),
+  );
   if (rows.length === 0) return hideTip(plot);
   showTip(plot, { left: u.over.offsetLeft + u.valToPos(x.at[index], "x"), top }, x.head(index), rows);
 }

@@ -90,11 +90,11 @@ function loadActive() {
     about: JSON.stringify(form.wanted),
     reading: () => active,
     nothing: nobody,
-    show({ items }) {
+    show({ items, tz }) {
       legend("active-legend", ACTIVE_LINES);
       return activeCard.draw(
         `Users active on the day, on any of the 7 and on any of the 30 days that end with it.${countingNote(items)}`,
-        activeLines(items),
+        activeLines(items, tz),
       );
     },
     files: ofDays,
@@ -106,9 +106,9 @@ function loadNew() {
     about: JSON.stringify(form.wanted),
     reading: () => active,
     nothing: nobody,
-    show({ items }) {
+    show({ items, tz }) {
       legend("new-legend", NEW_BARS, true);
-      return newCard.draw(`Users of each day: who was never active before, on top of who was.${countingNote(items)}`, newBars(items));
+      return newCard.draw(`Users of each day: who was never active before, on top of who was.${countingNote(items)}`, newBars(items, tz));
     },
     files: ofDays,
   });
