@@ -20,7 +20,7 @@ RELEASE = "Release 4.2 to everybody who had waited for it since the spring"
 @pytest.fixture
 def lead(stranger: Page, weeks_api: Api) -> Page:
     """Somebody who may write notes, on a page of theirs."""
-    form = {"token": token("lead", scope=SCOPES)}
+    form: dict[str, str | float | bool] = {"token": token("lead", scope=SCOPES)}
     stranger.request.post(f"{weeks_api.origin}/login", form=form, max_redirects=0)
     return stranger
 

@@ -236,7 +236,7 @@ function labelsOf(u, notes) {
   let taken = 0;
   return places.flatMap(({ left, text }, index) => {
     const next = places.find((other) => other.left > left + NEAR_PX)?.left ?? width;
-    const [after, before] = [next - left - NEAR_PX, left - taken];
+    const [after, before] = [next - left - NEAR_PX, left - taken - NEAR_PX];
     const isAfter = after >= WORD_ROOM_PX;
     const room = Math.min(NOTE_PX, isAfter ? after : before);
     if (left < taken || room < WORD_ROOM_PX) return [];
