@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from api.annotations import note
 from api.annotations.note import MOST_OF_A_DAY
 from api.views import store as views
+from deploy.cli import command
 from tests.integration.processor.rollup_oracle import Source
 from tests.openapi_harness import hold_value
 from tests.rigs.api_harness import Answer, Api, Table, api_settings, running_api, token
@@ -82,6 +85,28 @@ async def test_a_note_is_written_read_and_deleted(api: Api) -> None:
     gone = await send(api, "DELETE", one, bearer=MANAGER)
     assert (gone.status, gone.json["code"]) == (404, "not_found")
     assert (await api.get(NOTES)).json["items"] == [now.json]
+
+
+async def test_a_release_script_writes_a_note(api: Api) -> None:
+    async def annotate(*arguments: str, key: str = MANAGER) -> Result:
+        given = {"ROLLCALL_URL": api.origin, "ROLLCALL_API_KEY": key}
+        return await asyncio.to_thread(
+            CliRunner().invoke, command.app, ["annotate", *arguments], env=given
+        )
+
+    done = await annotate("Release 4.2", "--at", "2026-03-30T12:00:00Z")
+    assert done.exit_code == 0, done.output
+    [kept] = (await api.get(NOTES)).json["items"]
+    assert (kept["text"], kept["kind"], kept["who"]) == ("Release 4.2", "release", "ci")
+    assert done.stdout == f"{kept['id']} 2026-03-30T12:00:00.000Z release: Release 4.2\n"
+    late = await annotate("x", "--at", "tomorrow")
+    assert late.exit_code == 1
+    assert "at must be an instant" in late.stderr
+    assert (await annotate("x", key=token())).stderr == (
+        "rollcall: the API refused the note: The token needs the scope presence:manage.\n"
+    )
+    assert (await annotate("x", key="")).exit_code == 2
+    assert (await annotate("x", "--url", "file:///etc/passwd")).exit_code == 2
 
 
 async def test_writing_notes_wants_the_scope_and_reading_them_that_of_readers(api: Api) -> None:
