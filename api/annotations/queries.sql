@@ -46,4 +46,5 @@ FROM room LEFT JOIN found ON true
 LIMIT 1
 
 -- name: delete
+-- Anybody's; a row where there was one.
 DELETE FROM annotations WHERE id = %(id)s RETURNING id

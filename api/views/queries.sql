@@ -7,6 +7,7 @@ WHERE who_kind = %(who_kind)s AND who = %(who)s
 ORDER BY name, id
 
 -- name: view
+-- Anybody's, and whether its use is to be noted.
 SELECT id, name, address, who_kind, who, created_at, changed_at,
        used_at < now() - interval '1 day' AS is_use_due
 FROM saved_views WHERE id = %(id)s
@@ -48,5 +49,6 @@ RETURNING id, name, address, who_kind, who, created_at, changed_at
 UPDATE saved_views SET used_at = now() WHERE id = %(id)s
 
 -- name: delete
+-- Of the reader who keeps it; a row where there was one.
 DELETE FROM saved_views WHERE id = %(id)s AND who_kind = %(who_kind)s AND who = %(who)s
 RETURNING id

@@ -8,6 +8,7 @@ from schemas.openapi import (
     audiences,
     count,
     feed,
+    health,
     journeys,
     notes,
     over_time,
@@ -78,6 +79,7 @@ PARTS: Final = (
     notes.PART,
     saved_views.PART,
     reads.PART,
+    health.PART,
     privacy.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),

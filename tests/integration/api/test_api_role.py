@@ -37,6 +37,8 @@ READS = (
     "/api/v1/breakdown?by=platform",
     "/api/v1/annotations",
     "/api/v1/views",
+    "/api/v1/health",
+    f"/api/v1/outages?{RANGE}",
 )
 FORBIDDEN = (
     "DELETE FROM presence",
@@ -48,6 +50,7 @@ FORBIDDEN = (
     "UPDATE annotations SET who = 'nobody'",
     "UPDATE saved_views SET who = 'nobody'",
     "UPDATE reads_audit SET who = 'nobody'",
+    "SELECT key FROM sketch_keys",
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )
