@@ -42,7 +42,7 @@ export function drawPlot(plot, drawing, UPlot) {
     {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [lines.length + notes.length > 0 || inView(drawing).some(({ text }) => text) ? LABEL_ROOM_PX : 8, 20, 0, 0],
+      padding: [Math.max(8, LABEL_ROOM_PX * (isLabelled(drawing) + (notes.length > 0))), 20, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -69,6 +69,9 @@ export function drawPlot(plot, drawing, UPlot) {
 }
 
 const isLine = ({ shape }) => shape === "line" || shape === "points";
+
+/** Whether bands or lines have labels above the plot. */
+const isLabelled = (drawing) => (drawing.lines ?? []).length > 0 || inView(drawing).some(({ text }) => text);
 
 /** The value of a CSS variable, which is a colour of six hexadecimal digits; as much of it as is said. */
 export function colorOf(wanted) {
@@ -234,9 +237,8 @@ function drawUpright(u, lines) {
  * over them. */
 function writeLabels(u, drawing) {
   const { lines = [], notes = [] } = drawing;
-  const ofBands = placed(u, drawing);
   const labels = [
-    ...ofBands.map(({ text, left, right, isLeft }) => {
+    ...placed(u, drawing).map(({ text, left, right, isLeft }) => {
       const label = make("span", "plot-label", text);
       if (isLeft) label.style.left = `${left}px`;
       else label.style.right = `${u.over.clientWidth - right}px`;
@@ -247,15 +249,15 @@ function writeLabels(u, drawing) {
       label.style.left = `${u.valToPos(at, "x")}px`;
       return label;
     }),
-    ...labelsOf(u, notes, ofBands),
+    ...labelsOf(u, notes, LABEL_ROOM_PX * (1 + isLabelled(drawing))),
   ];
   for (const label of u.over.querySelectorAll(".plot-label")) label.remove();
   u.over.append(...labels);
 }
 
 /** Of notes those that have room, after their line or, at the end of the axis, before it; the others
- * are lines, and told under the pointer. `others` are labels that stand there already. */
-function labelsOf(u, notes, others) {
+ * are lines, and told under the pointer. In a row of their own. */
+function labelsOf(u, notes, abovePx) {
   const width = u.over.clientWidth;
   const places = notes.map(({ at, text }) => ({ left: u.valToPos(at, "x"), text }));
   let taken = 0;
@@ -265,8 +267,6 @@ function labelsOf(u, notes, others) {
     const isAfter = after >= WORD_ROOM_PX;
     const room = Math.min(NOTE_PX, isAfter ? after : before);
     if (left < taken || room < WORD_ROOM_PX) return [];
-    const [begin, end] = isAfter ? [left, left + room] : [left - room, left];
-    if (others.some((other) => begin <= other.right && end >= other.left)) return [];
     taken = isAfter ? left + room : left + NEAR_PX;
     const more = places.slice(index + 1).filter((other) => other.left <= left + NEAR_PX).length;
     const label = make("span", "plot-label note");
@@ -275,6 +275,7 @@ function labelsOf(u, notes, others) {
     if (isAfter) label.style.left = `${left}px`;
     else label.style.right = `${width - left}px`;
     label.style.maxWidth = `${room}px`;
+    label.style.top = `${-abovePx}px`;
     return [label];
   });
 }
