@@ -24,12 +24,14 @@ from api.analytics.screen_rules import ScreenRulesCalls
 from api.analytics.screens import ScreenCalls
 from api.analytics.sessions import SessionCalls
 from api.analytics.trends import TrendCalls
+from api.annotations.calls import AnnotationCalls
 from api.audiences.audit import ExportAudit
 from api.audiences.calls import AudienceCalls
 from api.audiences.export import Exporter
 from api.audiences.store import AudienceStore
 from api.dashboard.audience_download import AudienceDownload
 from api.dashboard.pages import Dashboard
+from api.dashboard.saved_view import SavedViewLink
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
@@ -53,6 +55,8 @@ from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
 from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
+from api.views.calls import ViewCalls
+from api.views.store import ViewStore
 from schemas.http.cors import Cors
 from schemas.http.server import BoundedRunner, allow_open_files
 from schemas.tokens.door import TokenDoor
@@ -150,11 +154,15 @@ def install(
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    AnnotationCalls(calls, metrics).add_routes(app.router, door)
+    views = ViewStore(database)
+    ViewCalls(views, readers, metrics).add_routes(app.router, door)
     health = HealthCalls(calls, settings)
     health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
+    SavedViewLink(readers, views).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
     app[PRIVACY] = privacy

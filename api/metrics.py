@@ -19,6 +19,7 @@ ROUTES: Final = (
     *("active_users", "breakdown", "sessions", "feed", "health", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
+    *("annotations", "annotation", "views", "view", "view_link"),
     *(page.route for page in PAGES),
     *("login", "logout", "audience_download", "static", "other"),
 )
@@ -38,6 +39,7 @@ QUERIES: Final = (
     *("audience_export_begin", "audience_export_end"),
     *("reads", "reads_noted", "health"),
     *("privacy", "privacy_data"),
+    *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
 )
 ONLINE_STATES: Final = ("foreground", "background")

@@ -13,7 +13,8 @@ from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, READ_SCOPE
 class Page:
     """``path`` as aiohttp's router has it; ``route`` is the page's name in metrics; who has not
     ``scope`` is not shown the page, unless it is ``public``. ``within`` is the path of the page in
-    the navigation that this one is a part of; empty if it stands there itself."""
+    the navigation that this one is a part of; empty if it stands there itself. ``has_time``: its
+    charts have an axis of time."""
 
     path: str
     route: str
@@ -22,22 +23,37 @@ class Page:
     scope: str = READ_SCOPE
     within: str = ""
     public: bool = False
+    has_time: bool = False
 
 
 #: The page that is Swagger UI.
 DOCS_ROUTE: Final = "docs_page"
 PAGES: Final = (
-    Page("/", "live_page", "live.html", "Live"),
+    Page("/", "live_page", "live.html", "Live", has_time=True),
     Page("/users", "users_page", "users.html", "Users"),
     # Any character: an id or a name may hold a slash, which is decoded before routes match.
-    Page(r"/users/{user_id:[\s\S]+}", "user_page", "user.html", "User", within="/users"),
-    Page("/screens", "screens_page", "screens.html", "Screens"),
-    Page(r"/screens/{screen:[\s\S]+}", "screen_page", "screen.html", "Screen", within="/screens"),
+    Page(
+        r"/users/{user_id:[\s\S]+}",
+        "user_page",
+        "user.html",
+        "User",
+        within="/users",
+        has_time=True,
+    ),
+    Page("/screens", "screens_page", "screens.html", "Screens", has_time=True),
+    Page(
+        r"/screens/{screen:[\s\S]+}",
+        "screen_page",
+        "screen.html",
+        "Screen",
+        within="/screens",
+        has_time=True,
+    ),
     Page(
         "/screen-rules", "screen_rules_page", "screen_rules.html", "Screen rules", within="/screens"
     ),
     Page("/funnel", "funnel_page", "funnel.html", "Funnel"),
-    Page("/active-users", "active_users_page", "active_users.html", "Active users"),
+    Page("/active-users", "active_users_page", "active_users.html", "Active users", has_time=True),
     Page("/retention", "retention_page", "retention.html", "Retention"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
     Page("/audit", "audit_page", "audit.html", "Who looked", AUDIT_SCOPE),

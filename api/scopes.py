@@ -11,3 +11,5 @@ EXPORT_SCOPE: Final = "presence:export"
 AUDIT_SCOPE: Final = "presence:audit"
 #: To opt a user out, to see what is stored of them, and to erase them: see api.privacy.
 PRIVACY_SCOPE: Final = "presence:privacy"
+#: To write and delete notes on the time axis: see api.annotations.
+MANAGE_SCOPE: Final = "presence:manage"

@@ -197,6 +197,20 @@ TABLES: Final[dict[str, Stored]] = {
         counts="rows",
         runs="id",
     ),
+    "annotations": Stored(
+        "notes on the time axis, such as releases",
+        f"{_ROLLUPS} after what they tell of",
+        _BY_ROW,
+        staff="at kind text who_kind who created_at",
+        runs="id",
+    ),
+    "saved_views": Stored(
+        "addresses of the dashboard that readers keep; none names a user",
+        f"{_ROLLUPS} after their last use",
+        _BY_ROW,
+        staff="who_kind who name address created_at changed_at used_at",
+        runs="id",
+    ),
     "api_keys": Stored(
         "which programs may read",
         "`ROLLCALL_API_KEYS_RETENTION_DAYS` after its last use",

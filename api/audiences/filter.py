@@ -36,7 +36,7 @@ from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from api.analytics.versions import OPERATORS, Comparison
-from api.audiences.json_fields import (
+from api.http.json_fields import (
     MAX_PROBLEMS,
     BadFieldsError,
     Reader,

@@ -45,6 +45,9 @@ _ROLLUPS: Final = {
     "session_quarters": "quarter",
     "concurrency_quarters": "quarter",
     "active_user_days": "day",
+    # What readers write goes with what they wrote it about.
+    "annotations": "at",
+    "saved_views": "used_at",
 }
 
 

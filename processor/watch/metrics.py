@@ -27,15 +27,9 @@ STAGES: Final = ("decode", "load", "reduce", "write", "commit")
 MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "hours", "days")
 #: Of which retention removes rows or partitions (``maintenance/retention.py``).
 RETAINED_TABLES: Final = (
-    *("active_user_days", "api_keys", "audience_exports", "changes", "concurrency_quarters"),
-    *(
-        "concurrency_samples",
-        "presence",
-        "reads_audit",
-        "screen_days",
-        "screen_hour_users",
-        "screen_hours",
-    ),
+    *("active_user_days", "annotations", "api_keys", "audience_exports", "changes"),
+    *("concurrency_quarters", "concurrency_samples", "presence", "reads_audit", "saved_views"),
+    *("screen_days", "screen_hour_users", "screen_hours"),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
     *(
         "session_quarters",

@@ -156,6 +156,11 @@ def ok(
     }
 
 
+def created(schema: Json, description: str) -> dict[str, Json]:
+    """A 201 with JSON."""
+    return {"201": ok(schema, description)["200"]}
+
+
 def table(
     schema: Json, row: str, description: str, headers: Mapping[str, Json] | None = None
 ) -> dict[str, Json]:
@@ -239,6 +244,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "ScopeMissing": ("scope_missing",),
     "UnknownUser": ("unknown_user",),
     "NoSuchErasure": ("not_found",),
+    "NotThere": ("not_found",),
     "BodyTooLarge": ("body_too_large",),
     "HeadersTooLarge": ("headers_too_large",),
     "UnsupportedEncoding": ("unsupported_encoding",),

@@ -17,6 +17,11 @@ Security: TypeAlias = Sequence[Mapping[str, Sequence[str]]]
 
 #: As ``schemas.untrusted.text.clean_text`` leaves it: no text here holds C0, DEL or C1.
 STORED_TEXT: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+#: The same, with something to see.
+VISIBLE_TEXT: Final = (
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f]"
+    r"[^\u0000-\u001f\u007f-\u009f]*$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,17 @@ def record(
         **({"description": about} if about else {}),
         "required": list(fields),
         "properties": {**fields, **(sometimes or {})},
+    }
+
+
+def closed(fields: Mapping[str, Json], *, required: Sequence[str] = (), **keywords: Any) -> Json:
+    """An object that is sent: checked to its last field."""
+    return {
+        "type": "object",
+        **({"required": list(required)} if required else {}),
+        "properties": dict(fields),
+        "additionalProperties": False,
+        **keywords,
     }
 
 

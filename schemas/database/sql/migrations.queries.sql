@@ -48,9 +48,10 @@ SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 SELECT grant_analytics(%s, %s)
 
 -- name: grant_api
--- What the API does, and no more: it reads everything but the keys of sketches, notes when an API key was used, keeps the audit
--- of exports and that of reads, the dashboard's sessions, and what erasures were asked for. Its own rights on
--- partitions are those on the tables that they belong to.
+-- What the API does, and no more: it reads everything but the keys of sketches, notes when an API key was
+-- used, keeps the audit of exports and that of reads, the dashboard's sessions, readers' notes and saved
+-- views, and what erasures were asked for. Its own rights on partitions are those on the tables that they
+-- belong to.
 GRANT USAGE ON SCHEMA public, analytics TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
 REVOKE ALL ON sketch_keys FROM {role};
@@ -61,4 +62,7 @@ GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, row
 GRANT INSERT, UPDATE (calls, users) ON reads_audit TO {role};
 GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), DELETE
     ON browser_sessions TO {role};
+GRANT INSERT (id, at, kind, text, who_kind, who), DELETE ON annotations TO {role};
+GRANT INSERT (id, who_kind, who, name, address), UPDATE (name, address, changed_at, used_at), DELETE
+    ON saved_views TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}

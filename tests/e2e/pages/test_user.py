@@ -412,10 +412,17 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
         Step(ago(now, minutes=10), "resumed", "Cart"),
     ]
     write_life(lives, "ada", DeviceLife(steps, last_active=now))
+    lives.run(
+        "INSERT INTO annotations (id, at, kind, text, who_kind, who) VALUES"
+        " (md5(''), %s, 'release', %s, 'token', 'ci')",
+        ago(now, minutes=25),
+        HOSTILE,
+    )
     outage = (ago(now, hours=50), ago(now, hours=48))
     lives.run("INSERT INTO outages VALUES (0, 'jump', %s, %s)", *outage)
     open_user(page, api, "ada")
     strip = page.locator("#strip")
+    expect(strip.locator(".mark.note")).to_have_text(HOSTILE)
     expect(strip.locator(".track .piece")).to_have_count(4)
     expect(strip.locator(".outage")).to_have_count(0)
     kinds = [piece.get_attribute("data-kind") for piece in strip.locator(".track .piece").all()]

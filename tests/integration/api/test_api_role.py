@@ -35,6 +35,8 @@ READS = (
     f"/api/v1/dwell?{RANGE}",
     "/api/v1/active-users?from=2024-05-16&to=2024-05-17",
     "/api/v1/breakdown?by=platform",
+    "/api/v1/annotations",
+    "/api/v1/views",
     "/api/v1/health",
     f"/api/v1/outages?{RANGE}",
 )
@@ -45,6 +47,8 @@ FORBIDDEN = (
     "INSERT INTO api_keys (name, digest, scopes) VALUES ('x', decode('', 'hex'), '{}')",
     "DELETE FROM audience_exports",
     "DELETE FROM reads_audit",
+    "UPDATE annotations SET who = 'nobody'",
+    "UPDATE saved_views SET who = 'nobody'",
     "UPDATE reads_audit SET who = 'nobody'",
     "SELECT key FROM sketch_keys",
     "CREATE TABLE mine ()",
@@ -90,6 +94,19 @@ async def test_the_role_can_do_what_the_api_does_and_nothing_else(
             return table.run("SELECT last_used_at FROM api_keys") != [(None,)]
 
         await wait_until(noted_as_used)
+        manager = token("lead", scope="presence:read presence:manage")
+        for path, body in (
+            ("/api/v1/annotations", b'{"text": "Release"}'),
+            ("/api/v1/views", b'{"name": "All", "address": "/users"}'),
+        ):
+            added = await api.call(path, "POST", bearer=manager, data=body)
+            assert added.status == 201, added.body
+            one = f"{path}/{added.json['id']}"
+            if path.endswith("views"):
+                named = b'{"name": "Everybody"}'
+                changed = await api.call(one, "PATCH", bearer=manager, data=named)
+                assert changed.status == 200
+            assert (await api.call(one, "DELETE", bearer=manager)).status == 204
         exporter = token("marketing", scope="presence:export")
         answer = await api.call("/api/v1/audiences/export", "POST", bearer=exporter, data=b"{}")
         assert answer.status == 200, answer.body

@@ -20,7 +20,7 @@ from api.audiences.filter import (
     Sight,
     parse_filter,
 )
-from api.audiences.json_fields import MAX_PROBLEMS
+from api.http.json_fields import MAX_PROBLEMS
 from schemas.http.problems import ProblemError
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)

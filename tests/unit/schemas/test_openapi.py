@@ -31,6 +31,8 @@ from api.analytics import (
     trends,
 )
 from api.analytics.versions import OPERATORS
+from api.annotations import calls as annotation_calls
+from api.annotations import note as api_note
 from api.audiences import filter as audience_filter
 from api.http import parameters as api_parameters
 from api.http import routes as calls
@@ -38,13 +40,14 @@ from api.periods.ranges import WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
 from api.reads.audit import Call
-from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, MANAGE_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
+from api.views import view
 from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, privacy, reads, words
+from schemas.openapi import answers, notes, privacy, reads, saved_views, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -56,7 +59,7 @@ SECRET = "the secret of the tests, of 32 bytes and more"
 PAGES = (
     # As aiohttp shows them: without the patterns of their parts.
     *(re.sub(r":[^}]*", "", page.path) for page in dashboard.PAGES),
-    *("/login", "/logout", "/audience/export", "/static/{version}/{name}"),
+    *("/login", "/logout", "/audience/export", "/views/{id}", "/static/{version}/{name}"),
 )
 
 
@@ -207,6 +210,9 @@ def test_an_audiences_filter_has_the_fields_and_limits_of_its_parser() -> None:
     assert fields["exclude_user_ids"]["items"]["maxLength"] == MAX_USER_ID
     assert (fields["cap"]["minimum"], fields["cap"]["maximum"]) == (1, audience_filter.MAX_CAP)
     assert fields["seed"]["maxLength"] == audience_filter.MAX_SEED
+    assert (notes.MAX_NOTE, notes.KINDS) == (api_note.MAX_TEXT, api_note.KINDS)
+    assert notes.MOST_SHOWN == annotation_calls.MOST_SHOWN
+    assert (saved_views.MAX_NAME, saved_views.MAX_ADDRESS) == (view.MAX_NAME, view.MAX_ADDRESS)
     seconds = SCHEMAS["AudiencePeriod"]["properties"]["within_seconds"]
     assert seconds["maximum"] == audience_filter.MAX_SECONDS
 
@@ -289,7 +295,8 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
     assert answers.AUDIT_SCOPE == AUDIT_SCOPE
     assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
-    for path, _, each in operations():
+    assert notes.MANAGE_SCOPE == MANAGE_SCOPE
+    for path, method, each in operations():
         if path.startswith("/api/v1/me"):
             assert each["security"] == [{"phoneToken": []}], path
         elif each["tags"] == ["Privacy"]:
@@ -302,4 +309,6 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             if path == "/api/v1/audit":
                 scope = AUDIT_SCOPE
+            if path.startswith("/api/v1/annotations") and method != "get":
+                scope = MANAGE_SCOPE
             assert {"staffToken": [scope]} in each["security"], path

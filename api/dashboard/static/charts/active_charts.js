@@ -27,7 +27,7 @@ export function activeLines(days, online) {
   });
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, online.tz),
       series: ACTIVE_LINES.flatMap(([name, field], slot) => [
         { ...lineIn(slot, name, over), ...part(field, true) },
         { ...ringsIn(slot, name), ...part(field, false) },
@@ -47,7 +47,7 @@ export function newBars(days, online) {
   const returning = days.map((day) => day.returning);
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, online.tz),
       series: NEW_BARS.map(([name, field], slot) => ({
         ...barsIn(slot, name, days, online),
         values: days.map((day, index) => (field === "new" ? returning[index] + day.new : returning[index])),
@@ -85,7 +85,7 @@ export function peakBars(days, online) {
   const { tz: zone } = online;
   return {
     drawing: {
-      ...byDay(days),
+      ...byDay(days, zone),
       series: [
         {
           ...barsIn(0, "", days, online),
@@ -149,8 +149,8 @@ const noteOf = (days, online) => (index) => sentences(outagesOn(days[index].day,
 const outageBands = ({ gaps, from, to, tz }) =>
   outages.bands(gaps, { start: from, end: to, place: (ms) => Date.parse(`${wallTime(ms, tz)}Z`) - HALF_DAY_MS });
 
-/** A day's point is at its midnight in UTC, whatever zone it is of. */
-const byDay = (days) => ({
+/** A day's point is at its midnight in UTC, whatever `zone` it is of. */
+const byDay = (days, zone) => ({
   kind: "plot",
   x: {
     at: days.map(({ day }) => Date.parse(day)),
@@ -158,6 +158,7 @@ const byDay = (days) => ({
     from: Date.parse(days[0].day) - HALF_DAY_MS,
     to: Date.parse(days.at(-1).day) + HALF_DAY_MS,
     zone: "UTC",
+    daysOf: zone,
     finestMs: 2 * HALF_DAY_MS,
   },
   y: { isWhole: true },

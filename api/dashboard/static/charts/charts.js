@@ -2,11 +2,13 @@
 //
 // What is drawn is a *drawing*, which pure modules make, of one of two kinds:
 //
-// {kind: "plot", x, y, series, bands, lines}: lines and bars by uPlot (see plot.js).
+// {kind: "plot", x, y, series, bands, lines}: lines and bars by uPlot (see plot.js). Notes are marked on
+// every axis of time.
 // {kind: "streams", heightPx, nodes, links}: from left to right, as SVG (see streams.js).
 //
 // Names of CSS variables ("--series-2", "--series-2 / 30%") are colours.
 
+import { KINDS, knownNotes, notesIn, onAxis, rangeOf } from "../lib/notes.js";
 import { make } from "../ui/dom.js";
 import { drawPlot } from "./plot.js";
 import { drawStreams } from "./streams.js";
@@ -26,8 +28,45 @@ export async function chart(figure, drawing) {
   plot.setAttribute("aria-label", figure.querySelector("figcaption").firstChild.textContent.trim());
   if (drawing.heightPx) plot.style.height = `${drawing.heightPx}px`;
   const library = drawing.kind === "plot" ? await uPlot() : null;
-  if (drawn.get(plot) === mine) draw(plot, mine, library);
+  if (drawn.get(plot) !== mine) return;
+  if (isOfTime(drawing)) mine.drawing = { ...drawing, notes: onAxis(knownNotes(...rangeOf(drawing.x)), drawing.x) };
+  draw(plot, mine, library);
+  if (isOfTime(drawing)) mark(plot, mine, library);
 }
+
+const isOfTime = ({ kind, x }) => kind === "plot" && !x.marks;
+
+/** Draws it again with the notes of its range, if they are others: it waits for none. */
+async function mark(plot, mine, library) {
+  const { x, notes: before } = mine.drawing;
+  const notes = onAxis(await notesIn(...rangeOf(x)), x);
+  if (drawn.get(plot) !== mine) return;
+  tellNotes(mine.figure, notes);
+  if (JSON.stringify(notes) === JSON.stringify(before)) return;
+  mine.drawing = { ...mine.drawing, notes };
+  draw(plot, mine, library);
+}
+
+/** With the numbers below the chart, for who does not see it. */
+function tellNotes(figure, notes) {
+  const details = figure.querySelector(":scope > details");
+  details?.querySelector(".chart-notes")?.remove();
+  if (!details || notes.length === 0) return;
+  const list = make("ul", "chart-notes small");
+  list.setAttribute("aria-label", "Notes");
+  list.append(
+    ...notes.map(({ text, kind }) => {
+      const item = make("li", "", `${KINDS[kind] ?? kind}: `);
+      item.append(make("bdi", "", text));
+      return item;
+    }),
+  );
+  details.append(list);
+}
+
+document.addEventListener("notes", () => {
+  for (const [plot, { drawing }] of drawn) if (plot.isConnected && isOfTime(drawing)) again(plot);
+});
 
 /** Nothing where nobody sees it: it is drawn when it gets a size. */
 function draw(plot, mine, library) {

@@ -2,7 +2,8 @@
 // an axis are nodes over its canvas.
 //
 // x: {at, head, from, to, zone, isOneDay, finestMs, marks}. `at` are instants (Unix ms) in a `zone`,
-//    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point.
+//    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point. `daysOf` is
+//    the zone of days that stand at midnights of another.
 // y: {most, isWhole, unit}.
 // series: {name, color, values, word, shape, width, dash, fill, under, strengths, hatched}. A value of
 //    null is a gap, undefined is none of this series' points. `word(index)` is the value in words.
@@ -13,10 +14,12 @@
 //    is the text where there is no room for it. Bands that are hatched are so over what is drawn in
 //    them, and never too narrow to be seen.
 // note: `note(index)` says what else is to be known of a point, or nothing.
+// notes: {at, text, kind} of readers, upright too.
 
 import { numberMarks, numberWords, timeMarks } from "./axes.js";
 import { make } from "../ui/dom.js";
 import { count } from "../lib/figures.js";
+import { KINDS } from "../lib/notes.js";
 import { hideTip, showTip } from "./tip.js";
 
 const AXIS_PX = 12;
@@ -29,15 +32,17 @@ const LABEL_ROOM_PX = 20;
 const LABEL_LETTER_PX = 6.5;
 const LEAST_BAND_PX = 3;
 const HATCH_PX = 6;
+const NOTE_PX = 144;
+const NEAR_PX = 8;
 
 /** Draws it; answers what takes it away. */
 export function drawPlot(plot, drawing, UPlot) {
-  const { x, series, lines = [] } = drawing;
+  const { x, series, lines = [], notes = [] } = drawing;
   const picture = new UPlot(
     {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [lines.length > 0 || inView(drawing).some(({ text }) => text) ? LABEL_ROOM_PX : 8, 20, 0, 0],
+      padding: [Math.max(8, LABEL_ROOM_PX * (isLabelled(drawing) + (notes.length > 0))), 20, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -50,7 +55,7 @@ export function drawPlot(plot, drawing, UPlot) {
       hooks: {
         drawClear: [(u) => drawBands(u, drawing)],
         drawSeries: [(u, index) => drawBars(u, series[index - 1], x)],
-        draw: [(u) => drawHatching(u, drawing), (u) => drawUpright(u, lines), (u) => writeLabels(u, drawing)],
+        draw: [(u) => drawHatching(u, drawing), (u) => drawUpright(u, lines), (u) => drawUpright(u, notes), (u) => writeLabels(u, drawing)],
         setCursor: [(u) => tell(u, plot, drawing)],
       },
     },
@@ -64,6 +69,9 @@ export function drawPlot(plot, drawing, UPlot) {
 }
 
 const isLine = ({ shape }) => shape === "line" || shape === "points";
+
+/** Whether bands or lines have labels above the plot. */
+const isLabelled = (drawing) => (drawing.lines ?? []).length > 0 || inView(drawing).some(({ text }) => text);
 
 /** The value of a CSS variable, which is a colour of six hexadecimal digits; as much of it as is said. */
 export function colorOf(wanted) {
@@ -228,7 +236,7 @@ function drawUpright(u, lines) {
 /** Above the plot: of bands from the edge that is nearer to the middle, where there is room; of lines
  * over them. */
 function writeLabels(u, drawing) {
-  const { lines = [] } = drawing;
+  const { lines = [], notes = [] } = drawing;
   const labels = [
     ...placed(u, drawing).map(({ text, left, right, isLeft }) => {
       const label = make("span", "plot-label", text);
@@ -241,9 +249,35 @@ function writeLabels(u, drawing) {
       label.style.left = `${u.valToPos(at, "x")}px`;
       return label;
     }),
+    ...labelsOf(u, notes, LABEL_ROOM_PX * (1 + isLabelled(drawing))),
   ];
   for (const label of u.over.querySelectorAll(".plot-label")) label.remove();
   u.over.append(...labels);
+}
+
+/** Of notes those that have room, after their line or, at the end of the axis, before it; the others
+ * are lines, and told under the pointer. In a row of their own. */
+function labelsOf(u, notes, abovePx) {
+  const width = u.over.clientWidth;
+  const places = notes.map(({ at, text }) => ({ left: u.valToPos(at, "x"), text }));
+  let taken = 0;
+  return places.flatMap(({ left, text }, index) => {
+    const next = places.find((other) => other.left > left + NEAR_PX)?.left ?? width;
+    const [after, before] = [next - left - NEAR_PX, left - taken - NEAR_PX];
+    const isAfter = after >= WORD_ROOM_PX;
+    const room = Math.min(NOTE_PX, isAfter ? after : before);
+    if (left < taken || room < WORD_ROOM_PX) return [];
+    taken = isAfter ? left + room : left + NEAR_PX;
+    const more = places.slice(index + 1).filter((other) => other.left <= left + NEAR_PX).length;
+    const label = make("span", "plot-label note");
+    label.append(make("bdi", "", text));
+    if (more > 0) label.append(make("span", "", `+${more}`));
+    if (isAfter) label.style.left = `${left}px`;
+    else label.style.right = `${width - left}px`;
+    label.style.maxWidth = `${room}px`;
+    label.style.top = `${-abovePx}px`;
+    return [label];
+  });
 }
 
 /** Labels that cover no other one: of several outages at one place the latest says that there is one. */
@@ -263,8 +297,8 @@ function placed(u, drawing) {
   return taken;
 }
 
-/** What is at the pointer: its head, and each series that has something there. */
-function tell(u, plot, { x, series, note }) {
+/** What is at the pointer: its head, and each series that has something there, and the notes. */
+function tell(u, plot, { x, series, note, notes = [] }) {
   const { idx: index, left, top } = u.cursor;
   if (index === null || index === undefined || left < 0) return hideTip(plot);
   const rows = series
@@ -272,6 +306,11 @@ function tell(u, plot, { x, series, note }) {
     .map(({ color, name, values, word }) => ({ color, name, text: word ? word(index) : count(Math.round(values[index])) }));
   const more = note?.(index);
   if (more) rows.push({ text: more });
+  rows.push(
+    ...notes
+      .filter(({ at }) => u.valToIdx(at) === index || Math.abs(u.valToPos(at, "x") - left) <= NEAR_PX)
+      .map(({ text, kind }) => ({ color: "--accent", name: text, text: KINDS[kind] ?? kind })),
+  );
   if (rows.length === 0) return hideTip(plot);
   showTip(plot, { left: u.over.offsetLeft + u.valToPos(x.at[index], "x"), top }, x.head(index), rows);
 }

@@ -2,6 +2,7 @@
 // colour alone, and the same spans are in a table below.
 
 import { now } from "../lib/api.js";
+import { KINDS as NOTES, notesIn } from "../lib/notes.js";
 import { make, momentOf, setText } from "../ui/dom.js";
 import { lanesOf, marksOf, totalsOf } from "./lanes.js";
 import { dayOf, length, moment } from "../lib/moments.js";
@@ -47,6 +48,7 @@ export function drawStrip(figure, spans, range, knownFrom, end, gaps) {
     ...drawn.map((lane) => laneNode(lane, start, ms, place, bands)),
     axisNode(marksOf(start, end, marks), range, start, ms, place),
   );
+  mark(figure.querySelector(".lanes"), start, end, place);
   const hatched = bands.length > 0 ? " Hatched: outages of ours, in which we could hear of nobody." : "";
   setText(figure.querySelector("figcaption"), `${caption(lanes, range, from > start ? from : null, end)}${hatched}`);
   fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
@@ -98,6 +100,22 @@ function axisNode(marks, range, start, ms, place) {
     axis.append(mark);
   }
   return axis;
+}
+
+/** Notes of the time, in a row of their own above the axis; drawn once they are known. */
+async function mark(strip, start, end, place) {
+  const axis = strip.lastElementChild;
+  const notes = (await notesIn(start, end)).filter(({ at }) => Date.parse(at) >= start && Date.parse(at) <= end);
+  if (notes.length === 0 || axis.parentElement !== strip) return;
+  const row = make("div", "axis notes");
+  for (const { at, text, kind } of notes) {
+    const node = make("span", "mark note");
+    node.style.left = place(Date.parse(at));
+    node.title = `${NOTES[kind] ?? kind}, ${moment(Date.parse(at), now())}: ${isolated(text)}`;
+    node.append(make("bdi", "", text));
+    row.append(node);
+  }
+  axis.before(row);
 }
 
 const label = (one) => (one.kind === "offline" ? one.endedBy && inShort(one.endedBy) : one.screen) ?? "";

@@ -73,6 +73,13 @@ export const post = (path, body, signal) =>
     ...(signal && { signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]) }),
   });
 
+/** What a call that writes answers: JSON, or null where there is nothing to say. Throws as `read`. */
+export const send = (method, path, body) =>
+  call(path, {
+    method,
+    ...(body !== undefined && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }),
+  });
+
 /** Whether there is something at a path and we may read it. Throws as `read`, but never ProblemError. */
 export const reach = async (path) => void (await ask(path, { method: "HEAD" }));
 
@@ -97,6 +104,7 @@ async function ask(path, options) {
 
 async function call(path, options) {
   const answer = await ask(path, options);
+  if (answer.status === 204) return null;
   let content;
   try {
     content = await answer.json();

@@ -1,4 +1,4 @@
-// The frame of every page: Ctrl-K from everywhere, and where in the navigation one is.
+// The frame of every page: Ctrl-K from everywhere, what readers keep, and where in the navigation one is.
 
 const find = document.getElementById("find");
 
@@ -13,6 +13,14 @@ if (find !== null) {
     if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "k") return;
     event.preventDefault();
     open();
+  });
+}
+
+// Dialogs that few open: their scripts are read when they are.
+for (const [id, script] of [["views", "kept_views.js"], ["notes", "note_book.js"]]) {
+  document.getElementById(id)?.addEventListener("click", async () => {
+    const dialog = await import(new URL(script, import.meta.url));
+    dialog.open();
   });
 }
 

@@ -105,6 +105,12 @@ def text_of(max_characters: int) -> Reader:
     return read
 
 
+def one_line(max_characters: int) -> Reader:
+    """A text that shows something; blanks at its ends are dropped."""
+    read = text_of(max_characters)
+    return lambda value: read(value.strip() if isinstance(value, str) else value)
+
+
 def name_of(field: str) -> Reader:
     """In the one spelling that is stored."""
     read = text_of(MAX_TEXT[field])

@@ -1,0 +1,1 @@
+"""Notes on the time axis: what somebody says happened then, such as a release."""

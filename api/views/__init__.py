@@ -1,0 +1,1 @@
+"""Saved views: addresses of the dashboard that readers keep under a name."""
