@@ -148,7 +148,7 @@ def install(
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
-    Dashboard(settings, readers, sessions, metrics, command).install(app, door)
+    Dashboard(settings, readers, sessions, quality, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store

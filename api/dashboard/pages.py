@@ -20,6 +20,7 @@ from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
 from api.http.door import Door, Handler, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.page_table import DOCS_ROUTE, PAGES, Page, navigation
+from api.quality import Quality
 from api.settings import ApiSettings
 from schemas.http.problems import ProblemError
 from schemas.service.distribution import rollcall_version
@@ -36,6 +37,7 @@ class Dashboard:
         settings: ApiSettings,
         readers: Readers,
         sessions: BrowserSessions,
+        quality: Quality,
         metrics: ApiMetrics,
         command: str | None = None,
     ) -> None:
@@ -53,6 +55,7 @@ class Dashboard:
             "simulated": settings.simulated,
             "command": command,
             "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
+            "reporting_zone": lambda: quality.reporting_zone.key,
             "version": rollcall_version(),
         }
 

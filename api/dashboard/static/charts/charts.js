@@ -89,9 +89,9 @@ const sizes = new ResizeObserver((entries) => {
   }
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+new MutationObserver(() => {
   for (const plot of drawn.keys()) if (plot.isConnected) again(plot);
-});
+}).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
 function emptyTable() {
   const details = make("details", "numbers");

@@ -4,6 +4,7 @@
 import { now } from "../lib/api.js";
 import { make, momentOf, setText } from "../ui/dom.js";
 import { lanesOf, marksOf, totalsOf } from "./lanes.js";
+import { shownZone, zoneLabel } from "../lib/formats.js";
 import { dayOf, length, moment } from "../lib/moments.js";
 import { deviceName, inShort } from "../lib/reasons.js";
 import { clock, isolated, screen } from "../lib/words.js";
@@ -40,7 +41,7 @@ export function drawStrip(figure, spans, range, knownFrom, end) {
   const place = (at) => `${(100 * (at - start)) / ms}%`;
   figure
     .querySelector(".lanes")
-    .replaceChildren(...drawn.map((lane) => laneNode(lane, start, ms, place)), axisNode(marksOf(start, end, marks), range, start, ms, place));
+    .replaceChildren(...drawn.map((lane) => laneNode(lane, start, ms, place)), axisNode(marksOf(start, end, marks, shownZone), range, start, ms, place));
   setText(figure.querySelector("figcaption"), caption(lanes, range, from > start ? from : null, end));
   fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
 }
@@ -94,7 +95,7 @@ function caption(lanes, range, knownFrom, end) {
   const cut = knownFrom === null ? "" : ` Only from ${moment(knownFrom, now())} on: before it there is too much to draw.`;
   const isOld = now() - end > OLD_MS;
   const which = isOld ? `The ${RANGES[range].words} up to ${moment(end, now())}` : `The last ${RANGES[range].words}`;
-  return `${which}: ${said || "not seen online"}.${cut}`;
+  return `${which}: ${said || "not seen online"}.${cut} Times in ${zoneLabel(end)}.`;
 }
 
 /** Rows are made when somebody opens the table. */

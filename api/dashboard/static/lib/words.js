@@ -1,20 +1,21 @@
-// Numbers and times as words. Pure: `now` is an argument, in Unix milliseconds.
+// Numbers and times as words, instants in the zone that the bar shows: `now` is an argument, in Unix
+// milliseconds. A time of day is told with its zone's label, but on an axis.
 
-const number = new Intl.NumberFormat("en");
-const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const hours = new Intl.DateTimeFormat(undefined, time);
-const clockSeconds = new Intl.DateTimeFormat(undefined, { ...time, second: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+import { decimal, isSameDay, isSameYear, percent, time, zoneLabel } from "./formats.js";
 
-export const count = (n) => number.format(n);
+export const count = (n) => decimal(n);
 
-export const clock = (at) => hours.format(new Date(at));
+/** "10:15", for an axis. */
+export const clock = (at) => time("minute", at);
 
-/** The viewer's zone, then UTC. */
-export const absolute = (at) => `${full.format(new Date(at))} (${new Date(at).toISOString()})`;
+/** In the bar's zone, then UTC. */
+export const absolute = (at) => `${time("full", at)} (${new Date(at).toISOString()})`;
 
-export const timeOfDay = (at) => clockSeconds.format(new Date(at));
+/** "10:15:03 CET" */
+export const timeOfDay = (at) => `${time("second", at)} ${zoneLabel(at)}`;
+
+/** "10:15 CET" */
+const minuteOfDay = (at) => `${time("minute", at)} ${zoneLabel(at)}`;
 
 /** "12 s ago"; what is a moment ahead, by another clock, is now. */
 export function ago(at, now) {
@@ -34,7 +35,7 @@ export const isolated = (text) => `\u2068${text.replace(/[\u202A-\u202E\u2066-\u
 
 export const users = (n, where) => `${count(n)} ${n === 1 ? "user" : "users"} ${where}`;
 
-export const share = (part, total) => (total > 0 ? `${Math.round((1000 * part) / total) / 10} %` : "");
+export const share = (part, total) => (total > 0 ? percent(part / total) : "");
 
 export const estimate = (n, isEstimate) => (isEstimate ? `≈ ${count(n)}` : count(n));
 
@@ -46,10 +47,8 @@ export function net(n) {
 
 /** A peak's time: the time of day today, with the day and the year as far as they are others. */
 export function when(at, now) {
-  const then = new Date(at);
-  if (then.toDateString() === new Date(now).toDateString()) return `at ${clockSeconds.format(then)}`;
-  const year = then.getFullYear() === new Date(now).getFullYear() ? "" : ` ${then.getFullYear()}`;
-  return `on ${day.format(then)}${year}, ${hours.format(then)}`;
+  if (isSameDay(at, now)) return `at ${timeOfDay(at)}`;
+  return `on ${time(isSameYear(at, now) ? "day" : "date", at)}, ${minuteOfDay(at)}`;
 }
 
 /** What a device did, and the screen that it is about or null. */
@@ -99,13 +98,11 @@ export function userChange(told) {
 
 /** The time of day today, with the date on any other day. */
 export function since(at, now) {
-  const then = new Date(at);
-  const today = then.toDateString() === new Date(now).toDateString();
-  return today ? hours.format(then) : `${day.format(then)}, ${hours.format(then)}`;
+  return isSameDay(at, now) ? minuteOfDay(at) : `${time("day", at)}, ${minuteOfDay(at)}`;
 }
 
 export function duration(seconds) {
-  if (seconds < 90) return `${Number(seconds.toFixed(1))} s`;
+  if (seconds < 90) return `${decimal(seconds, 1)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
   if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86400)} days`;

@@ -4,8 +4,9 @@ import { Away, LoggedOut, now, read } from "../lib/api.js";
 import { chart, numbers } from "../charts/charts.js";
 import { element, setText } from "../ui/dom.js";
 import { showLegend } from "../charts/legend.js";
+import { shownZone, zoneLabel } from "../lib/formats.js";
 import * as words from "../lib/words.js";
-import { viewersZone } from "../lib/zones.js";
+import { daysLater, instantOf, wallTime } from "../lib/zones.js";
 
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
@@ -56,7 +57,7 @@ async function refresh() {
     }
     await draw(start, end);
     const isEmpty = [...parts.get(0).values.values()].every((value) => value === null);
-    setText(element("hour-note"), isEmpty ? "begins with the first whole minute" : "");
+    setText(element("hour-note"), isEmpty ? "begins with the first whole minute" : `in ${zoneLabel(end)}`);
   } catch (error) {
     if (error instanceof LoggedOut) return;
     setText(element("hour-note"), error instanceof Away ? "cannot be read now, retrying" : error.message);
@@ -100,7 +101,7 @@ async function draw(start, end) {
   );
   await chart(element("hour"), {
     kind: "plot",
-    x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: viewersZone(), isOneDay: true },
+    x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: shownZone, isOneDay: true },
     y: { most: 1.1 * Math.max(4, known.online, ...series.flat().filter((value) => value !== null)), isWhole: true },
     series: lines,
     bands: parts.get(0).gaps.map((gap) => ({
@@ -119,9 +120,8 @@ async function draw(start, end) {
 
 const instant = (ms) => new Date(ms).toISOString();
 
-/** The same time of day in the viewer's zone. */
+/** The same time of day in the zone that is shown. */
 function daysBefore(ms, days) {
-  const at = new Date(ms);
-  at.setDate(at.getDate() - days);
-  return at.getTime();
+  const [day, clock] = wallTime(ms, shownZone).split("T");
+  return instantOf(`${daysLater(day, -days)}T${clock}`, shownZone);
 }

@@ -1,4 +1,8 @@
-// The frame of every page: Ctrl-K from everywhere, and where in the navigation one is.
+// The frame of every page: Ctrl-K from everywhere, copies, how pages look, and where in the navigation
+// one is.
+
+import { offerCopies } from "./copy.js";
+import { offerDisplay } from "./display.js";
 
 const find = document.getElementById("find");
 
@@ -15,6 +19,9 @@ if (find !== null) {
     open();
   });
 }
+
+offerCopies(document.getElementById("said"));
+offerDisplay(document.getElementById("display"));
 
 // On a phone the navigation is wider than the window.
 document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
