@@ -17,6 +17,7 @@ from api.access.readers import Readers
 from api.dashboard.assets import UPLOT_MISSING, Assets
 from api.dashboard.login import Login, login_address
 from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
+from api.dashboard.texts import texts_of
 from api.http.door import Door, Handler, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.page_table import DOCS_ROUTE, PAGES, Page, navigation
@@ -64,7 +65,10 @@ class Dashboard:
         is told of a problem by a page, whichever call it is of."""
         door.page = trouble
         templates = aiohttp_jinja2.setup(
-            app, loader=PackageLoader("api.dashboard"), default_helpers=False
+            app,
+            loader=PackageLoader("api.dashboard"),
+            default_helpers=False,
+            context_processors=(texts_of,),
         )
         templates.globals |= self._globals
         router = app.router

@@ -1,7 +1,8 @@
-"""How a reader wants pages to look: theme, zone, and the form of the browser's language."""
+"""How a reader wants pages to be: theme, zone, language, and the form of the browser's language."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -9,12 +10,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.browser import Api, assert_accessible, assert_no_sideways_scroll, sign_in
+from tests.e2e.pages.fleet import LogTime
 from tests.rigs.api_harness import Table
 
 #: Five and a half hours ahead, all year.
 ZONE = "Asia/Kolkata"
 ONLINE_SINCE = datetime(2026, 3, 29, 22, 15, 3, tzinfo=UTC)
 NARROWEST = {"width": 320, "height": 700}
+SWITCHES = "Theme, time zone and language"
 #: What the first body is painted in.
 FIRST_THEME = """
     new MutationObserver(() => {
@@ -29,6 +32,13 @@ KEEPS_NOTHING = """
 @pytest.fixture
 def someone(table: Table) -> None:
     table.user("ada", online_since=ONLINE_SINCE, changed_at=ONLINE_SINCE)
+
+
+@pytest.fixture
+def log_time(pages_database: str) -> Iterator[LogTime]:
+    running = LogTime(pages_database)
+    yield running
+    running.stop()
 
 
 @pytest.fixture
@@ -53,7 +63,7 @@ def paper(page: Page) -> str:
 
 def choose(page: Page, value: str) -> None:
     if not page.locator("#display").is_visible():
-        page.get_by_role("button", name="Theme and time zone").click()
+        page.locator("[popovertarget=display]").click()
     page.locator(f"#display [value={value}]").click()
 
 
@@ -86,7 +96,7 @@ def test_the_switch_is_for_the_keyboard_and_the_narrowest_phone(
 ) -> None:
     signed_in.set_viewport_size(NARROWEST)  # type: ignore[arg-type]
     signed_in.goto(f"{api.origin}/users")
-    button = signed_in.get_by_role("button", name="Theme and time zone")
+    button = signed_in.get_by_role("button", name=SWITCHES)
     button.focus()
     signed_in.keyboard.press("Enter")
     signed_in.keyboard.press("Tab")
@@ -159,6 +169,30 @@ def test_a_browser_that_keeps_nothing_shows_the_page_and_says_so(
     signed_in.add_init_script(KEEPS_NOTHING)
     signed_in.goto(f"{api.origin}/users")
     expect(signed_in.locator("#rows tr")).to_have_count(1)
-    signed_in.get_by_role("button", name="Theme and time zone").click()
+    signed_in.get_by_role("button", name=SWITCHES).click()
     expect(signed_in.get_by_role("radio", name="Dark")).to_be_disabled()
     expect(signed_in.locator("#display .problem")).to_be_visible()
+
+
+def test_the_frame_and_the_live_page_speak_another_language(
+    signed_in: Page, api: Api, someone: None, log_time: LogTime
+) -> None:
+    log_time.count(foreground=1)
+    signed_in.goto(api.origin)
+    expect(signed_in.locator("#screens-note")).to_have_text("1 user in the foreground")
+    choose(signed_in, "de")
+    # Loaded again, with whoever chose where they were.
+    expect(signed_in.get_by_role("radio", name="Deutsch")).to_be_focused()
+    expect(signed_in.locator("html")).to_have_attribute("lang", "de")
+    expect(signed_in.get_by_role("link", name="Nutzer", exact=True)).to_be_visible()
+    expect(signed_in.locator("#heading")).to_have_text("Jetzt online")
+    expect(signed_in.locator("#screens-note")).to_have_text("1 Nutzer im Vordergrund")
+    expect(signed_in.locator("#quality")).to_contain_text(re.compile(r"^Stand .* UTC, "))
+    expect(signed_in.locator("#connection")).to_have_text("Live")
+    assert_accessible(signed_in)
+    signed_in.goto(f"{api.origin}/users")
+    expect(signed_in.locator("#rows tr")).to_have_count(1)
+    # What is not translated is told to be English.
+    expect(signed_in.locator("main")).to_have_attribute("lang", "en")
+    choose(signed_in, "en")
+    expect(signed_in.get_by_role("link", name="Users", exact=True)).to_be_visible()

@@ -7,6 +7,7 @@
 //
 // Names of CSS variables ("--series-2", "--series-2 / 30%") are colours.
 
+import { t } from "../lib/texts.js";
 import { make } from "../ui/dom.js";
 import { drawPlot } from "./plot.js";
 import { drawStreams } from "./streams.js";
@@ -101,7 +102,7 @@ function emptyTable() {
   table.createTHead().append(make("tr"));
   table.createTBody();
   frame.append(table);
-  details.append(make("summary", "", "Show the numbers"), frame);
+  details.append(make("summary", "", t("Show the numbers")), frame);
   details.addEventListener("toggle", () => details.open && details.fill());
   return details;
 }

@@ -4,6 +4,7 @@ import { Away, LoggedOut, ProblemError } from "../lib/api.js";
 import { chart, numbers } from "../charts/charts.js";
 import { download, save } from "./download.js";
 import { element, make, setText, setTime } from "./dom.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 import { uPlot } from "../charts/uplot.js";
 import { clockInWords } from "../lib/zones.js";
@@ -100,10 +101,10 @@ export class Card {
     const line = this.#part(".as-of");
     line.classList.toggle("problem", stale);
     setTime(line.querySelector("time"), asOf, (at, now) => {
-      const age = `${clockInWords(Date.parse(at), tz)}, ${words.ago(at, now)}`;
-      return stale ? `Stale: complete only up to ${age}. The processor is behind or down.` : `As of ${age}.`;
+      const age = { time: clockInWords(Date.parse(at), tz), ago: words.ago(at, now) };
+      return stale ? t("Stale: complete only up to {time}, {ago}. The processor is behind or down.", age) : t("As of {time}, {ago}.", age);
     });
-    if (asOf === null) setText(line.querySelector("time"), "Not complete yet: nothing has been read from some partitions.");
+    if (asOf === null) setText(line.querySelector("time"), t("Not complete yet: nothing has been read from some partitions."));
   }
 
   #offer(files) {

@@ -1,6 +1,8 @@
 // What a button copies: the page's address, or a text of the page. A button says so itself,
 // `data-copy="link"` or `data-copy="text" data-text="…"`, so that pages make them without a script.
 
+import { t } from "../lib/texts.js";
+
 const SHOWN_MS = 2000;
 const timers = new WeakMap();
 
@@ -12,7 +14,7 @@ export function offerCopies(said) {
     const isLink = button.dataset.copy === "link";
     const isCopied = await copy(isLink ? location.href : button.dataset.text);
     said.textContent = "";
-    said.textContent = isCopied ? `${isLink ? "Link" : "Id"} copied` : "The browser does not let pages copy";
+    said.textContent = isCopied ? (isLink ? t("Link copied") : t("Id copied")) : t("The browser does not let pages copy");
     clearTimeout(timers.get(button));
     button.dataset.copied = isCopied ? "yes" : "no";
     timers.set(button, setTimeout(() => delete button.dataset.copied, SHOWN_MS));

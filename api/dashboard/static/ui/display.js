@@ -1,11 +1,12 @@
-// How the reader wants pages to look: the theme, and the zone of times. Kept in `localStorage`; where a
-// browser keeps nothing, nothing can be chosen.
+// How the reader wants pages to be: the theme and the zone of times, kept in `localStorage`, and the
+// language, in a cookie. Where a browser keeps nothing, nothing can be chosen.
 
 import { chosenZone, reportingZone, viewersZone, ZONE_KEY, zoneLabel } from "../lib/formats.js";
 
 const THEME_KEY = "rollcall-theme";
 // Of the page that is loaded next.
 const REOPENS_KEY = "rollcall-display-reopens";
+const YEAR_SECONDS = 31_536_000;
 const THEMES = ["light", "dark"];
 
 /** Fills the switches of the bar and listens to them. */
@@ -23,7 +24,8 @@ export function offerDisplay(form) {
   form.querySelector(".problem").hidden = isKept;
   form.addEventListener("change", ({ target }) => {
     if (target.name === "theme") chooseTheme(target.value);
-    else chooseZone(target.value);
+    else if (target.name === "zone") chooseZone(target.value);
+    else chooseLanguage(target.value);
   });
   if (isKept) reopen(form);
 }
@@ -39,16 +41,27 @@ function chooseZone(wanted) {
   const address = new URL(location.href);
   address.searchParams.delete("tz");
   history.replaceState(null, "", address);
-  sessionStorage.setItem(REOPENS_KEY, "");
+  again("zone");
+}
+
+/** Pages are made in a language by the server. */
+function chooseLanguage(wanted) {
+  document.cookie = `rollcall_language=${wanted}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
+  again("language");
+}
+
+function again(chosen) {
+  sessionStorage.setItem(REOPENS_KEY, chosen);
   location.reload();
 }
 
-/** Whoever goes through the zones by keyboard is where they were. */
+/** Whoever goes through what can be chosen by keyboard is where they were. */
 function reopen(form) {
-  if (sessionStorage.getItem(REOPENS_KEY) === null) return;
+  const chosen = sessionStorage.getItem(REOPENS_KEY);
+  if (chosen === null) return;
   sessionStorage.removeItem(REOPENS_KEY);
   form.showPopover();
-  form.querySelector("[name=zone]:checked").focus();
+  form.querySelector(`[name=${chosen}]:checked`).focus();
 }
 
 const kept = (key) => {
