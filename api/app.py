@@ -19,6 +19,7 @@ from api.analytics.concurrency import ConcurrencyCalls
 from api.analytics.dwell import DwellCalls
 from api.analytics.flows import FlowCalls
 from api.analytics.journeys import JourneyCalls
+from api.analytics.outages import OutageCalls
 from api.analytics.screen_rules import ScreenRulesCalls
 from api.analytics.screens import ScreenCalls
 from api.analytics.sessions import SessionCalls
@@ -32,6 +33,7 @@ from api.dashboard.pages import Dashboard
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
+from api.health.calls import HealthCalls
 from api.http.documents import Reports
 from api.http.door import Door, not_found
 from api.http.openapi import OpenApi
@@ -139,6 +141,7 @@ def install(
         FlowCalls(calls),
         JourneyCalls(calls),
         ConcurrencyCalls(calls),
+        OutageCalls(calls),
         ActiveUserCalls(calls),
         BreakdownCalls(calls),
         SessionCalls(calls),
@@ -147,6 +150,8 @@ def install(
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    health = HealthCalls(calls, settings)
+    health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, quality, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
@@ -166,6 +171,7 @@ def install(
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
         yield
+        await health.close()
         await keys.close()
         await audit.close()
         await reads.close()

@@ -10,12 +10,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from api.page_table import PAGES
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import CODES, TOKEN_CODES
+from schemas.service.build_info import tell_version
 
 ROUTES: Final = (
     *("count", "online_users", "users", "user", "lookup", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("screen_rules", "funnel", "retention"),
-    *("active_users", "breakdown", "sessions", "feed", "openapi"),
+    *("screen_rules", "funnel", "retention", "outages"),
+    *("active_users", "breakdown", "sessions", "feed", "health", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("tracking", "stored_data", "erase", "erasure"),
     *(page.route for page in PAGES),
@@ -30,12 +31,12 @@ OUTCOMES: Final = (ANSWERED, GONE, *CODES)
 QUERIES: Final = (
     *("freshness", "list", "user", "lookup", "list_at", "user_at", "timeline"),
     *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("screen_rules", "funnel", "retention"),
+    *("screen_rules", "funnel", "retention", "outages"),
     *("active_users", "breakdown", "sessions", "keys", "key_used"),
     *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
-    *("reads", "reads_noted"),
+    *("reads", "reads_noted", "health"),
     *("privacy", "privacy_data"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
 )
@@ -53,6 +54,7 @@ class ApiMetrics:
     """One object per service."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        tell_version(registry, "rollcall_api")
         self.http = HttpMetrics(registry, "rollcall_api")
         requests = Counter(
             "rollcall_api_requests",

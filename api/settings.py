@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
+from pydantic import Field, model_validator
+
+from api.admin_targets import MOST_TARGETS, Target, parse_targets
 from api.single_sign_on_settings import SingleSignOnSettings
 from schemas.http.settings import CorsSettings, HttpSettings
 from schemas.log.settings import KafkaSettings, ScreenRulesSettings
@@ -14,6 +17,7 @@ from schemas.service.settings import (
     PrivacySettings,
     TimingSettings,
 )
+from schemas.tokens.setting_values import listed
 from schemas.tokens.staff_settings import StaffSettings
 
 
@@ -100,6 +104,23 @@ class ApiSettings(
     count_calls_burst: int = Field(
         500, ge=1, description="Public counts that a client address may ask for at once."
     )
+    admin_targets: str = Field(
+        "",
+        description="Comma-separated `host:port` of the admin ports of all our services, which the "
+        "Health page asks while somebody looks at it; a DNS name stands for all its addresses, "
+        f"{MOST_TARGETS} in all. A host that is not this machine must be in "
+        "ROLLCALL_PLAIN_HTTP_HOSTS too.",
+    )
+
+    @model_validator(mode="after")
+    def _may_ask_its_targets(self) -> Self:
+        _ = self.targets
+        return self
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Whose admin ports are asked. Raises ``ValueError``, at the start."""
+        return parse_targets(self.admin_targets, listed(self.plain_http_hosts.lower()))
 
     @property
     def audit_key(self) -> bytes:

@@ -62,6 +62,7 @@ class Erasing:
         self._dsn = dsn
         self._hashed = hashed
         self._queries = load_queries("deploy", "erasing.sql")
+        self._next_offsets = load_queries("processor.store", "queries.sql")["next_offsets"]
 
     async def check(self) -> None:
         """Raises ``schemas.service.user_hash.UserHashKeyError`` if the database knows users by
@@ -177,7 +178,7 @@ class Erasing:
     async def _passed(
         self, connection: AsyncConnection[tuple[Any, ...]], ends: Mapping[int, int]
     ) -> bool:
-        cursor = await connection.execute(self._queries["next_offsets"])
+        cursor = await connection.execute(self._next_offsets)
         following = dict(await cursor.fetchall())
         return all(following.get(partition, 0) > offset for partition, offset in ends.items())
 

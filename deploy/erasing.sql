@@ -1,13 +1,12 @@
 -- What `rollcall erase` and `rollcall opt-outs` ask PostgreSQL (deploy/erasing.py).
 
 -- name: fingerprint
+-- Of the key by which the database knows users; no row: of none yet.
 SELECT fingerprint FROM user_hash_key
 
 -- name: claim
+-- The database is of our key from now on.
 INSERT INTO user_hash_key (fingerprint) VALUES (%s) ON CONFLICT DO NOTHING
-
--- name: next_offsets
-SELECT "partition", next_offset FROM stream_offsets
 
 -- name: known_users
 -- Everybody of whom something is stored.
@@ -18,6 +17,7 @@ UNION SELECT user_id FROM sessions
 UNION SELECT user_id FROM user_days
 
 -- name: restore_flag
+-- A flag of the topic, unless the table has a later one.
 INSERT INTO privacy_flags AS f (user_hash, "partition", opted_out, log_offset, at, erased_until)
 SELECT h, p, o, l, coalesce(from_ms(e), now()), from_ms(e)
 FROM (VALUES (%s::bytea, %s::integer, %s::boolean, %s::bigint, %s::bigint)) AS flag (h, p, o, l, e)
@@ -27,4 +27,5 @@ ON CONFLICT (user_hash) DO UPDATE SET
 WHERE f.log_offset < EXCLUDED.log_offset
 
 -- name: all_flags
+-- As they are to be on presence.privacy.
 SELECT user_hash, "partition", opted_out, log_offset, to_ms(erased_until) FROM privacy_flags

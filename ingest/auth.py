@@ -68,7 +68,7 @@ class Authentication:
         """The identity behind a request's ``Authorization`` header.
 
         Raises ``ProblemError``: one of the token codes, ``rate_limited``, or ``unavailable`` while
-        whoever vouches for tokens cannot be asked. ``expired_for_seconds`` as in
+        the issuer of tokens cannot be asked. ``expired_for_seconds`` as in
         :meth:`TokenVerifier.verify`.
         """
         try:

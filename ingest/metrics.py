@@ -15,6 +15,7 @@ from ingest.socket.frames import ERROR_CODES
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import CODES, TOKEN_CODES
 from schemas.log.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.service.build_info import tell_version
 from schemas.tokens.causes import CAUSES
 
 CALLS: Final = ("heartbeat", "logout")
@@ -56,6 +57,7 @@ class IngestMetrics:
     """One object per service. Children are looked up once: label look-ups cost microseconds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        tell_version(registry, "rollcall_ingest")
         self.http = HttpMetrics(registry, "rollcall_ingest")
         requests = Counter(
             "rollcall_ingest_requests",

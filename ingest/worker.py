@@ -47,8 +47,8 @@ def admin_socket(directory: Path, number: int) -> Path:
 def share_metrics(directory: Path, number: int) -> None:
     """Keep the metrics that are made from now on in files of ``directory``.
 
-    They belong to the worker's number, not to its process id: whoever takes a dead worker's place
-    counts on from there, and the files do not become more.
+    They belong to the worker's number, not to its process id: the worker that takes a dead one's
+    place counts on from there, and the files do not become more.
     """
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]

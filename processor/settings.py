@@ -67,6 +67,13 @@ class ProcessorSettings(
         "one counts as (other) in analytics. Known names, which five users showed on an earlier "
         "day, go before new ones.",
     )
+    min_group_size: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Lists and views of analytics tell no group of fewer users apart: those below "
+        "are merged into (suppressed). 0: off.",
+    )
     changes_retention_days: int = Field(
         14, ge=1, description="Days for which the history of changes is kept."
     )
@@ -107,7 +114,7 @@ class ProcessorSettings(
 
     @property
     def users_kept_days(self) -> int:
-        """Whoever is removed has left no other rows that name them."""
+        """How long a user stays: a user who is removed is named in no other row."""
         return max(
             self.users_retention_days,
             self.changes_retention_days,

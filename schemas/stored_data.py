@@ -137,7 +137,8 @@ TABLES: Final[dict[str, Stored]] = {
         _ROLLUPS,
         _BY_ROW,
         names="sketch",
-        counts=f"day {_SUMS} users",
+        counts=f"day {_SUMS} users users_at_most",
+        runs="sketch_month",
     ),
     "screen_hour_users": Stored(
         "users by screen; a sketch of them",
@@ -145,6 +146,14 @@ TABLES: Final[dict[str, Stored]] = {
         _BY_ROW,
         names="sketch",
         counts="hour screen users",
+        runs="sketch_month",
+    ),
+    "sketch_keys": Stored(
+        "the keys under which sketches hold user ids, one a month",
+        "until the month's changes have gone (`ROLLCALL_CHANGES_RETENTION_DAYS`)",
+        "maintenance destroys it",
+        names="key",
+        runs="month",
     ),
     "transition_quarters": Stored(
         "paths between screens",
@@ -282,6 +291,12 @@ TABLES: Final[dict[str, Stored]] = {
     "late_days": Stored("what is to be rolled up again", "until it is", _BY_ROW, runs="day"),
     "rollup_progress": Stored(
         "how far rollups are", _FOREVER, "with the database", runs="rollup through"
+    ),
+    "small_groups": Stored(
+        "which groups are too small to be told apart",
+        _FOREVER,
+        "nothing",
+        runs="only_row min_group_size",
     ),
     "retention_progress": Stored(
         "what retention has removed", _FOREVER, "with the database", runs="table_name kept_from"

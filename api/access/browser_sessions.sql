@@ -14,11 +14,13 @@ VALUES (%(digest)s, %(owner)s, %(token)s, now() + %(life)s * interval '1 second'
 ON CONFLICT (digest) DO UPDATE SET used_at = now()
 
 -- name: used
+-- A session was used: it lasts that much longer from now on.
 UPDATE browser_sessions
 SET used_at = now(), expires_at = now() + %(life)s * interval '1 second'
 WHERE digest = %(digest)s
 
 -- name: end
+-- Nobody has the session any more.
 DELETE FROM browser_sessions WHERE digest = %(digest)s
 
 -- name: forget

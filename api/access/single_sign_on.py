@@ -6,8 +6,8 @@ from a proxy that replaces what clients send is refused: the header twice, or a 
 
 Like a cookie, it comes along with whatever a browser sends, so that it counts where cookies do
 (``Readers.admit``) and from our own pages. One thing more: the way back from the identity provider
-is a navigation from another site. That shows our page to whoever sits there, and tells nothing to
-that site.
+is a navigation from another site. That shows our page to the person who sits there, and nothing
+to that site.
 """
 
 from __future__ import annotations

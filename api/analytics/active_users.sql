@@ -1,6 +1,7 @@
 -- Active users by day of the reporting zone: rollups as far as they are made, user_days after them.
 
 -- name: active_users
+-- Daily, weekly and monthly active users by day: rolled up, else from the users' days.
 WITH known AS (
     SELECT day, active, new, weekly_active, monthly_active FROM active_user_days
     WHERE day >= %(day_from)s AND day < %(rolled_to)s

@@ -4,6 +4,7 @@ Of those online now, or of those active in a range of days of the reporting zone
 what they used on their last active day of it. The 50 most frequent values are told, all others
 together as ``(other)``; ``null`` is unknown. Versions come newest first, all else by users. Each
 value of those online now tells on how many devices the app's timer runs on in the background.
+Values that too few users have are ``(suppressed)`` (``api/analytics/small_groups.py``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from api.analytics.days import check_zone, whole_days
 from api.analytics.engagement import share
+from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.versions import version_key
 from api.http import parameters
 from api.http.documents import Report, Row, one_batch, select
@@ -22,7 +24,7 @@ from api.http.parameters import bad_parameter
 from api.http.routes import Calls, add_get, range_parameters
 from api.postgres.database import Connection
 from api.quality import now_of
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 
 By: TypeAlias = Literal["app_version", "platform", "device"]
 Users: TypeAlias = Literal["online_now", "active_in_days"]
@@ -74,9 +76,15 @@ class BreakdownCalls:
             if not is_range:
                 query = self._timers_queries[by]
                 timers = [row async for batch in select(connection, query, {}) for row in batch]
+            shown = suppress(
+                shown_breakdown(rows, by, timers),
+                progress.min_group_size,
+                size=lambda row: row["users"],
+                merge=_merged,
+            )
             return Report(
                 COLUMNS,
-                one_batch(shown_breakdown(rows, by, timers)),
+                one_batch(shown),
                 self._calls.quality.fields(freshness),
                 {
                     "by": by,
@@ -95,13 +103,13 @@ class BreakdownCalls:
 def breakdown_query(by: By, users: Users) -> bytes:
     """The query; of those active it has the parameters ``day_from`` and ``day_to``."""
     queries = load_queries("api.analytics", "breakdown.sql")
-    return queries["breakdown"].replace(b"{users}", queries[users]).replace(b"{value}", queries[by])
+    return filled(queries["breakdown"], users=queries[users], value=queries[by])
 
 
 def timers_query(by: By) -> bytes:
     """Running timers of devices online."""
     queries = load_queries("api.analytics", "breakdown.sql")
-    return queries["running_timers"].replace(b"{value}", queries[by])
+    return filled(queries["running_timers"], value=queries[by])
 
 
 def shown_breakdown(rows: list[Row], by: By, timers: list[Row] | None) -> list[Row]:
@@ -110,6 +118,15 @@ def shown_breakdown(rows: list[Row], by: By, timers: list[Row] | None) -> list[R
     running = None if timers is None else {row["value"]: row["devices"] for row in timers}
     listed = {row["value"] for row in rows if row["place"] != OTHER_PLACE}
     return [_shown(row, listed, running) for row in _in_order(rows, by)]
+
+
+def _merged(rows: list[Row]) -> Row:
+    return {
+        "value": SUPPRESSED,
+        "users": added(rows, "users"),
+        "share": round(sum(row["share"] for row in rows), 4),
+        "timers_run_on": added(rows, "timers_run_on"),
+    }
 
 
 def _in_order(rows: list[Row], by: By) -> list[Row]:

@@ -32,6 +32,7 @@ FROM (
 GROUP BY 1
 
 -- name: online_now
+-- Users who are online, as they are now.
 SELECT app_version, platform, device_info FROM presence WHERE state <> 'offline'
 
 -- name: active_in_days
@@ -42,9 +43,11 @@ WHERE day >= %(day_from)s AND day < %(day_to)s
 ORDER BY user_id, day DESC
 
 -- name: app_version
+-- By the version of the app.
 app_version
 
 -- name: device
+-- By what the device calls itself.
 device_info
 
 -- name: platform

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
-from psycopg.rows import dict_row
 
+from api.analytics.outages import read_outages
 from api.analytics.peaks import Peaks, sample_parts
 from api.http.documents import Report, Row, select, shaped
 from api.http.door import Door
 from api.http.parameters import bad_parameter, name_of
 from api.http.routes import Calls, add_get, range_parameters, range_request
 from api.periods.instants import rfc3339
-from api.periods.ranges import Bucket, Range, RangeRules, resolve
+from api.periods.ranges import Bucket, RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
@@ -43,11 +43,9 @@ class ConcurrencyCalls:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
         queries = load_queries("api.analytics", "concurrency.sql")
-        samples = queries["samples"]
         self._peaks = Peaks()
-        self._series = queries["series"].replace(b"{samples}", samples)
+        self._series = queries["series"]
         self._screen_series = queries["screen_series"]
-        self._gaps = queries["gaps"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/concurrency", "concurrency", self.concurrency)
@@ -72,7 +70,7 @@ class ConcurrencyCalls:
             partitions = await self._peaks.partitions(connection)
             head: dict[str, Any] = {
                 **asked.shown(),
-                "gaps": await self._read_gaps(connection, asked),
+                "gaps": await read_outages(connection, asked.start, asked.end),
             }
             edges = list(zip(asked.starts, asked.ends, strict=True))
             columns: tuple[str, ...] = COLUMNS
@@ -100,11 +98,6 @@ class ConcurrencyCalls:
 
         return await self._calls.reports.answer(request, "concurrency", open_report)
 
-    async def _read_gaps(self, connection: Connection, asked: Range) -> list[Row]:
-        async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(self._gaps, {"from": asked.start, "to": asked.end})
-            return [_times_shown(row) for row in await cursor.fetchall()]
-
 
 def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, ...]) -> Row:
     start, end = edges[row["bucket"] - 1]
@@ -127,10 +120,3 @@ def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, .
 
 def _average(total: int | None, samples: int) -> float | None:
     return round(total / samples, 2) if samples and total is not None else None
-
-
-def _times_shown(row: Row) -> Row:
-    return {
-        name: rfc3339(value) if isinstance(value, datetime) else value
-        for name, value in row.items()
-    }

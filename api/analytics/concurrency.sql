@@ -2,6 +2,7 @@
 -- is missing is a gap. {samples} stands for the part named so.
 
 -- name: partitions
+-- How many partitions an instant must have.
 SELECT partitions FROM deployment
 
 -- name: samples
@@ -12,6 +13,7 @@ WHERE at >= %(live_from)s AND at < %(live_to)s AND at <= %(as_of)s
 GROUP BY at HAVING count(*) = %(partitions)s
 
 -- name: series
+-- By bucket: sums for the mean, and the peaks with their instants.
 WITH parts AS (
     SELECT width_bucket(quarter, %(buckets)s::timestamptz[]) AS bucket, samples,
            foreground_sum, background_sum, peak_online, peak_online_at,
@@ -83,13 +85,3 @@ SELECT peak_online AS online, peak_online_at AS at FROM (
     SELECT foreground + background, at FROM ({samples}) AS samples
 ) AS parts
 ORDER BY peak_online DESC, peak_online_at LIMIT 1
-
--- name: gaps
--- Silences that were ours in the range: of overlapping ones of a kind the whole. One that lasts has
--- no end.
-SELECT kind, lower(gap) AS started_at, upper(gap) AS ended_at
-FROM (SELECT kind, unnest(range_agg(tstzrange(started_at, ended_at))) AS gap
-      FROM outages
-      WHERE started_at < %(to)s AND (ended_at IS NULL OR ended_at > %(from)s)
-      GROUP BY kind) AS gaps
-ORDER BY started_at DESC, kind LIMIT 1000

@@ -28,11 +28,8 @@ class DwellCalls:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        screens = load_queries("api.analytics", "screens.sql")
-        windows = screens["windows"].replace(b"{matching}", screens["matching"])
-        self._dwell = load_queries("api.analytics", "dwell.sql")["dwell"].replace(
-            b"{windows}", windows
-        )
+        windows = load_queries("api.analytics", "screens.sql")["windows"]
+        self._dwell = load_queries("api.analytics", "dwell.sql", {"windows": windows})["dwell"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/dwell", "dwell", self.dwell)

@@ -1,31 +1,35 @@
 """What people do on screens: engagement in a range, per screen or per screen and bucket.
 
 Every figure is a sum over rollups, or computed from such sums: percentiles from the merged dwell
-histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %).
+histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %): one number, or
+bounds where sketches are under several keys.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
+from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.unique_users import top_screens, unique_users
 from api.http.documents import Row, select
 from api.http.parameters import MAX_LIMIT, bad_parameter
 from api.periods.instants import rfc3339
-from api.periods.ranges import Range
+from api.periods.ranges import HOUR, Range, floor
 from api.periods.rollups import Progress, UniqueParts, bucket_parameters, parts_of, unique_parts_of
 from api.postgres.database import Connection
 from schemas.database.named_queries import load_queries
 from schemas.measures.dwell import percentile_ms
+from schemas.measures.sketches import Users
 
 Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
 
 SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
 METRICS: Final = (
-    *("views", "visits", "unique_users", "dwell_ms", "dwell_mean_ms"),
+    *("views", "visits", "unique_users", "users_at_least", "users_at_most"),
+    *("dwell_ms", "dwell_mean_ms"),
     *("dwell_p50_ms", "dwell_p90_ms", "dwell_p95_ms"),
     *("exits", "exit_share", "bounces", "silent_share"),
 )
@@ -47,19 +51,61 @@ class Engagement:
 
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "screens.sql")
-        matching = queries["matching"]
-        windows = queries["windows"].replace(b"{matching}", matching)
-        self._engagement = queries["engagement"].replace(b"{windows}", windows)
-        self._other_share = queries["other_share"].replace(b"{windows}", windows)
-        self._sketches = queries["sketches"].replace(b"{matching}", matching)
+        self._engagement = queries["engagement"]
+        self._other_share = queries["other_share"]
+        self._sketches = queries["sketches"]
 
     async def rows(
         self, connection: Connection, wanted: Wanted, progress: Progress
     ) -> AsyncIterator[list[Row]]:
-        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`.
+        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`. Screens
+        that are not asked for by name are ``(suppressed)`` together where they are too small.
 
         Raises ``ProblemError`` with code ``bad_parameter`` where they cannot be sorted so.
         """
+        batches = self._every_row(connection, wanted, progress)
+        least = progress.min_group_size
+        if wanted.screens is not None or least <= 1:
+            async for batch in batches:
+                yield batch
+            return
+        rows = [row async for batch in batches for row in batch]
+        inner: dict[str, int] = {}
+        if wanted.range.bucket is None and any(row["users_at_least"] is None for row in rows):
+            inner = await self.sizes(
+                connection, wanted.range, progress, [row["screen"] for row in rows]
+            )
+
+        def size(row: Row) -> int:
+            known: int | None = row["users_at_least"]
+            return inner.get(row["screen"], 0) if known is None else known
+
+        yield suppress(rows, least, size=size, merge=_merged, within=lambda row: row["start"])
+
+    async def sizes(
+        self, connection: Connection, asked: Range, progress: Progress, screens: Sequence[str]
+    ) -> dict[str, int]:
+        """By screen at least how many users it had, in as much of the range as is known."""
+        start = floor(asked.start, HOUR)
+        start += HOUR if start < asked.start else timedelta()
+        end = min(floor(asked.end, HOUR), progress.hours or start)
+        if start >= end:
+            return {}
+        known = Range(start, end, asked.zone, None)
+        sketches = unique_parts_of(known, progress)
+        if sketches.problem(start, end) is not None:
+            return {}
+        parameters = {
+            **sketches.parameters(),
+            **bucket_parameters(known),
+            "screens": list(screens),
+        }
+        found = unique_users(connection, self._sketches, parameters)
+        return {screen: users.at_least async for screen, by in found for users in by.values()}
+
+    async def _every_row(
+        self, connection: Connection, wanted: Wanted, progress: Progress
+    ) -> AsyncIterator[list[Row]]:
         asked, screens = wanted.range, wanted.screens
         if screens is None and wanted.sort == "unique_users":
             screens = await self._most_used(connection, wanted, progress)
@@ -110,9 +156,10 @@ class Engagement:
         sketches: UniqueParts,
         told: set[int],
         batch: Sequence[Row],
-    ) -> dict[tuple[str, int], int]:
+    ) -> dict[tuple[str, int], Users]:
         """By screen and bucket, of those rows whose buckets can be told."""
-        found = {(row["screen"], row["bucket"]): 0 for row in batch if row["bucket"] in told}
+        nobody = Users(0, 0)
+        found = {(row["screen"], row["bucket"]): nobody for row in batch if row["bucket"] in told}
         if not found:
             return found
         buckets = [bucket for _, bucket in found]
@@ -122,20 +169,20 @@ class Engagement:
             **bucket_parameters(asked),
             "screens": list({screen for screen, _ in found}),
         }
-        async for screen, estimates in unique_users(connection, self._sketches, parameters):
-            for bucket, estimate in estimates.items():
+        async for screen, by_bucket in unique_users(connection, self._sketches, parameters):
+            for bucket, users in by_bucket.items():
                 if (screen, bucket) in found:
-                    found[screen, bucket] = estimate
+                    found[screen, bucket] = users
         return found
 
 
-def metrics_of(row: Mapping[str, Any], users: int | None) -> Row:
+def metrics_of(row: Mapping[str, Any], users: Users | None) -> Row:
     """:data:`METRICS` from sums; ``None`` is what cannot be told, as a share of nothing."""
     counts, visits, dwell_ms = row["dwell_histogram"], row["visits"], row["dwell_ms"]
     return {
         "views": row["views"],
         "visits": visits,
-        "unique_users": users,
+        **_told(users),
         "dwell_ms": dwell_ms,
         "dwell_mean_ms": round(dwell_ms / visits) if visits else None,
         "dwell_p50_ms": percentile_ms(counts, 0.5),
@@ -148,12 +195,39 @@ def metrics_of(row: Mapping[str, Any], users: int | None) -> Row:
     }
 
 
+def _told(users: Users | None) -> Row:
+    """One number only if there is no doubt which."""
+    if users is None:
+        return dict.fromkeys(("unique_users", "users_at_least", "users_at_most"))
+    return {
+        "unique_users": users.at_least if users.at_least == users.at_most else None,
+        "users_at_least": users.at_least,
+        "users_at_most": users.at_most,
+    }
+
+
 def share(part: int, whole: int) -> float | None:
     """With four decimals; ``None`` of nothing."""
     return round(part / whole, 4) if whole else None
 
 
-def _row(row: Row, edges: tuple[datetime, datetime], users: int | None) -> Row:
+def _merged(rows: list[Row]) -> Row:
+    at_least, at_most = (
+        [row[name] for row in rows] for name in ("users_at_least", "users_at_most")
+    )
+    users = None if None in at_least else Users(max(at_least), sum(at_most))
+    sums = ("views", "visits", "dwell_ms", "exits", "bounces")
+    every: Row = {**{name: added(rows, name) for name in sums}, "dwell_histogram": []}
+    return {
+        "screen": SUPPRESSED,
+        "start": rows[0]["start"],
+        "end": rows[0]["end"],
+        **metrics_of({**every, "silent_dwell_ms": 0}, users),
+        "silent_share": None,
+    }
+
+
+def _row(row: Row, edges: tuple[datetime, datetime], users: Users | None) -> Row:
     return {
         "screen": row["screen"],
         "start": rfc3339(edges[0]),

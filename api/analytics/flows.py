@@ -8,6 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from api.analytics.engagement import share
+from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.http.documents import Batches, Report, Row, select, shaped
 from api.http.door import Door
 from api.http.parameters import limit_to, name_of
@@ -37,12 +38,7 @@ class Flows:
 
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "flows.sql")
-        self._flows, self._top_flows = (
-            queries[name]
-            .replace(b"{windows}", queries["windows"])
-            .replace(b"{matching}", queries["matching"])
-            for name in ("flows", "top_flows")
-        )
+        self._flows, self._top_flows = queries["flows"], queries["top_flows"]
 
     def rows(
         self,
@@ -55,7 +51,8 @@ class Flows:
         """Rows of :data:`COLUMNS`, the most frequent first. ``filters``: ``from_screen``,
         ``to_screen`` and ``screen``, which is either."""
         parameters = _parameters(asked, progress, filters, limit)
-        return shaped(select(connection, self._flows, parameters), _row)
+        rows = shaped(select(connection, self._flows, parameters), _row)
+        return _suppressed(rows, progress)
 
     async def folded_rows(
         self,
@@ -70,7 +67,8 @@ class Flows:
         parameters = {**_parameters(asked, progress, filters, limit), "top": top}
         batches = select(connection, self._top_flows, parameters)
         first: list[Row] = await anext(batches, [])
-        return first[0]["folded"] if first else 0, shaped(_with_first(first, batches), _row)
+        rows = shaped(_with_first(first, batches), _row)
+        return first[0]["folded"] if first else 0, _suppressed(rows, progress)
 
 
 class FlowCalls:
@@ -139,6 +137,27 @@ async def _with_first(first: list[Row], rest: Batches) -> Batches:
     yield first
     async for batch in rest:
         yield batch
+
+
+def _suppressed(rows: Batches, progress: Progress) -> Batches:
+    """How many users went a way is not kept: no more than transitions."""
+    least = progress.min_group_size
+
+    def apply(every: list[Row]) -> list[Row]:
+        return suppress(every, least, size=lambda row: row["transitions"], merge=_merged)
+
+    return suppressed(rows, least, apply)
+
+
+def _merged(rows: list[Row]) -> Row:
+    ends = {name: {row[name] for row in rows} for name in ("from_screen", "to_screen")}
+    names = {name: min(found) if len(found) == 1 else SUPPRESSED for name, found in ends.items()}
+    return {
+        **names,
+        "transitions": added(rows, "transitions"),
+        "from_share": None,
+        "to_share": None,
+    }
 
 
 def _row(row: Row) -> Row:

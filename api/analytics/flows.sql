@@ -3,6 +3,7 @@
 -- stand for the parts named so.
 
 -- name: windows
+-- Transitions of a range, each part of it from where it is kept.
 SELECT from_screen, to_screen, transitions FROM transition_days
 WHERE day >= %(day_from)s AND day < %(day_to)s
 UNION ALL
@@ -14,6 +15,7 @@ SELECT from_screen, to_screen, transitions FROM screen_transitions
 WHERE quarter >= %(live_from)s AND quarter < %(live_to)s
 
 -- name: matching
+-- Transitions from, to or at the screens that are asked for.
 (%(from_screen)s::text IS NULL OR from_screen = %(from_screen)s::text)
 AND (%(to_screen)s::text IS NULL OR to_screen = %(to_screen)s::text)
 AND (%(screen)s::text IS NULL OR %(screen)s::text IN (from_screen, to_screen))

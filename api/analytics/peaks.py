@@ -23,7 +23,7 @@ class Peaks:
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "concurrency.sql")
         self._partitions = queries["partitions"]
-        self._peak = queries["peak"].replace(b"{samples}", queries["samples"])
+        self._peak = queries["peak"]
 
     async def partitions(self, connection: Connection) -> int:
         """Of the deployment: an instant counts only if all of them have it."""

@@ -59,9 +59,8 @@ class ScreenPreview:
     def __init__(self) -> None:
         queries = load_queries("api.analytics", "screen_preview.sql")
         self._one_moment = queries["one_moment"]
-        self._arrived, self._becomes = (
-            queries[name].replace(b"{recent}", queries["recent"]) for name in ("arrived", "becomes")
-        )
+        self._arrived = queries["arrived"]
+        self._becomes = queries["becomes"]
 
     async def of(
         self,

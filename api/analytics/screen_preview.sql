@@ -2,6 +2,7 @@
 -- windows and rollups have only the names that count as themselves. {recent} stands for the part named so.
 
 -- name: one_moment
+-- Both reads of a preview are of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: recent

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from api.analytics.engagement import METRICS, SORTS, Engagement, Wanted, share
 from api.analytics.flows import Flows
+from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.http.documents import Batches, Report, Row, json_answer, select
 from api.http.door import Door, method_not_allowed
 from api.http.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
@@ -29,7 +30,7 @@ from api.periods.rollups import Progress
 from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.log.events import MAX_TEXT
 from schemas.untrusted.text import same_name
 
@@ -43,7 +44,7 @@ RULES: Final = RangeRules()
 def screens_now_query() -> bytes:
     """Foreground users by screen, with parameter ``limit``."""
     queries = load_queries("api.analytics", "screens.sql")
-    return queries["now"].replace(b"{users}", queries["users_now"])
+    return filled(queries["now"], users=queries["users_now"])
 
 
 class ScreenCalls:
@@ -56,7 +57,7 @@ class ScreenCalls:
         self._flows = Flows()
         queries = load_queries("api.analytics", "screens.sql")
         self._now = screens_now_query()
-        self._at = queries["now"].replace(b"{users}", shown_at_query())
+        self._at = filled(queries["now"], users=shown_at_query())
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, SCREENS_PATH, "screens", self.now)
@@ -82,6 +83,7 @@ class ScreenCalls:
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)
+            least = (await self._calls.quality.progress(connection)).min_group_size
             parameters: dict[str, Any] = {"limit": limit}
             if at is not None:
                 until = await self._time_travel.check(connection, at, freshness)
@@ -91,7 +93,7 @@ class ScreenCalls:
             totals: Row = first[0] if first else dict.fromkeys(_TOTALS, 0)
             return Report(
                 ("screen", "foreground", "share"),
-                _now_rows(first, batches),
+                suppressed(_now_rows(first, batches), least, lambda rows: _large(rows, least)),
                 self._calls.quality.fields(freshness),
                 {
                     "foreground": totals["foreground_total"],
@@ -214,6 +216,18 @@ async def _now_rows(first: list[Row], rest: Batches) -> AsyncIterator[list[Row]]
     yield [_now_row(row) for row in first if row["foreground"]]
     async for batch in rest:
         yield [_now_row(row) for row in batch if row["foreground"]]
+
+
+def _large(rows: list[Row], least: int) -> list[Row]:
+    return suppress(rows, least, size=lambda row: row["foreground"], merge=_merged)
+
+
+def _merged(rows: list[Row]) -> Row:
+    return {
+        "screen": SUPPRESSED,
+        "foreground": added(rows, "foreground"),
+        "share": round(sum(row["share"] for row in rows), 4),
+    }
 
 
 def _now_row(row: Row) -> Row:

@@ -2,6 +2,7 @@
 -- which part of a range each answers). {windows} stands for the part named so.
 
 -- name: windows
+-- Part: what was counted by screen, each row with the number of its bucket.
 SELECT width_bucket(day, %(bucket_days)s::date[]) AS bucket, screen, views, visits, dwell_ms,
        silent_dwell_ms, dwell_histogram, exits, bounces
 FROM screen_days
@@ -28,6 +29,7 @@ FROM screen_minutes
 WHERE minute >= %(live_from)s AND minute < %(live_to)s AND {matching}
 
 -- name: matching
+-- Part: the screens that are asked for, or all.
 (%(screens)s::text[] IS NULL OR screen = ANY(%(screens)s::text[]))
 
 -- name: engagement
@@ -73,13 +75,15 @@ SELECT coalesce(sum(views), 0)::bigint AS views,
 FROM ({windows}) AS windows
 
 -- name: sketches
--- By screen, so that only one union is open at a time.
-SELECT screen, bucket, sketch FROM (
-    SELECT screen, width_bucket(day, %(bucket_days)s::date[]) AS bucket, sketch
+-- By screen, so that only the unions of one are open at a time.
+SELECT screen, bucket, sketch_month, sketch, at_least, at_most FROM (
+    SELECT screen, width_bucket(day, %(bucket_days)s::date[]) AS bucket, sketch_month, sketch,
+           users AS at_least, coalesce(users_at_most, users) AS at_most
     FROM screen_days
-    WHERE day >= %(day_from)s AND day < %(day_to)s AND sketch IS NOT NULL AND {matching}
+    WHERE day >= %(day_from)s AND day < %(day_to)s AND users > 0 AND {matching}
     UNION ALL
-    SELECT screen, width_bucket(hour, %(buckets)s::timestamptz[]), sketch
+    SELECT screen, width_bucket(hour, %(buckets)s::timestamptz[]), sketch_month, sketch,
+           users, users
     FROM screen_hour_users
     WHERE (hour >= %(hour_from)s AND hour < %(hour_to)s
            OR hour >= %(later_hour_from)s AND hour < %(later_hour_to)s) AND {matching}
@@ -100,4 +104,5 @@ ORDER BY foreground DESC, screen COLLATE "C" NULLS FIRST
 LIMIT %(limit)s
 
 -- name: users_now
+-- Part: where who is online is now. The other one is of an instant (time_travel.sql).
 SELECT screen, state FROM presence WHERE state <> 'offline'

@@ -1,6 +1,7 @@
 -- Sessions by when they ended: the rollup as far as it is made, sessions themselves after it.
 
 -- name: summary
+-- By bucket: sessions, their lengths, views and how they ended.
 WITH parts AS (
     SELECT width_bucket(quarter, %(buckets)s::timestamptz[]) AS bucket, sessions, duration_ms,
            duration_histogram, foreground_ms, views, bounces, timed_out

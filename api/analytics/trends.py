@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.engagement import Engagement
 from api.http.documents import Row, json_answer
 from api.http.door import Door
 from api.http.parameters import DEFAULT_LIMIT, limit, name_of, one_of
@@ -39,10 +40,10 @@ class TrendCalls:
 
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
-        screens = load_queries("api.analytics", "screens.sql")
-        windows = screens["windows"].replace(b"{matching}", screens["matching"])
-        queries = load_queries("api.analytics", "trends.sql")
-        self._trends = queries["trends"].replace(b"{windows}", windows)
+        self._engagement = Engagement()
+        windows = load_queries("api.analytics", "screens.sql")["windows"]
+        queries = load_queries("api.analytics", "trends.sql", {"windows": windows})
+        self._trends = queries["trends"]
         self._kept_from = queries["kept_from"]
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
@@ -79,6 +80,8 @@ class TrendCalls:
                 )
                 earlier = range_before(asked)
                 found = await self._rows(connection, asked, progress, of, most, only)
+                if only is None and progress.min_group_size > 1:
+                    found = await self._large(connection, asked, progress, found)
                 screens = [row["screen"] for row in found]
                 before = {
                     row["screen"]: row
@@ -107,6 +110,14 @@ class TrendCalls:
     async def _first_kept(self, connection: Connection) -> datetime | None:
         row = await (await connection.execute(self._kept_from)).fetchone()
         return cast(datetime | None, row[0]) if row else None
+
+    async def _large(
+        self, connection: Connection, asked: Range, progress: Progress, rows: list[Row]
+    ) -> list[Row]:
+        """Without screens that too few users were on: a trend of several would say nothing."""
+        screens = [row["screen"] for row in rows]
+        sizes = await self._engagement.sizes(connection, asked, progress, screens)
+        return [row for row in rows if sizes.get(row["screen"], 0) >= progress.min_group_size]
 
     async def _rows(
         self,

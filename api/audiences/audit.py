@@ -96,7 +96,7 @@ class ExportAudit:
         return export
 
     async def end(self, export: uuid.UUID, end: End) -> None:
-        """Write how it ended, even if whoever waits for that is cancelled meanwhile."""
+        """Write how it ended, even if the caller is cancelled meanwhile."""
         task = asyncio.create_task(self._write_end(export, end), name="audience-export-end")
         self._ends.add(task)
         task.add_done_callback(self._ends.discard)

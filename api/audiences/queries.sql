@@ -2,16 +2,19 @@
 -- breakdown.sql of the API. What a filter does not ask for is NULL and costs nothing (see there).
 
 -- name: one_moment
+-- All that follows in the transaction is of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: limit_statement
+-- How long the next statements of the transaction may take.
 SELECT set_config('statement_timeout', %(timeout_ms)s, true)
 
 -- name: want_every_row
 -- Cursors are planned for the first tenth of their rows otherwise.
 SELECT set_config('cursor_tuple_fraction', '1', true)
 
--- name: audience
+-- name: wanted
+-- Who fits the conditions about users themselves; conditions about sights are put after it.
 SELECT user_id FROM {users}
 WHERE (%(active_from)s::timestamptz IS NULL OR last_active >= %(active_from)s::timestamptz)
   AND (%(active_to)s::timestamptz IS NULL OR last_active < %(active_to)s::timestamptz)
@@ -23,10 +26,12 @@ WHERE (%(active_from)s::timestamptz IS NULL OR last_active >= %(active_from)s::t
   AND (%(excluded)s::text[] IS NULL OR user_id <> ALL(%(excluded)s::text[]))
 
 -- name: saw
-  AND EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {one_by_one})
+-- A further condition: those who saw the screen in the period.
+  AND EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {looked_up})
 
 -- name: did_not_see
-  AND NOT EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {one_by_one})
+-- A further condition: those who did not.
+  AND NOT EXISTS (SELECT FROM ({seen}) AS seen WHERE seen.user_id = users.user_id {looked_up})
 
 -- name: one_by_one
 -- Each user looked up by themselves, instead of all spans of the period read at once.
@@ -59,6 +64,7 @@ WHERE state = 'foreground' AND CASE
 sha256(convert_to(%(seed)s::text || E'\n' || user_id, 'UTF8'))
 
 -- name: capped
+-- So many of an audience, drawn by its seed.
 SELECT user_id FROM ({audience}) AS audience ORDER BY {drawn} LIMIT %(cap)s
 
 -- name: any_order
@@ -74,6 +80,7 @@ FROM sample JOIN presence USING (user_id)
 ORDER BY {order}
 
 -- name: all_users
+-- Every user.
 presence AS users
 
 -- name: some_users
@@ -85,17 +92,21 @@ presence AS users TABLESAMPLE SYSTEM (%(percent)s::real) REPEATABLE (1)
 SELECT reltuples::bigint AS users FROM pg_class WHERE oid = 'presence'::regclass
 
 -- name: examined
+-- How many users a sample has.
 SELECT count(*) AS examined FROM {users}
 
 -- name: versions
+-- The versions that users have: which are newer than another is not for SQL.
 SELECT DISTINCT app_version FROM {users} WHERE app_version IS NOT NULL LIMIT %(most)s
 
 -- name: begin_export
+-- An export starts: who took which list.
 INSERT INTO audience_exports (id, who, who_kind, format, filter)
 VALUES (%(id)s, %(who)s, %(who_kind)s, %(format)s, %(filter)s::jsonb)
 ON CONFLICT (id) DO NOTHING
 
 -- name: end_export
+-- How an export ended.
 UPDATE audience_exports
 SET ended_at = now(), outcome = %(outcome)s, rows = %(rows)s, as_of = %(as_of)s,
     problem = %(problem)s

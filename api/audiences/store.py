@@ -28,7 +28,7 @@ from api.postgres.database import Connection, Database
 from api.presence.time_travel import LONGEST_SPAN
 from api.quality import Quality, now_of
 from api.settings import ApiSettings
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.tokens.identity import Identity
 
 #: Different texts of app_version that a comparison looks at. Phones say what they like.
@@ -68,12 +68,11 @@ class AudienceStore:
         self._export_seconds = settings.api_export_timeout_seconds
         common = load_queries("api.presence", "queries.sql")
         self._kept_from = common["spans_kept_from"]
-        self._queries = load_queries("api", "audiences/queries.sql")
-        self._parts = {
-            b"{columns}": common["columns"],
-            b"{platform}": load_queries("api.analytics", "breakdown.sql")["platform"],
-            b"{drawn}": self._queries["drawn"],
+        parts = {
+            "columns": common["columns"],
+            "platform": load_queries("api.analytics", "breakdown.sql")["platform"],
         }
+        self._queries = load_queries("api", "audiences/queries.sql", parts)
 
     async def preview(self, reader: Identity, wanted: AudienceFilter) -> Preview:
         """How many, and who for example."""
@@ -113,7 +112,7 @@ class AudienceStore:
         values = {**values, "percent": percent}
         matching, sample = await self._count(connection, wanted, values, "some_users", left)
         await left.limit(connection)
-        query = self._queries["examined"].replace(b"{users}", self._queries["some_users"])
+        query = filled(self._queries["examined"], users=self._queries["some_users"])
         examined = (await self._rows(connection, query, values))[0]["examined"]
         total = size if size > 0 else examined * 100 / percent
         estimate = matching / examined * total if examined else 0
@@ -133,10 +132,13 @@ class AudienceStore:
             "sample": min(SAMPLE, wanted.cap or SAMPLE),
         }
         order = "any_order" if wanted.cap is None else "drawn"
-        query = self._queries["preview"].replace(b"{audience}", self._audience(wanted, users))
-        query = query.replace(b"{order}", self._queries[order])
+        query = filled(
+            self._queries["preview"],
+            audience=self._audience(wanted, users),
+            order=self._queries[order],
+        )
         await left.limit(connection)
-        rows = await self._rows(connection, self._filled(query), values)
+        rows = await self._rows(connection, query, values)
         return (rows[0]["matching"] if rows else 0), rows
 
     @asynccontextmanager
@@ -177,9 +179,9 @@ class AudienceStore:
             versions = await self._versions(connection, wanted, values, "all_users", left)
             query = self._audience(wanted, "all_users")
             if wanted.cap is not None:
-                query = self._queries["capped"].replace(b"{audience}", query)
+                query = filled(self._queries["capped"], audience=query)
             await left.limit(connection)
-            await cursor.execute(self._filled(query), {**values, "versions": versions})
+            await cursor.execute(query, {**values, "versions": versions})
         return freshness
 
     async def _resolved(
@@ -237,7 +239,7 @@ class AudienceStore:
         """Those of the fleet's versions that the filter wants; ``None``: any, known or not."""
         if wanted.app_version is None:
             return None
-        query = self._queries["versions"].replace(b"{users}", self._queries[users])
+        query = filled(self._queries["versions"], users=self._queries[users])
         await left.limit(connection)
         rows = await self._rows(connection, query, {**values, "most": MAX_VERSIONS + 1})
         if len(rows) > MAX_VERSIONS:
@@ -248,17 +250,12 @@ class AudienceStore:
         return [row["app_version"] for row in rows if wanted.app_version.holds(row["app_version"])]
 
     def _audience(self, wanted: AudienceFilter, users: str) -> bytes:
-        query = self._queries["audience"].replace(b"{users}", self._queries[users])
+        query = filled(self._queries["wanted"], users=self._queries[users])
+        order = self._queries["one_by_one"] if users == "some_users" else b""
         for name in _SIGHTS:
             if getattr(wanted, name) is not None:
-                seen = self._queries["seen"].replace(b"{name}", name.encode())
-                query += b"\n" + self._queries[name].replace(b"{seen}", seen)
-        one_by_one = self._queries["one_by_one"] if users == "some_users" else b""
-        return query.replace(b"{one_by_one}", one_by_one)
-
-    def _filled(self, query: bytes) -> bytes:
-        for part, text in self._parts.items():
-            query = query.replace(part, text)
+                sight = filled(self._queries[name], name=name.encode(), looked_up=order)
+                query += b"\n" + sight
         return query
 
     async def _rows(

@@ -3,8 +3,9 @@
 The token comes in the address's fragment (which no server and no log sees) or is pasted, is sent
 once by ``POST /login`` and begins a session (``api.access.browser_session``).
 
-Whoever follows a link with a token may be logged in already. Then they are asked: another's link
-must not make them work, unawares, as somebody else. Whoever presses the button has seen the page.
+A reader who follows a link with a token may be logged in already. Then they are asked: another's
+link must not make them work, unawares, as somebody else. To press the button is to have seen the
+page.
 """
 
 from __future__ import annotations

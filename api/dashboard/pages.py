@@ -42,7 +42,7 @@ class Dashboard:
         metrics: ApiMetrics,
         command: str | None = None,
     ) -> None:
-        """``command`` is how whoever looks calls Rollcall's own command, if they have it."""
+        """``command`` is Rollcall's own command as the reader calls it, if they have it."""
         self._readers = readers
         self._assets = Assets()
         if not self._assets.has_uplot:

@@ -5,8 +5,8 @@ The policy:
 - The state is a handful of *sections*. A ``snapshot`` has all of them and the latest changes; a
   ``delta`` has those that are other than before, each whole, and the changes since.
 - An event's id is ``run-number``. A run is what one process tells without interruption; its last
-  events are kept. Whoever comes back with the id of one of them gets those after it, and misses
-  nothing; whoever comes with another id, or none, gets a snapshot.
+  events are kept. A viewer that comes back with the id of one of them gets those after it, and
+  misses nothing; one that comes with another id, or none, gets a snapshot.
 - ``trouble`` says that the state cannot be read and why. It is no state: it has no id.
 """
 

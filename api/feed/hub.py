@@ -1,8 +1,8 @@
 """The viewers of this process and the one poll that serves them all.
 
 While there is a viewer the database is asked once a second; each answer is one event, made once and
-given to everybody. Without viewers nothing is asked. A viewer's backlog is bounded: whoever falls
-behind is cut off, and comes back where they were (``Last-Event-ID``).
+given to everybody. Without viewers nothing is asked. A viewer's backlog is bounded: one that falls
+behind is cut off, and comes back where it was (``Last-Event-ID``).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Hub:
         self._viewers.discard(viewer)
         self._metrics.feed_viewers.set(len(self._viewers))
         if not self._viewers and self._polling is not None:
-            # At once no longer the poll of whoever joins, who comes before it has ended.
+            # From now on not the poll of a viewer that joins before it has ended.
             polling, self._polling = self._polling, None
             polling.cancel()
 

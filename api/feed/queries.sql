@@ -66,4 +66,5 @@ LEFT JOIN LATERAL (
 ORDER BY s.at, s."partition", s.log_offset, s.event_index, s.ordinal
 
 -- name: one_moment
+-- All that follows in the transaction is of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ

@@ -28,12 +28,14 @@ MOST_SKETCHES: Final = 50_000
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far rollups are: everything before these instants is rolled up; ``None``: nothing is.
-    ``zone`` is the reporting zone: the days rolled up are of it."""
+    ``zone`` is the reporting zone: the days rolled up are of it. Lists tell no group apart that has
+    fewer users than ``min_group_size``; 0: any."""
 
     zone: ZoneInfo
     quarters: datetime | None = None
     days: datetime | None = None
     hours: datetime | None = None
+    min_group_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

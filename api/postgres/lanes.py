@@ -1,8 +1,8 @@
 """Work of which few run at a time, and never all of it for one reader.
 
 A lane has so many places. One reader has all of them but one at most, where there is more than one:
-whoever asks for a hundred at once waits for themselves, not others for them. Whoever has waited too
-long is told so: beyond their share it is theirs (429), else the lane is full (503).
+one that asks for a hundred at once waits for itself, not others for it. A call that has waited too
+long is refused: 429 where its reader is beyond their share, else 503, as the lane is full.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from schemas.tokens.identity import Identity
 
 
 class LaneFullError(Exception):
-    """No place became free in time; the message is a sentence for whoever waited. ``retry_seconds``
+    """No place became free in time; the message is a sentence for the caller. ``retry_seconds``
     is how long they waited for their own work, ``None`` if it was for that of others."""
 
     def __init__(self, sentence: str, retry_seconds: float | None = None) -> None:

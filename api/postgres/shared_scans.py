@@ -1,8 +1,9 @@
 """Scans that everybody who asks the same within a second shares.
 
 A question that no index answers reads everybody. A dashboard that many people look at asks the same
-one again and again: it is read once in :data:`SHARED_SECONDS`, by the turn of whoever asked first.
-Whoever has no turn because of all else that they ask keeps it from nobody: others ask themselves.
+one again and again: it is read once in :data:`SHARED_SECONDS`, by the turn of the first who asked.
+A reader who has no turn left, because of all else that they ask, keeps it from nobody: the others
+ask for themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a failure of PostgreSQL means to whoever called the API. PURE.
+"""What a failure of PostgreSQL means to a caller of the API. PURE.
 
 ``schemas/database/sqlstates.py`` says what an error is, for all services. Away or to be tried
 again: asked once more on a new connection, then a 503. Somebody must mend it: a 503 that names the

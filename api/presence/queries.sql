@@ -3,6 +3,7 @@
 -- Plans are made for the values given (plan_cache_mode), so that a filter that is NULL costs nothing.
 
 -- name: configure
+-- Settings of a connection of the pool.
 SELECT set_config('statement_timeout', %(statement_timeout_ms)s, false),
        set_config('plan_cache_mode', 'force_custom_plan', false),
        set_config('default_transaction_read_only', 'on', false),
@@ -30,16 +31,20 @@ SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END 
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
 
 -- name: columns
+-- What lists and answers show of a user.
 user_id, name, state::text AS state, reason::text AS reason, screen, changed_at, online_since,
 last_active, device_count, app_version, device_info, platform
 
 -- name: online
+-- The audience of /online-users.
 state <> 'offline'
 
 -- name: known
+-- The audience of /users.
 true
 
 -- name: matching
+-- The filters of lists; what is not asked for is NULL and costs nothing.
 (%(screen)s::text IS NULL OR screen = %(screen)s::text)
 AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
 AND (%(app_version)s::text IS NULL OR app_version = %(app_version)s::text)
@@ -60,6 +65,7 @@ lower(CASE WHEN octet_length({text}) = length({text}) THEN {text}
 user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id LIMIT %(searched)s)
 
 -- name: one_moment
+-- All that follows in the transaction is of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
 
 -- name: counted
@@ -109,11 +115,13 @@ WHERE {audience} AND {matching}
 ORDER BY coalesce(last_active, 'epoch') DESC, user_id LIMIT %(limit)s
 
 -- name: by_user
+-- A page by user id.
 SELECT {columns} FROM presence
 WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(after)s::text)
 ORDER BY user_id LIMIT %(limit)s
 
 -- name: user
+-- One user with their devices.
 SELECT {columns}, device, devices, signed_out,
        coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
 FROM presence WHERE user_id = %(user_id)s
@@ -141,9 +149,11 @@ CROSS JOIN LATERAL (
 ORDER BY others.at DESC, others.user_id
 
 -- name: lookup
+-- Users by id.
 SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
 
 -- name: read_only
+-- Whether a connection's transactions may write: on or off.
 SELECT set_config('default_transaction_read_only', %(read_only)s, false)
 
 -- name: keys
@@ -156,17 +166,22 @@ ORDER BY revoked_at DESC NULLS FIRST, id DESC
 LIMIT %(limit)s
 
 -- name: key_used
+-- A key was used.
 UPDATE api_keys SET last_used_at = now() WHERE id = %(id)s
 
 -- name: secret
+-- What cursors and sessions are marked with.
 SELECT secret FROM api_secret
 
 -- name: progress
+-- How far rollups are, and whose days they count.
 SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
        max(through) FILTER (WHERE rollup = 'days') AS days,
        max(through) FILTER (WHERE rollup = 'hours') AS hours,
-       (SELECT time_zone FROM reporting_zone) AS time_zone
+       (SELECT time_zone FROM reporting_zone) AS time_zone,
+       coalesce((SELECT min_group_size FROM small_groups), 0) AS min_group_size
 FROM rollup_progress
 
 -- name: spans_kept_from
+-- From when on spans are kept; no row: from the first on.
 SELECT kept_from FROM retention_progress WHERE table_name = 'spans'

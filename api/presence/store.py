@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final, get_args
 
 from psycopg.rows import class_row
@@ -21,7 +22,7 @@ from api.presence.rows import Count, Page, UserRow, UserWithDevices
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.http.problems import ProblemError
 from schemas.tokens.identity import Identity
 
@@ -60,18 +61,13 @@ class Store:
         self._quality = quality
         self.by_activity: Final = SharedScans[tuple[Freshness, list[UserRow], Count | None]]()
         self.count: Final = SharedRead(self.freshness, COUNT_SHARED_SECONDS)
-        queries = load_queries("api.presence", "queries.sql")
-        columns = queries["columns"]
-        self._user = queries["user"].replace(b"{columns}", columns)
+        queries = _queries()
+        self._user = queries["user"]
         self._other_users = queries["other_users"]
-        self._lookup = queries["lookup"].replace(b"{columns}", columns)
+        self._lookup = queries["lookup"]
         self._one_moment = queries["one_moment"]
-        matching = matching_query()
         self._lists: dict[tuple[str, str], bytes] = {
-            (name, audience): queries[name]
-            .replace(b"{columns}", columns)
-            .replace(b"{audience}", queries[audience])
-            .replace(b"{matching}", matching)
+            (name, audience): filled(queries[name], audience=queries[audience])
             for name in (*_QUERY_OF_SORT.values(), "counted")
             for audience in (*get_args(Audience), "searched")
         }
@@ -171,8 +167,8 @@ class Store:
             self._metrics.forget_fleet()
 
     async def not_ready(self) -> str | None:
-        """Why calls should not be sent here now: PostgreSQL does not answer. Whoever probes has
-        it within a second."""
+        """Why calls should not be sent here now: PostgreSQL does not answer. The answer
+        comes within a second."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 await self.count.get()
@@ -186,12 +182,18 @@ class Store:
 def matching_query() -> bytes:
     """What :func:`api.presence.filters.filter_parameters` gives the parameters of, as a
     condition."""
-    queries = load_queries("api.presence", "queries.sql")
-    platform = load_queries("api.analytics", "breakdown.sql")["platform"]
-    matching = queries["matching"].replace(b"{platform}", platform)
-    for name, text in ((b"{folded_id}", b"user_id"), (b"{folded_name}", b"name")):
-        matching = matching.replace(name, queries["folded"].replace(b"{text}", text))
-    return matching
+    return _queries()["matching"]
+
+
+@cache
+def _queries() -> dict[str, bytes]:
+    folded = load_queries("api.presence", "queries.sql")["folded"]
+    parts = {
+        "platform": load_queries("api.analytics", "breakdown.sql")["platform"],
+        "folded_id": filled(folded, text=b"user_id"),
+        "folded_name": filled(folded, text=b"name"),
+    }
+    return load_queries("api.presence", "queries.sql", parts)
 
 
 def _counted_already(freshness: Freshness, state: str | None) -> Count:

@@ -25,7 +25,7 @@ from api.presence.store import matching_query
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.tokens.identity import Identity
 
 #: Without the silence after which a device is offline: a day, an hour of outages that hold it.
@@ -41,29 +41,11 @@ class TimeTravel:
         self._secret = secret
         self._quality = quality
         self._kept_from = load_queries("api.presence", "queries.sql")["spans_kept_from"]
-        queries = _queries()
-        self._list = (
-            queries["list_at"]
-            .replace(b"{users_at}", queries["users_at"])
-            .replace(b"{devices_at}", queries["devices_at"])
-            .replace(b"{who}", queries["those_after"])
-            .replace(b"{matching}", matching_query())
-            .replace(b"{last_shown_change}", queries["last_shown_change"])
-        )
-        self._count = (
-            queries["count_at"]
-            .replace(b"{users_at}", queries["users_at"])
-            .replace(b"{devices_at}", queries["devices_at"])
-            .replace(b"{who}", queries["everybody"])
-            .replace(b"{matching}", matching_query())
-        )
-        self._user = (
-            queries["user_at"]
-            .replace(b"{users_at}", queries["users_at"])
-            .replace(b"{devices_at}", queries["devices_at"])
-            .replace(b"{who}", queries["this_one"])
-            .replace(b"{last_shown_change}", queries["last_shown_change"])
-        )
+        queries, matching = _queries(), matching_query()
+        those_after, everybody = queries["those_after"], queries["everybody"]
+        self._list = filled(queries["list_at"], who=those_after, matching=matching)
+        self._count = filled(queries["count_at"], who=everybody, matching=matching)
+        self._user = filled(queries["user_at"], who=queries["this_one"])
 
     async def page(self, reader: Identity, request: ListRequest, at: datetime) -> Page:
         """A page of those who were online, by user id. Raises ``bad_cursor`` too."""
@@ -127,16 +109,9 @@ class TimeTravel:
 def shown_at_query() -> bytes:
     """A query of ``screen`` and ``state`` of every user who was online at ``%(at)s``."""
     queries = _queries()
-    return (
-        queries["users_at"]
-        .replace(b"{devices_at}", queries["devices_at"])
-        .replace(b"{who}", queries["everybody"])
-    )
+    return filled(queries["users_at"], who=queries["everybody"])
 
 
 @cache
 def _queries() -> dict[str, bytes]:
-    queries = load_queries("api.presence", "time_travel.sql")
-    spans_at = queries["spans_at"].replace(b"{not_passed_again}", queries["not_passed_again"])
-    devices_at = queries["devices_at"].replace(b"{spans_at}", spans_at)
-    return {**queries, "devices_at": devices_at}
+    return load_queries("api.presence", "time_travel.sql")

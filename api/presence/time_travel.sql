@@ -59,12 +59,15 @@ FROM ({devices_at}) AS devices
 ORDER BY user_id, state DESC, changed_at DESC, device COLLATE "C"
 
 -- name: everybody
+-- All users.
 true
 
 -- name: those_after
+-- Those of the next page.
 (%(after)s::text IS NULL OR user_id > %(after)s::text)
 
 -- name: this_one
+-- One user.
 user_id = %(user_id)s
 
 -- name: last_shown_change
@@ -83,6 +86,7 @@ SELECT at, reason FROM (
 WHERE is_shown ORDER BY log_offset DESC, event_index DESC, ordinal DESC LIMIT 1
 
 -- name: list_at
+-- A page of those who were online, by user id.
 SELECT users.user_id, name, state::text AS state, change.reason::text AS reason, screen,
        coalesce(change.at, changed_at) AS changed_at, online_since,
        NULL::timestamptz AS last_active, device_count, app_version, device_info, platform

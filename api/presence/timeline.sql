@@ -3,6 +3,7 @@
 -- record did the parts come in the order of their ids, and its change before what it ended.
 
 -- name: open_spans
+-- What the user's devices show now: spans that have not ended.
 SELECT (stay ->> 'is_view')::boolean AS is_view, device, state::text AS state, screen,
        coalesce(from_ms((stay ->> 'since_ms')::bigint), changed_at) AS started_at, changed_at,
        session_start, app_version, device_info, platform
@@ -22,6 +23,7 @@ FROM (
 ORDER BY started_at DESC, device
 
 -- name: spans
+-- A page of spans that have ended.
 SELECT 'span' AS type, shown_until AS at, log_offset, event_index, ordinal, device,
        state::text AS state, screen, started_at, shown_until, ended_at, ended_by::text AS ended_by,
        is_view, changed_at, session_start, app_version, device_info, platform
@@ -34,6 +36,7 @@ ORDER BY shown_until DESC, log_offset DESC, event_index DESC, ordinal DESC
 LIMIT %(limit)s
 
 -- name: sessions
+-- A page of sessions that have ended.
 SELECT 'session' AS type, shown_until AS at, log_offset, event_index, ordinal, device, started_at,
        shown_until, ended_at, ended_by::text AS ended_by, views, visits, foreground_ms,
        entry_screen, exit_screen, app_version, device_info, platform
@@ -46,6 +49,7 @@ ORDER BY shown_until DESC, log_offset DESC, event_index DESC, ordinal DESC
 LIMIT %(limit)s
 
 -- name: changes
+-- A page of changes.
 SELECT 'change' AS type, at, log_offset, event_index, ordinal, device, reason::text AS reason,
        previous_state::text AS previous_state, state::text AS state, previous_screen, screen,
        user_state::text AS user_state, user_screen, app_version, platform
@@ -58,7 +62,9 @@ ORDER BY at DESC, log_offset DESC, event_index DESC, ordinal DESC
 LIMIT %(limit)s
 
 -- name: is_known
+-- Whether there is such a user.
 SELECT EXISTS (SELECT FROM presence WHERE user_id = %(user_id)s)
 
 -- name: one_moment
+-- All that follows in the transaction is of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ

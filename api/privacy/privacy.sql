@@ -1,9 +1,11 @@
 -- Opt-outs, erasures, and what is stored of one user (api/privacy).
 
 -- name: fingerprint
+-- Of the key by which the database knows users; no row: of none yet.
 SELECT fingerprint FROM user_hash_key
 
 -- name: flag
+-- What is known of a user by hash.
 SELECT opted_out, at FROM privacy_flags WHERE user_hash = %(user_hash)s
 
 -- name: passed
@@ -17,6 +19,7 @@ VALUES (%(erasure_id)s, %(user_hash)s, %(kind)s, %(partition)s)
 ON CONFLICT DO NOTHING
 
 -- name: erasure
+-- One erasure by id.
 SELECT erasure_id, kind, requested_at, erased_at, removed FROM erasures
 WHERE erasure_id = %(erasure_id)s
 
@@ -26,25 +29,31 @@ SELECT table_name, (now() AT TIME ZONE 'UTC')::date - (kept_from AT TIME ZONE 'U
 FROM retention_progress
 
 -- name: presence
+-- The user's row, as it is stored.
 SELECT to_jsonb(p) - '{partition, log_offset}'::text[] FROM presence p
 WHERE user_id = %(user_id)s LIMIT %(most)s
 
 -- name: changes
+-- The user's latest changes.
 SELECT to_jsonb(c) - '{partition, log_offset, event_index, ordinal}'::text[] FROM changes c
 WHERE user_id = %(user_id)s ORDER BY at DESC LIMIT %(most)s
 
 -- name: spans
+-- The user's latest spans.
 SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM spans s
 WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
 
 -- name: sessions
+-- The user's latest sessions.
 SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM sessions s
 WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
 
 -- name: user_days
+-- The latest days on which the user was active.
 SELECT to_jsonb(d) - '{partition}'::text[] FROM user_days d
 WHERE user_id = %(user_id)s ORDER BY day DESC LIMIT %(most)s
 
 -- name: erasures
+-- The latest erasures of the user, by hash.
 SELECT to_jsonb(e) - '{user_hash, partition, log_offset}'::text[] FROM erasures e
 WHERE user_hash = %(user_hash)s ORDER BY requested_at DESC LIMIT %(most)s

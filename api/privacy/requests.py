@@ -26,7 +26,7 @@ from schemas.log.privacy_flags import Flag
 from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
 WAIT_SECONDS: Final = 5.0
-#: Whoever probes waits no longer.
+#: A probe waits no longer.
 PROBE_SECONDS: Final = 0.5
 _ASK_EVERY_SECONDS: Final = 0.1
 

@@ -69,7 +69,7 @@ class _Group:
     def __init__(self) -> None:
         self.rows: dict[Row, tuple[int, int]] = {}
         self.done: asyncio.Future[ProblemError | None] = asyncio.get_running_loop().create_future()
-        # Whoever waited may have left.
+        # The call that waited may have ended.
         self.done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 

@@ -127,6 +127,9 @@ class Stack:
             "ROLLCALL_API_ADMIN_PORT": str(self._ports["front_admin"]),
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
+            "ROLLCALL_ADMIN_TARGETS": ",".join(
+                f"127.0.0.1:{self._ports[f'{service}_admin']}" for service in ("front", "processor")
+            ),
             "PYTHONUNBUFFERED": "1",
         }
         if options.simulated_users:

@@ -20,7 +20,7 @@ from deploy.local.maven import Jar
 
 ROOT: Final = Path(__file__).parents[2]
 LOCK_FILE: Final = Path(__file__).with_name("webjars.sha256")
-#: Of each jar. Whoever passes uPlot on passes its licence on.
+#: Of each jar. A copy of uPlot has its licence with it.
 WANTED: Final = {
     "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
 }
@@ -41,7 +41,7 @@ def install(root: Path = ROOT) -> None:
         with zipfile.ZipFile(_downloaded(jar)) as archive:
             for file, inside in wanted.items():
                 content = archive.read(f"META-INF/resources/webjars/{name}/{version}/{inside}")
-                # Complete or not there, whoever else does the same.
+                # Complete or not there, even if another process does the same.
                 partial = target / f"{file}.{os.getpid()}"
                 partial.write_bytes(content)
                 partial.replace(target / file)

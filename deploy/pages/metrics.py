@@ -32,6 +32,7 @@ CLOSED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 BOUNDS: Final = {
     "partition": "the partitions of the process: over all processes `ROLLCALL_PARTITIONS`",
     "app_version": f"the {MOST_VERSIONS} versions that are seen most, `(none)`, and `other`",
+    "version": "the one that runs",
     "screen": f"the {MOST_SCREENS} screens with most users, `(none)`, and `(other)`",
 }
 

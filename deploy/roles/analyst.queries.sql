@@ -5,9 +5,11 @@
 SELECT pg_advisory_xact_lock(%s)
 
 -- name: role_exists
+-- Whether the role is there.
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 
 -- name: create_role
+-- A role that can log in and own nothing.
 CREATE ROLE {role} LOGIN
 
 -- name: set_password
@@ -15,4 +17,5 @@ CREATE ROLE {role} LOGIN
 ALTER ROLE {role} PASSWORD {password}
 
 -- name: read_only
+-- By default its transactions write nothing; the grants are what forbids it.
 ALTER ROLE {role} SET default_transaction_read_only = on

@@ -1,7 +1,7 @@
-"""The API's own role in PostgreSQL, made by whoever migrates.
+"""The API's own role in PostgreSQL, made by the one who migrates.
 
 The API needs to read, and to write a few columns (`schemas.database.migrate.grant_api`). With the
-owner's password, whoever took over the API could drop what the processor keeps.
+owner's password, an attacker who took over the API could drop what the processor keeps.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 -- The API's role, as `rollcall migrate` makes it where ROLLCALL_API_DATABASE_URL names one.
 
 -- name: role_exists
+-- Whether the role is there.
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 
 -- name: create_role

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 FIRST_SCREEN: Final = "Home"
-#: Nobody navigates faster, and whoever stays longer has put the phone down.
+#: Nobody navigates faster; a person who stays longer has put the phone down.
 SHORTEST_STAY_SECONDS: Final = 1.0
 LONGEST_STAY_SECONDS: Final = 900.0
 

@@ -20,15 +20,22 @@ from multidict import CIMultiDict
 
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
+from ingest.body.phone_events import heartbeat_event, logout_event
 from ingest.body.validate import BodyReader, Sent, parse_logout
 from ingest.http.calls_in_flight import CallsInFlight
-from ingest.http.errors import method_not_allowed, problem_response
-from ingest.http.phone_events import heartbeat_event, logout_event
+from ingest.http.errors import (
+    method_not_allowed,
+    not_stored,
+    overloaded,
+    problem_of,
+    problem_response,
+)
 from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement, Publisher, overloaded, unavailable
+from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.http.content_encoding import unpacked
@@ -147,7 +154,7 @@ class PhoneCalls:
         sent = self._read(*said)
         event = encode_event(heartbeat_event(identity, sent))
         if not await self._publisher.publish(identity.user, event):
-            raise unavailable()
+            raise not_stored()
         return sent
 
     async def _accept_logout(self, request: web.Request) -> Sent | None:
@@ -159,8 +166,8 @@ class PhoneCalls:
         if self._opt_outs.covers(identity.user):
             return None
         sent = parse_logout(*said)
-        if not await self._logouts.publish(logout_event(identity, sent)):
-            raise unavailable()
+        if not await self._logouts.publish(logout_event(identity, sent.device_id, identity.device)):
+            raise not_stored()
         return sent
 
     def _straight_heartbeat(
@@ -175,7 +182,7 @@ class PhoneCalls:
         self, identity: Identity, body: bytes, content_type: str | None
     ) -> tuple[Sent, Acknowledgement]:
         sent = parse_logout(body, content_type)
-        return sent, self._logouts.publish(logout_event(identity, sent))
+        return sent, self._logouts.publish(logout_event(identity, sent.device_id, identity.device))
 
     def _check_rate(self, user: str) -> None:
         wait_seconds = self._limits.take(user, time.monotonic())
@@ -203,7 +210,8 @@ class PhoneCalls:
                 self._metrics.shed["calls"].inc()
                 raise overloaded()
             sent = await accept(request)
-        except ProblemError as problem:
+        except (ProblemError, NotTakenError) as error:
+            problem = problem_of(error)
             outcome = problem.code
             response = problem_response(problem, request_id, phone_call=True)
             if outcome == "bad_request":

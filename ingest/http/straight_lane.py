@@ -27,9 +27,10 @@ from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
 from ingest.body.validate import Sent
 from ingest.http.calls_in_flight import CallsInFlight
-from ingest.http.errors import problem_response
+from ingest.http.errors import not_stored, problem_of, problem_response
+from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement, unavailable
+from ingest.log.publisher import Acknowledgement
 from ingest.metrics import ACCEPTED, IngestMetrics, observe_all
 from schemas.http.lane import KnownAnswer, LaneConnection, answer_bytes, whole_body
 from schemas.http.problems import ProblemError
@@ -41,7 +42,8 @@ _REQUEST_ID: Final = istr(REQUEST_ID)
 
 logger = logging.getLogger(__name__)
 
-#: Hands a call's event over, synchronously. Raises ``ProblemError``.
+#: Hands a call's event over, synchronously. Raises ``ProblemError`` and
+#: ``NotTakenError``.
 Accept = Callable[[Identity, bytes, str | None], tuple[Sent, Acknowledgement]]
 
 
@@ -98,7 +100,7 @@ class StraightLane:
         try:
             if self._opted_out(identity.user):
                 return False
-        except ProblemError:  # not known yet: the ordinary handler says so
+        except NotTakenError:  # not known yet: the ordinary handler says so
             return False
         body = whole_body(payload)
         connection.proven = True
@@ -123,8 +125,8 @@ class StraightLane:
         self, connection: LaneConnection, request_id: str, error: Exception, *, closing: bool
     ) -> None:
         """The problem that ``error`` is; anything else is a fault of ours."""
-        if isinstance(error, ProblemError):
-            problem = error
+        if isinstance(error, (ProblemError, NotTakenError)):
+            problem = problem_of(error)
         else:
             REQUEST_ID_IN_LOG.set(request_id)
             logger.error("Unexpected error in request %s", request_id, exc_info=error)
@@ -154,7 +156,7 @@ class StraightLane:
                     self._answer(call)
                 else:
                     self._refuse(
-                        call.connection, call.request_id, unavailable(), closing=call.closing
+                        call.connection, call.request_id, not_stored(), closing=call.closing
                     )
             except Exception:  # the others of the record wait for their answers
                 logger.exception("A call could not be answered")

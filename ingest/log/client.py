@@ -140,7 +140,7 @@ class Connection:
             except TopicProblemError:
                 return  # the next attempt to connect says why
             except (KafkaError, OSError, TimeoutError, KeyError):
-                continue  # whoever writes finds out
+                continue  # the next write finds out
 
     async def _require_same_topic(self, client: AIOKafkaClient) -> None:
         """Raises ``TopicProblemError`` or ``KafkaError``."""

@@ -13,21 +13,23 @@ Each process remembers by itself; what another one took is ignored in the log.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+import msgspec
+
 from ingest.limits import LogoutLimits
+from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Acknowledgement, Publisher
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from schemas.http.problems import rate_limited
 from schemas.log.events import Logout, encode_event
 
 #: Distinct logouts that are remembered. The earliest is forgotten first: written again, then.
 MAX_REMEMBERED: Final = 50_000
-
-_Key = tuple[str, str, str | None, str | None, str | None]
 
 
 class Logouts:
@@ -46,19 +48,15 @@ class Logouts:
         self._repeated = metrics.logouts_repeated
         self._rate_limited = metrics.rate_limited["user_logouts"]
         self._clock = clock
-        #: When each was handed over, from the earliest on, and its answer.
-        self._written: dict[_Key, tuple[float, Acknowledgement]] = {}
+        #: By digest: when each was handed over, from the earliest on, and its answer.
+        self._written: dict[bytes, tuple[float, Acknowledgement]] = {}
+        #: The answer of all that are in the log: of fifty thousand, one each would be megabytes.
+        self._taken: Acknowledgement | None = None
 
     def publish(self, event: Logout) -> Acknowledgement:
-        """As :meth:`Publisher.publish`. Raises ``ProblemError`` ``rate_limited`` too."""
+        """As :meth:`Publisher.publish`. Raises :class:`NotTakenError` ``too_often`` too."""
         now = self._clock()
-        key = (
-            event.user,
-            event.token,
-            event.device_id,
-            event.claimed_device,
-            event.connection,
-        )
+        key = _digest(event)
         first = self._written.get(key)
         if first is not None and self._counts(first, now):
             self._repeated.inc()
@@ -67,14 +65,23 @@ class Logouts:
         wait_seconds = 0.0 if first is not None else self._limits.wait_seconds(event.user, now)
         if wait_seconds:
             self._rate_limited.inc()
-            raise rate_limited("This user signs out more often than any app has to.", wait_seconds)
+            raise NotTakenError("too_often", wait_seconds)
         answer = self._publisher.publish(event.user, encode_event(event), urgent=True)
         if first is None:
             self._limits.take(event.user, now)
         self._written.pop(key, None)
         self._written[key] = (now, answer)
+        answer.add_done_callback(partial(self._settle, key))
         self._forget(now)
         return answer
+
+    def _settle(self, key: bytes, answer: Acknowledgement) -> None:
+        remembered = self._written.get(key)
+        if remembered is None or remembered[1] is not answer or not answer.result():
+            return
+        if self._taken is None:
+            self._taken = answer
+        self._written[key] = (remembered[0], self._taken)
 
     def _counts(self, first: tuple[float, Acknowledgement], now: float) -> bool:
         written_at, answer = first
@@ -90,3 +97,15 @@ class Logouts:
             if not past and len(self._written) <= MAX_REMEMBERED:
                 return
             del self._written[key]
+
+
+def _digest(event: Logout) -> bytes:
+    """What makes two logouts the same one: who, by which token, and the words about the device."""
+    words = (
+        event.user,
+        event.token,
+        event.device_id,
+        event.claimed_device,
+        event.connection,
+    )
+    return hashlib.blake2b(msgspec.msgpack.encode(words), digest_size=16).digest()

@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest.log.cancellation import end
+from ingest.log.not_taken import NotTakenError
 from ingest.settings import IngestSettings
-from schemas.http.problems import ProblemError
 from schemas.log.client import client_options
 from schemas.log.diagnosis import why_away
 from schemas.log.privacy_flags import decode_flag, user_of_key
@@ -57,12 +57,9 @@ class OptOuts:
         return "the opt-outs have not been read from Kafka yet"
 
     def covers(self, user: str) -> bool:
-        """Whether the user has opted out. Raises ``ProblemError`` ``unavailable`` where that is not
-        known."""
+        """Whether the user has opted out. Raises :class:`NotTakenError` where that is not known."""
         if self._trouble is not None or (self._hashed is not None and not self._loaded):
-            raise ProblemError(
-                "unavailable", "It is not known yet who has opted out. Send it again later."
-            )
+            raise NotTakenError("opt_outs_unknown")
         if not self._opted_out or self._hashed is None:
             return False
         return self._hashed(user) in self._opted_out

@@ -7,7 +7,7 @@ Kafka has acknowledged, ``False`` at the latest when the group's oldest call has
 time-out. A group that was not handed to Kafka by then is dropped (promise 1).
 
 Events that wait are bounded in bytes, per lane and over all lanes; those in flight count for the
-latter. Above that a call gets its 503 at once, while memory is still what the settings say.
+latter. Above that a call is refused at once, while memory is still what the settings say.
 
 A lane that wrote nothing for ``tick_interval_seconds`` writes a tick by the same path (promise 3).
 """
@@ -21,18 +21,15 @@ from typing import Any, Final
 
 from ingest.log.appender import EventLog, NotAppendedError
 from ingest.log.linger import Linger, LingerPolicy
+from ingest.log.not_taken import NotTakenError
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
-from schemas.http.problems import NOT_STORED, ProblemError, retry_after
 from schemas.log.events import Tick, encode_event, join_batch, partition_of
 
 # What join_batch puts around events: version and two array heads.
 FRAMING_BYTES: Final = 16
 #: Enough for one record: it goes at once.
 FULL_GROUP_BYTES: Final = 65_536
-#: When to come back where Kafka does not answer: a fleet that came at once would be refused again,
-#: and would meet a Kafka that has just come back.
-KAFKA_RETRY_SECONDS: Final = (5, 15)
 _TICK: Final = join_batch([encode_event(Tick())])
 
 
@@ -114,11 +111,11 @@ class _Lane:
         self._task = asyncio.create_task(self._run(), name=f"lane-{self._partition}")
 
     def add(self, event: bytes, urgent: bool) -> Acknowledgement:
-        """Queue an event. Raises ``ProblemError`` ``unavailable``: nothing was queued."""
+        """Queue an event. Raises :class:`NotTakenError`."""
         size = len(event)
         budget = self._budget
         if self._closing:
-            raise unavailable()
+            raise NotTakenError("away")
         if self._buffered_bytes + size > self._buffer_limit_bytes:
             raise self._shed("partition_buffer")
         if budget.held_bytes + size > budget.limit_bytes:
@@ -142,9 +139,9 @@ class _Lane:
             self._awake()
         return group.acknowledged
 
-    def _shed(self, cause: str) -> ProblemError:
+    def _shed(self, cause: str) -> NotTakenError:
         self._metrics.shed[cause].inc()
-        return overloaded()
+        return NotTakenError("full")
 
     async def close(self) -> None:
         """Write what is queued, then end."""
@@ -254,30 +251,13 @@ class Publisher:
         """Queue an encoded event of ``user``; ``urgent`` ones don't wait for company.
 
         The result is ``False`` where the event is not known to be in the log. Raises
-        ``ProblemError`` ``unavailable`` at once while Kafka is known to be away or the buffer is
-        full.
+        :class:`NotTakenError` at once while Kafka is known to be away or the buffer is full.
         """
         if self._log.away is not None:
             self._shed_kafka_away.inc()
-            raise unavailable()
+            raise NotTakenError("away")
         return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
 
     async def close(self) -> None:
         """Write what is queued; takes at most about the accept time-out."""
         await asyncio.gather(*(lane.close() for lane in self._lanes))
-
-
-def unavailable() -> ProblemError:
-    """The 503 of promise 1."""
-    return ProblemError(
-        "unavailable",
-        NOT_STORED,
-        headers={"Retry-After": retry_after(KAFKA_RETRY_SECONDS)},
-    )
-
-
-def overloaded() -> ProblemError:
-    """The 503 of a process that has as much to do as it may hold."""
-    return ProblemError(
-        "unavailable", "This was not stored: too much is waiting. Send it again later."
-    )

@@ -7,11 +7,11 @@ processor finds it even where it has forgotten the connection (design, section 4
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from ingest.body.field_warnings import FieldWarning
+from ingest.body.phone_events import heartbeat_event, logout_event
 from ingest.body.validate import Sent
 from schemas.log.events import Connect, Disconnect, Heartbeat, Logout, Renew
 from schemas.tokens.identity import Identity
@@ -33,10 +33,20 @@ class SocketDevice:
         return self.device_id or self.claimed or self.device_info
 
     def connect(self, identity: Identity, sent: Sent) -> Connect:
-        return Connect(**self._beat(identity, sent))
+        return Connect(**asdict(self.heartbeat(identity, sent)))
 
     def heartbeat(self, identity: Identity, sent: Sent) -> Heartbeat:
-        return Heartbeat(**self._beat(identity, sent))
+        named_by_info = self.device_id is None and self.claimed is None
+        return replace(
+            heartbeat_event(identity, sent),
+            device_id=self.device_id,
+            claimed_device=self.claimed,
+            # The text that names the device stays; else it only describes it and may change.
+            device_info=(self.device_info if named_by_info else None)
+            or sent.device_info
+            or self.device_info,
+            connection=self.connection,
+        )
 
     def renew(self, identity: Identity) -> Renew:
         return Renew(
@@ -49,7 +59,7 @@ class SocketDevice:
         )
 
     def logout(self, identity: Identity) -> Logout:
-        return logout(identity, self.device_id, self.claimed, self.connection)
+        return logout_event(identity, self.device_id, self.claimed, self.connection)
 
     def disconnect(
         self, identity: Identity, *, by_server: bool, silent_seconds: float
@@ -66,37 +76,3 @@ class SocketDevice:
         if sent.device_id is None or sent.device_id == self.device_id:
             return sent
         return replace(sent, warnings=(*sent.warnings, FieldWarning("device_id", "other_device")))
-
-    def _beat(self, identity: Identity, sent: Sent) -> dict[str, Any]:
-        named_by_info = self.device_id is None and self.claimed is None
-        return {
-            "user": identity.user,
-            "token": identity.token,
-            "name": identity.name,
-            "device_id": self.device_id,
-            "claimed_device": self.claimed,
-            # The text that names the device stays; else it only describes it and may change.
-            "device_info": (self.device_info if named_by_info else None)
-            or sent.device_info
-            or self.device_info,
-            "platform": sent.platform,
-            "app_version": sent.app_version,
-            "screen": sent.screen,
-            "app_state": sent.app_state,
-            "connection": self.connection,
-        }
-
-
-def logout(
-    identity: Identity, device_id: str | None, claimed: str | None, connection: str | None
-) -> Logout:
-    """The event of a ``logout`` frame; ``connection`` is ``None`` before there was a connect."""
-    until = identity.accepted_until
-    return Logout(
-        user=identity.user,
-        token=identity.token,
-        device_id=device_id,
-        claimed_device=claimed,
-        token_expires_ms=None if until is None else int(until * 1000),
-        connection=connection,
-    )

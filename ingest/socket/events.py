@@ -12,9 +12,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from ingest.body.phone_events import logout_event
 from ingest.body.validate import Sent
 from ingest.socket.actions import SessionPolicy, Write
-from ingest.socket.device import SocketDevice, logout
+from ingest.socket.device import SocketDevice
 from ingest.socket.frames import Frame
 from schemas.tokens.identity import Identity
 
@@ -140,7 +141,7 @@ class SocketEvents:
             event = self._device.logout(identity)
         else:
             named = frame.sent.device_id or self._first.device_id
-            event = logout(identity, named, identity.device, None)
+            event = logout_event(identity, named, identity.device)
         return Write(event, frame.id, frame.sent)
 
     def disconnect(

@@ -1,7 +1,7 @@
 """How fast the messages of one socket are read. PURE.
 
 Reading costs CPU whatever a message says: a client that sends pings as fast as it can would take
-the turns of all others. Whoever reads pauses instead; the rest waits in bounded buffers, and the
+the turns of all others. So reading pauses; the rest waits in bounded buffers, and the
 client's own system holds it back. ``now`` is in seconds of one clock.
 """
 

@@ -19,6 +19,8 @@ from typing import Final
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
+from ingest.http.errors import problem_of
+from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Acknowledgement
 from ingest.socket.actions import (
     BINARY,
@@ -134,9 +136,9 @@ class Socket:
     async def end(self, by: Callable[[], list[Action]]) -> None:
         """Do what ``by`` asks for, which ends the socket. For other tasks than the socket's own.
 
-        aiohttp waits for the client's close frame only if nobody waits for a message, so whoever
-        does closes the socket. Else what the client says meanwhile would reset the connection, and
-        our close frame might be lost.
+        aiohttp waits for the client's close frame only if nobody waits for a message, so the task
+        that waits for messages closes the socket. Else what the client says meanwhile would reset
+        the connection, and our close frame might be lost.
         """
         if self._ended is None:
             if self._receiving is None:
@@ -203,7 +205,9 @@ class Socket:
                     case Close(code, reason):
                         await self._close(code, reason)
             for write, acknowledgement in handed_over:
-                refused = acknowledgement if isinstance(acknowledgement, ProblemError) else None
+                refused = None
+                if isinstance(acknowledgement, NotTakenError):
+                    refused = problem_of(acknowledgement)
                 if isinstance(acknowledgement, Acknowledgement) and await acknowledgement:
                     self._shared.metrics.count_socket_event(write, self._shared.clock())
                     follow += self.session.written(write)
@@ -253,7 +257,7 @@ class Socket:
         try:
             if self._shared.opt_outs.covers(user):
                 return self.session.close(NOT_TRACKED, "not tracked")
-        except ProblemError:
+        except NotTakenError:
             # Who has opted out is not known yet: the client comes again.
             return self.session.close(RESTART, "not ready")
         return []
@@ -263,7 +267,7 @@ class Socket:
             return float("inf")
         return self._loop.time() + identity.accepted_until - self._shared.clock()
 
-    def _hand_over(self, write: Write) -> Acknowledgement | ProblemError | None:
+    def _hand_over(self, write: Write) -> Acknowledgement | NotTakenError | None:
         if not self.session.leaves(write):
             return None
         event = write.event
@@ -273,8 +277,8 @@ class Socket:
             if isinstance(event, Logout):
                 return self._shared.logouts.publish(event)
             return self._shared.publisher.publish(event.user, encode_event(event))
-        except ProblemError as problem:
-            return problem
+        except NotTakenError as refusal:
+            return refusal
 
     async def _send(self, send: Send) -> list[Action]:
         if send.error is not None:

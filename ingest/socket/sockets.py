@@ -19,6 +19,7 @@ from ingest.body.validate import BodyReader
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
 from ingest.log.logouts import Logouts
+from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
 from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
@@ -137,7 +138,7 @@ class Sockets:
                 for socket in self._open.values()
                 if socket.session.user is not None and covers(socket.session.user)
             ]
-        except ProblemError:
+        except NotTakenError:
             return  # this process is not ready, and says why
         await self._end(theirs, NOT_TRACKED, "not tracked")
 

@@ -16,8 +16,8 @@ broker's: log time stands.) Before anything else that the record brings,
 3. an outage of ticks only that lasts is over at the old log time, and another one begins at the new
    one: an outage does not end before it began.
 
-Whoever is online is stored anew with the record. A row of somebody offline that was stored before
-it is read as if it had been (:func:`as_of_now`): rows know their record.
+Users who are online are stored anew with the record. A row of somebody offline that was stored
+before it is read as if it had been (:func:`as_of_now`): rows know their record.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from processor.core.model import User, next_expiry_ms
 
 
 class Deadlines:
-    """A heap of (deadline, user); an entry may be too early, never too late: whoever it belongs to
-    is watched again when it comes up, so that a heartbeat costs no heap operation. Of several of
+    """A heap of (deadline, user); an entry may be too early, never too late: its user is
+    watched again when it comes up, so that a heartbeat costs no heap operation. Of several of
     one user only that with the deadline in ``_watched`` counts."""
 
     def __init__(self) -> None:

@@ -43,7 +43,7 @@ from processor.core.presence import (
     apply_renew,
     expire,
 )
-from processor.core.privacy import Erasure, Privacy, Removal, is_heard_since, remove
+from processor.core.privacy import Erasure, Privacy, Removal, heard_since, is_heard_since, remove
 from processor.core.sockets import kept_online
 from processor.core.tally import Tally
 from processor.core.usual import still_there
@@ -65,7 +65,7 @@ from schemas.untrusted.safe_errors import told_with_place
 class Partition:
     """The users of a partition whom memory holds: all who are online, and those of the batch.
 
-    Before :meth:`apply`, whoever is in the records and not in ``users`` must be put there with
+    Before :meth:`apply`, users who are in the records and not in ``users`` must be put there with
     :meth:`remember` if PostgreSQL knows them.
     """
 
@@ -252,7 +252,13 @@ class Partition:
             Erasure(event.user, user_hash, event.request, reason, offset, now_ms, before_ms)
         )
         effects.forget(event.user, before_ms)
-        if before is None or before_ms is not None:
+        if before is None:
+            return
+        if before_ms is not None:
+            user, ended = heard_since(before, before_ms, now_ms)
+            user, findings = follow(before, user, ended, now_ms)
+            self._analytics.left(event.user, findings)
+            self._settle(offset, before, user, Outcome(user, ended), effects)
             return
         removed = remove(before, event, now_ms)
         _, findings = follow(before, removed.user, removed.ended, now_ms)

@@ -9,7 +9,8 @@ From an opt-out to the next opt-in nothing of the user counts, whatever still ar
 no opt-out: for ``logout_fence`` what arrives is ignored, because it was sent before; what comes
 after that begins from nothing.
 
-An erasure of what is older than ``before_ms`` leaves the row of a user who was heard of since.
+An erasure of what is older than ``before_ms`` leaves the row of a user who was heard of since, with
+the devices that were.
 
 Who that was is kept by a keyed hash alone. Only users of whom nothing is stored are looked for
 among the hashes, so that the usual heartbeat costs none.
@@ -17,7 +18,7 @@ among the hashes, so that the usual heartbeat costs none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -25,7 +26,7 @@ import msgspec
 
 from processor.core.clock_steps import ClockStep
 from processor.core.devices import end_session
-from processor.core.model import Changed, User
+from processor.core.model import Changed, SignOut, User
 from processor.core.sockets import open_connections
 from schemas.log.events import Erase, OptIn, OptOut, PrivacyEvent
 
@@ -145,6 +146,39 @@ def flag_as_of_now(flag: StoredFlag, steps: Iterable[ClockStep]) -> StoredFlag:
 def is_heard_since(user: User, before_ms: int | None) -> bool:
     """Whether an erasure of what is older leaves the user's row."""
     return before_ms is not None and any(d.last_active_ms >= before_ms for d in user.devices)
+
+
+def heard_since(user: User, before_ms: int, now_ms: int) -> tuple[User, tuple[Changed, ...]]:
+    """What is left of ``user`` where they were heard of since, and the sessions that this ended of
+    other devices. Nobody is told of these: for the readers of ``presence.changes`` the user left
+    when they were erased."""
+    gone = [device for device in user.devices if device.last_active_ms < before_ms]
+    names = {device.device for device in gone}
+    ended: list[Changed] = []
+    for device in gone:
+        if device.online:
+            user, changed = end_session(user, device, "erased", now_ms)
+            ended.append(changed)
+    left = msgspec.structs.replace(
+        user,
+        devices=tuple(device for device in user.devices if device.device not in names),
+        sign_outs=tuple(
+            _without(names, each)
+            for each in user.sign_outs
+            if not each.devices or not names.issuperset(each.devices)
+        ),
+        first_day=user.active_day,
+    )
+    return left, tuple(ended)
+
+
+def _without(names: Set[str], sign_out: SignOut) -> SignOut:
+    """``sign_out``, which names these devices no more."""
+    return msgspec.structs.replace(
+        sign_out,
+        devices=tuple(device for device in sign_out.devices if device not in names),
+        spared=tuple(device for device in sign_out.spared if device not in names),
+    )
 
 
 def remove(user: User, event: OptOut | Erase, now_ms: int) -> Removed:

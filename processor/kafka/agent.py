@@ -59,7 +59,7 @@ async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
             message.value,
         )
         for message in (event.message for event in events)
-        # Of another generation: whoever owns the partition now reads it again.
+        # Of another generation: the partition's owner now reads it again.
         if message.generation_id == generation
     ]
     if records:

@@ -128,7 +128,7 @@ class ChangePublisher:
                 await asyncio.gather(*sent)
             except (KafkaError, OSError, TopicProblemError) as error:
                 self._failures.inc()
-                # Kafka is away: whoever waits for it is not stuck.
+                # Kafka is away: to wait for it is not to be stuck.
                 self._progress.made()
                 if not failed:
                     log.warning("cannot publish to %s (%s): trying until it works", topic, error)

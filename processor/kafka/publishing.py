@@ -14,7 +14,7 @@ from schemas.log.privacy_flags import Flag
 
 log = logging.getLogger(__name__)
 
-#: How long an end waits for Kafka: whoever has the partitions next publishes what is left.
+#: How long an end waits for Kafka: the next owner of the partitions publishes what is left.
 CLOSE_SECONDS: Final = 3.0
 
 
@@ -33,7 +33,7 @@ class Publishing:
         self._task = asyncio.create_task(self._publish(changes, flags))
 
     async def done(self) -> None:
-        """Return once everything is published. Whoever stops waiting does not stop it."""
+        """Return once everything is published. A caller that stops waiting does not stop it."""
         if self._task is not None:
             await asyncio.shield(self._task)
             self._task = None

@@ -104,6 +104,8 @@ class Housekeeper:
                 self._metrics.shared_installations.set(math.nan)
                 return False
             self._metrics.maintenance_runs.inc()
+            with session.transaction():
+                session.do("note_min_group_size", (self._settings.min_group_size,))
             self._keep_no_longer(session)
             for work, roll_up in _ROLLUPS.items():
                 self._repeat(work, session, roll_up)

@@ -11,6 +11,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '60s', false),
        set_config('TimeZone', 'UTC', false)
 
 -- name: acquire
+-- Only one processor maintains: whether it is this one.
 SELECT pg_try_advisory_lock(%s)
 
 -- name: position
@@ -69,16 +70,26 @@ SELECT (
 FROM rollup_progress
 HAVING count(*) = 3
 
+-- name: note_min_group_size
+-- What the API and the views read.
+INSERT INTO small_groups (min_group_size) VALUES (%s)
+ON CONFLICT (only_row) DO UPDATE SET min_group_size = EXCLUDED.min_group_size
+WHERE small_groups.min_group_size <> EXCLUDED.min_group_size
+
 -- name: make_partitions
+-- Days that events will need soon.
 SELECT make_daily_partitions(%s)
 
 -- name: drop_partitions
+-- Days of a table that are older than it keeps.
 SELECT drop_daily_partitions(%s, %s, %s)
 
 -- name: delete_before
+-- Some rows of a table that are older than it keeps.
 SELECT delete_before(%s, %s, %s, %s)
 
 -- name: note_kept
+-- From when on a table has all its rows.
 INSERT INTO retention_progress (table_name, kept_from) VALUES (%s, %s::date::timestamptz)
 ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
 WHERE retention_progress.kept_from < EXCLUDED.kept_from
@@ -108,6 +119,7 @@ DELETE FROM api_keys WHERE id IN (
 RETURNING id
 
 -- name: delete_names
+-- Names of minutes that no event can reach any more.
 DELETE FROM screen_names WHERE minute < (
     SELECT CASE WHEN bool_and(log_time IS NOT NULL) THEN min(log_time) END FROM stream_offsets
 ) - interval '2 minutes'
@@ -118,9 +130,11 @@ SELECT DISTINCT coalesce(policy ->> 'reporting_time_zone', 'UTC')
 FROM stream_offsets WHERE policy IS NOT NULL
 
 -- name: reporting_zone
+-- Whose days are counted.
 SELECT time_zone FROM reporting_zone
 
 -- name: adopt_zone
+-- The zone whose days are counted from now on.
 INSERT INTO reporting_zone (time_zone, since)
 SELECT %(zone)s, min(log_time) FROM stream_offsets
 ON CONFLICT (only_row) DO UPDATE SET time_zone = EXCLUDED.time_zone, since = EXCLUDED.since
@@ -136,12 +150,15 @@ WHERE rollup = 'days'
 RETURNING (through AT TIME ZONE %(zone)s)::date
 
 -- name: forget_screen_days
+-- Days that are older than rollups are kept.
 DELETE FROM screen_days WHERE day < %(day)s
 
 -- name: forget_transition_days
+-- Days that are older than rollups are kept.
 DELETE FROM transition_days WHERE day < %(day)s
 
 -- name: forget_late_days
+-- Of days that another zone has made anew.
 DELETE FROM late_days
 
 -- name: begin_quarters
@@ -156,16 +173,19 @@ SELECT 'quarters', date_bin('15 minutes', least(
 ), timestamptz 'epoch')
 
 -- name: begin_hours
+-- Where hours begin to be rolled up: with the first whole one.
 INSERT INTO rollup_progress (rollup, through)
 SELECT 'hours', date_bin('1 hour', least(through, (SELECT min(at) FROM changes)), timestamptz 'epoch')
 FROM rollup_progress WHERE rollup = 'quarters'
 
 -- name: begin_days
+-- Where days begin to be rolled up: with the first whole one.
 INSERT INTO rollup_progress (rollup, through)
 SELECT 'days', start_of_day((through AT TIME ZONE %(zone)s)::date, %(zone)s)
 FROM rollup_progress WHERE rollup = 'quarters'
 
 -- name: advance
+-- A rollup is made up to here.
 UPDATE rollup_progress SET through = %(to)s WHERE rollup = %(rollup)s
 
 -- name: held_from
@@ -184,9 +204,11 @@ SELECT EXISTS (
 ) AND EXISTS (SELECT FROM rollup_progress WHERE rollup = 'hours' AND through > %(hour)s)
 
 -- name: clear_screens
+-- Before quarters are rolled up again.
 DELETE FROM screen_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_screens
+-- Quarters from minutes.
 INSERT INTO screen_quarters (
     quarter, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces
 )
@@ -199,6 +221,7 @@ WHERE minute >= %(from)s AND minute < %(to)s
 GROUP BY 1, 2
 
 -- name: clear_screen_hours
+-- Before hours are rolled up again.
 DELETE FROM screen_hours
 WHERE hour >= date_bin('1 hour', %(from)s, timestamptz 'epoch') AND hour < %(to)s
 
@@ -217,9 +240,11 @@ WHERE quarter >= date_bin('1 hour', %(from)s, timestamptz 'epoch')
 GROUP BY 1, 2
 
 -- name: clear_transitions
+-- Before quarters are rolled up again.
 DELETE FROM transition_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_transitions
+-- Quarters from minutes.
 INSERT INTO transition_quarters (quarter, from_screen, to_screen, transitions)
 SELECT quarter, from_screen, to_screen, sum(transitions)
 FROM screen_transitions
@@ -227,9 +252,11 @@ WHERE quarter >= %(from)s AND quarter < %(to)s
 GROUP BY 1, 2, 3
 
 -- name: clear_sessions
+-- Before quarters are rolled up again.
 DELETE FROM session_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_sessions
+-- Quarters from sessions that have ended.
 WITH ended AS (
     SELECT date_bin('15 minutes', ended_at, timestamptz 'epoch') AS quarter,
            to_ms(ended_at) - to_ms(started_at) AS duration_ms,
@@ -259,9 +286,11 @@ GROUP BY quarter, duration_histogram
 SELECT EXISTS (SELECT FROM erased_quarters WHERE quarter >= %(from)s AND quarter < %(to)s)
 
 -- name: clear_concurrency
+-- Before they are rolled up again.
 DELETE FROM concurrency_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: roll_up_concurrency
+-- Quarters from samples.
 WITH instants AS (
     SELECT at, sum(foreground) AS foreground, sum(background) AS background
     FROM concurrency_samples
@@ -285,9 +314,11 @@ GROUP BY 1
 DELETE FROM late_quarters WHERE quarter >= %(from)s AND quarter < %(to)s
 
 -- name: oldest_late_quarter
+-- What is to be rolled up again first.
 SELECT min(quarter) FROM late_quarters WHERE quarter < %(through)s
 
 -- name: note_late_day
+-- It gets rolled up again.
 INSERT INTO late_days (day)
 SELECT (%(from)s AT TIME ZONE time_zone)::date
 FROM reporting_zone, rollup_progress
@@ -317,14 +348,83 @@ FROM begun LEFT JOIN windows USING (screen)
 ORDER BY name, user_id
 
 -- name: clear_hour
+-- Before the users of an hour are sketched again.
 DELETE FROM screen_hour_users WHERE hour = %(hour)s
 
 -- name: store_hour
-INSERT INTO screen_hour_users (hour, screen, users, sketch) VALUES (%s, %s, %s, %s)
+-- The users of a screen in an hour.
+INSERT INTO screen_hour_users (hour, screen, users, sketch_month, sketch) VALUES (%s, %s, %s, %s, %s)
 
--- name: hourly_sketches
-SELECT screen, sketch FROM screen_hour_users
-WHERE hour >= %(from)s AND hour < %(to)s ORDER BY screen, hour
+-- name: sketch_key
+-- That of a month, if it has one still.
+SELECT key FROM sketch_keys WHERE month = %(month)s
+
+-- name: make_sketch_key
+-- Made here, of more than 256 random bits: a parameter could be written to the server's log.
+INSERT INTO sketch_keys (month, key)
+VALUES (%(month)s, sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+))
+ON CONFLICT DO NOTHING
+
+-- name: destroy_sketch_keys
+-- Of months that are over for changes, down to the last row.
+DELETE FROM sketch_keys
+WHERE (month + interval '1 month') AT TIME ZONE 'UTC' <= (
+        SELECT kept_from FROM retention_progress WHERE table_name = 'changes'
+    )
+  AND NOT EXISTS (
+        SELECT FROM changes
+        WHERE at >= month::timestamp AT TIME ZONE 'UTC'
+          AND at < (month + interval '1 month') AT TIME ZONE 'UTC'
+    )
+RETURNING month
+
+-- name: unkeyed_step
+-- Sketches without a key go with their changes: until when they are gone, and the end of the next
+-- step, of a day at most. No row: there is nothing to do.
+SELECT dropped, least(dropped + interval '1 day', held_from)
+FROM (
+    SELECT held.kept_from AS held_from, coalesce(done.kept_from, oldest.hour) AS dropped
+    FROM retention_progress AS held
+    LEFT JOIN retention_progress AS done ON done.table_name = 'unkeyed_sketches'
+    CROSS JOIN (SELECT min(hour) AS hour FROM screen_hour_users) AS oldest
+    WHERE held.table_name = 'changes'
+) AS step
+WHERE dropped < held_from
+
+-- name: drop_unkeyed_hours
+-- Sketches without a key, of hours whose changes have gone, become those of nobody.
+UPDATE screen_hour_users SET sketch = %(nobody)s
+WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS NULL
+
+-- name: drop_unkeyed_days
+-- Those that have ended by then in every zone, from the last one of the step before.
+UPDATE screen_days SET sketch = NULL
+WHERE day >= (%(from)s AT TIME ZONE 'UTC')::date - 3 AND day < (%(to)s AT TIME ZONE 'UTC')::date - 1
+  AND sketch_month IS NULL AND sketch IS NOT NULL
+
+-- name: note_unkeyed_dropped
+-- How far sketches without a key have been dropped.
+INSERT INTO retention_progress (table_name, kept_from) VALUES ('unkeyed_sketches', %(to)s)
+ON CONFLICT (table_name) DO UPDATE SET kept_from = EXCLUDED.kept_from
+
+-- name: hours_under_other_keys
+-- Hours of a day whose sketches cannot be united with those under its key.
+SELECT DISTINCT hour FROM screen_hour_users
+WHERE hour >= %(from)s AND hour < %(to)s AND sketch_month IS DISTINCT FROM %(month)s
+ORDER BY hour
+
+-- name: users_of_hours
+-- The sketches that a day is made of.
+SELECT screen, users, sketch_month, sketch FROM screen_hour_users
+WHERE hour >= %(from)s AND hour < %(to)s AND hour <> ALL (%(but)s::timestamptz[])
+ORDER BY screen, hour
+
+-- name: users_of_day
+-- What a day has counted, before it is made anew.
+SELECT screen, users, users_at_most, sketch_month, sketch FROM screen_days
+WHERE day = %(day)s AND users > 0 ORDER BY screen
 
 -- name: day_to_do
 -- The oldest complete day to roll up: one that came late, or the next. Its first quarter-hour and
@@ -344,16 +444,18 @@ WHERE start_of_day(day + 1, time_zone) <= (
 ORDER BY day, is_late DESC LIMIT 1
 
 -- name: clear_screen_day
+-- Before a day is rolled up again.
 DELETE FROM screen_days WHERE day = %(day)s
 
 -- name: roll_up_screen_day
+-- A day from what was rolled up of it.
 INSERT INTO screen_days (
     day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces,
-    users, sketch
+    users, users_at_most, sketch_month, sketch
 )
 SELECT %(day)s, screen, coalesce(views, 0), coalesce(visits, 0), coalesce(dwell_ms, 0),
        coalesce(silent_dwell_ms, 0), coalesce(dwell_histogram, '{}'), coalesce(exits, 0),
-       coalesce(bounces, 0), coalesce(users, 0), sketch
+       coalesce(bounces, 0), coalesce(users, 0), users_at_most, month, sketch
 FROM (
     SELECT screen, sum(views) AS views, sum(visits) AS visits, sum(dwell_ms) AS dwell_ms,
            sum(silent_dwell_ms) AS silent_dwell_ms,
@@ -363,13 +465,17 @@ FROM (
     WHERE quarter >= %(from)s AND quarter < %(to)s
     GROUP BY screen
 ) AS windows
-FULL JOIN unnest(%(screens)s::text[], %(users)s::bigint[], %(sketches)s::bytea[])
-    AS visitors (screen, users, sketch) USING (screen)
+FULL JOIN unnest(
+    %(screens)s::text[], %(users)s::bigint[], %(users_at_most)s::bigint[], %(months)s::date[],
+    %(sketches)s::bytea[]
+) AS visitors (screen, users, users_at_most, month, sketch) USING (screen)
 
 -- name: clear_transition_day
+-- Before a day is rolled up again.
 DELETE FROM transition_days WHERE day = %(day)s
 
 -- name: roll_up_transition_day
+-- A day from its quarters.
 INSERT INTO transition_days (day, from_screen, to_screen, transitions)
 SELECT %(day)s, from_screen, to_screen, sum(transitions)
 FROM transition_quarters
@@ -410,4 +516,5 @@ ON CONFLICT (day) DO UPDATE SET
     monthly_active = EXCLUDED.monthly_active
 
 -- name: delete_late_day
+-- It has been rolled up again.
 DELETE FROM late_days WHERE day = %(day)s

@@ -8,6 +8,9 @@ deadlock with the processor.
 Users who were not seen for their days are removed a thousand at a time. A step never waits for a
 row that the processor has, and the processor waits for one step at most. One who comes back in that
 moment is written again whole, as the processor read them; one who comes back later is new.
+
+With the last changes of a month goes the key of its sketches of users; with changes go the sketches
+that have no key, because the release before made them.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from psycopg.errors import LockNotAvailable, SerializationFailure
 
 from processor.maintenance.database_session import Session
 from processor.settings import ProcessorSettings
+from schemas.measures.sketches import NOBODY
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +92,7 @@ class Retention:
             self._keep_partitions(table, days, today)
             yield
         if today is not None:
+            yield from self._forget_people_in_sketches()
             yield from self._remove_rows(today)
             yield from self._remove_users(today - timedelta(self._settings.users_kept_days))
         with session.transaction():
@@ -107,6 +112,23 @@ class Retention:
         except LockNotAvailable:
             self.skipped.append(table)
             log.info("%s is in use: its partitions are kept in order by the next run", table)
+
+    def _forget_people_in_sketches(self) -> Iterator[None]:
+        session = self._session
+        with session.transaction():
+            self._count("sketch_keys", len(session.all("destroy_sketch_keys")))
+        yield
+        more = True
+        while more:
+            with session.transaction():
+                step = session.all("unkeyed_step")
+                for since, until in step:
+                    span = {"from": since, "to": until}
+                    session.do("drop_unkeyed_hours", {**span, "nobody": NOBODY})
+                    session.do("drop_unkeyed_days", span)
+                    session.do("note_unkeyed_dropped", span)
+            more = bool(step)
+            yield
 
     def _remove_rows(self, today: date) -> Iterator[None]:
         session, settings = self._session, self._settings

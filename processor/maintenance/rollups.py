@@ -11,13 +11,10 @@ of bounded work, the oldest first, and says whether there was any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
 
 from processor.maintenance.database_session import Session
-from schemas.measures.sketches import estimate, merged, sketch_of
+from processor.maintenance.screen_users import has_lost_rows, replace_hour, users_of_day
 
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
@@ -82,7 +79,7 @@ def roll_up_late_quarter(session: Session) -> bool:
         (held_from,) = session.one("held_from", (_SOURCES,))
         span = {"from": quarter, "to": quarter + QUARTER}
         if held_from is None or quarter >= held_from:
-            sums = _SUMS if _has_lost_rows(session, quarter, quarter + QUARTER) else _ROLLUPS
+            sums = _SUMS if has_lost_rows(session, quarter, quarter + QUARTER) else _ROLLUPS
             _replace_quarters(session, quarter, quarter + QUARTER, sums)
             _replace_hour_passed_again(session, quarter.replace(minute=0))
             session.do("note_late_day", span)
@@ -92,17 +89,12 @@ def roll_up_late_quarter(session: Session) -> bool:
 
 def _replace_hour_passed_again(session: Session, hour: datetime) -> None:
     """Visits begin late only where log time passes an hour again."""
-    if _has_lost_rows(session, hour, hour + HOUR):
+    if has_lost_rows(session, hour, hour + HOUR):
         return
     (is_passed_again,) = session.one("is_hour_passed_again", {"hour": hour})
     (held_from,) = session.one("held_from", (["changes"],))
     if is_passed_again and (held_from is None or hour >= held_from):
-        _replace_hour(session, hour)
-
-
-def _has_lost_rows(session: Session, start: datetime, end: datetime) -> bool:
-    (has_lost,) = session.one("has_lost_rows", {"from": start, "to": end})
-    return bool(has_lost)
+        replace_hour(session, hour)
 
 
 def _replace_quarters(
@@ -122,18 +114,9 @@ def roll_up_hour(session: Session) -> bool:
         start = position.hours
         if start is None or position.quarters is None or start + HOUR > position.quarters:
             return False
-        _replace_hour(session, start)
+        replace_hour(session, start)
         session.do("advance", {"rollup": "hours", "to": start + HOUR})
         return True
-
-
-def _replace_hour(session: Session, hour: datetime) -> None:
-    rows = [
-        (hour, screen, estimate(sketch), sketch)
-        for screen, sketch in _visitors(session, hour, hour + HOUR)
-    ]
-    session.do("clear_hour", {"hour": hour})
-    session.do_many("store_hour", rows)
 
 
 def roll_up_day(session: Session) -> bool:
@@ -143,16 +126,18 @@ def roll_up_day(session: Session) -> bool:
         if not found:
             return False
         ((day, start, end, is_late),) = found
-        sketches = _day_sketches(session, start, end)
+        users = users_of_day(session, day, start, end, is_counted=is_late)
         span = {"day": day, "from": start, "to": end}
         session.do("clear_screen_day", span)
         session.do(
             "roll_up_screen_day",
             {
                 **span,
-                "screens": list(sketches),
-                "users": [estimate(sketch) for sketch in sketches.values()],
-                "sketches": list(sketches.values()),
+                "screens": [of.screen for of in users],
+                "users": [of.users for of in users],
+                "users_at_most": [of.users_at_most for of in users],
+                "months": [of.month for of in users],
+                "sketches": [of.sketch for of in users],
             },
         )
         session.do("clear_transition_day", span)
@@ -163,35 +148,3 @@ def roll_up_day(session: Session) -> bool:
         else:
             session.do("advance", {"rollup": "days", "to": end})
         return True
-
-
-def _day_sketches(session: Session, start: datetime, end: datetime) -> dict[str, bytes]:
-    """By screen, everyone who began a visit from ``start`` to ``end``.
-
-    Where the zone is not whole hours from UTC, a day's first and last half-hours come from changes;
-    once those are gone, from the hours that begin in the day.
-    """
-    first_hour, last_hour = _ceil_to_hour(start), _ceil_to_hour(end)
-    parts: list[tuple[str, bytes]] = []
-    (held_from,) = session.one("held_from", (["changes"],))
-    if held_from is None or start >= held_from:
-        last_hour = end.replace(minute=0)
-        for edge in ((start, first_hour), (last_hour, end)):
-            if edge[0] < edge[1]:
-                parts += _visitors(session, *edge)
-    parts += session.stream("hourly_sketches", {"from": first_hour, "to": last_hour})
-    parts.sort(key=itemgetter(0))
-    return {
-        screen: merged(sketch for _, sketch in group)
-        for screen, group in groupby(parts, key=itemgetter(0))
-    }
-
-
-def _visitors(session: Session, start: datetime, end: datetime) -> Iterator[tuple[str, bytes]]:
-    visitors = session.stream("visitors", {"from": start, "to": end})
-    for screen, group in groupby(visitors, key=itemgetter(0)):
-        yield screen, sketch_of(user_id for _, user_id in group)
-
-
-def _ceil_to_hour(at: datetime) -> datetime:
-    return at if at.minute == 0 else at.replace(minute=0) + HOUR

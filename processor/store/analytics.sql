@@ -6,6 +6,7 @@ SELECT screen, coalesce(brought_by, 0) FROM screen_names
 WHERE "partition" = %s AND minute = from_ms(%s)
 
 -- name: load_known_screens
+-- Which names of screens keep their places, as a partition knows it.
 SELECT state::text FROM known_screens WHERE "partition" = %s
 
 -- name: load_shown_elsewhere
@@ -22,6 +23,7 @@ WHERE "partition" <> %(partition)s
 GROUP BY name ORDER BY name
 
 -- name: create_analytics_tables
+-- What a batch adds to analytics, before it is applied.
 CREATE TEMP TABLE IF NOT EXISTS batch_spans (
     shown_until_ms bigint, "partition" integer, log_offset bigint, event_index integer,
     ordinal integer, user_id text, device text, state text, screen text, started_ms bigint,
@@ -130,13 +132,17 @@ END
 $$
 
 -- name: copy_spans
+-- Spans that ended in the batch.
 COPY batch_spans FROM STDIN (FORMAT binary)
 
 -- name: copy_sessions
+-- Sessions that ended in the batch.
 COPY batch_sessions FROM STDIN (FORMAT binary)
 
 -- name: copy_user_days
+-- Users who were active on another day for the first time.
 COPY batch_user_days FROM STDIN (FORMAT binary)
 
 -- name: apply_analytics
+-- All of the above into its tables, and the windows that came as JSON.
 SELECT pg_temp.apply_analytics(%s::jsonb)

@@ -21,10 +21,12 @@ SELECT user_hash, "partition", opted_out, log_offset, to_ms(erased_until) FROM p
 WHERE user_hash = ANY (%s)
 
 -- name: unpublished_flags
+-- Whose flag is of a record in a range.
 SELECT user_hash FROM privacy_flags
 WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
 
 -- name: create_privacy_tables
+-- What a batch erases and publishes, before it is applied.
 CREATE TEMP TABLE IF NOT EXISTS batch_erasures (
     ordinal integer, "partition" integer, user_id text COLLATE "C", user_hash bytea, request text,
     reason text, log_offset bigint, at_ms bigint, before_ms bigint
@@ -150,10 +152,13 @@ END
 $$
 
 -- name: copy_erasures
+-- Whose rows are to go.
 COPY batch_erasures FROM STDIN (FORMAT binary)
 
 -- name: copy_flags
+-- What is known by hash from now on.
 COPY batch_flags FROM STDIN (FORMAT binary)
 
 -- name: copy_last_changes
+-- The one last change of each who left.
 COPY batch_last_changes FROM STDIN (FORMAT binary)

@@ -2,27 +2,34 @@
 -- presence are stated in processor/store/presence_row.py alone: {presence_…} come from there.
 
 -- name: session
+-- Which session of the database this is.
 SELECT pg_backend_pid()
 
 -- name: has_migrations
+-- Whether anything was ever applied.
 SELECT to_regclass('schema_migrations') IS NOT NULL
 
 -- name: migrations
+-- Which migrations were applied.
 SELECT name FROM schema_migrations
 
 -- name: deployment
+-- Which log the database belongs to; no row: to none yet.
 SELECT topic, topic_id, partitions FROM deployment
 
 -- name: create_deployment
+-- The database belongs to this log from now on.
 INSERT INTO deployment (topic, topic_id, partitions) VALUES (%s, %s, %s)
 ON CONFLICT DO NOTHING
 
 -- name: create_offsets
+-- Where partitions begin that were never read.
 INSERT INTO stream_offsets ("partition", next_offset, published_through)
 SELECT p, o, o FROM unnest(%s::integer[], %s::bigint[]) AS start (p, o)
 ON CONFLICT DO NOTHING
 
 -- name: next_offsets
+-- The first offset of each partition that is not stored.
 SELECT "partition", next_offset FROM stream_offsets ORDER BY "partition"
 
 -- name: start_offsets
@@ -49,6 +56,7 @@ SELECT "partition", %(from_offset)s, %(to_offset)s FROM moved
 RETURNING "partition"
 
 -- name: load_partition
+-- Where a partition goes on, and what it must remember.
 SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
        silence::text, last_read::text,
        EXISTS (SELECT FROM lost_ranges l
@@ -63,9 +71,11 @@ SELECT log_offset, to_ms(from_time), to_ms(to_time) FROM (
 ) AS latest ORDER BY log_offset
 
 -- name: load_online
+-- Everybody of a partition who is online.
 SELECT {presence_read} FROM presence WHERE "partition" = %s AND state <> 'offline'
 
 -- name: load_users
+-- Users who are named in a batch, online or not.
 SELECT {presence_read} FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
@@ -110,6 +120,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_clock_steps (
 ) ON COMMIT DELETE ROWS
 
 -- name: create_apply_batch
+-- The one round trip that stores a batch: the offset fence first.
 CREATE OR REPLACE FUNCTION pg_temp.apply_batch() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     advanced bigint;
@@ -176,19 +187,25 @@ END
 $$
 
 -- name: copy_offsets
+-- Where the partitions of the batch go on.
 COPY batch_offsets FROM STDIN (FORMAT binary)
 
 -- name: copy_presence
+-- Users as the batch leaves them.
 COPY batch_presence FROM STDIN (FORMAT binary)
 
 -- name: copy_changes
+-- Changes of the batch.
 COPY batch_changes FROM STDIN (FORMAT binary)
 
 -- name: copy_outages
+-- Silences that were ours.
 COPY batch_outages FROM STDIN (FORMAT binary)
 
 -- name: copy_clock_steps
+-- Steps of log time.
 COPY batch_clock_steps FROM STDIN (FORMAT binary)
 
 -- name: apply_batch
+-- Store what was copied; see create_apply_batch.
 SELECT pg_temp.apply_batch()

@@ -58,7 +58,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
     if several:
         last_active_ms = max(d.last_active_ms for d in user.devices)
         device_count = sum(d.online for d in user.devices)
-    in_columns = shown is not None and not several and not shown.replaced
+    in_columns = shown is not None and not several and _is_in_columns(user, shown)
     return PresenceRow(
         user_id=user.user_id,
         partition=partition,
@@ -87,6 +87,18 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
         active_day=user.active_day,
         timer=_text(shown.timer if shown is not None else None),
         running_timers=sum(d.timer is not None and d.timer.runs_on for d in user.devices),
+    )
+
+
+def _is_in_columns(user: User, only: Device) -> bool:
+    """Whether the columns of ``user`` say everything of their only device: not of one that others
+    left behind, by an erasure of what is older."""
+    return (
+        not only.replaced
+        and only.twin_of is None
+        and only.changed_ms == user.changed_ms
+        and only.online_since_ms == user.online_since_ms
+        and only.reason == user.reason
     )
 
 

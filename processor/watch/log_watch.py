@@ -83,7 +83,7 @@ class LogWatch:
                 await self._look_for_silence()
                 await self._look_back()
             except (KafkaError, OSError, TimeoutError) as error:
-                # Whoever writes or reads says that Kafka is away.
+                # The agent and the publisher say that Kafka is away.
                 log.debug("cannot ask Kafka for %s: %s", self._topic, error)
             else:
                 if trouble is not None and trouble != self.trouble:

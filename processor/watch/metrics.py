@@ -19,6 +19,7 @@ from processor.core.presence import MARKS, VERDICTS
 from processor.watch.top_names import TopNames
 from processor.watch.weighted_histogram import WeightedHistogram
 from schemas.log.changes import Reason
+from schemas.service.build_info import tell_version
 
 #: What a batch goes through, in this order.
 STAGES: Final = ("decode", "load", "reduce", "write", "commit")
@@ -36,7 +37,14 @@ RETAINED_TABLES: Final = (
         "screen_hours",
     ),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
-    *("session_quarters", "sessions", "spans", "transition_days", "transition_quarters"),
+    *(
+        "session_quarters",
+        "sessions",
+        "sketch_keys",
+        "spans",
+        "transition_days",
+        "transition_quarters",
+    ),
     *("user_days", "erased_quarters", "erased_days"),
 )
 ROLLUPS: Final = ("quarters", "hours", "days")
@@ -73,6 +81,7 @@ class Metrics:
             )
             return {value: family.labels(value) for value in values}
 
+        tell_version(registry, "rollcall_processor")
         self.records = counter("records", "Records that were stored, ticks included.")
         self.events = counters("events", "Client events by what they came to.", "verdict", VERDICTS)
         self.replays = counter(

@@ -4,8 +4,8 @@ Nothing is lost by it: what is committed is committed, and the rest is read agai
 
 - an event loop that does not run: a thread watches its beats. Should even threads not run, because
   something in C holds Python's lock, faulthandler ends the process a little later.
-- records that wait while nothing is loaded, reduced, stored or tried again. Whoever waits for
-  PostgreSQL or Kafka tries again and again in bounded time, which counts as well; so does a
+- records that wait while nothing is loaded, reduced, stored or tried again. A wait for
+  PostgreSQL or Kafka is bounded and tried again and again, which counts as well; so does a
   rebalance, up to ``REBALANCE_PATIENCE`` times as long. Without records that wait nothing is wrong.
 
 Time counts only while this process runs: one that was stopped for an hour is not stuck.

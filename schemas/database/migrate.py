@@ -1,8 +1,8 @@
 """Plain SQL migrations: ``schemas/database/sql/NNNN_name.sql``, each applied once, in order, all or
 none.
 
-The services of before run meanwhile. Whoever waits for a table makes everybody queue behind them,
-so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
+The services of the release before run meanwhile. A session that waits for a table makes all others
+queue behind it, so a migration waits ``LOCK_SECONDS`` at most, then makes room and tries again.
 
 Numbers say in which order, and nothing else. There is no 0011: it was given up before a release had
 it, and 0012 kept its name. An applied file is never renamed: its name is what a database remembers.

@@ -6,7 +6,7 @@ client. What stands left of it was written by the client and proves nothing. RFC
 ``Forwarded`` is not read: a proxy that appends to one of the two headers passes the other on as the
 client made it up.
 
-An IPv6 client counts by its /64: whoever has one address has them all.
+An IPv6 client counts by its /64: a client that has one address of it has them all.
 
 Addresses are for limits, and for telling a trusted proxy from everybody else; they are never stored
 or logged.

@@ -1,6 +1,6 @@
 """Whether a client masks its frames, as RFC 6455, section 5.1, wants it: PURE.
 
-A frame without a mask fails the connection (1002). Whoever is between may take one for something
+A frame without a mask fails the connection (1002). A proxy in between may take one for something
 else, which is what masks are for; aiohttp's reader takes either.
 
 Only the heads of frames are looked at. The first byte of one waits here for the second, which

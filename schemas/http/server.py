@@ -14,7 +14,7 @@
    gateways connect anew, elsewhere.
 6. A frozen path is reached however its slashes and capitals are written (``schemas.http.paths``).
 7. Bodies stay packed: aiohttp would unpack what nobody reads, without end, on the loop that all
-   others wait for. Whoever reads one unpacks it (``schemas.http.content_encoding``).
+   others wait for. The handler that reads one unpacks it (``schemas.http.content_encoding``).
 8. What aiohttp would answer by itself is answered as ``schemas.http.responses`` has it.
 9. A socket whose client does not mask a frame is closed with 1002 (``schemas.http.frame_masks``).
 
@@ -189,7 +189,7 @@ def prove(request: web.BaseRequest) -> None:
 
 
 async def _refuse_coded(request: web.Request) -> web.StreamResponse:
-    """HTTP/1.0 has no transfer codings: whoever is between may see another end of this request
+    """HTTP/1.0 has no transfer codings: a proxy in between may see another end of this request
     (RFC 9112, section 6.1)."""
     request.content.feed_eof()
     problem = ProblemError("bad_request", "HTTP/1.0 has no Transfer-Encoding.")

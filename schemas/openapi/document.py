@@ -8,6 +8,7 @@ from schemas.openapi import (
     audiences,
     count,
     feed,
+    health,
     journeys,
     over_time,
     people,
@@ -74,6 +75,7 @@ PARTS: Final = (
     *(screens.PART, screen_habits.PART, screen_rules.PART, journeys.PART, over_time.PART),
     audiences.PART,
     reads.PART,
+    health.PART,
     privacy.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),

@@ -36,7 +36,11 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "FunnelStep": record(
         {
             "value": nullable(
-                text("The version or platform; `(other)`: beyond the ten with the most.", "1.10.0")
+                text(
+                    "The version or platform; `(other)`: beyond the ten with the most; "
+                    "`(suppressed)`: those of too few users, where the operator wants that.",
+                    "1.10.0",
+                )
             ),
             "step": whole("From 1.", 2),
             "screen": text("As asked.", "Checkout"),

@@ -30,6 +30,7 @@ from schemas.openapi.words import (
     WINDOW_BUCKETS,
     a_screen,
     bucket,
+    range_in_one_piece,
     range_shown,
 )
 
@@ -59,18 +60,7 @@ _SAMPLED: Final = {
     "samples": whole("Fewer, or 0 and `null`, where an outage of our own was: see `gaps`.", 90),
 }
 _GAPS: Final = many(
-    record(
-        {
-            "kind": word(
-                "Log time jumped; or nothing but ticks was in the log; or a part of it was lost.",
-                OUTAGES,
-            ),
-            "started_at": instant("When it began.", "2026-03-30T11:31:02.000Z"),
-            "ended_at": nullable(
-                instant("`null` while it lasts.", "2026-03-30T11:33:40.000Z"),
-            ),
-        }
-    ),
+    ref("Outage"),
     "Outages of our own in the range.",
 )
 _A_PEAK: Final = nullable(
@@ -101,6 +91,26 @@ _SESSIONS: Final = {
     "silence_share": nullable(number("Of the sessions.", 0.6964, maximum=1)),
 }
 _SCHEMAS: Final[dict[str, Json]] = {
+    "Outage": record(
+        {
+            "kind": word(
+                "Log time jumped; or nothing but ticks was in the log; or a part of it was lost.",
+                OUTAGES,
+            ),
+            "started_at": instant("When it began.", "2026-03-30T11:31:02.000Z"),
+            "ended_at": nullable(
+                instant("`null` while it lasts.", "2026-03-30T11:33:40.000Z"),
+            ),
+        },
+        about="A silence that was ours: what was counted meanwhile is too low.",
+    ),
+    "Outages": record(
+        {
+            "items": many(ref("Outage"), "The latest first, 1,000 at most."),
+            **range_in_one_piece(),
+            **QUALITY,
+        }
+    ),
     "ConcurrencyBucket": record(
         {
             **_SAMPLED,
@@ -163,7 +173,11 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "BreakdownValue": record(
         {
             "value": nullable(
-                text("`null`: unknown; `(other)`: all but the 50 most frequent.", "1.10.0")
+                text(
+                    "`null`: unknown; `(other)`: all but the 50 most frequent; `(suppressed)`: "
+                    "those of too few users, where the operator wants that.",
+                    "1.10.0",
+                )
             ),
             "users": whole("Users who have it.", 1000),
             "share": number("Of all users counted.", 0.7794, maximum=1),
@@ -226,6 +240,15 @@ _PATHS: Final[dict[str, Json]] = {
             "`screen`.",
         ),
         query("screen", a_screen("Of this one only.")),
+    ),
+    "/api/v1/outages": _read(
+        "listOutages",
+        "Outages of our own",
+        "Silences that were ours and not the phones', of all partitions together: overlapping ones "
+        "of a kind are one. `from` and `to` may be any whole second.",
+        ref("Outages"),
+        "`Outage`",
+        *RANGE,
     ),
     "/api/v1/active-users": _read(
         "listActiveUsers",

@@ -28,7 +28,8 @@ TAG: Final = {
     "description": "A *visit* is a device in the foreground on a screen, unbroken; a *view* is a "
     "visit of another screen than the session's visit before. Views count where the visit starts; "
     "visits, dwell and exits where it ends. A screen that was never named is `(none)`; one beyond "
-    "the 200 names a minute (for each partition of the log) is `(other)`.",
+    "the 200 names a minute (for each partition of the log) is `(other)`. Lists merge those of too "
+    "few users into `(suppressed)` where the operator wants that (`ROLLCALL_MIN_GROUP_SIZE`).",
 }
 
 _METRICS: Final = {
@@ -37,10 +38,21 @@ _METRICS: Final = {
     "unique_users": nullable(
         whole(
             "Users who began a visit: an estimate, relative standard error 1.6 %; not additive. "
-            "`null` unless the time is of whole hours (UTC) and days that are rolled up.",
+            "`null` unless the time is of whole hours (UTC) and days that are rolled up, and where "
+            "the two below differ.",
             2210,
         )
     ),
+    "users_at_least": nullable(
+        whole(
+            "At least so many users, within the error of `unique_users`, and equal to it where it "
+            "is known. Users of two calendar months (UTC) are counted apart, because the ids in a "
+            "month's sketches are under a key of its own: those who came in both are counted once "
+            "here, as if all had, and twice in `users_at_most`.",
+            2210,
+        )
+    ),
+    "users_at_most": nullable(whole("At most so many users, as above.", 2210)),
     "dwell_ms": whole("Time on the screen of the visits that ended.", 271_224_100),
     "dwell_mean_ms": nullable(whole("Its mean over the visits.", 30_099)),
     "dwell_p50_ms": nullable(whole("Its median, within 9.1 %.", 17_448)),
@@ -165,7 +177,8 @@ _PATHS: Final[dict[str, Json]] = {
                 query(
                     "sort",
                     word(
-                        "The most first. `unique_users` wants whole hours that are rolled up.",
+                        "The most first. `unique_users` wants whole hours that are rolled up, and "
+                        "sorts by `users_at_least`.",
                         ("views", "unique_users", "dwell", "exits"),
                         default="views",
                     ),

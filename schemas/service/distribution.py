@@ -1,4 +1,4 @@
-"""What the package index calls us, for whoever asks for our version.
+"""What the package index calls us: the name by which our version is found.
 
 The name `rollcall` belongs to somebody else there; our packages and our command have names of their
 own.

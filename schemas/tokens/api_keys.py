@@ -4,7 +4,7 @@
 Stored is their SHA-256: a slow, salted hash protects what people choose and an attacker could try
 one by one; nobody tries 2^256 keys, so that a fast hash hides them as well and costs no call a
 tenth of a second. A key is found by its hash: how long that takes may tell of stored hashes, and
-whoever had one of those would still have no key.
+an attacker who had one of those would still have no key.
 """
 
 from __future__ import annotations

@@ -13,10 +13,7 @@ from urllib.parse import urlsplit
 
 
 def check_url(variable: str, url: str | None, plain_http_hosts: Iterable[str]) -> None:
-    """Raise ``ValueError`` naming the variable on an address that may not be asked.
-
-    A host that begins with a dot stands for all names under it.
-    """
+    """Raise ``ValueError`` naming the variable on an address that may not be asked."""
     if not url:
         return
     try:
@@ -26,14 +23,20 @@ def check_url(variable: str, url: str | None, plain_http_hosts: Iterable[str]) -
         host = ""
     if not host or parts.scheme not in ("http", "https"):
         raise ValueError(f"{variable} is no address: write one like https://id.example.com/keys")
-    if parts.scheme == "https" or _is_loopback(host):
+    if parts.scheme == "https" or may_be_plain(host, plain_http_hosts):
         return
-    for allowed in plain_http_hosts:
-        if host == allowed or (allowed.startswith(".") and host.endswith(allowed)):
-            return
     raise ValueError(
         f"{variable} is plain http to {host}: use https, or name the host in "
         "ROLLCALL_PLAIN_HTTP_HOSTS if nobody outside can answer for it (in-cluster names)"
+    )
+
+
+def may_be_plain(host: str, plain_http_hosts: Iterable[str]) -> bool:
+    """Whether a host, in lower case, may be asked by plain http. One of the hosts that begins with
+    a dot stands for all names under it."""
+    return _is_loopback(host) or any(
+        host == allowed or (allowed.startswith(".") and host.endswith(allowed))
+        for allowed in plain_http_hosts
     )
 
 

@@ -1,11 +1,11 @@
-"""Tokens that whoever issued them is asked about: what is remembered, shared, bounded and spared.
+"""Tokens that their issuer is asked about: what is remembered, shared, bounded and spared.
 
 1. An answer is believed for a while, so that a heartbeat is no call to anybody's back end. A
    refusal is remembered for some seconds: a client that repeats a bad token costs one request.
 2. Look-ups of one token share a request. Requests in flight and look-ups that wait for their turn
    are bounded, and shared fairly between client addresses (``schemas/tokens/fair_turns.py``); above
-   that calls are told to come again. So are those of an address whose tokens were refused too often
-   (``schemas/tokens/door.py``).
+   that calls are refused for a while. So are those of an address whose tokens were refused too
+   often (``schemas/tokens/door.py``).
 3. Who is away or talks nonsense says nothing about a token: 503, never 401. A server that does not
    answer is left alone but for a probe every second (``schemas/tokens/circuit_breaker.py``). A
    nonsense that may be one token's fault (``NoAnswerError.of_token``) is remembered for that token
@@ -60,7 +60,7 @@ STALE_SECONDS: Final = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """How whoever issues tokens is asked.
+    """How the issuer of tokens is asked.
 
     ``variable`` is the setting that the address is from. ``spread`` is the part of
     ``cache_seconds`` by which it is longer or shorter at random, so that a fleet that came at once
@@ -142,7 +142,7 @@ class AskingVerifier(VerifiedTokens, ABC):
 
     @abstractmethod
     async def _question(self, http: aiohttp.ClientSession, token: str) -> Any:
-        """What the server says, whoever that concerns. Raises :class:`NoAnswerError`."""
+        """What the server says of the token. Raises :class:`NoAnswerError`."""
 
     @abstractmethod
     def _read(self, token: str, said: Any) -> Answer | Refusal:

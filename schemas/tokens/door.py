@@ -7,9 +7,9 @@
    is another one.
 2. So what is limited is new and failing: of a client address ``auth_failures_per_second`` in the
    long run and ``auth_failures_burst`` at once. A call without any token counts too.
-3. Where the keys are ours, verifying costs microseconds: a token that counts always passes, whoever
-   fails beside it (a carrier's NAT is one address), and one that fails beyond the limit gets 429
-   in the place of 401.
+3. Where the keys are ours, verifying costs microseconds: a token that counts always passes, even
+   if others of its address fail (a carrier's NAT is one address), and one that fails beyond the
+   limit gets 429 instead of 401.
 4. Where somebody is asked, a question costs them: an address beyond its limit causes no further one
    until it has waited, and none causes more than its share (``schemas/tokens/fair_turns.py``).
    Those calls get 503, never 401: nobody said anything about their tokens.

@@ -1,7 +1,7 @@
 """What a token looks like, before anybody verifies it: a JWT, an opaque one, or a mistake. PURE.
 
-Nothing here says that a token counts. It says where to ask about it, and what to tell whoever sent
-one that cannot count.
+Nothing here says that a token counts. It says where to ask about it, and what to answer a
+client whose token cannot count.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def jwt_header(token: str) -> dict[str, Any] | None:
 
 
 def unverified_claims(token: str) -> dict[str, Any] | None:
-    """What a JWT claims, whoever made it; ``None`` for anything else."""
+    """What a JWT claims, true or not; ``None`` for anything else."""
     if _is_nested_too_deeply(token):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Who a Bearer token speaks for: its claims become an identity, whoever vouches for them.
+"""Who a Bearer token speaks for: its claims become an identity.
 
 A JWT vouches by its signature (``schemas/tokens/jwt.py``), any other by the answer of who issued
 it: an authorization server (``schemas/tokens/introspection.py``) or the app's own back end
@@ -85,7 +85,7 @@ class TokenVerifier(Protocol):
 
         ``expired_for_seconds`` accepts a token that long past its expiry (logout only); such an
         identity is not cached. Raises :class:`TokenRefusedError`, or ``ProblemError`` with code
-        ``unavailable`` while whoever vouches for tokens cannot be asked.
+        ``unavailable`` while the issuer of tokens cannot be asked.
         """
         ...
 

@@ -137,8 +137,8 @@ class TokenSettings(Settings):
     )
     plain_http_hosts: str = Field(
         "",
-        description="Comma-separated hosts that may be asked by plain http about keys and tokens: "
-        "in-cluster names; with a dot before it, all names under one.",
+        description="Comma-separated hosts that may be asked by plain http about keys and tokens, "
+        "and by the API how they do: in-cluster names; with a dot before it, all names under one.",
     )
     token_max_age_seconds: float | None = Field(
         None,

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.measures.sketches import estimate, sketch_of
 
 DAY = timedelta(days=1)
@@ -63,7 +63,7 @@ def fill(database_url: str, fleet: Fleet, as_of: datetime, progress: Any) -> Non
         connection.execute(queries["shape"], parameters)
         _fill_sketches(connection, queries["copy_sketches"], fleet)
         for parent in KEPT_DAYS:
-            named = queries["daily_partitions"].replace(b"{parent}", parent.encode())
+            named = filled(queries["daily_partitions"], parent=parent.encode())
             for (create,) in connection.execute(
                 named, {"kept_days": fleet.kept_days(parent)}
             ).fetchall():
@@ -87,5 +87,5 @@ def _fill_sketches(connection: psycopg.Connection[Any], query: bytes, fleet: Fle
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for n in range(_SKETCHES):
             users = max(1, fleet.users * (n + 1) // (2 * _SKETCHES))
-            sketch = sketch_of(f"user-{m:07d}" for m in range(users))
+            sketch = sketch_of((f"user-{m:07d}" for m in range(users)), b"bench")
             copy.write_row((n, estimate(sketch), sketch))

@@ -117,16 +117,16 @@ SELECT date_bin('1 hour', quarter, 'epoch'), screen, sum(views), sum(visits), su
        sum(silent_dwell_ms), analytics.merge_histograms(dwell_histogram), sum(exits), sum(bounces)
 FROM screen_quarters GROUP BY 1, 2;
 INSERT INTO screen_days (day, screen, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram,
-                         exits, bounces, users, sketch)
+                         exits, bounces, users, sketch_month, sketch)
 SELECT day::date, screen, views, views, views * 21000, views * 1500, counts, views / 5,
-       views / 20, sketches.users, sketch
+       views / 20, sketches.users, date_trunc('month', day)::date, sketch
 FROM frame, generate_series(today - days * interval '1 day', today - interval '1 day', '1 day')
          AS day, screens
 JOIN sketches ON sketches.n = (SELECT max(n) FROM sketches),
      LATERAL (SELECT ceil(frame.users * 2 * weight)::bigint AS views) AS v
 JOIN histograms ON size = 2000 AND variant = v.views %% 8;
-INSERT INTO screen_hour_users (hour, screen, users, sketch)
-SELECT hour, screen, sketches.users, sketch
+INSERT INTO screen_hour_users (hour, screen, users, sketch_month, sketch)
+SELECT hour, screen, sketches.users, date_trunc('month', hour)::date, sketch
 FROM frame, generate_series(today - days * interval '1 day', hours - interval '1 minute', '1 hour')
          AS hour, screens
 JOIN sketches ON sketches.n = screens.n %% (SELECT max(n) FROM sketches)

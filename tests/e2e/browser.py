@@ -58,6 +58,7 @@ class Api:
             "API_PORT": str(self.port),
             "API_ADMIN_PORT": str(self._admin_port),
             "DRAIN_SECONDS": "0",
+            "ADMIN_TARGETS": f"127.0.0.1:{self._admin_port}",
             **settings,
         }
         self._environment = {**os.environ, **{f"ROLLCALL_{k}": v for k, v in values.items()}}

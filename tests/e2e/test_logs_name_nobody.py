@@ -1,14 +1,19 @@
-"""The logs of a whole stack hold no token, no body, no user id and no client address."""
+"""The logs of a whole stack hold no token, no body, no user id and no client address: every process
+of it, Kafka and PostgreSQL too, through a phone's life, staff's reads and their audit, an opt-out
+and an erasure, and all that goes wrong on the way.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from pathlib import Path
 
 import aiohttp
 
+from deploy.roles.api_keys import KeyTable
 from deploy.tokens import make_token, signing_key
 from tests.e2e.stack import Up
 from tests.e2e.stacks import running_up
@@ -17,8 +22,11 @@ from tests.rigs.rig import rows, wait_for
 USER = "ulrike-who-must-not-be-named"
 NAME = "Ulrike von Niemand"
 SCREEN = "Chat with somebody secret"
+MODEL = "a phone that nobody else has"
 ADDRESS = "203.0.113.77"
 BROKEN_BODY = '{"screen": "a secret that does not end'
+PROCESSES = ("front", "processor", "kafka", "postgres")
+EVERY_SCOPE = "presence:read presence:export presence:audit presence:privacy"
 
 
 def test_no_log_of_a_whole_run_names_anybody() -> None:
@@ -28,28 +36,32 @@ def test_no_log_of_a_whole_run_names_anybody() -> None:
         staff = make_token(
             key,
             user="staff-who-reads",
-            scope="presence:read presence:export",
+            scope=EVERY_SCOPE,
             expires_seconds=600,
             environment={},
         )
         forged = make_token(
             "another key of thirty-two bytes...", user=USER, expires_seconds=600, environment={}
         )
-        asyncio.run(live(up, phone, staff, forged))
+        key_of_a_program = KeyTable(up.database_url()).create("CRM", ["presence:read"], None)
+        asyncio.run(live(up, phone, staff, forged, key_of_a_program))
         up.interrupt()
         logs = written(up.data_dir / "logs")
         logs[Path("rollcall up")] = up.output
-    assert any("front" in path.name for path in logs)
-    for secret in (USER, NAME, SCREEN, ADDRESS, "a secret that does not end", phone, forged):
+    for process in PROCESSES:
+        assert any(process in path.name and text for path, text in logs.items()), process
+    tokens = (phone, staff, forged)
+    for secret in (
+        *(USER, NAME, SCREEN, MODEL, ADDRESS, "a secret that does not end"),
+        *(*tokens, *map(signature, tokens), key_of_a_program, key),
+        os.environ["ROLLCALL_USER_HASH_KEY"],
+    ):
         found = {path.name for path, text in logs.items() if secret in text}
         assert found == set(), secret
-    for path, text in logs.items():
-        assert staff not in text, path.name
-        assert signature(phone) not in text, path.name
 
 
-async def live(up: Up, phone: str, staff: str, forged: str) -> None:
-    """A phone's life with all that goes wrong, and staff who looks."""
+async def live(up: Up, phone: str, staff: str, forged: str, key_of_a_program: str) -> None:
+    """A phone's life with all that goes wrong, staff who looks and erases, and the end of it."""
     beat, out = f"{up.url}/api/update-online-status", f"{up.url}/api/logout-status"
     async with aiohttp.ClientSession(headers={"X-Forwarded-For": ADDRESS}) as http:
 
@@ -59,7 +71,8 @@ async def live(up: Up, phone: str, staff: str, forged: str) -> None:
                 await answer.read()
                 return answer.status
 
-        assert await post(beat, phone, json.dumps({"screen": SCREEN})) == 200
+        said = {"screen": SCREEN, "device_info": MODEL}
+        assert await post(beat, phone, json.dumps(said)) == 200
         assert await post(beat, phone, BROKEN_BODY) == 200
         assert await post(beat, forged, "{}") == 401
         assert await post(beat, "no token at all", "{}") == 401
@@ -82,9 +95,19 @@ async def live(up: Up, phone: str, staff: str, forged: str) -> None:
             "users/x",
             "online-users?sort=nonsense",
             f"users?cursor={USER}",
+            f"users/{USER}/data",
+            f"users/{USER}/tracking",
+            f"users/{USER}/nothing",
+            f"audit?user={USER}",
+            f"audit?user={USER}&cursor={USER}",
+            f"erasures/{USER}",
         ):
             async with http.get(f"{up.url}/api/v1/{path}", headers=reader) as answer:
                 assert answer.status in (200, 400, 404), path
+        program = {"Authorization": f"Bearer {key_of_a_program}"}
+        for path, status in ((f"users/{USER}", 200), (f"audit?user={USER}", 403)):
+            async with http.get(f"{up.url}/api/v1/{path}", headers=program) as answer:
+                assert answer.status == status, path
         body = json.dumps({"user_ids": [USER]})
         assert await post(f"{up.url}/api/v1/users/lookup", staff, body) == 200
         assert await post(f"{up.url}/api/v1/audiences/export", staff, "{}") == 200
@@ -93,6 +116,25 @@ async def live(up: Up, phone: str, staff: str, forged: str) -> None:
             "the user is offline",
             lambda: rows(url, "SELECT state::text FROM presence") == [("offline",)],
         )
+        for method, path, token in (
+            ("GET", "me/data", phone),
+            ("PUT", "me/tracking", phone),
+            ("DELETE", "me", phone),
+            ("PUT", f"users/{USER}/tracking", staff),
+            ("DELETE", f"users/{USER}", staff),
+            ("DELETE", f"users/{USER}", phone),
+        ):
+            async with http.request(
+                method,
+                f"{up.url}/api/v1/{path}",
+                headers={"Authorization": f"Bearer {token}"},
+                json={"enabled": False} if method == "PUT" else None,
+            ) as answer:
+                refused = (method, token) == ("DELETE", phone) and path != "me"
+                assert answer.status == 403 if refused else answer.status in (200, 202), path
+        # Of somebody who has opted out, or was erased.
+        assert await post(beat, phone, json.dumps(said)) == 200
+        wait_for("nobody is stored", lambda: not rows(url, "SELECT FROM presence"))
 
 
 def signature(token: str) -> str:

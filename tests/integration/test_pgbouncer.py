@@ -40,6 +40,8 @@ READS = (
     "/api/v1/flows",
     "/api/v1/funnel?step1=Cart&step2=Pay",
     "/api/v1/retention",
+    "/api/v1/health",
+    "/api/v1/outages",
     "/api/v1/screen-rules",
     "/api/v1/concurrency",
     "/api/v1/active-users",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,9 @@ import aiohttp
 import psycopg
 import pytest
 
-from deploy.erasing import EraseSettings, Erasing
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import PRIVACY, REJECTS
-from schemas.service.user_hash import UserHash
+from schemas.log.topics import EVENTS, PRIVACY, REJECTS
 from tests.rigs.api_harness import token
 from tests.rigs.harness import client_events
 from tests.rigs.harness import token as phone_token
@@ -37,15 +38,18 @@ from tests.rigs.privacy_rig import (
 )
 from tests.rigs.rig import (
     batch,
+    processor_environment,
     produce,
     published_changes,
     read_all,
     rows,
+    stored_through,
     wait_for,
 )
+from tests.suite.forks import run_python
 
 #: Found nowhere by chance.
-ADA, BOB = "ada-7f3e91c2", "bob-05d8aa47"
+ADA, BOB, CAT = "ada-7f3e91c2", "bob-05d8aa47", "cat-91e05b3d"
 PHONE = "phone-of-ada-66b1"
 
 
@@ -257,73 +261,134 @@ async def test_until_version_2_is_allowed_these_calls_say_why_they_cannot_be(
         assert "ROLLCALL_USER_HASH_KEY" in problem["detail"]
 
 
-#: Each call, and whether a phone's own token, a reader, an exporter and support may make it.
-MATRIX = [
-    ("GET", "/api/v1/me/tracking", (True, True, True, True)),
-    ("GET", "/api/v1/me/data", (True, True, True, True)),
-    ("GET", f"/api/v1/users/{ADA}/tracking", (False, False, False, True)),
-    ("PUT", f"/api/v1/users/{ADA}/tracking", (False, False, False, True)),
-    ("GET", f"/api/v1/users/{ADA}/data", (False, False, False, True)),
-    ("DELETE", f"/api/v1/users/{ADA}", (False, False, False, True)),
-    ("GET", "/api/v1/erasures/none", (False, False, False, True)),
+#: What a user by id is asked and told; which scopes each wants is in api/test_api_scopes.py.
+OF_ADA = [
+    ("GET", f"/api/v1/users/{ADA}/tracking"),
+    ("PUT", f"/api/v1/users/{ADA}/tracking"),
+    ("GET", f"/api/v1/users/{ADA}/data"),
+    ("DELETE", f"/api/v1/users/{ADA}"),
 ]
 
 
-async def test_nobody_reads_or_erases_another_without_the_scope(
+async def test_nobody_reads_or_erases_another_and_no_phone_itself_by_id(
     kafka_settings: KafkaSettings, database_url: str
 ) -> None:
-    scopes = (None, "presence:read", "presence:export", SUPPORT)
-    async with private_api(kafka_settings, database_url, event_version=1) as api:
-        for method, path, allowed in MATRIX:
-            for scope, is_allowed in zip(scopes, allowed, strict=True):
-                body = {"json": OPT_IN} if method == "PUT" else {}
-                answer = await api.call(path, method, bearer=token(ADA, scope=scope), **body)
-                assert (answer.status != 403) == is_allowed, (method, path, scope, answer.body)
-            nobody = await api.call(path, method, bearer=None)
-            assert nobody.status == 401
+    async with private_api(kafka_settings, database_url) as api:
+        every_other = "presence:read presence:export presence:audit"
+        for bearer in (token(BOB, scope=None), token(ADA, scope=None), token(scope=every_other)):
+            for method, path in OF_ADA:
+                body = {"json": OPT_OUT} if method == "PUT" else {}
+                answer = await api.call(path, method, bearer=bearer, **body)
+                assert (answer.status, answer.json["code"]) == (403, "scope_missing"), path
         bobs = await Person(api, BOB).data()
         assert bobs["user_id"] == BOB
         names = await api.call("/api/v1/users/a%2Ftracking", bearer=token(scope="presence:read"))
         assert names.json["code"] == "unknown_user"
+    for topic in (EVENTS, PRIVACY):
+        assert await read_all(kafka_settings, topic) == []
 
 
 async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
 ) -> None:
-    """The database forgets; presence.privacy does not."""
-    kafka = kafka_settings
-    settings = EraseSettings.model_validate(
-        {**kafka.model_dump(), "user_hash_key": KEY, "event_version": 2}
+    """The database forgets; presence.privacy does not. A user opts out, one is erased, and one opts
+    out and in again; then a backup of before is restored, when the log has their events no more."""
+    kafka, log = kafka_settings, tmp_path / "processor.log"
+    quick = {"LOGOUT_FENCE_SECONDS": "0"}
+    async with private_ingest(kafka) as ingest:
+
+        async def beat(user: str, which: str) -> None:
+            said = f'{{"screen": "{which}", "device_id": "{user} {which}"}}'
+            assert (await ingest.heartbeat(said.encode(), user)).status == 200
+
+        with running_processor(kafka, database_url, log, **quick) as processor:
+            for user in (ADA, BOB, CAT):
+                await beat(user, "Old")
+            await until("all are online", lambda: online(database_url) == 3)
+            assert await asyncio.to_thread(processor.stop) == 0
+        with copied(database_url) as restored:
+            with running_processor(kafka, database_url, log, **quick) as processor:
+                async with private_api(kafka, database_url) as api:
+                    assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
+                    assert (await Person(api, CAT).set_tracking(OPT_OUT))[0] == 200
+                    assert (await Person(api, CAT).set_tracking(OPT_IN))[0] == 200
+                    erased = await rollcall(kafka, database_url, "erase", "--user", BOB)
+                    assert erased.startswith(f"erased {BOB}: ")
+                    await until("all are gone", lambda: not traces(database_url, ADA, BOB, CAT))
+                assert await asyncio.to_thread(processor.stop) == 0
+            go_on_from(restored, database_url)
+            # Ingest goes on through a restore.
+            await until("ingest knows", lambda: not opt_outs_of(ingest).covers(CAT))
+            for user in (BOB, CAT):
+                await beat(user, "New")
+            assert {*traces(restored, ADA)} >= {"presence", "changes"}
+            for flags in (3, 0):  # twice is harmless
+                said = await rollcall(kafka, restored, "erase", "--since-restore")
+                assert said == (
+                    f"{flags} opt-outs and erasures restored to the database\n"
+                    "3 users are erased again, once the processors run\n"
+                )
+            with running_processor(kafka, restored, log, **quick):
+                await until_passed(kafka, restored)
+                old = (ADA, f"{BOB} Old", f"{CAT} Old")
+                await until("no trace is left", lambda: not traces(restored, *old))
+                changes = "SELECT user_id, device, screen FROM changes ORDER BY 1"
+                new = [(user, f"{user} New", "New") for user in (BOB, CAT)]
+                assert rows(restored, changes) == new
+                assert online(restored) == 2
+                # Once more, of what is only new by now.
+                said = await rollcall(kafka, restored, "erase", "--since-restore")
+                assert said.endswith("2 users are erased again, once the processors run\n")
+                await until_passed(kafka, restored)
+                assert rows(restored, changes) == new
+                assert online(restored) == 2
+                async with private_api(kafka, restored) as api:
+                    tracked = [await Person(api, user).is_tracked() for user in (ADA, BOB, CAT)]
+                assert tracked == [False, True, True]
+            published = await rollcall(kafka, restored, "opt-outs", "restore-topic")
+            assert published == "3 flags published\n"
+
+
+@contextmanager
+def copied(database_url: str) -> Iterator[str]:
+    """The URL of a copy of a database that nobody is connected to: its backup, restored."""
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    copy = f"{name}_restored"
+    with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}".encode())
+        yield database_url.replace(name, copy)
+        connection.execute(f"DROP DATABASE {copy} WITH (FORCE)".encode())
+
+
+def go_on_from(restored: str, database_url: str) -> None:
+    """The log has nothing that the database lacks: its next records are those of the other one."""
+    offsets = 'SELECT next_offset, published_through, log_time, "partition" FROM stream_offsets'
+    with psycopg.connect(restored) as connection:
+        for values in rows(database_url, offsets):
+            connection.execute(
+                "UPDATE stream_offsets SET next_offset = %s, published_through = %s, log_time = %s "
+                'WHERE "partition" = %s',
+                values,
+            )
+
+
+async def until_passed(kafka: KafkaSettings, database_url: str) -> None:
+    """Until the processor has stored what is in the log now."""
+    ends = {record.partition: record.offset for record in await read_all(kafka, EVENTS)}
+    await until(
+        "the log is stored",
+        lambda: all(
+            offset < stored_through(database_url)[partition] for partition, offset in ends.items()
+        ),
     )
-    erasing = Erasing(settings, database_url, UserHash(KEY))
-    async with private_ingest(kafka) as ingest, private_api(kafka, database_url) as api:
-        with running_processor(
-            kafka, database_url, tmp_path / "first.log", LOGOUT_FENCE_SECONDS="0"
-        ):
-            for user in (ADA, BOB):
-                await ingest.heartbeat(b'{"screen": "Old"}', user)
-            await until("both are online", lambda: online(database_url) == 2)
-            kept = "CREATE TABLE kept AS SELECT * FROM changes"
-            with psycopg.connect(database_url) as connection:
-                connection.execute(kept.encode())
-            ids = await erasing.erase({BOB: None})
-            assert list(ids) == [BOB]
-            assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
-            await ingest.heartbeat(b'{"screen": "New"}', BOB)
-            await until("bob is back", lambda: online(database_url) == 1)
-        with psycopg.connect(database_url) as connection:
-            # What a backup of before brings back.
-            connection.execute("INSERT INTO changes SELECT * FROM kept")
-            connection.execute("DROP TABLE kept")
-            connection.execute("DELETE FROM privacy_flags")
-        flags = await erasing.flags_of_topic()
-        assert await erasing.restore_table(flags) == 2
-        known = await erasing.known_again(flags)
-        assert known.keys() == {ADA, BOB}
-        await erasing.erase(known, wait=False)
-        with running_processor(kafka, database_url, tmp_path / "second.log"):
-            await until("ada is gone", lambda: traces(database_url, ADA) == [])
-            screens = "SELECT screen FROM changes ORDER BY 1"
-            await until("of bob the new is left", lambda: rows(database_url, screens) == [("New",)])
-            assert not await Person(api, ADA).is_tracked()
-        assert await erasing.restore_topic() == 2
+
+
+async def rollcall(kafka: KafkaSettings, database_url: str, *arguments: str) -> str:
+    """What `rollcall` printed."""
+    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2"}
+    environment = processor_environment(kafka, database_url, **settings)
+    done = await asyncio.to_thread(
+        run_python, ["-m", "deploy.cli", *arguments], env={**os.environ, **environment}
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout

@@ -39,7 +39,9 @@ NO_SCREEN: Final = "(none)"
 OTHER_SCREENS: Final = "(other)"
 SESSION_START: Final = "(start)"
 SESSION_END: Final = "(end)"
-OUR_NAMES: Final = frozenset({NO_SCREEN, OTHER_SCREENS, SESSION_START, SESSION_END})
+#: What groups of too few users are called together (api/analytics/small_groups.py).
+_SUPPRESSED: Final = "(suppressed)"
+OUR_NAMES: Final = frozenset({NO_SCREEN, OTHER_SCREENS, SESSION_START, SESSION_END, _SUPPRESSED})
 
 USERS_OF_A_KNOWN_NAME: Final = 5
 LEAST_NEW_NAMES_OF_A_USER: Final = 5

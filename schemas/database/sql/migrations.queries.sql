@@ -1,10 +1,13 @@
 -- name: lock
+-- Whether nobody else migrates.
 SELECT pg_try_advisory_lock(%s)
 
 -- name: wait_for_locks
+-- How long a statement of the transaction waits for a lock.
 SELECT set_config('lock_timeout', %s, true)
 
 -- name: create_table
+-- Which migrations were applied.
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name       text PRIMARY KEY,
     checksum   text NOT NULL,
@@ -12,9 +15,11 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 )
 
 -- name: applied
+-- All that were, in their order.
 SELECT name, checksum FROM schema_migrations ORDER BY name
 
 -- name: record
+-- This one was.
 INSERT INTO schema_migrations (name, checksum) VALUES (%s, %s)
 
 -- name: analysts
@@ -35,17 +40,20 @@ WHERE n.nspname = 'analytics' AND allowed.privilege_type = 'USAGE'
 SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(%s) AND NOT indisvalid)
 
 -- name: role_exists
+-- Whether the role is there.
 SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)
 
 -- name: grant_analytics
+-- What analysts may read, of people too or not.
 SELECT grant_analytics(%s, %s)
 
 -- name: grant_api
--- What the API does, and no more: it reads everything, notes when an API key was used, keeps the audit
+-- What the API does, and no more: it reads everything but the keys of sketches, notes when an API key was used, keeps the audit
 -- of exports and that of reads, the dashboard's sessions, and what erasures were asked for. Its own rights on
 -- partitions are those on the tables that they belong to.
 GRANT USAGE ON SCHEMA public, analytics TO {role};
 GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
+REVOKE ALL ON sketch_keys FROM {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
 GRANT UPDATE (last_used_at) ON api_keys TO {role};
 GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, rows, as_of, problem)

@@ -134,7 +134,6 @@ def test_peaks_come_with_the_first_instant_that_had_them(
 def test_an_outage_is_a_gap_with_its_cause(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
     show(analyst, weeks_api)
     day = weeks.day(outage_of(weeks))
-    expect(analyst.locator("#peaks figcaption")).to_contain_text("A triangle marks a day")
     expect(analyst.locator("#outage-rows tr td")).to_have_text(
         [
             *(f"{in_words(day)}, {at} {zone_label(weeks)}" for at in ("12:00", "12:40")),
@@ -142,6 +141,10 @@ def test_an_outage_is_a_gap_with_its_cause(analyst: Page, weeks_api: Api, weeks:
             CAUSE,
         ]
     )
+    for card, what in (("active", ""), ("new", "days with "), ("peaks", "days with ")):
+        caption = analyst.locator(f"#{card} figcaption")
+        expect(caption).to_contain_text(f"Hatched: {what}outages of ours")
+        expect(analyst.locator(f"#{card} .plot-label")).to_have_text(f"Outage: {CAUSE}")
     analyst.select_option("#day-chosen", str(day))
     caption = analyst.locator("#day figcaption")
     expect(caption).to_contain_text(f"Users online on {in_words(day)}, in Europe/Berlin")

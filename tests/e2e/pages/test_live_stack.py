@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import assert_accessible
+from deploy.local.stack import PARTITIONS
+from schemas.service.distribution import rollcall_version
+from tests.e2e.browser import assert_accessible, look
 from tests.e2e.driver import BACKGROUND, FRONT, PROCESSOR, Phone, Stack
 from tests.e2e.stack import Up
 from tests.rigs.rig import wait_for
@@ -76,6 +78,36 @@ def test_an_audience_of_who_saw_a_screen_is_downloaded(live: Page, stack: Stack)
     expect(live.locator("#exports-rows .ended")).to_have_text("completed")
     live.get_by_label("State").select_option(label="offline")
     expect(live.locator("#count")).to_have_text("1")
+
+
+def test_the_health_page_knows_every_process_and_misses_one_that_is_frozen(
+    live: Page, stack: Stack
+) -> None:
+    phone = Phone(stack)
+    assert phone.show("Home") == 200
+    live.goto(f"{stack.up.url}/health")
+    findings = live.locator("#findings li")
+    expect(findings).to_have_text(["All 2 processes answer and are ready."])
+    front, processor = live.locator("#processes tr").all()
+    expect(front).to_contain_text("Ingest and API")
+    expect(processor.locator("td").last).to_have_text(f"0 to {PARTITIONS - 1}")
+    expect(live.locator("#partitions tr")).to_have_count(PARTITIONS)
+    expect(live.locator("#versions")).to_have_text(rollcall_version())
+    expect(live.locator("#rate")).to_have_text(re.compile(r"^[\d.]+/s$"))
+    expect(live.locator("#retention")).to_contain_text("Retention ran last")
+    look(live, "health-stack")
+    frozen = stack.process(PROCESSOR)
+    frozen.send_signal(signal.SIGSTOP)
+    try:
+        expect(findings.first).to_contain_text("does not answer /metrics within")
+        expect(processor.locator("[data-state=no_answer]")).to_contain_text("last at")
+        expect(live.locator("#count")).to_have_text("1 of 2")
+        # Who cannot be asked is still known by what it was.
+        expect(processor).to_contain_text("Processor")
+    finally:
+        frozen.send_signal(signal.SIGCONT)
+    expect(findings).to_have_text(["All 2 processes answer and are ready."])
+    assert phone.log_out() == 200
 
 
 def test_a_processor_that_is_frozen_is_said_and_one_that_goes_on_too(

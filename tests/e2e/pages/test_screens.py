@@ -63,6 +63,11 @@ def ms_of(text: str) -> float:
     return sum(float(number.replace(",", "")) * units[unit] for number, unit in parts)
 
 
+def numbers_in(users: str) -> list[int]:
+    """One number of users, or at least and at most so many."""
+    return [int(number.replace(",", "")) for number in users.split(" – ")]
+
+
 def numbers_of(card: Locator) -> list[list[str]]:
     """The table below a chart."""
     card.locator("summary").click()
@@ -117,8 +122,15 @@ def test_unique_users_are_told_up_to_where_they_are_known(
     expect(note).to_contain_text("Unique users are counted up to")
     until = read(analyst, "/api/v1/screens/engagement?limit=1")["unique_users_to"]
     counted = by_screen(weeks, week(weeks)[0], datetime.fromisoformat(until))
+    # Of two months (UTC) only bounds can be told.
+    months = {week(weeks)[0].astimezone(weeks.zone).month, datetime.fromisoformat(until).month}
     for screen, cells in rows_of(analyst).items():
-        assert cells[2] == (str(len(counted[screen].users)) if screen in counted else "–")
+        if screen not in counted:
+            assert cells[2] == "–"
+            continue
+        numbers = numbers_in(cells[2])
+        assert numbers[0] <= len(counted[screen].users) <= numbers[-1]
+        assert len(numbers) <= len(months)
     # Of a range that is rolled up as a whole there is nothing to be said.
     day = weeks.day(weeks.as_of)
     whole = "&".join(
@@ -126,6 +138,43 @@ def test_unique_users_are_told_up_to_where_they_are_known(
     )
     show(analyst, weeks_api, f"/screens?{whole}")
     expect(note).to_be_empty()
+
+
+def test_users_of_two_months_are_shown_as_bounds(analyst: Page, weeks_api: Api) -> None:
+    bounds = {"unique_users": None, "users_at_least": 1940, "users_at_most": 3105}
+
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        items = [{**item, **bounds} for item in told.json()["items"]]
+        route.fulfill(response=told, json={**told.json(), "items": items})
+
+    analyst.route("**/api/v1/screens/engagement?**", answer)
+    show(analyst, weeks_api, "/screens?range=7d")
+    assert {cells[2] for cells in rows_of(analyst).values()} == {"1,940 – 3,105"}
+    cell = analyst.locator("#top-rows td[title*='19 times in 20']").first
+    expect(cell).to_have_attribute("title", "1,876 to 3,207, 19 times in 20")
+    expect(analyst.locator("#users-note")).to_contain_text("each month (UTC) is counted apart")
+    analyst.unroute("**/api/v1/screens/engagement?**")
+
+
+def test_small_groups_are_a_row_that_leads_nowhere(analyst: Page, weeks_api: Api) -> None:
+    def answer(route: Route) -> None:
+        told = route.fetch()
+        first, *items = told.json()["items"]
+        items = [{**first, "screen": "(suppressed)"}, *items]
+        route.fulfill(response=told, json={**told.json(), "items": items})
+
+    called: list[str] = []
+    analyst.on("request", lambda request: called.append(request.url))
+    analyst.route("**/api/v1/screens/engagement?**sort=views", answer)
+    show(analyst, weeks_api, "/screens?range=7d")
+    name = analyst.locator("#top-rows .screen-name").first
+    expect(name).to_have_text("Small groups")
+    assert name.evaluate("(element) => element.tagName") == "SPAN"
+    expect(analyst.locator("#top-rows .swatch").first).to_be_hidden()
+    assert any("screen=Home" in url or "screen=Cart" in url for url in called)
+    assert not any("suppressed" in url for url in called)
+    analyst.unroute("**/api/v1/screens/engagement?**sort=views")
 
 
 def test_a_trend_is_beside_the_range_before(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
@@ -151,7 +200,7 @@ def test_the_chart_shows_what_its_table_and_the_api_say(
     card = analyst.locator("#series")
     expect(card.locator(".plot canvas")).to_be_visible()
     heads, *rows = numbers_of(card)
-    assert heads == ["Day", "Home"]
+    assert heads == ["Day", "Home", "Outages"]
     # Today counts although nobody may have come yet: it may have begun a moment ago.
     days = {weeks.day(v.started) for _, v in weeks.visits()} | {weeks.day(weeks.as_of)}
     per_day = {
@@ -161,9 +210,15 @@ def test_the_chart_shows_what_its_table_and_the_api_say(
         )
         for day in days
     }
-    shown = [int(views) for _, views in rows]
+    shown = [int(views) for _, views, _ in rows]
     assert len(shown) == 30
     assert shown[-len(days) :] == [per_day[day] for day in sorted(days)]
+    # The day with an outage is hatched and labelled, and says so to who does not see it.
+    [told] = [outages for _, _, outages in rows if outages]
+    assert rows[-3][2] == told
+    assert told.startswith("12:00 to 12:40 (40 min): ")
+    expect(card.locator("figcaption")).to_contain_text("Hatched: outages of ours")
+    expect(card.locator(".plot-label")).to_contain_text("Outage: ")
     analyst.click("#series >> text=Dwell p95")
     settle(analyst)
     expect(card.locator("figcaption")).to_contain_text("Dwell p95 by day")
@@ -354,7 +409,7 @@ def test_sorting_is_kept_in_the_address(
     analyst.click("#top-heads >> text=Unique users")
     expect(analyst.locator("#top-heads [aria-sort=descending]")).to_contain_text("Unique users")
     settle(analyst)
-    users = [int(cells[2]) for cells in rows_of(analyst).values()]
+    users = [numbers_in(cells[2])[0] for cells in rows_of(analyst).values()]
     assert users == sorted(users, reverse=True)
     # Nobody's are known of the last hour: it says so, and shows it by views.
     show(analyst, weeks_api, "/screens?range=1h&sort=unique_users")

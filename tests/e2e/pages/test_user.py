@@ -412,9 +412,12 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
         Step(ago(now, minutes=10), "resumed", "Cart"),
     ]
     write_life(lives, "ada", DeviceLife(steps, last_active=now))
+    outage = (ago(now, hours=50), ago(now, hours=48))
+    lives.run("INSERT INTO outages VALUES (0, 'jump', %s, %s)", *outage)
     open_user(page, api, "ada")
     strip = page.locator("#strip")
     expect(strip.locator(".track .piece")).to_have_count(4)
+    expect(strip.locator(".outage")).to_have_count(0)
     kinds = [piece.get_attribute("data-kind") for piece in strip.locator(".track .piece").all()]
     assert kinds == ["offline", "foreground", "background", "foreground"]
     lives.offsets(0)
@@ -423,6 +426,12 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     expect(page).to_have_url(f"{api.origin}/users/ada?range=7d")
     lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 7 days: 40 min")
+    # An outage of ours is hatched, and labelled above the lanes.
+    expect(page.locator("#strip-caption")).to_contain_text("Hatched: outages of ours")
+    expect(strip.locator(".outage-label")).to_have_text("Outage")
+    label = re.compile("^Outage: Kafka, or all of ingest, was away, ")
+    expect(strip.locator(".track .outage")).to_have_attribute("title", label)
+    look(page, "user-outage", state=True)
     strip.locator("summary").click()
     expect(strip.locator("tbody tr")).to_have_count(4)
     expect(strip.locator("tbody tr").last).to_contain_text("logged out")

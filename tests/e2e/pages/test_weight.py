@@ -31,6 +31,7 @@ PAGES = {
     "/funnel?range=7d&step1=Home&step2=Cart%201": "#funnel tbody tr",
     "/active-users": "#active canvas",
     "/retention": "#retention-rows tr",
+    "/health": "#processes tr",
 }
 #: When what is looked for is there, by the page's own clock.
 WATCH = """() => {

@@ -195,7 +195,8 @@ def write_screens(
                 "screen": screen,
                 **found.columns(),
                 "users": len(found.users),
-                "sketch": sketch_of(sorted(found.users)) if found.users else None,
+                "sketch_month": day.replace(day=1) if found.users else None,
+                "sketch": _sketch(found, day) if found.users else None,
             }
             for (day, screen), found in by_day.items()
         ),
@@ -210,8 +211,9 @@ def write_screens(
             {
                 "hour": hour,
                 "screen": screen,
-                "users": estimate(sketch_of(sorted(found.users))),
-                "sketch": sketch_of(sorted(found.users)),
+                "users": estimate(_sketch(found, hour.date())),
+                "sketch_month": hour.date().replace(day=1),
+                "sketch": _sketch(found, hour.date()),
             }
             for (hour, screen), found in by_hour.items()
             if found.users
@@ -219,6 +221,10 @@ def write_screens(
     )
     table.progress(quarters=quarters, days=days, hours=hours)
     table.zone(zone.key, days)
+
+
+def _sketch(found: Sum, day: date) -> bytes:
+    return sketch_of(sorted(found.users), f"{day:%Y-%m}".encode())
 
 
 def sums(windows: Iterable[ScreenMinute]) -> Sum:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ import pytest
 import pytest_asyncio
 
 from schemas.measures.dwell import RELATIVE_ERROR
+from schemas.measures.sketches import NOBODY
 from tests.conftest import fresh_database
 from tests.integration.analytics.analytics_rows import (
     HOUR,
@@ -40,6 +43,7 @@ DAYS_THROUGH = datetime(2026, 3, 29, 22, tzinfo=UTC)  # the end of a day of 23 h
 QUARTERS_THROUGH = datetime(2026, 3, 30, 20, 30, tzinfo=UTC)
 HOURS_THROUGH = datetime(2026, 3, 30, 19, tzinfo=UTC)
 AS_OF = datetime(2026, 3, 30, 21, 7, tzinfo=UTC)
+USERS = ("unique_users", "users_at_least", "users_at_most")
 SCREENS = ["Home", "Cart", "(none)", "(other)", "a/b %25?", "=cmd", "engagement", "é 😀"]
 
 
@@ -113,7 +117,7 @@ def expected(found: Sum, *, is_unique: bool) -> dict[str, Any]:
     return {
         "views": found.views,
         "visits": visits,
-        "unique_users": len(found.users) if is_unique else None,
+        **dict.fromkeys(USERS, len(found.users) if is_unique else None),
         "dwell_ms": dwell_ms,
         "dwell_mean_ms": round(dwell_ms / visits) if visits else None,
         "dwell_p50_ms": percentile(found.dwells, 0.5),
@@ -442,3 +446,55 @@ async def test_people_only_in_the_background_are_on_no_screen_but_counted(
     own_table.user("b", "background", screen="Cart", changed_at=at(1))
     answer = await ok(own_api, "/api/v1/screens")
     assert (answer["items"], answer["background"], answer["screens"]) == ([], 1, 0)
+
+
+async def test_users_of_two_months_are_told_as_bounds_and_of_one_as_a_number(
+    own_api: Api, own_table: AnalyticsTable
+) -> None:
+    start, end = datetime(2026, 3, 30, 22, tzinfo=UTC), datetime(2026, 4, 2, 22, tzinfo=UTC)
+    made = random_minutes(random.Random(8), start, end, SCREENS[:4], 400)
+    days = end - 24 * HOUR
+    write_screens(own_table, made, quarters=end, days=days, hours=end, zone=BERLIN)
+    own_table.log_time(end + HOUR)
+    # Of one screen the sketches of an hour were dropped with their changes: numbers stay.
+    dropped = within(made, end - HOUR, end)
+    own_table.run(
+        "UPDATE screen_hour_users SET sketch_month = NULL, sketch = %s WHERE hour = %s",
+        *(NOBODY, end - HOUR),
+    )
+
+    def bounds(screen: str, since: datetime, until: datetime) -> dict[str, int | None]:
+        """Days are under the key of their month, the hours after them of theirs."""
+        parts: dict[str, set[str]] = {}
+        for window in within(made, since, until):
+            if window.screen == screen and window.users:
+                month = f"{window.minute.astimezone(BERLIN):%m}"
+                key = "none" if window in dropped else month
+                parts.setdefault(key, set()).update(window.users)
+        counts = [len(users) for users in parts.values()] or [0]
+        least, most = max(counts), sum(counts)
+        return dict(zip(USERS, (least if least == most else None, least, most), strict=True))
+
+    def told(row: Any) -> dict[str, int | None]:
+        return {name: row[name] for name in USERS}
+
+    differing = 0
+    for since, until in ((start, end), (start, start + 24 * HOUR), (start + 24 * HOUR, days)):
+        query = {"from": since.isoformat()[:19] + "Z", "to": until.isoformat()[:19] + "Z"}
+        answer = await ok(own_api, ENGAGEMENT, **query, sort="unique_users")
+        items = answer["items"]
+        for row in items:
+            assert told(row) == bounds(row["screen"], since, until)
+            differing += row["unique_users"] is None
+        order = [(-row["users_at_least"], -row["users_at_most"], row["screen"]) for row in items]
+        assert order == sorted(order)
+        if until - since <= 24 * HOUR:
+            assert all(row["unique_users"] is not None for row in items)
+    assert differing > 0
+    path = f"{ENGAGEMENT}?from=2026-03-31&to=2026-04-03"
+    text = await own_api.call(path, headers={"Accept": "text/csv"})
+    [first, *_] = csv.DictReader(io.StringIO(text.body.decode()))
+    wanted = bounds(first["screen"], start, end)
+    assert {name: first[name] for name in USERS} == {
+        name: "" if users is None else str(users) for name, users in wanted.items()
+    }

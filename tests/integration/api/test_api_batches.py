@@ -18,9 +18,10 @@ from schemas.measures.sketches import sketch_of
 from tests.rigs.api_harness import api_settings
 
 Rows: TypeAlias = AsyncIterator[Any]
-SKETCH = sketch_of(["ada"]).hex()
+SKETCH = sketch_of(["ada"], b"key").hex()
 SKETCHES = f"""
-SELECT n::text AS screen, 1 AS bucket, '\\x{SKETCH}'::bytea FROM generate_series(1, 2000) AS n
+SELECT n::text AS screen, 1 AS bucket, date '2026-03-01', '\\x{SKETCH}'::bytea, 1, 1
+FROM generate_series(1, 2000) AS n
 """
 
 

@@ -27,6 +27,8 @@ ANALYTICS = [
     "/api/v1/flows",
     "/api/v1/funnel",
     "/api/v1/retention",
+    "/api/v1/health",
+    "/api/v1/outages",
     "/api/v1/screen-rules",
     "/api/v1/concurrency",
     "/api/v1/active-users",

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -38,6 +38,7 @@ TABLES = [
     f"/api/v1/funnel?{RANGE}&step1=Cart&step2=Home",
     "/api/v1/retention",
     f"/api/v1/concurrency?{RANGE}&bucket=1h",
+    f"/api/v1/outages?{RANGE}",
     f"/api/v1/active-users?{RANGE}",
     "/api/v1/breakdown?by=app_version",
     f"/api/v1/sessions/summary?{RANGE}&bucket=1h",
@@ -101,6 +102,13 @@ def filled(table: AnalyticsTable) -> None:
         ),
     )
     noon = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    table.insert(
+        "outages",
+        (
+            {"partition": 0, "kind": kind, "started_at": noon, "ended_at": end}
+            for kind, end in (("jump", None), ("ticks_only", noon + timedelta(minutes=1)))
+        ),
+    )
     of_noon = ("shown_until", "started_at", "ended_at", "changed_at", "session_start")
     ids = {"partition": 0, "log_offset": 1, "ordinal": 0, "user_id": "u", "device": "d"}
     view = {"state": "foreground", "is_view": True, "ended_by": "navigated"}

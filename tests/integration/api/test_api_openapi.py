@@ -116,6 +116,7 @@ def api(url: str) -> Iterator[Api]:
     table = Table(url)
     for number, user in enumerate(USERS):
         add_user(table, user, number)
+    table.run("INSERT INTO outages VALUES (0, 'jump', %s, NULL)", NOW - timedelta(minutes=5))
     table.close()
     patient = api_settings(url, count_calls_burst=10**9)
     with (

@@ -35,6 +35,8 @@ READS = (
     f"/api/v1/dwell?{RANGE}",
     "/api/v1/active-users?from=2024-05-16&to=2024-05-17",
     "/api/v1/breakdown?by=platform",
+    "/api/v1/health",
+    f"/api/v1/outages?{RANGE}",
 )
 FORBIDDEN = (
     "DELETE FROM presence",
@@ -44,6 +46,7 @@ FORBIDDEN = (
     "DELETE FROM audience_exports",
     "DELETE FROM reads_audit",
     "UPDATE reads_audit SET who = 'nobody'",
+    "SELECT key FROM sketch_keys",
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )

@@ -31,6 +31,7 @@ ZONES = [
     ("America/St_Johns", utc(2026, 3, 7, 22, 45)),  # both
     ("America/Havana", utc(2025, 11, 1, 21)),  # midnight twice
     ("UTC", utc(2026, 1, 1)),
+    ("Pacific/Auckland", utc(2026, 4, 30, 1)),  # a day of two months (UTC)
 ]
 
 

@@ -180,9 +180,13 @@ def test_services_and_probes_name_ports_that_are_there(manifests: list[Manifest]
     for service in of_kind(manifests, "Service"):
         [pod] = selected(service["spec"]["selector"], manifests)
         ports = {port["name"] for port in pod["spec"]["containers"][0]["ports"]}
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
-        # Admin ports are in no Service.
-        assert "admin" not in {port["targetPort"] for port in service["spec"]["ports"]}
+        targets = {port["targetPort"] for port in service["spec"]["ports"]}
+        assert targets <= ports
+        # Admin ports are in no Service but those that only are names of pods.
+        if "admin" in targets:
+            assert service["spec"]["clusterIP"] == "None"
+            assert service["spec"]["publishNotReadyAddresses"] is True
+            assert targets == {"admin"}
     defaults = {
         "ingest": IngestSettings(jwt_secret=SECRET).ingest_admin_port,
         "api": ApiSettings(jwt_secret=SECRET).api_admin_port,
@@ -214,6 +218,59 @@ def test_the_gateway_asks_for_services_that_are_there() -> None:
         assert re.search(rf"\$\{{?{variable}\b", configuration), variable
     [configmap] = of_kind(manifests, "ConfigMap")
     assert configmap["data"]["haproxy.cfg"].strip() == configuration.strip()
+
+
+def test_the_api_asks_admin_ports_that_are_there(values: Path, manifests: list[Manifest]) -> None:
+    services = {m["metadata"]["name"]: m["spec"] for m in of_kind(manifests, "Service")}
+    [api] = [m for m in of_kind(manifests, "Deployment") if component(m) == "api"]
+    [container] = api["spec"]["template"]["spec"]["containers"]
+    found = environment(container)
+    settings = ApiSettings(
+        jwt_secret=SECRET,
+        admin_targets=found["ROLLCALL_ADMIN_TARGETS"],
+        plain_http_hosts=found["ROLLCALL_PLAIN_HTTP_HOSTS"],
+    )
+    assert len(settings.targets) == 3
+    policies = {component(m): m["spec"] for m in of_kind(manifests, "NetworkPolicy")}
+    for target in settings.targets:
+        [port] = services[target.host]["ports"]
+        assert port == {"name": "admin", "port": target.port, "targetPort": "admin"}
+        [pod] = selected(services[target.host]["selector"], manifests)
+        asked = policies[component({"metadata": pod["metadata"]})]
+        # Both ways are open to the API.
+        assert "api" in callers(asked["ingress"], target.port)
+        if "Egress" in asked["policyTypes"]:
+            name = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+            assert name in callers(policies["api"]["egress"], target.port)
+
+
+def callers(rules: list[Any], port: int) -> set[str]:
+    """Components that rules for this port name."""
+    return {
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for rule in rules
+        if port in {each["port"] for each in rule["ports"]}
+        for peer in rule.get("from", rule.get("to", ()))
+        if "podSelector" in peer
+    }
+
+
+def test_other_targets_and_other_plain_hosts_may_be_set() -> None:
+    def of_api(*given: str) -> dict[str, str]:
+        options = [part for value in given for part in ("--set-string", value)]
+        minimal = ("--values", str(CHART / "ci/minimal-values.yaml"))
+        done = run_helm("template", "fleet", str(CHART), *minimal, *options)
+        assert done.returncode == 0, done.stderr
+        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        [api] = [m for m in of_kind(manifests, "Deployment") if component(m) == "api"]
+        return environment(api["spec"]["template"]["spec"]["containers"][0])
+
+    mine = of_api("settings.ROLLCALL_PLAIN_HTTP_HOSTS=keys.apps")
+    assert mine["ROLLCALL_PLAIN_HTTP_HOSTS"].split(",")[-1] == "keys.apps"
+    assert len(mine["ROLLCALL_PLAIN_HTTP_HOSTS"].split(",")) == 4
+    given = of_api("settings.ROLLCALL_ADMIN_TARGETS=localhost:9082")
+    assert given["ROLLCALL_ADMIN_TARGETS"] == "localhost:9082"
+    assert "ROLLCALL_PLAIN_HTTP_HOSTS" not in given
 
 
 def test_every_setting_is_one_and_none_is_a_secret(manifests: list[Manifest]) -> None:
@@ -290,20 +347,27 @@ def test_nobody_but_the_gateway_reaches_a_service_unless_named() -> None:
         [policy] = [policy for policy in policies if component(policy) == name]
         return policy["spec"]["ingress"]
 
-    assert rules("minimal", "processor") == rules("minimal", "migrate") == []
-    for name, ports in (("ingest", [8081, 9081]), ("api", [8082, 9082])):
-        [rule] = rules("minimal", name)
-        assert [port["port"] for port in rule["ports"]] == ports
-        [peer] = rule["from"]
-        assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "gateway"
-    assert [p["port"] for p in rules("full", "processor")[0]["ports"]] == [9083]
+    assert rules("minimal", "migrate") == []
+    for name, ports in (("ingest", [8081, 9081]), ("api", [8082, 9082]), ("processor", [])):
+        *calls, health = rules("minimal", name)
+        wanted = [ports] if ports else []
+        assert [[port["port"] for port in rule["ports"]] for rule in calls] == wanted
+        for rule, caller in (*((each, "gateway") for each in calls), (health, "api")):
+            [peer] = rule["from"]
+            assert peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == caller
+    assert [[p["port"] for p in rule["ports"]] for rule in rules("full", "processor")] == [
+        [9083],
+        [9083],
+    ]
     assert [[p["port"] for p in rule["ports"]] for rule in rules("full", "api")] == [
         [8082, 9082],
         [8082],
         [9082],
+        [9082],
     ]
     assert [[p["port"] for p in rule["ports"]] for rule in rules("no-gateway", "ingest")] == [
-        [8081]
+        [8081],
+        [9081],
     ]
 
 
@@ -376,7 +440,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
     assert {name: ports(found) for name, found in rules("minimal").items()} == {
         "ingest": [dns, kafka, issuer],
         "processor": [dns, kafka, database],
-        "api": [dns, kafka, database, issuer],
+        "api": [dns, kafka, database, issuer, [9082], [9081], [9083]],
         "migrate": [dns, database],
         "topics": [dns, kafka],
         "gateway": [dns, [8082, 9082], [8081, 9081]],

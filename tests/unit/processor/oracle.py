@@ -35,6 +35,8 @@ Shown = tuple[str, str | None]  # state and screen
 
 NOTHING: Shown = ("offline", None)
 RANK = ["offline", "background", "foreground"]
+#: After these a device is not remembered.
+FORGOTTEN_BY = ("evicted", "erased")
 
 
 class Oracle:
@@ -137,6 +139,7 @@ class Oracle:
             for change in self.changes:
                 if change["user"] == user and change["at"] < older:
                     change["erased"] = True
+            self._take([d for d in devices if self.last_active(user, d) < older], user)
             return
         if user in self.users():
             online = [d for d in devices if self.shown(user, d) != NOTHING]
@@ -153,6 +156,20 @@ class Oracle:
         nothing = {"what": "nothing", "user": None, "device": None}
         self.facts = [nothing if fact["user"] == user else fact for fact in self.facts]
         self.changes = [change for change in self.changes if change["user"] != user]
+
+    def _take(self, gone: Sequence[str], user: str) -> None:
+        """Those devices have never been, and nobody hears of it."""
+        told = len(self.changes)
+        for device in gone:
+            self._gone(user, device, "erased", self.now)
+        for change in self.changes[told:]:
+            change["erased"] = True
+        for logout in self._logouts(user):
+            had = bool(logout["devices"])
+            for field in ("devices", "spared"):
+                logout[field] = [device for device in logout[field] if device not in gone]
+            if had and not logout["devices"]:
+                logout["forgotten"] = True
 
     def stored_changes(self) -> list[Fact]:
         """Those that no erasure took."""
@@ -565,10 +582,10 @@ class Oracle:
     # -- what is asked of a device
 
     def life(self, user: str, device: str) -> list[Fact]:
-        """What has happened to the device since it was last evicted."""
+        """What has happened to the device since it was last forgotten."""
         facts = [f for f in self.facts if f["user"] == user and f["device"] == device]
         for number in range(len(facts), 0, -1):
-            if facts[number - 1].get("reason") == "evicted":
+            if facts[number - 1].get("reason") in FORGOTTEN_BY:
                 return facts[number:]
         return facts
 
@@ -609,7 +626,7 @@ class Oracle:
             mine = (fact["user"], fact["device"]) == (user, device)
             if mine and fact["what"] == "gone":
                 gave_way, online = [], False
-                if fact["reason"] == "evicted":
+                if fact["reason"] in FORGOTTEN_BY:
                     token = info = None
             elif mine and "event" in fact:
                 event = fact["event"]
@@ -730,7 +747,7 @@ class Oracle:
                 continue
             if fact["what"] == "beat" and fact["device"] not in seen:
                 seen.append(fact["device"])
-            if fact.get("reason") == "evicted":
+            if fact.get("reason") in FORGOTTEN_BY:
                 seen.remove(fact["device"])
         return seen
 

@@ -6,7 +6,8 @@ from processor.core.effects import Effects, Record
 from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.core.presence import APPLIED, FENCED, OPTED_OUT
-from schemas.log.events import Connect, Erase, Event, Heartbeat, OptIn, OptOut
+from processor.store.rows import presence_row, user_of_row
+from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, OptIn, OptOut
 
 POLICY = Policy(300_000, 30_000, 200_000)
 START = 1_800_000_000_000
@@ -91,6 +92,24 @@ def test_an_erasure_of_what_is_older_leaves_a_user_who_was_heard_of_since() -> N
     assert list(log.partition.users) == ["ada"]
     assert [change.changed.screen for change in log.effects.changes] == ["New"]
     assert log.effects.last_changes == []
+
+
+def test_an_erasure_of_what_is_older_takes_devices_that_were_not_heard_of_since() -> None:
+    log = Log()
+    old, new = "phone of then", "phone of now"
+    log.record(0, Heartbeat(user="ada", token="t", device_id=old, screen="Old"))
+    log.record(1, Logout(user="ada", token="t", device_id=old))
+    log.record(2, Connect(user="ada", token="u", device_id="tablet", connection="c"))
+    log.record(9, Heartbeat(user="ada", token="v", device_id=new, app_state="background"))
+    log.record(20, Erase(user="ada", request="r", before_ms=START + 5_000))
+    ada = log.partition.users["ada"]
+    assert [device.device for device in ada.devices] == [new]
+    assert (ada.state, ada.screen, ada.sign_outs) == ("background", None, ())
+    assert "then" not in str(log.effects.written(log.partition.users))
+    assert (log.partition.tally.foreground, log.partition.tally.background) == (0, 1)
+    assert {change.changed.device for change in log.effects.changes} == {new}
+    # Its columns are not those of the one device that is left.
+    assert user_of_row(presence_row(ada, 0, 7)) == (ada, 7)
 
 
 def test_repeating_is_safe() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import MAX_RECENT, OptOuts
 from ingest.settings import IngestSettings
-from schemas.http.problems import ProblemError
 from schemas.log.privacy_flags import Flag, Writer, encode_flag, flag_key
 from schemas.service.settings import PrivacySettings
 from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
@@ -71,8 +71,9 @@ def test_of_two_flags_that_of_the_later_event_holds_in_whatever_order_they_come(
 
 
 def test_nobody_is_let_in_before_it_is_known_who_has_opted_out() -> None:
-    with pytest.raises(ProblemError, match="not known yet"):
+    with pytest.raises(NotTakenError) as caught:
         opt_outs().covers("ada")
+    assert caught.value.cause == "opt_outs_unknown"
     assert opt_outs().not_ready is not None
     assert loaded(opt_outs()).not_ready is None
 

@@ -19,8 +19,9 @@ export const ACTIVE_LINES = [["Daily", "active"], ["Weekly", "weekly_active"], [
 export const NEW_BARS = [["Returning", "returning"], ["New", "new"]];
 export const DAY_LINES = [["Online", "online_avg"], ["Foreground", "foreground_avg"]];
 
-/** Daily, weekly and monthly active users. */
-export function activeLines(days) {
+/** Daily, weekly and monthly active users. `online` is what `peakDays` and its answer say of the same
+ * days, with their outages. */
+export function activeLines(days, online) {
   const over = days.filter(({ complete }) => complete).length;
   const part = (field, wanted) => ({
     values: days.map((day) => (day.complete === wanted ? day[field] : undefined)),
@@ -32,7 +33,8 @@ export function activeLines(days) {
         { ...lineIn(slot, name, over), ...part(field, true) },
         { ...ringsIn(slot, name), ...part(field, false) },
       ]),
-      bands: days.filter(({ complete }) => !complete).map(({ day }) => shade(day)),
+      bands: [...days.filter(({ complete }) => !complete).map(({ day }) => shade(day)), ...outageBands(online)],
+      note: noteOf(days, online),
     },
     table: {
       heads: ["Day", ...ACTIVE_LINES.map(([name]) => name)],
@@ -42,17 +44,19 @@ export function activeLines(days) {
 }
 
 /** New users on top of those who return. */
-export function newBars(days) {
+export function newBars(days, online) {
   const returning = days.map((day) => day.returning);
   return {
     drawing: {
       ...byDay(days),
       series: NEW_BARS.map(([name, field], slot) => ({
-        ...barsIn(slot, name, days),
+        ...barsIn(slot, name, days, online),
         values: days.map((day, index) => (field === "new" ? returning[index] + day.new : returning[index])),
         under: field === "new" ? returning : undefined,
         word: (index) => figures.count(days[index][field]),
       })),
+      bands: outageBands(online),
+      note: noteOf(days, online),
     },
     table: {
       heads: ["Day", "New", "Returning"],
@@ -77,23 +81,21 @@ export function peakDays({ items, gaps, as_of: asOf, tz }) {
   });
 }
 
-/** The most users online on each day; a mark where an outage left something out. */
-export function peakBars(days, zone) {
+/** The most users online on each day; hatched where an outage left something out. */
+export function peakBars(days, online) {
+  const { tz: zone } = online;
   return {
     drawing: {
       ...byDay(days),
       series: [
         {
-          ...barsIn(0, "", days),
+          ...barsIn(0, "", days, online),
           values: days.map(({ online_peak: peak }) => peak),
           word: (index) => `${figures.count(days[index].online_peak)} online at ${instant(days[index], zone)}`,
         },
-        {
-          ...{ name: "Outage", color: "--background", shape: "triangles" },
-          values: days.map((day) => (day.outages.length > 0 ? (day.online_peak ?? 0) : undefined)),
-          word: (index) => days[index].outages.slice(0, MOST_TOLD).map((gap) => outages.sentence(gap, zone)).join("; "),
-        },
       ],
+      bands: outageBands(online),
+      note: noteOf(days, online),
     },
     table: {
       heads: ["Day", "Peak", "At", "Counted", "Outages"],
@@ -107,7 +109,7 @@ export function peakBars(days, zone) {
 }
 
 /** Users online over a day; where nothing was counted there is a gap with its cause. */
-export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
+export function dayLines({ items, gaps, as_of: asOf, tz }) {
   const begun = items.filter(({ start }) => asOf !== null && start < asOf);
   const [{ start }, { end }] = [items[0], items.at(-1)];
   const starts = begun.map((item) => Date.parse(item.start));
@@ -124,7 +126,7 @@ export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
         ...{ ...lineIn(slot, name, begun.length), shape: "line", width: 2 },
         values: begun.map((item) => item[field]),
       })),
-      bands: outages.bands(outages.within(gaps, start, end), { start, end: begun.at(-1)?.end ?? end, widthPx }),
+      bands: outages.bands(gaps, { start, end: begun.at(-1)?.end ?? end }),
     },
     table: {
       heads: ["From", "Online", "Foreground", "Counted"],
@@ -136,6 +138,17 @@ export function dayLines({ items, gaps, as_of: asOf, tz }, widthPx) {
     },
   };
 }
+
+const sentences = (gaps, zone) => gaps.slice(0, MOST_TOLD).map((gap) => outages.sentence(gap, zone)).join("; ");
+
+const outagesOn = (day, online) => online.days.find((each) => each.day === day)?.outages ?? [];
+
+/** By the index of a day the outages in it. */
+const noteOf = (days, online) => (index) => sentences(outagesOn(days[index].day, online), online.tz);
+
+/** On an axis of days, where a day begins half a day before its point. */
+const outageBands = ({ gaps, from, to, tz }) =>
+  outages.bands(gaps, { start: from, end: to, place: (ms) => Date.parse(`${wallTime(ms, tz)}Z`) - HALF_DAY_MS });
 
 /** A day's point is at its midnight in UTC, whatever zone it is of. */
 const byDay = (days) => ({
@@ -151,8 +164,9 @@ const byDay = (days) => ({
   y: { isWhole: true },
 });
 
-const barsIn = (slot, name, days) => ({
+const barsIn = (slot, name, days, online) => ({
   ...{ name, color: `--series-${slot + 1}`, shape: "bars", width: 0.75 },
+  hatched: days.map(({ day }) => outagesOn(day, online).length > 0),
   strengths: days.map(({ complete }) => (complete ? 1 : COUNTING)),
 });
 

@@ -4,11 +4,15 @@
 // x: {at, head, from, to, zone, isOneDay, finestMs, marks}. `at` are instants (Unix ms) in a `zone`,
 //    or numbers with `marks` [{at, text}]; `head(index)` says in words what is at a point.
 // y: {most, isWhole, unit}.
-// series: {name, color, values, word, shape, width, dash, fill, under, strengths}. A value of null is
-//    a gap, undefined is none of this series' points. `word(index)` is the value in words. `shape` is
-//    "line", "points" (a line with its points), "rings" (what is still counted), "dot", "bars" (from
-//    `under` up, `width` is their part of the room) or "triangles". `strengths` are of bars, 0 to 1.
-// bands: {from, to, color, text}, in shade, and lines: {at, text}, upright.
+// series: {name, color, values, word, shape, width, dash, fill, under, strengths, hatched}. A value of
+//    null is a gap, undefined is none of this series' points. `word(index)` is the value in words.
+//    `shape` is "line", "points" (a line with its points), "rings" (what is still counted), "dot" or
+//    "bars" (from `under` up, `width` is their part of the room). `strengths` are of bars, 0 to 1, and
+//    which of them are hatched.
+// bands: {from, to, color, text, short, isHatched}, in shade, and lines: {at, text}, upright. `short`
+//    is the text where there is no room for it. Bands that are hatched are so over what is drawn in
+//    them, and never too narrow to be seen.
+// note: `note(index)` says what else is to be known of a point, or nothing.
 
 import { numberMarks, numberWords, timeMarks } from "./axes.js";
 import { make } from "../ui/dom.js";
@@ -20,9 +24,11 @@ const LETTER_PX = 7;
 const MARK_ROOM_PX = { x: 64, y: 44 };
 const WORD_ROOM_PX = 44;
 const LEAST_AXIS_PX = 36;
-const TRIANGLE_PX = 6;
 const ROOM_ABOVE = 1.06;
 const LABEL_ROOM_PX = 20;
+const LABEL_LETTER_PX = 6.5;
+const LEAST_BAND_PX = 3;
+const HATCH_PX = 6;
 
 /** Draws it; answers what takes it away. */
 export function drawPlot(plot, drawing, UPlot) {
@@ -31,7 +37,7 @@ export function drawPlot(plot, drawing, UPlot) {
     {
       width: plot.clientWidth,
       height: plot.clientHeight,
-      padding: [lines.length > 0 ? LABEL_ROOM_PX : 8, 20, 0, 0],
+      padding: [lines.length > 0 || inView(drawing).some(({ text }) => text) ? LABEL_ROOM_PX : 8, 20, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,
@@ -43,8 +49,8 @@ export function drawPlot(plot, drawing, UPlot) {
       series: [{}, ...series.map(lineOf)],
       hooks: {
         drawClear: [(u) => drawBands(u, drawing)],
-        drawSeries: [(u, index) => drawShapes(u, series[index - 1], x)],
-        draw: [(u) => drawUpright(u, lines), (u) => writeLabels(u, drawing)],
+        drawSeries: [(u, index) => drawBars(u, series[index - 1], x)],
+        draw: [(u) => drawHatching(u, drawing), (u) => drawUpright(u, lines), (u) => writeLabels(u, drawing)],
         setCursor: [(u) => tell(u, plot, drawing)],
       },
     },
@@ -137,23 +143,55 @@ function thinned({ marks, from, to }, widthPx) {
 const across = (u, value) => u.valToPos(value, "x", true);
 const up = (u, value) => u.valToPos(value, "y", true);
 
-function drawBands(u, { bands = [] }) {
+const inView = ({ x, bands = [] }) => bands.filter(({ from, to }) => to > x.from && from < x.to);
+
+function drawBands(u, drawing) {
   const { ctx, bbox } = u;
   ctx.save();
-  for (const { from, to, color } of bands) {
-    const [left, right] = [from, to].map((at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, across(u, at))));
-    ctx.fillStyle = colorOf(color);
+  for (const band of inView(drawing)) {
+    const [left, right] = edgesOf(u, band);
+    ctx.fillStyle = colorOf(band.color);
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
   }
   ctx.restore();
 }
 
-function drawShapes(u, series, x) {
-  if (series.shape === "bars") drawBars(u, series, x);
-  else if (series.shape === "triangles") drawTriangles(u, series, x);
+/** Left and right, within the plot. */
+function edgesOf(u, { from, to, isHatched }) {
+  const { bbox } = u;
+  const [left, right] = [from, to].map((at) => Math.min(bbox.left + bbox.width, Math.max(bbox.left, across(u, at))));
+  const more = isHatched ? Math.max(0, LEAST_BAND_PX * devicePixelRatio - (right - left)) / 2 : 0;
+  return [left - more, right + more];
 }
 
-function drawBars(u, { values, under, strengths, color, width }, { at, from, to }) {
+/** Over what is drawn: what was counted there is too low. */
+function drawHatching(u, drawing) {
+  const { bbox } = u;
+  for (const band of inView(drawing).filter(({ isHatched }) => isHatched)) {
+    const [left, right] = edgesOf(u, band);
+    hatch(u.ctx, { left, top: bbox.top, width: right - left, height: bbox.height }, "--background / 55%");
+  }
+}
+
+function hatch(ctx, { left, top, width, height }, color) {
+  const step = HATCH_PX * devicePixelRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  ctx.beginPath();
+  for (let x = Math.floor((left - height) / step) * step; x < left + width; x += step) {
+    ctx.moveTo(x, top + height);
+    ctx.lineTo(x + height, top);
+  }
+  ctx.strokeStyle = colorOf(color);
+  ctx.lineWidth = devicePixelRatio;
+  ctx.stroke();
+  ctx.restore();
+}
+
+function drawBars(u, { shape, values, under, strengths, hatched, color, width }, { at, from, to }) {
+  if (shape !== "bars") return;
   const { ctx, bbox } = u;
   const room = (bbox.width * (at.length > 1 ? at[1] - at[0] : to - from)) / (to - from);
   const size = Math.max(1, width * room);
@@ -163,24 +201,9 @@ function drawBars(u, { values, under, strengths, color, width }, { at, from, to 
     if (value === null || value === undefined) return;
     const [foot, head] = [under?.[index] ?? 0, value].map((level) => up(u, level));
     ctx.globalAlpha = strengths?.[index] ?? 1;
-    ctx.fillRect(across(u, at[index]) - size / 2, head, size, foot - head);
-  });
-  ctx.restore();
-}
-
-function drawTriangles(u, { values, color }, { at }) {
-  const { ctx } = u;
-  const size = TRIANGLE_PX * devicePixelRatio;
-  ctx.save();
-  ctx.fillStyle = colorOf(color);
-  values.forEach((value, index) => {
-    if (value === null || value === undefined) return;
-    const [x, y] = [across(u, at[index]), up(u, value)];
-    ctx.beginPath();
-    ctx.moveTo(x, y - size / 3);
-    ctx.lineTo(x - size, y - 2 * size);
-    ctx.lineTo(x + size, y - 2 * size);
-    ctx.fill();
+    const bar = { left: across(u, at[index]) - size / 2, top: head, width: size, height: foot - head };
+    ctx.fillRect(bar.left, bar.top, bar.width, bar.height);
+    if (hatched?.[index]) hatch(ctx, bar, "--card");
   });
   ctx.restore();
 }
@@ -202,18 +225,19 @@ function drawUpright(u, lines) {
 
 // -- over the canvas, in CSS pixels
 
-/** Of bands inside, from the edge that is nearer to the middle; of lines above them. */
-function writeLabels(u, { x, bands = [], lines = [] }) {
-  const middle = (x.from + x.to) / 2;
+/** Above the plot: of bands from the edge that is nearer to the middle, where there is room; of lines
+ * over them. */
+function writeLabels(u, drawing) {
+  const { lines = [] } = drawing;
   const labels = [
-    ...bands.filter(({ text }) => text).map(({ from, to, text }) => {
+    ...placed(u, drawing).map(({ text, left, right, isLeft }) => {
       const label = make("span", "plot-label", text);
-      if (from < middle) label.style.left = `${u.valToPos(Math.max(from, x.from), "x")}px`;
-      else label.style.right = `${u.over.clientWidth - u.valToPos(Math.min(to, x.to), "x")}px`;
+      if (isLeft) label.style.left = `${left}px`;
+      else label.style.right = `${u.over.clientWidth - right}px`;
       return label;
     }),
     ...lines.map(({ at, text }) => {
-      const label = make("span", "plot-label above", text);
+      const label = make("span", "plot-label of-line", text);
       label.style.left = `${u.valToPos(at, "x")}px`;
       return label;
     }),
@@ -222,13 +246,32 @@ function writeLabels(u, { x, bands = [], lines = [] }) {
   u.over.append(...labels);
 }
 
+/** Labels that cover no other one: of several outages at one place the latest says that there is one. */
+function placed(u, drawing) {
+  const { x } = drawing;
+  const middle = (x.from + x.to) / 2;
+  const taken = [];
+  for (const { from, to, text: whole, short = whole } of inView(drawing).filter((band) => band.text)) {
+    const isLeft = from < middle;
+    const edge = u.valToPos(isLeft ? Math.max(from, x.from) : Math.min(to, x.to), "x");
+    const most = isLeft ? u.over.clientWidth - edge : edge;
+    const text = LABEL_LETTER_PX * whole.length > most ? short : whole;
+    const room = LABEL_LETTER_PX * text.length;
+    const [left, right] = isLeft ? [edge, edge + room] : [edge - room, edge];
+    if (taken.every((other) => right < other.left || left > other.right)) taken.push({ text, left, right, isLeft });
+  }
+  return taken;
+}
+
 /** What is at the pointer: its head, and each series that has something there. */
-function tell(u, plot, { x, series }) {
+function tell(u, plot, { x, series, note }) {
   const { idx: index, left, top } = u.cursor;
   if (index === null || index === undefined || left < 0) return hideTip(plot);
   const rows = series
     .filter(({ shape, values }) => shape !== "dot" && values[index] !== null && values[index] !== undefined)
     .map(({ color, name, values, word }) => ({ color, name, text: word ? word(index) : count(Math.round(values[index])) }));
+  const more = note?.(index);
+  if (more) rows.push({ text: more });
   if (rows.length === 0) return hideTip(plot);
   showTip(plot, { left: u.over.offsetLeft + u.valToPos(x.at[index], "x"), top }, x.head(index), rows);
 }

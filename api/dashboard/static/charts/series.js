@@ -1,6 +1,7 @@
 // Series of buckets as lines over time. Pure.
 
 import * as figures from "../lib/figures.js";
+import * as outages from "../lib/outages.js";
 import { bucketInWords } from "../lib/period.js";
 import { dayInWords, momentInWords, wallTime } from "../lib/zones.js";
 
@@ -24,9 +25,9 @@ export const lineIn = (slot, name, points) => ({
 export const ringsIn = (slot, name) => ({ name, shape: "rings", color: `--series-${slot + 1}` });
 
 /** What is drawn: `items` of a series, by `slot` (0 to MOST_SERIES - 1) in a colour. `value(item)` is
- * a number or null, a length of time if `isTime`. `asOf` is the API's, `zone` that of the axis.
- * Answers a `drawing`, a `table`, and whether the last bucket is still counted. */
-export function linesOf(series, { isTime, asOf, zone, bucket }) {
+ * a number or null, a length of time if `isTime`. `asOf` is the API's, `zone` that of the axis,
+ * `gaps` are outages. Answers a `drawing`, a `table`, and whether the last bucket is still counted. */
+export function linesOf(series, { isTime, asOf, zone, bucket, gaps }) {
   const end = asOf === null ? 0 : Date.parse(asOf);
   const begun = series.map(({ items }) => items.filter(({ start }) => Date.parse(start) < end));
   const values = series.map(({ value }, index) => begun[index].map(value));
@@ -41,6 +42,8 @@ export function linesOf(series, { isTime, asOf, zone, bucket }) {
   const [first] = series[0]?.items ?? [];
   const half = first === undefined ? 0 : (Date.parse(first.end) - Date.parse(first.start)) / 2;
   const isDay = bucket === "1d";
+  const told = outages.notes(buckets, gaps, zone);
+  const span = { start: first?.start, end: last?.end ?? first?.end };
   const part = (index, from, to) => ({
     values: values[index].map((value, at) => (at < from ? undefined : at < to ? inUnit(value) : undefined)),
     word: (at) => words(values[index][at]),
@@ -62,13 +65,19 @@ export function linesOf(series, { isTime, asOf, zone, bucket }) {
         { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...part(index, 0, over) },
         ...(isCounting ? [{ ...ringsIn(slot, figures.shortened(name, LETTERS)), ...part(index, over, buckets.length) }] : []),
       ]),
-      bands: isCounting ? [counting(last)] : [],
+      bands: [
+        ...(isCounting ? [counting(last)] : []),
+        // A bucket stands around its start.
+        ...(first === undefined ? [] : outages.bands(gaps, { ...span, place: (ms) => ms - half })),
+      ],
+      note: (index) => told[index],
     },
     table: {
-      heads: [bucketInWords(bucket).replace(/^./, (letter) => letter.toUpperCase()), ...series.map(({ name }) => name)],
+      heads: [bucketInWords(bucket).replace(/^./, (letter) => letter.toUpperCase()), ...series.map(({ name }) => name), ...(gaps.length > 0 ? ["Outages"] : [])],
       rows: buckets.map(({ start }, index) => [
         bucket === "1d" ? dayInWords(wallTime(Date.parse(start), zone).slice(0, 10)) : momentInWords(Date.parse(start), zone),
         ...values.map((mine) => words(mine[index] ?? null)),
+        ...(gaps.length > 0 ? [told[index]] : []),
       ]),
     },
   };

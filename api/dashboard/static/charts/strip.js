@@ -6,6 +6,7 @@ import { make, momentOf, setText } from "../ui/dom.js";
 import { lanesOf, marksOf, totalsOf } from "./lanes.js";
 import { shownZone, zoneLabel } from "../lib/formats.js";
 import { dayOf, length, moment } from "../lib/moments.js";
+import * as outages from "../lib/outages.js";
 import { deviceName, inShort } from "../lib/reasons.js";
 import { clock, isolated, screen } from "../lib/words.js";
 
@@ -22,6 +23,7 @@ const LABELLED = 0.06;
 const OLD_MS = 5000;
 // After it there is no room for a mark's text.
 const LAST_MARK = 0.94;
+const LEAST_BETWEEN_PERCENT = 8;
 const TABLE_ROWS = 500;
 const KINDS = {
   foreground: "In the foreground",
@@ -31,22 +33,42 @@ const KINDS = {
 };
 
 /** Draws spans into the <figure>, up to `end`. `knownFrom` is from when on they are all there. Both are
- * Unix milliseconds. */
-export function drawStrip(figure, spans, range, knownFrom, end) {
+ * Unix milliseconds. `gaps` are outages of ours, which are hatched over all lanes. */
+export function drawStrip(figure, spans, range, knownFrom, end, gaps) {
   const { ms, marks } = RANGES[range];
   const start = end - ms;
   const from = Math.max(start, knownFrom);
   const lanes = lanesOf(spans, from, end);
   const drawn = lanesOf(spans, from, end, ms * SHORTEST);
   const place = (at) => `${(100 * (at - start)) / ms}%`;
-  figure
-    .querySelector(".lanes")
-    .replaceChildren(...drawn.map((lane) => laneNode(lane, start, ms, place)), axisNode(marksOf(start, end, marks, shownZone), range, start, ms, place));
-  setText(figure.querySelector("figcaption"), caption(lanes, range, from > start ? from : null, end));
+  const [first, last] = [start, end].map((at) => new Date(at).toISOString());
+  const bands = outages.bands(gaps, { start: first, end: last });
+  figure.querySelector(".lanes").replaceChildren(
+    ...(bands.length > 0 ? [labelsNode(bands, place)] : []),
+    ...drawn.map((lane) => laneNode(lane, start, ms, place, bands)),
+    axisNode(marksOf(start, end, marks, shownZone), range, start, ms, place),
+  );
+  const hatched = bands.length > 0 ? " Hatched: outages of ours, in which we could hear of nobody." : "";
+  setText(figure.querySelector("figcaption"), `${caption(lanes, range, from > start ? from : null, end)}${hatched}`);
   fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
 }
 
-function laneNode({ span, pieces }, start, ms, place) {
+/** "Outage" where one begins; of several at one place once. */
+function labelsNode(bands, place) {
+  const labels = make("div", "axis");
+  let last = Infinity;
+  for (const { from, text } of bands) {
+    if (last - parseFloat(place(from)) < LEAST_BETWEEN_PERCENT) continue;
+    last = parseFloat(place(from));
+    const label = make("span", "mark outage-label", "Outage");
+    label.style.left = `min(${place(from)}, 100% - 3.5rem)`;
+    label.title = text;
+    labels.append(label);
+  }
+  return labels;
+}
+
+function laneNode({ span, pieces }, start, ms, place, bands) {
   const lane = make("div", "lane");
   const track = make("div", "track");
   for (const one of pieces) {
@@ -56,6 +78,13 @@ function laneNode({ span, pieces }, start, ms, place) {
     node.style.left = place(one.start);
     node.style.width = `${100 * width}%`;
     node.title = title(one);
+    track.append(node);
+  }
+  for (const { from, to, text } of bands) {
+    const node = make("span", "outage");
+    node.style.left = place(from);
+    node.style.width = `${(100 * (to - from)) / ms}%`;
+    node.title = `${text}, ${moment(from, now())} to ${moment(to, now())}`;
     track.append(node);
   }
   lane.append(make("p", "lane-name", deviceName(span)), track);

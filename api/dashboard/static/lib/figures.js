@@ -36,9 +36,18 @@ export function change(relative) {
   return `${relative > 0 ? "+" : "−"}${percent(size, size < 0.995 ? 1 : 0)}`;
 }
 
-/** Between which two numbers an estimate of users is, 19 times in 20. */
-export const usersBetween = (n) =>
-  `${count(Math.round(n * (1 - USERS_ERROR)))} to ${count(Math.round(n * (1 + USERS_ERROR)))}`;
+/** Users of the API's row: one number, or at least and at most so many. */
+export const usersIn = (row) => (row.users_at_most === null ? null : { atLeast: row.users_at_least, atMost: row.users_at_most });
+
+/** "2,210", or "1,940 – 3,105" where only bounds are known. */
+export function users(found) {
+  if (found === null) return UNKNOWN;
+  return found.atLeast === found.atMost ? count(found.atLeast) : `${count(found.atLeast)} – ${count(found.atMost)}`;
+}
+
+/** Between which two numbers users are, 19 times in 20. */
+export const usersBetween = ({ atLeast, atMost }) =>
+  `${count(Math.round(atLeast * (1 - USERS_ERROR)))} to ${count(Math.round(atMost * (1 + USERS_ERROR)))}`;
 
 /** The unit in which an axis tells lengths of time up to `mostMs`. */
 export function unitFor(mostMs) {

@@ -3,7 +3,8 @@
 import * as figures from "./figures.js";
 import { labelledTime, momentInWords, timeInWords } from "./zones.js";
 
-const NARROW_PX = 640;
+// Of one bucket.
+const MOST_TOLD = 3;
 const CAUSES = {
   jump: "Kafka, or all of ingest, was away",
   ticks_only: "no phone reached us (gateway, DNS, certificate or key)",
@@ -32,10 +33,22 @@ export const row = (gap, zone) => [
   cause(gap).replace(/^./, (letter) => letter.toUpperCase()),
 ];
 
-/** As bands of a chart over the time from `start` to `end`, which stand in the gaps of its lines;
- * `widthPx` is the room. An outage that lasts goes on to the end. */
-export const bands = (gaps, { start, end, widthPx }) =>
-  gaps.map((gap) => {
-    const [from, to] = [gap.started_at, gap.ended_at ?? end].map((at) => Math.min(Date.parse(end), Math.max(Date.parse(start), Date.parse(at))));
-    return { from, to, color: "--background / 22%", text: widthPx < NARROW_PX ? "Outage" : `Outage: ${cause(gap)}` };
+/** As bands of a chart over the time from `start` to `end`, hatched over what was counted in them.
+ * An outage that lasts goes on to the end. `place(ms)` is where an instant is on the axis. */
+export const bands = (gaps, { start, end, place = (ms) => ms }) =>
+  within(gaps, start, end).map((gap) => {
+    const [from, to] = [gap.started_at, gap.ended_at ?? end].map((at) => place(Math.min(Date.parse(end), Math.max(Date.parse(start), Date.parse(at)))));
+    return { from, to, color: "--background / 14%", text: `Outage: ${cause(gap)}`, short: "Outage", isHatched: true };
   });
+
+/** By bucket of {start, end} which outages were in it, in words; nothing where there was none. */
+export function notes(buckets, gaps, zone) {
+  return buckets.map(({ start, end }) => {
+    const mine = gaps.length === 0 ? [] : within(gaps, start, end);
+    const more = mine.length > MOST_TOLD ? `; and ${mine.length - MOST_TOLD} more` : "";
+    return mine.slice(0, MOST_TOLD).map((gap) => sentence(gap, zone)).join("; ") + more;
+  });
+}
+
+/** What a caption says of them; `what` goes before, where it is more than they that is hatched. */
+export const caption = (gaps, what = "") => (gaps.length > 0 ? ` Hatched: ${what}outages of ours, in which too little was counted.` : "");

@@ -9,9 +9,10 @@ export class Rounds {
   #isDue = false;
 
   /** `refresh()` reads everything and answers {isRead, movesOn}: whether it worked, and whether there
-   * will be something new. */
-  constructor(refresh) {
+   * will be something new, after `everyMs`. */
+  constructor(refresh, everyMs = REFRESH_MS) {
     this.refresh = refresh;
+    this.everyMs = everyMs;
     document.addEventListener("visibilitychange", () => !document.hidden && this.#isDue && this.begin());
   }
 
@@ -22,7 +23,7 @@ export class Rounds {
     this.#isDue = false;
     const { isRead, movesOn } = await this.refresh();
     if (turn !== this.#turn || (isRead && !movesOn)) return;
-    this.#timer = setTimeout(() => this.#again(), isRead ? REFRESH_MS : RETRY_MS);
+    this.#timer = setTimeout(() => this.#again(), isRead ? this.everyMs : RETRY_MS);
   }
 
   #again() {

@@ -26,6 +26,8 @@ export function ago(at, now) {
 
 /** No screen has this name: the app named none. Analytics call it so. */
 export const NO_SCREEN = "(none)";
+/** What groups of too few users are called together (`ROLLCALL_MIN_GROUP_SIZE`). */
+export const SUPPRESSED = "(suppressed)";
 
 /** A screen's name as people read it: the same word wherever there is none. */
 export const screen = (name) => (name === null || name === NO_SCREEN ? t("No screen") : name);

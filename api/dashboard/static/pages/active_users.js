@@ -47,13 +47,16 @@ async function placeIn() {
   return { today, days, tz };
 }
 
+/** Users by day, and who was online at once on the same days, with the outages in them. */
+async function withOutages() {
+  const [users, online] = await Promise.all([active, peaks]);
+  return { ...users, online };
+}
+
 function loadLatest() {
   return latestCard.load({
     about: JSON.stringify(form.wanted),
-    async reading() {
-      const [users, online] = await Promise.all([active, peaks]);
-      return { ...users, online };
-    },
+    reading: withOutages,
     nothing({ items }) {
       setText(element("latest-title"), "The last complete day");
       return items.some(({ complete }) => complete) ? "" : "No day of the range is complete yet.";
@@ -88,13 +91,13 @@ const countingNote = (items) => (items.some(({ complete }) => !complete) ? " Tod
 function loadActive() {
   return activeCard.load({
     about: JSON.stringify(form.wanted),
-    reading: () => active,
+    reading: withOutages,
     nothing: nobody,
-    show({ items }) {
+    show({ items, online }) {
       legend("active-legend", ACTIVE_LINES);
       return activeCard.draw(
-        `Users active on the day, on any of the 7 and on any of the 30 days that end with it.${countingNote(items)}`,
-        activeLines(items),
+        `Users active on the day, on any of the 7 and on any of the 30 days that end with it.${countingNote(items)}${outages.caption(online.gaps)}`,
+        activeLines(items, online),
       );
     },
     files: ofDays,
@@ -104,11 +107,14 @@ function loadActive() {
 function loadNew() {
   return newCard.load({
     about: JSON.stringify(form.wanted),
-    reading: () => active,
+    reading: withOutages,
     nothing: nobody,
-    show({ items }) {
+    show({ items, online }) {
       legend("new-legend", NEW_BARS, true);
-      return newCard.draw(`Users of each day: who was never active before, on top of who was.${countingNote(items)}`, newBars(items));
+      return newCard.draw(
+        `Users of each day: who was never active before, on top of who was.${countingNote(items)}${outages.caption(online.gaps, "days with ")}`,
+        newBars(items, online),
+      );
     },
     files: ofDays,
   });
@@ -119,10 +125,10 @@ function loadPeaks() {
     about: JSON.stringify(form.wanted),
     reading: () => peaks,
     nothing: ({ days }) => (days.every(({ samples }) => samples === 0) ? "Nothing is kept of these days." : ""),
-    show({ days, tz, gaps }) {
+    show(online) {
+      const { days, tz } = online;
       const shown = fromFirst(days);
-      const mark = gaps.length > 0 ? " A triangle marks a day with an outage of ours, in which nothing was counted." : "";
-      return peaksCard.draw(`The most users online at once on each day, in ${tz}.${countingNote(shown)}${mark}`, peakBars(shown, tz));
+      return peaksCard.draw(`The most users online at once on each day, in ${tz}.${countingNote(shown)}${outages.caption(online.gaps, "days with ")}`, peakBars(shown, online));
     },
     files: ({ from, to, tz }) => ({ paths: [concurrencyCall({ from, to, tz, bucket: "1d" })], name: `peaks-${from.slice(0, 10)}.csv` }),
   });
@@ -147,7 +153,7 @@ function loadDay() {
       element("outage-rows").replaceChildren(...ofRange.map((gap) => tableRow(outages.row(gap, tz))));
       const fine = bucket === "1m" ? "minute" : "quarter-hour";
       const why = items.some(({ samples }) => samples > 0) ? "" : " Nothing was counted on this day.";
-      return dayCard.draw(`Users online on ${dayInWords(day)}, in ${tz}: the average of each ${fine}.${why}`, dayLines(answer, innerWidth));
+      return dayCard.draw(`Users online on ${dayInWords(day)}, in ${tz}: the average of each ${fine}.${why}`, dayLines(answer));
     },
     files: ({ parameters, day }) => (day === null ? null : { paths: [concurrencyCall(parameters)], name: `online-${day}.csv` }),
   });

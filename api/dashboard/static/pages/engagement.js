@@ -1,6 +1,7 @@
 // What the pages about screens ask the API, and what of it is known of unique users.
 
 import { now, ProblemError, read } from "../lib/api.js";
+import { usersIn } from "../lib/figures.js";
 import { HOUR_MS, instant, parametersOf, QUARTER_MS } from "../lib/period.js";
 import { screenCall } from "../lib/addresses.js";
 import { instantOf, momentInWords } from "../lib/zones.js";
@@ -8,11 +9,17 @@ import { instantOf, momentInWords } from "../lib/zones.js";
 const PATH = "/api/v1/screens/engagement";
 // Of whom users are told in a call of its own: more than are shown, as their order is another.
 const MOST_WITH_USERS = 100;
+const BETWEEN =
+  "Two numbers of unique users are at least and at most so many: each month (UTC) is counted apart, so that nobody is found again later.";
 
 export const engagementCall = (parameters) => `${PATH}?${new URLSearchParams(parameters)}`;
 export const trendsCall = (parameters) => `/api/v1/trends?${new URLSearchParams(parameters)}`;
 export const flowsCall = (parameters) => `/api/v1/flows?${new URLSearchParams(parameters)}`;
 export const dwellCall = (parameters) => `/api/v1/dwell?${new URLSearchParams(parameters)}`;
+const outagesCall = ({ from, to, tz }) => `/api/v1/outages?${new URLSearchParams({ from, to, tz })}`;
+
+/** Silences of our own in the range. */
+export const readOutages = async (parameters) => (await read(outagesCall(parameters))).items;
 
 /** The log's time, the reporting zone and up to when unique users are known: of the shortest range,
  * whose rows nobody looks at. */
@@ -48,25 +55,27 @@ export async function topScreens({ parameters, usersTo }, sort, limit) {
 
 /** Users by screen, of as much of the range as is known; `users` of the answer are in it already. */
 export async function usersOf(answer, { parameters, usersTo }) {
-  if (answer.items.some((item) => item.unique_users !== null)) {
-    return { to: answer.to, tz: answer.tz, by: new Map(answer.items.map((item) => [item.screen, item.unique_users])) };
+  if (answer.items.some((item) => usersIn(item) !== null)) {
+    return { to: answer.to, tz: answer.tz, by: new Map(answer.items.map((item) => [item.screen, usersIn(item)])) };
   }
   const until = knownEnd(answer, usersTo);
   if (until === null) return null;
   const part = await read(engagementCall({ ...parameters, to: until, limit: MOST_WITH_USERS }));
-  const by = new Map(part.items.map((item) => [item.screen, item.unique_users]));
+  const by = new Map(part.items.map((item) => [item.screen, usersIn(item)]));
   return [...by.values()].some((users) => users !== null) ? { to: part.to, tz: part.tz, by } : null;
 }
 
 /** The users of one screen, of as much of the range as is known. */
 export async function screenUsers(answer, { parameters, usersTo }) {
-  if (answer.totals.unique_users !== null) return { to: answer.to, tz: answer.tz, count: answer.totals.unique_users };
+  const known = usersIn(answer.totals);
+  if (known !== null) return { to: answer.to, tz: answer.tz, found: known };
   const until = knownEnd(answer, usersTo);
   if (until === null) return null;
   const { totals, to, tz } = await read(
     `${screenCall(answer.screen)}?${new URLSearchParams({ ...parameters, to: until, bucket: "1d" })}`,
   );
-  return totals.unique_users === null ? null : { to, tz, count: totals.unique_users };
+  const found = usersIn(totals);
+  return found === null ? null : { to, tz, found };
 }
 
 /** What is to be said of the users that are shown. */
@@ -74,8 +83,13 @@ export function usersNote(users, answer) {
   if (users === null) {
     return "Unique users are not known of this range: they are told of whole hours (UTC), from half an hour after the hour on.";
   }
-  if (users.to === answer.to) return "";
-  return `Unique users are counted up to ${momentInWords(Date.parse(users.to), users.tz)}; they are told of whole hours (UTC), from half an hour after the hour on.`;
+  const shown = users.by === undefined ? [users.found] : [...users.by.values()];
+  const until =
+    users.to === answer.to
+      ? ""
+      : `Unique users are counted up to ${momentInWords(Date.parse(users.to), users.tz)}; they are told of whole hours (UTC), from half an hour after the hour on.`;
+  const isBetween = shown.some((found) => found !== null && found.atLeast !== found.atMost);
+  return [until, isBetween ? BETWEEN : ""].filter(Boolean).join(" ");
 }
 
 /** Where in the range the last whole hour ends whose users are known; null if there is none. */

@@ -3,6 +3,7 @@
 import { Away, LoggedOut, now, read } from "../lib/api.js";
 import { chart, numbers } from "../charts/charts.js";
 import { element, setText } from "../ui/dom.js";
+import * as outages from "../lib/outages.js";
 import { showLegend } from "../charts/legend.js";
 import { shownZone, zoneLabel } from "../lib/formats.js";
 import { t } from "../lib/texts.js";
@@ -105,11 +106,7 @@ async function draw(start, end) {
     x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: shownZone, isOneDay: true },
     y: { most: 1.1 * Math.max(4, known.online, ...series.flat().filter((value) => value !== null)), isWhole: true },
     series: lines,
-    bands: parts.get(0).gaps.map((gap) => ({
-      from: Math.max(start, Date.parse(gap.started_at)),
-      to: gap.ended_at === null ? now() : Date.parse(gap.ended_at),
-      color: "--warn-tint",
-    })),
+    bands: outages.bands(parts.get(0).gaps, { start: instant(start), end: instant(Math.min(now(), end + MINUTE_MS)) }),
   });
   const number = (value) => (value === null ? "–" : words.count(Math.round(value)));
   numbers(

@@ -6,11 +6,12 @@ import { Card } from "../ui/cards.js";
 import { setTitle } from "../ui/connection.js";
 import { element, setText } from "../ui/dom.js";
 import { barsOf } from "../charts/dwell_bars.js";
-import { dwellCall, engagementCall, flowsCall, placeIn, screenUsers, trendsCall, usersNote } from "./engagement.js";
+import { dwellCall, engagementCall, flowsCall, placeIn, readOutages, screenUsers, trendsCall, usersNote } from "./engagement.js";
 import { follow } from "../lib/feed.js";
 import { showFigures } from "../ui/figure_list.js";
 import { several } from "../lib/moments.js";
 import * as figures from "../lib/figures.js";
+import * as outages from "../lib/outages.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
 import { around, flowRows, ranked, streams } from "../charts/paths.js";
@@ -24,7 +25,7 @@ import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
 // Nobody can be on them: they are the ends of paths, and all the rest.
-const OURS = ["(other)", "(start)", "(end)"];
+const OURS = ["(other)", "(start)", "(end)", words.SUPPRESSED];
 
 const screen = screenOf(location.pathname);
 const given = new URLSearchParams(location.search);
@@ -75,8 +76,8 @@ function loadTotals() {
         { name: "Views", value: figures.count(sums.views), note: before, about: "views" },
         {
           name: "Unique users",
-          value: figures.count(users?.count ?? null),
-          note: users === null ? "" : `${figures.usersBetween(users.count)}, 19 times in 20`,
+          value: figures.users(users?.found ?? null),
+          note: users === null ? "" : `${figures.usersBetween(users.found)}, 19 times in 20`,
           about: "unique_users",
         },
         {
@@ -106,13 +107,17 @@ function loadSeries() {
   const callOf = (parameters) => engagementCall({ ...parameters, bucket, screen });
   return seriesCard.load({
     about: JSON.stringify([period.wanted, metric]),
-    reading: async () => read(callOf((await place).parameters)),
-    show({ items, as_of: asOf, tz }) {
+    async reading() {
+      const { parameters } = await place;
+      const [answer, gaps] = await Promise.all([read(callOf(parameters)), readOutages(parameters)]);
+      return { ...answer, gaps };
+    },
+    show({ items, gaps, as_of: asOf, tz }) {
       const series = lines.map(([name, field], slot) => ({ name, slot, items, value: (item) => item[field] }));
       showLegend(element("series-legend"), series.length > 1 ? series : []);
-      const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket });
+      const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket, gaps });
       const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
-      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}`, drawn);
+      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}${outages.caption(gaps)}`, drawn);
     },
     files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `screen-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` }),
   });

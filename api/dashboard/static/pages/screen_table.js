@@ -23,7 +23,10 @@ const COLUMNS = [
 const OURS = {
   "(none)": "In the foreground before the app named a screen",
   "(other)": "Screens beyond the 200 names that are told apart in a minute",
+  [words.SUPPRESSED]: "Screens with too few users to be told apart, together",
 };
+
+const NAMES = { "(other)": "Others", [words.SUPPRESSED]: "Small groups" };
 
 /** `sortBy(sort)` and `toggle(screen)` hear what somebody wants; `address(path)` is that of another
  * page about the same range. */
@@ -104,9 +107,10 @@ export class ScreenTable {
     swatch.type = "button";
     swatch.setAttribute("aria-label", `Show ${words.isolated(words.screen(screen))} in the chart`);
     swatch.title = "Show in the chart, or not";
+    swatch.hidden = screen === words.SUPPRESSED;
     swatch.addEventListener("click", () => this.toggle(screen));
     const name = make(Object.hasOwn(OURS, screen) && screen !== words.NO_SCREEN ? "span" : "a", "screen-name");
-    name.append(make("bdi", "", screen === "(other)" ? "Others" : words.screen(screen)));
+    name.append(make("bdi", "", Object.hasOwn(NAMES, screen) ? NAMES[screen] : words.screen(screen)));
     name.title = Object.hasOwn(OURS, screen) ? OURS[screen] : screen;
     head.append(swatch, name);
     row.append(head, ...COLUMNS.slice(1).map(({ title }) => make("td", title === "Trend" ? "trend" : "number")));
@@ -117,7 +121,7 @@ export class ScreenTable {
 function fill(row, item, users) {
   const [views, usersCell, dwell, p50, p95, exits, bounces, silence] = row.querySelectorAll(".number");
   setText(views, figures.count(item.views));
-  setText(usersCell, figures.count(users));
+  setText(usersCell, figures.users(users));
   usersCell.title = users === null ? "" : `${figures.usersBetween(users)}, 19 times in 20`;
   setText(dwell, `${item.silent_share > 0 ? "≥ " : ""}${figures.span(item.dwell_ms)}`);
   setText(p50, figures.span(item.dwell_p50_ms));

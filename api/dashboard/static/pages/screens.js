@@ -3,9 +3,10 @@
 import { read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
 import { element, setText } from "../ui/dom.js";
-import { engagementCall, flowsCall, placeIn, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
+import { engagementCall, flowsCall, placeIn, readOutages, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
 import { follow } from "../lib/feed.js";
 import { several } from "../lib/moments.js";
+import * as outages from "../lib/outages.js";
 import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
@@ -15,6 +16,7 @@ import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { ScreenTable, SORTS } from "./screen_table.js";
 import { linesOf, MOST_SERIES } from "../charts/series.js";
+import * as words from "../lib/words.js";
 
 const SHOWN = 50;
 const FIRST_CHOSEN = 5;
@@ -98,9 +100,9 @@ function loadSeries() {
       if (!isChosen) chooseTop(answer.items);
       const screens = [...slots].map(([name, slot]) => ({ name, slot }));
       const paths = screens.map(({ name }) => engagementCall({ ...parameters, bucket, screen: name }));
-      const answers = await Promise.all(paths.map(read));
+      const [gaps, ...answers] = await Promise.all([readOutages(parameters), ...paths.map(read)]);
       const series = screens.map((screen, n) => ({ ...screen, items: answers[n].items, value: (item) => item[field] }));
-      return { ...(answers[0] ?? answer), paths, series };
+      return { ...(answers[0] ?? answer), paths, series, gaps };
     },
     nothing({ series }) {
       mark();
@@ -108,10 +110,10 @@ function loadSeries() {
       if (series.length > 0) return "";
       return isChosen ? "Choose screens by the squares in the table below." : NOBODY;
     },
-    show({ series, as_of: asOf, tz }) {
-      const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket });
+    show({ series, gaps, as_of: asOf, tz }) {
+      const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket, gaps });
       const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
-      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}`, drawn);
+      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}${outages.caption(gaps)}`, drawn);
     },
     files: ({ paths, from }) =>
       paths.length === 0 ? null : { paths, name: `screens-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` },
@@ -162,7 +164,10 @@ function toggle(screen) {
 
 /** The first screens of the table; who was among them keeps its colour. */
 function chooseTop(items) {
-  const wanted = items.slice(0, FIRST_CHOSEN).map(({ screen }) => screen);
+  const wanted = items
+    .map(({ screen }) => screen)
+    .filter((screen) => screen !== words.SUPPRESSED)
+    .slice(0, FIRST_CHOSEN);
   const before = JSON.stringify([...slots]);
   for (const screen of slots.keys()) if (!wanted.includes(screen)) slots.delete(screen);
   for (const screen of wanted) if (!slots.has(screen)) slots.set(screen, freeSlot());

@@ -21,6 +21,7 @@ const FIRST_ROWS = 10;
 const MORE_ROWS = 40;
 // A strip moves by less than a pixel in a thousandth of its length.
 const STRIP_STEPS = 1000;
+const OUTAGES_MS = 60_000;
 
 const userId = userIdOf(location.pathname);
 const person = element("person");
@@ -34,6 +35,8 @@ let isFitted = new URLSearchParams(location.search).has("range");
 let user = null;
 let limit = null; // the silence after which a device is offline, in seconds
 let followed = ""; // what the timelines were read for
+let gaps = []; // outages of ours, of as long as the longest strip
+let gapsReadAt = -Infinity;
 let drawnAt = -Infinity;
 let completeUntil = null; // of answers, while they are not live; Unix ms
 let isUnknown = false;
@@ -111,7 +114,17 @@ async function showUser(found) {
   showWho();
   showDevices(element("devices"), user.devices);
   tellSilences();
+  await readOutages();
   if (now() - drawnAt > RANGES[range].ms / STRIP_STEPS) draw();
+}
+
+async function readOutages() {
+  if (now() - gapsReadAt < OUTAGES_MS) return;
+  const [from, to] = [now() - WEEK_MS, now()].map((at) => new Date(Math.floor(at / 1000) * 1000).toISOString());
+  const { items } = await read(`/api/v1/outages?${new URLSearchParams({ from, to })}`);
+  gapsReadAt = now();
+  if (JSON.stringify(items) !== JSON.stringify(gaps)) drawnAt = -Infinity;
+  gaps = items;
 }
 
 function showWho() {
@@ -166,7 +179,7 @@ const reachBack = () => spans.through(new Date(now() - RANGES[range].ms).toISOSt
 
 function draw() {
   const knownFrom = spans.isWhole ? -Infinity : Date.parse(spans.items.at(-1).at);
-  drawStrip(element("strip"), [...spans.open, ...spans.items], range, knownFrom, completeUntil ?? now());
+  drawStrip(element("strip"), [...spans.open, ...spans.items], range, knownFrom, completeUntil ?? now(), gaps);
   drawnAt = now();
 }
 

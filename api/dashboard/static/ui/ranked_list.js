@@ -6,7 +6,7 @@ import * as figures from "../lib/figures.js";
 import * as words from "../lib/words.js";
 
 // What is no screen, as people say it.
-const OURS = { "(start)": "The session began", "(end)": "The session ended", "(other)": "Other screens", "(none)": "No screen" };
+const OURS = { "(start)": "The session began", "(end)": "The session ended", "(other)": "Other screens", "(none)": "No screen", "(suppressed)": "Small groups" };
 
 /** Into an <ol>: `items` are {screen, transitions, share}; `addressOf(path)` is that of another page
  * about the same range. */

@@ -7,7 +7,7 @@ import { element, make } from "./dom.js";
 export async function suggest(id, path, name) {
   try {
     const { items } = await read(path);
-    const texts = items.map((item) => item[name]).filter((text) => text !== null && text !== "(other)");
+    const texts = items.map((item) => item[name]).filter((text) => text !== null && text !== "(other)" && text !== "(suppressed)");
     element(id).replaceChildren(
       ...texts.map((text) => {
         const option = make("option");

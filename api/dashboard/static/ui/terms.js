@@ -15,7 +15,7 @@ const TERMS = {
   ],
   unique_users: [
     "Unique users",
-    "Different users who began a visit. An estimate: 19 times in 20 within 3.3 %, all but exact to a few hundred. Known for whole hours (UTC) and days of the reporting zone that are rolled up.",
+    "Different users who began a visit. An estimate: 19 times in 20 within 3.3 %, all but exact to a few hundred. Known for whole hours (UTC) and days of the reporting zone that are rolled up. Over two months (UTC) there are bounds: at least and at most so many.",
     "Not additive: who saw two screens, or came on two days, is one user.",
   ],
   dwell: [

@@ -15,10 +15,15 @@ types: [Ingress]
 {{- $peer := dict "podSelector" (dict "matchLabels" (include "rollcall.selector" (list $ $name) | fromYaml)) -}}
 {{- $ours = append $ours (include "rollcall.egressRule" (list (list $peer) $ports) | fromJson) -}}
 {{- end -}}
+{{- $admin := list -}}
+{{- range $name, $port := dict "ingest" 9081 "processor" 9083 "api" 9082 -}}
+{{- $peer := dict "podSelector" (dict "matchLabels" (include "rollcall.selector" (list $ $name) | fromYaml)) -}}
+{{- $admin = append $admin (include "rollcall.egressRule" (list (list $peer) (list $port)) | fromJson) -}}
+{{- end -}}
 types: [Ingress, Egress]
 ingest: {{ list $dns $kafka $issuer | toJson }}
 processor: {{ list $dns $kafka $database | toJson }}
-api: {{ list $dns $kafka $database $issuer | toJson }}
+api: {{ concat (list $dns $kafka $database $issuer) $admin | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
 gateway: {{ $ours | toJson }}

@@ -237,3 +237,38 @@ spec:
   ports:
     - {name: http, port: {{ .port }}, targetPort: http}
 {{- end }}
+
+{{/* A name that leads to the admin port of every pod, ready or not: the API asks there how they do. It opens
+     nothing: who may connect is up to the NetworkPolicy. */}}
+{{- define "rollcall.adminService" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ include "rollcall.name" .root }}-{{ .name }}-admin
+  labels:
+    {{- include "rollcall.labels" (list .root .name) | nindent 4 }}
+spec:
+  clusterIP: None
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "rollcall.selector" (list .root .name) | nindent 4 }}
+  ports:
+    - {name: admin, port: {{ .port }}, targetPort: admin}
+{{- end }}
+
+{{/* Settings of the API that name those, unless others are set. Hosts that may be asked by plain http are
+     these beside those that are set. */}}
+{{- define "rollcall.adminTargets" -}}
+{{- $given := merge (dict) .Values.api.settings .Values.settings -}}
+{{- if not (hasKey $given "ROLLCALL_ADMIN_TARGETS") -}}
+{{- $targets := list -}}
+{{- $hosts := list -}}
+{{- range $name, $port := dict "ingest" 9081 "processor" 9083 "api" 9082 -}}
+{{- $host := printf "%s-%s-admin" (include "rollcall.name" $) $name -}}
+{{- $targets = append $targets (printf "%s:%d" $host $port) -}}
+{{- $hosts = append $hosts $host -}}
+{{- end -}}
+ROLLCALL_ADMIN_TARGETS: {{ join "," $targets | quote }}
+ROLLCALL_PLAIN_HTTP_HOSTS: {{ join "," (append $hosts (get $given "ROLLCALL_PLAIN_HTTP_HOSTS") | compact) | quote }}
+{{- end -}}
+{{- end }}

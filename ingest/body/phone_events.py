@@ -1,4 +1,4 @@
-"""The events of the phones' two calls. PURE."""
+"""What a phone says, as an event of the log, whichever way it came. PURE."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.tokens.identity import Identity
 
 
 def heartbeat_event(identity: Identity, sent: Sent) -> Heartbeat:
-    """What a heartbeat over HTTP says in the log."""
+    """A heartbeat over HTTP; a socket's names its own device (``ingest/socket/device.py``)."""
     return Heartbeat(
         user=identity.user,
         token=identity.token,
@@ -23,13 +23,19 @@ def heartbeat_event(identity: Identity, sent: Sent) -> Heartbeat:
     )
 
 
-def logout_event(identity: Identity, sent: Sent) -> Logout:
-    """What a logout over HTTP says in the log."""
+def logout_event(
+    identity: Identity,
+    device_id: str | None,
+    claimed_device: str | None,
+    connection: str | None = None,
+) -> Logout:
+    """A logout; ``connection`` is ``None`` over HTTP, and before there was a connect."""
     until = identity.accepted_until
     return Logout(
         user=identity.user,
         token=identity.token,
-        device_id=sent.device_id,
-        claimed_device=identity.device,
+        device_id=device_id,
+        claimed_device=claimed_device,
         token_expires_ms=None if until is None else int(until * 1000),
+        connection=connection,
     )

@@ -1,0 +1,75 @@
+"""``/api/v1/outages``: silences of our own in a range (promise 3), which charts show as bands."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from aiohttp import web
+from psycopg.rows import dict_row
+
+from api.http.documents import Report, Row, select, shaped
+from api.http.door import Door
+from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.periods.instants import rfc3339
+from api.periods.ranges import RangeRules, resolve
+from api.postgres.database import Connection
+from api.quality import now_of
+from schemas.database.named_queries import load_queries
+
+COLUMNS: Final = ("kind", "started_at", "ended_at")
+#: Of one answer; the latest.
+MOST: Final = 1_000
+#: An outage begins at any instant, and so may who asks about it.
+RULES: Final = RangeRules(buckets=(), grain=timedelta(seconds=1))
+_QUERY: Final = load_queries("api.analytics", "outages.sql")["outages"]
+
+
+class OutageCalls:
+    """The handler."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
+        add_get(router, door, "/api/v1/outages", "outages", self.outages)
+
+    async def outages(self, request: web.Request) -> web.StreamResponse:
+        values = await self._calls.parameters(request, range_parameters())
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                RULES,
+                now=now_of(freshness),
+                reporting_zone=progress.zone,
+                series=None,
+            )
+            parameters = {"from": asked.start, "to": asked.end, "limit": MOST}
+            return Report(
+                COLUMNS,
+                shaped(select(connection, _QUERY, parameters), _shown),
+                self._calls.quality.fields(freshness),
+                asked.shown(),
+            )
+
+        return await self._calls.reports.answer(request, "outages", open_report)
+
+
+async def read_outages(
+    connection: Connection, start: datetime, end: datetime, limit: int = MOST
+) -> list[Row]:
+    """Those in a range, the latest first, beside what else an answer tells of it."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_QUERY, {"from": start, "to": end, "limit": limit})
+        return [_shown(row) for row in await cursor.fetchall()]
+
+
+def _shown(row: Row) -> Row:
+    return {
+        "kind": row["kind"],
+        "started_at": rfc3339(row["started_at"]),
+        "ended_at": rfc3339(row["ended_at"]),
+    }

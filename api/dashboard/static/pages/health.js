@@ -1,0 +1,188 @@
+// How Rollcall itself does: its processes, partitions, outages and maintenance, for operators on call.
+
+import { Away, LoggedOut, read } from "../lib/api.js";
+import { follow } from "../lib/feed.js";
+import * as figures from "../lib/figures.js";
+import * as health from "../lib/health.js";
+import { length, moment, several } from "../lib/moments.js";
+import * as outages from "../lib/outages.js";
+import { Rounds } from "../lib/rounds.js";
+import * as words from "../lib/words.js";
+import { shownZone } from "../lib/formats.js";
+import { arrange, element, make, setText, setTime } from "../ui/dom.js";
+
+const CALL = "/api/v1/health";
+const EVERY_MS = 5_000;
+
+const rounds = new Rounds(refresh, EVERY_MS);
+
+async function refresh() {
+  try {
+    show(await read(CALL));
+    return { isRead: true, movesOn: true };
+  } catch (error) {
+    if (error instanceof LoggedOut) return { isRead: true, movesOn: false };
+    if (!(error instanceof Away)) console.error(error);
+    setText(element("waiting"), `${error instanceof Away ? error.message : "This cannot be shown: an error in the page"}. It is tried again by itself.`);
+    element("waiting").hidden = false;
+    return { isRead: false, movesOn: true };
+  }
+}
+
+function show(told) {
+  element("waiting").hidden = true;
+  element("health").hidden = false;
+  setTime(element("asked"), told.asked_at, words.ago);
+  showFindings(health.findings(told));
+  showFigures(told);
+  showProcesses(told);
+  showPartitions(told);
+  showOutages(told);
+  showMaintenance(told);
+  showAudit(told.audit);
+}
+
+function showFindings(found) {
+  const list = element("findings");
+  const known = new Map([...list.children].map((node) => [node.textContent, node]));
+  arrange(list, found.map(({ kind, text }) => {
+    const node = known.get(text) ?? make("li", "", text);
+    node.dataset.kind = kind;
+    return node;
+  }));
+}
+
+function showFigures(told) {
+  const { targets, processes, partitions, versions } = told;
+  const answering = processes.filter(({ state }) => state === "ready" || state === "not_ready");
+  const asked = processes.filter(({ state }) => state !== "gone");
+  setText(element("rate"), health.rate(told.heartbeats_per_second));
+  const hasIngest = versions.some(({ service }) => service === "ingest");
+  setText(element("rate-note"), !hasIngest ? "no ingest tells" : told.heartbeats_per_second === null ? "from the next look on" : "over 20 s");
+  setText(element("sockets"), figures.count(told.sockets));
+  const worst = health.furthestBehind(partitions);
+  setText(element("lag"), worst === null ? "–" : length(worst.lag_seconds ?? 0));
+  setText(element("lag-note"), worst === null ? "no processor tells" : worst.lag_records > 0 ? `${several(worst.lag_records, "record")} of partition ${worst.partition}` : "nothing waits");
+  setText(element("as-of"), told.as_of === null ? "–" : words.timeOfDay(told.as_of));
+  setTime(element("as-of-age"), told.as_of, words.ago);
+  setText(element("count"), targets.length === 0 ? "–" : `${answering.length} of ${asked.length}`);
+  setText(element("count-note"), targets.length === 0 ? "none is asked" : "answer");
+  setText(element("versions"), health.versions(versions));
+  setText(element("versions-note"), new Set(versions.map(({ version }) => version)).size > 1 ? "more than one" : versions.length > 0 ? "of everything" : "");
+}
+
+function showProcesses({ targets, processes }) {
+  const none = targets.length === 0 ? "None is asked: ROLLCALL_ADMIN_TARGETS is not set." : "";
+  fill("processes", none, processes.map((process) => ({
+    key: process.address ?? process.target,
+    cells: [
+      { strong: health.processName(process), under: process.address ?? "no address" },
+      { state: process.state, text: health.STATES[process.state], under: reasonOf(process) },
+      [...new Set(process.services.map(({ version }) => version ?? "unknown"))].join(" and ") || "–",
+      { at: process.started_at, inWords: moment },
+      health.rate(process.heartbeats_per_second),
+      figures.count(process.sockets),
+      process.partitions === null ? "–" : health.numbers(process.partitions) || "none: it stands by",
+    ],
+  })));
+}
+
+function reasonOf({ state, reason, answered_at: at }) {
+  const last = at === null || state === "ready" || state === "not_ready" ? "" : `last at ${words.timeOfDay(at)}`;
+  return [reason, last].filter(Boolean).join("; ");
+}
+
+function showPartitions({ targets, partitions }) {
+  const nobody = targets.length === 0 ? "–" : "nobody";
+  fill("partitions", "There is no log yet: nothing was read.", partitions.map((each) => ({
+    key: `${each.partition}`,
+    isUnread: targets.length > 0 && each.processors.length === 0,
+    cells: [
+      { strong: `${each.partition}` },
+      { at: each.as_of, inWords: (at, now) => `${words.timeOfDay(at)}, ${words.ago(at, now)}` },
+      health.lag(each),
+      each.processors.join(" and ") || nobody,
+    ],
+  })));
+}
+
+function showOutages({ outages: told, database_problem: problem }) {
+  const zone = shownZone;
+  fill("outages", problem === null ? "None in the last 30 days." : "Not known: PostgreSQL does not say.", told.map((outage) => {
+    const [from, ...rest] = outages.row(outage, zone);
+    return { key: `${outage.kind} ${outage.started_at}`, cells: [{ strong: from }, ...rest.map((text) => text || "–")] };
+  }));
+}
+
+function showMaintenance({ rollups, retention, database_problem: problem }) {
+  const { last_run_at: at, tables } = retention;
+  setText(element("retention"), at === null ? "When retention ran last, no processor that answers says." : `Retention ran last at ${moment(at, Date.now())}.`);
+  fill("rollups", problem === null ? "Nothing is rolled up yet: that begins half an hour after the first quarter-hour." : "Not known: PostgreSQL does not say.", rollups.map((each) => ({
+    key: each.rollup,
+    cells: [
+      { strong: health.rollup(each.rollup) },
+      { at: each.through, inWords: moment },
+      each.behind_ms === null ? "–" : length(each.behind_ms / 1000),
+    ],
+  })));
+  element("kept").hidden = tables.length === 0;
+  fill("tables", "", tables.map(({ table_name: name, kept_from: from }) => ({ key: name, cells: [{ strong: name }, { at: from, inWords: moment }] })));
+}
+
+function showAudit(audit) {
+  element("audit").hidden = audit === null;
+  if (audit === null) return;
+  const when = audit.age_seconds === null ? "" : `, ${length(audit.age_seconds)} ago`;
+  setText(element("audit-words"), `${audit.differences === 0 ? "No difference" : several(audit.differences, "difference")}${when}.`);
+}
+
+/** The rows of a table, or in words why there are none. A row that is there stays, so that what somebody
+ * has selected does: only texts change. */
+function fill(id, none, rows) {
+  const body = element(id);
+  const empty = element(`${id}-empty`);
+  if (empty !== null) {
+    setText(empty, none);
+    empty.hidden = rows.length > 0;
+  }
+  body.closest(".rows").hidden = rows.length === 0;
+  const known = new Map([...body.children].map((row) => [row.key, row]));
+  const heads = [...body.closest("table").tHead.rows[0].cells].map((cell) => cell.textContent);
+  arrange(body, rows.map(({ key, cells, isUnread = false }) => {
+    const row = known.get(key) ?? newRow(key, heads);
+    row.classList.toggle("unread", isUnread);
+    cells.forEach((cell, index) => showCell(row.cells[index], cell));
+    return row;
+  }));
+}
+
+function newRow(key, heads) {
+  const row = make("tr");
+  row.key = key;
+  row.setAttribute("role", "row");
+  row.append(...heads.map((head, index) => {
+    const cell = make(index === 0 ? "th" : "td");
+    if (index === 0) cell.scope = "row";
+    cell.setAttribute("role", index === 0 ? "rowheader" : "cell");
+    cell.dataset.head = head;
+    return cell;
+  }));
+  return row;
+}
+
+/** A text, a time {at, inWords}, a name {strong} or a {state, text}, with something `under` it. */
+function showCell(cell, told) {
+  if (typeof told === "string") return setText(cell, told);
+  if ("at" in told) {
+    const time = cell.firstElementChild ?? cell.appendChild(make("time"));
+    return setTime(time, told.at, told.inWords);
+  }
+  const [main, under] = cell.children.length > 0 ? cell.children : [make("span", "main"), make("span", "under quiet")];
+  if (cell.children.length === 0) cell.append(main, under);
+  if (told.state) cell.dataset.state = told.state;
+  setText(main, told.strong ?? told.text);
+  setText(under, told.under ?? "");
+}
+
+follow({});
+rounds.begin();

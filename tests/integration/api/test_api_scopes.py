@@ -1,0 +1,282 @@
+"""Who may make which call: every call of the API, with nobody's, a user's, staff's and a program's
+token of each scope.
+
+``CALLS`` has a line for each method and path of the router and of the OpenAPI document. A call that
+has none here fails the first test, whichever scope it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from api.app import create_app
+from api.metrics import OUTCOMES, ROUTES
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
+from deploy.roles.api_keys import KeyTable
+from schemas.openapi.document import document
+from tests.conftest import fresh_database
+from tests.rigs.api_harness import Api, Table, api_settings, running_api, token, token_by
+
+DOCUMENT = document("0")
+STAFF_SECRET = "the secret of staff, of 32 bytes and more"
+SCOPES = (READ_SCOPE, EXPORT_SCOPE, AUDIT_SCOPE, PRIVACY_SCOPE)
+#: Nothing here asks Kafka: where privacy events are not allowed yet, those who may are told that.
+NOT_YET = 503
+REFUSED = (401, 403)
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One line of the matrix: ``scopes`` are what it asks of staff and programs, ``own`` is a
+    user's about themselves; without either it is for everybody. ``status`` is the answer to those
+    who may, ``at`` an address of ``path``."""
+
+    method: str
+    path: str
+    scopes: tuple[str, ...] = ()
+    own: bool = False
+    status: int = 200
+    at: str = ""
+    sent: dict[str, Any] = field(default_factory=dict)
+    is_page: bool = False
+
+    def allows(self, caller: Caller) -> bool:
+        if self.own:
+            return caller.is_user
+        return caller.scopes.issuperset(self.scopes)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody with a token. ``is_user``: it is one of the phones' issuer, not a program's key."""
+
+    name: str
+    bearer: str | None
+    scopes: frozenset[str] = frozenset()
+    is_user: bool = False
+
+
+def read(path: str, at: str = "") -> Call:
+    return Call("GET", f"/api/v1/{path}", (READ_SCOPE,), at=f"/api/v1/{at or path}")
+
+
+def page(path: str, scope: str = READ_SCOPE) -> Call:
+    at = path.format(user_id="ada", screen="Home")
+    return Call("GET", path, (READ_SCOPE, scope), at=at, is_page=True)
+
+
+ADA: Final = "/api/v1/users/{user_id}"
+PRIVACY = (PRIVACY_SCOPE,)
+CALLS: Final = (
+    # Everybody's.
+    Call("GET", "/api/online-users-count"),
+    Call("GET", "/api/openapi.json"),
+    Call("GET", "/docs"),
+    Call("GET", "/static/{version}/{name}", at="/static/x/rollcall.css"),
+    Call("GET", "/login"),
+    Call("POST", "/login", status=401),
+    Call("POST", "/logout", status=303),
+    # A user's own.
+    Call("GET", "/api/v1/me/tracking", own=True),
+    Call("PUT", "/api/v1/me/tracking", own=True, status=NOT_YET, sent={"json": {"enabled": False}}),
+    Call("GET", "/api/v1/me/data", own=True),
+    Call("DELETE", "/api/v1/me", own=True, status=NOT_YET),
+    # Of a user by id.
+    Call("GET", ADA, (READ_SCOPE,)),
+    Call("GET", ADA + "/timeline", (READ_SCOPE,)),
+    Call("GET", ADA + "/tracking", PRIVACY),
+    Call("PUT", ADA + "/tracking", PRIVACY, status=NOT_YET, sent={"json": {"enabled": False}}),
+    Call("GET", ADA + "/data", PRIVACY),
+    Call("DELETE", ADA, PRIVACY, status=NOT_YET),
+    Call("GET", "/api/v1/erasures/{erasure_id}", PRIVACY, status=404),
+    # The router knows a user's path by its methods alone; `lookup` may be a user's name.
+    Call("PUT", ADA, status=405),
+    read("users/lookup"),
+    Call("DELETE", "/api/v1/users/lookup", PRIVACY, status=NOT_YET),
+    Call("POST", "/api/v1/users/lookup", (READ_SCOPE,), sent={"json": {"user_ids": ["ada"]}}),
+    # Of many.
+    read("online-users"),
+    read("users"),
+    read("feed"),
+    read("screens"),
+    read("screens/{screen}", "screens/Home"),
+    read("screens/engagement"),
+    read("screen-rules"),
+    read("trends"),
+    read("dwell"),
+    read("flows"),
+    read("funnel", "funnel?step1=Home&step2=Cart"),
+    read("retention"),
+    read("concurrency"),
+    read("active-users"),
+    read("breakdown", "breakdown?by=platform"),
+    read("sessions/summary"),
+    # How Rollcall itself does.
+    read("health"),
+    read("outages"),
+    Call("POST", "/api/v1/audiences/preview", (EXPORT_SCOPE,), sent={"data": b"{}"}),
+    Call("POST", "/api/v1/audiences/export", (EXPORT_SCOPE,), sent={"data": b"{}"}),
+    Call("GET", "/api/v1/audiences/exports", (EXPORT_SCOPE,)),
+    Call("GET", "/api/v1/audit", (AUDIT_SCOPE,)),
+    # The dashboard's: who may not is led to the login, or told on a page.
+    *(page(path) for path in ("/", "/users", "/users/{user_id}", "/screens", "/screens/{screen}")),
+    *(page(path) for path in ("/funnel", "/active-users", "/retention", "/screen-rules")),
+    page("/health"),
+    page("/audience", EXPORT_SCOPE),
+    page("/audit", AUDIT_SCOPE),
+    Call(
+        "POST",
+        "/audience/export",
+        (EXPORT_SCOPE,),
+        sent={"data": {"filter": "{}", "format": "csv"}},
+        is_page=True,
+    ),
+)
+
+
+def addressed(call: Call) -> str:
+    return call.at or call.path.format(user_id="ada", erasure_id="none")
+
+
+def of_the_router(app: web.Application) -> set[tuple[str, str]]:
+    """Methods and paths; ``*`` is the 405 of a path, ``OPTIONS`` what browsers ask before."""
+    return {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.method not in ("*", "HEAD", "OPTIONS")
+    }
+
+
+def of_the_document() -> set[tuple[str, str]]:
+    return {
+        (method.upper(), path)
+        for path, item in DOCUMENT["paths"].items()
+        for method, operation in item.items()
+        if operation["tags"] != ["Phones"]
+    }
+
+
+async def test_no_call_is_without_a_line_of_this_matrix() -> None:
+    app = create_app(
+        api_settings("postgresql://nobody@127.0.0.1:1/none"), registry=CollectorRegistry()
+    )
+    known = of_the_router(app) | of_the_document()
+    assert {(call.method, call.path) for call in CALLS} == known
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    with fresh_database(postgres_url, template_database) as url:
+        table = Table(url)
+        table.deployment(1)
+        table.offsets(0, foreground=1)
+        table.user("ada", screen="Home")
+        table.user("lookup")
+        table.close()
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(database_url: str) -> AsyncIterator[Api]:
+    patient = api_settings(database_url, auth_failures_burst=10_000, count_calls_burst=10_000)
+    async with running_api(patient) as running:
+        yield running
+
+
+def tokens(**claims: str) -> list[Caller]:
+    """A user's token without scopes, staff's of each scope, and one with all."""
+    of_scopes = [(), *((scope,) for scope in SCOPES), SCOPES]
+    return [
+        Caller(
+            f"token of {scopes}",
+            # Each of a user of its own: these are limited.
+            token(f"user-{number}", scope=" ".join(scopes) or None, **claims),
+            frozenset(scopes),
+            is_user=True,
+        )
+        for number, scopes in enumerate(of_scopes)
+    ]
+
+
+def keys(database_url: str, prefix: str) -> list[Caller]:
+    table = KeyTable(database_url)
+    return [
+        Caller(
+            f"key of {scopes}",
+            table.create(f"{prefix} {number}", list(scopes), None),
+            frozenset(scopes),
+        )
+        for number, scopes in enumerate([*((scope,) for scope in SCOPES), SCOPES])
+    ]
+
+
+async def answer_to(api: Api, call: Call, bearer: str | None) -> tuple[int, str]:
+    """Status and ``Location``; the body of a feed has no end."""
+    headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    url = URL(api.origin + addressed(call), encoded=True)
+    async with api.http.request(
+        call.method, url, headers=headers, allow_redirects=False, **call.sent
+    ) as answer:
+        return answer.status, answer.headers.get("Location", "")
+
+
+async def test_each_call_is_for_those_with_its_scope_and_nobody_else(
+    api: Api, database_url: str
+) -> None:
+    callers = [Caller("nobody", None), *tokens(), *keys(database_url, "of this test")]
+    for call in CALLS:
+        for caller in callers:
+            status, location = await answer_to(api, call, caller.bearer)
+            case = (call.method, call.path, caller.name, status)
+            if call.allows(caller):
+                assert status == call.status, case
+                assert is_declared(call, status), case
+            elif call.is_page and location:
+                assert (status, location.partition("?")[0]) == (303, "/login"), case
+            else:
+                assert status == (401 if caller.bearer is None else 403), case
+                assert is_declared(call, status), case
+    for route in ROUTES:
+        counted = [
+            api.metric("rollcall_api_requests_total", route=route, outcome=each)
+            for each in OUTCOMES
+        ]
+        assert route == "other" or sum(counted) > 0, f"nobody called {route}"
+
+
+def is_declared(call: Call, status: int) -> bool:
+    """Whether the OpenAPI document says that such an answer may come."""
+    operation = DOCUMENT["paths"].get(call.path, {}).get(call.method.lower())
+    return operation is None or str(status) in operation["responses"]
+
+
+async def test_where_staff_has_an_issuer_a_phone_may_do_its_own_calls_alone(
+    database_url: str,
+) -> None:
+    settings = api_settings(database_url, staff_jwt_secret=STAFF_SECRET, auth_failures_burst=10_000)
+    phones = [caller for caller in tokens() if caller.scopes in (frozenset(), frozenset(SCOPES))]
+    every = " ".join(SCOPES)
+    staff = Caller("staff", token_by(STAFF_SECRET, scope=every), frozenset(SCOPES))
+    async with running_api(settings) as api:
+        for call in CALLS:
+            if not (call.own or call.scopes):
+                continue
+            for phone in phones:
+                status, location = await answer_to(api, call, phone.bearer)
+                case = (call.method, call.path, phone.name, status)
+                if call.own:
+                    assert status == call.status, case
+                else:
+                    assert status == 403 or location.startswith("/login"), case
+            status, _ = await answer_to(api, call, staff.bearer)
+            assert status == (401 if call.own else call.status), (call.method, call.path, status)
