@@ -160,7 +160,7 @@ def install(
     health = HealthCalls(calls, settings)
     health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
-    Dashboard(settings, readers, sessions, metrics, command).install(app, door)
+    Dashboard(settings, readers, sessions, quality, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     SavedViewLink(readers, views).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)

@@ -24,7 +24,8 @@ class Quality:
     def __init__(
         self, stale_after_seconds: float, reporting_zone: ZoneInfo, metrics: ApiMetrics
     ) -> None:
-        self._reporting_zone = reporting_zone
+        #: That of the rollups, once they were read; until then the setting's.
+        self.reporting_zone = reporting_zone
         self._stale_after_seconds = stale_after_seconds
         self._metrics = metrics
         queries = load_queries("api.presence", "queries.sql")
@@ -49,7 +50,9 @@ class Quality:
             row = await cursor.fetchone()
         assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
         name = row.pop("time_zone")
-        return Progress(zone=time_zone(name) if name else self._reporting_zone, **row)
+        if name:
+            self.reporting_zone = time_zone(name)
+        return Progress(zone=self.reporting_zone, **row)
 
     def fields(self, freshness: Freshness) -> dict[str, Any]:
         """As every answer says it."""

@@ -17,9 +17,11 @@ from api.access.readers import Readers
 from api.dashboard.assets import UPLOT_MISSING, Assets
 from api.dashboard.login import Login, login_address
 from api.dashboard.security import DOCS_HEADERS, SECURITY_HEADERS
+from api.dashboard.texts import texts_of
 from api.http.door import Door, Handler, method_not_allowed, request_id_of_answer
 from api.metrics import ApiMetrics
 from api.page_table import DOCS_ROUTE, PAGES, Page, navigation
+from api.quality import Quality
 from api.settings import ApiSettings
 from schemas.http.problems import ProblemError
 from schemas.service.distribution import rollcall_version
@@ -36,6 +38,7 @@ class Dashboard:
         settings: ApiSettings,
         readers: Readers,
         sessions: BrowserSessions,
+        quality: Quality,
         metrics: ApiMetrics,
         command: str | None = None,
     ) -> None:
@@ -53,6 +56,7 @@ class Dashboard:
             "simulated": settings.simulated,
             "command": command,
             "heartbeat_interval_seconds": settings.heartbeat_interval_seconds,
+            "reporting_zone": lambda: quality.reporting_zone.key,
             "version": rollcall_version(),
         }
 
@@ -61,7 +65,10 @@ class Dashboard:
         is told of a problem by a page, whichever call it is of."""
         door.page = trouble
         templates = aiohttp_jinja2.setup(
-            app, loader=PackageLoader("api.dashboard"), default_helpers=False
+            app,
+            loader=PackageLoader("api.dashboard"),
+            default_helpers=False,
+            context_processors=(texts_of,),
         )
         templates.globals |= self._globals
         router = app.router

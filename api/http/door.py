@@ -58,6 +58,8 @@ def _compress(response: web.StreamResponse) -> None:
     secret beside what a stranger could choose, so that lengths tell nothing."""
     if response.content_type not in ("application/json", "text/html"):
         return
+    if "Content-Encoding" in response.headers:  # a file that is kept compressed
+        return
     if isinstance(response, web.Response) and (response.content_length or 0) >= (
         _COMPRESSED_FROM_BYTES
     ):

@@ -134,6 +134,7 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
     context = browser.new_context(
         # What moves for as long as it is looked at is painted for as long, which nobody sees.
         reduced_motion="reduce",
+        locale="en-GB",
         viewport={"width": DESK[0], "height": DESK[1]},
     )
     context.set_default_timeout(DEADLINE_SECONDS * 1000)

@@ -29,6 +29,11 @@ def in_words(day: date) -> str:
     return f"{day:%a}, {day.day} {day:%b} {day.year}"
 
 
+def zone_label(fleet: Fleet) -> str:
+    """Of the zone when the outage was."""
+    return f"{outage_of(fleet).astimezone(fleet.zone):%Z}"
+
+
 def numbers_of(page: Page, card: str) -> list[list[str]]:
     """The table below a chart, without its heads."""
     details = page.locator(f"#{card} details")
@@ -116,9 +121,9 @@ def test_peaks_come_with_the_first_instant_that_had_them(
         instant = min(at for at, users in samples.items() if users == most)
         peak, peak_at, part, outages = rows[in_words(day)]
         assert int(peak) == most
-        assert peak_at == f"{in_words(day)}, {instant.astimezone(weeks.zone):%H:%M}"
+        assert peak_at == f"{in_words(day)}, {instant.astimezone(weeks.zone):%H:%M %Z}"
         if day == weeks.day(outage_of(weeks)):
-            assert outages == f"12:00 to 12:40 (40 min): {CAUSE}"
+            assert outages == f"12:00 to 12:40 {zone_label(weeks)} (40 min): {CAUSE}"
             assert re.fullmatch(r"97 % of it", part)
         else:
             assert outages == ""
@@ -130,7 +135,11 @@ def test_an_outage_is_a_gap_with_its_cause(analyst: Page, weeks_api: Api, weeks:
     show(analyst, weeks_api)
     day = weeks.day(outage_of(weeks))
     expect(analyst.locator("#outage-rows tr td")).to_have_text(
-        [f"{in_words(day)}, 12:00", f"{in_words(day)}, 12:40", "40 min", CAUSE]
+        [
+            *(f"{in_words(day)}, {at} {zone_label(weeks)}" for at in ("12:00", "12:40")),
+            "40 min",
+            CAUSE,
+        ]
     )
     for card, what in (("active", ""), ("new", "days with "), ("peaks", "days with ")):
         caption = analyst.locator(f"#{card} figcaption")

@@ -285,7 +285,7 @@ def test_the_copied_call_gives_the_same_users(
     audience.get_by_label("At most").fill("7")
     counts(audience, "7")
     audience.get_by_text("The API call that does the same").click()
-    audience.get_by_role("button", name="Copy").click()
+    audience.get_by_role("button", name="Copy", exact=True).click()
     expect(audience.locator("#copied")).to_have_text("Copied.")
     command = audience.evaluate("navigator.clipboard.readText()")
     bearer = token("crm", scope="presence:export")

@@ -49,8 +49,8 @@ def ago(now: datetime, **parts: float) -> datetime:
 
 def clock(at: datetime) -> str:
     """A time as the page tells it; the browser's zone is UTC."""
-    day = "" if at.date() == datetime.now(UTC).date() else f"{at:%b} {at.day}, "
-    return f"{day}{at:%H:%M:%S}"
+    day = "" if at.date() == datetime.now(UTC).date() else f"{at.day} {at:%b}, "
+    return f"{day}{at:%H:%M:%S} UTC"
 
 
 # Why: the sentence, for every reason
@@ -451,7 +451,7 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     lives.run("UPDATE stream_offsets SET log_time = %s", ago(now, minutes=5))
     until = clock(ago(now, minutes=5))
     expect(page.locator("#strip-caption")).to_have_text(
-        f"The hour up to {until}: 15 min in the foreground, 10 min in the background."
+        f"The hour up to {until}: 15 min in the foreground, 10 min in the background. Times in UTC."
     )
     expect(page.locator("#banner-freshness")).to_contain_text(until)
 

@@ -1,6 +1,7 @@
 // Charts of users by day, and of one day. Pure.
 
 import * as figures from "../lib/figures.js";
+import { percent } from "../lib/formats.js";
 import { several } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { lineIn, ringsIn } from "./series.js";
@@ -100,7 +101,7 @@ export function peakBars(days, online) {
       heads: ["Day", "Peak", "At", "Counted", "Outages"],
       rows: days.map((day) => [
         dayOf(day), figures.count(day.online_peak), instant(day, zone),
-        day.counted >= NEARLY_ALL ? "all of it" : `${Math.floor(100 * day.counted)} % of it`,
+        day.counted >= NEARLY_ALL ? "all of it" : `${percent(Math.floor(100 * day.counted) / 100)} of it`,
         day.outages.map((gap) => outages.sentence(gap, zone)).join("; "),
       ]),
     },

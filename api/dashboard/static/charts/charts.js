@@ -9,6 +9,7 @@
 // Names of CSS variables ("--series-2", "--series-2 / 30%") are colours.
 
 import { KINDS, knownNotes, notesIn, onAxis, rangeOf } from "../lib/notes.js";
+import { t } from "../lib/texts.js";
 import { make } from "../ui/dom.js";
 import { drawPlot } from "./plot.js";
 import { drawStreams } from "./streams.js";
@@ -128,9 +129,9 @@ const sizes = new ResizeObserver((entries) => {
   }
 });
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+new MutationObserver(() => {
   for (const plot of drawn.keys()) if (plot.isConnected) again(plot);
-});
+}).observe(document.documentElement, { attributeFilter: ["data-theme"] });
 
 function emptyTable() {
   const details = make("details", "numbers");
@@ -140,7 +141,7 @@ function emptyTable() {
   table.createTHead().append(make("tr"));
   table.createTBody();
   frame.append(table);
-  details.append(make("summary", "", "Show the numbers"), frame);
+  details.append(make("summary", "", t("Show the numbers")), frame);
   details.addEventListener("toggle", () => details.open && details.fill());
   return details;
 }

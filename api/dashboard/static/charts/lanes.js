@@ -5,7 +5,9 @@
 // offline. What is too short to be seen becomes part of a piece that can be.
 
 import { SILENT_ENDS } from "../lib/reasons.js";
+import { daysLater, instantOf, wallTime } from "../lib/zones.js";
 
+const DAY_MINUTES = 1440;
 const RANK = { foreground: 3, background: 2, silent: 1, offline: 0 };
 
 /** The lanes of spans (as the timeline tells them, in any order) from `start` to `end`, those of the
@@ -52,19 +54,21 @@ export function totalsOf(lanes) {
   return totals;
 }
 
-/** Marks of an axis from `start` to `end`: on round times of the viewer's zone, `step` minutes apart
- * (whole days where it is a day). */
-export function marksOf(start, end, step) {
+/** Marks of an axis from `start` to `end`: on round times of the zone, `step` minutes apart (whole days
+ * where it is a day). */
+export function marksOf(start, end, step, zone) {
   const marks = [];
-  const at = new Date(start);
-  at.setHours(0, 0, 0, 0);
+  let day = wallTime(start, zone).slice(0, 10);
+  let at = midnight(day, zone);
   while (at < end) {
-    if (at >= start) marks.push(at.getTime());
-    if (step >= 1440) at.setDate(at.getDate() + step / 1440);
-    else at.setTime(at.getTime() + step * 60_000);
+    if (at >= start) marks.push(at);
+    if (step < DAY_MINUTES) at += step * 60_000;
+    else at = midnight((day = daysLater(day, step / DAY_MINUTES)), zone);
   }
   return marks;
 }
+
+const midnight = (day, zone) => instantOf(`${day}T00:00:00`, zone);
 
 const endOf = (span, end) => (span.shown_until === null ? end : Date.parse(span.shown_until));
 

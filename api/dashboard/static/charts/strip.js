@@ -5,6 +5,7 @@ import { now } from "../lib/api.js";
 import { KINDS as NOTES, notesIn } from "../lib/notes.js";
 import { make, momentOf, setText } from "../ui/dom.js";
 import { lanesOf, marksOf, totalsOf } from "./lanes.js";
+import { shownZone, zoneLabel } from "../lib/formats.js";
 import { dayOf, length, moment } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { deviceName, inShort } from "../lib/reasons.js";
@@ -46,7 +47,7 @@ export function drawStrip(figure, spans, range, knownFrom, end, gaps) {
   figure.querySelector(".lanes").replaceChildren(
     ...(bands.length > 0 ? [labelsNode(bands, place)] : []),
     ...drawn.map((lane) => laneNode(lane, start, ms, place, bands)),
-    axisNode(marksOf(start, end, marks), range, start, ms, place),
+    axisNode(marksOf(start, end, marks, shownZone), range, start, ms, place),
   );
   mark(figure.querySelector(".lanes"), start, end, place);
   const hatched = bands.length > 0 ? " Hatched: outages of ours, in which we could hear of nobody." : "";
@@ -141,7 +142,7 @@ function caption(lanes, range, knownFrom, end) {
   const cut = knownFrom === null ? "" : ` Only from ${moment(knownFrom, now())} on: before it there is too much to draw.`;
   const isOld = now() - end > OLD_MS;
   const which = isOld ? `The ${RANGES[range].words} up to ${moment(end, now())}` : `The last ${RANGES[range].words}`;
-  return `${which}: ${said || "not seen online"}.${cut}`;
+  return `${which}: ${said || "not seen online"}.${cut} Times in ${zoneLabel(end)}.`;
 }
 
 /** Rows are made when somebody opens the table. */

@@ -4,6 +4,7 @@
 import { Away, hearClock, now, reach } from "./api.js";
 import { showConnection } from "../ui/connection.js";
 import { stateOf } from "./freshness.js";
+import { t } from "./texts.js";
 
 const PATH = "/api/v1/feed";
 const RETRY_MS = 3000;
@@ -11,7 +12,7 @@ const RETRY_MS = 3000;
 const PATIENCE_MS = 10_000;
 // A page that nobody looks at lets go of its place.
 const HIDDEN_MS = 60_000;
-const LOST = "The server does not answer.";
+const LOST = t("The server does not answer.");
 
 let handlers = {};
 let source;
@@ -67,7 +68,7 @@ function close() {
 /** The browser comes back by itself after a loss, but not after a refusal. */
 async function lose(lost) {
   if (lost !== source) return;
-  trouble ??= navigator.onLine ? LOST : "This device has no network.";
+  trouble ??= navigator.onLine ? LOST : t("This device has no network.");
   look();
   if (lost.readyState !== EventSource.CLOSED) return;
   close();
@@ -75,7 +76,7 @@ async function lose(lost) {
     await reach(PATH);
   } catch (error) {
     if (!(error instanceof Away)) return; // on the way to the login
-    if (error.message === "Database away") trouble = "The API answers, and is busy or without its database.";
+    if (error.message === "Database away") trouble = t("The API answers, and is busy or without its database.");
   }
   setTimeout(() => source === undefined && !document.hidden && open(), RETRY_MS);
 }

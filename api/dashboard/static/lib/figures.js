@@ -1,20 +1,20 @@
-// Figures of analytics as words. Pure. null is what is not known.
+// Figures of analytics as words. null is what is not known.
 
+import { decimal, percent } from "./formats.js";
 import { pair } from "./moments.js";
 
-const number = new Intl.NumberFormat("en");
 const UNKNOWN = "–";
 
 /** The relative error of unique users that 19 in 20 are within. */
 export const USERS_ERROR = 0.033;
 
-export const count = (n) => (n === null ? UNKNOWN : number.format(n));
+export const count = (n) => (n === null ? UNKNOWN : decimal(n));
 
 /** A length of time as exact as it is worth: "8.7 s", "1 min 39 s", "16 min", "5 h 12 min". */
 export function span(ms) {
   if (ms === null) return UNKNOWN;
   const seconds = Math.round(ms / 1000);
-  if (ms < 9950) return `${Number((ms / 1000).toFixed(1))} s`;
+  if (ms < 9950) return `${decimal(ms / 1000, 1)} s`;
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 600) return pair(seconds, 60, "min", 1, "s");
   if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
@@ -25,15 +25,15 @@ export function span(ms) {
 /** "7.1 %" */
 export function share(part) {
   if (part === null) return UNKNOWN;
-  return part > 0 && part < 0.0005 ? "< 0.1 %" : `${Number((100 * part).toFixed(1))} %`;
+  return part > 0 && part < 0.0005 ? `< ${percent(0.001)}` : percent(part);
 }
 
 /** "+6.9 %" of a change relative to before. */
 export function change(relative) {
   if (relative === null) return "";
-  const percent = Math.abs(relative) < 0.995 ? Number((100 * relative).toFixed(1)) : Math.round(100 * relative);
-  if (percent === 0) return "±0 %";
-  return `${percent > 0 ? "+" : "−"}${number.format(Math.abs(percent))} %`;
+  const size = Math.abs(relative);
+  if (size < 0.0005) return `±${percent(0)}`;
+  return `${relative > 0 ? "+" : "−"}${percent(size, size < 0.995 ? 1 : 0)}`;
 }
 
 /** Users of the API's row: one number, or at least and at most so many. */
@@ -54,7 +54,6 @@ export function unitFor(mostMs) {
   if (mostMs < 120_000) return { name: "s", ms: 1000 };
   return mostMs < 2 * 3_600_000 ? { name: "min", ms: 60_000 } : { name: "h", ms: 3_600_000 };
 }
-
 
 /** A text for where there is little room. */
 export function shortened(text, most) {

@@ -12,6 +12,7 @@
 //
 // While there is no answer nothing is said of the processor: as_of only ages because we hear nothing.
 
+import { t } from "./texts.js";
 import * as words from "./words.js";
 
 // Of silence, in intervals of the feed, and at least so long.
@@ -28,42 +29,45 @@ export function stateOf({ freshness, outage }, { trouble, heardAt }, now) {
   const silentMs = now - heardAt;
   const mostMs = Math.max(SILENT_MS, SILENT_INTERVALS * 1000 * (freshness?.interval_seconds ?? 1));
   if (trouble !== null || silentMs > mostMs) {
-    const why = trouble ?? `Nothing has been heard for ${words.duration(Math.round(silentMs / 1000))}.`;
-    return state("no answer", "No answer", false, { kind: "bad", title: "No answer.", text: `${why}${seen(asOf, now)} Retrying.` });
+    const why = trouble ?? t("Nothing has been heard for {duration}.", { duration: words.duration(Math.round(silentMs / 1000)) });
+    return state("no answer", t("No answer"), false, { kind: "bad", title: t("No answer."), text: `${why}${seen(asOf, now)} ${t("Retrying.")}` });
   }
-  if (freshness === null) return state("waiting", "Connecting", false, null);
-  if (isLate(freshness)) return state("late", "Late", false, lateness(freshness, now));
-  if (outage === null) return state("live", "Live", true, null);
+  if (freshness === null) return state("waiting", t("Connecting"), false, null);
+  if (isLate(freshness)) return state("late", t("Late"), false, lateness(freshness, now));
+  if (outage === null) return state("live", t("Live"), true, null);
   const lasts = outage.phase === "lasting";
-  return state(lasts ? "outage" : "grace", lasts ? "Outage" : "Grace", true, outageBanner(outage));
+  return state(lasts ? "outage" : "grace", lasts ? t("Outage") : t("Grace"), true, outageBanner(outage));
 }
 
 /** By what the API said when it said it: what we have not heard since is another state. */
 const isLate = ({ stale, age_seconds: age, stale_after_seconds: most }) => stale || age === null || age > most;
 
 const seen = (asOf, now) =>
-  asOf === null ? "" : ` What you see is as of ${words.timeOfDay(asOf)}, ${words.ago(asOf, now)}.`;
+  asOf === null ? "" : ` ${t("What you see is as of {time}, {ago}.", { time: words.timeOfDay(asOf), ago: words.ago(asOf, now) })}`;
 
 function lateness({ as_of: asOf, age_seconds: age }, now) {
   const banner = (title, text) => ({ kind: "bad", title, text });
-  if (asOf === null) return banner("Not complete yet.", "Nothing has been read from some partitions of the log: is the processor running?");
+  if (asOf === null) return banner(t("Not complete yet."), t("Nothing has been read from some partitions of the log: is the processor running?"));
   if (age < 0) {
-    return banner("Clocks differ.", `The log is at ${words.timeOfDay(asOf)}, which is in the future: the clocks of Kafka and PostgreSQL differ.`);
+    const text = t("The log is at {time}, which is in the future: the clocks of Kafka and PostgreSQL differ.", { time: words.timeOfDay(asOf) });
+    return banner(t("Clocks differ."), text);
   }
-  return banner("Late.", `The processor is behind or down.${seen(asOf, now)}`);
+  return banner(t("Late."), `${t("The processor is behind or down.")}${seen(asOf, now)}`);
 }
 
 function outageBanner(outage) {
-  const since = outage.started_at === null ? "" : ` since ${words.timeOfDay(outage.started_at)}`;
   const until = outage.held_until === null ? "" : words.timeOfDay(outage.held_until);
   if (outage.phase === "lasting") {
-    const text = `No phone has reached us${since}, though many were due: gateway, DNS, certificate or key. Nobody is shown offline for it before ${until}.`;
-    return { kind: "warn", title: "Outage.", text };
+    const text =
+      outage.started_at === null
+        ? t("No phone has reached us, though many were due: gateway, DNS, certificate or key. Nobody is shown offline for it before {until}.", { until })
+        : t("No phone has reached us since {since}, though many were due: gateway, DNS, certificate or key. Nobody is shown offline for it before {until}.", { since: words.timeOfDay(outage.started_at), until });
+    return { kind: "warn", title: t("Outage."), text };
   }
-  const lasted = outage.ended_at === null ? "" : `An outage of ours ended at ${words.timeOfDay(outage.ended_at)}. `;
+  const lasted = outage.ended_at === null ? "" : `${t("An outage of ours ended at {time}.", { time: words.timeOfDay(outage.ended_at) })} `;
   return {
     kind: "warn",
-    title: "Grace after an outage.",
-    text: `${lasted}Whoever was online then is shown online at least until ${until}, so that phones can come back.`,
+    title: t("Grace after an outage."),
+    text: lasted + t("Whoever was online then is shown online at least until {until}, so that phones can come back.", { until }),
   };
 }

@@ -1,6 +1,7 @@
 // What the health of Rollcall means, in words. Pure: `now` is an argument, in Unix milliseconds.
 
 import { count } from "./figures.js";
+import { decimal } from "./formats.js";
 import { length, several } from "./moments.js";
 
 // As the alert RollcallRollupsBehind has them.
@@ -111,4 +112,4 @@ export function furthestBehind(partitions) {
 }
 
 /** "812 a second" */
-export const rate = (perSecond) => (perSecond === null ? "–" : `${perSecond < 10 ? Number(perSecond.toFixed(1)) : count(Math.round(perSecond))}/s`);
+export const rate = (perSecond) => (perSecond === null ? "–" : `${perSecond < 10 ? decimal(perSecond, 1) : count(Math.round(perSecond))}/s`);

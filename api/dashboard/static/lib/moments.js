@@ -1,19 +1,15 @@
-// Times to the second, and lengths of time, as words. Pure: `now` is an argument, in Unix milliseconds.
+// Times to the second, and lengths of time, as words: `now` is an argument, in Unix milliseconds.
 
+import { isSameDay, time } from "./formats.js";
 import { count, duration, timeOfDay } from "./words.js";
-
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 
 /** The time of day today, with the date on any other day. */
 export function moment(at, now) {
-  const then = new Date(at);
-  const today = then.toDateString() === new Date(now).toDateString();
-  return today ? timeOfDay(then) : `${day.format(then)}, ${timeOfDay(then)}`;
+  return isSameDay(at, now) ? timeOfDay(at) : `${time("day", at)}, ${timeOfDay(at)}`;
 }
 
 /** "Fri, 17 May". */
-export const dayOf = (at) => weekday.format(new Date(at));
+export const dayOf = (at) => time("weekday", at);
 
 /** The times of a sentence of the API (RFC 3339 in UTC) as `moment` tells them. */
 export const localised = (sentence, now) =>

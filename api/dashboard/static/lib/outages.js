@@ -1,7 +1,7 @@
 // Outages of our own: why nothing was counted. Pure.
 
 import * as figures from "./figures.js";
-import { momentInWords, timeInWords } from "./zones.js";
+import { labelledTime, momentInWords, timeInWords } from "./zones.js";
 
 // Of one bucket.
 const MOST_TOLD = 3;
@@ -17,12 +17,12 @@ export const cause = ({ kind }) => CAUSES[kind] ?? kind;
 export const within = (gaps, start, end) =>
   gaps.filter((gap) => gap.started_at < end && (gap.ended_at === null || gap.ended_at > start));
 
-/** "11:31 to 11:33 (2 min 38 s): Kafka, or all of ingest, was away" */
+/** "11:31 to 11:33 CET (2 min 38 s): Kafka, or all of ingest, was away" */
 export function sentence(gap, zone) {
   const start = Date.parse(gap.started_at);
   if (gap.ended_at === null) return `since ${momentInWords(start, zone)}: ${cause(gap)}`;
   const end = Date.parse(gap.ended_at);
-  return `${timeInWords(start, zone)} to ${timeInWords(end, zone)} (${figures.span(end - start)}): ${cause(gap)}`;
+  return `${timeInWords(start, zone)} to ${labelledTime(end, zone)} (${figures.span(end - start)}): ${cause(gap)}`;
 }
 
 /** Rows of a table: from, to, how long, why. */

@@ -1,25 +1,27 @@
-// Numbers and times as words. Pure: `now` is an argument, in Unix milliseconds.
+// Numbers and times as words, instants in the zone that the bar shows: `now` is an argument, in Unix
+// milliseconds. A time of day is told with its zone's label, but on an axis.
 
-const number = new Intl.NumberFormat("en");
-const time = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const hours = new Intl.DateTimeFormat(undefined, time);
-const clockSeconds = new Intl.DateTimeFormat(undefined, { ...time, second: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+import { decimal, isSameDay, isSameYear, percent, time, zoneLabel } from "./formats.js";
+import { many, t } from "./texts.js";
 
-export const count = (n) => number.format(n);
+export const count = (n) => decimal(n);
 
-export const clock = (at) => hours.format(new Date(at));
+/** "10:15", for an axis. */
+export const clock = (at) => time("minute", at);
 
-/** The viewer's zone, then UTC. */
-export const absolute = (at) => `${full.format(new Date(at))} (${new Date(at).toISOString()})`;
+/** In the bar's zone, then UTC. */
+export const absolute = (at) => `${time("full", at)} (${new Date(at).toISOString()})`;
 
-export const timeOfDay = (at) => clockSeconds.format(new Date(at));
+/** "10:15:03 CET" */
+export const timeOfDay = (at) => `${time("second", at)} ${zoneLabel(at)}`;
+
+/** "10:15 CET" */
+const minuteOfDay = (at) => `${time("minute", at)} ${zoneLabel(at)}`;
 
 /** "12 s ago"; what is a moment ahead, by another clock, is now. */
 export function ago(at, now) {
   const seconds = Math.max(0, Math.round((now - Date.parse(at)) / 1000));
-  return seconds < 3 ? "just now" : `${duration(seconds)} ago`;
+  return seconds < 3 ? t("just now") : t("{duration} ago", { duration: duration(seconds) });
 }
 
 /** No screen has this name: the app named none. Analytics call it so. */
@@ -28,56 +30,52 @@ export const NO_SCREEN = "(none)";
 export const SUPPRESSED = "(suppressed)";
 
 /** A screen's name as people read it: the same word wherever there is none. */
-export const screen = (name) => (name === null || name === NO_SCREEN ? "No screen" : name);
+export const screen = (name) => (name === null || name === NO_SCREEN ? t("No screen") : name);
 
 /** What a stranger wrote, within a text where nodes cannot be (a title): it turns no other word round,
  * which the marks that it may hold itself would undo. */
 export const isolated = (text) => `\u2068${text.replace(/[\u202A-\u202E\u2066-\u2069]/g, "")}\u2069`;
 
-export const users = (n, where) => `${count(n)} ${n === 1 ? "user" : "users"} ${where}`;
-
-export const share = (part, total) => (total > 0 ? `${Math.round((1000 * part) / total) / 10} %` : "");
+export const share = (part, total) => (total > 0 ? percent(part / total) : "");
 
 export const estimate = (n, isEstimate) => (isEstimate ? `≈ ${count(n)}` : count(n));
 
 /** What arrivals less departures come to. */
 export function net(n) {
-  if (n === 0) return "As many came as left.";
-  return n > 0 ? `${count(n)} more came than left.` : `${count(-n)} more left than came.`;
+  if (n === 0) return t("As many came as left.");
+  return n > 0 ? t("{n} more came than left.", { n: count(n) }) : t("{n} more left than came.", { n: count(-n) });
 }
 
 /** A peak's time: the time of day today, with the day and the year as far as they are others. */
 export function when(at, now) {
-  const then = new Date(at);
-  if (then.toDateString() === new Date(now).toDateString()) return `at ${clockSeconds.format(then)}`;
-  const year = then.getFullYear() === new Date(now).getFullYear() ? "" : ` ${then.getFullYear()}`;
-  return `on ${day.format(then)}${year}, ${hours.format(then)}`;
+  if (isSameDay(at, now)) return t("at {time}", { time: timeOfDay(at) });
+  return t("on {day}, {time}", { day: time(isSameYear(at, now) ? "day" : "date", at), time: minuteOfDay(at) });
 }
 
 /** What a device did, and the screen that it is about or null. */
 export function change({ reason, state, screen, previous_screen: before }) {
   switch (reason) {
     case "started":
-      if (state === "background") return ["came online in the background", null];
-      return screen === null ? ["came online", null] : ["came online on", screen];
+      if (state === "background") return [t("came online in the background"), null];
+      return screen === null ? [t("came online"), null] : [t("came online on"), screen];
     case "resumed":
-      return screen === null ? ["came back", null] : ["came back to", screen];
+      return screen === null ? [t("came back"), null] : [t("came back to"), screen];
     case "navigated":
-      return screen === null ? ["left the screen", before] : ["went to", screen];
+      return screen === null ? [t("left the screen"), before] : [t("went to"), screen];
     case "backgrounded":
-      return ["went to the background", null];
+      return [t("went to the background"), null];
     case "logged_out":
-      return ["logged out", null];
+      return [t("logged out"), null];
     case "timed_out":
-      return ["is offline: no heartbeat any more", null];
+      return [t("is offline: no heartbeat any more"), null];
     case "disconnected":
-      return ["is offline: the connection was lost", null];
+      return [t("is offline: the connection was lost"), null];
     case "opted_out":
-      return ["opted out", null];
+      return [t("opted out"), null];
     case "erased":
-      return ["was erased", null];
+      return [t("was erased"), null];
     case "evicted":
-      return ["was forgotten: the user has too many devices", null];
+      return [t("was forgotten: the user has too many devices"), null];
     default:
       return [reason.replaceAll("_", " "), screen];
   }
@@ -89,11 +87,14 @@ export function change({ reason, state, screen, previous_screen: before }) {
 export function userChange(told) {
   const { state, reason, user_state: after, previous_user_state: before, user_screen: shown, screen } = told;
   const [does, where] = change(told);
-  const ofOne = [`: one of their devices ${does}`, where];
+  const ofOne = [`: ${t("one of their devices {does}", { does })}`, where];
   if (state !== after) {
-    return before === null || before === after || after === "offline" ? ofOne : [` is in the ${after} now: one of their devices ${does}`, where];
+    if (before === null || before === after || after === "offline") return ofOne;
+    const isInFront = after === "foreground";
+    const is = isInFront ? t("is in the foreground now: one of their devices {does}", { does }) : t("is in the background now: one of their devices {does}", { does });
+    return [` ${is}`, where];
   }
-  if (after === "offline") return [reason === "evicted" ? " has too many devices: one was forgotten" : ` ${does}`, where];
+  if (after === "offline") return [reason === "evicted" ? ` ${t("has too many devices: one was forgotten")}` : ` ${does}`, where];
   const wasShown = before === after && (reason === "started" || reason === "resumed" || reason === "backgrounded");
   const isAnother = before !== null && before !== "offline" && reason === "started";
   return wasShown || isAnother || (after === "foreground" && shown !== screen) ? ofOne : [` ${does}`, where];
@@ -101,22 +102,21 @@ export function userChange(told) {
 
 /** The time of day today, with the date on any other day. */
 export function since(at, now) {
-  const then = new Date(at);
-  const today = then.toDateString() === new Date(now).toDateString();
-  return today ? hours.format(then) : `${day.format(then)}, ${hours.format(then)}`;
+  return isSameDay(at, now) ? minuteOfDay(at) : `${time("day", at)}, ${minuteOfDay(at)}`;
 }
 
 export function duration(seconds) {
-  if (seconds < 90) return `${Number(seconds.toFixed(1))} s`;
+  if (seconds < 90) return `${decimal(seconds, 1)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
   if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86400)} days`;
+  const days = Math.round(seconds / 86400);
+  return many(days, "{n} day", "{n} days", { n: count(days) });
 }
 
 /** Of when a count is, and what it counts, in a sentence; the banner says if that is not good. */
 export function quality(asOf, seconds, now) {
-  const online = `Online means seen in the last ${duration(seconds)}.`;
-  return asOf === null ? online : `As of ${timeOfDay(asOf)}, ${ago(asOf, now)}. ${online}`;
+  const online = t("Online means seen in the last {duration}.", { duration: duration(seconds) });
+  return asOf === null ? online : `${t("As of {time}, {ago}.", { time: timeOfDay(asOf), ago: ago(asOf, now) })} ${online}`;
 }
 
 const PLATFORMS = { android: "Android", ios: "iOS", linux: "Linux", macos: "macOS", web: "Web", windows: "Windows" };

@@ -1,19 +1,13 @@
-// Times in a zone that has an IANA name, as "Europe/Berlin". Pure.
+// Times in a zone that has an IANA name, as "Europe/Berlin".
+
+import { time, zoneLabel } from "./formats.js";
 
 const DAY_MS = 86_400_000;
 const NUMBERS = {
   year: "numeric", month: "2-digit", day: "2-digit",
   hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
 };
-const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-const CLOCK = { ...TIME, second: "2-digit" };
-const DATE = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
-const SHORT_DATE = { day: "numeric", month: "short" };
-const CLOCK_DATE = { weekday: "short", ...SHORT_DATE };
-const formats = new Map();
-
-/** The zone of whoever looks at the page. */
-export const viewersZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+const clocks = new Map();
 
 export function isZone(name) {
   try {
@@ -26,7 +20,7 @@ export function isZone(name) {
 /** What clocks in the zone show at an instant (Unix milliseconds): "2026-03-29T10:15:00". */
 export function wallTime(at, zone) {
   const parts = {};
-  for (const { type, value } of format(zone, NUMBERS).formatToParts(at)) parts[type] = value;
+  for (const { type, value } of clockOf(zone).formatToParts(at)) parts[type] = value;
   return `${parts.year.padStart(4, "0")}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}:${parts.second}`;
 }
 
@@ -41,25 +35,31 @@ export function instantOf(wall, zone) {
 export const daysLater = (date, days) => new Date(Date.parse(date) + days * DAY_MS).toISOString().slice(0, 10);
 
 /** "Sun, 29 Mar 2026" of "2026-03-29". */
-export const dayInWords = (date) => format("UTC", DATE).format(Date.parse(date));
+export const dayInWords = (date) => time("date", Date.parse(date), "UTC");
 
-/** "10:15:03" in the zone. */
-export const clockInWords = (at, zone) => format(zone, CLOCK).format(at);
+/** "10:15:03 CET" in the zone. */
+export const clockInWords = (at, zone) => `${time("second", at, zone)} ${zoneLabel(at, zone)}`;
 
-/** "10:15" in the zone. */
-export const timeInWords = (at, zone) => format(zone, TIME).format(at);
+/** "10:15" in the zone, for an axis that says which zone it is. */
+export const timeInWords = (at, zone) => time("minute", at, zone);
 
-/** "Sun, 29 Mar 2026, 10:15" in the zone. */
-export const momentInWords = (at, zone) => `${format(zone, DATE).format(at)}, ${timeInWords(at, zone)}`;
+/** "10:15 CEST" in the zone. */
+export const labelledTime = (at, zone) => `${timeInWords(at, zone)} ${zoneLabel(at, zone)}`;
+
+/** "Sun, 29 Mar 2026, 10:15" in the zone, for a sentence that says which zone it is. */
+export const bareMoment = (at, zone) => `${time("date", at, zone)}, ${timeInWords(at, zone)}`;
+
+/** "Sun, 29 Mar 2026, 10:15 CEST" in the zone. */
+export const momentInWords = (at, zone) => `${time("date", at, zone)}, ${labelledTime(at, zone)}`;
 
 /** "29 Mar" in the zone. */
-export const shortDate = (at, zone) => format(zone, SHORT_DATE).format(at);
+export const shortDate = (at, zone) => time("day", at, zone);
 
 /** "Sun, 29 Mar" in the zone. */
-export const clockDate = (at, zone) => format(zone, CLOCK_DATE).format(at);
+export const clockDate = (at, zone) => time("weekday", at, zone);
 
-function format(zone, options) {
-  const key = `${zone} ${Object.keys(options)}`;
-  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }));
-  return formats.get(key);
+/** For machines: its digits are the same in every language. */
+function clockOf(zone) {
+  if (!clocks.has(zone)) clocks.set(zone, new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...NUMBERS }));
+  return clocks.get(zone);
 }

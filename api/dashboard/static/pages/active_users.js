@@ -13,7 +13,7 @@ import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import * as outages from "../lib/outages.js";
 import { Rounds } from "../lib/rounds.js";
-import { dayInWords, daysLater, momentInWords, timeInWords, wallTime } from "../lib/zones.js";
+import { dayInWords, daysLater, labelledTime, momentInWords, wallTime } from "../lib/zones.js";
 
 // Samples of 10 s are kept at least so long, if nobody has set otherwise; older days are by quarter-hours.
 const FINE_DAYS = 13;
@@ -71,7 +71,7 @@ function loadLatest() {
         { name: "Weekly active", value: figures.count(day.weekly_active), note: rolledUp(day.weekly_active, "in 7 days up to it") },
         { name: "Monthly active", value: figures.count(day.monthly_active), note: rolledUp(day.monthly_active, "in 30 days up to it") },
         { name: "Stickiness", value: figures.share(day.monthly_active ? day.active / day.monthly_active : null), note: "daily of monthly active" },
-        peakFigure("Most at once", peak?.online_peak ?? null, peak?.online_peak_at ?? null, (at) => timeInWords(at, tz)),
+        peakFigure("Most at once", peak?.online_peak ?? null, peak?.online_peak_at ?? null, (at) => labelledTime(at, tz)),
         peakFigure("Most at once ever", allTime?.online ?? null, allTime?.at ?? null, (at) => momentInWords(at, tz)),
       ]);
     },

@@ -3,7 +3,7 @@
 import { userPage } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
 import { curl, fill, filterOf, inWords, isFillable, showFields } from "./audience_filter.js";
-import { debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
+import { copyButton, debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { suggest } from "../ui/suggestions.js";
 import * as words from "../lib/words.js";
@@ -118,7 +118,7 @@ function sampleRow(user) {
   const name = make(hasPage("user_page") ? "a" : "span", "name");
   name.append(make("bdi", "", user.name ?? user.user_id));
   if (name.localName === "a") name.href = userPage(user.user_id);
-  head.append(name, make("bdi", "id", user.name === null ? "" : user.user_id));
+  head.append(name, make("bdi", "id", user.name === null ? "" : user.user_id), copyButton(user.user_id));
   const state = make("td", "state");
   const dot = make("span", "dot");
   dot.dataset.state = user.state;

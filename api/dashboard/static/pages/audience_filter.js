@@ -1,6 +1,8 @@
 // From the form to a filter of the API and back, and what a filter says in words.
 
+import { shownZone } from "../lib/formats.js";
 import * as words from "../lib/words.js";
+import { instantOf, wallTime } from "../lib/zones.js";
 
 const UNITS = { 86400: "day", 3600: "hour", 60: "minute", 1: "second" };
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)$/;
@@ -52,7 +54,7 @@ function period(fields) {
     const number = part(bound, "number").value;
     const instant = part(bound, "instant").value;
     if (kind in UNITS && number !== "") found[ago] = Number(number) * Number(kind);
-    if (kind === "at" && instant !== "") found[at] = new Date(instant).toISOString();
+    if (kind === "at" && instant !== "") found[at] = new Date(instantOf(instant, shownZone)).toISOString();
   }
   return found;
 }
@@ -109,10 +111,9 @@ function fillPeriod(fields, filled) {
       part(bound, "kind").value = unitOf(filled[ago]);
       part(bound, "number").value = filled[ago] / unitOf(filled[ago]);
     } else if (filled[at] !== undefined) {
-      const then = new Date(filled[at]);
       part(bound, "kind").value = "at";
-      // As the input has it: without a zone, in the viewer's.
-      part(bound, "instant").value = new Date(then - then.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+      // As the input has it: without a zone.
+      part(bound, "instant").value = wallTime(Date.parse(filled[at]), shownZone);
     }
   }
 }

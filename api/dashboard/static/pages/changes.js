@@ -3,13 +3,14 @@
 
 import { userPage } from "../lib/addresses.js";
 import { element, hasPage, make, setText, setTime } from "../ui/dom.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 
 const SHOWN = 50;
 const NOTE_MS = 10_000;
 // Of one user in a line, the latest.
 const STEPS = 4;
-const WENT = " went to";
+const WENT = ` ${t("went to")}`;
 const list = element("changes");
 const pause = element("pause");
 // What came while it was paused, oldest first.
@@ -27,10 +28,10 @@ export function showChanges({ items, total, sampled }, isSnapshot) {
   // For a while, or it would come and go.
   if (sampled) sampledAt = Date.now();
   const note = element("changes-note");
-  if (sampled) setText(note, `a sample: ${items.length} of ${words.count(total)}`);
+  if (sampled) setText(note, t("a sample: {shown} of {total}", { shown: words.count(items.length), total: words.count(total) }));
   else if (Date.now() - sampledAt > NOTE_MS) setText(note, "");
   if (!isPaused) flush();
-  else if (waiting.length > 0) setText(pause, `Resume (${waiting.length} new)`);
+  else if (waiting.length > 0) setText(pause, t("Resume ({n} new)", { n: words.count(waiting.length) }));
 }
 
 function flush() {
@@ -43,7 +44,7 @@ function flush() {
 pause.addEventListener("click", () => {
   isPaused = !isPaused;
   pause.setAttribute("aria-pressed", String(isPaused));
-  setText(pause, isPaused ? "Resume" : "Pause");
+  setText(pause, isPaused ? t("Resume") : t("Pause"));
   if (!isPaused) flush();
 });
 

@@ -12,9 +12,9 @@ const REPAIRS = [
   ["pre.microlight", "tabindex", () => "0"],
 ];
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
+const page = document.documentElement;
+const follow = () => page.classList.toggle("dark-mode", page.dataset.theme === "dark");
+new MutationObserver(follow).observe(page, { attributeFilter: ["data-theme"] });
 follow();
 
 const root = document.getElementById("api");

@@ -8,7 +8,7 @@ import { length, moment, several } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { Rounds } from "../lib/rounds.js";
 import * as words from "../lib/words.js";
-import { viewersZone } from "../lib/zones.js";
+import { shownZone } from "../lib/formats.js";
 import { arrange, element, make, setText, setTime } from "../ui/dom.js";
 
 const CALL = "/api/v1/health";
@@ -107,7 +107,7 @@ function showPartitions({ targets, partitions }) {
 }
 
 function showOutages({ outages: told, database_problem: problem }) {
-  const zone = viewersZone();
+  const zone = shownZone;
   fill("outages", problem === null ? "None in the last 30 days." : "Not known: PostgreSQL does not say.", told.map((outage) => {
     const [from, ...rest] = outages.row(outage, zone);
     return { key: `${outage.kind} ${outage.started_at}`, cells: [{ strong: from }, ...rest.map((text) => text || "–")] };

@@ -5,8 +5,10 @@ import { chart, numbers } from "../charts/charts.js";
 import { element, setText } from "../ui/dom.js";
 import * as outages from "../lib/outages.js";
 import { showLegend } from "../charts/legend.js";
+import { shownZone, zoneLabel } from "../lib/formats.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
-import { viewersZone } from "../lib/zones.js";
+import { daysLater, instantOf, wallTime } from "../lib/zones.js";
 
 const MINUTE_MS = 60_000;
 const MINUTES = 60;
@@ -57,10 +59,10 @@ async function refresh() {
     }
     await draw(start, end);
     const isEmpty = [...parts.get(0).values.values()].every((value) => value === null);
-    setText(element("hour-note"), isEmpty ? "begins with the first whole minute" : "");
+    setText(element("hour-note"), isEmpty ? t("begins with the first whole minute") : t("in {zone}", { zone: zoneLabel(end) }));
   } catch (error) {
     if (error instanceof LoggedOut) return;
-    setText(element("hour-note"), error instanceof Away ? "cannot be read now, retrying" : error.message);
+    setText(element("hour-note"), error instanceof Away ? t("cannot be read now, retrying") : error.message);
   }
 }
 
@@ -80,8 +82,8 @@ async function draw(start, end) {
   const live = known.isStale ? [] : [Math.max(now(), minutes.at(-1))];
   const isLeftOut = (index) => live.length > 0 && index >= counted;
   const past = [
-    ["Yesterday", yesterday, 1],
-    ["Last week", lastWeek, 7],
+    [t("Yesterday"), yesterday, 1],
+    [t("Last week"), lastWeek, 7],
   ].filter(([, values]) => values.some((value) => value !== null));
   const at = [...minutes, ...live];
   const lines = [
@@ -90,18 +92,18 @@ async function draw(start, end) {
       ...{ color: `--series-${slot + 1}`, shape: "line", width: 1.5, dash: slot === 1 ? [7, 4] : [2.5, 3] },
     })),
     {
-      ...{ name: "Today", color: "--series-1", shape: "line", width: 2.5, fill: "--accent-fill" },
+      ...{ name: t("Today"), color: "--series-1", shape: "line", width: 2.5, fill: "--accent-fill" },
       values: [...today.map((value, index) => (isLeftOut(index) ? undefined : value)), ...live.map(() => known.online)],
     },
     { name: "", color: "--series-1", shape: "dot", values: [...minutes.map(() => undefined), ...live.map(() => known.online)] },
   ];
   showLegend(
     element("hour-legend"),
-    past.length > 0 ? [{ name: "Today", slot: 0 }, ...past.map(([name, , slot]) => ({ name, slot }))] : [],
+    past.length > 0 ? [{ name: t("Today"), slot: 0 }, ...past.map(([name, , slot]) => ({ name, slot }))] : [],
   );
   await chart(element("hour"), {
     kind: "plot",
-    x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: viewersZone(), isOneDay: true },
+    x: { at, head: (index) => words.clock(at[index]), from: start, to: end + MINUTE_MS, zone: shownZone, isOneDay: true },
     y: { most: 1.1 * Math.max(4, known.online, ...series.flat().filter((value) => value !== null)), isWhole: true },
     series: lines,
     bands: outages.bands(parts.get(0).gaps, { start: instant(start), end: instant(Math.min(now(), end + MINUTE_MS)) }),
@@ -109,16 +111,15 @@ async function draw(start, end) {
   const number = (value) => (value === null ? "–" : words.count(Math.round(value)));
   numbers(
     element("hour"),
-    ["Time", "Today", "Yesterday", "Last week"],
+    [t("Time"), t("Today"), t("Yesterday"), t("Last week")],
     minutes.map((at, index) => [words.clock(at), ...series.map((values) => number(values[index]))]).filter((_, index) => index % 5 === 0),
   );
 }
 
 const instant = (ms) => new Date(ms).toISOString();
 
-/** The same time of day in the viewer's zone. */
+/** The same time of day in the zone that is shown. */
 function daysBefore(ms, days) {
-  const at = new Date(ms);
-  at.setDate(at.getDate() - days);
-  return at.getTime();
+  const [day, clock] = wallTime(ms, shownZone).split("T");
+  return instantOf(`${daysLater(day, -days)}T${clock}`, shownZone);
 }

@@ -7,6 +7,7 @@ import { setTitle } from "../ui/connection.js";
 import { element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { showHour } from "./hour.js";
+import { many, t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 
 const OTHER = "(other)";
@@ -25,8 +26,8 @@ follow({
     const at = fleet?.as_of ?? asOf;
     setText(element("quality"), windowSeconds === null ? "" : words.quality(at, windowSeconds, now()));
     const isStale = !isLive;
-    const when = at === null ? "" : ` at ${words.timeOfDay(at)}`;
-    setText(element("heading"), isStale && name !== "waiting" ? `Online${when}, not live` : "Online now");
+    const old = at === null ? t("Online, not live") : t("Online at {time}, not live", { time: words.timeOfDay(at) });
+    setText(element("heading"), isStale && name !== "waiting" ? old : t("Online now"));
     for (const part of document.querySelectorAll(".now, .details")) part.classList.toggle("old", isStale);
     showHour({ isStale, ...(fleet && { as_of: fleet.as_of }) });
   },
@@ -55,7 +56,7 @@ follow({
   movement(movement) {
     setText(element("arrivals"), movement === null ? "–" : words.estimate(movement.arrivals, movement.estimated));
     setText(element("departures"), movement === null ? "–" : words.estimate(movement.departures, movement.estimated));
-    setText(element("movement-note"), movement === null ? "" : `last ${words.duration(movement.seconds)}`);
+    setText(element("movement-note"), movement === null ? "" : t("last {duration}", { duration: words.duration(movement.seconds) }));
     const net = movement === null ? 0 : movement.arrivals - movement.departures;
     setText(element("movement-net"), movement === null ? "" : words.net(net));
   },
@@ -73,28 +74,28 @@ follow({
     }));
     if (rest > 0) {
       const more = screens.screens - items.length;
-      bars.push({ key: undefined, label: `${words.count(more)} more ${more === 1 ? "screen" : "screens"}`, users: rest, href: hasPage("screens_page") ? "/screens" : null });
+      bars.push({ key: undefined, label: many(more, "{n} more screen", "{n} more screens", { n: words.count(more) }), users: rest, href: hasPage("screens_page") ? "/screens" : null });
     }
     showBars("screens", bars, foreground);
-    setText(element("screens-note"), words.users(foreground, "in the foreground"));
+    setText(element("screens-note"), many(foreground, "{n} user in the foreground", "{n} users in the foreground", { n: words.count(foreground) }));
     const empty = element("screens-empty");
     const names = items.some(({ screen }) => screen !== null);
     empty.hidden = names;
     setText(
       empty,
       items.length === 0
-        ? "Nobody is in the foreground right now."
-        : "The app names no screens: send `screen` with its heartbeats to see where people are.",
+        ? t("Nobody is in the foreground right now.")
+        : t("The app names no screens: send `screen` with its heartbeats to see where people are."),
     );
   },
 
   mix(mix) {
     if (mix === null) return;
     const byVersion = (value) => (value === null || value === OTHER ? null : usersAt({ app_version: value }));
-    showMix("versions", mix.app_version, "Unknown version", byVersion);
+    showMix("versions", mix.app_version, t("Unknown version"), byVersion);
     tellTimers(mix.app_version);
     const byPlatform = (value) => (value === null || value === OTHER ? null : usersAt({ platform: value }));
-    showMix("platforms", mix.platform, "Unknown platform", byPlatform, words.platform);
+    showMix("platforms", mix.platform, t("Unknown platform"), byPlatform, words.platform);
   },
 
   changes: showChanges,
@@ -106,7 +107,7 @@ function showOnline({ count, foreground, background }) {
   setText(element("background"), words.count(background));
   element("foreground-bar").style.flexGrow = foreground;
   element("background-bar").style.flexGrow = background;
-  setTitle(`${words.count(count)} online`);
+  setTitle(t("{n} online", { n: words.count(count) }));
   showHour({ online: count });
 }
 
@@ -120,7 +121,7 @@ function showPeaks() {
 function showPeak(id, peak) {
   const figure = element(id);
   figure.classList.toggle("quiet", !peak);
-  setText(figure, peak ? words.count(peak.online) : "not counted yet");
+  setText(figure, peak ? words.count(peak.online) : t("not counted yet"));
   const at = element(`${id}-at`);
   at.hidden = !peak;
   setTime(at, peak?.at ?? null, words.when);
@@ -130,7 +131,7 @@ function showMix(id, items, unknown, hrefOf, nameOf = (value) => value) {
   const total = items.reduce((sum, { users }) => sum + users, 0);
   const bars = items.map(({ value, users }) => ({
     key: value,
-    label: value === OTHER ? "Others" : (nameOf(value) ?? unknown),
+    label: value === OTHER ? t("Others") : (nameOf(value) ?? unknown),
     users,
     href: hasPage("users_page") ? hrefOf(value) : null,
   }));
@@ -143,8 +144,11 @@ function tellTimers(versions) {
   const running = versions.filter((version) => version.timers_run_on > 0);
   const note = element("versions-timers");
   note.hidden = running.length === 0;
-  const each = running.map(({ value, timers_run_on: devices }) => `${value === OTHER ? "others" : (value ?? "unknown version")}: ${words.count(devices)} ${devices === 1 ? "device" : "devices"}`);
-  setText(note, `The app’s timer runs on in the background, so that it looks as if it were in the foreground (${each.join(", ")}).`);
+  const each = running.map(({ value, timers_run_on: devices }) => {
+    const version = value === OTHER ? t("others") : (value ?? t("unknown version"));
+    return many(devices, "{version}: {n} device", "{version}: {n} devices", { version, n: words.count(devices) });
+  });
+  setText(note, t("The app’s timer runs on in the background, so that it looks as if it were in the foreground ({versions}).", { versions: each.join(", ") }));
 }
 
 /** Bars by name, with what they are of `total`; rows that stay are moved, not made again. */

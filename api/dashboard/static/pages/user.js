@@ -136,6 +136,7 @@ function showWho() {
   setText(pill.querySelector(".word"), user.state);
   setText(element("name").firstElementChild, name);
   element("name").title = name;
+  element("copy-id").dataset.text = user.user_id;
   setText(element("id").firstElementChild, user.name === null ? "" : user.user_id);
   setParts(element("why"), whyUser(user, isOffline ? lastScreen() : null));
   setText(element("screen"), user.state === "offline" ? "–" : words.screen(user.screen));

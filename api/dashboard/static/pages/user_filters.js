@@ -2,8 +2,10 @@
 
 import { now } from "../lib/api.js";
 import { debounce, element, setText, setTime } from "../ui/dom.js";
+import { shownZone } from "../lib/formats.js";
 import { moment } from "../lib/moments.js";
 import { suggest } from "../ui/suggestions.js";
+import { instantOf, wallTime } from "../lib/zones.js";
 import * as list from "./user_list.js";
 
 const TYPING_MS = 250;
@@ -53,7 +55,7 @@ export function listen(ask, wanted) {
   // Each part of a date that is changed is a change.
   const askInstant = debounce(() => {
     const { value } = element("at");
-    if (value) travel(Date.parse(value));
+    if (value) travel(instantOf(value, shownZone));
     else if (wanted().at) ask({ at: "" });
   }, TYPING_MS);
   element("at").addEventListener("change", askInstant);
@@ -72,8 +74,8 @@ export function listen(ask, wanted) {
 
 function showInstant(instant) {
   const at = element("at");
-  at.max = localInput(now());
-  const value = Number.isNaN(instant) ? "" : localInput(instant);
+  at.max = wallTime(now(), shownZone);
+  const value = Number.isNaN(instant) ? "" : wallTime(instant, shownZone);
   // Whoever is in the middle of a date goes on with it.
   if (at !== document.activeElement || value === "") at.value = value;
   element("past").hidden = value === "";
@@ -85,9 +87,4 @@ function showMore(isOpen) {
   const button = element("more-filters");
   button.setAttribute("aria-expanded", isOpen);
   setText(button, isOpen ? "Fewer filters" : "More filters");
-}
-
-/** As <input type="datetime-local"> takes it: in the viewer's zone, to the second. */
-function localInput(ms) {
-  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }

@@ -2,7 +2,7 @@
 // selected or focused stays.
 
 import { userPage } from "../lib/addresses.js";
-import { arrange, make, setText, setTime } from "../ui/dom.js";
+import { arrange, copyButton, make, setText, setTime } from "../ui/dom.js";
 import { inShort } from "../lib/reasons.js";
 import * as words from "../lib/words.js";
 
@@ -32,7 +32,7 @@ function newRow(userId) {
   const name = make("a", "name");
   name.href = userPage(userId);
   name.append(make("bdi"));
-  user.append(name, make("bdi", "id"));
+  user.append(name, make("bdi", "id"), copyButton(userId));
   const cells = CELLS.map((className) => make("td", className));
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
   const [state, screen, lastActive, onlineSince, , device] = cells;

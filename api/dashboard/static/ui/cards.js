@@ -2,8 +2,9 @@
 
 import { Away, LoggedOut, ProblemError } from "../lib/api.js";
 import { chart, numbers } from "../charts/charts.js";
-import { download } from "./download.js";
+import { download, save } from "./download.js";
 import { element, make, setText, setTime } from "./dom.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 import { uPlot } from "../charts/uplot.js";
 import { clockInWords } from "../lib/zones.js";
@@ -15,12 +16,14 @@ export class Card {
   #turn = 0;
   #files = null;
   #about = "";
+  #drawn = null; // of what the chart is: {asOf, zone}
 
   /** `again()` reads everything of the page once more. */
   constructor(id, again) {
     this.node = element(id);
     this.again = again;
     this.#part(".download")?.addEventListener("click", ({ currentTarget }) => this.#save(currentTarget));
+    this.#part(".picture")?.addEventListener("click", ({ currentTarget }) => this.#savePicture(currentTarget));
   }
 
   get figure() {
@@ -46,13 +49,18 @@ export class Card {
       this.#say(why, "quiet");
       this.#part(".told").hidden = why !== "";
       this.#tellAge(answer);
+      this.#offerPicture(null);
       if (why === "") await show(answer);
+      if (why === "" && !isOvertaken()) this.#offerPicture({ asOf: answer.as_of, zone: answer.tz });
       return true;
     } catch (error) {
       if (isOvertaken() || error instanceof LoggedOut) return true;
       const isKept = error instanceof Away && about === this.#about && !this.#part(".told").hidden;
       this.#part(".told").hidden = !isKept;
-      if (!isKept) this.#offer(null);
+      if (!isKept) {
+        this.#offer(null);
+        this.#offerPicture(null);
+      }
       this.#say(trouble(error), "problem", true);
       return !(error instanceof Away);
     } finally {
@@ -93,16 +101,43 @@ export class Card {
     const line = this.#part(".as-of");
     line.classList.toggle("problem", stale);
     setTime(line.querySelector("time"), asOf, (at, now) => {
-      const age = `${clockInWords(Date.parse(at), tz)}, ${words.ago(at, now)}`;
-      return stale ? `Stale: complete only up to ${age}. The processor is behind or down.` : `As of ${age}.`;
+      const age = { time: clockInWords(Date.parse(at), tz), ago: words.ago(at, now) };
+      return stale ? t("Stale: complete only up to {time}, {ago}. The processor is behind or down.", age) : t("As of {time}, {ago}.", age);
     });
-    if (asOf === null) setText(line.querySelector("time"), "Not complete yet: nothing has been read from some partitions.");
+    if (asOf === null) setText(line.querySelector("time"), t("Not complete yet: nothing has been read from some partitions."));
   }
 
   #offer(files) {
     this.#files = files;
     const button = this.#part(".download");
     if (button !== null) button.disabled = files === null;
+  }
+
+  /** Of a chart that is there: one that could not be drawn has no picture. */
+  #offerPicture(drawn) {
+    this.#drawn = drawn;
+    const button = this.#part(".picture");
+    if (button !== null) button.disabled = drawn === null || this.#part(".plot > :is(.uplot, svg)") === null;
+  }
+
+  async #savePicture(button) {
+    button.disabled = true;
+    try {
+      const { pictureOf } = await import(new URL("../charts/picture.js", import.meta.url));
+      const title = [document.querySelector("main h1").textContent, this.#part("h2").textContent];
+      const range = element("period-words").textContent;
+      save(await pictureOf(this.node, { title: title.map(words.isolated).join(" · "), range, ...this.#drawn }), this.#pictureName());
+      this.#say("", "quiet");
+    } catch (error) {
+      this.#say(`The picture was not made (${error.message}).`, "problem");
+    } finally {
+      this.#offerPicture(this.#drawn);
+    }
+  }
+
+  /** As that of the CSV. */
+  #pictureName() {
+    return `${this.#files?.name.replace(/\.csv$/, "") ?? this.node.id}.png`;
   }
 
   async #save(button) {

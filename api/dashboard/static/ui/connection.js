@@ -1,6 +1,7 @@
 // How good what is shown is, in the frame of every page: a pill, a banner that says what is wrong, and
 // the page's title.
 
+import { t } from "../lib/texts.js";
 import { element, make, setText } from "./dom.js";
 
 let title = document.title;
@@ -25,7 +26,7 @@ export function setTitle(text) {
 }
 
 function tellTitle() {
-  const told = isLive ? title : `Not live: ${title}`;
+  const told = isLive ? title : t("Not live: {title}", { title });
   if (document.title !== told) document.title = told;
 }
 

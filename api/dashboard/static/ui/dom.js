@@ -16,6 +16,17 @@ export function make(tag, className = "", text = "") {
 /** Whether the reader has a page; `route` is its name in the table of pages. */
 export const hasPage = (route) => document.documentElement.dataset.pages.split(" ").includes(route);
 
+/** A small button that copies a user's id, for a row of a list. */
+export function copyButton(userId) {
+  const button = make("button", "copy small-copy");
+  button.type = "button";
+  button.dataset.copy = "text";
+  button.dataset.text = userId;
+  button.title = "Copy the user id";
+  button.setAttribute("aria-label", `Copy the user id ${userId}`);
+  return button;
+}
+
 /** Leaves a node alone whose text is right: what a reader has selected stays, and so does what a
  * screen reader has read. */
 export function setText(node, text) {

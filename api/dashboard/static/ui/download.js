@@ -1,4 +1,4 @@
-// A table of the API as a CSV file.
+// Files to save, and a table of the API as CSV.
 
 import { Away, LoggedOut, logIn, ProblemError } from "../lib/api.js";
 import { make } from "./dom.js";
@@ -15,12 +15,17 @@ export async function download(paths, name) {
     isAll &&= !goesOn;
     parts.push(parts.length === 0 ? text : text.slice(text.indexOf("\r\n") + 2));
   }
+  save(new Blob(parts, { type: "text/csv" }), name);
+  return isAll;
+}
+
+/** Gives the browser a file to save. */
+export function save(blob, name) {
   const link = make("a");
-  link.href = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), KEPT_MS);
-  return isAll;
 }
 
 async function csvAt(path) {

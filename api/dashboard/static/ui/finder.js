@@ -3,6 +3,7 @@
 import { screenPage, userPage, usersAt } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, read } from "../lib/api.js";
 import { debounce, element, hasPage, make, setText } from "./dom.js";
+import { many, t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 
 const TYPING_MS = 200;
@@ -31,7 +32,7 @@ async function find() {
   const text = field.value.trim();
   if (text === "") {
     found.replaceChildren();
-    return setText(note, "A part of a name or an id is enough; capitals and accents do not count.");
+    return setText(note, t("A part of a name or an id is enough; capitals and accents do not count."));
   }
   try {
     const query = new URLSearchParams({ search: text, sort: "user_id", limit: USERS, count: "true" });
@@ -41,15 +42,15 @@ async function find() {
     foundFor = text;
     found.replaceChildren(
       ...users.items.map((user) => line(userPage(user.user_id), user.name ?? user.user_id, user.name === null ? user.state : `${words.isolated(user.user_id)}, ${user.state}`)),
-      ...named.filter(isLike).slice(0, SCREENS).map((screen) => line(screenPage(screen), screen, "screen")),
-      line(usersAt({ q: text }), text, "all users like this"),
+      ...named.filter(isLike).slice(0, SCREENS).map((screen) => line(screenPage(screen), screen, t("screen"))),
+      line(usersAt({ q: text }), text, t("all users like this")),
     );
     const { count, count_is_exact: isExact } = users;
-    setText(note, `${words.count(count)}${isExact ? "" : "+"} ${count === 1 && isExact ? "user" : "users"} found.`);
+    setText(note, many(count, "{n} user found.", "{n} users found.", { n: words.count(count) + (isExact ? "" : "+") }));
   } catch (error) {
     if (error instanceof LoggedOut || mine !== turn) return;
     if (!(error instanceof Away || error instanceof ProblemError)) throw error;
-    setText(note, `This cannot be searched now: ${error.message}`);
+    setText(note, t("This cannot be searched now: {why}", { why: error.message }));
   }
 }
 

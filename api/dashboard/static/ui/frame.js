@@ -1,4 +1,8 @@
-// The frame of every page: Ctrl-K from everywhere, what readers keep, and where in the navigation one is.
+// The frame of every page: Ctrl-K from everywhere, copies, how pages look, what readers keep, and where in
+// the navigation one is.
+
+import { offerCopies } from "./copy.js";
+import { offerDisplay } from "./display.js";
 
 const find = document.getElementById("find");
 
@@ -23,6 +27,9 @@ for (const [id, script] of [["views", "kept_views.js"], ["notes", "note_book.js"
     dialog.open();
   });
 }
+
+offerCopies(document.getElementById("said"));
+offerDisplay(document.getElementById("display"));
 
 // On a phone the navigation is wider than the window.
 document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });

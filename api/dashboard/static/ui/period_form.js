@@ -2,8 +2,15 @@
 
 import { now } from "../lib/api.js";
 import { element, make, setText } from "./dom.js";
+import { chosenZone, viewersZone } from "../lib/formats.js";
 import { noteOf, QUARTER_MS, queryOf, wantedOf } from "../lib/period.js";
-import { instantOf, momentInWords, viewersZone, wallTime } from "../lib/zones.js";
+import { bareMoment, instantOf, wallTime } from "../lib/zones.js";
+
+/** What the address asks for; UTC where it names no zone and the bar has UTC. */
+function wantedHere() {
+  const wanted = wantedOf(location.search);
+  return wanted.zone || chosenZone() !== "UTC" ? wanted : { ...wanted, zone: "UTC" };
+}
 
 const form = element("period");
 const fields = form.elements;
@@ -13,7 +20,7 @@ const DAY_MS = 86_400_000;
  * parts of the page may keep something in the address too: they add it by `parts(query)`. */
 export class PeriodForm {
   constructor(changed, parts = () => {}) {
-    this.wanted = wantedOf(location.search);
+    this.wanted = wantedHere();
     this.reportingZone = "";
     this.parts = parts;
     this.changed = changed;
@@ -23,10 +30,11 @@ export class PeriodForm {
       this.#chooseCustom();
     });
     addEventListener("popstate", () => {
-      this.wanted = wantedOf(location.search);
+      this.wanted = wantedHere();
       this.show();
       changed();
     });
+    if (this.wanted.zone) this.keep(); // a link that somebody copies means what is shown
     this.show();
   }
 
@@ -70,11 +78,11 @@ export class PeriodForm {
 
   /** Says which range an answer is about, as the API understood it. */
   tell({ from, to, tz, as_of: asOf }) {
-    const until = asOf !== null && Date.parse(asOf) < Date.parse(to) ? `; counted up to ${momentInWords(Date.parse(asOf), tz)}` : "";
+    const until = asOf !== null && Date.parse(asOf) < Date.parse(to) ? `; counted up to ${bareMoment(Date.parse(asOf), tz)}` : "";
     const zone = tz === this.reportingZone ? `${tz}, the reporting zone` : tz;
     setText(
       element("period-words"),
-      `${noteOf(this.wanted)}${momentInWords(Date.parse(from), tz)} to ${momentInWords(Date.parse(to), tz)} in ${zone}${until}.`,
+      `${noteOf(this.wanted)}${bareMoment(Date.parse(from), tz)} to ${bareMoment(Date.parse(to), tz)} in ${zone}${until}.`,
     );
   }
 
