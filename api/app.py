@@ -149,7 +149,7 @@ def install(
         analytics.add_routes(app.router, door)
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
-    AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    AuditCalls(calls, reads, secret, privacy.refuse_without_the_key).add_routes(app.router, door)
     health = HealthCalls(calls, settings)
     health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
