@@ -228,7 +228,10 @@ class PrivacyCalls:
 
     async def _data(self, user_id: str) -> web.Response:
         enabled = await self._requests.is_enabled(user_id)
-        rows, kept_days = await self._store.stored(user_id, self._requests.hash_of(user_id))
+        user_hash = self._requests.hash_of(user_id)
+        # Without a key rows of the audit have no subject.
+        subject = None if user_hash is None else self._reads.of_user(user_id)
+        rows, kept_days = await self._store.stored(user_id, user_hash, subject)
         return json_answer(stored_answer(user_id, enabled, rows, kept_days))
 
 

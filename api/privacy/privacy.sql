@@ -57,3 +57,13 @@ WHERE user_id = %(user_id)s ORDER BY day DESC LIMIT %(most)s
 -- The latest erasures of the user, by hash.
 SELECT to_jsonb(e) - '{user_hash, partition, log_offset}'::text[] FROM erasures e
 WHERE user_hash = %(user_hash)s ORDER BY requested_at DESC LIMIT %(most)s
+
+-- name: privacy_flags
+-- What is known of the user by hash.
+SELECT to_jsonb(f) - '{user_hash, partition, log_offset}'::text[] FROM privacy_flags f
+WHERE user_hash = %(user_hash)s LIMIT %(most)s
+
+-- name: reads_audit
+-- When somebody looked at the user: not who, which is about staff.
+SELECT to_jsonb(r) - '{who_kind, who, subject, users}'::text[] FROM reads_audit r
+WHERE subject = %(subject)s ORDER BY minute DESC LIMIT %(most)s

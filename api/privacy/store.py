@@ -72,10 +72,16 @@ class PrivacyStore:
         return await self._database.read(_QUERY, read)
 
     async def stored(
-        self, user_id: str, user_hash: bytes | None
+        self, user_id: str, user_hash: bytes | None, subject: bytes | None
     ) -> tuple[dict[str, list[Any]], dict[str, int]]:
-        """Rows by table, and for how many days each is kept where maintenance has said so."""
-        values = {"user_id": user_id, "user_hash": user_hash, "most": MAX_ROWS + 1}
+        """Rows by table, and for how many days each is kept where maintenance has said so.
+        ``subject`` is what the audit of reads knows the user by."""
+        values = {
+            "user_id": user_id,
+            "user_hash": user_hash,
+            "subject": subject,
+            "most": MAX_ROWS + 1,
+        }
 
         async def read(connection: Connection) -> tuple[dict[str, list[Any]], dict[str, int]]:
             rows = {}
