@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from api.privacy.data import MAX_ROWS, TABLES, stored_answer
@@ -9,7 +11,7 @@ from schemas.stored_data import TABLES as EVERY_TABLE
 from schemas.stored_data import TOPICS
 
 OF_PEOPLE = [name for name, t in EVERY_TABLE.items() if t.names or t.tells or t.staff]
-EMPTY: dict[str, list[object]] = {kept.table: [] for kept in TABLES}
+EMPTY: dict[str, list[Any]] = {kept.table: [] for kept in TABLES}
 
 
 @pytest.mark.parametrize("place", [*OF_PEOPLE, *TOPICS])
@@ -31,7 +33,7 @@ def test_how_long_is_what_maintenance_keeps_and_a_number_wherever_there_is_one()
 
 
 def test_what_is_cut_is_said_to_be() -> None:
-    rows = {**EMPTY, "changes": [{}] * (MAX_ROWS + 1)}
+    rows: dict[str, list[Any]] = {**EMPTY, "changes": [{}] * (MAX_ROWS + 1)}
     [changes] = [p for p in stored_answer("ada", True, rows, {})["stored"] if len(p["rows"])]
     assert (changes["where"], len(changes["rows"]), changes["complete"]) == (
         "the table changes",
