@@ -153,7 +153,7 @@ def install(
         analytics.add_routes(app.router, door)
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
-    AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    AuditCalls(calls, reads, secret, privacy.refuse_without_the_key).add_routes(app.router, door)
     AnnotationCalls(calls, metrics).add_routes(app.router, door)
     views = ViewStore(database)
     ViewCalls(views, readers, metrics).add_routes(app.router, door)

@@ -41,6 +41,11 @@ class NotPassedError(RuntimeError):
     """The events are in the log, and no processor has passed them in time."""
 
 
+def is_user_id(text: str) -> bool:
+    """Whether a token could name such a user."""
+    return 0 < len(text) <= MAX_USER_ID and clean_text(text) == text
+
+
 def usable_ids(lines: Iterable[str]) -> list[str]:
     """User ids, one a line, each once. Raises ``ValueError`` that names the line."""
     users: dict[str, None] = {}
@@ -48,7 +53,7 @@ def usable_ids(lines: Iterable[str]) -> list[str]:
         user = line.rstrip("\r\n")
         if not user:
             continue
-        if len(user) > MAX_USER_ID or clean_text(user) != user:
+        if not is_user_id(user):
             raise ValueError(f"line {number} is no user id")
         users[user] = None
     return list(users)
@@ -190,8 +195,8 @@ class Erasing:
             acks="all",
             enable_idempotence=True,
         )
-        await producer.start()
         try:
+            await producer.start()
             yield producer
         finally:
             await producer.stop()
@@ -203,8 +208,8 @@ class Erasing:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
         )
-        await consumer.start()
         try:
+            await consumer.start()
             topic = topic_name(self._settings, PRIVACY)
             partitions = [TopicPartition(topic, p) for p in range(self._settings.partitions)]
             consumer.assign(partitions)

@@ -97,7 +97,7 @@ TABLES: Final[dict[str, Stored]] = {
     ),
     "known_screens": Stored(
         "which names of screens keep their places; checksums of up to five users each",
-        "while the name is used",
+        "names while they are used, checksums until the day (UTC) ends",
         "the processor replaces it",
         names="state",
         runs="partition",

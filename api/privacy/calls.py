@@ -28,6 +28,7 @@ from api.scopes import PRIVACY_SCOPE
 from schemas.http.cors import Cors
 from schemas.http.problems import FieldProblem, ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
+from schemas.tokens.identity import Identity
 
 ME: Final = "/api/v1/me"
 TRACKING, DATA = "/tracking", "/data"
@@ -144,7 +145,8 @@ class PrivacyCalls:
         return await self._set_tracking(request, await self._me(request))
 
     async def my_data(self, request: web.Request) -> web.Response:
-        return await self._data(await self._me(request))
+        identity = await self._caller(request)
+        return await self._data(identity, identity.user)
 
     async def erase_me(self, request: web.Request) -> web.Response:
         requested = await self._requests.erase(await self._me(request), wait=True)
@@ -159,7 +161,7 @@ class PrivacyCalls:
 
     async def data(self, request: web.Request) -> web.Response:
         user_id = await self._named(request, DATA)
-        answer = await self._data(user_id)
+        answer = await self._data(reader_of(request), user_id)
         await self._reads.users(reader_of(request), "stored_data", {user_id: 1})
         return answer
 
@@ -207,12 +209,15 @@ class PrivacyCalls:
         return answer
 
     async def _me(self, request: web.Request) -> str:
+        return (await self._caller(request)).user
+
+    async def _caller(self, request: web.Request) -> Identity:
         identity = await self._readers.user_of(request)
         wait_seconds = self._own_calls.take(identity.user, time.monotonic())
         if wait_seconds:
             raise rate_limited("This user asks more often than any app needs to.", wait_seconds)
         refuse_parameters(request.rel_url.raw_query_string)
-        return identity.user
+        return identity
 
     async def _named(self, request: web.Request, part: str) -> str:
         await self._readers.admit(request, cookie=False, scope=PRIVACY_SCOPE)
@@ -226,9 +231,12 @@ class PrivacyCalls:
         answer = {"enabled": enabled, "done": requested.done}
         return json_answer(answer, status=200 if requested.done else 202)
 
-    async def _data(self, user_id: str) -> web.Response:
+    async def _data(self, reader: Identity, user_id: str) -> web.Response:
         enabled = await self._requests.is_enabled(user_id)
-        rows, kept_days = await self._store.stored(user_id, self._requests.hash_of(user_id))
+        user_hash = self._requests.hash_of(user_id)
+        # Without a key rows of the audit have no subject.
+        subject = None if user_hash is None else self._reads.of_user(user_id)
+        rows, kept_days = await self._store.stored(reader, user_id, user_hash, subject)
         return json_answer(stored_answer(user_id, enabled, rows, kept_days))
 
 

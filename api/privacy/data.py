@@ -14,7 +14,7 @@ MAX_ROWS: Final = 150_000
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A table with rows of a user. ``days`` is how long maintenance keeps them unless it is set
-    otherwise; ``None``: until the user is erased, or was not seen for long."""
+    otherwise; ``None``: until an operator removes them."""
 
     table: str
     about: str
@@ -26,8 +26,8 @@ TABLES: Final = (
     Kept(
         "presence",
         "Whether you are online, on which screen and device, and when you were last there.",
-        None,
-        "you opt out, are erased, or are not seen for long",
+        90,
+        "you opt out, are erased, or were not seen for {days} days",
     ),
     Kept("changes", "When your state or screen changed, and why.", 14, "{days} days after each"),
     Kept("spans", "Which screens you had open, from when until when.", 14, "{days} days after"),
@@ -39,17 +39,42 @@ TABLES: Final = (
         None,
         "the proof that it was done is not needed any more",
     ),
+    Kept(
+        "privacy_flags",
+        "Whether you have opted out, and until when what was stored is gone, by a keyed hash of "
+        "your id.",
+        None,
+        "for good: else the opt-out would be forgotten",
+    ),
+    Kept(
+        "reads_audit",
+        "When this operator's staff or programs looked at you, by a keyed hash of your id.",
+        400,
+        "{days} days after each",
+    ),
 )
-#: What cannot be listed: logs are not searched for one user.
-LOGS: Final = (
+_SUMS_TABLE: Final = "screen_quarters"
+_SUMS_DAYS: Final = 400
+#: What cannot be listed: logs are not searched for one user, and of a hash nobody knows whose.
+NOT_LISTED: Final = (
     {
         "where": "the topic presence.events",
         "about": "What your app sent, in the order in which it came.",
         "until": "72 hours after each, and up to 6 more",
     },
     {
-        "where": "the topic presence.changes",
+        "where": "the topic presence.changes, and the table last_changes before it",
         "about": "When your state or screen changed, for other systems of this operator.",
+        "until": "7 days after each, and up to 14 hours more",
+    },
+    {
+        "where": "the topic presence.sign_outs",
+        "about": "That you logged out or left, and which connections of yours were closed.",
+        "until": "1 hour after each, and up to 5 minutes more",
+    },
+    {
+        "where": "the topic presence.rejects",
+        "about": "Hashes of what came and could not be read, which may have been your app's.",
         "until": "7 days after each, and up to 14 hours more",
     },
     {
@@ -58,9 +83,33 @@ LOGS: Final = (
         "until": "for good: else the opt-out would be forgotten",
     },
     {
+        "where": "the tables screen_names and known_screens",
+        "about": "A checksum of your id beside names of screens that you were among the first to "
+        "open.",
+        "until": "2 minutes; the end of the day",
+    },
+    {
+        "where": "sketches of how many used a screen: the tables screen_days and "
+        "screen_hour_users, under the keys in sketch_keys",
+        "about": "A hash under a key that is destroyed when the changes of its month have gone; "
+        "then nobody can tell that it was you.",
+        "until": "{days} days",
+    },
+    {
         "where": "sums, such as how often a screen was shown in a quarter-hour",
         "about": "You were counted in them; they hold no ids.",
-        "until": "400 days",
+        "until": "{days} days",
+    },
+    {
+        "where": "the tables reads_audit, audience_exports, browser_sessions and api_keys",
+        "about": "If you work for this operator: when you logged in, at whom you looked, what you "
+        "exported, and which keys were made.",
+        "until": "as its page on privacy says",
+    },
+    {
+        "where": "backups, and files that this operator exported",
+        "about": "What was stored at their time.",
+        "until": "the operator deletes them",
     },
 )
 
@@ -72,6 +121,7 @@ def stored_answer(
     kept_days: Mapping[str, int],
 ) -> dict[str, Any]:
     """``rows`` by table, of which there may be one more than :data:`MAX_ROWS`."""
+    sums_days = kept_days.get(_SUMS_TABLE, _SUMS_DAYS)
     return {
         "user_id": user_id,
         "tracking": {"enabled": enabled},
@@ -85,5 +135,7 @@ def stored_answer(
             }
             for kept in TABLES
         ],
-        "not_listed": list(LOGS),
+        "not_listed": [
+            {**each, "until": each["until"].format(days=sums_days)} for each in NOT_LISTED
+        ],
     }

@@ -30,30 +30,40 @@ FROM retention_progress
 
 -- name: presence
 -- The user's row, as it is stored.
-SELECT to_jsonb(p) - '{partition, log_offset}'::text[] FROM presence p
+SELECT (to_jsonb(p) - '{partition, log_offset}'::text[])::text FROM presence p
 WHERE user_id = %(user_id)s LIMIT %(most)s
 
 -- name: changes
 -- The user's latest changes.
-SELECT to_jsonb(c) - '{partition, log_offset, event_index, ordinal}'::text[] FROM changes c
+SELECT (to_jsonb(c) - '{partition, log_offset, event_index, ordinal}'::text[])::text FROM changes c
 WHERE user_id = %(user_id)s ORDER BY at DESC LIMIT %(most)s
 
 -- name: spans
 -- The user's latest spans.
-SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM spans s
+SELECT (to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[])::text FROM spans s
 WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
 
 -- name: sessions
 -- The user's latest sessions.
-SELECT to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[] FROM sessions s
+SELECT (to_jsonb(s) - '{partition, log_offset, event_index, ordinal}'::text[])::text FROM sessions s
 WHERE user_id = %(user_id)s ORDER BY shown_until DESC LIMIT %(most)s
 
 -- name: user_days
 -- The latest days on which the user was active.
-SELECT to_jsonb(d) - '{partition}'::text[] FROM user_days d
+SELECT (to_jsonb(d) - '{partition}'::text[])::text FROM user_days d
 WHERE user_id = %(user_id)s ORDER BY day DESC LIMIT %(most)s
 
 -- name: erasures
 -- The latest erasures of the user, by hash.
-SELECT to_jsonb(e) - '{user_hash, partition, log_offset}'::text[] FROM erasures e
+SELECT (to_jsonb(e) - '{user_hash, partition, log_offset}'::text[])::text FROM erasures e
 WHERE user_hash = %(user_hash)s ORDER BY requested_at DESC LIMIT %(most)s
+
+-- name: privacy_flags
+-- What is known of the user by hash.
+SELECT (to_jsonb(f) - '{user_hash, partition, log_offset}'::text[])::text FROM privacy_flags f
+WHERE user_hash = %(user_hash)s LIMIT %(most)s
+
+-- name: reads_audit
+-- When somebody looked at the user: not who, which is about staff.
+SELECT (to_jsonb(r) - '{who_kind, who, subject, users}'::text[])::text FROM reads_audit r
+WHERE subject = %(subject)s ORDER BY minute DESC LIMIT %(most)s

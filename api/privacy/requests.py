@@ -66,8 +66,20 @@ class PrivacyRequests:
             return str(error)
         return None
 
+    async def refuse_without_the_key(self) -> None:
+        """The database knows users by a key, and it is not ours: by our hashes nobody would be
+        found, which is no answer."""
+        stored = await self._fingerprint()
+        if stored is None:
+            return
+        try:
+            check_fingerprint(self._hashed, stored, "the database")
+        except UserHashKeyError as error:
+            raise ProblemError("unavailable", f"Nobody can be looked for: {error}.") from None
+
     async def is_enabled(self, user_id: str) -> bool:
-        """Whether the user counts. Without a key nobody can have opted out."""
+        """Whether the user counts. Where no service has a key nobody can have opted out."""
+        await self.refuse_without_the_key()
         return self._hashed is None or not await self._store.opted_out(self._hashed(user_id))
 
     async def set_enabled(self, user_id: str, enabled: bool) -> Requested:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 from psycopg.rows import class_row
 
 from api.postgres.database import Connection, Database
 from api.privacy.data import MAX_ROWS, TABLES
 from schemas.database.named_queries import load_queries
+from schemas.tokens.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +74,27 @@ class PrivacyStore:
         return await self._database.read(_QUERY, read)
 
     async def stored(
-        self, user_id: str, user_hash: bytes | None
+        self, reader: Identity, user_id: str, user_hash: bytes | None, subject: bytes | None
     ) -> tuple[dict[str, list[Any]], dict[str, int]]:
-        """Rows by table, and for how many days each is kept where maintenance has said so."""
-        values = {"user_id": user_id, "user_hash": user_hash, "most": MAX_ROWS + 1}
+        """Rows by table, and for how many days each is kept where maintenance has said so.
+        ``subject`` is what the audit of reads knows the user by. Few at a time are read."""
+        values = {
+            "user_id": user_id,
+            "user_hash": user_hash,
+            "subject": subject,
+            "most": MAX_ROWS + 1,
+        }
 
         async def read(connection: Connection) -> tuple[dict[str, list[Any]], dict[str, int]]:
             rows = {}
             for kept in TABLES:
                 cursor = await connection.execute(self._queries[kept.table], values)
-                rows[kept.table] = [row for (row,) in await cursor.fetchall()]
+                # As PostgreSQL wrote them: as objects they would take six times the memory.
+                rows[kept.table] = [msgspec.Raw(row.encode()) for (row,) in await cursor.fetchall()]
             cursor = await connection.execute(self._queries["kept_days"])
             return rows, dict(await cursor.fetchall())
 
-        return await self._database.read("privacy_data", read)
+        return await self._database.scan(reader, "privacy_data", read)
 
     async def _row(self, name: str, values: dict[str, Any]) -> tuple[Any, ...] | None:
         async def read(connection: Connection) -> tuple[Any, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -40,9 +41,16 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 class AuditCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls, audit: ReadAudit, secret: ApiSecret) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        audit: ReadAudit,
+        secret: ApiSecret,
+        refuse_without_the_key: Callable[[], Awaitable[None]],
+    ) -> None:
         self._calls = calls
         self._audit = audit
+        self._refuse_without_the_key = refuse_without_the_key
         self._secret = secret
         self._query = load_queries("api.reads", "queries.sql")["reads"]
 
@@ -61,6 +69,8 @@ class AuditCalls:
             },
         )
         user: str | None = values.get("user")
+        if user is not None:
+            await self._refuse_without_the_key()
         limit: int = values.get("limit", usual_limit(request))
         context = msgspec.json.encode(["audit", user])
         after = await self._secret.position_of(values.get("cursor"), context, Place)

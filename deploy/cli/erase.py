@@ -56,15 +56,9 @@ def erase(
     counted in stay. It is no opt-out. Kafka, the database and ROLLCALL_USER_HASH_KEY are those of
     the services, and ROLLCALL_EVENT_VERSION must be 2.
     """
-    from deploy.erasing import usable_ids
-
     if bool(user or users_from) == since_restore:
         fail("name users with --user or --users-from, or say --since-restore", USAGE)
-    try:
-        lines = users_from.read_text("utf-8").splitlines() if users_from else []
-        users = usable_ids([*(user or ()), *lines])
-    except ValueError as error:
-        fail(f"--users-from: {error}", USAGE)
+    users = _usable(user or []) + (_users_of(users_from) if users_from else [])
 
     async def of_users(erasing: Erasing) -> dict[str, str]:
         return await erasing.erase(dict.fromkeys(users))
@@ -83,6 +77,38 @@ def erase(
         return
     for name, erasure_id in _run(of_users, data_dir).items():
         typer.echo(f"erased {name}: {erasure_id}")
+
+
+def users_in(file: Path) -> list[str]:
+    """User ids, one a line, each once. Raises ``ValueError`` that says why not."""
+    from deploy.erasing import usable_ids
+
+    try:
+        # With or without the mark that editors of Windows begin a file with.
+        users = usable_ids(file.read_text("utf-8-sig").split("\n"))
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    if not users:
+        raise ValueError("there are no user ids in it: one a line is wanted")
+    return users
+
+
+def _users_of(file: Path) -> list[str]:
+    try:
+        return users_in(file)
+    except ValueError as error:
+        fail(f"--users-from {file}: {error}", USAGE)
+
+
+def _usable(users: list[str]) -> list[str]:
+    from deploy.erasing import is_user_id
+    from schemas.log.events import MAX_USER_ID
+
+    for user in users:
+        if not is_user_id(user):
+            known = f"1 to {MAX_USER_ID} characters, none of them a control character"
+            fail(f"--user: {user[:50]!r} is no user id, which has {known}", USAGE)
+    return users
 
 
 @opt_outs.command("restore-topic")
@@ -131,6 +157,10 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHashKeyError
 
+    try:
+        dsn = session_url(data_dir)
+    except NoDatabaseError as error:
+        fail(str(error), USAGE)
     settings = _of_stack(load_or_exit(EraseSettings), data_dir)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     hashed = settings.user_hash
@@ -139,15 +169,13 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     if settings.event_version < PRIVACY_VERSION:
         fail("set ROLLCALL_EVENT_VERSION=2 once every processor is of this release", USAGE)
 
-    async def run(dsn: str) -> T:
+    async def run() -> T:
         erasing = Erasing(settings, dsn, hashed)
         await erasing.check()
         return await work(erasing)
 
     try:
-        return asyncio.run(run(session_url(data_dir)))
-    except NoDatabaseError as error:
-        fail(str(error), USAGE)
+        return asyncio.run(run())
     except (UserHashKeyError, NotPassedError) as error:
         fail(str(error), FAILURE)
     except psycopg.errors.UndefinedTable:

@@ -162,6 +162,8 @@ class Retention:
 
     def _remove_users(self, first_kept: date) -> Iterator[None]:
         session = self._session
+        with session.transaction():
+            session.do("note_kept", ("presence", first_kept))
         for _ in range(USER_STEPS):
             try:
                 with session.transaction():

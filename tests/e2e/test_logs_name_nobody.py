@@ -1,6 +1,7 @@
-"""The logs of a whole stack hold no token, no body, no user id and no client address: every process
-of it, Kafka and PostgreSQL too, through a phone's life, staff's reads and their audit, an opt-out
-and an erasure, and all that goes wrong on the way.
+"""The logs of a whole stack hold no token, no body, no user id and no client address, and neither
+the database nor Kafka holds an address: every process of it, Kafka and PostgreSQL too, through a
+phone's life, staff's reads and their audit, an opt-out and an erasure, and all that goes wrong on
+the way.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import aiohttp
 
 from deploy.roles.api_keys import KeyTable
 from deploy.tokens import make_token, signing_key
+from schemas.log.topics import EVENTS
 from tests.e2e.stack import Up
 from tests.e2e.stacks import running_up
+from tests.rigs.kept_bytes import files_with
+from tests.rigs.privacy_rig import traces
 from tests.rigs.rig import rows, wait_for
 
 USER = "ulrike-who-must-not-be-named"
@@ -45,9 +49,14 @@ def test_no_log_of_a_whole_run_names_anybody() -> None:
         )
         key_of_a_program = KeyTable(up.database_url()).create("CRM", ["presence:read"], None)
         asyncio.run(live(up, phone, staff, forged, key_of_a_program))
+        assert traces(up.database_url(), ADDRESS) == []
         up.interrupt()
+        in_kafka = files_with(up.data_dir / "kafka", USER.encode(), ADDRESS.encode())
         logs = written(up.data_dir / "logs")
         logs[Path("rollcall up")] = up.output
+    # Retention has not passed: the log still has what she sent, and nothing of where from.
+    assert in_kafka[EVENTS] == {USER.encode()}
+    assert not any(ADDRESS.encode() in found for found in in_kafka.values())
     for process in PROCESSES:
         assert any(process in path.name and text for path, text in logs.items()), process
     tokens = (phone, staff, forged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 
 import psycopg
@@ -150,6 +151,17 @@ async def test_the_audit_says_who_looked_at_a_user(api: Api) -> None:
     assert sum(i["calls"] for i in items) == 2
     everything = await api.call("/api/v1/audit", bearer=AUDITOR)
     assert {i["who"] for i in everything.json["items"]} == {"eve", "mallory"}
+
+
+async def test_a_user_sees_that_somebody_looked_at_them_and_not_who(api: Api) -> None:
+    for user in ("ada", "bob"):
+        assert (await api.get(f"/api/v1/users/{user}")).status == 200
+    answer = await api.call("/api/v1/me/data", bearer=token("ada", scope=None))
+    assert answer.status == 200
+    [looked] = [p for p in answer.json["stored"] if p["where"] == "the table reads_audit"]
+    [row] = looked["rows"]
+    assert (row.keys(), row["call"], row["calls"]) == ({"minute", "call", "calls"}, "user", 1)
+    assert "staff" not in json.dumps(row)
 
 
 async def test_the_audit_is_paged_and_comes_as_csv(api: Api, table: Table) -> None:

@@ -276,7 +276,8 @@ def test_each_table_is_kept_for_its_days_and_nothing_goes_before_it_is_rolled_up
     assert rollups(database_url) == before
     kept = dict(rows(database_url, "SELECT table_name, kept_from FROM retention_progress"))
     assert kept["screen_minutes"].date() == today - 4 * DAY
-    assert set(kept) == {*(*partitioned_tables(ProcessorSettings()), *before, "unkeyed_sketches")}
+    others = {*before, "presence", "unkeyed_sketches"}
+    assert set(kept) == {*partitioned_tables(ProcessorSettings()), *others}
 
 
 def test_a_late_note_for_a_quarter_whose_minutes_are_gone_destroys_nothing(

@@ -17,6 +17,7 @@ from processor.core.analytics.screen_names import DAY_MS
 from processor.core.analytics.spans_and_sessions import Session, Span
 from processor.core.effects import Effects, Logged
 from processor.core.model import Policy
+from schemas.log.events import Erase, PrivacyEvent
 from schemas.measures.dwell import bucket_of
 from tests.unit.processor.analytics_oracle import Recount, bucket
 from tests.unit.processor.oracle import Oracle
@@ -32,8 +33,10 @@ from tests.unit.processor.presence_logs import (
     logs,
     oracle_of,
     policies,
+    privacy_events,
     stated,
     steps_back,
+    with_privacy,
     with_steps_back,
 )
 from tests.unit.processor.presence_story import POLICY, START_MS, heartbeat
@@ -44,8 +47,7 @@ def agree_on_analytics(
 ) -> None:
     """Fails where what was found is not what the oracle's facts add up to."""
     wanted = Recount([oracle], oracle.records, oracle.outages, elsewhere)
-    assert _in_order(map(_span, found.spans)) == _in_order(wanted.pieces)
-    assert [_session(logged) for logged in found.sessions] == wanted.sessions
+    agree_on_people(found, wanted)
     windows = found.windows
     assert {
         window: {
@@ -70,6 +72,12 @@ def agree_on_analytics(
         for sample in found.samples
         for screen, users in sample.screens
     } == wanted.screen_samples
+
+
+def agree_on_people(found: Effects, wanted: Recount) -> None:
+    """The same, of what is kept of each user."""
+    assert _in_order(map(_span, found.spans)) == _in_order(wanted.pieces)
+    assert [_session(logged) for logged in found.sessions] == wanted.sessions
     assert sorted(_user_day(day) for day in found.user_days) == wanted.user_days
 
 
@@ -164,6 +172,25 @@ def test_they_agree_where_the_brokers_clock_steps_back(
     oracle = oracle_of(log, policy)
     agree(processor, oracle)
     agree_on_analytics(processor.effects, oracle)
+
+
+@EXAMPLES
+@given(
+    st.one_of(st.tuples(logs, policies), st.tuples(day_logs, day_policies)),
+    privacy_events,
+)
+def test_they_agree_on_what_is_kept_of_users_who_opt_out_and_are_erased(
+    drawn: tuple[list[Written], Policy], events: dict[int, PrivacyEvent]
+) -> None:
+    """To the oracle whoever leaves has never been: sums, in which they stay, are not compared."""
+    log, policy = drawn
+    whole = {n: e for n, e in events.items() if not isinstance(e, Erase) or e.before_ms is None}
+    log = with_privacy(log, whole)
+    processor = Processor(policy)
+    processor.batch(log)
+    oracle = oracle_of(log, policy)
+    agree(processor, oracle)
+    agree_on_people(processor.effects, Recount([oracle], oracle.records, oracle.outages))
 
 
 @EXAMPLES

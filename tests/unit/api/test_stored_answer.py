@@ -1,0 +1,42 @@
+"""What a user is told of what is stored about them leaves nothing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from api.privacy.data import MAX_ROWS, TABLES, stored_answer
+from schemas.stored_data import TABLES as EVERY_TABLE
+from schemas.stored_data import TOPICS
+
+OF_PEOPLE = [name for name, t in EVERY_TABLE.items() if t.names or t.tells or t.staff]
+EMPTY: dict[str, list[Any]] = {kept.table: [] for kept in TABLES}
+
+
+@pytest.mark.parametrize("place", [*OF_PEOPLE, *TOPICS])
+def test_every_table_and_topic_that_holds_something_of_people_is_named(place: str) -> None:
+    answer = stored_answer("ada", True, EMPTY, {})
+    named = [part["where"] for part in (*answer["stored"], *answer["not_listed"])]
+    assert any(place in where.replace(",", "").split() for where in named), named
+
+
+def test_how_long_is_what_maintenance_keeps_and_a_number_wherever_there_is_one() -> None:
+    kept = {"changes": 3, "presence": 45, "reads_audit": 10, "screen_quarters": 20}
+    answer = stored_answer("ada", True, EMPTY, kept)
+    until = {part["where"]: part["until"] for part in (*answer["stored"], *answer["not_listed"])}
+    assert until["the table changes"] == "3 days after each"
+    assert until["the table presence"].endswith("45 days")
+    assert until["the table reads_audit"] == "10 days after each"
+    assert "20 days" in until.values()
+    assert not any("{" in text for text in until.values())
+
+
+def test_what_is_cut_is_said_to_be() -> None:
+    rows: dict[str, list[Any]] = {**EMPTY, "changes": [{}] * (MAX_ROWS + 1)}
+    [changes] = [p for p in stored_answer("ada", True, rows, {})["stored"] if len(p["rows"])]
+    assert (changes["where"], len(changes["rows"]), changes["complete"]) == (
+        "the table changes",
+        MAX_ROWS,
+        False,
+    )
