@@ -407,8 +407,8 @@ class Evaluator:
         device = user.devices.get(device_of(user, event, now))
         if device is None or self._is_fenced(user, event.token, device.device):
             return
-        cut_off = device.reason in ("timed_out", "disconnected") and device.ended_in_foreground
-        if not device.online and not cut_off:
+        cut_off = device.reason in ("timed_out", "disconnected") and not device.signed_out
+        if not device.online and not (cut_off and device.ended_in_foreground):
             return
         user.touched = self._offset
         told = device.told(user.name)

@@ -72,7 +72,7 @@ class _Run:
     written: list[tuple[Path, Path]] = field(default_factory=list)
 
 
-async def audit(
+async def audit_log(
     settings: KafkaSettings,
     dsn: str,
     state_dir: Path,
@@ -84,7 +84,6 @@ async def audit(
     """Raises ``psycopg.Error``, ``KafkaError``, ``OSError``, ``NothingToAuditError``,
     ``LogAwayError`` and ``NewerSchemaError``."""
     began = time.monotonic()
-    state_dir.mkdir(parents=True, exist_ok=True)
     run, share = _Run(), Share(cpu_percent)
     with tempfile.TemporaryDirectory(prefix="rollcall-audit-", dir=state_dir) as folder:
         files = {

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 
 
 def audit(
-    state: Annotated[
+    state_dir: Annotated[
         Path | None,
         typer.Option(
+            "--state",
             envvar="ROLLCALL_AUDIT_STATE",
             help="Directory in which a run leaves its state for the next one; by default "
             "`audit` in the data directory. It names users: keep it as you keep the database.",
@@ -57,7 +58,8 @@ def audit(
     """Hold every row against the log, by an evaluator that is not the processor's.
 
     Reads presence.events from where the last run ended, and compares the tables as of one moment.
-    Exit code 1: something differs; 0: nothing does. Kafka and the database are those of ROLLCALL_…
+    Exit code 1: something differs; 0: nothing does; 2: it could not be
+    compared. Kafka and the database are those of ROLLCALL_…
     as for the processor; docs/audit.md.
     """
     import psycopg
@@ -65,7 +67,7 @@ def audit(
 
     from deploy.audit.log import LogAwayError
     from deploy.audit.run import as_json as to_json
-    from deploy.audit.run import audit as run
+    from deploy.audit.run import audit_log as run
     from deploy.audit.snapshot import NothingToAuditError
     from deploy.database import NoDatabaseError, session_url
     from deploy.erasing import EraseSettings
@@ -77,20 +79,18 @@ def audit(
     key = settings.user_hash_key.get_secret_value()
     # What it says about each attempt is in the one line below.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    directory = state if state is not None else data_dir / "audit"
+    directory = state_dir if state_dir is not None else data_dir / "audit"
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         dsn = session_url(data_dir)
-        result = asyncio.run(
-            run(
-                settings, dsn, directory, cpu_percent, UserHash(key) if key else None, accept=accept
-            )
-        )
+        hash_of = UserHash(key) if key else None
+        result = asyncio.run(run(settings, dsn, directory, cpu_percent, hash_of, accept=accept))
     except (NoDatabaseError, NothingToAuditError) as error:
         fail(str(error), USAGE)
     except (LogAwayError, NewerSchemaError) as error:
         fail(str(error), USAGE)
     except KafkaError as error:
-        fail_without_kafka(settings, error)
+        fail_without_kafka(settings, error, USAGE)
     except psycopg.Error as error:
         fail(f"cannot read the database (ROLLCALL_DATABASE_URL): {error}", USAGE)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The audit's evaluator says of any log what the brute-force oracle says: neither knows the other."""
+"""The audit's evaluator says of any log what the oracle says, and neither knows the other."""
 
 from __future__ import annotations
 
