@@ -21,7 +21,7 @@ import msgspec
 from deploy.audit.differences import Difference, Differences
 from deploy.audit.log import LogReader, Share
 from deploy.audit.partition_audit import DAY_MS, PartitionAudit
-from deploy.audit.snapshot import From, Snapshot, still_stored, take_snapshot
+from deploy.audit.snapshot import From, Snapshot, note_result, still_stored, take_snapshot
 from deploy.audit.states import PartitionState
 from schemas.log.settings import KafkaSettings
 
@@ -119,7 +119,7 @@ async def audit_log(
             temporary.replace(final)
         else:
             temporary.unlink()
-    return Result(
+    result = Result(
         as_of_ms=min(run.times, default=None),
         users=run.users,
         users_in_full=run.users_in_full,
@@ -131,6 +131,8 @@ async def audit_log(
         unsettled=run.unsettled,
         notes=run.notes,
     )
+    await asyncio.to_thread(note_result, dsn, as_json(result))
+    return result
 
 
 async def _partition(
@@ -212,3 +214,18 @@ def as_json(result: Result) -> dict[str, Any]:
     """For a program."""
     built: dict[str, Any] = msgspec.to_builtins(result)
     return {**built, "percent_in_full": round(result.percent_in_full, 2)}
+
+
+def as_textfile(result: Result, now_seconds: float) -> str:
+    """For the textfile collector of Prometheus' node_exporter."""
+    return (
+        "# HELP rollcall_audit_differences Rows that are not what the log says.\n"
+        "# TYPE rollcall_audit_differences gauge\n"
+        f"rollcall_audit_differences {result.difference_count}\n"
+        "# HELP rollcall_audit_finished_timestamp_seconds When the audit ended, Unix time.\n"
+        "# TYPE rollcall_audit_finished_timestamp_seconds gauge\n"
+        f"rollcall_audit_finished_timestamp_seconds {now_seconds:.3f}\n"
+        "# HELP rollcall_audit_checked_ratio Share of users of whom the whole log was known.\n"
+        "# TYPE rollcall_audit_checked_ratio gauge\n"
+        f"rollcall_audit_checked_ratio {result.percent_in_full / 100:.4f}\n"
+    )

@@ -95,6 +95,14 @@ WHERE log_offset IS NOT NULL ORDER BY "partition"
 -- name: privacy_flags
 SELECT "partition", user_hash, opted_out FROM privacy_flags ORDER BY "partition"
 
+-- name: note_result
+WITH noted AS (
+    INSERT INTO audits (as_of, users, percent_in_full, rows_compared, differences)
+    VALUES (from_ms(%(as_of_ms)s), %(users)s, %(percent_in_full)s, %(rows)s, %(difference_count)s)
+    RETURNING id
+)
+DELETE FROM audits USING noted WHERE audits.id <= noted.id - 400
+
 -- name: still_stored
 -- Rows of users who left, of before they did: there are none.
 SELECT 'presence', user_id, log_offset FROM presence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,12 @@ def audit(
     ] = 100.0,
     show: Annotated[int, typer.Option(min=0, help="Differences that are printed.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    textfile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the metrics to this file (.prom) too, for node_exporter.", dir_okay=False
+        ),
+    ] = None,
     accept: Annotated[
         bool,
         typer.Option(
@@ -85,6 +92,8 @@ def audit(
         dsn = session_url(data_dir)
         hash_of = UserHash(key) if key else None
         result = asyncio.run(run(settings, dsn, directory, cpu_percent, hash_of, accept=accept))
+        if textfile is not None:
+            _write_textfile(textfile, result)
     except (NoDatabaseError, NothingToAuditError) as error:
         fail(str(error), USAGE)
     except (LogAwayError, NewerSchemaError) as error:
@@ -94,13 +103,22 @@ def audit(
     except psycopg.Error as error:
         fail(f"cannot read the database (ROLLCALL_DATABASE_URL): {error}", USAGE)
     except OSError as error:
-        fail(f"cannot keep the state in {directory} (--state): {error}", USAGE)
+        fail(f"cannot keep the state in {directory} (--state), or Kafka is away: {error}", USAGE)
     if as_json:
         typer.echo(json.dumps(to_json(result)))
     else:
         _print(result, show)
     if result.difference_count:
         raise typer.Exit(FAILURE)
+
+
+def _write_textfile(path: Path, result: Result) -> None:
+    """Whoever reads it sees all of it or none."""
+    from deploy.audit.run import as_textfile
+
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(as_textfile(result, time.time()))
+    temporary.replace(path)
 
 
 def _print(result: Result, show: int) -> None:

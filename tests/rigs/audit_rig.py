@@ -1,5 +1,5 @@
-"""A small deployment whose log is written at once, over hours of its own time, and was processed: what
-the tests of the audit alter rows of."""
+"""A small deployment whose log is written at once, over hours of its own time, and was processed:
+what the tests of the audit alter rows of."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ class Writer:
 
 
 def story(writer: Writer) -> Records:
-    """All that the audit has to know: sessions of all kinds, an outage, a step back of the clock, an
-    opt-out, an opt-in, erasures."""
+    """All that the audit has to know: sessions of all kinds, an outage, a step back of the clock,
+    an opt-out, an opt-in, erasures."""
     users = range(40)
     written = writer.records(2_400, users)
     written += writer.of(
