@@ -185,11 +185,18 @@ async def append(kafka: KafkaSettings, records: Records) -> None:
 def process(kafka: KafkaSettings, url: str, log: Path, ends: dict[int, int]) -> None:
     """Run a processor until it has read as many records of each partition."""
     environment = processor_environment(
-        kafka, url, USER_HASH_KEY=KEY, EVENT_VERSION="2", ALLOW_CREATE_TIME="true"
+        kafka,
+        url,
+        USER_HASH_KEY=KEY,
+        EVENT_VERSION="2",
+        ALLOW_CREATE_TIME="true",
+        SESSION_TIMEOUT_SECONDS="6",
     )
     processor = ProcessorProcess(environment, log)
     try:
         wait_for("the log is stored", lambda: stored_through(url) == ends)
+        # So that the next one need not wait for its session to end.
+        processor.stop()
     finally:
         processor.kill()
 
