@@ -298,7 +298,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     assert readers == {
         "postgres-secrets": {"postgres", "roles"},
         "owner-secrets": {"migrate"},
-        "processor-secrets": {"processor"},
+        "processor-secrets": {"audit", "processor"},
         "ingest-secrets": {"ingest"},
         "topics-secrets": {"topics"},
         "kafka-secrets": {"kafka"},

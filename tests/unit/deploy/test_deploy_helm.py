@@ -83,8 +83,10 @@ def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 
 def templates(manifests: list[Manifest]) -> list[Manifest]:
-    """The pod templates of Deployments and Jobs."""
-    return [m["spec"]["template"] for m in of_kind(manifests, "Deployment", "Job")]
+    """The pod templates of Deployments and of Jobs, those on a schedule too."""
+    scheduled = [m["spec"]["jobTemplate"] for m in of_kind(manifests, "CronJob")]
+    owners = [*of_kind(manifests, "Deployment", "Job"), *scheduled]
+    return [owner["spec"]["template"] for owner in owners]
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
@@ -126,6 +128,7 @@ def test_everything_on_renders_every_kind(manifests: list[Manifest], values: Pat
         wanted |= {"ConfigMap", "Job"}
     if values.stem == "full-values":
         wanted |= {"ConfigMap", "Job", "HorizontalPodAutoscaler", "Ingress", *CUSTOM}
+        wanted |= {"CronJob", "PersistentVolumeClaim"}
     assert kinds == wanted
 
 

@@ -21,6 +21,7 @@ processor: {{ list $dns $kafka $database | toJson }}
 api: {{ list $dns $kafka $database $issuer | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
+audit: {{ list $dns $kafka $database | toJson }}
 gateway: {{ $ours | toJson }}
 {{- end }}
 {{- end }}
