@@ -230,18 +230,19 @@ def test_every_setting_is_one_and_none_is_a_secret(manifests: list[Manifest]) ->
 
 def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     mounted: dict[str, set[str]] = {}
-    for manifest in of_kind(rendered(CHART / "ci/full-values.yaml"), "Deployment", "Job"):
-        for volume in manifest["spec"]["template"]["spec"]["volumes"]:
+    for template in templates(rendered(CHART / "ci/full-values.yaml")):
+        for volume in template["spec"]["volumes"]:
             sources = volume.get("projected", {}).get("sources", [])
             names = {source["secret"]["name"] for source in sources}
             assert not any("items" in source["secret"] for source in sources)
             names |= {volume["secret"]["secretName"]} if "secret" in volume else set()
-            mounted.setdefault(component(manifest), set()).update(names)
+            mounted.setdefault(component(template), set()).update(names)
     assert mounted == {
         "ingest": {"rollcall-kafka", "rollcall-privacy"},
         "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy"},
         "gateway": {"rollcall-tls"},
+        "audit": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "migrate": {"rollcall-owner"},
         "topics": {"rollcall-kafka"},
     }
