@@ -119,8 +119,6 @@ class Evaluator:
             state.last_heard = state.now
             state.last_heard_foreground = state.foreground_devices
         state.next_offset = offset + 1
-        if not state.full and state.settled_at is None and self._knows_everybody():
-            state.settled_at = state.now
 
     def _event(self, event: Event) -> None:
         if isinstance(event, OptOut | OptIn | Erase):
@@ -128,12 +126,17 @@ class Evaluator:
             return
         user_id = event.user  # type: ignore[union-attr]
         user = self.state.users.get(user_id)
+        if user is not None and not self.state.full:
+            self._meet(user, event)  # type: ignore[arg-type]
         if user is None:
             fenced = self.state.now < self.state.erasure_fences.get(user_id, 0)
             if fenced or user_id in self.state.opted_out:
                 return
             if isinstance(event, Heartbeat):
-                self._heartbeat(user_id, User(), event)
+                user = User()
+                if not self.state.full:
+                    self._meet(user, event)
+                self._heartbeat(user_id, user, event)
             elif isinstance(event, Logout):
                 self._logout(user_id, User(changed=self.state.now), event)
         elif isinstance(event, Heartbeat):
@@ -145,15 +148,27 @@ class Evaluator:
         elif isinstance(event, Logout):
             self._logout(user_id, user, event)
 
-    def _knows_everybody(self) -> bool:
-        return self.is_warm and self.state.unknown_online == 0
-
-    @property
-    def is_warm(self) -> bool:
-        """Is everybody who was online when reading began heard of again, or offline?"""
+    def _is_surely_offline(self, user: User) -> bool:
+        """Whatever the log said before it begins: nobody is online who was silent for so long."""
         policy = self.policy
         longest = policy.offline_after_ms + policy.outage_hold_ms + policy.reconnect_grace_ms
-        return self.state.now - self.state.began_at > longest
+        return self.state.now - max(self.state.began_at, user.heard) > longest
+
+    def _meet(self, user: User, event: Heartbeat | Logout | Renew | Disconnect) -> None:
+        """Of a log whose beginning is missing a session counts that begins after such a silence,
+        for as long as one phone is heard of: which of several devices another one is, only what
+        went before can tell."""
+        if isinstance(event, Disconnect):
+            return
+        named = event.device_id or event.claimed_device or getattr(event, "device_info", None)
+        info = getattr(event, "device_info", None)
+        if self._is_surely_offline(user):
+            begins = isinstance(event, Heartbeat) and is_evidence(event) and bool(named)
+            user.known_from = self._offset if begins else -1
+            user.known_by = (event.token, named, info)
+        elif user.known_by != (event.token, named, info):
+            user.known_from = -1
+        user.heard = self.state.now
 
     # -- time
 
@@ -636,7 +651,6 @@ class Evaluator:
             user.changed, user.reason = at, reason
             if user_before[0] == "offline":
                 user.online_since = at
-                self._get_to_know(user, is_event)
             elif user.state == "offline":
                 user.online_since = None
         self._count(user, 1)
@@ -668,11 +682,6 @@ class Evaluator:
             self._stays.begins(user_id, device, at, before[0] == "offline")
         self._enqueue(user_id, device)
 
-    def _get_to_know(self, user: User, is_event: bool) -> None:
-        """A session that begins tells all that is shown, whatever was before the log began."""
-        if user.known_from < 0 and (self.state.full or (is_event and self.is_warm)):
-            user.known_from = self._offset
-
     def _active(self, user_id: str, user: User, device: Device, at: int) -> None:
         if device.state == "foreground":
             self._active_at(user_id, user, at, device.told(user.name))
@@ -696,10 +705,6 @@ class Evaluator:
                 del state.by_screen[user.screen]
         elif user.state == "background":
             state.background += by
-        else:
-            return
-        if user.known_from < 0 and not state.full:
-            state.unknown_online += by
 
     def _place(self) -> Place:
         return (self._offset, self._index, self._ordinal)

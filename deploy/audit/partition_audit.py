@@ -11,7 +11,6 @@ from deploy.audit.evaluator import Evaluator
 from deploy.audit.snapshot import Snapshot
 from deploy.audit.states import PartitionState, Policy
 from deploy.audit.sums import (
-    QUARTER_MS,
     Sums,
     capped,
     compare_minutes,
@@ -171,20 +170,19 @@ class PartitionAudit:
             state, self._steps, rows("clock_steps"), self._began_at_offset, differences
         )
         self.checked += self._compare_privacy(rows("erasures"), rows("privacy_flags"))
-        since = 0 if state.full else state.settled_at
-        if since is not None:
-            self._compare_sums(since)
+        if state.full:
+            self._compare_sums()
         self._sums.forget_old()
 
-    def _compare_sums(self, since: int) -> None:
-        """Counts, samples and windows, once the log tells of everybody."""
+    def _compare_sums(self) -> None:
+        """Counts, samples and windows, where the log tells of everybody."""
         state, differences, kept = self.state, self._differences, self._snapshot.kept_from
         partition = state.partition
 
         def rows(table: str) -> Iterable[tuple[Any, ...]]:
             return self._snapshot.rows(table, partition)
 
-        samples = max(since + 1 if since else 0, kept.get("concurrency_samples", 0))
+        samples = kept.get("concurrency_samples", 0)
         self.checked += compare_samples(
             state, self._samples, rows("concurrency_samples"), samples, differences
         )
@@ -192,7 +190,7 @@ class PartitionAudit:
         self.checked += compare_screen_samples(
             state, self._screen_samples, rows("screen_samples"), samples, differences
         )
-        windows = max(state.sums_from, -(-since // QUARTER_MS) * QUARTER_MS)
+        windows = state.sums_from
         self.checked += compare_minutes(
             state,
             rows("screen_minutes"),

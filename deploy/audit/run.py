@@ -49,8 +49,8 @@ class Result(msgspec.Struct, kw_only=True):
     difference_count: int
     differences: list[Difference]
     seconds: float
-    #: Partitions whose counts and sums could not be compared so far.
-    unsettled: list[int]
+    #: Partitions whose log does not go back to its beginning: counts and sums are not compared.
+    in_part: list[int]
     notes: list[str]
 
     @property
@@ -66,7 +66,7 @@ class _Run:
     rows: int = 0
     records: int = 0
     times: list[int] = field(default_factory=list)
-    unsettled: list[int] = field(default_factory=list)
+    in_part: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left: list[tuple[str, int, int | None]] = field(default_factory=list)
     written: list[tuple[Path, Path]] = field(default_factory=list)
@@ -128,7 +128,7 @@ async def audit_log(
         difference_count=run.differences.count,
         differences=run.differences.kept,
         seconds=round(time.monotonic() - began, 3),
-        unsettled=run.unsettled,
+        in_part=run.in_part,
         notes=run.notes,
     )
     await asyncio.to_thread(note_result, dsn, as_json(result))
@@ -170,8 +170,8 @@ async def _partition(
     run.users += len(state.users)
     run.users_in_full += len(state.users) if state.full else 0
     run.times.append(state.now)
-    if not state.full and state.settled_at is None:
-        run.unsettled.append(number)
+    if not state.full:
+        run.in_part.append(number)
     run.written.append(_write(state_dir / _file_name(number), snapshot.topic_id, state))
     await asyncio.sleep(share.rest_seconds())
 

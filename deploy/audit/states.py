@@ -139,6 +139,10 @@ class User(msgspec.Struct):
     touched: int = 0
     #: From which offset on the log tells what the tables must say; -1: it does not yet.
     known_from: int = -1
+    #: Where the log is not there in full: when the user was last heard of, and by which token and
+    #: name the session that counts is known.
+    heard: int = -1
+    known_by: tuple[str, str | None, str | None] | None = None
     #: Days since 1970 in the reporting zone.
     first_day: int | None = None
     active_day: int | None = None
@@ -188,9 +192,6 @@ class PartitionState(msgspec.Struct):
     sampled: set[int] = set()
     outage_offset: int = -1
     step_offset: int = -1
-    #: From which log time on counts and sums are known, where the log is not read in full.
-    settled_at: int | None = None
-    unknown_online: int = 0
     #: Sums of windows from ``sums_from`` on, which may still grow: by minute and screen, and by
     #: quarter-hour and the two screens.
     sums_from: int = 0

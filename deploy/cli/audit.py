@@ -131,11 +131,11 @@ def _print(result: Result, show: int) -> None:
             typer.echo(line)
     if result.difference_count > show:
         typer.echo(f"… and {result.difference_count - show:,} more (--show, or --json)")
-    if result.unsettled:
-        partitions = ", ".join(map(str, result.unsettled))
+    if result.in_part:
+        partitions = ", ".join(map(str, result.in_part))
         typer.echo(
-            f"not compared yet: counts, samples and sums of partitions {partitions}, where users "
-            "are online of whom the log does not tell since when"
+            f"not compared: counts, samples and sums of partitions {partitions}, whose log does "
+            "not go back to its first record"
         )
     as_of = time_text(result.as_of_ms) if result.as_of_ms is not None else "the log's beginning"
     typer.echo(

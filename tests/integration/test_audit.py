@@ -12,11 +12,13 @@ import pytest
 from deploy.audit.columns import AUDITED
 from deploy.audit.run import Result
 from tests.conftest import fresh_database
+from tests.rigs.api_harness import api_settings, running_api
 from tests.rigs.audit_rig import (
     Deployment,
     Writer,
     append,
     create_time_topics,
+    delete_before,
     ends_of,
     process,
     story,
@@ -234,3 +236,71 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
         # It is found until it is put right.
         assert deployment.audit(url, state).difference_count == 1
     assert all(path.stat().st_mode & 0o077 == 0 for path in state.iterdir())
+
+
+def test_the_command_ends_with_1_and_says_what_differs_and_the_api_tells_how_much(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    with deployment.copy() as url:
+        environment = {
+            "ROLLCALL_KAFKA_BOOTSTRAP": deployment.kafka.kafka_bootstrap,
+            "ROLLCALL_TOPIC_PREFIX": deployment.kafka.topic_prefix,
+            "ROLLCALL_PARTITIONS": str(deployment.kafka.partitions),
+            "ROLLCALL_DATABASE_URL": url,
+            "ROLLCALL_AUDIT_STATE": str(tmp_path / "state"),
+            "ROLLCALL_USER_HASH_KEY": KEY,
+        }
+        metrics = tmp_path / "audit.prom"
+
+        def audit(*options: str) -> tuple[int, str]:
+            done = CliRunner().invoke(app, ["audit", *options], env=environment)
+            return done.exit_code, done.stdout
+
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE presence SET name = 'Eve' WHERE user_id = 'user-05'")
+        code, said = audit("--textfile", str(metrics))
+        assert code == 1
+        assert "presence: user user-05" in said
+        assert '  name: the log says "Ann", the table "Eve"' in said or '"Bob"' in said
+        assert ": 1 differences, up to 2026-06-01T00:" in said
+        assert "rollcall_audit_differences 1\n" in metrics.read_text()
+        with psycopg.connect(url) as connection:
+            connection.execute("DELETE FROM presence WHERE user_id = 'user-05'")
+        code, said = audit("--json")
+        found = json.loads(said)
+        assert (code, found["difference_count"]) == (1, 1)
+        assert found["differences"][0]["user"] == "user-05"
+        told = asyncio.run(metrics_of_api(url))
+        assert told == {"differences": 1, "checked_ratio": 1}
+        assert audit("--accept")[0] == 1
+        assert audit()[0] == 1  # a row of presence differs until it is right
+
+
+async def metrics_of_api(url: str) -> dict[str, float | None]:
+    async with running_api(api_settings(url)) as api:
+        assert (await api.call("/api/online-users-count")).status == 200
+        age = api.registry.get_sample_value("rollcall_audit_age_seconds")
+        assert age is not None and 0 <= age < 600
+        return {
+            name: api.registry.get_sample_value(f"rollcall_audit_{name}")
+            for name in ("differences", "checked_ratio")
+        }
+
+
+def test_where_the_log_begins_later_users_count_from_a_session_that_begins_in_it(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """The last one: the beginning of the log is gone after it."""
+    asyncio.run(delete_before(deployment.kafka, 400))
+    with deployment.copy() as url:
+        result = deployment.audit(url, tmp_path / "state")
+        assert not result.differences, "\n".join(
+            line for found in result.differences for line in found.lines()
+        )
+        assert result.percent_in_full == 0
+        assert 0 < result.rows < 3_000
+        with psycopg.connect(url) as connection:
+            connection.execute("UPDATE changes SET state = 'background' WHERE state = 'foreground'")
+        found = deployment.audit(url, tmp_path / "again")
+        assert found.difference_count > 10
+        assert {each.table for each in found.differences} == {"changes"}

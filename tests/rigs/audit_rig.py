@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from deploy.audit.run import Result, audit_log
 from schemas.log.events import (
@@ -29,7 +30,7 @@ from schemas.log.events import (
     partition_of,
 )
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import EVENTS, create_topics, topic_name
+from schemas.log.topics import EVENTS, create_topics, kafka_admin, topic_name
 from schemas.service.user_hash import UserHash
 from tests.conftest import fresh_database
 from tests.rigs.privacy_rig import KEY
@@ -206,3 +207,12 @@ def ends_of(*parts: Records) -> dict[int, int]:
         number: sum(partition == number for records in parts for partition, _, _ in records)
         for number in range(PARTITIONS)
     }
+
+
+async def delete_before(kafka: KafkaSettings, offset: int) -> None:
+    """As retention does."""
+    topic = topic_name(kafka, EVENTS)
+    async with kafka_admin(kafka) as admin:
+        await admin.delete_records(
+            {TopicPartition(topic, p): RecordsToDelete(offset) for p in range(PARTITIONS)}
+        )
