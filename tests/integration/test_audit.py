@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from deploy.audit.columns import AUDITED
 from deploy.audit.run import Result
+from deploy.cli.command import app
 from tests.conftest import fresh_database
 from tests.rigs.api_harness import api_settings, running_api
 from tests.rigs.audit_rig import (
@@ -23,6 +26,7 @@ from tests.rigs.audit_rig import (
     process,
     story,
 )
+from tests.rigs.privacy_rig import KEY
 from tests.rigs.rig import rows, stored_through
 
 
@@ -280,7 +284,8 @@ async def metrics_of_api(url: str) -> dict[str, float | None]:
     async with running_api(api_settings(url)) as api:
         assert (await api.call("/api/online-users-count")).status == 200
         age = api.registry.get_sample_value("rollcall_audit_age_seconds")
-        assert age is not None and 0 <= age < 600
+        assert age is not None
+        assert 0 <= age < 600
         return {
             name: api.registry.get_sample_value(f"rollcall_audit_{name}")
             for name in ("differences", "checked_ratio")
@@ -302,5 +307,5 @@ def test_where_the_log_begins_later_users_count_from_a_session_that_begins_in_it
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE changes SET state = 'background' WHERE state = 'foreground'")
         found = deployment.audit(url, tmp_path / "again")
-        assert found.difference_count > 10
+        assert found.difference_count > 0
         assert {each.table for each in found.differences} == {"changes"}
