@@ -18,6 +18,7 @@ class Freshness:
     ``foreground`` and ``background`` are live counts of users. ``offline_after_ms`` is the longest
     of the policies in force, ``None`` before the first. ``read_at`` is PostgreSQL's clock.
     ``is_passing_again``: log time stepped back in a partition, and has not caught up with itself.
+    The rest is of the latest run of ``rollcall audit``, ``None`` before the first.
     """
 
     as_of: datetime | None
@@ -26,6 +27,9 @@ class Freshness:
     offline_after_ms: int | None
     read_at: datetime
     is_passing_again: bool = False
+    audit_differences: int | None = None
+    audit_percent_in_full: float | None = None
+    audit_age_seconds: float | None = None
 
     @property
     def age_seconds(self) -> float | None:

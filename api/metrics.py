@@ -145,6 +145,22 @@ class ApiMetrics:
             registry=registry,
         )
         self.online_users = {state: online_users.labels(state) for state in ONLINE_STATES}
+        self.audit_differences = Gauge(
+            "rollcall_audit_differences",
+            "Rows that are not what the log says, by the latest run of rollcall audit; NaN before "
+            "the first and while PostgreSQL does not answer. Every API process tells the same.",
+            registry=registry,
+        )
+        self.audit_age_seconds = Gauge(
+            "rollcall_audit_age_seconds",
+            "Time since that run ended, in seconds; NaN as above.",
+            registry=registry,
+        )
+        self.audit_checked_ratio = Gauge(
+            "rollcall_audit_checked_ratio",
+            "Share of the users of whom that run knew the whole log, 0 to 1; NaN as above.",
+            registry=registry,
+        )
         self.forget_fleet()
         self.pool_waiting = Gauge(
             "rollcall_api_pool_waiting",
@@ -179,3 +195,16 @@ class ApiMetrics:
         """What is known of the fleet is old: better no figure than a wrong one."""
         for gauge in (self.as_of_age_seconds, *self.online_users.values()):
             gauge.set(float("nan"))
+        self.tell_of_audit(None, None, None)
+
+    def tell_of_audit(
+        self, differences: int | None, age_seconds: float | None, percent_in_full: float | None
+    ) -> None:
+        """What the latest run of the audit found."""
+        ratio = None if percent_in_full is None else percent_in_full / 100
+        for gauge, value in (
+            (self.audit_differences, differences),
+            (self.audit_age_seconds, age_seconds),
+            (self.audit_checked_ratio, ratio),
+        ):
+            gauge.set(float("nan") if value is None else value)

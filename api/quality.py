@@ -41,6 +41,11 @@ class Quality:
         self._metrics.as_of_age_seconds.set(float("nan") if age is None else age)
         self._metrics.online_users["foreground"].set(freshness.foreground)
         self._metrics.online_users["background"].set(freshness.background)
+        self._metrics.tell_of_audit(
+            freshness.audit_differences,
+            freshness.audit_age_seconds,
+            freshness.audit_percent_in_full,
+        )
         return freshness
 
     async def progress(self, connection: Connection) -> Progress:

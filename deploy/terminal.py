@@ -33,7 +33,7 @@ def fail(message: str, code: int) -> NoReturn:
     raise typer.Exit(code)
 
 
-def fail_without_kafka(settings: KafkaSettings, error: Exception) -> NoReturn:
+def fail_without_kafka(settings: KafkaSettings, error: Exception, code: int = FAILURE) -> NoReturn:
     """The line for a command that Kafka did not answer."""
     # Imported here: most commands need no Kafka, and it takes half a second.
     from schemas.log.diagnosis import why_away
@@ -41,7 +41,7 @@ def fail_without_kafka(settings: KafkaSettings, error: Exception) -> NoReturn:
     reason = asyncio.run(why_away(settings, error))
     fail(
         f"cannot ask Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP): {reason}",
-        FAILURE,
+        code,
     )
 
 

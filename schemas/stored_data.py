@@ -224,6 +224,13 @@ TABLES: Final[dict[str, Stored]] = {
         "the next login deletes what is over",
         staff="digest owner token used_at expires_at",
     ),
+    "audits": Stored(
+        "what `rollcall audit` found, by run",
+        "the latest 400 runs",
+        "the next run",
+        counts="users percent_in_full rows_compared differences",
+        runs="id finished_at as_of",
+    ),
     "stream_offsets": Stored(
         "where each partition of the log goes on",
         _FOREVER,

@@ -27,8 +27,17 @@ SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END 
            SELECT FROM clock_steps c
            WHERE c."partition" = o."partition" AND c.from_time > o.log_time
        )), false) AS is_passing_again,
-       clock_timestamp() AS read_at
+       clock_timestamp() AS read_at,
+       -- Of the latest run of `rollcall audit`.
+       max(a.differences) AS audit_differences,
+       max(a.percent_in_full) AS audit_percent_in_full,
+       max(a.age_seconds) AS audit_age_seconds
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
+LEFT JOIN LATERAL (
+    SELECT differences, percent_in_full,
+           extract(epoch FROM clock_timestamp() - finished_at)::double precision AS age_seconds
+    FROM audits ORDER BY id DESC LIMIT 1
+) AS a ON true
 
 -- name: columns
 -- What lists and answers show of a user.

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli import annotate as annotate_command
+from deploy.cli import audit as audit_command
 from deploy.cli import erase as erase_command
 from deploy.cli import keys as key_commands
 from deploy.cli import offsets as offsets_commands
@@ -53,6 +54,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
     psql_command.psql
 )
 app.command()(annotate_command.annotate)
+app.command()(audit_command.audit)
 app.command()(erase_command.erase)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)

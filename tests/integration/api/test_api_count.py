@@ -161,7 +161,7 @@ async def test_its_cost_does_not_grow_with_the_fleet(api: Api, table: Table) -> 
         "EXPLAIN (FORMAT JSON) " + load_queries("api.presence", "queries.sql")["freshness"].decode()
     )
     tables = set(re.findall(r"'Relation Name': '(\w+)'", str(plan)))
-    assert tables == {"deployment", "stream_offsets", "clock_steps"}
+    assert tables == {"deployment", "stream_offsets", "clock_steps", "audits"}
 
 
 async def test_an_address_that_asks_too_often_is_told_when_to_come_back(database_url: str) -> None:

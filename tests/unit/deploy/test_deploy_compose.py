@@ -45,6 +45,8 @@ OVERRIDES = sorted((ROOT / "deploy/compose").glob("*.yml"))
 COMPOSE_GO = TOOLS / "compose-go"
 #: Of commands, not of a service.
 COMMAND_VARIABLES = {
+    "ROLLCALL_AUDIT_STATE",
+    "ROLLCALL_AUDIT_CPU_PERCENT",
     *("ROLLCALL_SECRETS_DIR", "ROLLCALL_API_ROLE", "ROLLCALL_ANALYST_ROLE"),
     *("ROLLCALL_KAFKA_INGEST_USER", "ROLLCALL_KAFKA_PROCESSOR_USER", "ROLLCALL_KAFKA_API_USER"),
 }
@@ -120,10 +122,10 @@ def test_every_service_can_do_as_little_as_it_needs(service: dict[str, Any]) -> 
 
 def test_every_service_is_started_again_and_given_time_to_end(service: dict[str, Any]) -> None:
     name = service["name"]
-    restart = {**dict.fromkeys(JOBS, "on-failure:5"), "secrets": "no"}
+    restart = {**dict.fromkeys(JOBS, "on-failure:5"), "secrets": "no", "audit": "no"}
     assert service["restart"] == restart.get(name, "unless-stopped")
     assert seconds(service["stop_grace_period"]) >= 10
-    assert ("healthcheck" in service) == (name not in JOBS)
+    assert ("healthcheck" in service) == (name not in (*JOBS, "audit"))
 
 
 def test_services_are_given_longer_to_end_than_they_take() -> None:
@@ -298,7 +300,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     assert readers == {
         "postgres-secrets": {"postgres", "roles"},
         "owner-secrets": {"migrate"},
-        "processor-secrets": {"processor"},
+        "processor-secrets": {"audit", "processor"},
         "ingest-secrets": {"ingest"},
         "topics-secrets": {"topics"},
         "kafka-secrets": {"kafka"},

@@ -83,8 +83,10 @@ def of_kind(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 
 def templates(manifests: list[Manifest]) -> list[Manifest]:
-    """The pod templates of Deployments and Jobs."""
-    return [m["spec"]["template"] for m in of_kind(manifests, "Deployment", "Job")]
+    """The pod templates of Deployments and of Jobs, those on a schedule too."""
+    scheduled = [m["spec"]["jobTemplate"] for m in of_kind(manifests, "CronJob")]
+    owners = [*of_kind(manifests, "Deployment", "Job"), *scheduled]
+    return [owner["spec"]["template"] for owner in owners]
 
 
 def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]:
@@ -126,6 +128,7 @@ def test_everything_on_renders_every_kind(manifests: list[Manifest], values: Pat
         wanted |= {"ConfigMap", "Job"}
     if values.stem == "full-values":
         wanted |= {"ConfigMap", "Job", "HorizontalPodAutoscaler", "Ingress", *CUSTOM}
+        wanted |= {"CronJob", "PersistentVolumeClaim"}
     assert kinds == wanted
 
 
@@ -284,18 +287,19 @@ def test_every_setting_is_one_and_none_is_a_secret(manifests: list[Manifest]) ->
 
 def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     mounted: dict[str, set[str]] = {}
-    for manifest in of_kind(rendered(CHART / "ci/full-values.yaml"), "Deployment", "Job"):
-        for volume in manifest["spec"]["template"]["spec"]["volumes"]:
+    for template in templates(rendered(CHART / "ci/full-values.yaml")):
+        for volume in template["spec"]["volumes"]:
             sources = volume.get("projected", {}).get("sources", [])
             names = {source["secret"]["name"] for source in sources}
             assert not any("items" in source["secret"] for source in sources)
             names |= {volume["secret"]["secretName"]} if "secret" in volume else set()
-            mounted.setdefault(component(manifest), set()).update(names)
+            mounted.setdefault(component(template), set()).update(names)
     assert mounted == {
         "ingest": {"rollcall-kafka", "rollcall-privacy"},
         "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy"},
         "gateway": {"rollcall-tls"},
+        "audit": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "migrate": {"rollcall-owner"},
         "topics": {"rollcall-kafka"},
     }

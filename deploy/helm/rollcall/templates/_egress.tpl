@@ -26,6 +26,7 @@ processor: {{ list $dns $kafka $database | toJson }}
 api: {{ concat (list $dns $kafka $database $issuer) $admin | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
+audit: {{ list $dns $kafka $database | toJson }}
 gateway: {{ $ours | toJson }}
 {{- end }}
 {{- end }}

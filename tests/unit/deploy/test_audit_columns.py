@@ -1,0 +1,49 @@
+"""Every table is audited or says why it is not, and so is every column of the audited ones."""
+
+from __future__ import annotations
+
+from deploy.audit.columns import (
+    AUDITED,
+    CHANGES,
+    EXEMPT,
+    EXEMPT_COLUMNS,
+    MINUTES,
+    PRESENCE,
+    SESSIONS,
+    SPANS,
+)
+from schemas.stored_data import TABLES
+
+#: How rows are found; compared with the rest of them.
+_PLACE = {"partition", "log_offset", "event_index", "ordinal"}
+COMPARED = {
+    "presence": {*PRESENCE},
+    "changes": {*CHANGES, *_PLACE},
+    "spans": {*SPANS, *_PLACE},
+    "sessions": {*SESSIONS, *_PLACE},
+    "user_days": {"day", "user_id", "is_new", "app_version", "device_info", "platform"},
+    "screen_minutes": {"minute", "screen", *MINUTES},
+    "screen_transitions": {"quarter", "from_screen", "to_screen", "transitions"},
+    "concurrency_samples": {"at", "foreground", "background"},
+    "screen_samples": {"at", "screen", "foreground"},
+    "stream_offsets": {"next_offset", "foreground", "background", "log_time"},
+    "outages": {"kind", "started_at", "ended_at"},
+    "clock_steps": {"log_offset", "from_time", "to_time"},
+    "erasures": {"erasure_id", "kind", "log_offset", "erased_at"},
+    "privacy_flags": {"user_hash", "opted_out"},
+}
+
+
+def test_every_table_is_audited_or_says_why_not() -> None:
+    assert AUDITED.keys().isdisjoint(EXEMPT)
+    assert AUDITED.keys() | EXEMPT.keys() == TABLES.keys()
+    assert all(reason.strip() for reason in (*AUDITED.values(), *EXEMPT.values()))
+
+
+def test_every_column_of_an_audited_table_is_compared_or_says_why_not() -> None:
+    assert COMPARED.keys() == AUDITED.keys()
+    for table, compared in COMPARED.items():
+        columns = set(TABLES[table].columns()) - {"partition"}
+        exempt = EXEMPT_COLUMNS.get(table, {})
+        assert compared.isdisjoint(exempt), table
+        assert compared - {"partition"} | exempt.keys() == columns, table
