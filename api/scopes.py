@@ -9,5 +9,7 @@ READ_SCOPE: Final = "presence:read"
 EXPORT_SCOPE: Final = "presence:export"
 #: To see who looked at whom: see api.reads.
 AUDIT_SCOPE: Final = "presence:audit"
+#: To say who is told of changes: see api.webhooks.
+MANAGE_SCOPE: Final = "presence:manage"
 #: To opt a user out, to see what is stored of them, and to erase them: see api.privacy.
 PRIVACY_SCOPE: Final = "presence:privacy"

@@ -22,6 +22,7 @@ from deploy.cli import screens as screens_commands
 from deploy.cli import simulate as simulate_command
 from deploy.cli import tokens as token_commands
 from deploy.cli import topics as topics_command
+from deploy.cli import webhooks as webhook_commands
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
@@ -47,6 +48,7 @@ app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
 app.add_typer(screens_commands.app)
 app.add_typer(token_commands.app)
+app.add_typer(webhook_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
@@ -163,6 +165,17 @@ def processor() -> None:
     Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from processor.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def notify() -> None:
+    """Run notify, which tells webhooks of changes.
+
+    Its settings are ROLLCALL_… variables: docs/settings.md.
+    """
+    from processor.notify.__main__ import main as run
 
     run()
 

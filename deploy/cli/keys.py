@@ -38,7 +38,7 @@ def create(
         typer.Option(
             envvar="ROLLCALL_KEY_SCOPE",
             help='Scopes, separated by spaces: "presence:read", "presence:export", '
-            '"presence:audit", "presence:privacy".',
+            '"presence:audit", "presence:privacy", "presence:manage".',
         ),
     ],
     expires_days: Annotated[

@@ -16,15 +16,18 @@ from deploy.tokens import (
     SECRET_VARIABLE,
     NoKeyError,
     is_staffs,
+    keep_encryption_key,
     keep_user_hash_key,
     make_dev_key,
     make_token,
     signing_key,
 )
+from deploy.webhooks import LOCAL_HOSTS
 from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
 USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
+ENCRYPTION_KEY_VARIABLE = "ROLLCALL_ENCRYPTION_KEY"
 SIMULATION_NAME = "simulation"
 PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
@@ -82,6 +85,7 @@ class Stack:
         self._ports = ports
         self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
         self._user_hash_key = keep_user_hash_key(self.data_dir)
+        self._encryption_key = keep_encryption_key(self.data_dir)
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -135,6 +139,8 @@ class Stack:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
             USER_HASH_KEY_VARIABLE: self._user_hash_key,
+            ENCRYPTION_KEY_VARIABLE: self._encryption_key,
+            "ROLLCALL_WEBHOOK_PRIVATE_HOSTS": LOCAL_HOSTS,
             # All services are of one release.
             "ROLLCALL_EVENT_VERSION": "2",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),

@@ -23,7 +23,7 @@ MAX_KEYS: Final = 1_000
 #: What calls ask for in this version.
 KNOWN_SCOPES: Final = (
     *("presence:read", "presence:export"),
-    *("presence:privacy", "presence:audit"),
+    *("presence:privacy", "presence:audit", "presence:manage"),
 )
 
 

@@ -54,4 +54,8 @@ GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, row
 GRANT INSERT, UPDATE (calls, users) ON reads_audit TO {role};
 GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), DELETE
     ON browser_sessions TO {role};
+GRANT INSERT (id, url, filter, created_by, secret), DELETE,
+    UPDATE (secret, previous_secret, previous_until, disabled_at, disabled_why) ON webhooks TO {role};
+GRANT INSERT (webhook, "partition", dead_letter, next_offset, until_offset) ON webhook_cursors TO {role};
+GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
