@@ -7,6 +7,7 @@ webhooks; nothing is committed to Kafka, for each webhook has cursors of its own
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Iterable
@@ -50,6 +51,7 @@ class Notifier:
         self._doors: dict[str, Door] = {}
         self._lanes: dict[Place, tuple[Lane, asyncio.Task[None]]] = {}
         self._forget_at = 0.0
+        self._taken = asyncio.Event()
         self.assigned = False
         self.trouble: str | None = None
         self.warnings: list[str] = []
@@ -85,6 +87,7 @@ class Notifier:
             self._consumer.seek(place, ends[place])
             self._windows[partition] = Window(ends[place])
         self.assigned = True
+        self._taken.set()
         self._means.metrics.partitions.set(len(self._windows))
         log.info("%d partitions are this process's", len(self._windows))
 
@@ -113,6 +116,7 @@ class Notifier:
 
     async def _keep_refreshing(self) -> None:
         while True:
+            self._taken.clear()
             try:
                 await self._refresh()
                 self.trouble = None
@@ -121,7 +125,8 @@ class Notifier:
             except psycopg.Error as error:
                 self.trouble = f"PostgreSQL: {type(error).__name__}"
             self._show_lag()
-            await asyncio.sleep(REFRESH_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._taken.wait(), REFRESH_SECONDS)
 
     async def _refresh(self) -> None:
         """Lanes as there are webhooks, replays and partitions now."""
