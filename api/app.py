@@ -51,6 +51,8 @@ from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
 from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
+from api.webhooks.calls import WebhookCalls
+from api.webhooks.store import WebhookStore
 from schemas.http.cors import Cors
 from schemas.http.server import BoundedRunner, allow_open_files
 from schemas.tokens.door import TokenDoor
@@ -147,6 +149,7 @@ def install(
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     FeedCall(hub, readers, reads).add_routes(app.router, door)
     AuditCalls(calls, reads, secret).add_routes(app.router, door)
+    WebhookCalls(settings, readers, WebhookStore(database), metrics).add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)
     Dashboard(settings, readers, sessions, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)

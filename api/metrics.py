@@ -17,6 +17,8 @@ ROUTES: Final = (
     *("screen_rules", "funnel", "retention"),
     *("active_users", "breakdown", "sessions", "feed", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
+    *("webhooks", "webhook", "webhook_dead_letters", "webhook_rotate", "webhook_replay"),
+    "webhook_enable",
     *("tracking", "stored_data", "erase", "erasure"),
     *(page.route for page in PAGES),
     *("login", "logout", "audience_download", "static", "other"),
@@ -38,6 +40,7 @@ QUERIES: Final = (
     *("reads", "reads_noted"),
     *("privacy", "privacy_data"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
+    "webhooks",
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.

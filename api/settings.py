@@ -15,6 +15,7 @@ from schemas.service.settings import (
     TimingSettings,
 )
 from schemas.tokens.staff_settings import StaffSettings
+from schemas.webhooks.settings import WebhookSettings
 
 
 class ApiSettings(
@@ -28,6 +29,7 @@ class ApiSettings(
     AnalyticsSettings,
     PrivacySettings,
     ScreenRulesSettings,
+    WebhookSettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

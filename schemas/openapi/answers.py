@@ -239,6 +239,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "ScopeMissing": ("scope_missing",),
     "UnknownUser": ("unknown_user",),
     "NoSuchErasure": ("not_found",),
+    "NoSuchWebhook": ("not_found",),
     "BodyTooLarge": ("body_too_large",),
     "HeadersTooLarge": ("headers_too_large",),
     "UnsupportedEncoding": ("unsupported_encoding",),

@@ -18,6 +18,7 @@ from schemas.openapi import (
     screen_rules,
     screens,
     timeline,
+    webhooks,
 )
 from schemas.openapi.answers import ANYBODY, HEADERS, REQUEST_ID, RESPONSES, SECURITY, refusals
 from schemas.openapi.answers import SCHEMAS as SHARED_SCHEMAS
@@ -75,6 +76,7 @@ PARTS: Final = (
     audiences.PART,
     reads.PART,
     privacy.PART,
+    webhooks.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),

@@ -19,8 +19,19 @@ from schemas.log.changes import Change
 from schemas.webhooks.message import message_schema, message_schema_page
 
 CHANGE = Change(
-    *("0:1:0:0", "2026-03-23T10:00:00.000Z", "ada", "phone", "navigated"),
-    *("foreground", "foreground", "Home", "Cart", "foreground", "Cart", "1.2", "ios"),
+    id="0:1:0:0",
+    at="2026-03-23T10:00:00.000Z",
+    user_id="ada",
+    device="phone",
+    reason="navigated",
+    previous_state="foreground",
+    state="foreground",
+    previous_screen="Home",
+    screen="Cart",
+    user_state="foreground",
+    user_screen="Cart",
+    app_version="1.2",
+    platform="ios",
     connections=[],
 )
 
