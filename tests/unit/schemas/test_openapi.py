@@ -37,13 +37,13 @@ from api.periods.ranges import WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
 from api.reads.audit import Call
-from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, MANAGE_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from api.settings import ApiSettings
 from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, privacy, reads, words
+from schemas.openapi import answers, privacy, reads, webhooks, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -287,6 +287,7 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert (answers.READ_SCOPE, answers.EXPORT_SCOPE) == (READ_SCOPE, EXPORT_SCOPE)
     assert answers.AUDIT_SCOPE == AUDIT_SCOPE
     assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
+    assert webhooks.MANAGE_SCOPE == MANAGE_SCOPE
     for path, _, each in operations():
         if path.startswith("/api/v1/me"):
             assert each["security"] == [{"phoneToken": []}], path
@@ -300,4 +301,6 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             if path == "/api/v1/audit":
                 scope = AUDIT_SCOPE
+            if path.startswith("/api/v1/webhooks"):
+                scope = MANAGE_SCOPE
             assert {"staffToken": [scope]} in each["security"], path
