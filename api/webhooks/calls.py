@@ -106,9 +106,11 @@ class WebhookCalls:
         said = await self._object(request)
         _refuse_others(said, ("overlap_hours",))
         hours = said.get("overlap_hours", OVERLAP_HOURS)
-        if type(hours) is not int or not 0 <= hours <= MAX_OVERLAP_HOURS:
+        # JSON has one kind of number: 24.0 is 24.
+        is_whole = type(hours) is int or (type(hours) is float and hours.is_integer())
+        if not is_whole or not 0 <= hours <= MAX_OVERLAP_HOURS:
             raise _bad("overlap_hours", f"must be a whole number from 0 to {MAX_OVERLAP_HOURS}")
-        made = rotated(webhook_id, hours, self._key())
+        made = rotated(webhook_id, int(hours), self._key())
         until = await self._store.rotate(made.row)
         if until is None:
             raise _not_found()
