@@ -108,6 +108,14 @@ def up(
             help="Users of a synthetic fleet that uses the app meanwhile; 0: none.",
         ),
     ] = 0,
+    webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--webhooks",
+            envvar="ROLLCALL_WEBHOOKS",
+            help="Run notify too, which delivers changes to webhooks.",
+        ),
+    ] = False,
 ) -> None:
     """Run Rollcall here: Kafka, PostgreSQL and all services, without Docker."""
     started = time.monotonic()
@@ -123,7 +131,9 @@ def up(
     from deploy.local.supervisor import StackFailedError
 
     options = UpOptions(
-        host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing, simulate
+        *(host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing),
+        simulated_users=simulate,
+        webhooks=webhooks,
     )
     try:
         up.run(options, started)

@@ -29,7 +29,10 @@ PARTITIONS = 4
 USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
 ENCRYPTION_KEY_VARIABLE = "ROLLCALL_ENCRYPTION_KEY"
 SIMULATION_NAME = "simulation"
-PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
+PORTS = (
+    *("kafka", "kafka_controller", "postgres"),
+    *("front_admin", "processor_admin", "notify_admin"),
+)
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
 FOREIGN_KEYS = (
@@ -60,6 +63,8 @@ class UpOptions:
     allow_short_timing: bool
     #: So many users are simulated; 0: none.
     simulated_users: int = 0
+    #: Whether changes are delivered to webhooks.
+    webhooks: bool = False
 
 
 class Stack:
@@ -129,6 +134,8 @@ class Stack:
             "ROLLCALL_INGEST_ADMIN_PORT": str(self._ports["front_admin"]),
             "ROLLCALL_API_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_API_ADMIN_PORT": str(self._ports["front_admin"]),
+            "ROLLCALL_NOTIFY_ADMIN_HOST": "127.0.0.1",
+            "ROLLCALL_NOTIFY_ADMIN_PORT": str(self._ports["notify_admin"]),
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "PYTHONUNBUFFERED": "1",

@@ -205,7 +205,7 @@ _PATHS: Final[dict[str, Json]] = {
             "rotateWebhookSecret",
             "Another secret",
             "Both sign for a while, so that the receiver changes when it likes.",
-            {**ok(ref("WebhookRotated"), "It signs from now on."), **_OF_BODY, **_OF_ONE},
+            {**ok(ref("WebhookRotated"), "It signs from now on."), **_OF_ONE, **_OF_BODY},
             security=_MANAGERS,
             parameters=(_NAMED,),
             body=_body("WebhookRotation", required=False),

@@ -17,6 +17,7 @@ import msgspec
 
 from schemas.log.changes import Change, Reason, State
 from schemas.log.events import MAX_TEXT
+from schemas.untrusted.text import clean_text
 
 Of = Literal["device", "user"]
 
@@ -95,14 +96,9 @@ def _choices(name: str, said: object) -> frozenset[str]:
             raise FilterProblemError(field, f"must be among {', '.join(known)}")
         if not isinstance(each, str) or (not known and not 1 <= len(each) <= longest):
             raise FilterProblemError(field, f"must hold texts of 1 to {longest} characters")
-        if "\0" in each or _is_half(each):
-            raise FilterProblemError(field, "must hold texts in UTF-8 without NUL")
+        if clean_text(each) != each:  # nothing that is stored is like that
+            raise FilterProblemError(field, "must hold texts without control characters")
     return frozenset(said)
-
-
-def _is_half(text: str) -> bool:
-    """Whether there is half of a surrogate pair in it."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _decides(change: Change) -> bool:

@@ -79,7 +79,7 @@ def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: st
         ({"screens": []}, "filter.screens", "must be a list of 1 to 100"),
         ({"screens": ["x" * 129]}, "filter.screens", "1 to 128 characters"),
         ({"screens": [7]}, "filter.screens", "1 to 128 characters"),
-        ({"app_versions": ["\ud800"]}, "filter.app_versions", "UTF-8"),
+        ({"app_versions": ["\ud800"]}, "filter.app_versions", "control characters"),
     ],
 )
 def test_a_filter_that_cannot_be_names_its_field(said: object, field: str, message: str) -> None:
