@@ -42,6 +42,7 @@ _RULED_BY_MORE: Final = frozenset(
     {
         *("from", "to", "tz", "at", "bucket", "sort", "limit", "cursor"),
         *("last_active", "saw", "did_not_see"),  # periods of an audience
+        "url",  # of a webhook
     }
 )
 

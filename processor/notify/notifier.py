@@ -60,7 +60,7 @@ class Notifier:
         """Until it is cancelled. Raises ``KafkaError`` or ``OSError`` if it cannot begin."""
         self._consumer = consumer = AIOKafkaConsumer(
             **client_options(self._settings),
-            group_id=self._settings.notify_consumer_group,
+            group_id=self._settings.topic_prefix + self._settings.notify_consumer_group,
             enable_auto_commit=False,
             auto_offset_reset="latest",
             session_timeout_ms=round(self._settings.notify_session_timeout_seconds * 1000),

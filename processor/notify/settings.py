@@ -19,7 +19,8 @@ class NotifySettings(KafkaSettings, DatabaseSettings, WebhookSettings, LogSettin
     )
     notify_consumer_group: str = Field(
         "rollcall-notify",
-        description="Kafka consumer group in which the processes of notify share the partitions.",
+        description="Kafka consumer group in which the processes of notify share the partitions; "
+        "ROLLCALL_TOPIC_PREFIX goes before it.",
     )
     notify_session_timeout_seconds: float = Field(
         6.0, gt=0, description="Silence after which Kafka gives a notify's partitions away."

@@ -35,7 +35,6 @@ class Notify:
         self._settings = {
             "ENCRYPTION_KEY": KEY,
             "WEBHOOK_PRIVATE_HOSTS": "127.0.0.0/8",
-            "NOTIFY_CONSUMER_GROUP": f"{kafka.topic_prefix}notify",
             "NOTIFY_TIMEOUT_SECONDS": "0.5",
         }
         self._kafka, self._database_url, self._folder = kafka, database_url, folder
