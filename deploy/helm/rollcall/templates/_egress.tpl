@@ -18,6 +18,7 @@ types: [Ingress]
 types: [Ingress, Egress]
 ingest: {{ list $dns $kafka $issuer | toJson }}
 processor: {{ list $dns $kafka $database | toJson }}
+notify: {{ list $dns $kafka $database (include "rollcall.egressRule" (list $v.webhooksTo $v.webhooksPorts) | fromJson) | toJson }}
 api: {{ list $dns $kafka $database $issuer | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
