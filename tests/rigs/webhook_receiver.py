@@ -45,9 +45,14 @@ class Receiver:
     def __init__(self) -> None:
         self.hooks: dict[str, Hook] = {}
         self.url = ""
+        #: Paths that nobody was to ask for.
+        self.strays: list[str] = []
 
     async def receive(self, request: web.Request) -> web.Response:
-        hook = self.hooks[request.path]
+        hook = self.hooks.get(request.path)
+        if hook is None:
+            self.strays.append(request.path)
+            return web.Response(status=404)
         body = await request.read()
         verify(hook.secret, request.headers, body, time.time())
         message_id = request.headers[ID]
@@ -65,7 +70,7 @@ async def running_receiver() -> AsyncIterator[Receiver]:
     """On a port of its own."""
     receiver = Receiver()
     app = web.Application()
-    app.router.add_post("/{path:.*}", receiver.receive)
+    app.router.add_route("*", "/{path:.*}", receiver.receive)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
