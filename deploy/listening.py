@@ -34,7 +34,8 @@ def create_receiver(secret: str, show: Callable[[str], None]) -> web.Application
         except (ValueError, LookupError, TypeError, RecursionError):
             show("refused: the body is no message of Rollcall's")
             return web.Response(status=400)
-        show(f"{clean_text(request.headers[ID])}: {len(lines)} changes, signature verified")
+        many = f"{len(lines)} change{'s' if len(lines) > 1 else ''}"
+        show(f"{clean_text(request.headers[ID])}: {many}, signature verified")
         for line in lines:
             show(line)
         return web.Response(status=204)

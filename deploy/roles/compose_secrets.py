@@ -30,7 +30,7 @@ SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollca
 KAFKA_USERS: Final = ("ingest", "processor", "notify", "api", "topics")
 #: The key by which users who opted out are known, and who has it.
 USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
-USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "api")
+USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "notify", "api")
 #: The key under which webhooks' secrets are stored; the owner runs `rollcall webhooks`.
 ENCRYPTION_KEY_FILE: Final = "rollcall_encryption_key"
 ENCRYPTION_KEY_SERVICES: Final = ("owner", "notify", "api")

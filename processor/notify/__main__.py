@@ -40,7 +40,7 @@ async def serve(settings: NotifySettings) -> int:
     store, rereader = NotifyStore(settings), Rereader(settings)
     sender = Sender(settings.private_hosts, settings.notify_timeout_seconds)
     metrics = NotifyMetrics(registry)
-    means = Means(store, rereader, sender, settings.retry_policy, metrics)
+    means = Means(store, rereader, sender, settings.retry_policy, metrics, settings.user_hash)
     notifier = Notifier(settings, means)
     waiting_for = "starting"
 

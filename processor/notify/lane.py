@@ -14,7 +14,9 @@ import random
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -28,6 +30,7 @@ from processor.notify.sender import Attempt, Sender
 from processor.notify.store import Message, MovedError, NotifyStore, Place
 from processor.notify.target import Target
 from processor.notify.window import Window
+from schemas.service.user_hash import UserHash
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,25 @@ class Means:
     sender: Sender
     policy: RetryPolicy
     metrics: NotifyMetrics
+    #: Without one it is not known who was erased.
+    user_hash: UserHash | None
+
+    async def known(self, records: Sequence[Record]) -> list[Record]:
+        """Without what users did before they were erased or opted out, for who reads of long ago.
+        Their last change, which says so, stays."""
+        hashed = self.user_hash
+        if hashed is None:
+            return list(records)
+        users = {record.change.user_id for record in records if record.change is not None}
+        hashes = {user: hashed(user) for user in users}
+        erased = await self.store.erased(hashes.values()) if users else {}
+
+        def is_known(record: Record) -> bool:
+            change = record.change
+            until = None if change is None else erased.get(hashes[change.user_id])
+            return change is None or until is None or datetime.fromisoformat(change.at) >= until
+
+        return [record for record in records if is_known(record)]
 
 
 class Lane:
@@ -193,6 +215,7 @@ class Lane:
             records, next_offset = self._window.page(self._next)
         else:
             records, next_offset = await self._means.rereader.page(self.place.partition, self._next)
+            records = await self._means.known(records)
         if records:
             self._read_ms = records[-1].at_ms
         self._page.extend(r for r in records if self._until is None or r.offset < self._until)

@@ -12,6 +12,11 @@ FROM webhook_cursors c JOIN webhooks w ON w.id = c.webhook
 WHERE c.dead_letter <> 0 AND w.disabled_at IS NULL AND c."partition" = ANY(%(partitions)s)
 ORDER BY c.dead_letter LIMIT %(most)s
 
+-- name: erased
+-- Whose changes of before then are told nobody any more.
+SELECT user_hash, erased_until FROM privacy_flags
+WHERE user_hash = ANY(%(hashes)s) AND erased_until IS NOT NULL
+
 -- name: dead_letters
 SELECT count(*) FROM webhook_dead_letters WHERE why <> 'lost' AND replaying_since IS NULL
 

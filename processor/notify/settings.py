@@ -6,11 +6,13 @@ from pydantic import Field
 
 from processor.notify.retries import RetryPolicy
 from schemas.log.settings import KafkaSettings
-from schemas.service.settings import DatabaseSettings, LogSettings
+from schemas.service.settings import DatabaseSettings, LogSettings, PrivacySettings
 from schemas.webhooks.settings import WebhookSettings
 
 
-class NotifySettings(KafkaSettings, DatabaseSettings, WebhookSettings, LogSettings):
+class NotifySettings(
+    KafkaSettings, DatabaseSettings, WebhookSettings, PrivacySettings, LogSettings
+):
     """Everything that notify needs to know."""
 
     notify_admin_host: str = Field("127.0.0.1", description="Address of notify's admin port.")

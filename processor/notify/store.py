@@ -112,6 +112,13 @@ class NotifyStore:
             rows = await (await connection.execute(self._queries["replays"], values)).fetchall()
         return [Place(*row) for row in rows]
 
+    async def erased(self, hashes: Collection[bytes]) -> dict[bytes, datetime]:
+        """Who of these users was erased, by hash, and until which log time."""
+        values = {"hashes": list(hashes)}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(self._queries["erased"], values)).fetchall()
+        return dict(rows)
+
     async def dead_letters(self) -> int:
         """How many wait to be replayed."""
         async with self._pool.connection() as connection:

@@ -78,7 +78,7 @@ async def test_listen_shows_changes_that_are_signed_and_refuses_the_rest() -> No
         assert (await client.post("/", data=body + b" ", headers=headers)).status == 401
         assert (await client.post("/", data=body)).status == 401
     assert shown[:2] == [
-        "msg_1: 1 changes, signature verified",
+        "msg_1: 1 change, signature verified",
         "  2026-03-30T12:00:00.412Z ada[31m started: foreground on Cart",
     ]
     assert all(line.startswith("refused: ") for line in shown[2:])
