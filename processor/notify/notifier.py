@@ -82,7 +82,7 @@ class Notifier:
     async def take(self, partitions: Iterable[int]) -> None:
         """They are this process's from now on."""
         places = {p: TopicPartition(self._topic, p) for p in partitions}
-        ends = await self._consumer.end_offsets(list(places.values())) if places else {}
+        ends = await self._ends(list(places.values()))
         for partition, place in places.items():
             self._consumer.seek(place, ends[place])
             self._windows[partition] = Window(ends[place])
@@ -98,6 +98,18 @@ class Notifier:
         for partition in given:
             self._windows.pop(partition, None)
         self._means.metrics.partitions.set(len(self._windows))
+
+    async def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Until Kafka answers: a partition that is taken without would have no lanes."""
+        while places:
+            try:
+                found: dict[TopicPartition, int] = await self._consumer.end_offsets(places)
+            except (KafkaError, OSError) as error:
+                log.warning("cannot ask how far %s is: %s", self._topic, error)
+                await asyncio.sleep(TROUBLE_SECONDS)
+            else:
+                return found
+        return {}
 
     async def _read(self) -> None:
         try:

@@ -12,13 +12,14 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from deploy.webhooks import WebhookTable
 from schemas.log.changes import Change
 from schemas.log.events import partition_of
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import CHANGES, topic_name
+from schemas.log.topics import CHANGES, kafka_admin, topic_name
 from schemas.service.user_hash import UserHash
 from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
@@ -256,6 +257,38 @@ async def test_what_cannot_be_delivered_is_replayed_while_later_changes_go_on(
 
     await wait_until(nothing_is_left)
     assert table.replay(webhook) == 0
+
+
+async def test_what_kafka_has_deleted_is_told_and_the_rest_is_delivered(
+    notify: Notify, receiver: Receiver, kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    topic, hook = Topic(kafka_settings), Hook()
+    webhook = make(database_url, receiver, "hook", hook, {})
+    await topic.publish(topic.made(["foreground", "offline", "background"]))
+    name = topic_name(kafka_settings, CHANGES)
+    partition = partition_of(USERS[0], kafka_settings.partitions)
+    with psycopg.connect(database_url) as db:
+        db.execute(
+            'INSERT INTO webhook_cursors (webhook, "partition", dead_letter, next_offset) '
+            "VALUES (%s, %s, 0, 0)",
+            (webhook, partition),
+        )
+    async with kafka_admin(kafka_settings) as admin:
+        await admin.delete_records(
+            {TopicPartition(name, partition): RecordsToDelete(before_offset=2)}
+        )
+    notify.start()
+    of_partition = [
+        each
+        for each in topic.changes
+        if partition_of(each.user_id, kafka_settings.partitions) == partition
+    ]
+    lost = {each.id for each in of_partition[:2]}
+    kept = [each for each in topic.changes if each.id not in lost]
+    await wait_until(lambda: _true(in_order_per_user(hook.ids, kept)))
+    assert await asked(
+        database_url, "SELECT from_offset, next_offset, why FROM webhook_dead_letters"
+    ) == [(0, 2, "lost")]
 
 
 async def _true(value: bool) -> bool:
