@@ -157,7 +157,7 @@ smoke-others:
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
-	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log && $(MAKE) docs MADE_IN=$$made \
+	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
@@ -202,6 +202,7 @@ docs: install
 	$(BIN)/python -m deploy.pages.metrics $(MADE_IN)/docs/metrics.md
 	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
 	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
+	$(BIN)/python -m schemas.webhooks.message $(MADE_IN)/schemas/webhooks/message.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
 DIST := dist

@@ -57,6 +57,8 @@ from api.settings import ApiSettings
 from api.signing.secret import ApiSecret
 from api.views.calls import ViewCalls
 from api.views.store import ViewStore
+from api.webhooks.calls import WebhookCalls
+from api.webhooks.store import WebhookStore
 from schemas.http.cors import Cors
 from schemas.http.server import BoundedRunner, allow_open_files
 from schemas.tokens.door import TokenDoor
@@ -157,6 +159,7 @@ def install(
     AnnotationCalls(calls, metrics).add_routes(app.router, door)
     views = ViewStore(database)
     ViewCalls(views, readers, metrics).add_routes(app.router, door)
+    WebhookCalls(settings, readers, WebhookStore(database), metrics).add_routes(app.router, door)
     health = HealthCalls(calls, settings)
     health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)

@@ -19,6 +19,7 @@ from schemas.service.settings import (
 )
 from schemas.tokens.setting_values import listed
 from schemas.tokens.staff_settings import StaffSettings
+from schemas.webhooks.settings import WebhookSettings
 
 
 class ApiSettings(
@@ -32,6 +33,7 @@ class ApiSettings(
     AnalyticsSettings,
     PrivacySettings,
     ScreenRulesSettings,
+    WebhookSettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

@@ -21,6 +21,8 @@ from schemas.tokens.jwt_keys import algorithms_of_secret, secret_bytes
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
 FOREIGN_STAFF_KEYS = ("ROLLCALL_STAFF_JWKS_URL", "ROLLCALL_STAFF_JWT_PUBLIC_KEY")
+#: Of a data directory: the key under which webhooks' secrets are stored.
+ENCRYPTION_KEY_FILE = "encryption-key"
 #: All that staff may do.
 STAFF_SCOPES = "presence:read presence:export"
 
@@ -46,6 +48,11 @@ def keep_user_hash_key(data_dir: Path) -> str:
     """The key by which users who opted out are known, made with the data directory and never
     changed."""
     return _make_key(data_dir / "user-hash-key")
+
+
+def keep_encryption_key(data_dir: Path) -> str:
+    """The key under which webhooks' secrets are stored, made with the data directory."""
+    return _make_key(data_dir / ENCRYPTION_KEY_FILE)
 
 
 def is_staffs(scope: str | None, environment: Mapping[str, str] = os.environ) -> bool:

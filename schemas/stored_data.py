@@ -263,6 +263,29 @@ TABLES: Final[dict[str, Stored]] = {
         "app_version platform connections",
         runs=_PLACE,
     ),
+    "webhooks": Stored(
+        "who is told of changes; secrets are encrypted",
+        "until they are deleted",
+        "somebody with `presence:manage`, or `rollcall webhooks`",
+        staff="created_by",
+        runs="id url filter created_at secret previous_secret previous_until disabled_at "
+        "disabled_why",
+    ),
+    "webhook_cursors": Stored(
+        "how far webhooks are, and the message that is being delivered: up to 100 changes",
+        "a message until it is delivered, about a day at most",
+        "notify",
+        names="body",
+        runs="webhook partition dead_letter next_offset until_offset delivered_through message_id "
+        "changes message_next_offset oldest_at fixed_at attempts problem",
+    ),
+    "webhook_dead_letters": Stored(
+        "what could not be delivered, as offsets",
+        "until it is replayed, 30 days at most",
+        "notify",
+        runs="id webhook partition from_offset next_offset changes why first_at last_at "
+        "replaying_since",
+    ),
     "erased_quarters": Stored(
         "what is not rolled up again", "while it could be", _BY_ROW, runs="quarter"
     ),

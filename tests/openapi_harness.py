@@ -43,6 +43,7 @@ _RULED_BY_MORE: Final = frozenset(
         *("from", "to", "tz", "at", "bucket", "sort", "limit", "cursor"),
         *("last_active", "saw", "did_not_see"),  # periods of an audience
         "address",  # of a saved view: a page's
+        "url",  # of a webhook
     }
 )
 

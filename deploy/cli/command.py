@@ -24,6 +24,7 @@ from deploy.cli import screens as screens_commands
 from deploy.cli import simulate as simulate_command
 from deploy.cli import tokens as token_commands
 from deploy.cli import topics as topics_command
+from deploy.cli import webhooks as webhook_commands
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
@@ -49,6 +50,7 @@ app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)
 app.add_typer(screens_commands.app)
 app.add_typer(token_commands.app)
+app.add_typer(webhook_commands.app)
 # What is not ours is psql's.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     psql_command.psql
@@ -110,6 +112,14 @@ def up(
             help="Users of a synthetic fleet that uses the app meanwhile; 0: none.",
         ),
     ] = 0,
+    webhooks: Annotated[
+        bool,
+        typer.Option(
+            "--webhooks",
+            envvar="ROLLCALL_WEBHOOKS",
+            help="Run notify too, which delivers changes to webhooks.",
+        ),
+    ] = False,
 ) -> None:
     """Run Rollcall here: Kafka, PostgreSQL and all services, without Docker."""
     started = time.monotonic()
@@ -125,7 +135,9 @@ def up(
     from deploy.local.supervisor import StackFailedError
 
     options = UpOptions(
-        host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing, simulate
+        *(host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing),
+        simulated_users=simulate,
+        webhooks=webhooks,
     )
     try:
         up.run(options, started)
@@ -167,6 +179,17 @@ def processor() -> None:
     Its settings are ROLLCALL_… variables: docs/settings.md.
     """
     from processor.__main__ import main as run
+
+    run()
+
+
+@app.command()
+def notify() -> None:
+    """Run notify, which tells webhooks of changes.
+
+    Its settings are ROLLCALL_… variables: docs/settings.md.
+    """
+    from processor.notify.__main__ import main as run
 
     run()
 

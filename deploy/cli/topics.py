@@ -37,6 +37,13 @@ def topics(
             help="Kafka's user that may do what the API does, and no more, from now on.",
         ),
     ] = None,
+    notify_user: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_KAFKA_NOTIFY_USER",
+            help="Kafka's user that may do what notify does, and no more, from now on.",
+        ),
+    ] = None,
     wait: WaitSeconds = 0.0,
 ) -> None:
     """Create and check Kafka's topics. Does nothing where all are there.
@@ -69,7 +76,7 @@ def topics(
         typer.echo(f"created {name}")
     if not created:
         typer.echo("all there, as they must be")
-    _grant_rights(settings, ingest_user, processor_user, api_user)
+    _grant_rights(settings, ingest_user, processor_user, api_user, notify_user)
 
 
 def _grant_rights(
@@ -77,6 +84,7 @@ def _grant_rights(
     ingest_user: str | None,
     processor_user: str | None,
     api_user: str | None,
+    notify_user: str | None,
 ) -> None:
     from aiokafka.errors import KafkaError
 
@@ -85,8 +93,10 @@ def _grant_rights(
         grant,
         rights_of_api,
         rights_of_ingest,
+        rights_of_notify,
         rights_of_processor,
     )
+    from processor.notify.settings import NotifySettings
     from processor.settings import ProcessorSettings
     from schemas.service.settings import load_or_exit
 
@@ -98,6 +108,9 @@ def _grant_rights(
         rights["the processor"] = [*rights_of_processor(settings, processor_user, group)]
     if api_user:
         rights["the API"] = [*rights_of_api(settings, api_user)]
+    if notify_user:
+        group = load_or_exit(NotifySettings).notify_consumer_group
+        rights["notify"] = [*rights_of_notify(settings, notify_user, group)]
     for service, wanted in rights.items():
         try:
             asyncio.run(grant(settings, wanted))

@@ -16,17 +16,23 @@ from deploy.tokens import (
     SECRET_VARIABLE,
     NoKeyError,
     is_staffs,
+    keep_encryption_key,
     keep_user_hash_key,
     make_dev_key,
     make_token,
     signing_key,
 )
+from deploy.webhooks import LOCAL_HOSTS
 from schemas.log.settings import KafkaSettings
 
 PARTITIONS = 4
 USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
+ENCRYPTION_KEY_VARIABLE = "ROLLCALL_ENCRYPTION_KEY"
 SIMULATION_NAME = "simulation"
-PORTS = ("kafka", "kafka_controller", "postgres", "front_admin", "processor_admin")
+PORTS = (
+    *("kafka", "kafka_controller", "postgres"),
+    *("front_admin", "processor_admin", "notify_admin"),
+)
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
 FOREIGN_KEYS = (
@@ -57,6 +63,8 @@ class UpOptions:
     allow_short_timing: bool
     #: So many users are simulated; 0: none.
     simulated_users: int = 0
+    #: Whether changes are delivered to webhooks.
+    webhooks: bool = False
 
 
 class Stack:
@@ -82,6 +90,7 @@ class Stack:
         self._ports = ports
         self._foreign_keys = any(os.environ.get(name) for name in FOREIGN_KEYS)
         self._user_hash_key = keep_user_hash_key(self.data_dir)
+        self._encryption_key = keep_encryption_key(self.data_dir)
         self._key = os.environ.get(SECRET_VARIABLE) or make_dev_key(self.data_dir)
 
     @property
@@ -125,6 +134,8 @@ class Stack:
             "ROLLCALL_INGEST_ADMIN_PORT": str(self._ports["front_admin"]),
             "ROLLCALL_API_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_API_ADMIN_PORT": str(self._ports["front_admin"]),
+            "ROLLCALL_NOTIFY_ADMIN_HOST": "127.0.0.1",
+            "ROLLCALL_NOTIFY_ADMIN_PORT": str(self._ports["notify_admin"]),
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "ROLLCALL_ADMIN_TARGETS": ",".join(
@@ -138,6 +149,8 @@ class Stack:
             chosen[SECRET_VARIABLE] = self._key
         defaults = {
             USER_HASH_KEY_VARIABLE: self._user_hash_key,
+            ENCRYPTION_KEY_VARIABLE: self._encryption_key,
+            "ROLLCALL_WEBHOOK_PRIVATE_HOSTS": LOCAL_HOSTS,
             # All services are of one release.
             "ROLLCALL_EVENT_VERSION": "2",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),

@@ -1,13 +1,13 @@
 """The life of a stack: start in order, restart what crashes, stop in reverse order.
 
 Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor and the
-front; then, where it is wanted, the synthetic fleet. Whatever ends by itself is started again
-(`schemas.service.restarts`). A service may go on like that for ever (it is probably waiting for
-somebody to mend something, and its log says what); a Kafka or PostgreSQL that ends five times in a
-row ends the whole, because nothing works without them.
+front; then, where they are wanted, notify and the synthetic fleet. Whatever ends by itself is
+started again (`schemas.service.restarts`). A service may go on like that for ever (it is probably
+waiting for somebody to mend something, and its log says what); a Kafka or PostgreSQL that ends five
+times in a row ends the whole, because nothing works without them.
 
-Stop: fleet, front, processor, PostgreSQL, Kafka, each with a deadline after which its guard kills
-it.
+Stop: fleet, notify, front, processor, PostgreSQL, Kafka, each with a deadline after which its guard
+kills it.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ class Supervisor:
                     self._serving("processor", f"{stack.admin_url('processor')}/readyz"),
                     self._serving("front", f"{stack.public_url}/api/online-users-count"),
                 )
+            if stack.options.webhooks:
+                self._launch(stack.service("notify", "processor.notify"))
             if stack.options.simulated_users:
                 self._launch(stack.simulation())
         except START_FAILURES as error:

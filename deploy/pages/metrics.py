@@ -19,9 +19,11 @@ from prometheus_client.metrics_core import Metric
 
 from api.metrics import ApiMetrics
 from ingest.metrics import IngestMetrics, WorkersMetrics
+from processor.notify.metrics import NotifyMetrics
 from processor.watch.metrics import MOST_VERSIONS, ROLLUPS, Metrics
 from processor.watch.partition_metrics import MOST_SCREENS, PartitionMetrics
 from schemas.http.problems import CODES
+from schemas.webhooks.forms import MAX_WEBHOOKS
 
 #: Labels of closed sets whose series come when there is something to tell.
 CLOSED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
@@ -31,6 +33,7 @@ CLOSED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 #: What keeps the others small.
 BOUNDS: Final = {
     "partition": "the partitions of the process: over all processes `ROLLCALL_PARTITIONS`",
+    "webhook": f"ids of webhooks, of which there are {MAX_WEBHOOKS} at most",
     "app_version": f"the {MOST_VERSIONS} versions that are seen most, `(none)`, and `other`",
     "version": "the one that runs",
     "screen": f"the {MOST_SCREENS} screens with most users, `(none)`, and `(other)`",
@@ -81,11 +84,12 @@ class UnboundedLabelError(Exception):
 
 def services() -> dict[str, CollectorRegistry]:
     """Registries with the metrics of a service, as it makes them at its start."""
-    found = {name: CollectorRegistry() for name in ("ingest", "processor", "api")}
+    found = {name: CollectorRegistry() for name in ("ingest", "processor", "notify", "api")}
     IngestMetrics(found["ingest"])
     WorkersMetrics(found["ingest"])
     Metrics(found["processor"])
     found["processor"].register(PartitionMetrics())
+    NotifyMetrics(found["notify"])
     ApiMetrics(found["api"])
     return found
 

@@ -10,12 +10,14 @@ from pydantic_core import PydanticUndefined
 
 from api.settings import ApiSettings
 from ingest.settings import IngestSettings
+from processor.notify.settings import NotifySettings
 from processor.settings import ProcessorSettings
 from schemas.service.settings import Settings
 
 SERVICES: dict[str, type[Settings]] = {
     "ingest": IngestSettings,
     "processor": ProcessorSettings,
+    "notify": NotifySettings,
     "api": ApiSettings,
 }
 HEAD = """\

@@ -27,10 +27,13 @@ URL_FILE: Final = "rollcall_database_url"
 #: first.
 SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollcall_grafana"
 #: Kafka's users, each a folder with its password: `rollcall topics` grants them what they need.
-KAFKA_USERS: Final = ("ingest", "processor", "api", "topics")
+KAFKA_USERS: Final = ("ingest", "processor", "notify", "api", "topics")
 #: The key by which users who opted out are known, and who has it.
 USER_HASH_KEY_FILE: Final = "rollcall_user_hash_key"
-USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "api")
+USER_HASH_KEY_SERVICES: Final = ("processor", "ingest", "notify", "api")
+#: The key under which webhooks' secrets are stored; the owner runs `rollcall webhooks`.
+ENCRYPTION_KEY_FILE: Final = "rollcall_encryption_key"
+ENCRYPTION_KEY_SERVICES: Final = ("owner", "notify", "api")
 KAFKA_PASSWORD_FILE: Final = "rollcall_kafka_sasl_password"  # noqa: S105 - the name of one
 #: What says whose tokens count and is not for everybody to read, and who reads it.
 TOKEN_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -71,10 +74,14 @@ def make_secrets(folder: Path) -> list[str]:
         role: _keep(postgres / role, secrets.token_urlsafe(32), made)
         for role in (SUPERUSER, OWNER, API, GRAFANA)
     }
-    for service, role in (("owner", OWNER), ("processor", OWNER), ("api", API)):
+    for service, role in (
+        *(("owner", OWNER), ("processor", OWNER)),
+        *(("notify", OWNER), ("api", API)),
+    ):
         url = f"postgresql://{role}:{passwords[role]}@{DATABASE}"
         _keep(folder / service / URL_FILE, url, made)
-    _keep_user_hash_key(folder, made)
+    _keep_key(folder, USER_HASH_KEY_FILE, USER_HASH_KEY_SERVICES, made)
+    _keep_key(folder, ENCRYPTION_KEY_FILE, ENCRYPTION_KEY_SERVICES, made)
     users = {
         user: _keep(folder / user / KAFKA_PASSWORD_FILE, secrets.token_urlsafe(32), made)
         for user in KAFKA_USERS
@@ -101,9 +108,9 @@ def hand_on(folder: Path, environment: Mapping[str, str]) -> list[str]:
     return changed
 
 
-def _keep_user_hash_key(folder: Path, made: list[str]) -> None:
+def _keep_key(folder: Path, name: str, services: tuple[str, ...], made: list[str]) -> None:
     """One for all, and never another one: who has it gives it to the others."""
-    paths = [folder / service / USER_HASH_KEY_FILE for service in USER_HASH_KEY_SERVICES]
+    paths = [folder / service / name for service in services]
     known = [path.read_text("utf-8").strip() for path in paths if path.exists()]
     key = known[0] if known else secrets.token_urlsafe(32)
     for path in paths:

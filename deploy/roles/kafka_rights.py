@@ -66,6 +66,13 @@ def rights_of_processor(settings: KafkaSettings, user: str, group: str) -> Itera
         yield Right(user, Operation.WRITE, Resource.TOPIC, topic_name(settings, topic))
 
 
+def rights_of_notify(settings: KafkaSettings, user: str, group: str) -> Iterator[Right]:
+    """It reads changes as one of a group."""
+    yield from _look_at_topics(settings, user)
+    yield Right(user, Operation.READ, Resource.TOPIC, topic_name(settings, CHANGES))
+    yield Right(user, Operation.READ, Resource.GROUP, settings.topic_prefix + group)
+
+
 def rights_of_api(settings: KafkaSettings, user: str) -> Iterator[Right]:
     """It writes opt-outs and erasures, and the flags of the former."""
     yield from _look_at_topics(settings, user)

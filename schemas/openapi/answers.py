@@ -245,6 +245,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "UnknownUser": ("unknown_user",),
     "NoSuchErasure": ("not_found",),
     "NotThere": ("not_found",),
+    "NoSuchWebhook": ("not_found",),
     "BodyTooLarge": ("body_too_large",),
     "HeadersTooLarge": ("headers_too_large",),
     "UnsupportedEncoding": ("unsupported_encoding",),

@@ -21,6 +21,7 @@ from schemas.openapi import (
     screen_rules,
     screens,
     timeline,
+    webhooks,
 )
 from schemas.openapi.answers import ANYBODY, HEADERS, REQUEST_ID, RESPONSES, SECURITY, refusals
 from schemas.openapi.answers import SCHEMAS as SHARED_SCHEMAS
@@ -81,6 +82,7 @@ PARTS: Final = (
     reads.PART,
     health.PART,
     privacy.PART,
+    webhooks.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),

@@ -200,6 +200,17 @@ class PrivacySettings(Settings):
         return UserHash(key) if key else None
 
 
+class OutgoingSettings(Settings):
+    """Whom we may ask, or tell, without TLS."""
+
+    plain_http_hosts: str = Field(
+        "",
+        description="Comma-separated hosts that may be asked by plain http about keys and tokens, "
+        "and by the API how they do, and told by webhooks: in-cluster names; with a dot before it, "
+        "all names under one.",
+    )
+
+
 class AnalyticsSettings(Settings):
     """What the days of analytics are."""
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from pydantic import Field, SecretStr, model_validator
 
 from schemas.http.token_bucket import BucketPolicy
-from schemas.service.settings import Settings
+from schemas.service.settings import OutgoingSettings
 from schemas.tokens.asked_urls import check_url
 from schemas.tokens.asking import Asking
 from schemas.tokens.claims import ClaimRules
@@ -33,7 +33,7 @@ _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e]*[
 _RESERVED_HEADERS: Final = ("accept", "authorization", "connection", "content-length", "host")
 
 
-class TokenSettings(Settings):
+class TokenSettings(OutgoingSettings):
     """How the tokens of phones are verified."""
 
     jwt_secret: SecretStr | None = Field(
@@ -134,11 +134,6 @@ class TokenSettings(Settings):
     )
     auth_failures_burst: int = Field(
         500, ge=1, description="Such tokens of a client address at once."
-    )
-    plain_http_hosts: str = Field(
-        "",
-        description="Comma-separated hosts that may be asked by plain http about keys and tokens, "
-        "and by the API how they do: in-cluster names; with a dot before it, all names under one.",
     )
     token_max_age_seconds: float | None = Field(
         None,

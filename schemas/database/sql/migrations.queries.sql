@@ -65,4 +65,8 @@ GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), D
 GRANT INSERT (id, at, kind, text, who_kind, who), DELETE ON annotations TO {role};
 GRANT INSERT (id, who_kind, who, name, address), UPDATE (name, address, changed_at, used_at), DELETE
     ON saved_views TO {role};
+GRANT INSERT (id, url, filter, created_by, secret), DELETE,
+    UPDATE (secret, previous_secret, previous_until, disabled_at, disabled_why) ON webhooks TO {role};
+GRANT INSERT (webhook, "partition", dead_letter, next_offset, until_offset) ON webhook_cursors TO {role};
+GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}

@@ -28,6 +28,7 @@ from deploy.roles.compose_secrets import (
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_SECONDS
+from processor.notify.__main__ import STOP_SECONDS as NOTIFY_STOP_SECONDS
 from schemas.service.settings import MIN_USER_HASH_KEY
 from schemas.tokens.settings import TokenSettings
 from schemas.tokens.staff_settings import StaffSettings
@@ -36,7 +37,7 @@ from tests.unit.deploy.compose_file import ROOT, TOOLS, base_images, load_compos
 SECRET = "a secret of the tests, of 32 bytes and more"
 COMPOSE = load_compose()
 SERVICE_NAMES = tuple(COMPOSE["services"])
-OURS = ("ingest", "processor", "api")
+OURS = ("ingest", "processor", "notify", "api")
 JOBS = ("secrets", "roles", "migrate", "topics")
 #: Servers of others with our files inside: deploy/compose/Dockerfile.
 WITH_OUR_FILES = ("kafka", "gateway", "prometheus", "grafana")
@@ -49,6 +50,7 @@ COMMAND_VARIABLES = {
     "ROLLCALL_AUDIT_CPU_PERCENT",
     *("ROLLCALL_SECRETS_DIR", "ROLLCALL_API_ROLE", "ROLLCALL_ANALYST_ROLE"),
     *("ROLLCALL_KAFKA_INGEST_USER", "ROLLCALL_KAFKA_PROCESSOR_USER", "ROLLCALL_KAFKA_API_USER"),
+    "ROLLCALL_KAFKA_NOTIFY_USER",
 }
 
 
@@ -134,6 +136,7 @@ def test_services_are_given_longer_to_end_than_they_take() -> None:
     longest = {
         "ingest": stop_seconds(ingest),
         "processor": STOP_SECONDS,
+        "notify": NOTIFY_STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }
@@ -301,6 +304,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
         "postgres-secrets": {"postgres", "roles"},
         "owner-secrets": {"migrate"},
         "processor-secrets": {"audit", "processor"},
+        "notify-secrets": {"notify"},
         "ingest-secrets": {"ingest"},
         "topics-secrets": {"topics"},
         "kafka-secrets": {"kafka"},
@@ -323,6 +327,7 @@ def test_services_start_in_order() -> None:
     assert after("topics") == {"kafka": healthy}
     assert after("ingest") == {"secrets": done, "topics": done}
     assert after("processor") == {"migrate": done, "topics": done}
+    assert after("notify") == {"migrate": done, "topics": done}
     assert after("api") == {"migrate": done, "topics": done}
     assert after("gateway") == {"ingest": healthy, "api": healthy}
 
@@ -338,6 +343,8 @@ def test_those_who_talk_share_a_network_and_only_the_origin_has_a_way_out() -> N
         ("topics", "kafka"),
         ("processor", "kafka"),
         ("processor", "postgres"),
+        ("notify", "kafka"),
+        ("notify", "postgres"),
         ("roles", "postgres"),
         ("migrate", "postgres"),
         ("api", "postgres"),
@@ -358,6 +365,7 @@ def test_health_is_asked_on_the_admin_port_of_the_service() -> None:
     ports = {
         "ingest": IngestSettings(jwt_secret=SECRET).ingest_admin_port,
         "processor": SERVICES["processor"].model_fields["processor_admin_port"].default,
+        "notify": SERVICES["notify"].model_fields["notify_admin_port"].default,
         "api": ApiSettings(jwt_secret=SECRET).api_admin_port,
     }
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
@@ -400,6 +408,7 @@ def test_each_service_is_a_user_of_kafka_with_its_own_password() -> None:
     assert topics["ROLLCALL_KAFKA_INGEST_USER"] == "ingest"
     assert topics["ROLLCALL_KAFKA_PROCESSOR_USER"] == "processor"
     assert topics["ROLLCALL_KAFKA_API_USER"] == "api"
+    assert topics["ROLLCALL_KAFKA_NOTIFY_USER"] == "notify"
 
 
 def test_all_services_get_one_key_of_users_hashes_that_no_start_changes(tmp_path: Path) -> None:

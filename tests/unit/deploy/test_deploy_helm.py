@@ -19,6 +19,7 @@ from api.settings import ApiSettings
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_SECONDS
+from processor.notify.__main__ import STOP_SECONDS as NOTIFY_STOP_SECONDS
 from tests.unit.deploy.compose_file import ROOT, TOOLS, base_images
 from tests.unit.deploy.test_deploy_compose import (
     COMMAND_VARIABLES,
@@ -194,6 +195,7 @@ def test_services_and_probes_name_ports_that_are_there(manifests: list[Manifest]
         "ingest": IngestSettings(jwt_secret=SECRET).ingest_admin_port,
         "api": ApiSettings(jwt_secret=SECRET).api_admin_port,
         "processor": 9083,
+        "notify": 9084,
         "gateway": 8404,
     }
     for deployment in of_kind(manifests, "Deployment"):
@@ -297,7 +299,8 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     assert mounted == {
         "ingest": {"rollcall-kafka", "rollcall-privacy"},
         "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
-        "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy"},
+        "notify": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
+        "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
         "gateway": {"rollcall-tls"},
         "audit": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "migrate": {"rollcall-owner"},
@@ -327,6 +330,7 @@ def test_pods_are_given_longer_to_end_than_they_take(manifests: list[Manifest]) 
     drains = {
         "ingest": stop_seconds(IngestSettings(jwt_secret=SECRET)),
         "processor": STOP_SECONDS,
+        "notify": NOTIFY_STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }
@@ -407,7 +411,7 @@ def test_the_api_has_a_role_of_its_own_and_never_the_owners_password() -> None:
     assert tokens == {"name": "rollcall-tokens"}
     # Who migrates makes the role of the same Secret.
     assert sources("minimal", "migrate") == [{"name": "rollcall-database"}]
-    names = ("rollcall-api", "rollcall-kafka", "rollcall-privacy")
+    names = ("rollcall-api", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks")
     assert sources("full", "api") == [{"name": name} for name in names]
     assert sources("no-gateway", "api") == [{"name": "rollcall-database"}]
 
@@ -457,6 +461,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
         )
     full = rules("full")
     assert ports(full["processor"]) == [dns, [9094, 9093], [5432, 6432]]
+    assert ports(full["notify"]) == [dns, [9094, 9093], [5432, 6432], [443]]
     assert full["processor"][2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
     assert set(rules("no-gateway").values()) == {None}
 

@@ -23,6 +23,7 @@ types: [Ingress]
 types: [Ingress, Egress]
 ingest: {{ list $dns $kafka $issuer | toJson }}
 processor: {{ list $dns $kafka $database | toJson }}
+notify: {{ list $dns $kafka $database (include "rollcall.egressRule" (list $v.webhooksTo $v.webhooksPorts) | fromJson) | toJson }}
 api: {{ concat (list $dns $kafka $database $issuer) $admin | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}

@@ -135,7 +135,7 @@ spec:
         - name: {{ .name }}
           image: {{ include "rollcall.image" .root | quote }}
           imagePullPolicy: {{ $root.Values.image.pullPolicy }}
-          command: [python, -m, {{ .name }}]
+          command: [python, -m, {{ .module | default .name }}]
           {{- include "rollcall.containerSecurity" . | nindent 10 }}
           env:
             {{- include "rollcall.env" (list .root .values.settings .port) | nindent 12 }}

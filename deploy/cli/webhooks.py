@@ -1,0 +1,203 @@
+"""`rollcall webhooks`: who is told of changes, and what they are told."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
+
+if TYPE_CHECKING:
+    from deploy.webhooks import WebhookTable
+
+HEADINGS: Final = ("ID", "STATE", "URL", "FILTER", "DEAD LETTERS", "PROBLEM")
+
+app = typer.Typer(
+    name="webhooks",
+    help="Tell your back ends of changes by signed HTTP requests: docs/webhooks.md.",
+    no_args_is_help=True,
+)
+
+WebhookId = Annotated[str, typer.Argument(help="Id of the webhook, such as wh_0123456789abcdef.")]
+
+
+@app.command()
+def create(
+    url: Annotated[str, typer.Option(help="Where messages go.")],
+    of: Annotated[
+        str, typer.Option(help="device: every change; user: those that show in the user's state.")
+    ] = "device",
+    reason: Annotated[list[str] | None, typer.Option(help="Only such; may be repeated.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only changes to this state; may be repeated.")
+    ] = None,
+    screen: Annotated[
+        list[str] | None, typer.Option(help="Only changes to this screen; may be repeated.")
+    ] = None,
+    app_version: Annotated[
+        list[str] | None, typer.Option(help="Only of this version; may be repeated.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Make a webhook, and print its id and its secret, once.
+
+    It is told of what changes from now on. That a user was erased or opted out is always told.
+    """
+    from deploy.webhooks import settings_of_stack
+    from schemas.service.settings import load_or_exit
+    from schemas.webhooks.filter import FilterProblemError, parse_filter
+    from schemas.webhooks.settings import WebhookSettings
+
+    lists = {"reasons": reason, "states": state, "screens": screen, "app_versions": app_version}
+    try:
+        wanted = parse_filter({"of": of, **{n: values for n, values in lists.items() if values}})
+        settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(url)
+    except FilterProblemError as error:
+        option = error.field.removeprefix("filter.").removesuffix("s").replace("_", "-")
+        fail(f"--{option} {error.message}", USAGE)
+    except ValueError as error:
+        fail(f"--url {error}", USAGE)
+    with _table(data_dir) as table:
+        made = table.create(url, wanted, f"command:{_user()}")
+    note("the secret is shown only now: give it to the receiver")
+    typer.echo(f"{made.id} {made.secret}")
+
+
+@app.command("list")
+def list_webhooks(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show all webhooks: everything but their secrets."""
+    with _table(data_dir) as table:
+        found = table.all()
+    rows = [
+        (
+            each.id,
+            each.state,
+            each.url,
+            json.dumps(each.filter),
+            str(each.dead_letters),
+            f"{each.problem} since {_time(each.failing_since)}" if each.failing_since else "-",
+        )
+        for each in found
+    ]
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+    for row in (HEADINGS, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+@app.command()
+def delete(webhook: WebhookId, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """End a webhook, with its dead letters."""
+    with _table(data_dir) as table:
+        table.delete(webhook)
+    typer.echo(f"deleted {webhook}")
+
+
+@app.command()
+def enable(webhook: WebhookId, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Go on with a webhook whose receiver answered 410, from where it was."""
+    with _table(data_dir) as table:
+        table.enable(webhook)
+    typer.echo(f"enabled {webhook}")
+
+
+@app.command()
+def rotate(
+    webhook: WebhookId,
+    overlap_hours: Annotated[
+        int, typer.Option(help="How long the secret of before signs too.", min=0, max=168)
+    ] = 24,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print a new secret, once. Messages are signed with the one of before as well, for a while."""
+    with _table(data_dir) as table:
+        secret, until = table.rotate(webhook, overlap_hours)
+    note(f"the secret is shown only now; the one of before signs too until {_time(until)}")
+    typer.echo(secret)
+
+
+@app.command()
+def replay(
+    webhook: WebhookId,
+    show: Annotated[
+        bool, typer.Option("--show", help="Only show the dead letters, the latest first.")
+    ] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Deliver what could not be delivered, while later changes go on."""
+    with _table(data_dir) as table:
+        if show:
+            for letter in table.dead_letters(webhook):
+                since = letter["replaying_since"]
+                typer.echo(
+                    f"partition {letter['partition']}, offsets {letter['from_offset']} to "
+                    f"{letter['next_offset']}: {letter['changes']} changes, {letter['why']}, "
+                    f"{_time(letter['first_at'])}" + (", is replayed" if since else "")
+                )
+            return
+        begun = table.replay(webhook)
+    typer.echo(f"{begun} dead letters are replayed" if begun else "no dead letters to replay")
+
+
+@app.command()
+def listen(
+    secret: Annotated[
+        str, typer.Option(envvar="ROLLCALL_WEBHOOK_SECRET", help="The webhook's secret.")
+    ],
+    port: Annotated[int, typer.Option(help="TCP port.", min=1, max=65_535)] = 9090,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Receive messages here, verify their signatures and show their changes, until Ctrl-C."""
+    from deploy.listening import listen as run
+    from schemas.webhooks.signing import secret_key
+
+    try:
+        secret_key(secret)
+    except ValueError as error:
+        fail(f"--secret: {error}", USAGE)
+    try:
+        run(host, port, secret)
+    except OSError as error:
+        fail(f"cannot listen on {host}:{port}: {error.strerror}", FAILURE)
+
+
+@contextmanager
+def _table(data_dir: Path) -> Iterator[WebhookTable]:
+    import psycopg
+
+    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
+    from deploy.webhooks import WebhookProblemError, WebhookTable, settings_of_stack
+    from schemas.service.settings import load_or_exit
+    from schemas.webhooks.settings import WebhookSettings
+
+    settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
+    try:
+        yield WebhookTable(database_url(data_dir), settings.secret_box)
+    except (WebhookProblemError, NoDatabaseError) as error:
+        fail(str(error), USAGE)
+    except psycopg.errors.UndefinedTable:
+        fail("the database has no table of webhooks yet: run rollcall migrate", FAILURE)
+    except psycopg.Error as error:
+        fail(
+            f"the database of {DATABASE_VARIABLE}, or of rollcall up in {data_dir}, "
+            f"did not do it: {error}",
+            FAILURE,
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _time(at: datetime | None) -> str:
+    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

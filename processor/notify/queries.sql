@@ -1,0 +1,145 @@
+-- What notify reads and writes. A process whose partitions were taken away may write late: every change of
+-- a cursor says which state it changes, and does nothing in another.
+
+-- name: webhooks
+SELECT id, url, filter, created_at, secret,
+       CASE WHEN previous_until > now() THEN previous_secret END AS previous_secret
+FROM webhooks WHERE disabled_at IS NULL ORDER BY id LIMIT %(most)s
+
+-- name: replays
+SELECT c.webhook, c."partition", c.dead_letter
+FROM webhook_cursors c JOIN webhooks w ON w.id = c.webhook
+WHERE c.dead_letter <> 0 AND w.disabled_at IS NULL AND c."partition" = ANY(%(partitions)s)
+ORDER BY c.dead_letter LIMIT %(most)s
+
+-- name: erased
+-- Whose changes of before then are told nobody any more.
+SELECT user_hash, erased_until FROM privacy_flags
+WHERE user_hash = ANY(%(hashes)s) AND erased_until IS NOT NULL
+
+-- name: dead_letters
+SELECT count(*) FROM webhook_dead_letters WHERE why <> 'lost' AND replaying_since IS NULL
+
+-- name: forget_old_dead_letters
+-- Kafka has had none of their changes for weeks.
+DELETE FROM webhook_dead_letters
+WHERE last_at < now() - %(days)s * interval '1 day' AND replaying_since IS NULL
+
+-- name: cursor
+SELECT next_offset, until_offset, message_id, body, changes, message_next_offset, oldest_at, fixed_at,
+       attempts
+FROM webhook_cursors
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
+
+-- name: begin
+-- No row: the webhook is gone, or the cursor is there.
+INSERT INTO webhook_cursors (webhook, "partition", dead_letter, next_offset)
+SELECT id, %(partition)s, %(dead_letter)s, %(next_offset)s FROM webhooks
+WHERE id = %(webhook)s AND disabled_at IS NULL
+ON CONFLICT DO NOTHING
+
+-- name: advance
+-- Past changes that nobody wanted.
+UPDATE webhook_cursors SET next_offset = %(next_offset)s
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND next_offset = %(from_offset)s AND message_id IS NULL
+
+-- name: fix
+UPDATE webhook_cursors
+SET message_id = %(message_id)s, body = %(body)s, changes = %(changes)s,
+    message_next_offset = %(next_offset)s, oldest_at = %(oldest_at)s, fixed_at = %(fixed_at)s,
+    attempts = 0, problem = NULL
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND next_offset = %(from_offset)s AND message_id IS NULL
+  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
+
+-- name: failed
+UPDATE webhook_cursors SET attempts = %(attempts)s, problem = %(problem)s
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND message_id = %(message_id)s
+
+-- name: delivered
+UPDATE webhook_cursors
+SET next_offset = message_next_offset, delivered_through = message_next_offset, message_id = NULL,
+    body = NULL, changes = NULL, message_next_offset = NULL, oldest_at = NULL, fixed_at = NULL,
+    attempts = 0, problem = NULL
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND message_id = %(message_id)s
+
+-- name: given_up
+-- Added to the dead letter before it, unless something was delivered between the two.
+WITH ended AS (
+    UPDATE webhook_cursors
+    SET next_offset = message_next_offset, message_id = NULL, body = NULL, changes = NULL,
+        message_next_offset = NULL, oldest_at = NULL, fixed_at = NULL, attempts = 0, problem = NULL
+    FROM (
+        SELECT webhook AS w, "partition" AS p, dead_letter AS d, next_offset AS begins, changes AS many
+        FROM webhook_cursors
+        WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+          AND message_id = %(message_id)s
+        FOR UPDATE
+    ) before
+    WHERE webhook = w AND "partition" = p AND dead_letter = d
+    RETURNING begins, next_offset AS ends, many, delivered_through
+), added AS (
+    UPDATE webhook_dead_letters l
+    SET next_offset = ended.ends, changes = l.changes + ended.many, last_at = now()
+    FROM ended
+    WHERE l.id = (
+        SELECT id FROM webhook_dead_letters
+        WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND why = 'retries'
+          AND replaying_since IS NULL AND id <> %(dead_letter)s
+          AND next_offset BETWEEN
+              CASE WHEN %(dead_letter)s = 0 THEN ended.delivered_through ELSE ended.begins END
+              AND ended.begins
+        ORDER BY next_offset DESC LIMIT 1
+    )
+    RETURNING l.id
+)
+INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset, changes, why)
+SELECT %(webhook)s, %(partition)s, begins, ends, many, 'retries' FROM ended
+WHERE NOT EXISTS (SELECT FROM added)
+
+-- name: lost
+-- Kafka has deleted what is before to_offset.
+WITH moved AS (
+    UPDATE webhook_cursors SET next_offset = %(to_offset)s
+    WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+      AND next_offset = %(from_offset)s AND message_id IS NULL
+    RETURNING 1
+)
+INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset, changes, why)
+SELECT %(webhook)s, %(partition)s, %(from_offset)s, %(to_offset)s, 0, 'lost' FROM moved
+WHERE %(from_offset)s < %(to_offset)s
+
+-- name: replayed
+WITH ended AS (
+    DELETE FROM webhook_cursors
+    WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+      AND next_offset >= until_offset AND message_id IS NULL
+    RETURNING dead_letter
+)
+DELETE FROM webhook_dead_letters WHERE id IN (SELECT dead_letter FROM ended)
+
+-- name: disable
+-- No message of it stays: each becomes a dead letter.
+WITH disabled AS (
+    UPDATE webhooks SET disabled_at = now(), disabled_why = 'gone'
+    WHERE id = %(webhook)s AND disabled_at IS NULL
+    RETURNING id
+), ended AS (
+    UPDATE webhook_cursors
+    SET next_offset = message_next_offset, message_id = NULL, body = NULL, changes = NULL,
+        message_next_offset = NULL, oldest_at = NULL, fixed_at = NULL, attempts = 0, problem = NULL
+    FROM (
+        SELECT webhook AS w, "partition" AS p, dead_letter AS d, next_offset AS begins, changes AS many
+        FROM webhook_cursors JOIN disabled ON id = webhook
+        WHERE message_id IS NOT NULL
+        FOR UPDATE OF webhook_cursors
+    ) before
+    WHERE webhook = w AND "partition" = p AND dead_letter = d
+    RETURNING webhook, "partition", begins, next_offset AS ends, many
+)
+INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset, changes, why)
+SELECT webhook, "partition", begins, ends, many, 'disabled' FROM ended

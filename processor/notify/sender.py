@@ -1,0 +1,120 @@
+"""One attempt to deliver a message: signed, to checked addresses, no redirect followed."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from processor.notify.retries import retry_after_seconds
+from schemas.webhooks.addresses import PrivateHosts
+from schemas.webhooks.signing import signed_headers
+
+Outcome: TypeAlias = Literal[
+    "delivered", "refused", "gone", "timed_out", "unreachable", "not_allowed"
+]
+GONE: Final = 410
+#: Of a response, which says nothing to us: longer ones cost their connection.
+READ_BYTES: Final = 4_096
+AGENT: Final = "Rollcall-Webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of one; ``problem`` is for people, without anything that the receiver wrote."""
+
+    outcome: Outcome
+    problem: str = ""
+    retry_after: float | None = None
+
+
+class NotAllowedError(OSError):
+    """The host is at an address that messages may not go to."""
+
+
+class CheckedResolver(AbstractResolver):
+    """Names to addresses that may be connected to: all of a name's, or none."""
+
+    def __init__(self, private: PrivateHosts) -> None:
+        self._private = private
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for each in found:
+            if not self._private.allows(host, each["host"]):
+                raise NotAllowedError(f"{host} is at {each['host']}, in a private network")
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class Sender:
+    """One HTTP client for all webhooks. Connections are bounded by who sends."""
+
+    def __init__(self, private: PrivateHosts, timeout_seconds: float) -> None:
+        self._private = private
+        self._timeout_seconds = timeout_seconds
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, resolver=CheckedResolver(private), use_dns_cache=False
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": AGENT, "Content-Type": "application/json"},
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def send(self, url: str, keys: Sequence[bytes], message_id: str, body: bytes) -> Attempt:
+        """Sign now, post, and say what came of it."""
+        host = urlsplit(url).hostname or ""
+        if _is_address(host) and not self._private.allows(host, host):
+            return Attempt("not_allowed", f"{host} is in a private network")
+        headers: dict[str, Any] = signed_headers(keys, message_id, int(time.time()), body)
+        try:
+            async with (
+                asyncio.timeout(self._timeout_seconds),
+                self._http.post(url, data=body, headers=headers, allow_redirects=False) as response,
+            ):
+                await response.content.read(READ_BYTES)
+                return _attempt(response)
+        except TimeoutError:
+            return Attempt("timed_out", f"no answer in {self._timeout_seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            cause = error.__cause__ or error
+            inner = getattr(error, "os_error", None) or cause
+            if isinstance(inner, NotAllowedError):
+                return Attempt("not_allowed", str(inner))
+            return Attempt("unreachable", type(inner).__name__)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def _attempt(response: aiohttp.ClientResponse) -> Attempt:
+    if 200 <= response.status < 300:
+        return Attempt("delivered")
+    problem = f"status {response.status}"
+    if response.status == GONE:
+        return Attempt("gone", problem)
+    return Attempt("refused", problem, retry_after_seconds(response.headers.get("Retry-After")))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

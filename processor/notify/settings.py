@@ -1,0 +1,43 @@
+"""Settings of notify, from the environment."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from processor.notify.retries import RetryPolicy
+from schemas.log.settings import KafkaSettings
+from schemas.service.settings import DatabaseSettings, LogSettings, PrivacySettings
+from schemas.webhooks.settings import WebhookSettings
+
+
+class NotifySettings(
+    KafkaSettings, DatabaseSettings, WebhookSettings, PrivacySettings, LogSettings
+):
+    """Everything that notify needs to know."""
+
+    notify_admin_host: str = Field("127.0.0.1", description="Address of notify's admin port.")
+    notify_admin_port: int = Field(
+        9084, ge=0, le=65535, description="Port of notify's /metrics, /healthz and /readyz."
+    )
+    notify_consumer_group: str = Field(
+        "rollcall-notify",
+        description="Kafka consumer group in which the processes of notify share the partitions; "
+        "ROLLCALL_TOPIC_PREFIX goes before it.",
+    )
+    notify_session_timeout_seconds: float = Field(
+        6.0, gt=0, description="Silence after which Kafka gives a notify's partitions away."
+    )
+    notify_timeout_seconds: float = Field(
+        15.0, gt=0, le=60, description="How long a receiver may take to answer, in seconds."
+    )
+    notify_retry_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        le=3 * 86_400,
+        description="Age of a change from which on it becomes a dead letter if it cannot be "
+        "delivered, in seconds.",
+    )
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(give_up_seconds=self.notify_retry_seconds)

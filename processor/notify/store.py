@@ -1,0 +1,204 @@
+"""Cursors, messages on their way and dead letters in PostgreSQL (``queries.sql``)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+from psycopg_pool import AsyncConnectionPool
+
+from schemas.database.named_queries import load_queries
+from schemas.service.settings import DatabaseSettings
+from schemas.webhooks.forms import MAX_WEBHOOKS
+
+POOL_SIZE: Final = 4
+WAIT_SECONDS: Final = 10.0
+STATEMENT_TIMEOUT_MS: Final = 10_000
+#: At once, of one process.
+MAX_REPLAYS: Final = 100
+DEAD_LETTERS_KEPT_DAYS: Final = 30
+
+
+class Place(NamedTuple):
+    """Whose cursor: ``dead_letter`` 0 is that of what is new."""
+
+    webhook: str
+    partition: int
+    dead_letter: int
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One that is not disabled. Secrets are encrypted."""
+
+    id: str
+    url: str
+    filter: dict[str, Any]
+    created_at: datetime
+    secret: bytes
+    previous_secret: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Fixed: the same at each attempt. Times are Unix seconds; ``oldest_at`` is Kafka's."""
+
+    id: str
+    body: bytes
+    changes: int
+    next_offset: int
+    oldest_at: float
+    fixed_at: float
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """``until_offset`` is ``None`` for what is new."""
+
+    next_offset: int
+    until_offset: int | None
+    message: Message | None
+
+
+class MovedError(RuntimeError):
+    """The cursor is not where this process knew it: another one has the partition."""
+
+
+class NotifyStore:
+    """Raises ``psycopg.Error`` and ``psycopg_pool.PoolTimeout``, which is one."""
+
+    def __init__(self, settings: DatabaseSettings) -> None:
+        self._queries = load_queries("processor.notify", "queries.sql")
+        options: dict[str, Any] = {"autocommit": True}
+        if settings.pooled:
+            options["prepare_threshold"] = None
+        else:
+            options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+        self._pool = AsyncConnectionPool(
+            settings.dsn,
+            kwargs=options,
+            min_size=1,
+            max_size=POOL_SIZE,
+            timeout=WAIT_SECONDS,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+            name="notify",
+        )
+
+    async def open(self) -> None:
+        await self._pool.open()
+
+    async def close(self) -> None:
+        await self._pool.close(timeout=1.0)
+
+    async def webhooks(self) -> list[Webhook]:
+        """All that are not disabled."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=class_row(Webhook)) as cursor,
+        ):
+            await cursor.execute(self._queries["webhooks"], {"most": MAX_WEBHOOKS})
+            return await cursor.fetchall()
+
+    async def replays(self, partitions: Collection[int]) -> list[Place]:
+        """The oldest of these partitions."""
+        values = {"partitions": list(partitions), "most": MAX_REPLAYS}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(self._queries["replays"], values)).fetchall()
+        return [Place(*row) for row in rows]
+
+    async def erased(self, hashes: Collection[bytes]) -> dict[bytes, datetime]:
+        """Who of these users was erased, by hash, and until which log time."""
+        values = {"hashes": list(hashes)}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(self._queries["erased"], values)).fetchall()
+        return dict(rows)
+
+    async def dead_letters(self) -> int:
+        """How many wait to be replayed."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(self._queries["dead_letters"])).fetchone()
+        return int(row[0]) if row is not None else 0
+
+    async def forget_old_dead_letters(self) -> None:
+        values = {"days": DEAD_LETTERS_KEPT_DAYS}
+        async with self._pool.connection() as connection:
+            await connection.execute(self._queries["forget_old_dead_letters"], values)
+
+    async def cursor(self, place: Place) -> Cursor | None:
+        """``None``: there is none yet, or its webhook is gone."""
+        async with self._pool.connection() as connection:
+            row = await (
+                await connection.execute(self._queries["cursor"], place._asdict())
+            ).fetchone()
+        if row is None:
+            return None
+        next_offset, until_offset, message_id, body, changes, ends, oldest, fixed, attempts = row
+        message = None
+        if message_id is not None:
+            message = Message(
+                message_id, body, changes, ends, oldest.timestamp(), fixed.timestamp(), attempts
+            )
+        return Cursor(next_offset, until_offset, message)
+
+    async def begin(self, place: Place, next_offset: int) -> None:
+        await self._run("begin", place, next_offset=next_offset)
+
+    async def advance(self, place: Place, from_offset: int, next_offset: int) -> None:
+        await self._change("advance", place, from_offset=from_offset, next_offset=next_offset)
+
+    async def fix(self, place: Place, from_offset: int, message: Message) -> None:
+        """Before the first attempt."""
+        await self._change(
+            "fix",
+            place,
+            from_offset=from_offset,
+            message_id=message.id,
+            body=message.body,
+            changes=message.changes,
+            next_offset=message.next_offset,
+            oldest_at=_instant(message.oldest_at),
+            fixed_at=_instant(message.fixed_at),
+        )
+
+    async def failed(self, place: Place, message_id: str, attempts: int, problem: str) -> None:
+        await self._change(
+            "failed", place, message_id=message_id, attempts=attempts, problem=problem
+        )
+
+    async def delivered(self, place: Place, message_id: str) -> None:
+        await self._change("delivered", place, message_id=message_id)
+
+    async def given_up(self, place: Place, message_id: str) -> None:
+        """It becomes a dead letter, or a part of one."""
+        await self._run("given_up", place, message_id=message_id)
+
+    async def lost(self, place: Place, from_offset: int, to_offset: int) -> None:
+        await self._run("lost", place, from_offset=from_offset, to_offset=to_offset)
+
+    async def replayed(self, place: Place) -> None:
+        await self._run("replayed", place)
+
+    async def disable(self, webhook: str) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(self._queries["disable"], {"webhook": webhook})
+
+    async def _change(self, query: str, place: Place, **values: Any) -> None:
+        """Raises :class:`MovedError` if there was nothing to change."""
+        if not await self._run(query, place, **values):
+            raise MovedError(f"{query}: the cursor of {place} was moved by somebody else")
+
+    async def _run(self, query: str, place: Place, **values: Any) -> int:
+        connection: AsyncConnection[Any]
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(self._queries[query], {**place._asdict(), **values})
+            return cursor.rowcount
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

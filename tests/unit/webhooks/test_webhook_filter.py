@@ -1,0 +1,141 @@
+"""Which changes a webhook is told of, and where its messages may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from schemas.log.changes import Change
+from schemas.webhooks.addresses import PrivateHosts, check_webhook_url
+from schemas.webhooks.filter import FilterProblemError, parse_filter
+
+CHANGE = Change(
+    id="0:1:0:0",
+    at="2026-03-23T10:00:00.000Z",
+    user_id="ada",
+    device="phone",
+    reason="navigated",
+    previous_state="foreground",
+    state="foreground",
+    previous_screen="Home",
+    screen="Cart",
+    user_state="foreground",
+    user_screen="Cart",
+    app_version="1.2",
+    platform="ios",
+    connections=[],
+)
+
+
+def change(**fields: Any) -> Change:
+    return msgspec.structs.replace(CHANGE, **fields)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ({}, True),
+        ({"reasons": ["navigated", "started"]}, True),
+        ({"reasons": ["started"]}, False),
+        ({"states": ["foreground"], "screens": ["Cart"], "app_versions": ["1.2"]}, True),
+        ({"states": ["offline"]}, False),
+        ({"screens": ["Home"]}, False),
+        ({"screens": ["Cart"], "app_versions": ["1.3"]}, False),
+    ],
+)
+def test_every_condition_must_hold(said: dict[str, Any], wanted: bool) -> None:
+    assert parse_filter(said).wants(CHANGE) is wanted
+    assert parse_filter(parse_filter(said).document) == parse_filter(said)
+
+
+def test_what_a_device_does_beside_another_is_the_devices_alone() -> None:
+    beside = change(device="tablet", state="offline", screen=None, reason="timed_out")
+    assert parse_filter({}).wants(beside)
+    assert not parse_filter({"of": "user"}).wants(beside)
+    assert not parse_filter({"of": "user"}).wants(change(screen="Help"))
+    last = change(state="offline", user_state="offline", screen=None, user_screen=None)
+    assert parse_filter({"of": "user", "states": ["offline"]}).wants(last)
+    assert parse_filter({"of": "user"}).wants(CHANGE)
+
+
+@pytest.mark.parametrize("reason", ["erased", "opted_out"])
+def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: str) -> None:
+    gone = change(reason=reason, device="", state="offline", user_state="offline", screen=None)
+    assert parse_filter({"of": "user", "reasons": ["started"], "screens": ["Home"]}).wants(gone)
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "message"),
+    [
+        ([], "filter", "must be an object"),
+        ({"screen": ["A"]}, "filter.screen", "is not known"),
+        ({"of": "everybody"}, "filter.of", "must be device or user"),
+        ({"of": ["user"]}, "filter.of", "must be device or user"),
+        ({"reasons": ["tired"]}, "filter.reasons", "must be among started, "),
+        ({"reasons": [["started"]]}, "filter.reasons", "must be among started, "),
+        ({"states": "offline"}, "filter.states", "must be a list of 1 to 100"),
+        ({"screens": []}, "filter.screens", "must be a list of 1 to 100"),
+        ({"screens": ["x" * 129]}, "filter.screens", "1 to 128 characters"),
+        ({"screens": [7]}, "filter.screens", "1 to 128 characters"),
+        ({"app_versions": ["\ud800"]}, "filter.app_versions", "control characters"),
+    ],
+)
+def test_a_filter_that_cannot_be_names_its_field(said: object, field: str, message: str) -> None:
+    with pytest.raises(FilterProblemError, match=message) as raised:
+        parse_filter(said)
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("https://crm.example.com/rollcall?x=1", None),
+        ("https://93.184.215.14/", None),
+        ("http://crm.svc/hook", None),
+        ("https://10.1.2.3/", None),
+        ("http://127.0.0.1:9090/", "in a private network"),
+        ("http://crm.example.com/", "ROLLCALL_PLAIN_HTTP_HOSTS"),
+        ("https://10.2.0.1/", "ROLLCALL_WEBHOOK_PRIVATE_HOSTS"),
+        ("https://169.254.169.254/latest", "in a private network"),
+        ("https://[::ffff:192.168.0.1]/", "in a private network"),
+        ("https://ada:secret@crm.example.com/", "no user or password"),
+        ("https://crm.example.com/#x", "no fragment"),
+        ("https://crm.example.com:99999/", "no address"),
+        ("ftp://crm.example.com/", "no address"),
+        ("https://crm.example.com/a b", "no blanks"),
+        ("", "at most 2000"),
+    ],
+)
+def test_where_messages_may_go(url: str, problem: str | None) -> None:
+    private = PrivateHosts(["10.1.0.0/16"])
+    if problem is None:
+        check_webhook_url(url, ["crm.svc"], private)
+    else:
+        with pytest.raises(ValueError, match=problem):
+            check_webhook_url(url, ["crm.svc"], private)
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "allowed"),
+    [
+        ("crm.example.com", "93.184.215.14", True),
+        ("crm.example.com", "10.0.0.1", False),
+        ("crm.example.com", "127.0.0.1", False),
+        ("crm.example.com", "::1", False),
+        ("crm.example.com", "64:ff9b::a00:1", False),
+        ("crm.example.com", "2002:a00:1::", False),
+        ("crm.example.com", "224.0.0.1", False),
+        ("crm.example.com", "no address", False),
+        ("crm.svc.cluster.local", "10.0.0.1", True),
+        ("evil-svc.cluster.local.example.com", "10.0.0.1", False),
+        ("intranet", "192.168.3.4", True),
+        ("other", "172.16.9.9", True),
+    ],
+)
+def test_a_name_is_connected_to_only_at_addresses_that_it_may_have(
+    host: str, address: str, allowed: bool
+) -> None:
+    private = PrivateHosts([".svc.cluster.local", "intranet", "172.16.0.0/12"])
+    assert private.allows(host, address) is allowed
