@@ -365,11 +365,11 @@ class Evaluator:
             device.http_deadline = deadline
         self._sign_of_life(device, event.connection, deadline, extends=True)
         self._shows(user_id, user, device, after, None, now, changed, told_before)
+        if left is not None and user.devices.get(left.device) is left:
+            self._end_if_left(user_id, user, left, name_before)
         for other, told in told_of_others:
             if other is not device and other.online:
                 self._stays.told(other, told, now)
-        if left is not None and user.devices.get(left.device) is left:
-            self._end_if_left(user_id, user, left, name_before)
 
     def _sign_of_life(
         self, device: Device, connection: str | None, deadline: int, *, extends: bool

@@ -87,9 +87,9 @@ async def audit_log(
     run, share = _Run(), Share(cpu_percent)
     with tempfile.TemporaryDirectory(prefix="rollcall-audit-", dir=state_dir) as folder:
         files = {
-            number: found
-            for number in range(settings.partitions)
-            if (found := _read(state_dir / _file_name(number))) is not None
+            found.partition.partition: found
+            for path in await asyncio.to_thread(lambda: list(state_dir.glob("partition-*.msgpack")))
+            if (found := _read(path)) is not None
         }
         wanted = {number: _from(found.partition) for number, found in files.items()}
         snapshot = await asyncio.to_thread(take_snapshot, dsn, wanted, Path(folder))
