@@ -17,13 +17,13 @@ from prometheus_client.samples import Sample
 from schemas.untrusted.nesting import load_json
 from schemas.untrusted.text import clean_text
 
-SERVICES: Final = ("ingest", "processor", "api", "audit")
+SERVICES: Final = ("ingest", "processor", "notify", "api")
 #: By which a service of a release before ``…_build_info`` is known.
 _KNOWN_BY: Final = {
     "ingest": "rollcall_ingest_sockets_open",
     "processor": "rollcall_processor_partitions",
     "api": "rollcall_api_feed_viewers",
-    "audit": "rollcall_audit_differences",
+    "notify": "rollcall_notify_partitions",
 }
 _BUILD_INFO: Final = {f"rollcall_{service}_build_info": service for service in SERVICES}
 _EVENTS: Final = "rollcall_ingest_events_total"

@@ -101,10 +101,16 @@ NOT_LISTED: Final = (
         "until": "{days} days",
     },
     {
-        "where": "the tables reads_audit, audience_exports, browser_sessions and api_keys",
+        "where": "the tables reads_audit, audience_exports, browser_sessions, annotations, "
+        "saved_views, webhooks and api_keys",
         "about": "If you work for this operator: when you logged in, at whom you looked, what you "
-        "exported, and which keys were made.",
+        "exported, noted and saved, which webhooks you made, and which keys were made.",
         "until": "as its page on privacy says",
+    },
+    {
+        "where": "the table webhook_cursors",
+        "about": "What is being delivered to programs of this operator: your changes among it.",
+        "until": "delivered, about a day at most",
     },
     {
         "where": "backups, and files that this operator exported",

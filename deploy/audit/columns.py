@@ -93,6 +93,7 @@ _ROLLUP: Final = "not yet: made by maintenance of audited tables, and recounted 
 _INPUT: Final = "input of the audit: what the log is read under"
 _MAINTENANCE: Final = "work that maintenance has to do, not what it shows"
 _STAFF: Final = "says nothing of users: the operator's own people and programs"
+_DELIVERIES: Final = "how far webhooks are with presence.changes, not what the log says"
 _OURS: Final = "is not made of the log"
 EXEMPT: Final[dict[str, str]] = {
     **dict.fromkeys(
@@ -108,7 +109,14 @@ EXEMPT: Final[dict[str, str]] = {
         ("late_quarters", "late_days", "erased_quarters", "erased_days", "rollup_progress"),
         _MAINTENANCE,
     ),
-    **dict.fromkeys(("reads_audit", "audience_exports", "api_keys", "browser_sessions"), _STAFF),
+    **dict.fromkeys(
+        (
+            *("reads_audit", "audience_exports", "api_keys", "browser_sessions"),
+            *("annotations", "saved_views", "webhooks"),
+        ),
+        _STAFF,
+    ),
+    **dict.fromkeys(("webhook_cursors", "webhook_dead_letters"), _DELIVERIES),
     **dict.fromkeys(
         (
             *("sketch_keys", "user_hash_key", "small_groups", "reporting_zone", "api_secret"),

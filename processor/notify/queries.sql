@@ -2,11 +2,13 @@
 -- a cursor says which state it changes, and does nothing in another.
 
 -- name: webhooks
+-- Those that are told of changes, with their secrets.
 SELECT id, url, filter, created_at, secret,
        CASE WHEN previous_until > now() THEN previous_secret END AS previous_secret
 FROM webhooks WHERE disabled_at IS NULL ORDER BY id LIMIT %(most)s
 
 -- name: replays
+-- Dead letters that are being replayed, of one partition or all.
 SELECT c.webhook, c."partition", c.dead_letter
 FROM webhook_cursors c JOIN webhooks w ON w.id = c.webhook
 WHERE c.dead_letter <> 0 AND w.disabled_at IS NULL AND c."partition" = ANY(%(partitions)s)
@@ -18,6 +20,7 @@ SELECT user_hash, erased_until FROM privacy_flags
 WHERE user_hash = ANY(%(hashes)s) AND erased_until IS NOT NULL
 
 -- name: dead_letters
+-- How many wait to be replayed.
 SELECT count(*) FROM webhook_dead_letters WHERE why <> 'lost' AND replaying_since IS NULL
 
 -- name: forget_old_dead_letters
@@ -26,6 +29,7 @@ DELETE FROM webhook_dead_letters
 WHERE last_at < now() - %(days)s * interval '1 day' AND replaying_since IS NULL
 
 -- name: cursor
+-- How far a webhook is in a partition, and the message that is being delivered.
 SELECT next_offset, until_offset, message_id, body, changes, message_next_offset, oldest_at, fixed_at,
        attempts
 FROM webhook_cursors
@@ -46,6 +50,7 @@ WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(
   AND next_offset = %(from_offset)s AND message_id IS NULL
 
 -- name: fix
+-- A message is fixed before its first attempt: same id and bytes through retries.
 UPDATE webhook_cursors
 SET message_id = %(message_id)s, body = %(body)s, changes = %(changes)s,
     message_next_offset = %(next_offset)s, oldest_at = %(oldest_at)s, fixed_at = %(fixed_at)s,
@@ -55,11 +60,13 @@ WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(
   AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
 
 -- name: failed
+-- Another attempt follows.
 UPDATE webhook_cursors SET attempts = %(attempts)s, problem = %(problem)s
 WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
   AND message_id = %(message_id)s
 
 -- name: delivered
+-- The cursor goes past the message.
 UPDATE webhook_cursors
 SET next_offset = message_next_offset, delivered_through = message_next_offset, message_id = NULL,
     body = NULL, changes = NULL, message_next_offset = NULL, oldest_at = NULL, fixed_at = NULL,
@@ -114,6 +121,7 @@ SELECT %(webhook)s, %(partition)s, %(from_offset)s, %(to_offset)s, 0, 'lost' FRO
 WHERE %(from_offset)s < %(to_offset)s
 
 -- name: replayed
+-- A replay has come to its end: its cursor and its dead letter go.
 WITH ended AS (
     DELETE FROM webhook_cursors
     WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s

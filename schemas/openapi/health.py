@@ -26,7 +26,7 @@ _TAG: Final = {
     "ports themselves: `/healthz`, `/readyz`.",
 }
 _NOON: Final = "2026-03-30T12:00:00.000Z"
-SERVICES: Final = ("ingest", "processor", "api", "audit")
+SERVICES: Final = ("ingest", "processor", "notify", "api")
 STATES: Final = ("ready", "not_ready", "no_answer", "gone")
 ROLLUPS: Final = ("quarters", "hours", "days")
 _SERVICE: Final = word("Which part of Rollcall.", SERVICES)

@@ -23,9 +23,11 @@ LEFT JOIN LATERAL (
 ORDER BY w.created_at, w.id
 
 -- name: delete
+-- With its cursors and dead letters.
 DELETE FROM webhooks WHERE id = %(id)s
 
 -- name: rotate
+-- A new secret; the one before it signs too, for a while.
 UPDATE webhooks
 SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
     secret = %(secret)s
@@ -33,6 +35,7 @@ WHERE id = %(id)s
 RETURNING previous_until
 
 -- name: enable
+-- Deliver again.
 UPDATE webhooks SET disabled_at = NULL, disabled_why = NULL WHERE id = %(id)s
 
 -- name: replay
@@ -50,8 +53,10 @@ WITH wanted AS (
 SELECT count(*) FROM begun
 
 -- name: exists
+-- Whether there is one of this id.
 SELECT EXISTS (SELECT FROM webhooks WHERE id = %(id)s)
 
 -- name: dead_letters
+-- What could not be delivered to one.
 SELECT id, "partition", from_offset, next_offset, changes, why, first_at, last_at, replaying_since
 FROM webhook_dead_letters WHERE webhook = %(id)s ORDER BY id DESC LIMIT %(limit)s

@@ -130,8 +130,9 @@ def test_services_that_share_a_port_are_all_told_and_an_older_one_without_its_ve
     assert read_metrics(text_of(registry)).versions == {"ingest": VERSION, "api": VERSION}
     old = "rollcall_processor_partitions 2.0\n"
     assert read_metrics(old).versions == {"processor": None}
+    assert read_metrics("rollcall_notify_partitions 12.0\n").versions == {"notify": None}
     audit = "rollcall_audit_differences 2.0\nrollcall_audit_age_seconds 60.0\n"
-    assert read_metrics(audit).audit == Audit(2, 60.0)
+    assert read_metrics(f"rollcall_api_feed_viewers 0\n{audit}").audit == Audit(2, 60.0)
 
 
 @pytest.mark.parametrize("text", ["", "up 1\n", "<html>", "process_start_time_seconds 1.0\n"])

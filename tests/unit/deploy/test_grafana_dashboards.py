@@ -70,6 +70,7 @@ def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
 #: Metrics that neither a panel nor an alert asks for, and who asks for them.
 ASKED_BY_NOBODY = {
     "rollcall_api_build_info": "the Health page shows versions",
+    "rollcall_audit_checked_ratio": "the age and the differences of an audit have alerts",
     "rollcall_ingest_build_info": "the Health page shows versions",
     "rollcall_processor_build_info": "the Health page shows versions",
     "rollcall_ingest_not_tracked_total": "whoever opted out is nobody's trend",

@@ -6,7 +6,7 @@ import { length, several } from "./moments.js";
 
 // As the alert RollcallRollupsBehind has them.
 const ROLLUP_BEHIND_MS = { quarters: 5_400_000, hours: 10_800_000, days: 97_200_000 };
-const SERVICES = { ingest: "Ingest", processor: "Processor", api: "API", audit: "Audit" };
+const SERVICES = { ingest: "Ingest", processor: "Processor", notify: "Notify", api: "API" };
 const ROLLUPS = { quarters: "Quarter-hours", hours: "Hours", days: "Days" };
 const MOST_NAMED = 3;
 
