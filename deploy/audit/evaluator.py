@@ -65,7 +65,6 @@ MAX_GAVE_WAY: Final = 4
 DUE_EVENTS: Final = 30
 SAMPLE_MS: Final = 10_000
 MINUTE_MS: Final = 60_000
-_DAY_MS: Final = 86_400_000
 
 
 class Evaluator:
@@ -504,14 +503,9 @@ class Evaluator:
                 [d.device for d in user.devices.values() if d.online],
             )
         )
+        # One that is over now is over for good: no step back of log time brings it back.
         in_force = [o for o in user.sign_outs if is_in_force(o.fence_until, o.expires, now)]
-        forgotten = in_force[:-MAX_SIGN_OUTS]
-        user.sign_outs = [
-            one
-            for one in user.sign_outs
-            # One that has expired is in force again where log time steps back.
-            if one not in forgotten and not (one.expires or now) < now - _DAY_MS
-        ]
+        user.sign_outs = in_force[-MAX_SIGN_OUTS:]
 
     def _is_fenced(self, user: User, token: str, device: str) -> bool:
         now = self.state.now
@@ -555,11 +549,39 @@ class Evaluator:
             and any(d.last_active >= older for d in user.devices.values())
         ):
             self._find("left", (user_id, older, event.request, kind))
+            self._cut(user_id, user, older)
             return
         self._find("left", (user_id, None, event.request, kind))
         if user is None:
             return
         self._leave(user_id, user, kind)
+
+    def _cut(self, user_id: str, user: User, older: int) -> None:
+        """Devices that were last heard of before then have never been, and nobody hears of it."""
+        state = self.state
+        user.touched = self._offset
+        gone = [device for device in user.devices.values() if device.last_active < older]
+        for device in gone:
+            shown = user.shown
+            if device.online:
+                self._stays.counts_until(device, user_id, state.now, "erased", self._place())
+            state.foreground_devices -= device.state == "foreground"
+            self._count(user, -1)
+            del user.devices[device.device]
+            user.state, user.screen = _shown_by(user)
+            if user.shown != shown:
+                user.changed, user.reason = state.now, "erased"
+                if user.state == "offline":
+                    user.online_since = None
+            self._count(user, 1)
+        names = {device.device for device in gone}
+        user.sign_outs = [
+            one for one in user.sign_outs if not one.devices or not names.issuperset(one.devices)
+        ]
+        for one in user.sign_outs:
+            one.devices = [name for name in one.devices if name not in names]
+            one.spared = [name for name in one.spared if name not in names]
+        user.first_day = user.active_day
 
     def _leave(self, user_id: str, user: User, kind: str) -> None:
         """What the user was counted in stays, and ends here."""

@@ -1,5 +1,6 @@
-"""Debian's Prometheus looks at a running ingest, processor and API: every query of rules, runbook
-and dashboards is understood and finds what it asks for, and alerts fire when something breaks.
+"""Debian's Prometheus looks at a running ingest, processor, notify and API: every query of rules,
+runbook and dashboards is understood and finds what it asks for, and alerts fire when something
+breaks.
 
 One stack for all, and faults one after the other: the tests depend on their order.
 """
@@ -23,7 +24,9 @@ import psycopg
 import pytest
 import requests
 from psycopg import sql
+from typer.testing import CliRunner
 
+from deploy.cli.command import app
 from deploy.local.ports import free_port
 from schemas.database.migrate import grant_analytics
 from tests.conftest import fresh_database, fresh_topics
@@ -109,12 +112,27 @@ def stack(
         # Several workers have metrics that one process has not.
         ingest = Process(kafka, folder / "ingest.log", ROLLCALL_INGEST_WORKERS="2")
         ending.callback(ingest.end)
-        ports = {"ingest": ingest.admin_port, "processor": free_port(), "api": free_port()}
+        ports = {"ingest": ingest.admin_port}
+        ports |= {job: free_port() for job in ("processor", "api", "notify")}
         environment = processor_environment(
             kafka, database_url, PROCESSOR_ADMIN_PORT=str(ports["processor"])
         )
         processor = ProcessorProcess(environment, folder / "processor.log")
         ending.callback(processor.kill)
+        webhook = ["webhooks", "create", "--url", "https://1.1.1.1/", "--screen", "Nowhere"]
+        keys = {"ROLLCALL_DATABASE_URL": database_url, "ROLLCALL_ENCRYPTION_KEY": SECRET}
+        made = CliRunner().invoke(app, webhook, env=keys)
+        assert made.exit_code == 0, made.output
+        notify = ProcessorProcess(
+            {
+                **environment,
+                "ROLLCALL_ENCRYPTION_KEY": SECRET,
+                "ROLLCALL_NOTIFY_ADMIN_PORT": str(ports["notify"]),
+            },
+            folder / "notify.log",
+            script="from processor.notify.__main__ import main; main()",
+        )
+        ending.callback(notify.kill)
         api = start_python(
             ["-m", "api"],
             env={

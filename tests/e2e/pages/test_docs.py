@@ -11,7 +11,7 @@ from schemas.openapi.document import document
 from tests.e2e.browser import Api, assert_accessible, look
 from tests.rigs.api_harness import Table, token
 
-METHODS = {"get", "put", "post", "delete"}
+METHODS = {"get", "put", "post", "patch", "delete"}
 PATHS = document("0")["paths"]
 
 

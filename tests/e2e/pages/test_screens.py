@@ -216,7 +216,7 @@ def test_the_chart_shows_what_its_table_and_the_api_say(
     # The day with an outage is hatched and labelled, and says so to who does not see it.
     [told] = [outages for _, _, outages in rows if outages]
     assert rows[-3][2] == told
-    assert told.startswith("12:00 to 12:40 (40 min): ")
+    assert told.startswith("12:00 to 12:40 CET (40 min): ")
     expect(card.locator("figcaption")).to_contain_text("Hatched: outages of ours")
     expect(card.locator(".plot-label")).to_contain_text("Outage: ")
     analyst.click("#series >> text=Dwell p95")

@@ -536,6 +536,10 @@ async def test_long_json_is_compressed_for_who_takes_it(api: Api) -> None:
     assert plain.body == packed.body  # the client has unpacked it
 
 
+#: What a script asks for when it is needed is no such import.
+STATIC_IMPORT = re.compile(r'(?:from|import) "(\.{1,2}/[\w/]+\.js)"')
+
+
 async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: str) -> None:
     headers = await session(api, database_url, token())
     page = (await api.call("/screens", bearer=None, headers=headers)).body.decode()
@@ -546,7 +550,7 @@ async def test_a_page_asks_for_all_its_scripts_at_once(api: Api, database_url: s
     while waiting:
         address = waiting.pop()
         source = (await api.call(address, bearer=None)).body.decode()
-        found = {urljoin(address, name) for name in re.findall(r'"(\.{1,2}/[\w/]+\.js)"', source)}
+        found = {urljoin(address, name) for name in STATIC_IMPORT.findall(source)}
         waiting += found - needed
         needed |= found
     assert asked == needed

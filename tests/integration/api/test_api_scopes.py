@@ -19,7 +19,7 @@ from yarl import URL
 
 from api.app import create_app
 from api.metrics import OUTCOMES, ROUTES
-from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, PRIVACY_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, MANAGE_SCOPE, PRIVACY_SCOPE, READ_SCOPE
 from deploy.roles.api_keys import KeyTable
 from schemas.openapi.document import document
 from tests.conftest import fresh_database
@@ -27,7 +27,7 @@ from tests.rigs.api_harness import Api, Table, api_settings, running_api, token,
 
 DOCUMENT = document("0")
 STAFF_SECRET = "the secret of staff, of 32 bytes and more"
-SCOPES = (READ_SCOPE, EXPORT_SCOPE, AUDIT_SCOPE, PRIVACY_SCOPE)
+SCOPES = (READ_SCOPE, EXPORT_SCOPE, AUDIT_SCOPE, PRIVACY_SCOPE, MANAGE_SCOPE)
 #: Nothing here asks Kafka: where privacy events are not allowed yet, those who may are told that.
 NOT_YET = 503
 REFUSED = (401, 403)
@@ -77,6 +77,12 @@ def page(path: str, scope: str = READ_SCOPE) -> Call:
 
 ADA: Final = "/api/v1/users/{user_id}"
 PRIVACY = (PRIVACY_SCOPE,)
+MANAGE = (MANAGE_SCOPE,)
+NOTES: Final = "/api/v1/annotations"
+VIEWS: Final = "/api/v1/views"
+VIEW: Final = {"name": "Cart", "address": "/users?screen=Cart"}
+WEBHOOKS: Final = "/api/v1/webhooks"
+WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
 CALLS: Final = (
     # Everybody's.
     Call("GET", "/api/online-users-count"),
@@ -128,10 +134,28 @@ CALLS: Final = (
     Call("POST", "/api/v1/audiences/export", (EXPORT_SCOPE,), sent={"data": b"{}"}),
     Call("GET", "/api/v1/audiences/exports", (EXPORT_SCOPE,)),
     Call("GET", "/api/v1/audit", (AUDIT_SCOPE,)),
+    # What readers and managers keep.
+    read("annotations"),
+    Call("POST", NOTES, MANAGE, status=201, sent={"json": {"text": "Release 4.2"}}),
+    Call("DELETE", NOTES + "/{id}", MANAGE, status=404),
+    read("views"),
+    Call("POST", VIEWS, (READ_SCOPE,), status=201, sent={"json": VIEW}),
+    Call("GET", VIEWS + "/{id}", (READ_SCOPE,), status=404),
+    Call("PATCH", VIEWS + "/{id}", (READ_SCOPE,), status=404, sent={"json": VIEW}),
+    Call("DELETE", VIEWS + "/{id}", (READ_SCOPE,), status=404),
+    # Without ROLLCALL_ENCRYPTION_KEY no secret is made.
+    Call("GET", WEBHOOKS, MANAGE),
+    Call("POST", WEBHOOKS, MANAGE, status=NOT_YET, sent={"json": {"url": "https://example.com/"}}),
+    Call("DELETE", WEBHOOK, MANAGE, status=404),
+    Call("GET", WEBHOOK + "/dead-letters", MANAGE, status=404),
+    Call("POST", WEBHOOK + "/rotate", MANAGE, status=NOT_YET),
+    Call("POST", WEBHOOK + "/replay", MANAGE, status=404),
+    Call("POST", WEBHOOK + "/enable", MANAGE, status=404),
     # The dashboard's: who may not is led to the login, or told on a page.
     *(page(path) for path in ("/", "/users", "/users/{user_id}", "/screens", "/screens/{screen}")),
     *(page(path) for path in ("/funnel", "/active-users", "/retention", "/screen-rules")),
     page("/health"),
+    Call("GET", "/views/{id}", (READ_SCOPE,), status=404, is_page=True),
     page("/audience", EXPORT_SCOPE),
     page("/audit", AUDIT_SCOPE),
     Call(
@@ -145,7 +169,9 @@ CALLS: Final = (
 
 
 def addressed(call: Call) -> str:
-    return call.at or call.path.format(user_id="ada", erasure_id="none")
+    return call.at or call.path.format(
+        user_id="ada", erasure_id="none", id="0" * 32, webhook_id="wh_0123456789abcdef"
+    )
 
 
 def of_the_router(app: web.Application) -> set[tuple[str, str]]:
