@@ -81,9 +81,11 @@ def test_it_reads_what_this_release_writes_and_leaves_an_opt_out_to_its_successo
     # Somebody allowed version 2 too early.
     write(encode_batch([OptOut(user=ADA, request="r")]))
     write(batch(Heartbeat(user=ADA, token="t", screen="B")))
-    wait_for("it ends", lambda: process.poll() is not None)
-    assert process.returncode == 1
-    assert "start a newer release of the processor" in log.read_text()
+    told = "start a newer release of the processor"
+    wait_for("it says what to do", lambda: told in log.read_text())
+    # It stores nothing more. How long it takes to end is that release's own affair.
+    process.kill()
+    process.wait()
     assert rows(database_url, screens) == [("A",)]
     with running_processor(kafka_settings, database_url, tmp_path / "after.log"):
         wait_for("her history is gone", lambda: rows(database_url, screens) == [])

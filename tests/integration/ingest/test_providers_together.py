@@ -31,15 +31,16 @@ async def beat(kafka: KafkaSettings, provider: str) -> str:
     return user
 
 
-async def online(api: Api, users: set[str]) -> dict[str, Any]:
-    """The list of online users, once it has so many."""
+async def online(api: Api, users: set[str], devices: int) -> dict[str, Any]:
+    """The list of online users, once it has them with so many devices in all."""
     async with asyncio.timeout(DEADLINE_SECONDS):
         while True:
             people = {
                 item["user_id"]: item
                 for item in (await api.get("/api/v1/online-users")).json["items"]
             }
-            if people.keys() >= users:
+            seen = sum(person["device_count"] for person in people.values())
+            if people.keys() >= users and seen >= devices:
                 return people
             await asyncio.sleep(0.1)
 
@@ -53,7 +54,7 @@ async def test_phones_of_every_provider_s_section_appear_in_one_dashboard(
     try:
         users = {provider: await beat(kafka_settings, provider) for provider in providers}
         async with running_api(api_settings(database_url)) as api:
-            people = await online(api, set(users.values()))
+            people = await online(api, set(users.values()), len(providers))
             # Two apps may call a user of theirs alike: here it is one, with a phone of each.
             assert sum(person["device_count"] for person in people.values()) == len(providers)
             for provider, user in users.items():
