@@ -19,6 +19,7 @@ from typing import Final
 
 from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
+from ingest.garbage_collection import forget_frames
 from ingest.http.errors import problem_of
 from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Acknowledgement
@@ -101,6 +102,7 @@ class Socket:
         finally:
             if self._ended is not None:
                 self._ended.set_result(None)
+            forget_frames(self._websocket.exception())
 
     async def _run(self, identity: Identity | None) -> None:
         session, websocket = self.session, self._websocket
