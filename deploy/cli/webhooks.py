@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from deploy.cli.tables import print_table
 from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
 
 if TYPE_CHECKING:
@@ -86,10 +87,7 @@ def list_webhooks(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         )
         for each in found
     ]
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    for row in (HEADINGS, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+    print_table(HEADINGS, rows)
 
 
 @app.command()

@@ -139,7 +139,8 @@ class Stack:
             "ROLLCALL_PROCESSOR_ADMIN_HOST": "127.0.0.1",
             "ROLLCALL_PROCESSOR_ADMIN_PORT": str(self._ports["processor_admin"]),
             "ROLLCALL_ADMIN_TARGETS": ",".join(
-                f"127.0.0.1:{self._ports[f'{service}_admin']}" for service in ("front", "processor")
+                f"127.0.0.1:{self._ports[f'{service}_admin']}"
+                for service in ("front", "processor", *(("notify",) if options.webhooks else ()))
             ),
             "PYTHONUNBUFFERED": "1",
         }

@@ -15,25 +15,8 @@ import schemas.webhooks
 from processor.notify.messages import MAX_BYTES, Gathering, Record, record_of
 from processor.notify.retries import RetryPolicy, pause_seconds, retry_after_seconds
 from processor.notify.window import MAX_RECORDS, PAGE, Window
-from schemas.log.changes import Change
 from schemas.webhooks.message import message_schema, message_schema_page
-
-CHANGE = Change(
-    id="0:1:0:0",
-    at="2026-03-23T10:00:00.000Z",
-    user_id="ada",
-    device="phone",
-    reason="navigated",
-    previous_state="foreground",
-    state="foreground",
-    previous_screen="Home",
-    screen="Cart",
-    user_state="foreground",
-    user_screen="Cart",
-    app_version="1.2",
-    platform="ios",
-    connections=[],
-)
+from tests.unit.webhooks.changes import CHANGE
 
 
 def record(offset: int, screen: str = "Cart") -> Record:

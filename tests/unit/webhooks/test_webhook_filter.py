@@ -10,23 +10,7 @@ import pytest
 from schemas.log.changes import Change
 from schemas.webhooks.addresses import PrivateHosts, check_webhook_url
 from schemas.webhooks.filter import FilterProblemError, parse_filter
-
-CHANGE = Change(
-    id="0:1:0:0",
-    at="2026-03-23T10:00:00.000Z",
-    user_id="ada",
-    device="phone",
-    reason="navigated",
-    previous_state="foreground",
-    state="foreground",
-    previous_screen="Home",
-    screen="Cart",
-    user_state="foreground",
-    user_screen="Cart",
-    app_version="1.2",
-    platform="ios",
-    connections=[],
-)
+from tests.unit.webhooks.changes import CHANGE
 
 
 def change(**fields: Any) -> Change:
