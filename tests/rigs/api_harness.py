@@ -21,6 +21,7 @@ from yarl import URL
 from api.app import STORE, create_app, create_runner
 from api.presence.store import Store
 from api.settings import ApiSettings
+from tests.rigs.token_life import TOKENS_END_S
 from tests.waiting import pause
 
 SECRET = "the secret of the tests, of 32 bytes and more"
@@ -30,13 +31,13 @@ NOON = datetime(2024, 5, 17, 12, 0, 0, 123_000, tzinfo=UTC)
 
 
 def token(user: str = "staff", *, scope: str | None = "presence:read", **claims: Any) -> str:
-    """A token valid for an hour unless ``claims`` say otherwise."""
+    """A token valid for hours unless ``claims`` say otherwise; always the same."""
     return token_by(SECRET, user, scope=scope, **claims)
 
 
 def token_by(secret: str, user: str = "staff", **claims: Any) -> str:
     """A token of another issuer. Claims that are ``None`` are left out."""
-    every = {"sub": user, "exp": int(time.time()) + 3600, **claims}
+    every = {"sub": user, "exp": TOKENS_END_S, **claims}
     return jwt.encode({k: v for k, v in every.items() if v is not None}, secret, "HS256")
 
 

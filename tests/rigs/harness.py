@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from schemas.http.problems import ProblemError
 from schemas.log.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
+from tests.rigs.token_life import TOKENS_END_S
 
 SECRET = "the secret of the tests, of 32 bytes and more"
 DEADLINE_SECONDS = 20.0
@@ -45,8 +45,8 @@ class Ways:
 
 
 def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **claims: Any) -> str:
-    """A token of ``user``, valid for an hour unless ``claims`` say otherwise."""
-    return jwt.encode({"sub": user, "exp": int(time.time()) + 3600, **claims}, key, algorithm)
+    """A token of ``user``, valid for hours unless ``claims`` say otherwise; always the same."""
+    return jwt.encode({"sub": user, "exp": TOKENS_END_S, **claims}, key, algorithm)
 
 
 def ingest_settings(kafka: KafkaSettings, **values: Any) -> IngestSettings:
