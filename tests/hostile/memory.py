@@ -15,21 +15,28 @@ _EVERY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
+class Span:
+    """The least and the most of some readings, in megabytes."""
+
+    least: float
+    most: float
+
+    @property
+    def swing(self) -> float:
+        """The share above and below their middle that holds all of them: ``0.1`` is ± 10 %."""
+        return (self.most - self.least) / (self.most + self.least)
+
+
+@dataclass(frozen=True)
 class Held:
-    """Of one process, after the beginning: resident megabytes.
+    """Resident memory of one process: after the beginning, and in the second half of the time.
 
     ``by_minute`` has the median of each minute from the beginning on: whether it grows.
     """
 
-    typical: float
-    least: float
-    most: float
+    settled: Span
+    second_half: Span
     by_minute: list[float]
-
-    @property
-    def swing(self) -> float:
-        """How far the furthest reading is from the typical one, as a share of it."""
-        return max(self.most - self.typical, self.typical - self.least) / self.typical
 
 
 class Memory:
@@ -64,11 +71,13 @@ class Memory:
         """By process, from so long after the beginning on."""
         found = {}
         for name, readings in self._readings.items():
-            later = [mb for at, mb in readings if at >= after_seconds]
-            if later:
+            settled = [mb for at, mb in readings if at >= after_seconds]
+            if settled:
+                half = [mb for at, mb in readings if at >= readings[-1][0] / 2]
                 by_minute = [
                     median(mb for _, mb in minute)
                     for _, minute in groupby(readings, lambda reading: reading[0] // 60)
                 ]
-                found[name] = Held(median(later), min(later), max(later), by_minute)
+                spans = [Span(min(mbs), max(mbs)) for mbs in (settled, half)]
+                found[name] = Held(spans[0], spans[1], by_minute)
         return found
