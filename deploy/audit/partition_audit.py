@@ -92,7 +92,7 @@ class PartitionAudit:
         except UndecodableRecordError:
             events = None
         evaluator = self._evaluator
-        evaluator.policy = self._policy_at(offset)
+        evaluator.presence.policy = self._policy_at(offset)
         evaluator.record(offset, timestamp, events, lost=self._lost.get(offset, 0))
         evaluator.rejected.clear()
         for table, row in evaluator.findings:

@@ -9,7 +9,7 @@ import msgspec
 
 from deploy.audit.columns import IN_PART, PRESENCE
 from deploy.audit.differences import Difference, Differences
-from deploy.audit.evaluator import visible
+from deploy.audit.presence import visible
 from deploy.audit.states import Device, PartitionState, User
 
 _TIMES: Final = ("changed_at", "online_since", "last_active", "expires_at")

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from deploy.audit.evaluator import Evaluator, visible
+from deploy.audit.evaluator import Evaluator
+from deploy.audit.presence import visible
 from deploy.audit.states import PartitionState, Policy, User
 from processor.core.model import Policy as ProcessorPolicy
 from schemas.log.events import PrivacyEvent
