@@ -73,3 +73,16 @@ def _value(column: str, value: Any) -> str:
     if column in _TIMES and isinstance(value, int):
         return time_text(value)
     return msgspec.json.encode(value).decode()
+
+
+def of_window(
+    partition: int, table: str, at: int, name: str, column: str, log: Any, stored: Any
+) -> Difference:
+    """In one column of a window, or of a sample."""
+    return Difference(
+        table=table,
+        partition=partition,
+        row=f"{name} at {time_text(at)}",
+        log={column: log} if log is not None else None,
+        stored={column: stored} if stored is not None else None,
+    )

@@ -8,18 +8,16 @@ from typing import Any, Final
 
 from deploy.audit.differences import Difference, Differences
 from deploy.audit.evaluator import Evaluator
-from deploy.audit.snapshot import Snapshot
-from deploy.audit.states import PartitionState, Policy
-from deploy.audit.sums import (
-    Sums,
+from deploy.audit.samples import (
     capped,
-    compare_minutes,
     compare_outages,
     compare_samples,
     compare_screen_samples,
     compare_steps,
-    compare_transitions,
 )
+from deploy.audit.snapshot import Snapshot
+from deploy.audit.states import PartitionState, Policy
+from deploy.audit.sums import Sums, compare_minutes, compare_transitions
 from deploy.audit.users import compare_days, compare_presence
 from deploy.audit.written_once import COLUMNS, WrittenOnce
 from schemas.log.events import UndecodableRecordError, decode_batch
