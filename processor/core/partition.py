@@ -32,18 +32,10 @@ from processor.core.effects import TIME_PASSED, Effects, LoggedChange, Record, R
 from processor.core.intervals import quiet_interval
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence, granted_until_ms, is_heard, passage
-from processor.core.presence import (
-    APPLIED,
-    FENCED,
-    OPTED_OUT,
-    Outcome,
-    apply_disconnect,
-    apply_heartbeat,
-    apply_logout,
-    apply_renew,
-    expire,
-)
+from processor.core.outcome import APPLIED, FENCED, OPTED_OUT, Outcome
+from processor.core.presence import apply_disconnect, apply_heartbeat, apply_renew, expire
 from processor.core.privacy import Erasure, Privacy, Removal, heard_since, is_heard_since, remove
+from processor.core.sign_outs import apply_logout
 from processor.core.sockets import kept_online
 from processor.core.tally import Tally
 from processor.core.usual import still_there

@@ -1,13 +1,9 @@
 """Presence of one user: what each event does to their devices. PURE.
 
-The policy, in the order of the code (design, sections 1 to 4). Which device an event belongs to is
-said in ``devices``, what becomes of a device's sockets in ``sockets``, what tells of a timer that
-runs on in the background in ``timers``.
-
-A heartbeat is *background* if its screen is ``background`` or its ``app_state`` is one of the
-background ones; every other is *foreground*. A foreground heartbeat's screen is news unless it is
-missing, blank or ``Unknown``: the sample's timer and its resume both send that. A background
-heartbeat brings no news of the screen.
+The policy, in the order of the code (design, sections 1 to 4). What a heartbeat says is read in
+``heartbeats``. Which device an event belongs to is said in ``devices``, what becomes of a device's
+sockets in ``sockets``, what a logout ends and keeps out in ``sign_outs``, what tells of a timer
+that runs on in the background in ``timers``.
 
     offline     + heartbeat             a session begins (``started``), screen null until named,
                                         but see ``twins``
@@ -28,42 +24,18 @@ device it does nothing. It brings the device's token, which may be a new one.
 
 A disconnect removes its connection, and is ignored if no device of the user remembers it. It is no
 sign of life and has no token, so no fence concerns it.
-
-A logout makes its devices offline (``logged_out``); the change names their open connections, which
-ingest closes. For ``logout_fence`` events with its token, or with the last tokens of those devices,
-are ignored, but not those of a device that it left online. After that its own token opens a session
-on a device that is signed out only with evidence: a real screen in the foreground, an explicit
-foreground ``app_state`` or a connect; another token counts at once. Where devices are named by
-``device_info`` alone it needs evidence on all of them but one that it has opened again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from msgspec.structs import replace
 
-from processor.core.devices import (
-    change,
-    device_of,
-    devices_of_logout,
-    end_session,
-    make_room,
-    with_device,
-)
-from processor.core.model import (
-    MAX_SIGN_OUTS,
-    Changed,
-    Device,
-    Policy,
-    Replaced,
-    SignOut,
-    Timer,
-    User,
-    shared,
-)
+from processor.core.devices import change, device_of, end_session, make_room, with_device
+from processor.core.heartbeats import is_background, is_evidence, real_screen
+from processor.core.model import Changed, Device, Policy, Replaced, Timer, User, shared
 from processor.core.moves import device_left, end_if_left
+from processor.core.outcome import DEVICE_INFO, FENCED, IGNORED, SIGNED_OUT, TOKEN, Outcome
+from processor.core.sign_outs import fenced, needs_evidence, without_dead_sign_outs
 from processor.core.sockets import (
     device_of_connection,
     disconnected,
@@ -75,51 +47,7 @@ from processor.core.sockets import (
 from processor.core.timers import timer_after
 from processor.core.twins import named_by_text, naming_of, part, replaced_after
 from schemas.log.changes import SILENT_ENDS, Reason, State
-from schemas.log.events import (
-    BACKGROUND_APP_STATES,
-    FOREGROUND_APP_STATES,
-    Connect,
-    Disconnect,
-    Heartbeat,
-    Logout,
-    Renew,
-)
-
-#: What an event came to, for metrics: a closed set.
-APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
-#: The user has opted out (``processor/core/privacy.py``).
-OPTED_OUT = "opted_out"
-VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT)
-#: What told two phones of one name apart (``processor/core/twins.py``).
-MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """``user`` is the one given where ``verdict`` is not ``applied``. ``forgotten`` devices made
-    room; ``told_apart_by`` is the mark that showed another phone of the device's name."""
-
-    user: User
-    changes: tuple[Changed, ...] = ()
-    verdict: str = APPLIED
-    forgotten: int = 0
-    told_apart_by: str | None = None
-
-
-def is_background(event: Heartbeat) -> bool:
-    """Design, section 1: by screen or by app state, case-insensitively."""
-    app_state, screen = event.app_state, event.screen
-    return (app_state is not None and app_state.lower() in BACKGROUND_APP_STATES) or (
-        screen is not None and screen.strip().lower() == "background"
-    )
-
-
-def real_screen(event: Heartbeat) -> str | None:
-    """The screen that a foreground heartbeat names; ``None`` for "no news of the screen"."""
-    screen = event.screen
-    if screen is None or not screen.strip() or screen.strip().lower() == "unknown":
-        return None
-    return screen
+from schemas.log.events import Disconnect, Heartbeat, Renew
 
 
 def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Policy) -> Outcome:
@@ -128,11 +56,11 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
         user = _unknown(event.user, "started", now_ms)
     key, device = device_of(user, event, now_ms)
     if user.sign_outs:
-        if _fenced(user, key, event.token, now_ms):
+        if fenced(user, key, event.token, now_ms):
             return Outcome(user, verdict=FENCED)
-        if _needs_evidence(user, device, event, now_ms) and not _is_evidence(event):
+        if needs_evidence(user, device, event, now_ms) and not is_evidence(event):
             return Outcome(user, verdict=SIGNED_OUT)
-        user = _without_dead_sign_outs(user, now_ms)
+        user = without_dead_sign_outs(user, now_ms)
     if event.name is not None and (event.name or None) != user.name:
         user = replace(user, name=event.name or None)
 
@@ -227,11 +155,11 @@ def apply_renew(user: User | None, event: Renew, now_ms: int, policy: Policy) ->
     if user is None:
         return Outcome(_unknown(event.user, "started", now_ms), verdict=IGNORED)
     key, device = device_of(user, event, now_ms)
-    if _fenced(user, key, event.token, now_ms):
+    if fenced(user, key, event.token, now_ms):
         return Outcome(user, verdict=FENCED)
     if device is None or not (device.online or _was_cut_off(device)):
         return Outcome(user, verdict=IGNORED)
-    user = _without_dead_sign_outs(user, now_ms)
+    user = without_dead_sign_outs(user, now_ms)
     in_background = device.state == "background"
     renewed = replace(
         device,
@@ -270,43 +198,6 @@ def apply_disconnect(
     return Outcome(replace(user, devices=with_device(user.devices, left)))
 
 
-def apply_logout(user: User | None, event: Logout, now_ms: int, policy: Policy) -> Outcome:
-    """Promise 5. A logout of an unknown user is remembered too: it may have overtaken the
-    heartbeats that were sent before it."""
-    if user is None:
-        user = _unknown(event.user, "logged_out", now_ms)
-    targets = devices_of_logout(user, event, now_ms)
-    fences = [s for s in user.sign_outs if s.fences(event.token, now_ms)]
-    if fences:
-        # A repeat must not sign out who has come back since; it may name a device left online.
-        targets = [d for d in targets if all(d.device in s.spared for s in fences)]
-        if not targets:
-            return Outcome(user, verdict=FENCED)
-
-    changes: list[Changed] = []
-    for device in sorted(targets, key=lambda device: device.device):
-        if device.online:
-            user, changed = end_session(user, device, "logged_out", now_ms)
-            changes.append(changed)
-        else:
-            signed_out = replace(device, signed_out=True)
-            user = replace(user, devices=with_device(user.devices, signed_out))
-    sign_out = SignOut(
-        token=event.token,
-        fence_until_ms=now_ms + policy.logout_fence_ms,
-        expires_ms=event.token_expires_ms,
-        tokens=_unique([event.token, *(d.token for d in targets if d.token is not None)]),
-        devices=tuple(d.device for d in targets),
-        spared=tuple(d.device for d in user.devices if d.online),
-    )
-    kept = [
-        s
-        for s in user.sign_outs
-        if s.alive(now_ms) and (s.token != event.token or now_ms < s.fence_until_ms)
-    ]
-    return Outcome(replace(user, sign_outs=(*kept, sign_out)[-MAX_SIGN_OUTS:]), tuple(changes))
-
-
 def expire(user: User, device: Device, at_ms: int) -> tuple[User, Changed]:
     """``device`` of ``user`` goes offline as of ``at_ms``: silence for too long, or the end of the
     grace after its last socket was lost."""
@@ -326,43 +217,3 @@ def _twin_of(event: Heartbeat, key: str) -> str | None:
 def _was_cut_off(device: Device) -> bool:
     """Did silence or a lost socket end a session that was in use?"""
     return device.ended_in_foreground and not device.signed_out and device.reason in SILENT_ENDS
-
-
-def _fenced(user: User, key: str, token: str, now_ms: int) -> bool:
-    return any(s.fences(token, now_ms) and key not in s.spared for s in user.sign_outs)
-
-
-def _without_dead_sign_outs(user: User, now_ms: int) -> User:
-    alive = tuple(s for s in user.sign_outs if s.alive(now_ms))
-    return user if len(alive) == len(user.sign_outs) else replace(user, sign_outs=alive)
-
-
-def _needs_evidence(user: User, device: Device | None, event: Heartbeat, now_ms: int) -> bool:
-    """Would this beat of a logged-out token open a session that its logout ended?
-
-    A nameless beat that fits no device is taken for the one that signed out: a logout may be the
-    first that we hear of a token. So is one of a device known by its text alone, unless that is
-    the token's own again: else it would count as a beat of another phone.
-    """
-    if named_by_text(event):
-        if device is not None and device.token == event.token and not device.signed_out:
-            return False
-    elif device is not None:
-        if device.online or not device.signed_out:
-            return False
-    elif event.device_id or event.claimed_device:
-        return False
-    return any(s.token == event.token and s.alive(now_ms) for s in user.sign_outs)
-
-
-def _is_evidence(event: Heartbeat) -> bool:
-    if isinstance(event, Connect):
-        return True
-    if is_background(event):
-        return False
-    explicit = event.app_state is not None and event.app_state.lower() in FOREGROUND_APP_STATES
-    return explicit or real_screen(event) is not None
-
-
-def _unique(tokens: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(tokens))

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from processor.core.analytics.screen_names import NO_SCREEN, OTHER_SCREENS
 from processor.core.effects import REJECT_CAUSES, Effects
 from processor.core.outage import Kind
-from processor.core.presence import MARKS, VERDICTS
+from processor.core.outcome import MARKS, VERDICTS
 from processor.watch.top_names import TopNames
 from processor.watch.weighted_histogram import WeightedHistogram
 from schemas.log.changes import Reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from processor.core.effects import Effects, Record
 from processor.core.model import Policy
+from processor.core.outcome import APPLIED, FENCED, OPTED_OUT
 from processor.core.partition import Partition
-from processor.core.presence import APPLIED, FENCED, OPTED_OUT
 from processor.store.rows import presence_row, user_of_row
 from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, OptIn, OptOut
 

@@ -7,8 +7,8 @@ from collections import Counter
 from prometheus_client import CollectorRegistry
 
 from processor.core.effects import Effects, Record
+from processor.core.outcome import MARKS
 from processor.core.partition import Partition
-from processor.core.presence import MARKS
 from processor.watch.metrics import MOST_VERSIONS, Metrics
 from processor.watch.top_names import OTHER, TopNames
 from processor.watch.weighted_histogram import WeightedHistogram

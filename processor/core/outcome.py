@@ -1,0 +1,27 @@
+"""What an event came to. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from processor.core.model import Changed, User
+
+#: What an event came to, for metrics: a closed set.
+APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
+#: The user has opted out (``processor/core/privacy.py``).
+OPTED_OUT = "opted_out"
+VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT)
+#: What told two phones of one name apart (``processor/core/twins.py``).
+MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``user`` is the one given where ``verdict`` is not ``applied``. ``forgotten`` devices made
+    room; ``told_apart_by`` is the mark that showed another phone of the device's name."""
+
+    user: User
+    changes: tuple[Changed, ...] = ()
+    verdict: str = APPLIED
+    forgotten: int = 0
+    told_apart_by: str | None = None
