@@ -43,7 +43,7 @@ from enum import Enum
 from typing import Final
 
 from ingest.body.validate import BodyReader, Sent
-from ingest.socket import frames
+from ingest.socket import frames, replies
 from ingest.socket.actions import (
     LOGGED_OUT,
     LOST_OR_SLOW,
@@ -61,19 +61,18 @@ from ingest.socket.actions import (
     Write,
 )
 from ingest.socket.events import SocketEvents
-from ingest.socket.frames import BadFrame, ErrorCode, Frame, FrameId
+from ingest.socket.frames import BadFrame, Frame
 from ingest.socket.liveness import Liveness
-from schemas.http.problems import NOT_STORED, TOKEN_CODES, ProblemError
+from ingest.socket.token import SocketToken
+from schemas.http.problems import ProblemError
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 from schemas.log.events import Connect, Disconnect, Logout
 from schemas.tokens.identity import Identity
 
 #: Before authentication nothing is known of the client: so many pings and wrong frames, then 4401.
 MAX_FRAMES_BEFORE_AUTH: Final = 10
-TOKEN_WARNING_SECONDS: Final = 60.0
 #: Errors to a client that is beyond its allowance: some must reach an app that is only mistaken.
 REFUSALS: Final = BucketPolicy(per_second=1.0, burst=10, max_keys=1)
-_NEVER: Final = float("inf")
 
 
 class State(Enum):
@@ -96,8 +95,6 @@ class Session:
         "_disconnected",
         "_early_frames",
         "_events",
-        "_expires_at",
-        "_identity",
         "_liveness",
         "_logging_out",
         "_ping_interval",
@@ -106,9 +103,9 @@ class Session:
         "_refusals",
         "_started_at",
         "_take",
+        "_token",
         "_verifying",
         "_waiting",
-        "_warn_at",
         "close_code",
         "connection",
         "lost_after_seconds",
@@ -135,7 +132,7 @@ class Session:
         self._liveness = Liveness(now, policy.ping_interval_seconds, policy.ping_timeout_seconds)
         self._ping_interval = ping_interval
         self._disconnected = False
-        self._identity: Identity | None = None
+        self._token = SocketToken()
         self._verifying: Frame | None = None
         self._logging_out = False
         #: Frames that wait for a token to be verified or a logout to be written.
@@ -146,8 +143,6 @@ class Session:
         self.close_code: int | None = None
         #: The silence after which it was lost, if it had answered no ping until then.
         self.lost_after_seconds: float | None = None
-        self._expires_at = _NEVER
-        self._warn_at = _NEVER
 
     # -- what the shell asks
 
@@ -158,7 +153,8 @@ class Session:
     @property
     def user(self) -> str | None:
         """Whose socket it is, once that is known."""
-        return self._identity.user if self._identity is not None else None
+        identity = self._token.identity
+        return identity.user if identity is not None else None
 
     @property
     def heard_at(self) -> float:
@@ -188,7 +184,7 @@ class Session:
         """When :meth:`wake` wants to be called, if nothing happens before."""
         if self.state is State.STRANGER:
             return self._started_at + self._policy.auth_timeout_seconds
-        return min(self._events.deadline, self._liveness.deadline, self._warn_at, self._expires_at)
+        return min(self._events.deadline, self._liveness.deadline, self._token.deadline)
 
     # -- what happens
 
@@ -209,9 +205,10 @@ class Session:
         if self.closed:
             return []
         self._liveness.heard(now)
-        if self._identity is None:
+        user = self.user
+        if user is None:
             return [Pong(payload), *self._count_early()]
-        return [] if self._take(self._identity.user, now) else [Pong(payload)]
+        return [] if self._take(user, now) else [Pong(payload)]
 
     def ponged(self, now: float) -> None:
         """A pong came."""
@@ -222,11 +219,14 @@ class Session:
         if self.closed:
             return []
         frame = self._verified_frame()
-        if self._identity is None:
-            actions = self._acknowledge(frame) + self._admit(identity, frame, valid_until, now)
-        elif identity.user != self._identity.user:
+        if self._token.identity is None:
+            actions = [
+                *replies.acknowledgement(frame),
+                *self._admit(identity, frame, valid_until, now),
+            ]
+        elif identity.user != self._token.identity.user:
             message = "token: is another user's; open another socket for them"
-            actions = [_error(frame.id, "bad_field", message)]
+            actions = [replies.error(frame.id, "bad_field", message)]
         else:
             actions = self._replace_token(frame, identity, valid_until, now)
         return actions + self._take_frames(now)
@@ -236,12 +236,9 @@ class Session:
         if self.closed:
             return []
         frame = self._verified_frame()
-        if problem.code in TOKEN_CODES:
-            code: ErrorCode = "not_authenticated"
-        else:
-            code = "rate_limited" if problem.code == "rate_limited" else "unavailable"
-        actions: list[Action] = [_error(frame.id, code, problem.detail)]
-        if code == "not_authenticated" and self._identity is None:
+        refusal = replies.token_refused(frame.id, problem)
+        actions: list[Action] = [refusal]
+        if refusal.error == "not_authenticated" and self._token.identity is None:
             return actions + self.close(NOT_AUTHENTICATED, problem.code)
         # A token that the socket has already counts until it ends.
         return actions + self._take_frames(now)
@@ -267,11 +264,7 @@ class Session:
             self._events.connect_not_written(now)
         if write.sent is None:
             return []
-        message = NOT_STORED
-        code: ErrorCode = "unavailable"
-        if problem is not None and problem.code == "rate_limited":
-            message, code = problem.detail, "rate_limited"
-        actions: list[Action] = [_error(write.frame_id, code, message)]
+        actions: list[Action] = [replies.not_stored(write.frame_id, problem)]
         if isinstance(write.event, Logout):
             self._logging_out = False
             actions += self._take_frames(now)
@@ -281,18 +274,16 @@ class Session:
         """Time has passed."""
         if self.closed or now < self.deadline:
             return []
-        if self._identity is None:
+        identity = self._token.identity
+        if identity is None:
             return self.close(NOT_AUTHENTICATED, "not authenticated in time")
-        if now >= self._expires_at:
+        if self._token.expired(now):
             return self.close(TOKEN_EXPIRED, "token expired")
         liveness = self._liveness
         if liveness.pinged and now >= liveness.deadline:
             return self._lost(now)
-        actions: list[Action] = []
-        if now >= self._warn_at:
-            self._warn_at = _NEVER
-            actions.append(Send(frames.token_expiring(round(self._expires_at - now))))
-        actions += self._events.due(self._identity, liveness.heard_at, now)
+        actions: list[Action] = [*self._token.warnings(now)]
+        actions += self._events.due(identity, liveness.heard_at, now)
         if now >= liveness.deadline:
             liveness.ping(now)
             actions.append(Ping())
@@ -328,12 +319,11 @@ class Session:
         self.state = State.CLOSED
         self.close_code = code
         self._waiting.clear()
-        if self._identity is None:
+        identity = self._token.identity
+        if identity is None:
             return []
         return [
-            *self._events.disconnect(
-                self._identity, by_server=by_server, silent_seconds=silent_seconds
-            )
+            *self._events.disconnect(identity, by_server=by_server, silent_seconds=silent_seconds)
         ]
 
     def _lost(self, now: float) -> list[Action]:
@@ -358,7 +348,7 @@ class Session:
         return self._verifying is not None or self._logging_out
 
     def _take_frame(self, frame: Frame | BadFrame, now: float) -> list[Action]:
-        identity = self._identity
+        identity = self._token.identity
         if identity is None:
             return self._frame_of_stranger(frame)
         if isinstance(frame, Frame) and frame.type == "logout":
@@ -368,7 +358,7 @@ class Session:
         if wait_seconds:
             return self._refuse(frame, wait_seconds, now)
         if isinstance(frame, BadFrame):
-            error = _error(frame.id, frame.code, frame.message)
+            error = replies.error(frame.id, frame.code, frame.message)
             return [error, *self._events.sign_of_life(identity, now)]
         if frame.type == "auth":
             self._verifying = frame
@@ -379,7 +369,7 @@ class Session:
         if self._refusals.take("", now):
             return []
         message = f"Too many frames of this user; wait {wait_seconds:.1f} s."
-        return [_error(frame.id, "rate_limited", message)]
+        return [replies.error(frame.id, "rate_limited", message)]
 
     def _frame_of_stranger(self, frame: Frame | BadFrame) -> list[Action]:
         """Wrong frames are answered, but not for ever."""
@@ -387,10 +377,10 @@ class Session:
             self._verifying = frame
             return [Verify(frame.token)]
         if isinstance(frame, BadFrame):
-            answer = _error(frame.id, frame.code, frame.message)
+            answer = replies.error(frame.id, frame.code, frame.message)
         else:
             message = "Send an auth frame with the user's token first."
-            answer = _error(frame.id, "not_authenticated", message)
+            answer = replies.error(frame.id, "not_authenticated", message)
         return [answer, *self._count_early()]
 
     def _count_early(self) -> list[Action]:
@@ -402,39 +392,19 @@ class Session:
     def _admit(
         self, identity: Identity, frame: Frame | None, valid_until: float, now: float
     ) -> list[Action]:
-        policy = self._policy
         self.state = State.OPEN
-        self._use(identity, valid_until, now)
+        self._token.use(identity, valid_until, now)
         if self._ping_interval is not None:
             self._liveness.interval_seconds = self._ping_interval(identity.user)
-        welcome = frames.welcome(
-            policy.heartbeat_interval_seconds,
-            policy.offline_after_seconds,
-            self._liveness.interval_seconds,
-            policy.max_silent_foreground_seconds,
-        )
         sent = Sent() if frame is None else frame.sent
-        return [Send(welcome), *self._events.admitted(identity, sent, now)]
+        welcome = replies.welcome(self._policy, self._liveness.interval_seconds)
+        return [welcome, *self._events.admitted(identity, sent, now)]
 
     def _replace_token(
         self, frame: Frame, identity: Identity, valid_until: float, now: float
     ) -> list[Action]:
-        self._use(identity, valid_until, now)
+        self._token.use(identity, valid_until, now)
         writes = self._events.token_replaced(identity, frame, now)
         if writes is not None:
             return [*writes]
-        return [*self._acknowledge(frame), *self._events.renew(identity, now)]
-
-    def _use(self, identity: Identity, valid_until: float, now: float) -> None:
-        self._identity = identity
-        self._expires_at = valid_until
-        self._warn_at = max(now, valid_until - TOKEN_WARNING_SECONDS)
-
-    def _acknowledge(self, frame: Frame) -> list[Action]:
-        if frame.id is None:
-            return []
-        return [Send(frames.ack(frame.id, frame.sent.warnings))]
-
-
-def _error(frame_id: FrameId, code: ErrorCode, message: str) -> Send:
-    return Send(frames.error(frame_id, code, message), code)
+        return [*replies.acknowledgement(frame), *self._events.renew(identity, now)]
