@@ -1,6 +1,6 @@
 """Log time passes, or steps back: outages, who goes offline, samples. PURE.
 
-Promise 3, and sections 2 and 7 of the design.
+Promise 3; design, sections 2 and 7.
 """
 
 from __future__ import annotations
