@@ -17,6 +17,7 @@ from deploy.cli import annotate as annotate_command
 from deploy.cli import audit as audit_command
 from deploy.cli import erase as erase_command
 from deploy.cli import keys as key_commands
+from deploy.cli import migrate as migrate_command
 from deploy.cli import offsets as offsets_commands
 from deploy.cli import psql as psql_command
 from deploy.cli import replay as replay_command
@@ -34,7 +35,6 @@ from deploy.terminal import (
     check_positive,
     fail,
 )
-from deploy.waiting import WaitSeconds, wait_for
 
 app = typer.Typer(
     name="rollcall",
@@ -58,6 +58,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(annotate_command.annotate)
 app.command()(audit_command.audit)
 app.command()(erase_command.erase)
+app.command()(migrate_command.migrate)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)
 app.command()(topics_command.topics)
@@ -203,102 +204,6 @@ def api() -> None:
     from api.__main__ import main as run
 
     run()
-
-
-@app.command()
-def migrate(
-    analyst_role: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROLLCALL_ANALYST_ROLE",
-            help="Role that may read the aggregates of the schema analytics from now on.",
-        ),
-    ] = None,
-    with_people: Annotated[
-        bool,
-        typer.Option(
-            "--with-people",
-            envvar="ROLLCALL_WITH_PEOPLE",
-            help="It may also read analytics.visits and analytics.sessions.",
-        ),
-    ] = False,
-    api_role: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ROLLCALL_API_ROLE",
-            help="Role that may do what the API does, and no more, from now on.",
-        ),
-    ] = None,
-    wait: WaitSeconds = 0.0,
-    data_dir: DataDir = DEFAULT_DATA_DIR,
-) -> None:
-    """Bring the database to this version's schema.
-
-    The database is that of ROLLCALL_DATABASE_URL, or of ROLLCALL_DATABASE_SESSION_URL where that is
-    set; who asks must own it. Without both it is that of rollcall up in the data directory. Does
-    nothing where nothing is to be done. The user of ROLLCALL_API_DATABASE_URL is made where that is
-    set, as --api-role.
-    """
-    import psycopg
-
-    from deploy.database import NoDatabaseError, session_url
-    from deploy.given import given
-    from deploy.roles.api_role import API_URL_VARIABLE, ApiRoleError, make_api_role
-    from schemas.database import migrate as schema
-
-    made = False
-    if with_people and not analyst_role:
-        fail("--with-people: say to whom with --analyst-role NAME", USAGE)
-    try:
-        url = session_url(data_dir)
-    except NoDatabaseError as error:
-        fail(str(error), USAGE)
-    api_url = given(API_URL_VARIABLE)
-    if api_url and api_role:
-        fail(f"--api-role: {API_URL_VARIABLE} names the role already", USAGE)
-    roles = {"--analyst-role": analyst_role, "--api-role": api_role}
-    try:
-        wait_for(
-            lambda: psycopg.connect(url, connect_timeout=5).close(),
-            (psycopg.OperationalError,),
-            "PostgreSQL (ROLLCALL_DATABASE_URL)",
-            wait,
-        )
-        for option, role in roles.items():
-            if role:
-                _check_role(url, option, role)
-        if api_url:
-            api_role, made = make_api_role(url, api_url)
-        applied = schema.migrate(url)
-        if analyst_role:
-            schema.grant_analytics(url, analyst_role, with_people=with_people)
-        if api_role:
-            schema.grant_api(url, api_role)
-    except ApiRoleError as error:
-        fail(str(error), FAILURE)
-    except (schema.MigrationError, psycopg.Error) as error:
-        fail(
-            f"cannot migrate the database of ROLLCALL_DATABASE_URL, or of {data_dir}: {error}",
-            FAILURE,
-        )
-    for name in applied:
-        typer.echo(f"applied {name}")
-    if not applied:
-        typer.echo("up to date")
-    if analyst_role:
-        people = " and people's visits and sessions" if with_people else ""
-        typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
-    if api_role:
-        typer.echo(f"{api_role} {'was made, and ' if made else ''}may do what the API does")
-
-
-def _check_role(dsn: str, option: str, role: str) -> None:
-    from schemas.database.migrate import NoSuchRoleError, check_role
-
-    try:
-        check_role(dsn, role)
-    except NoSuchRoleError as error:
-        fail(f"{option}: {error}", USAGE)
 
 
 def _check_timing(

@@ -19,7 +19,7 @@ def test_every_test_that_the_page_names_exists() -> None:
 
 def test_every_setting_that_the_page_names_exists() -> None:
     known = (
-        settings_page() + texts()["deploy/gateway/haproxy.cfg"] + texts()["deploy/cli/command.py"]
+        settings_page() + texts()["deploy/gateway/haproxy.cfg"] + texts()["deploy/cli/migrate.py"]
     )
     known += (
         texts()["deploy/cli/topics.py"]
