@@ -25,13 +25,13 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import aiohttp
 from cachetools import TTLCache
 
-from schemas.http.client_responses import read_at_most
 from schemas.http.problems import TOKEN_CODES, ProblemError
+from schemas.tokens.answers import Answer, NoAnswerError, Refusal
 from schemas.tokens.circuit_breaker import Circuit
 from schemas.tokens.fair_turns import FairTurns, NoTurnError
 from schemas.tokens.forms import mistake_in
@@ -45,11 +45,9 @@ from schemas.tokens.identity import (
     token_digest,
 )
 from schemas.tokens.known_tokens import KnownTokens
-from schemas.untrusted.nesting import load_json
 
 #: A look-up, from its wait for a turn to the answer.
 LOOK_UP_SECONDS: Final = 5.0
-MAX_BYTES: Final = 65_536
 #: Look-ups for each request in flight; more would wait in vain.
 LOOK_UPS_PER_REQUEST: Final = 32
 REFUSAL_SECONDS: Final = 10.0
@@ -76,35 +74,11 @@ class Asking:
     stale_seconds: float = 0.0
 
 
-class Refusal(NamedTuple):
-    """A problem to be raised: of the table in ``schemas/http/problems.py``."""
-
-    code: str
-    detail: str
-    cause: str = ""
-
-
 _TOO_MANY: Final = Refusal("unavailable", "Too many tokens are being looked up.")
 _UNASKED: Final = Refusal(
     "unavailable",
     "Too many tokens of this address were refused: nobody is asked about another one now.",
 )
-
-
-class Answer(NamedTuple):
-    """A token counts: for whom, and until when in Unix seconds it may be believed at most."""
-
-    identity: Identity
-    until: float
-
-
-class NoAnswerError(RuntimeError):
-    """The server did not say what the token is. The message says why. ``of_token``: it answered,
-    so that another token may fare better."""
-
-    def __init__(self, message: str, *, of_token: bool = False) -> None:
-        super().__init__(message)
-        self.of_token = of_token
 
 
 class AskingVerifier(VerifiedTokens, ABC):
@@ -309,12 +283,6 @@ class AskingVerifier(VerifiedTokens, ABC):
             self._log.info("%s answers again", self._asking.variable)
         self._failed.clear()
         self._circuit.succeeded()
-
-
-async def read_json(answer: aiohttp.ClientResponse) -> Any:
-    """The body of an answer, decoded. Raises ``ValueError`` on one that is longer than
-    :data:`MAX_BYTES`, nested too deeply, or no JSON."""
-    return load_json(await read_at_most(answer, MAX_BYTES))
 
 
 def _away(reason: str) -> Refusal:

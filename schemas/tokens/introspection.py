@@ -20,7 +20,8 @@ from urllib.parse import quote_plus
 
 import aiohttp
 
-from schemas.tokens.asking import Answer, Asking, AskingVerifier, NoAnswerError, Refusal, read_json
+from schemas.tokens.answers import Answer, NoAnswerError, Refusal, read_json
+from schemas.tokens.asking import Asking, AskingVerifier
 from schemas.tokens.claims import ClaimRules
 from schemas.tokens.identity import TokenRefusedError
 

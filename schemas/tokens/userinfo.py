@@ -24,7 +24,8 @@ from typing import Final
 
 import aiohttp
 
-from schemas.tokens.asking import Answer, Asking, AskingVerifier, NoAnswerError, Refusal, read_json
+from schemas.tokens.answers import Answer, NoAnswerError, Refusal, read_json
+from schemas.tokens.asking import Asking, AskingVerifier
 from schemas.tokens.claims import ClaimRules
 from schemas.tokens.forms import unverified_claims
 from schemas.tokens.identity import Identity, TokenRefusedError

@@ -16,8 +16,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from schemas.http.problems import ProblemError
+from schemas.tokens.answers import MAX_BYTES
 from schemas.tokens.api_keys import new_key
-from schemas.tokens.asking import LOOK_UPS_PER_REQUEST, MAX_BYTES, REFUSAL_SECONDS
+from schemas.tokens.asking import LOOK_UPS_PER_REQUEST, REFUSAL_SECONDS
 from schemas.tokens.circuit_breaker import PAUSE_SECONDS, TRIP
 from schemas.tokens.identity import LOGOUT_EXPIRY_TOLERANCE_SECONDS, MAX_TOKEN_CHARACTERS, Identity
 from schemas.tokens.introspection import IntrospectionVerifier
