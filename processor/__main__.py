@@ -23,7 +23,8 @@ from processor.maintenance.housekeeper import Housekeeper
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
-from processor.store.store import NotMigratedError, Store
+from processor.store.claim import NotMigratedError
+from processor.store.store import Store
 from processor.watch.lag import Standings, behind
 from processor.watch.log_watch import LogWatch
 from processor.watch.metrics import Metrics

@@ -22,6 +22,7 @@ from processor.core.partition import Partition
 from processor.isolation import Refused, store_without_culprits
 from processor.kafka.publisher import ChangePublisher
 from processor.kafka.publishing import Publishing
+from processor.loading import load_partition
 from processor.store.store import FenceLostError, RefusedDataError, Store
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
@@ -308,43 +309,13 @@ class Pipeline:
                 users = await self._store.shown_elsewhere(work.state.partition, ended_day)
                 names.showed_elsewhere(ended_day, users)
 
-    async def _load(self, partition: int) -> Partition:
-        stored = await self._store.load(partition)
-        behind = await self._store.unpublished(
-            partition, stored.published_through, stored.next_offset
+    async def _load(self, partition: int) -> None:
+        state, last_read = await load_partition(
+            partition, self._partitions, self._policy, self._store, self._publisher
         )
-        await self._publisher.publish_changes({partition: behind})
-        flags = await self._store.unpublished_flags(
-            partition, stored.published_through, stored.next_offset
-        )
-        if flags:
-            await self._publisher.publish_flags(await self._store.flags(flags))
-        state = Partition(
-            partition,
-            self._partitions,
-            self._policy,
-            next_offset=stored.next_offset,
-            log_time_ms=stored.log_time_ms,
-            after_loss=stored.after_loss,
-            steps=stored.steps,
-            graces=stored.graces,
-            silence=stored.silence,
-            screen_names=stored.screen_names,
-            privacy=stored.privacy,
-        )
-        state.load_online(stored.online)
         self._loaded[partition] = state
-        if stored.last_read is not None and stored.last_read.offset == stored.next_offset - 1:
-            self._last_reads[partition] = stored.last_read
-        if stored.policy is not None and stored.policy != self._policy:
-            log.info("partition %d adopts another policy: %s", partition, self._policy)
-        log.info(
-            "partition %d: %d users online, next offset %d",
-            partition,
-            len(stored.online),
-            stored.next_offset,
-        )
-        return state
+        if last_read is not None:
+            self._last_reads[partition] = last_read
 
     def _forget(self) -> None:
         self._loaded.clear()

@@ -13,6 +13,12 @@ from processor.core.deployment import UnusableDeploymentError
 from processor.core.last_read import LastRead, TornLogError, last_read, require_same
 from processor.core.losses import described, lost_ranges
 from processor.settings import ProcessorSettings
+from processor.store.claim import (
+    claim_deployment,
+    require_schema,
+    require_session,
+    require_user_hash_key,
+)
 from processor.store.store import Store
 from schemas.log.client import client_options
 from schemas.log.topic_ids import topic_id
@@ -25,20 +31,20 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
     """Claim an empty database for the topic, or make sure that the two still fit; gives the id of
     the topic.
 
-    Raises :class:`UnusableDeploymentError`, ``processor.store.store.NotMigratedError``,
+    Raises :class:`UnusableDeploymentError`, ``processor.store.claim.NotMigratedError``,
     ``schemas.service.user_hash.UserHashKeyError``,
     ``schemas.log.topics.TopicProblemError``, ``KafkaError``, ``TimeoutError`` or ``psycopg.Error``.
     """
-    await store.require_session()
-    await store.require_schema()
-    await store.require_user_hash_key()
+    await require_session(store)
+    await require_schema(store)
+    await require_user_hash_key(store)
     await check_topics(settings)
     topic = topic_name(settings, EVENTS)
     identity = await topic_id(settings, topic)
     # Other processors are at work meanwhile: what is stored is later than the beginnings that were
     # asked for before it, and no later than the ends that are asked for after it.
     earliest = await partition_offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
-    await store.open_deployment(topic, str(identity), earliest)
+    await claim_deployment(store, topic, str(identity), earliest)
     stored = await store.next_offsets()
     last_reads = await store.last_reads()
     latest = await partition_offsets(settings, topic, AIOKafkaConsumer.end_offsets)

@@ -20,7 +20,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.changes import published_change
 from processor.core.clock_steps import MAX_STEPS, ClockStep
-from processor.core.deployment import UnusableDeploymentError, check_deployment
+from processor.core.deployment import UnusableDeploymentError
 from processor.core.last_read import LastRead
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
@@ -28,12 +28,11 @@ from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.store.batch import Batch, copies, window_rows
 from processor.store.presence_row import PRESENCE_PARTS
 from processor.store.rows import user_of_row
-from schemas.database.migrate import not_applied
 from schemas.database.named_queries import load_queries
 from schemas.database.sqlstates import Meaning, meaning_of
 from schemas.log.changes import Change
 from schemas.log.privacy_flags import Flag
-from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
+from schemas.service.user_hash import UserHash, UserHashKeyError
 
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
@@ -51,10 +50,6 @@ class FenceLostError(RuntimeError):
 
 class RefusedDataError(RuntimeError):
     """The database cannot hold a value of the batch: nothing of it was applied."""
-
-
-class NotMigratedError(RuntimeError):
-    """The database is behind this release; the message names the command that brings it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +77,9 @@ class Store:
     PostgreSQL is away the next call connects anew, and so it does after :meth:`close`."""
 
     def __init__(self, dsn: str, user_hash: UserHash | None = None) -> None:
-        self._dsn = dsn
-        self._user_hash = user_hash
-        self._queries = {
+        self.dsn = dsn
+        self.user_hash = user_hash
+        self.queries = {
             **load_queries("processor.store", "queries.sql", PRESENCE_PARTS),
             **load_queries("processor.store", "analytics.sql"),
             **load_queries("processor.store", "privacy.sql"),
@@ -96,103 +91,27 @@ class Store:
         if connection is not None:
             await connection.close()
 
-    async def open_deployment(self, topic: str, topic_id: str, earliest: dict[int, int]) -> None:
-        """Claim an empty database for this topic, or check that it is the one it belongs to.
-
-        ``earliest`` holds the first offset of every partition. Raises
-        :class:`UnusableDeploymentError` if the database belongs to another log.
-        """
-        connection = await self._connected()
-        async with connection.transaction():
-            create = self._queries["create_deployment"]
-            await connection.execute(create, (topic, topic_id, len(earliest)))
-            cursor = await connection.execute(self._queries["deployment"])
-            row = await cursor.fetchone()
-            assert row is not None  # noqa: S101  (it was just made)
-            check_deployment(row, topic, topic_id, len(earliest))
-            starts = (list(earliest), list(earliest.values()))
-            await connection.execute(self._queries["create_offsets"], starts)
-
-    async def require_schema(self) -> None:
-        """Raises :class:`NotMigratedError` if the database lacks a migration of this release; one
-        that is ahead is as good (docs/operations.md, Upgrades)."""
-        connection = await self._connected()
-        async with connection.transaction():
-            cursor = await connection.execute(self._queries["has_migrations"])
-            names: list[str] = []
-            if await cursor.fetchone() == (True,):
-                cursor = await connection.execute(self._queries["migrations"])
-                names = [name for (name,) in await cursor.fetchall()]
-        missing = not_applied(names)
-        if missing:
-            raise NotMigratedError(
-                f"the database lacks migration {missing[0]}: run rollcall migrate of this release"
-            )
-
-    async def require_user_hash_key(self) -> None:
-        """Claim the database for our key of users' hashes, or check that it is the one it belongs
-        to. Raises ``schemas.service.user_hash.UserHashKeyError``."""
-        ours = self._user_hash
-        connection = await self._connected()
-        wanted = {"ours": ours.fingerprint if ours else None}
-        row: tuple[Any, ...] | None = None
-        for _ in range(2):  # another one may have claimed it in this moment
-            if row is None:
-                async with connection.transaction():
-                    cursor = await connection.execute(self._queries["user_hash_key"], wanted)
-                    row = await cursor.fetchone()
-        if row is not None:
-            check_fingerprint(ours, row[0], "the database")
-
-    async def require_session(self) -> None:
-        """Make sure that a connection is a session: batches go through temporary tables.
-
-        Raises :class:`UnusableDeploymentError` behind a pooler that gives each transaction another
-        one: there a connection changes sessions, or two have the same.
-        """
-        first = await self._connected()
-        own: set[Any] = set()
-        others: set[Any] = set()
-        second = await AsyncConnection.connect(
-            self._dsn,
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            application_name="rollcall-processor",
-        )
-        async with second:
-            for _ in range(3):
-                for connection, seen in ((first, own), (second, others)):
-                    async with connection.transaction():
-                        cursor = await connection.execute(self._queries["session"])
-                        seen.add(await cursor.fetchone())
-        if len(own) > 1 or own & others:
-            raise UnusableDeploymentError(
-                "PostgreSQL is behind a pooler that gives each transaction another session "
-                "(PgBouncer with pool_mode=transaction), and the processor needs one to itself: "
-                "set ROLLCALL_DATABASE_SESSION_URL to PostgreSQL, or to a pool with "
-                "pool_mode=session"
-            )
-
     async def next_offsets(self) -> dict[int, int]:
         """Where each partition of the deployment goes on."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
-            cursor = await connection.execute(self._queries["next_offsets"])
+            cursor = await connection.execute(self.queries["next_offsets"])
             return dict(await cursor.fetchall())
 
     async def last_reads(self) -> dict[int, LastRead]:
         """The record before the next one, of the partitions of which it is known."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
-            cursor = await connection.execute(self._queries["last_reads"])
+            cursor = await connection.execute(self.queries["last_reads"])
             return {p: _last_read.decode(stored) for p, stored in await cursor.fetchall()}
 
     async def load(self, partition: int) -> Stored:
         """A partition and everyone online in it, as of one instant."""
-        connection = await self._connected()
+        connection = await self.connected()
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         try:
             async with connection.transaction():
-                cursor = await connection.execute(self._queries["load_partition"], (partition,))
+                cursor = await connection.execute(self.queries["load_partition"], (partition,))
                 row = await cursor.fetchone()
                 if row is None:
                     raise UnusableDeploymentError(
@@ -202,21 +121,21 @@ class Store:
                 next_offset, log_time_ms, published_through, policy = row[:4]
                 graces, silence, last_read, after_loss = row[4:]
                 cursor = await connection.execute(
-                    self._queries["load_clock_steps"], (partition, MAX_STEPS)
+                    self.queries["load_clock_steps"], (partition, MAX_STEPS)
                 )
                 steps = [ClockStep(*row) async for row in cursor]
-                cursor = await connection.execute(self._queries["load_online"], (partition,))
+                cursor = await connection.execute(self.queries["load_online"], (partition,))
                 online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
-                names = self._queries["load_screen_names"]
+                names = self.queries["load_screen_names"]
                 cursor = await connection.execute(names, (partition, minute_ms))
                 new_names = await cursor.fetchall()
-                known = self._queries["load_known_screens"]
+                known = self.queries["load_known_screens"]
                 cursor = await connection.execute(known, (partition,))
                 row = await cursor.fetchone()
                 remembered = _remembered.decode(row[0]) if row is not None else None
                 screen_names = ScreenNames(minute_ms, new_names, remembered)
-                cursor = await connection.execute(self._queries["load_flags"], (partition,))
+                cursor = await connection.execute(self.queries["load_flags"], (partition,))
                 flags = [flag_as_of_now(StoredFlag(*row), steps) async for row in cursor]
         finally:
             if not connection.closed:
@@ -238,21 +157,21 @@ class Store:
 
     def _hashed(self, user_id: str) -> bytes:
         """Raises ``UserHashKeyError``: a log with privacy events is of a deployment with a key."""
-        if self._user_hash is None:
+        if self.user_hash is None:
             raise UserHashKeyError(
                 "the log has an opt-out or an erasure, and this processor has no key to know users "
                 "by: set ROLLCALL_USER_HASH_KEY to the deployment's"
             )
-        return self._user_hash(user_id)
+        return self.user_hash(user_id)
 
     async def flags(self, user_hashes: Iterable[bytes]) -> list[tuple[bytes, Flag]]:
         """What is stored of these users, as it is to be on ``presence.privacy``."""
-        if self._user_hash is None:
+        if self.user_hash is None:
             return []
-        fingerprint = self._user_hash.fingerprint
-        connection = await self._connected()
+        fingerprint = self.user_hash.fingerprint
+        connection = await self.connected()
         async with connection.transaction():
-            cursor = await connection.execute(self._queries["flags"], (list(user_hashes),))
+            cursor = await connection.execute(self.queries["flags"], (list(user_hashes),))
             return [
                 (user_hash, Flag(opted_out, partition, offset, fingerprint, erased_ms))
                 for user_hash, partition, opted_out, offset, erased_ms in await cursor.fetchall()
@@ -260,36 +179,36 @@ class Store:
 
     async def unpublished_flags(self, partition: int, through: int, below: int) -> list[bytes]:
         """The users whose last privacy event is of a record in ``[through, below)``."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
             cursor = await connection.execute(
-                self._queries["unpublished_flags"], (partition, through, below)
+                self.queries["unpublished_flags"], (partition, through, below)
             )
             return [user_hash for (user_hash,) in await cursor.fetchall()]
 
     async def load_users(self, user_ids: Iterable[str]) -> list[tuple[User, int]]:
         """Those of the users who are stored, as :class:`Stored` has those online."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
-            cursor = await connection.execute(self._queries["load_users"], (list(user_ids),))
+            cursor = await connection.execute(self.queries["load_users"], (list(user_ids),))
             return [user_of_row(row) for row in await cursor.fetchall()]
 
     async def shown_elsewhere(self, partition: int, day: int) -> dict[str, int]:
         """How many users of the other partitions showed each screen on ``day``, as far as they have
         come; five of each partition at most."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
             cursor = await connection.execute(
-                self._queries["load_shown_elsewhere"], {"partition": partition, "day": day}
+                self.queries["load_shown_elsewhere"], {"partition": partition, "day": day}
             )
             return dict(await cursor.fetchall())
 
     async def unpublished(self, partition: int, through: int, below: int) -> list[Change]:
         """Changes of records in ``[through, below)``, in the order of the log."""
-        connection = await self._connected()
+        connection = await self.connected()
         async with connection.transaction():
             cursor = await connection.execute(
-                self._queries["unpublished_changes"], (partition, through, below)
+                self.queries["unpublished_changes"], (partition, through, below)
             )
             return [published_change(partition, row) for row in await cursor.fetchall()]
 
@@ -303,8 +222,8 @@ class Store:
         what is stored tells).
         """
         started = time.perf_counter()
-        connection = await self._connected()
-        queries = self._queries
+        connection = await self.connected()
+        queries = self.queries
         try:
             for query, types, rows in copies(batches):
                 if rows:
@@ -341,7 +260,7 @@ class Store:
         types: Sequence[str],
         rows: Iterable[tuple[Any, ...]],
     ) -> None:
-        async with connection.cursor() as cursor, cursor.copy(self._queries[query]) as copy:
+        async with connection.cursor() as cursor, cursor.copy(self.queries[query]) as copy:
             copy.set_types(types)
             for row in rows:
                 await copy.write_row(row)
@@ -352,21 +271,22 @@ class Store:
         except psycopg.Error:
             await self.close()
 
-    async def _connected(self) -> AsyncConnection[tuple[Any, ...]]:
+    async def connected(self) -> AsyncConnection[tuple[Any, ...]]:
+        """The one connection, with the temporary tables of batches."""
         if self._connection is not None and not self._connection.closed:
             return self._connection
         connection = await AsyncConnection.connect(
-            self._dsn,
+            self.dsn,
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="rollcall-processor",
         )
         try:
-            await connection.execute(self._queries["create_batch_tables"])
-            await connection.execute(self._queries["create_privacy_tables"])
-            await connection.execute(self._queries["create_apply_privacy"])
-            await connection.execute(self._queries["create_apply_batch"])
-            await connection.execute(self._queries["create_analytics_tables"])
-            await connection.execute(self._queries["create_apply_analytics"])
+            await connection.execute(self.queries["create_batch_tables"])
+            await connection.execute(self.queries["create_privacy_tables"])
+            await connection.execute(self.queries["create_apply_privacy"])
+            await connection.execute(self.queries["create_apply_batch"])
+            await connection.execute(self.queries["create_analytics_tables"])
+            await connection.execute(self.queries["create_apply_analytics"])
             await connection.commit()
         except BaseException:
             await connection.close()
