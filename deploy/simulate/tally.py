@@ -23,6 +23,9 @@ class Tally:
     accepted: int = 0
     logouts: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
+    #: Since the beginning: by user, heartbeats and logouts that are said to be in the log.
+    heartbeats_of: Counter[str] = field(default_factory=Counter)
+    logouts_of: Counter[str] = field(default_factory=Counter)
     _ever_accepted: bool = False
 
     def accept(self) -> None:
