@@ -62,7 +62,7 @@ class SamplePhone:
             self._token = self._doors.token(self._phone)
         path, body = call
         if self._network.loses_call(_now()):
-            self._doors.tally.trouble("lost by the simulated network")
+            self._doors.tally.lost += 1
             return
         delay_seconds = self._network.latency_seconds()
         held_back = self._network.held_back()

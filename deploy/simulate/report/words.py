@@ -29,7 +29,7 @@ def headline(report: Report) -> list[Figure]:
         Figure(
             "False offline",
             percent(offline.rate),
-            f"of the time in the foreground; {offline.dropped_episodes:,} episodes, "
+            f"of the time in the foreground; {_episodes(offline.dropped_episodes)}, "
             f"{offline.dropped_per_1000_hours:,.1f} in 1,000 user-hours",
             "bad" if offline.dropped_episodes and not report.run.trouble else "plain",
         ),
@@ -37,7 +37,7 @@ def headline(report: Report) -> list[Figure]:
             "False online",
             percent(online.rate),
             f"of the time away, beyond the rule's {report.run.window_seconds:g} s of silence; "
-            f"{online.beyond_rule_episodes:,} episodes",
+            f"{_episodes(online.beyond_rule_episodes)}",
             "bad" if online.beyond_rule_episodes and not report.run.trouble else "plain",
         ),
         Figure(
@@ -114,6 +114,10 @@ def duration(seconds: float | None) -> str:
     if seconds >= 180:
         return f"{seconds / 60:.1f} min"
     return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+
+
+def _episodes(number: int) -> str:
+    return f"{number:,} episode{'s' * (number != 1)}"
 
 
 def _spelled(name: str, value: float) -> str:

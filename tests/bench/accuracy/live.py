@@ -47,7 +47,9 @@ def measure_live(seconds: float, seed: int) -> Live:
         asyncio.run(_call_all(up, seconds, seed))
         query = "SELECT count(*) FROM changes WHERE user_state = 'offline' AND reason = 'timed_out'"
         [(episodes,)] = rows(up.database_url(), query)
-    hours = USERS * seconds / 3600
+    # Nobody can go offline before their first deadline, nor be seen to after the last one.
+    watched = seconds - OFFLINE_AFTER_SECONDS - INTERVAL_SECONDS / 2
+    hours = USERS * watched / 3600
     expected = hours * episodes_an_hour(LOSS, INTERVAL_SECONDS, OFFLINE_AFTER_SECONDS)
     return Live(hours, episodes, expected)
 
