@@ -115,7 +115,7 @@ def _parts(title: str, lines: Sequence[Line], x: Axis, y: Axis) -> Iterable[str]
         places = [
             (to_x(at), to_y(value))
             for at, value in line.points
-            if not (y.is_log and value <= y.floor)
+            if not (y.is_log and value <= y.floor) and not (x.is_log and at < x.floor)
         ]
         if line.dots:
             for left, height in places:

@@ -26,6 +26,19 @@ class Durations:
         self.count += 1
         self.longest = max(self.longest, seconds)
 
+    def curve(self, points: int = 50) -> list[tuple[float, float]]:
+        """Seconds, and the share that took no longer: one more point wherever that has grown by a
+        part of ``points``, and the last one."""
+        found: list[tuple[float, float]] = []
+        so_far, told = 0, 0.0
+        for number in sorted(self._classes):
+            so_far += self._classes[number]
+            share = so_far / self.count
+            if share - told >= 1 / points or so_far == self.count:
+                found.append((round(_SHORTEST_SECONDS * _GROWTH**number, 3), round(share, 4)))
+                told = share
+        return found
+
     def percentile(self, share: float) -> float | None:
         """The least duration (to 2 %) that ``share`` of them do not exceed; ``None`` of none."""
         if not self.count:

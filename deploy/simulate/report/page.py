@@ -12,6 +12,7 @@ from deploy.simulate.report.result import Report
 from deploy.simulate.report.words import (
     DETECTION_HEADINGS,
     DWELL_HEADINGS,
+    PLOTTED,
     about_run,
     detection_rows,
     duration,
@@ -35,7 +36,7 @@ def page(report: Report) -> str:
                 "Time to detect",
                 "From a change on a phone to the first look at the list that showed it. Unseen: "
                 "another change came first. A departure without a word is found by silence.",
-                _table(DETECTION_HEADINGS, detection_rows(report)),
+                _detection_picture(report) + _table(DETECTION_HEADINGS, detection_rows(report)),
             ),
             _section(
                 "States, in user-hours",
@@ -81,6 +82,20 @@ def _count_section(report: Report) -> str:
         picture("Users online", lines, time, Axis("users", ceiling=1))
         + picture("Error of the count", error, time, Axis("users", ceiling=1)),
     )
+
+
+def _detection_picture(report: Report) -> str:
+    found = [(what, report.detection[what]) for what in PLOTTED if what in report.detection]
+    lines = [
+        Line(what, [(seconds, 100 * share) for seconds, share in each.curve], color)
+        for color, (what, each) in enumerate(found, 1)
+        if each.curve
+    ]
+    if not lines:
+        return ""
+    seconds = Axis("seconds since the change", floor=0.1, is_log=True)
+    share = Axis("seen, in %", ceiling=100)
+    return picture("How many were seen how soon", lines, seconds, share)
 
 
 def _states(report: Report) -> str:

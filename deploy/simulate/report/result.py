@@ -59,7 +59,8 @@ class FalseOnline(msgspec.Struct, frozen=True):
 
 class Detection(msgspec.Struct, frozen=True):
     """From a change to the first look that showed it, in seconds, to 2 %; ``null`` of none.
-    ``unseen`` are changes that another one overtook before."""
+    ``unseen`` are changes that another one overtook before. ``curve``: seconds, and the share
+    that took no longer."""
 
     count: int
     p50: float | None
@@ -67,6 +68,7 @@ class Detection(msgspec.Struct, frozen=True):
     p99: float | None
     longest: float | None
     unseen: int
+    curve: list[tuple[float, float]]
 
 
 class CountError(msgspec.Struct, frozen=True):
@@ -190,7 +192,7 @@ def _share(part: float, whole: float) -> float:
 def _detection(durations: Durations, unseen: int) -> Detection:
     p50, p95, p99 = (durations.percentile(share) for share in (0.5, 0.95, 0.99))
     longest = round(durations.longest, 3) if durations.count else None
-    return Detection(durations.count, p50, p95, p99, longest, unseen)
+    return Detection(durations.count, p50, p95, p99, longest, unseen, durations.curve())
 
 
 def _dwell(screen: str, true: float, shown: float) -> ScreenDwell:

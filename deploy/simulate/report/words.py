@@ -94,6 +94,14 @@ def dwell_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
+#: What a picture has room for.
+PLOTTED = (
+    "arrival",
+    "screen change",
+    "departure, logged out",
+    "departure, closed its socket",
+    "departure, without a word",
+)
 DETECTION_HEADINGS = ("change", "seen", "p50", "p95", "p99", "longest", "unseen")
 DWELL_HEADINGS = ("screen", "true", "shown", "error")
 

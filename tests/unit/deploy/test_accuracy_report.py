@@ -137,6 +137,11 @@ def test_percentiles_are_those_of_the_sorted_list_to_two_percent() -> None:
     for share, expected in ((0.5, 5.0), (0.95, 9.5), (0.99, 9.9), (1.0, 10.0)):
         assert durations.percentile(share) == pytest.approx(expected, rel=0.02)
     assert Durations().percentile(0.5) is None
+    curve = durations.curve(10)
+    assert 5 <= len(curve) <= 11
+    assert curve[-1][1] == 1
+    for seconds, share in curve:
+        assert share == pytest.approx(min(1, seconds / 10), rel=0.02)
 
 
 def test_every_look_at_the_count_is_in_the_sums_and_a_bounded_series_in_the_plot() -> None:
