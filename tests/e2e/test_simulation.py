@@ -82,7 +82,7 @@ def test_a_report_says_how_true_what_is_shown_is_and_nothing_acknowledged_is_mis
     ended = subprocess.run(
         [
             *(*ROLLCALL, "simulate", *where, *trouble, "--storms", "4", "--clock-error", "3600"),
-            *("--users", "200", "--duration", "10", "--report", str(tmp_path), "--recount"),
+            *("--users", "200", "--duration", "6", "--report", str(tmp_path), "--recount"),
         ],
         env={
             **os.environ,
