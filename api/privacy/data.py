@@ -48,7 +48,8 @@ TABLES: Final = (
     ),
     Kept(
         "reads_audit",
-        "When this operator's staff or programs looked at you, by a keyed hash of your id.",
+        "When this operator's staff or programs looked at you, and when they or you opted you out "
+        "or in or erased you, by a keyed hash of your id.",
         400,
         "{days} days after each",
     ),

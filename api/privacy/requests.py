@@ -104,7 +104,8 @@ class PrivacyRequests:
             self._known = await self._store.fingerprint()
         return self._known
 
-    async def _usable(self) -> UserHash:
+    async def usable_hash(self) -> UserHash:
+        """Raises ``ProblemError``: this deployment does not take opt-outs and erasures."""
         if self._hashed is None:
             raise _not_set_up("it has no ROLLCALL_USER_HASH_KEY")
         if self._version < PRIVACY_VERSION:
@@ -121,7 +122,7 @@ class PrivacyRequests:
         return self._hashed
 
     async def _write(self, event: PrivacyEvent, kind: str, *, wait: bool = True) -> Requested:
-        hashed = await self._usable()
+        hashed = await self.usable_hash()
         user_hash = hashed(event.user)
         partition, offset = await self._log.write(event)
         try:

@@ -46,6 +46,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "TrackingWanted": {
         "type": "object",
         "required": ["enabled"],
+        "additionalProperties": False,
         "properties": {"enabled": flag("`false` opts out, `true` opts in again.", False)},
     },
     "Erasing": record({"erasure_id": _ERASURE_ID, "done": _DONE}),

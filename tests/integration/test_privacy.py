@@ -15,7 +15,7 @@ import aiohttp
 import psycopg
 import pytest
 
-from schemas.log.events import Heartbeat, partition_of
+from schemas.log.events import Heartbeat, decode_batch, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, REJECTS
 from schemas.service.user_hash import UserHash
@@ -285,6 +285,97 @@ async def test_an_api_without_the_deployments_key_does_not_say_that_nobody_opted
             assert "set ROLLCALL_USER_HASH_KEY to the deployment's" in answer.json["detail"], path
             assert "openssl" not in answer.json["detail"]
         assert (await api.call("/api/v1/audit", bearer=auditor)).status == 200
+
+
+@contextmanager
+def as_if_processed(database_url: str, kafka: KafkaSettings) -> Iterator[psycopg.Connection]:
+    """A database in which a processor with the key has passed whatever is written."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO user_hash_key (fingerprint) VALUES (%s)", (UserHash(KEY).fingerprint,)
+        )
+        connection.execute(
+            'INSERT INTO stream_offsets ("partition", next_offset, published_through) '
+            "SELECT p, 1000000, 1000000 FROM generate_series(0, %s) AS p",
+            (kafka.partitions - 1,),
+        )
+        yield connection
+
+
+async def kinds_in_the_log(kafka: KafkaSettings) -> list[str]:
+    records = await read_all(kafka, EVENTS)
+    return [type(event).__name__ for each in records for event in decode_batch(each.value)]
+
+
+async def test_who_opted_a_user_out_or_erased_them_is_in_the_audit(
+    kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    kafka = kafka_settings
+    support, auditor = token("sue", scope=SUPPORT), token("dpo", scope="presence:audit")
+    by_id = f"/api/v1/users/{ADA}"
+    with as_if_processed(database_url, kafka) as database:
+        async with private_api(kafka, database_url) as api:
+            ada, bob = Person(api, ADA), Person(api, BOB)
+            for said in (OPT_OUT, OPT_IN):
+                path = f"{by_id}/tracking"
+                answer = await api.call(path, "PUT", bearer=support, json=said)
+                assert answer.status == 200
+            assert (await api.call(f"{by_id}/tracking", bearer=support)).status == 200
+            assert (await api.call(by_id, "DELETE", bearer=support)).status == 202
+            assert (await ada.set_tracking(OPT_OUT))[0] == 200
+            assert (await ada.erase())[0] == 200
+            assert (await bob.erase())[0] == 200
+            found = await api.call(f"/api/v1/audit?user={ADA}", bearer=auditor)
+            noted = {(r["who_kind"], r["who"], r["call"]): r["users"] for r in found.json["items"]}
+            assert noted == {
+                ("token", "sue", "opt_out"): 0,
+                ("token", "sue", "opt_in"): 0,
+                ("token", "sue", "tracking"): 1,
+                ("token", "sue", "erase"): 0,
+                ("own", "", "opt_out"): 0,
+                ("own", "", "erase"): 0,
+            }
+            for row in found.json["items"]:
+                as_described("Read", row)
+            assert traces(database_url, ADA, BOB) == []
+
+            # What cannot be noted support cannot do; a user's own right does not hang on it.
+            before = await kinds_in_the_log(kafka)
+            database.execute("ALTER TABLE reads_audit RENAME TO gone")
+            for method, path, body in (
+                ("PUT", f"{by_id}/tracking", {"json": OPT_OUT}),
+                ("GET", f"{by_id}/tracking", {}),
+                ("DELETE", by_id, {}),
+            ):
+                answer = await api.call(path, method, bearer=support, **body)
+                assert (answer.status, answer.json["code"]) == (503, "unavailable"), path
+            assert await kinds_in_the_log(kafka) == before
+            assert (await bob.erase())[0] == 200
+            assert await kinds_in_the_log(kafka) == [*before, "Erase"]
+
+
+async def test_a_misspelt_opt_out_is_refused_by_name_and_nothing_happens(
+    kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    with as_if_processed(database_url, kafka_settings):
+        async with private_api(kafka_settings, database_url) as api:
+            for path, bearer in (
+                ("/api/v1/me/tracking", token(ADA, scope=None)),
+                (f"/api/v1/users/{ADA}/tracking", token("sue", scope=SUPPORT)),
+            ):
+                for body, field in (
+                    (b'{"enable": false}', "enable"),
+                    (b'{"enabled": true, "enable": false}', "enable"),
+                    (b'{"enabled": true, "enabled": false}', "enabled"),
+                    (b'{"enabled": "false"}', "enabled"),
+                    (b"{}", "enabled"),
+                ):
+                    answer = await api.call(path, "PUT", bearer=bearer, data=body)
+                    assert (answer.status, answer.json["code"]) == (422, "bad_field"), body
+                    assert [e["field"] for e in answer.json["errors"]] == [field]
+                    assert "enabled" in answer.json["detail"]
+            assert rows(database_url, "SELECT FROM reads_audit") == []
+    assert await read_all(kafka_settings, EVENTS) == []
 
 
 #: What a user by id is asked and told; which scopes each wants is in api/test_api_scopes.py.
