@@ -95,9 +95,14 @@ class ProcessorSettings(
     audience_exports_retention_days: int = Field(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )
-
     reads_audit_retention_days: int = Field(
         400, ge=1, description="Days for which it is kept who looked at whom."
+    )
+    erasures_retention_days: int = Field(
+        400,
+        ge=1,
+        description="Days for which it is kept that an erasure or an opt-out was done, and how "
+        "many rows went. Whether somebody has opted out is kept for good.",
     )
     users_retention_days: int = Field(
         90,

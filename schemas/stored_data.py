@@ -248,8 +248,8 @@ TABLES: Final[dict[str, Stored]] = {
     ),
     "erasures": Stored(
         "proof that somebody was erased, by a keyed hash",
-        "kept: it is the proof",
-        "an operator",
+        "`ROLLCALL_ERASURES_RETENTION_DAYS`",
+        _BY_ROW,
         names="user_hash",
         tells="kind requested_at erased_at removed",
         runs="erasure_id partition log_offset",

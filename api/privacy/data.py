@@ -36,8 +36,8 @@ TABLES: Final = (
     Kept(
         "erasures",
         "That you opted out or were erased, by a keyed hash of your id.",
-        None,
-        "the proof that it was done is not needed any more",
+        400,
+        "{days} days after each",
     ),
     Kept(
         "privacy_flags",

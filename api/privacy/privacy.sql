@@ -18,6 +18,22 @@ INSERT INTO erasures (erasure_id, user_hash, kind, "partition")
 VALUES (%(erasure_id)s, %(user_hash)s, %(kind)s, %(partition)s)
 ON CONFLICT DO NOTHING
 
+-- name: same_erasure
+-- Under which id a further request is done, if not under its own: that of one which is not done yet, or
+-- the latest of so many on one day.
+WITH of_user AS (
+    SELECT erasure_id, requested_at, erased_at FROM erasures
+    WHERE user_hash = %(user_hash)s AND kind = %(kind)s
+), of_the_day AS (
+    SELECT erasure_id, requested_at FROM of_user WHERE requested_at > now() - interval '1 day'
+    ORDER BY requested_at DESC LIMIT %(most)s
+)
+SELECT erasure_id FROM of_user WHERE erased_at IS NULL
+UNION ALL
+(SELECT erasure_id FROM of_the_day WHERE (SELECT count(*) FROM of_the_day) >= %(most)s
+ ORDER BY requested_at DESC)
+LIMIT 1
+
 -- name: erasure
 -- One erasure by id.
 SELECT erasure_id, kind, requested_at, erased_at, removed FROM erasures

@@ -6,7 +6,9 @@
 3. Then the processor is waited for, five seconds at most. ``done``: nothing of the user is stored
    or shown any more, or they count again; else it will be so.
 
-Everything may be asked again.
+Everything may be asked again. What is asked again while it is not done is done again under the same
+id, and so is what is asked for more than 20 times a day: each is an event of the log, because what
+came since goes too, and none is a further record.
 """
 
 from __future__ import annotations
@@ -84,19 +86,27 @@ class PrivacyRequests:
 
     async def set_enabled(self, user_id: str, enabled: bool) -> Requested:
         """Opt in or out."""
-        request = secrets.token_hex(16)
         if enabled:
-            return await self._write(OptIn(user=user_id, request=request), "opted_in")
+            return await self._write(OptIn(user=user_id, request=_new_id()), "opted_in")
+        request = await self._id_of(user_id, "opted_out")
         return await self._write(OptOut(user=user_id, request=request), "opted_out")
 
     async def erase(self, user_id: str, *, wait: bool) -> Requested:
         """Erase what is stored."""
-        request = secrets.token_hex(16)
+        request = await self._id_of(user_id, "erased")
         return await self._write(Erase(user=user_id, request=request), "erased", wait=wait)
 
     def hash_of(self, user_id: str) -> bytes | None:
         """``None`` without a key."""
         return self._hashed(user_id) if self._hashed is not None else None
+
+    async def _id_of(self, user_id: str, kind: str) -> str:
+        hashed = await self.usable_hash()
+        try:
+            same = await self._store.same_erasure(hashed(user_id), kind)
+        except ProblemError:
+            same = None  # the event counts, and how many records there are does not
+        return same or _new_id()
 
     async def _fingerprint(self) -> str | None:
         """Of the database's key, which never changes once there is one."""
@@ -145,6 +155,10 @@ class PrivacyRequests:
                 return False
             await asyncio.sleep(_ASK_EVERY_SECONDS)
         return True
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
 
 
 def _not_set_up(why: str) -> ProblemError:

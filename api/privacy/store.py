@@ -27,6 +27,8 @@ class Erasure:
 
 
 _QUERY: Final = "privacy"
+#: Records of one user and kind; what is asked for beyond is done under the latest one's id.
+MOST_A_DAY: Final = 20
 
 
 class PrivacyStore:
@@ -64,6 +66,12 @@ class PrivacyStore:
             await connection.execute(self._queries["request"], values)
 
         await self._database.write(_QUERY, write)
+
+    async def same_erasure(self, user_hash: bytes, kind: str) -> str | None:
+        """Under which id another request of the user is done; ``None``: under one of its own."""
+        values = {"user_hash": user_hash, "kind": kind, "most": MOST_A_DAY}
+        row = await self._row("same_erasure", values)
+        return row[0] if row is not None else None
 
     async def erasure(self, erasure_id: str) -> Erasure | None:
         async def read(connection: Connection) -> Erasure | None:

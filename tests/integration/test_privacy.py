@@ -15,6 +15,7 @@ import aiohttp
 import psycopg
 import pytest
 
+from api.privacy import store
 from schemas.log.events import Heartbeat, decode_batch, partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, REJECTS
@@ -352,6 +353,40 @@ async def test_who_opted_a_user_out_or_erased_them_is_in_the_audit(
             assert await kinds_in_the_log(kafka) == before
             assert (await bob.erase())[0] == 200
             assert await kinds_in_the_log(kafka) == [*before, "Erase"]
+
+
+async def test_what_is_asked_for_again_is_done_again_and_adds_no_further_record(
+    kafka_settings: KafkaSettings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_A_DAY", 3)
+    support = token("sue", scope=SUPPORT)
+    with as_if_processed(database_url, kafka_settings) as database:
+        async with private_api(kafka_settings, database_url) as api:
+
+            async def erase(user: str) -> str:
+                answer = await api.call(f"/api/v1/users/{user}", "DELETE", bearer=support)
+                return str(answer.json["erasure_id"])
+
+            first = await erase(ADA)
+            assert await erase(ADA) == first
+            assert (await Person(api, ADA).erase())[1]["erasure_id"] == first
+            assert await erase(BOB) != first
+            # A processor has done it: what is asked for now is another one, up to three a day.
+            done = "UPDATE erasures SET erased_at = now()"
+            ids = [first]
+            for _ in range(4):
+                database.execute(done)
+                ids.append(await erase(ADA))
+            assert len(set(ids)) == 3
+            assert ids[2:] == [ids[2]] * 3
+            for _ in range(5):
+                database.execute(done)
+                assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
+            kinds = "SELECT kind, count(*)::int FROM erasures GROUP BY 1 ORDER BY 1"
+            assert rows(database_url, kinds) == [("erased", 4), ("opted_out", 3)]
+    # Each is in the log: what came since the one before goes, too.
+    found = await kinds_in_the_log(kafka_settings)
+    assert (found.count("Erase"), found.count("OptOut")) == (8, 5)
 
 
 async def test_a_misspelt_opt_out_is_refused_by_name_and_nothing_happens(
