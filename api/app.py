@@ -47,6 +47,7 @@ from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import TimelineCalls
 from api.privacy.calls import PrivacyCalls
+from api.privacy.data import TopicAges
 from api.privacy.log import PrivacyLog
 from api.privacy.requests import PrivacyRequests
 from api.privacy.store import PrivacyStore
@@ -131,6 +132,7 @@ def install(
             metrics,
             reads,
             Cors(settings.cors_origin_list),
+            TopicAges(settings),
         ),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -22,7 +21,7 @@ from api.http.paths import named_in_path
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.presence.timeline import LOOKUP_PATH, TIMELINE_SUFFIX, USER_PATH
-from api.privacy.data import stored_answer
+from api.privacy.data import TopicAges, stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
 from api.reads.audit import Call, ReadAudit
@@ -30,6 +29,7 @@ from api.scopes import PRIVACY_SCOPE
 from schemas.http.cors import Cors
 from schemas.http.problems import FieldProblem, ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
+from schemas.log.topics import CHANGES, EVENTS
 from schemas.tokens.identity import Identity
 
 ME: Final = "/api/v1/me"
@@ -37,9 +37,6 @@ TRACKING, DATA = "/tracking", "/data"
 ERASURES_PATH: Final = "/api/v1/erasures/"
 MAX_BODY_BYTES: Final = 1_024
 MAX_ERASURE_ID: Final = 64
-#: Kafka's retention and the segment that it waits for (schemas/log/topics.py).
-EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
-CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
 #: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.
 OWN_CALLS: Final = BucketPolicy(per_second=0.2, burst=20)
 #: Writes down who asks for it, before it is done.
@@ -58,7 +55,9 @@ class PrivacyCalls:
         metrics: ApiMetrics,
         reads: ReadAudit,
         cors: Cors,
+        topics: TopicAges,
     ) -> None:
+        self._topics = topics
         self._reads = reads
         self._cors = cors
         self._requests = requests
@@ -197,8 +196,8 @@ class PrivacyCalls:
                 "requested_at": rfc3339(found.requested_at),
                 "erased_at": rfc3339(erased_at),
                 "removed": found.removed,
-                "events_gone_by": rfc3339(erased_at and erased_at + EVENTS_GONE_AFTER),
-                "changes_gone_by": rfc3339(erased_at and erased_at + CHANGES_GONE_AFTER),
+                "events_gone_by": rfc3339(self._topics.gone_by(EVENTS, erased_at)),
+                "changes_gone_by": rfc3339(self._topics.gone_by(CHANGES, erased_at)),
             }
         )
 
@@ -257,7 +256,7 @@ class PrivacyCalls:
         # Without a key rows of the audit have no subject.
         subject = None if user_hash is None else self._reads.of_user(user_id)
         rows, kept_days = await self._store.stored(reader, user_id, user_hash, subject)
-        return json_answer(stored_answer(user_id, enabled, rows, kept_days))
+        return json_answer(stored_answer(user_id, enabled, rows, kept_days, self._topics))
 
 
 def _names(raw_path: str, part: str) -> bool:
