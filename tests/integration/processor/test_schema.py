@@ -8,7 +8,12 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from typer.testing import CliRunner
 
+from deploy.cli.command import app as rollcall
+from processor.settings import ProcessorSettings
+from processor.startup import open_deployment
+from processor.store.store import Store
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topic_ids import topic_id
@@ -26,6 +31,7 @@ from schemas.log.topics import (
     topic_name,
     topic_settings,
 )
+from tests.rigs.rig import processor_environment
 
 
 def test_migrating_twice_changes_nothing_the_second_time(database_url: str) -> None:
@@ -110,6 +116,37 @@ def test_topics_that_exist_are_kept_as_long_as_a_setting_says_that_is_set(
         await check_topics(shorter)
 
     asyncio.run(check())
+
+
+def test_the_command_applies_what_is_set_and_the_processor_says_what_differs(
+    kafka_settings: KafkaSettings, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = processor_environment(kafka_settings, database_url)
+    name = topic_name(kafka_settings, REJECTS)
+
+    def topics(**settings: str) -> str:
+        done = CliRunner().invoke(rollcall, ["topics"], env={**environment, **settings})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert topics() == "all there, as they must be\n"
+    assert topics(ROLLCALL_REJECTS_RETENTION_DAYS="3") == (
+        f"{name} is kept 72 hours from now on, it was 7 days (ROLLCALL_REJECTS_RETENTION_DAYS)\n"
+    )
+    asyncio.run(kept_as(kafka_settings, REJECTS, **{"retention.ms": str(72 * HOUR_MS)}))
+    said = f"topic {name} is kept 72 hours, not 7 days, the default: rollcall topics with"
+    assert f"all there, as they must be\nleft alone: {said}" in topics()
+
+    async def start() -> None:
+        settings = ProcessorSettings(**kafka_settings.model_dump(exclude_unset=True))
+        store = Store(database_url)
+        try:
+            await open_deployment(settings, store)
+        finally:
+            await store.close()
+
+    asyncio.run(start())
+    assert said in caplog.text
 
 
 def test_topics_are_made_with_the_retentions_that_are_set(kafka_bootstrap: str) -> None:
