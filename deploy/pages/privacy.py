@@ -11,7 +11,7 @@ from api.settings import ApiSettings
 from processor.settings import ProcessorSettings
 from schemas.log.settings import KafkaSettings
 from schemas.log.topic_retention import RETENTION, in_words
-from schemas.log.topics import DAY_MS, HOUR_MS, topic_specs
+from schemas.log.topics import HOUR_MS, topic_specs
 from schemas.stored_data import TABLES, TOPICS, Stored
 
 PAGE: Final = Path(__file__).parents[2] / "docs/privacy.md"
@@ -100,8 +100,10 @@ def privacy_page(page: str) -> str:
 
 def _default(name: str) -> str:
     fields = {**ApiSettings.model_fields, **ProcessorSettings.model_fields}
-    unit_ms = {"hours": HOUR_MS, "days": DAY_MS, "seconds": 1000}[name.rpartition("_")[2]]
-    return in_words(int(fields[name].default) * unit_ms)
+    default, unit = int(fields[name].default), name.rpartition("_")[2]
+    if unit == "days":
+        return f"{default} days"
+    return in_words(default * {"hours": HOUR_MS, "seconds": 1000}[unit])
 
 
 def _about_people() -> str:
