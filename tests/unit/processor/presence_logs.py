@@ -240,9 +240,9 @@ class Processor:
         return user_of_row(tuple(values))
 
 
-def oracle_of(records: Iterable[Written], policy: Policy) -> Oracle:
+def oracle_of(records: Iterable[Written], policy: Policy, kind: type[Oracle] = Oracle) -> Oracle:
     """The oracle after these records."""
-    oracle = Oracle(stated(policy))
+    oracle = kind(stated(policy))
     offset = 0
     for record in records:
         offset += record.lost
