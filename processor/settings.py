@@ -18,8 +18,19 @@ from schemas.service.settings import (
 )
 
 
+class GroupSettings(KafkaSettings):
+    """Which processes are the processors of a log."""
+
+    consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
+
+    @property
+    def group(self) -> str:
+        """Its name in Kafka, where deployments may share brokers."""
+        return self.topic_prefix + self.consumer_group
+
+
 class ProcessorSettings(
-    KafkaSettings,
+    GroupSettings,
     DatabaseSettings,
     TimingSettings,
     AnalyticsSettings,
@@ -32,7 +43,6 @@ class ProcessorSettings(
     processor_admin_port: int = Field(
         9083, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz."
     )
-    consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
     session_timeout_seconds: float = Field(
         6.0, gt=0, description="Silence after which Kafka gives a processor's partitions away."
     )

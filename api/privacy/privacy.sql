@@ -1,8 +1,8 @@
 -- Opt-outs, erasures, and what is stored of one user (api/privacy).
 
 -- name: fingerprint
--- Of the key by which the database knows users; no row: of none yet.
-SELECT fingerprint FROM user_hash_key
+-- Of the key by which the database knows users, and whether since a moment only; no row: of none yet.
+SELECT fingerprint, claimed_at > now() - make_interval(secs => %(new_seconds)s) FROM user_hash_key
 
 -- name: flag
 -- What is known of a user by hash.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.privacy.log import PrivacyLog
-from api.privacy.store import PrivacyStore
+from api.privacy.store import Claim, PrivacyStore
 from api.settings import ApiSettings
 from schemas.http.problems import ProblemError
 from schemas.log.events import PRIVACY_VERSION, Erase, OptIn, OptOut, PrivacyEvent
@@ -51,22 +51,28 @@ class PrivacyRequests:
         self._hashed = settings.user_hash
         self._store = store
         self._log = log
-        self._known: str | None = None
+        self._known: Claim | None = None
+        self._told: str | None = None
 
     async def not_ready(self) -> str | None:
-        """Why this process is not to be asked: its key is another one than the database's."""
+        """Why this process is not to be asked: its key is not the database's. One without a key
+        goes on for a while after the database gets one: its successor with the key is coming."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                stored = await self._fingerprint()
+                claim = await self._claim()
         except (ProblemError, TimeoutError):
             return None  # whether the database answers is asked elsewhere
-        if stored is None or self._hashed is None:
+        if claim is None or (self._hashed is None and claim.is_new):
             return None
         try:
-            check_fingerprint(self._hashed, stored, "the database")
+            check_fingerprint(self._hashed, claim.fingerprint, "the database")
         except UserHashKeyError as error:
-            return str(error)
-        return None
+            if self._told != str(error):
+                logger.error("Not ready: %s", error)
+            self._told = str(error)
+        else:
+            self._told = None
+        return self._told
 
     async def refuse_without_the_key(self) -> None:
         """The database knows users by a key, and it is not ours: by our hashes nobody would be
@@ -108,11 +114,15 @@ class PrivacyRequests:
             same = None  # the event counts, and how many records there are does not
         return same or _new_id()
 
-    async def _fingerprint(self) -> str | None:
-        """Of the database's key, which never changes once there is one."""
-        if self._known is None:
-            self._known = await self._store.fingerprint()
+    async def _claim(self) -> Claim | None:
+        """Never changes once there is one that is not new."""
+        if self._known is None or self._known.is_new:
+            self._known = await self._store.claim()
         return self._known
+
+    async def _fingerprint(self) -> str | None:
+        claim = await self._claim()
+        return claim.fingerprint if claim is not None else None
 
     async def usable_hash(self) -> UserHash:
         """Raises ``ProblemError``: this deployment does not take opt-outs and erasures."""

@@ -58,7 +58,7 @@ def create_app(
     """
     topic = topic_name(settings, EVENTS)
     app = PresenceApp(
-        settings.topic_prefix + settings.consumer_group,
+        settings.group,
         broker=[f"aiokafka://{server}" for server in settings.kafka_servers],
         broker_credentials=_credentials(settings),
         # What Rollcall has no use for: tables, changelogs, a leader, a web server.

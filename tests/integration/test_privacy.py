@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,14 @@ import psycopg
 import pytest
 
 from api.privacy import store
+from processor.kafka.consumer_group import count_members
 from schemas.log.events import Heartbeat, decode_batch, partition_of
+from schemas.log.privacy_flags import CLAIM_KEY
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, REJECTS
 from schemas.service.user_hash import UserHash
 from tests.rigs.api_harness import token
-from tests.rigs.harness import client_events
+from tests.rigs.harness import client_events, ingest_settings, running_ingest, wait_until
 from tests.rigs.harness import token as phone_token
 from tests.rigs.privacy_rig import (
     KEY,
@@ -39,6 +42,7 @@ from tests.rigs.privacy_rig import (
     traces,
 )
 from tests.rigs.rig import (
+    DEADLINE_SECONDS,
     batch,
     processor_environment,
     produce,
@@ -413,6 +417,54 @@ async def test_a_misspelt_opt_out_is_refused_by_name_and_nothing_happens(
     assert await read_all(kafka_settings, EVENTS) == []
 
 
+async def test_an_api_without_the_deployments_key_is_not_ready_but_while_the_others_get_theirs(
+    kafka_settings: KafkaSettings, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with private_api(kafka_settings, database_url, user_hash_key="") as api:
+        assert await api.privacy.not_ready() is None  # nobody has one
+        claim = "INSERT INTO user_hash_key (fingerprint) VALUES (%s)"
+        older = "UPDATE user_hash_key SET claimed_at = claimed_at - interval '15 minutes'"
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(claim, (UserHash(KEY).fingerprint,))
+            assert await api.privacy.not_ready() is None
+            connection.execute(older)
+        told = await api.privacy.not_ready() or ""
+        assert "has none: set ROLLCALL_USER_HASH_KEY to the deployment's" in told
+        assert f"Not ready: {told}" in caplog.text
+    async with private_api(kafka_settings, database_url) as api:
+        assert await api.privacy.not_ready() is None
+
+
+async def test_an_ingest_without_the_deployments_key_learns_it_before_anybody_opts_out(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    kafka, body = kafka_settings, b'{"screen": "Home"}'
+    without = ingest_settings(kafka, user_hash_key="")
+    async with running_ingest(without) as before:
+        await before.until_ready()
+        with running_processor(kafka, database_url, tmp_path / "processor.log"):
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not [r for r in await read_all(kafka, PRIVACY) if r.key == CLAIM_KEY]:
+                    await asyncio.sleep(0.1)
+            assert opt_outs_of(before).not_ready is None
+            async with (
+                running_ingest(without, at_once=True) as keyless,
+                private_api(kafka, database_url) as api,
+            ):
+                reason = "has none: set ROLLCALL_USER_HASH_KEY to the deployment's"
+                await wait_until(
+                    lambda: reason in (opt_outs_of(keyless).not_ready or ""), DEADLINE_SECONDS
+                )
+                for each in (before, keyless):
+                    assert (await each.heartbeat(body, BOB)).status == 200
+                assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
+                for each in (before, keyless):
+                    await wait_until(
+                        lambda each=each: opt_outs_of(each)._trouble is not None, DEADLINE_SECONDS
+                    )
+                    assert (await each.heartbeat(body, BOB)).status == 503
+
+
 #: What a user by id is asked and told; which scopes each wants is in api/test_api_scopes.py.
 OF_ADA = [
     ("GET", f"/api/v1/users/{ADA}/tracking"),
@@ -474,6 +526,16 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
             for user in (BOB, CAT):
                 await beat(user, "New")
             assert {*traces(restored, ADA)} >= {"presence", "changes"}
+            with running_processor(kafka, database_url, log) as processor:
+                group = f"{kafka.topic_prefix}rollcall-processor"
+                await until_members(kafka, group, 1)
+                for command in (("erase", "--since-restore"), ("opt-outs", "restore-table")):
+                    said = await refusal_of(kafka, restored, *command)
+                    assert said.startswith("rollcall: there is a processor in Kafka's consumer gr")
+                    assert "stop the processors first" in said
+                assert rows(restored, "SELECT count(*) FROM privacy_flags") == [(0,)]
+                assert await asyncio.to_thread(processor.stop) == 0
+                await until_members(kafka, group, 0)
             for flags in (3, 0):  # twice is harmless
                 said = await rollcall(kafka, restored, "erase", "--since-restore")
                 assert said == (
@@ -489,8 +551,12 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                 assert rows(restored, changes) == new
                 assert online(restored) == 2
                 # Once more, of what is only new by now.
-                said = await rollcall(kafka, restored, "erase", "--since-restore")
-                assert said.endswith("2 users are erased again, once the processors run\n")
+                anyway = ("erase", "--since-restore", "--despite-processors")
+                said = await rollcall(kafka, restored, *anyway)
+                assert "2 users are erased again, once the processors run\n" in said
+                assert said.endswith(
+                    "start the processors again: those that run know nothing of it\n"
+                )
                 await until_passed(kafka, restored)
                 assert rows(restored, changes) == new
                 assert online(restored) == 2
@@ -535,12 +601,33 @@ async def until_passed(kafka: KafkaSettings, database_url: str) -> None:
     )
 
 
+async def until_members(kafka: KafkaSettings, group: str, members: int) -> None:
+    """Until so many processors are in the group."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while await count_members(kafka, group) != members:
+            await asyncio.sleep(0.1)
+
+
 async def rollcall(kafka: KafkaSettings, database_url: str, *arguments: str) -> str:
     """What `rollcall` printed."""
-    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2"}
-    environment = processor_environment(kafka, database_url, **settings)
-    done = await asyncio.to_thread(
-        run_python, ["-m", "deploy.cli", *arguments], env={**os.environ, **environment}
-    )
+    done = await ended_rollcall(kafka, database_url, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+async def refusal_of(kafka: KafkaSettings, database_url: str, *arguments: str) -> str:
+    """What it said on standard error, and did not do."""
+    done = await ended_rollcall(kafka, database_url, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+async def ended_rollcall(
+    kafka: KafkaSettings, database_url: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2"}
+    environment = processor_environment(kafka, database_url, **settings)
+    return await asyncio.to_thread(
+        run_python, ["-m", "deploy.cli", *arguments], env={**os.environ, **environment}
+    )
