@@ -108,6 +108,12 @@ class Erasing:
                     await self._until_passed(ends)
         return ids
 
+    async def rows_removed(self, ids: Iterable[str]) -> dict[str, int]:
+        """Of each erasure that processors have passed."""
+        async with await AsyncConnection.connect(self._dsn) as connection:
+            cursor = await connection.execute(self._queries["removed"], (list(ids),))
+            return dict(await cursor.fetchall())
+
     async def flags_of_topic(self) -> dict[bytes, Flag]:
         """Of each user on ``presence.privacy`` the flag that holds, with the latest erasure. Raises
         ``schemas.service.user_hash.UserHashKeyError``."""

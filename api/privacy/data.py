@@ -35,7 +35,7 @@ TABLES: Final = (
         "you opt out, are erased, or were not seen for {days} days",
     ),
     Kept("changes", "When your state or screen changed, and why.", 7, "{days} days after each"),
-    Kept("spans", "Which screens you had open, from when until when.", 14, "{days} days after"),
+    Kept("spans", "Which screens you opened, from when until when.", 14, "{days} days after each"),
     Kept("sessions", "When you used the app, and for how long.", 14, "{days} days after each"),
     Kept("user_days", "On which days you used the app.", 62, "{days} days after each"),
     Kept(

@@ -72,8 +72,10 @@ def erase(
         fail("--despite-processors is for --since-restore: erasures go through processors", USAGE)
     users = _usable(user or []) + (_users_of(users_from) if users_from else [])
 
-    async def of_users(erasing: Erasing) -> dict[str, str]:
-        return await erasing.erase(dict.fromkeys(users))
+    async def of_users(erasing: Erasing) -> list[tuple[str, str, int]]:
+        ids = await erasing.erase(dict.fromkeys(users))
+        removed = await erasing.rows_removed(ids.values())
+        return [(name, each, removed.get(each, 0)) for name, each in ids.items()]
 
     async def again(erasing: Erasing) -> tuple[int, int]:
         if not despite_processors:
@@ -90,8 +92,10 @@ def erase(
         typer.echo(f"{erased} users are erased again, once the processors run")
         _echo_restart(despite_processors)
         return
-    for name, erasure_id in _run(of_users, data_dir).items():
-        typer.echo(f"erased {name}: {erasure_id}")
+    for name, erasure_id, removed in _run(of_users, data_dir):
+        # Of a name that was mistyped there is nothing.
+        found = f"{removed} rows" if removed else "nothing was stored of this user"
+        typer.echo(f"erased {name}: {erasure_id} ({found})")
 
 
 def users_in(file: Path) -> list[str]:

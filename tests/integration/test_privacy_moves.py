@@ -100,8 +100,8 @@ async def test_opt_outs_and_erasures_hold_when_their_partitions_move_in_the_midd
         await until("all are online", lambda: online(database_url) == 3 * kafka.partitions)
         async with private_api(kafka, database_url) as api:
             with psycopg.connect(database_url) as holder:
-                # No transaction with something of a user in it can end.
-                holder.execute("LOCK TABLE user_days IN ACCESS EXCLUSIVE MODE")
+                # Nobody's rows can be removed: no transaction that removes somebody can end.
+                holder.execute("SELECT FROM user_days FOR UPDATE")
                 asked = [Person(api, user).set_tracking(OPT_OUT) for user in leaving]
                 asked += [Person(api, user).erase() for user in erased]
                 answers = asyncio.gather(*asked)
