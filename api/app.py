@@ -67,7 +67,7 @@ from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
-#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by another key.
+#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by no key of ours.
 PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)

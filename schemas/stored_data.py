@@ -383,7 +383,8 @@ TOPICS: Final[dict[str, Topic]] = {
     ),
     "presence.sign_outs": Topic("which sockets are to be closed", "user id, device, connections"),
     "presence.privacy": Topic(
-        "who opted out, for ingest", "keyed hash of the user id, the flag, when"
+        "who opted out, for ingest",
+        "keyed hash of the user id, the flag, when; and the fingerprint of the key",
     ),
     "presence.rejects": Topic(
         "which events could not be read",
