@@ -95,6 +95,8 @@ class Screen:
         self._line("Metrics, health:")
         self._line(f"  {stack.admin_url('front')}/metrics   ingest and API")
         self._line(f"  {stack.admin_url('processor')}/metrics   processor")
+        if options.webhooks:
+            self._line(f"  {stack.admin_url('notify')}/metrics   notify")
         self._line(f"Logs: {stack.log_dir}")
         self._line("")
         self._line("Ctrl-C stops everything")

@@ -1,7 +1,7 @@
 """The life of a stack: start in order, restart what crashes, stop in reverse order.
 
-Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor and the
-front; then, where they are wanted, notify and the synthetic fleet. Whatever ends by itself is
+Start: Kafka and PostgreSQL side by side; then migrations and topics; then the processor, the
+front and, where it is wanted, notify; then the synthetic fleet. Whatever ends by itself is
 started again (`schemas.service.restarts`). A service may go on like that for ever (it is probably
 waiting for somebody to mend something, and its log says what); a Kafka or PostgreSQL that ends five
 times in a row ends the whole, because nothing works without them.
@@ -84,12 +84,14 @@ class Supervisor:
             with self._screen.working("starting the services"):
                 self._launch(stack.service("processor", "processor"))
                 self._launch(stack.service("front", "deploy.local.front"))
-                await _all(
+                serving = [
                     self._serving("processor", f"{stack.admin_url('processor')}/readyz"),
                     self._serving("front", f"{stack.public_url}/api/online-users-count"),
-                )
-            if stack.options.webhooks:
-                self._launch(stack.service("notify", "processor.notify"))
+                ]
+                if stack.options.webhooks:
+                    self._launch(stack.service("notify", "processor.notify"))
+                    serving.append(self._serving("notify", f"{stack.admin_url('notify')}/readyz"))
+                await _all(*serving)
             if stack.options.simulated_users:
                 self._launch(stack.simulation())
         except START_FAILURES as error:

@@ -7,6 +7,7 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from processor.notify.sender import Outcome
+from schemas.service.build_info import tell_version
 
 SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 
@@ -15,6 +16,7 @@ class NotifyMetrics:
     """Of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        tell_version(registry, "rollcall_notify")
         self.deliveries = Counter(
             "rollcall_notify_deliveries_total",
             "Attempts to deliver a message, by what came of them.",

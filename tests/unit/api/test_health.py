@@ -27,6 +27,7 @@ from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from ingest.metrics import IngestMetrics
 from processor.core.outage import Kind
+from processor.notify.metrics import NotifyMetrics
 from processor.watch.metrics import ROLLUPS, Metrics
 from processor.watch.partition_metrics import PartitionMetrics
 from schemas.openapi import health as described
@@ -131,6 +132,9 @@ def test_services_that_share_a_port_are_all_told_and_an_older_one_without_its_ve
     old = "rollcall_processor_partitions 2.0\n"
     assert read_metrics(old).versions == {"processor": None}
     assert read_metrics("rollcall_notify_partitions 12.0\n").versions == {"notify": None}
+    notify = CollectorRegistry()
+    NotifyMetrics(notify)
+    assert read_metrics(text_of(notify)).versions == {"notify": VERSION}
     audit = "rollcall_audit_differences 2.0\nrollcall_audit_age_seconds 60.0\n"
     assert read_metrics(f"rollcall_api_feed_viewers 0\n{audit}").audit == Audit(2, 60.0)
 

@@ -78,6 +78,7 @@ ASKED_BY_NOBODY = {
     "rollcall_ingest_unknown_fields_total": "looked up when an app changes what it sends",
     "rollcall_ingest_workers": "of several workers only; restarts have an alert",
     "rollcall_notify_attempt_seconds": "looked up where a receiver is slow",
+    "rollcall_notify_build_info": "the Health page shows versions",
     "rollcall_notify_partitions": "to see who has which; a process without any is ready",
     "rollcall_notify_webhooks": "rollcall webhooks list says more",
     "rollcall_processor_log_time_seconds": "by partition, for a closer look; its age is shown",
