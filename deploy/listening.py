@@ -26,15 +26,16 @@ def create_receiver(secret: str, show: Callable[[str], None]) -> web.Application
         body = await request.read()
         try:
             verify(secret, request.headers, body, time.time())
-            changes = json.loads(body)["data"]["changes"]
-            lines = [_line(change) for change in changes]
+            data = json.loads(body)["data"]
+            item, tell = ("timer", _timer_line) if "timers" in data else ("change", _line)
+            lines = [tell(each) for each in data[f"{item}s"]]
         except NotVerifiedError as error:
             show(f"refused: {error}")
             return web.Response(status=401)
         except (ValueError, LookupError, TypeError, RecursionError):
             show("refused: the body is no message of Rollcall's")
             return web.Response(status=400)
-        many = f"{len(lines)} change{'s' if len(lines) > 1 else ''}"
+        many = f"{len(lines)} {item}{'s' if len(lines) > 1 else ''}"
         show(f"{clean_text(request.headers[ID])}: {many}, signature verified")
         for line in lines:
             show(line)
@@ -66,6 +67,11 @@ def _line(change: dict[str, str]) -> str:
     screen = f" on {change['screen']}" if change["screen"] else ""
     told = f"  {change['at']} {change['user_id']} {change['reason']}: {change['state']}{screen}"
     return clean_text(told)
+
+
+def _timer_line(timer: dict[str, str]) -> str:
+    place = f"on {timer['screen']}" if timer["screen"] else "offline"
+    return clean_text(f"  {timer['at']} {timer['user_id']} {place} since {timer['since']}")
 
 
 def _print(line: str) -> None:

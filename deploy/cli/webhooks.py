@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from deploy.webhooks import WebhookTable
 
 HEADINGS: Final = ("ID", "STATE", "URL", "FILTER", "DEAD LETTERS", "PROBLEM")
+_DURATION: Final = re.compile(r"([0-9]{1,6})([smh])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600}
 
 app = typer.Typer(
     name="webhooks",
@@ -45,6 +48,17 @@ def create(
     app_version: Annotated[
         list[str] | None, typer.Option(help="Only of this version; may be repeated.")
     ] = None,
+    offline_for: Annotated[
+        str | None,
+        typer.Option(help="Tell who stays offline for so long, such as 10m, and no changes."),
+    ] = None,
+    on_screen: Annotated[
+        str | None,
+        typer.Option(help="Tell who stays on this screen for as long as --for, and no changes."),
+    ] = None,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="How long, with --on-screen: 30s, 5m, 2h.")
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Make a webhook, and print its id and its secret, once.
@@ -57,10 +71,20 @@ def create(
     from schemas.webhooks.settings import WebhookSettings
 
     lists = {"reasons": reason, "states": state, "screens": screen, "app_versions": app_version}
+    said: dict[str, Any] = {name: values for name, values in lists.items() if values}
+    timer = _timer(offline_for, on_screen, for_)
+    if timer is None:
+        said["of"] = of
+    else:
+        said["timer"] = timer
+        if len(said) > 1 or of != "device":
+            fail(f"{_option(timer)} stands alone: make another webhook for changes", USAGE)
     try:
-        wanted = parse_filter({"of": of, **{n: values for n, values in lists.items() if values}})
+        wanted = parse_filter(said)
         settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(url)
     except FilterProblemError as error:
+        if timer is not None:
+            fail(f"{_option(timer)} {error.message}", USAGE)
         option = error.field.removeprefix("filter.").removesuffix("s").replace("_", "-")
         fail(f"--{option} {error.message}", USAGE)
     except ValueError as error:
@@ -164,6 +188,33 @@ def listen(
         run(host, port, secret)
     except OSError as error:
         fail(f"cannot listen on {host}:{port}: {error.strerror}", FAILURE)
+
+
+def _timer(
+    offline_for: str | None, on_screen: str | None, lasting: str | None
+) -> dict[str, Any] | None:
+    """As a filter has it."""
+    if offline_for is not None:
+        if on_screen is not None or lasting is not None:
+            fail("--offline-for stands alone: leave out --on-screen and --for", USAGE)
+        return {"while": "offline", "seconds": _seconds("--offline-for", offline_for)}
+    if on_screen is None and lasting is None:
+        return None
+    if on_screen is None or lasting is None:
+        fail("--on-screen and --for go together: --on-screen Checkout --for 5m", USAGE)
+    return {"while": "on_screen", "screen": on_screen, "seconds": _seconds("--for", lasting)}
+
+
+def _option(timer: dict[str, Any]) -> str:
+    return "--offline-for" if timer["while"] == "offline" else "--on-screen"
+
+
+def _seconds(option: str, text: str) -> int:
+    found = _DURATION.fullmatch(text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 1 <= seconds <= _UNITS["h"] * 24:
+        fail(f"{option} {text}: write 30s, 10m or 2h, up to 24h", USAGE)
+    return seconds
 
 
 @contextmanager

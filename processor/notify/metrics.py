@@ -26,11 +26,11 @@ class NotifyMetrics:
         for outcome in get_args(Outcome):
             self.deliveries.labels(outcome)
         self.changes = Counter(
-            "rollcall_notify_changes_total", "Changes delivered.", registry=registry
+            "rollcall_notify_changes_total", "Changes and timers delivered.", registry=registry
         )
         self.given_up = Counter(
             "rollcall_notify_given_up_changes_total",
-            "Changes that became dead letters, because they could not be delivered in time.",
+            "Changes and timers that became dead letters: they could not be delivered in time.",
             registry=registry,
         )
         self.lost_ranges = Counter(
@@ -48,6 +48,11 @@ class NotifyMetrics:
             "rollcall_notify_lag_seconds",
             "Age of the oldest change that a webhook waits for in this process's partitions.",
             ["webhook"],
+            registry=registry,
+        )
+        self.stays = Gauge(
+            "rollcall_notify_stays",
+            "Users of whom a timer may have to be told, in this process's partitions.",
             registry=registry,
         )
         self.webhooks = Gauge(

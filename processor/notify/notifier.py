@@ -18,11 +18,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
+from processor.notify.clock import Clock
 from processor.notify.lane import Lane, Means
 from processor.notify.messages import record_of
 from processor.notify.settings import NotifySettings
 from processor.notify.store import Place, Webhook
 from processor.notify.target import Door, Target
+from processor.notify.timer_lane import TimerLane
 from processor.notify.window import Window
 from schemas.log.client import client_options
 from schemas.log.topics import CHANGES, topic_name
@@ -32,6 +34,7 @@ from schemas.webhooks.secret_box import AnotherKeyError, SecretBox
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 2.0
+CLOCK_SECONDS: Final = 1.0
 POLL_MS: Final = 500
 TROUBLE_SECONDS: Final = 1.0
 FORGET_EVERY_SECONDS: Final = 3_600.0
@@ -47,6 +50,7 @@ class Notifier:
         self._topic = topic_name(settings, CHANGES)
         self._consumer: Any = None
         self._windows: dict[int, Window] = {}
+        self._clocks: dict[int, Clock] = {}
         self._targets: dict[str, Target] = {}
         self._doors: dict[str, Door] = {}
         self._lanes: dict[Place, tuple[Lane, asyncio.Task[None]]] = {}
@@ -68,14 +72,18 @@ class Notifier:
             client_id="rollcall-notify",
         )
         consumer.subscribe([self._topic], listener=_Partitions(self))
-        refreshing = asyncio.create_task(self._keep_refreshing(), name="webhooks")
+        background = {
+            asyncio.create_task(self._keep_refreshing(), name="webhooks"),
+            asyncio.create_task(self._keep_reading_clocks(), name="clocks"),
+        }
         try:
             await consumer.start()
             while True:
                 await self._read()
         finally:
-            refreshing.cancel()
-            await asyncio.wait({refreshing})
+            for task in background:
+                task.cancel()
+            await asyncio.wait(background)
             await self.give_back(list(self._windows))
             await consumer.stop()
 
@@ -86,6 +94,7 @@ class Notifier:
         for partition, place in places.items():
             self._consumer.seek(place, ends[place])
             self._windows[partition] = Window(ends[place])
+            self._clocks[partition] = Clock()
         self.assigned = True
         self._taken.set()
         self._means.metrics.partitions.set(len(self._windows))
@@ -97,6 +106,7 @@ class Notifier:
         await self._end([place for place in self._lanes if place.partition in given])
         for partition in given:
             self._windows.pop(partition, None)
+            self._clocks.pop(partition, None)
         self._means.metrics.partitions.set(len(self._windows))
 
     async def _ends(self, places: list[TopicPartition]) -> dict[TopicPartition, int]:
@@ -139,6 +149,23 @@ class Notifier:
             self._show_lag()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._taken.wait(), REFRESH_SECONDS)
+
+    async def _keep_reading_clocks(self) -> None:
+        """While a timer of a webhook wants to know what time it is."""
+        while True:
+            if any(target.filter.timer is not None for target in self._targets.values()):
+                with contextlib.suppress(psycopg.Error, KafkaError, OSError):
+                    await self._read_clocks()
+            await asyncio.sleep(CLOCK_SECONDS)
+
+    async def _read_clocks(self) -> None:
+        readings = await self._means.store.readings(list(self._clocks))
+        places = {r.partition: TopicPartition(self._topic, r.partition) for r in readings}
+        ends = await self._consumer.end_offsets(list(places.values())) if places else {}
+        for reading in readings:
+            clock = self._clocks.get(reading.partition)
+            if clock is not None:  # it may have been given back meanwhile
+                clock.read(reading, ends[places[reading.partition]])
 
     async def _refresh(self) -> None:
         """Lanes as there are webhooks, replays and partitions now."""
@@ -188,7 +215,12 @@ class Notifier:
         return warnings
 
     def _begin(self, place: Place, window: Window) -> None:
-        lane = Lane(place, self._targets[place.webhook], window, self._means)
+        target = self._targets[place.webhook]
+        if target.filter.timer is None:
+            lane = Lane(place, target, window, self._means)
+        else:
+            clock = self._clocks[place.partition]
+            lane = TimerLane(place, target, window, self._means, clock)
         task = asyncio.create_task(lane.run(), name=f"lane {place}")
         self._lanes[place] = (lane, task)
 
@@ -204,6 +236,8 @@ class Notifier:
 
     def _show_lag(self) -> None:
         now = time.time()
+        lanes = [lane for lane, _ in self._lanes.values() if isinstance(lane, TimerLane)]
+        self._means.metrics.stays.set(sum(lane.stays for lane in lanes))
         behind = dict.fromkeys(self._targets, 0.0)
         for place, (lane, _) in self._lanes.items():
             since = lane.waits_since

@@ -19,6 +19,18 @@ ORDER BY c.dead_letter LIMIT %(most)s
 SELECT user_hash, erased_until FROM privacy_flags
 WHERE user_hash = ANY(%(hashes)s) AND erased_until IS NOT NULL
 
+-- name: readings
+-- How far partitions are: one row is of one moment, with its outages.
+SELECT o."partition", o.next_offset, o.published_through, to_ms(o.log_time),
+       coalesce((o.policy ->> 'reconnect_grace_ms')::bigint, 0),
+       ARRAY(
+           SELECT ARRAY[to_ms(started_at), to_ms(ended_at)] FROM outages u
+           WHERE u."partition" = o."partition"
+             AND (ended_at IS NULL OR ended_at > o.log_time - %(days)s * interval '1 day')
+           ORDER BY started_at DESC LIMIT %(most)s
+       )
+FROM stream_offsets o WHERE o."partition" = ANY(%(partitions)s) AND o.log_time IS NOT NULL
+
 -- name: dead_letters
 -- How many wait to be replayed.
 SELECT count(*) FROM webhook_dead_letters WHERE why <> 'lost' AND replaying_since IS NULL

@@ -11,6 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
+from processor.notify.clock import Reading
 from schemas.database.named_queries import load_queries
 from schemas.service.settings import DatabaseSettings
 from schemas.webhooks.forms import MAX_WEBHOOKS
@@ -21,6 +22,9 @@ STATEMENT_TIMEOUT_MS: Final = 10_000
 #: At once, of one process.
 MAX_REPLAYS: Final = 100
 DEAD_LETTERS_KEPT_DAYS: Final = 30
+#: More than the days of changes that Kafka has, and a timer.
+OUTAGES_OF_DAYS: Final = 9
+MAX_OUTAGES: Final = 1_000
 
 
 class Place(NamedTuple):
@@ -118,6 +122,17 @@ class NotifyStore:
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(self._queries["erased"], values)).fetchall()
         return dict(rows)
+
+    async def readings(self, partitions: Collection[int]) -> list[Reading]:
+        """Of those partitions that have log time."""
+        values = {
+            "partitions": list(partitions),
+            "days": OUTAGES_OF_DAYS,
+            "most": MAX_OUTAGES,
+        }
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(self._queries["readings"], values)).fetchall()
+        return [Reading(*row) for row in rows]
 
     async def dead_letters(self) -> int:
         """How many wait to be replayed."""

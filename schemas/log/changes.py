@@ -35,7 +35,9 @@ class Change(msgspec.Struct, frozen=True):
     """``id`` is ``partition:offset:index:ordinal``: the same change always has the same id, so a
     consumer that remembers the last one of each partition drops repeats. Index -1 stands for what
     happened because time passed, before the record's first event. ``at`` is log time, RFC 3339
-    with milliseconds. ``connections`` are the ids of the sockets that the change signed out."""
+    with milliseconds. ``connections`` are the ids of the sockets that the change signed out. What
+    the user showed before is ``None`` where it is not known: in records of 0.1, and in a few that
+    are published once more after a crash."""
 
     id: str
     at: str
@@ -51,3 +53,5 @@ class Change(msgspec.Struct, frozen=True):
     app_version: str | None
     platform: str | None
     connections: list[str]
+    previous_user_state: State | None = None
+    previous_user_screen: str | None = None

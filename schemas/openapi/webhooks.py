@@ -34,6 +34,7 @@ TAG: Final = {
 MAX_CHOICES: Final = 100
 MAX_URL: Final = 2_000
 MAX_OVERLAP_HOURS: Final = 168
+MOST_TIMER_SECONDS: Final = 86_400
 _MANAGERS: Final[Security] = (
     {"staffToken": [MANAGE_SCOPE]},
     {"apiKey": [MANAGE_SCOPE]},
@@ -70,6 +71,34 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "states": _choices("Of the device, after the change.", word("One of them.", STATES)),
             "screens": _texts("After the change.", "Cart", MAX_TEXT["screen"]),
             "app_versions": _texts("Of the device.", "1.2.0", MAX_TEXT["app_version"]),
+            "timer": ref("WebhookTimer"),
+        },
+    },
+    "WebhookTimer": {
+        "type": "object",
+        "description": "Who stays for so long is told, and no changes: a filter with a timer has "
+        "nothing else. Times are log time; what is due in an outage is due after it.",
+        "required": ["while", "seconds"],
+        "additionalProperties": False,
+        "properties": {
+            "while": word(
+                "`offline`: the user is. `on_screen`: in the foreground on `screen`.",
+                ("offline", "on_screen"),
+            ),
+            "screen": text(
+                "Of `on_screen`, and only then.",
+                "Checkout",
+                minLength=1,
+                maxLength=MAX_TEXT["screen"],
+                pattern=STORED_TEXT,
+            ),
+            "seconds": {
+                "type": "integer",
+                "description": "How long.",
+                "minimum": 1,
+                "maximum": MOST_TIMER_SECONDS,
+                "examples": [600],
+            },
         },
     },
     "WebhookWanted": {

@@ -6,6 +6,8 @@
 3. ``of: user`` leaves out what a device does while another one of the user decides the user's state
    and screen. A change does not say what the user's state was before, so with several devices an
    arrival may be told once a device.
+4. A webhook with a ``timer`` is told of who stays for so long (``timer.py``), of no change but
+   those of the first rule, and has no other condition.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import msgspec
 from schemas.log.changes import Change, Reason, State
 from schemas.log.events import MAX_TEXT
 from schemas.untrusted.text import clean_text
+from schemas.webhooks.timer import Timer, TimerProblemError, parse_timer
 
 Of = Literal["device", "user"]
 
@@ -33,11 +36,14 @@ class ChangeFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     states: frozenset[str] = frozenset()
     screens: frozenset[str] = frozenset()
     app_versions: frozenset[str] = frozenset()
+    timer: Timer | None = None
 
     def wants(self, change: Change) -> bool:
         """Whether the change is told."""
         if change.reason in ALWAYS:
             return True
+        if self.timer is not None:
+            return False
         if self.of == "user" and not _decides(change):
             return False
         return (
@@ -50,6 +56,8 @@ class ChangeFilter(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def document(self) -> dict[str, Any]:
         """As it is stored and shown: sorted lists, and no conditions that are none."""
+        if self.timer is not None:
+            return {"timer": self.timer.document}
         lists = {name: sorted(getattr(self, name)) for name in _LISTS}
         return {"of": self.of, **{name: values for name, values in lists.items() if values}}
 
@@ -77,14 +85,25 @@ def parse_filter(said: object) -> ChangeFilter:
     if not isinstance(said, dict):
         raise FilterProblemError("filter", "must be an object")
     for name in said:
-        if name != "of" and name not in _LISTS:
-            known = ", ".join(["of", *_LISTS])
+        if name not in ("of", "timer") and name not in _LISTS:
+            known = ", ".join(["of", *_LISTS, "timer"])
             raise FilterProblemError(f"filter.{name}", f"is not known: there are {known}")
+    if "timer" in said:
+        return _with_timer(said)
     of = said.get("of", "device")
     if of not in get_args(Of):
         raise FilterProblemError("filter.of", "must be device or user")
-    lists = {name: _choices(name, said[name]) for name in _LISTS if name in said}
+    lists: dict[str, Any] = {name: _choices(name, said[name]) for name in _LISTS if name in said}
     return ChangeFilter(of=of, **lists)
+
+
+def _with_timer(said: dict[str, Any]) -> ChangeFilter:
+    if len(said) > 1:
+        raise FilterProblemError("filter.timer", "stands alone: make another webhook for changes")
+    try:
+        return ChangeFilter(timer=parse_timer(said["timer"]))
+    except TimerProblemError as error:
+        raise FilterProblemError(f"filter.{error.field}", error.message) from None
 
 
 def _choices(name: str, said: object) -> frozenset[str]:

@@ -7,62 +7,100 @@ import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
+
+from schemas.webhooks.timer import MOST_SECONDS, While
 
 TYPE: Final = "presence.changes"
-_HEAD: Final = b'{"type":"' + TYPE.encode() + b'","timestamp":"'
-_MIDDLE: Final = b'","data":{"changes":['
+#: Of those who stayed for as long as a timer says.
+TIMERS: Final = "presence.timers"
+#: What a message of a type holds, in ``data``.
+_ITEMS: Final = {TYPE: "changes", TIMERS: "timers"}
 _TAIL: Final = b"]}}"
 #: RFC 3339 UTC with milliseconds.
 _TIMESTAMP_BYTES: Final = 24
 
 
-def message_body(changes: Sequence[bytes], at: str) -> bytes:
-    """``changes``: each as JSON. ``at``: when the last of them was."""
-    return b"".join([_HEAD, at.encode(), _MIDDLE, b",".join(changes), _TAIL])
+def message_body(items: Sequence[bytes], at: str, message_type: str = TYPE) -> bytes:
+    """``items``: changes or timers, each as JSON. ``at``: when the last of them was."""
+    return b"".join([_head(message_type, at), b",".join(items), _TAIL])
 
 
 def message_bytes(changes: Sequence[bytes]) -> int:
-    """How long that will be."""
-    fixed = len(_HEAD) + _TIMESTAMP_BYTES + len(_MIDDLE) + len(_TAIL)
+    """How long that will be; a message of timers is not longer."""
+    fixed = len(_head(TYPE, "0" * _TIMESTAMP_BYTES)) + len(_TAIL)
     return fixed + sum(map(len, changes)) + max(0, len(changes) - 1)
+
+
+def _head(message_type: str, at: str) -> bytes:
+    items = _ITEMS[message_type]
+    return f'{{"type":"{message_type}","timestamp":"{at}","data":{{"{items}":['.encode()
 
 
 def message_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12); a change is one of ``presence.changes``."""
     change = json.loads(files("schemas.log").joinpath("changes.schema.json").read_text("utf-8"))
-    definitions = change.pop("$defs")
+    definitions = {**change.pop("$defs"), "change": change, "timer": _timer_schema()}
     change.pop("$schema")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rollcall.webhook",
         "description": "The body of a webhook's message. Delivered at least once: drop messages by "
-        "the header webhook-id, and changes by their id. In order per user. Fields may be added; "
-        "those here keep their meaning within a major version.",
+        "the header webhook-id, and changes and timers by their id. In order per user. Fields may "
+        "be added; those here keep their meaning within a major version.",
         "type": "object",
         "required": ["type", "timestamp", "data"],
         "additionalProperties": True,
-        "$defs": {**definitions, "change": change},
+        "$defs": definitions,
         "properties": {
-            "type": {"const": TYPE},
+            "type": {"enum": list(_ITEMS)},
             "timestamp": {
                 "type": "string",
                 "format": "date-time",
-                "description": "Log time of the last change.",
+                "description": "Log time of the last change, or at which the last timer was due.",
             },
+        },
+        "oneOf": [_holds(message_type) for message_type in _ITEMS],
+    }
+
+
+def _holds(message_type: str) -> dict[str, Any]:
+    items = _ITEMS[message_type]
+    many = {"type": "array", "minItems": 1, "maxItems": 100}
+    return {
+        "properties": {
+            "type": {"const": message_type},
             "data": {
                 "type": "object",
-                "required": ["changes"],
+                "required": [items],
                 "additionalProperties": True,
-                "properties": {
-                    "changes": {
-                        "type": "array",
-                        "minItems": 1,
-                        "maxItems": 100,
-                        "items": {"$ref": "#/$defs/change"},
-                    }
-                },
+                "properties": {items: {**many, "items": {"$ref": f"#/$defs/{items[:-1]}"}}},
             },
+        }
+    }
+
+
+def _timer_schema() -> dict[str, Any]:
+    time = {"type": "string", "format": "date-time"}
+    return {
+        "title": "presence.timers",
+        "description": "A user has stayed in one state for as long as the webhook's timer says.",
+        "type": "object",
+        "required": ["id", "at", "user_id", "while", "screen", "seconds", "since", "change"],
+        "additionalProperties": True,
+        "properties": {
+            "id": {
+                "type": "string",
+                "pattern": "^[0-9]+:[0-9]+:-?[0-9]+:[0-9]+[+][0-9]+$",
+                "description": "The same for one stay of a user, however often it is told.",
+            },
+            "at": {**time, "description": "Log time at which the timer was due."},
+            "user_id": {"type": "string", "minLength": 1, "maxLength": 256},
+            "while": {"enum": list(get_args(While))},
+            "screen": {"$ref": "#/$defs/text", "description": "Of on_screen, else null."},
+            "seconds": {"type": "integer", "minimum": 1, "maximum": MOST_SECONDS},
+            "since": {**time, "description": "Log time since which the user has stayed."},
+            "change": {"type": "string", "description": "Id of the change with which that began."},
         },
     }
 

@@ -14,8 +14,17 @@ import pytest
 import schemas.webhooks
 from processor.notify.messages import MAX_BYTES, Gathering, Record, record_of
 from processor.notify.retries import RetryPolicy, pause_seconds, retry_after_seconds
+from processor.notify.stays import Stays
 from processor.notify.window import MAX_RECORDS, PAGE, Window
-from schemas.webhooks.message import message_schema, message_schema_page
+from schemas.webhooks.message import (
+    TIMERS,
+    TYPE,
+    message_body,
+    message_bytes,
+    message_schema,
+    message_schema_page,
+)
+from schemas.webhooks.timer import Timer
 from tests.unit.webhooks.changes import CHANGE
 
 
@@ -35,6 +44,22 @@ def test_a_message_is_its_published_schema_and_holds_the_topics_bytes() -> None:
     assert json.loads(body)["type"] == "presence.changes"
     file = Path(schemas.webhooks.__file__).with_name("message.schema.json")
     assert file.read_text("utf-8") == message_schema_page()
+
+
+def test_a_message_of_timers_is_the_schema_too() -> None:
+    stays = Stays(Timer("offline", 600))
+    away = msgspec.structs.replace(CHANGE, user_state="offline", previous_user_state="foreground")
+    stays.take(Record(1, 0, b"", away))
+    stays.passed(2_000_000_000_000)
+    stay = stays.decided()
+    assert stay is not None
+    fired = stays.fired(stay)
+    body = message_body([msgspec.json.encode(fired)], fired.at, TIMERS)
+    jsonschema.validate(json.loads(body), message_schema())
+    assert len(message_body([], fired.at, TIMERS)) <= message_bytes(())
+    for wrong in (body.replace(TIMERS.encode(), TYPE.encode()), body.replace(b"+600", b"")):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(json.loads(wrong), message_schema())
 
 
 def test_a_message_ends_at_100_changes_20_kb_or_a_second() -> None:

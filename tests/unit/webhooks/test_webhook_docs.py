@@ -15,7 +15,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.listening import create_receiver
-from schemas.webhooks.message import message_body
+from schemas.webhooks.message import TIMERS, message_body
 from schemas.webhooks.signing import new_secret, secret_key, signed_headers
 
 PAGE = Path(__file__).parents[3].joinpath("docs/webhooks.md").read_text("utf-8")
@@ -76,9 +76,17 @@ async def test_listen_shows_changes_that_are_signed_and_refuses_the_rest() -> No
     async with TestClient(TestServer(create_receiver(secret, shown.append))) as client:
         assert (await client.post("/", data=body, headers=headers)).status == 204
         assert (await client.post("/", data=body + b" ", headers=headers)).status == 401
+        timer = {"at": "2026-03-30T12:10:00.000Z", "user_id": "ada", "screen": None, "since": "12"}
+        due = message_body([json.dumps(timer).encode()], timer["at"] or "", TIMERS)
+        signed = signed_headers([secret_key(secret)], "msg_2", int(time.time()), due)
+        assert (await client.post("/", data=due, headers=signed)).status == 204
         assert (await client.post("/", data=body)).status == 401
     assert shown[:2] == [
         "msg_1: 1 change, signature verified",
         "  2026-03-30T12:00:00.412Z ada[31m started: foreground on Cart",
     ]
-    assert all(line.startswith("refused: ") for line in shown[2:])
+    assert shown[3:5] == [
+        "msg_2: 1 timer, signature verified",
+        "  2026-03-30T12:10:00.000Z ada offline since 12",
+    ]
+    assert all(line.startswith("refused: ") for line in (shown[2], *shown[5:]))

@@ -44,6 +44,14 @@ def test_what_a_device_does_beside_another_is_the_devices_alone() -> None:
     assert parse_filter({"of": "user"}).wants(CHANGE)
 
 
+def test_a_webhook_with_a_timer_is_told_of_no_change_but_who_is_to_be_forgotten() -> None:
+    said = {"timer": {"while": "on_screen", "screen": "Cart", "seconds": 300}}
+    found = parse_filter(said)
+    assert found.document == said
+    assert not found.wants(CHANGE)
+    assert found.wants(change(reason="erased"))
+
+
 @pytest.mark.parametrize("reason", ["erased", "opted_out"])
 def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: str) -> None:
     gone = change(reason=reason, device="", state="offline", user_state="offline", screen=None)
@@ -63,6 +71,19 @@ def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: st
         ({"screens": []}, "filter.screens", "must be a list of 1 to 100"),
         ({"screens": ["x" * 129]}, "filter.screens", "1 to 128 characters"),
         ({"screens": [7]}, "filter.screens", "1 to 128 characters"),
+        ({"timer": []}, "filter.timer", "must be an object"),
+        ({"timer": {"while": "offline", "seconds": 60}, "of": "user"}, "filter.timer", "alone"),
+        ({"timer": {"while": "asleep", "seconds": 60}}, "filter.timer.while", "offline or on_scr"),
+        ({"timer": {"while": ["offline"]}}, "filter.timer.while", "offline or on_screen"),
+        ({"timer": {"while": "offline", "seconds": 0.5}}, "filter.timer.seconds", "1 to 86400"),
+        ({"timer": {"while": "offline", "seconds": True}}, "filter.timer.seconds", "1 to 86400"),
+        ({"timer": {"while": "offline", "seconds": 86_401}}, "filter.timer.seconds", "1 to 86"),
+        (
+            {"timer": {"while": "offline", "seconds": 60, "screen": "Cart"}},
+            *("filter.timer.screen", "only for on_screen"),
+        ),
+        ({"timer": {"while": "on_screen", "seconds": 60}}, "filter.timer.screen", "1 to 128"),
+        ({"timer": {"minutes": 60}}, "filter.timer.minutes", "is not known"),
         ({"app_versions": ["\ud800"]}, "filter.app_versions", "control characters"),
     ],
 )
