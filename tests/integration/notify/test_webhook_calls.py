@@ -73,6 +73,7 @@ async def test_a_webhook_is_made_shown_rotated_and_deleted(
         ({"url": "https://10.0.0.1/"}, "url"),
         ({"url": URL, "filter": {"states": ["asleep"]}}, "filter.states"),
         ({"url": URL, "filter": None}, "filter"),
+        ({"url": URL, "filter": {"timer": {"while": "offline"}}}, "filter.timer.seconds"),
         ({"url": URL, "secret": "mine"}, "secret"),
     ],
 )
@@ -145,5 +146,20 @@ def test_the_command_does_the_same(database_url: str) -> None:
     refused = run("create", "--url", "http://crm.example.com/")
     assert refused.exit_code == 2
     assert "ROLLCALL_PLAIN_HTTP_HOSTS" in refused.stderr
+    run("create", "--url", URL, "--offline-for", "10m")
+    run("create", "--url", URL, "--on-screen", "Checkout", "--for", "300s")
+    shown = run("list").stdout
+    assert '{"timer": {"while": "offline", "seconds": 600}}' in shown
+    assert '{"timer": {"while": "on_screen", "screen": "Checkout", "seconds": 300}}' in shown
+    for options, problem in (
+        (["--offline-for", "10"], "--offline-for 10: write 30s, 10m or 2h"),
+        (["--offline-for", "25h"], "up to 24h"),
+        (["--offline-for", "1m", "--for", "1m"], "leave out --on-screen and --for"),
+        (["--on-screen", "Cart"], "--on-screen and --for go together"),
+        (["--offline-for", "1m", "--state", "offline"], "--offline-for stands alone"),
+        (["--on-screen", "", "--for", "1m"], "--on-screen must be a text of 1 to 128"),
+    ):
+        refused = run("create", "--url", URL, *options)
+        assert (refused.exit_code, problem in refused.stderr) == (2, True), refused.stderr
     refused = run("create", "--url", URL, "--state", "asleep")
     assert refused.stderr == "rollcall: --state must be among foreground, background, offline\n"
