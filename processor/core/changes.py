@@ -44,11 +44,13 @@ def change_of(partition: int, logged: LoggedChange) -> Change:
         app_version=changed.app_version,
         platform=changed.platform,
         connections=list(changed.connections),
+        previous_user_state=changed.previous_user_state,
+        previous_user_screen=changed.previous_user_screen,
     )
 
 
 def published_change(partition: int, row: tuple[Any, ...]) -> Change:
     """The same from a row of ``unpublished_changes`` in queries.sql."""
     offset, index, ordinal, at_ms, *fields = row
-    fields[-1] = _connections.decode(fields[-1])
+    fields[-3] = _connections.decode(fields[-3])
     return Change(change_id(partition, offset, index, ordinal), rfc3339(at_ms), *fields)

@@ -149,6 +149,7 @@ def change(
     connections: tuple[str, ...] = (),
 ) -> tuple[User, Changed]:
     """``user`` with ``after`` in the place of ``before``, and the change that this is."""
+    was = user
     devices = with_device(user.devices, after)
     shown = visible_device(devices)
     assert shown is not None  # noqa: S101  (there is at least `after`)
@@ -179,6 +180,8 @@ def change(
         app_version=after.app_version,
         platform=after.platform,
         connections=connections,
+        previous_user_state=was.state,
+        previous_user_screen=was.screen,
     )
 
 

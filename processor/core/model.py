@@ -192,7 +192,8 @@ class User(msgspec.Struct, frozen=True, gc=False):
 
 class Changed(msgspec.Struct, frozen=True, gc=False):
     """A device's state or screen changed; what :class:`schemas.log.changes.Change` is made of.
-    ``connections`` are the sockets that this signed out."""
+    ``connections`` are the sockets that this signed out. What the user showed before is published,
+    and not stored."""
 
     at_ms: int
     user_id: str
@@ -207,6 +208,8 @@ class Changed(msgspec.Struct, frozen=True, gc=False):
     app_version: str | None
     platform: str | None
     connections: tuple[str, ...] = ()
+    previous_user_state: State | None = None
+    previous_user_screen: str | None = None
 
 
 def shared(text: str | None) -> str | None:

@@ -204,6 +204,8 @@ def remove(user: User, event: OptOut | Erase, now_ms: int) -> Removed:
         app_version=None,
         platform=None,
         connections=connections,
+        previous_user_state=user.state,
+        previous_user_screen=user.screen,
     )
     ended: list[Changed] = []
     for device in user.devices:

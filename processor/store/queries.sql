@@ -81,10 +81,12 @@ SELECT {presence_read} FROM presence WHERE "partition" = %s AND state <> 'offlin
 SELECT {presence_read} FROM presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
--- Those of users who left are in a table of their own (promise 8).
-SELECT log_offset, event_index, ordinal, to_ms(at), user_id, device, reason::text,
-       previous_state::text, state::text, previous_screen, screen, user_state::text, user_screen,
-       app_version, platform, coalesce(connections, '[]')::text
+-- Those of users who left are in a table of their own (promise 8). What a user showed before is told by
+-- their change before, if that was on the day before.
+SELECT u.log_offset, u.event_index, u.ordinal, to_ms(u.at), u.user_id, u.device, u.reason::text,
+       u.previous_state::text, u.state::text, u.previous_screen, u.screen, u.user_state::text,
+       u.user_screen, u.app_version, u.platform, coalesce(u.connections, '[]')::text,
+       before.user_state::text, before.user_screen
 FROM (
     SELECT "partition", log_offset, event_index, ordinal, at, user_id, device, reason, previous_state,
            state, previous_screen, screen, user_state, user_screen, app_version, platform,
@@ -95,9 +97,15 @@ FROM (
            state, previous_screen, screen, user_state, user_screen, app_version, platform,
            connections
     FROM last_changes
-) AS unpublished
-WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
-ORDER BY log_offset, event_index, ordinal
+) AS u
+LEFT JOIN LATERAL (
+    SELECT c.user_state, c.user_screen FROM changes c
+    WHERE c.user_id = u.user_id AND c.at > u.at - interval '1 day' AND c.at <= u.at
+      AND (c.log_offset, c.event_index, c.ordinal) < (u.log_offset, u.event_index, u.ordinal)
+    ORDER BY c.at DESC, c.log_offset DESC, c.event_index DESC, c.ordinal DESC LIMIT 1
+) AS before ON true
+WHERE u."partition" = %s AND u.log_offset >= %s AND u.log_offset < %s
+ORDER BY u.log_offset, u.event_index, u.ordinal
 
 -- name: create_batch_tables
 -- What a batch brings, as the binary COPY writes it. The temporary function below reads them: its

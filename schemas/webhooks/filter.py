@@ -3,9 +3,10 @@
 1. A change with the reason ``erased`` or ``opted_out`` goes to every webhook, whatever its filter
    says: it is what tells a receiver to forget somebody.
 2. Of the rest, those for which every condition holds that the filter has. None: all of them.
-3. ``of: user`` leaves out what a device does while another one of the user decides the user's state
-   and screen. A change does not say what the user's state was before, so with several devices an
-   arrival may be told once a device.
+3. ``of: user`` leaves out what changes nothing of what the user shows, and its ``states`` and
+   ``screens`` are the user's. Where a change does not say what the user showed before
+   (``Change``), it counts if the user is where its device is, so an arrival may be told once a
+   device.
 4. A webhook with a ``timer`` is told of who stays for so long (``timer.py``), of no change but
    those of the first rule, and has no other condition.
 """
@@ -44,12 +45,15 @@ class ChangeFilter(msgspec.Struct, frozen=True, omit_defaults=True):
             return True
         if self.timer is not None:
             return False
-        if self.of == "user" and not _decides(change):
-            return False
+        state, screen = change.state, change.screen
+        if self.of == "user":
+            if not _shows(change):
+                return False
+            state, screen = change.user_state, change.user_screen
         return (
             (not self.reasons or change.reason in self.reasons)
-            and (not self.states or change.state in self.states)
-            and (not self.screens or change.screen in self.screens)
+            and (not self.states or state in self.states)
+            and (not self.screens or screen in self.screens)
             and (not self.app_versions or change.app_version in self.app_versions)
         )
 
@@ -120,8 +124,11 @@ def _choices(name: str, said: object) -> frozenset[str]:
     return frozenset(said)
 
 
-def _decides(change: Change) -> bool:
-    """Whether the user is where this device is."""
+def _shows(change: Change) -> bool:
+    """Whether what the user shows is another than before."""
+    if change.previous_user_state is not None:
+        before = (change.previous_user_state, change.previous_user_screen)
+        return before != (change.user_state, change.user_screen)
     return change.state == change.user_state and (
         change.state == "offline" or change.screen == change.user_screen
     )

@@ -115,9 +115,11 @@ def fill(url: str) -> None:
         )
         connection.execute(
             'INSERT INTO changes (at, "partition", log_offset, event_index, ordinal, user_id, '
-            "device, reason, previous_state, state, user_state) VALUES (from_ms(%s), 0, 45, 0, 0, "
-            "'gone', 'a', 'timed_out', 'foreground', 'offline', 'offline')",
-            (before,),
+            "device, reason, previous_state, state, user_state, user_screen) VALUES "
+            "(from_ms(%s), 0, 39, 0, 0, 'gone', 'a', 'navigated', 'foreground', 'foreground', "
+            "'foreground', 'Cart'), (from_ms(%s), 0, 45, 0, 0, 'gone', 'a', 'timed_out', "
+            "'foreground', 'offline', 'offline', NULL)",
+            (before - 1000, before),
         )
 
 
@@ -172,6 +174,8 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
             app_version=None,
             platform=None,
             connections=[],
+            previous_user_state="foreground",
+            previous_user_screen="Cart",
         )
     ]
 

@@ -272,6 +272,21 @@ def test_of_two_devices_that_changed_at_once_the_smaller_name_gives_the_screen()
     assert story.shown() == (FOREGROUND, "home")
 
 
+def test_a_change_tells_what_the_user_showed_before() -> None:
+    story = Story().beat("a", "home").wait(10).beat("b", "cart").wait(10).beat("a", "background")
+    story.wait(10).logout("b")
+    told = [
+        (c.previous_user_state, c.previous_user_screen, c.user_state, c.user_screen)
+        for c in (logged.changed for logged in story.processor.changes)
+    ]
+    assert told == [
+        ("offline", None, FOREGROUND, "home"),
+        (FOREGROUND, "home", FOREGROUND, "cart"),
+        (FOREGROUND, "cart", FOREGROUND, "cart"),
+        (FOREGROUND, "cart", BACKGROUND, "home"),
+    ]
+
+
 def test_a_device_in_the_background_gives_no_screen_to_a_user_in_the_foreground() -> None:
     story = Story().beat("a", "home").wait(10).beat("b", "cart").wait(10).beat("b", "background")
     assert story.shown() == (FOREGROUND, "home")

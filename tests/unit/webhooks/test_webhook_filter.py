@@ -44,6 +44,19 @@ def test_what_a_device_does_beside_another_is_the_devices_alone() -> None:
     assert parse_filter({"of": "user"}).wants(CHANGE)
 
 
+def test_an_arrival_with_two_devices_is_told_once() -> None:
+    away = {"previous_user_state": "offline", "previous_user_screen": None}
+    there = {"previous_user_state": "foreground", "previous_user_screen": "Cart"}
+    of_user = parse_filter({"of": "user"})
+    assert of_user.wants(change(**away))
+    assert not of_user.wants(change(device="tablet", **there))
+    # The phone is gone, and the tablet shows another screen: the user's change, and not to offline.
+    moved = change(state="offline", screen=None, user_screen="Home", **there)
+    assert of_user.wants(moved)
+    assert not parse_filter({"of": "user", "states": ["offline"]}).wants(moved)
+    assert parse_filter({"of": "user", "screens": ["Home"]}).wants(moved)
+
+
 def test_a_webhook_with_a_timer_is_told_of_no_change_but_who_is_to_be_forgotten() -> None:
     said = {"timer": {"while": "on_screen", "screen": "Cart", "seconds": 300}}
     found = parse_filter(said)
