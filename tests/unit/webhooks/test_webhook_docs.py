@@ -46,11 +46,33 @@ def by_node(secret: str, headers: dict[str, str], body: bytes) -> bool:
     return done.stdout == "true\n"
 
 
+def by_php(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    script = (
+        snippet("php")
+        + "[$s, $h, $b] = json_decode(file_get_contents('php://stdin'), true);"
+        + "echo is_genuine($s, $h, $b) ? 'true' : 'false';"
+    )
+    asked = json.dumps([secret, headers, body.decode()])
+    done = subprocess.run(
+        ["php", "-r", script], input=asked, capture_output=True, text=True, check=True, timeout=30
+    )
+    return done.stdout == "true"
+
+
 Genuine = Callable[[str, dict[str, str], bytes], bool]
 WITH_NODE = pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node here")
 
+WITH_PHP = pytest.mark.skipif(shutil.which("php") is None, reason="there is no PHP here")
 
-@pytest.mark.parametrize("is_genuine", [by_python, pytest.param(by_node, marks=WITH_NODE)])
+
+@pytest.mark.parametrize(
+    "is_genuine",
+    [
+        by_python,
+        pytest.param(by_node, marks=WITH_NODE),
+        pytest.param(by_php, marks=WITH_PHP),
+    ],
+)
 def test_the_pages_receivers_take_what_is_genuine_and_nothing_else(is_genuine: Genuine) -> None:
     secret, old, now = new_secret(), new_secret(), int(time.time())
     headers = signed_headers(map(secret_key, (secret, old)), "msg_1", now, BODY)

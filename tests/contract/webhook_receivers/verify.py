@@ -1,0 +1,13 @@
+"""The library of Standard Webhooks takes a message from standard input, or says why not."""
+
+import json
+import sys
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+asked = json.load(sys.stdin)
+try:
+    message = Webhook(asked["secret"]).verify(asked["body"], asked["headers"])
+except WebhookVerificationError:
+    message = None
+sys.stdout.write(json.dumps(message))
