@@ -33,6 +33,13 @@ def migrate(
             help="Role that may do what the API does, and no more, from now on.",
         ),
     ] = None,
+    notify_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_NOTIFY_ROLE",
+            help="Role that may do what notify does, and no more, from now on.",
+        ),
+    ] = None,
     wait: WaitSeconds = 0.0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -60,7 +67,11 @@ def migrate(
     api_url = given(API_URL_VARIABLE)
     if api_url and api_role:
         fail(f"--api-role: {API_URL_VARIABLE} names the role already", USAGE)
-    roles = {"--analyst-role": analyst_role, "--api-role": api_role}
+    roles = {
+        "--analyst-role": analyst_role,
+        "--api-role": api_role,
+        "--notify-role": notify_role,
+    }
     try:
         wait_for(
             lambda: psycopg.connect(url, connect_timeout=5).close(),
@@ -78,6 +89,8 @@ def migrate(
             schema.grant_analytics(url, analyst_role, with_people=with_people)
         if api_role:
             schema.grant_api(url, api_role)
+        if notify_role:
+            schema.grant_notify(url, notify_role)
     except ApiRoleError as error:
         fail(str(error), FAILURE)
     except (schema.MigrationError, psycopg.Error) as error:
@@ -94,6 +107,8 @@ def migrate(
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")
     if api_role:
         typer.echo(f"{api_role} {'was made, and ' if made else ''}may do what the API does")
+    if notify_role:
+        typer.echo(f"{notify_role} may do what notify does")
 
 
 def _check_role(dsn: str, option: str, role: str) -> None:

@@ -16,14 +16,14 @@ import psycopg
 import typer
 from psycopg.conninfo import make_conninfo
 
-from deploy.roles.compose_secrets import API, DATABASE, GRAFANA, OWNER, SUPERUSER
+from deploy.roles.compose_secrets import API, DATABASE, GRAFANA, NOTIFY, OWNER, SUPERUSER
 from deploy.terminal import FAILURE, fail
 from deploy.waiting import WaitSeconds, wait_for
 from schemas.database.named_queries import load_queries
 
 ADDRESS: Final = DATABASE.partition("/")[0]
 CONNECT_SECONDS: Final = 5
-ROLES: Final = (OWNER, API, GRAFANA)
+ROLES: Final = (OWNER, API, NOTIFY, GRAFANA)
 
 
 def main(

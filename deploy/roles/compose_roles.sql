@@ -9,6 +9,7 @@ WITH wanted (role, verifier, connections) AS (
     VALUES
         ('rollcall', %(rollcall)s, -1),
         ('rollcall_api', %(rollcall_api)s, 40),
+        ('rollcall_notify', %(rollcall_notify)s, 20),
         ('rollcall_grafana', %(rollcall_grafana)s, 10)
 ),
 statements (step, statement) AS (
@@ -24,7 +25,7 @@ statements (step, statement) AS (
     UNION ALL
     VALUES
         (4, 'REVOKE ALL ON DATABASE rollcall FROM PUBLIC'),
-        (5, 'GRANT CONNECT ON DATABASE rollcall TO rollcall_api, rollcall_grafana'),
+        (5, 'GRANT CONNECT ON DATABASE rollcall TO rollcall_api, rollcall_notify, rollcall_grafana'),
         (6, 'ALTER ROLE rollcall_grafana SET default_transaction_read_only = on'),
         (7, $$ALTER ROLE rollcall_grafana SET statement_timeout = '30s'$$)
 )

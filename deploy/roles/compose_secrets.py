@@ -26,6 +26,7 @@ URL_FILE: Final = "rollcall_database_url"
 #: PostgreSQL's roles and who has their passwords: `deploy.roles.compose_roles` makes all but the
 #: first.
 SUPERUSER, OWNER, API, GRAFANA = "postgres", "rollcall", "rollcall_api", "rollcall_grafana"
+NOTIFY: Final = "rollcall_notify"
 #: Kafka's users, each a folder with its password: `rollcall topics` grants them what they need.
 KAFKA_USERS: Final = ("ingest", "processor", "notify", "api", "topics")
 #: The key by which users who opted out are known, and who has it.
@@ -72,11 +73,11 @@ def make_secrets(folder: Path) -> list[str]:
     made: list[str] = []
     passwords = {
         role: _keep(postgres / role, secrets.token_urlsafe(32), made)
-        for role in (SUPERUSER, OWNER, API, GRAFANA)
+        for role in (SUPERUSER, OWNER, API, NOTIFY, GRAFANA)
     }
     for service, role in (
         *(("owner", OWNER), ("processor", OWNER)),
-        *(("notify", OWNER), ("api", API)),
+        *(("notify", NOTIFY), ("api", API)),
     ):
         url = f"postgresql://{role}:{passwords[role]}@{DATABASE}"
         _keep(folder / service / URL_FILE, url, made)

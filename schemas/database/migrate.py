@@ -217,3 +217,11 @@ def grant_api(dsn: str, role: str) -> None:
     statements = sql.SQL(queries["grant_api"].decode())
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(statements.format(role=sql.Identifier(role)))
+
+
+def grant_notify(dsn: str, role: str) -> None:
+    """Let a role do what notify does. As :func:`grant_api`."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    statements = sql.SQL(queries["grant_notify"].decode())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statements.format(role=sql.Identifier(role)))

@@ -70,3 +70,14 @@ GRANT INSERT (id, url, filter, created_by, secret), DELETE,
 GRANT INSERT (webhook, "partition", dead_letter, next_offset, until_offset) ON webhook_cursors TO {role};
 GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
+
+-- name: grant_notify
+-- What notify does, and no more: it reads who is told and how far the log is, and keeps its cursors and what
+-- could not be delivered. It reads nothing about people but who was erased, by hash.
+GRANT USAGE ON SCHEMA public TO {role};
+GRANT SELECT ON webhooks, webhook_cursors, webhook_dead_letters, outages TO {role};
+GRANT SELECT ("partition", next_offset, log_time, published_through, policy) ON stream_offsets TO {role};
+GRANT SELECT (user_hash, erased_until) ON privacy_flags TO {role};
+GRANT UPDATE (disabled_at, disabled_why) ON webhooks TO {role};
+GRANT INSERT, UPDATE, DELETE ON webhook_cursors, webhook_dead_letters TO {role};
+GRANT EXECUTE ON FUNCTION to_ms(timestamptz) TO {role}

@@ -3,7 +3,10 @@
 import json
 import sys
 
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import (  # type: ignore[import-not-found]
+    Webhook,
+    WebhookVerificationError,
+)
 
 asked = json.load(sys.stdin)
 try:

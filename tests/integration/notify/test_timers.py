@@ -11,13 +11,16 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from deploy.cli.command import app
 from deploy.webhooks import WebhookTable
 from processor.notify.stays import rfc3339
 from schemas.log.changes import Change
 from schemas.log.events import partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.webhooks.secret_box import SecretBox
+from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.integration.notify.test_deliveries import KEY, USERS, Notify, Topic, asked, change, make
 from tests.rigs.api_harness import wait_until
 from tests.rigs.webhook_receiver import Hook, Receiver, running_receiver
@@ -29,6 +32,19 @@ GRACE_MS = 200_000
 @pytest.fixture
 def notify(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path) -> Iterator[Notify]:
     process = Notify(kafka_settings, database_url, tmp_path)
+    yield process
+    process.kill()
+
+
+@pytest.fixture
+def limited(
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    role: str,  # noqa: F811
+    tmp_path: Path,
+) -> Iterator[Notify]:
+    """With a role of its own."""
+    process = Notify(kafka_settings, as_role(database_url, role), tmp_path)
     yield process
     process.kill()
 
@@ -188,15 +204,24 @@ async def test_timers_are_right_to_the_millisecond_of_log_time_through_kills_and
     assert notify.stop() == 0
 
 
-async def test_timers_that_could_not_be_delivered_are_replayed(
-    notify: Notify, receiver: Receiver, log: Log, database_url: str
+async def test_timers_that_could_not_be_delivered_are_replayed_by_a_role_of_notifys_own(
+    limited: Notify,
+    receiver: Receiver,
+    log: Log,
+    database_url: str,
+    role: str,  # noqa: F811
 ) -> None:
+    environment = {"ROLLCALL_DATABASE_URL": database_url}
+    migrated = await asyncio.to_thread(
+        CliRunner().invoke, app, ["migrate", "--notify-role", role], env=environment
+    )
+    assert migrated.stdout.endswith(f"{role} may do what notify does\n")
     hook = Hook(answers=lambda _: 500)
     webhook = make(
         *(database_url, receiver, "away", hook),
         {"timer": {"while": "offline", "seconds": 60}},
     )
-    notify.start(NOTIFY_RETRY_SECONDS="2")
+    limited.start(NOTIFY_RETRY_SECONDS="2")
     await log.say(0, USERS, "foreground")
     await log.say(10, USERS, "offline")
     await log.pass_to(70)
@@ -215,6 +240,25 @@ async def test_timers_that_could_not_be_delivered_are_replayed(
         return await asked(database_url, "SELECT * FROM webhook_dead_letters") == []
 
     await wait_until(nothing_is_left)
+    # Somebody who is gone is disabled.
+    hook.answers = lambda _: 410
+    await log.say(80, USERS, "foreground")
+    await log.say(90, USERS, "offline")
+    await log.pass_to(150)
+
+    async def is_disabled() -> bool:
+        return await asked(database_url, "SELECT disabled_why FROM webhooks") == [("gone",)]
+
+    await wait_until(is_disabled)
+    assert limited.stop() == 0
+    with psycopg.connect(as_role(database_url, role), autocommit=True) as db:
+        for query in (
+            *("SELECT * FROM presence", "SELECT * FROM changes", "DELETE FROM webhooks"),
+            *("SELECT * FROM privacy_flags", "UPDATE stream_offsets SET next_offset = 0"),
+            "UPDATE webhooks SET url = 'https://example.com/'",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(query)
 
 
 def changes(hook: Hook) -> list[dict[str, Any]]:

@@ -311,7 +311,7 @@ def test_secrets_of_the_stack_are_made_once_and_each_service_gets_its_own(tmp_pa
     made = make_secrets(tmp_path)
     contents = {name: (tmp_path / name).read_text() for name in made}
     passwords = {n: v for n, v in contents.items() if n.startswith("postgres/")}
-    assert len(set(passwords.values())) == len(passwords) == 4
+    assert len(set(passwords.values())) == len(passwords) == 5
     assert min(len(password) for password in passwords.values()) >= 32
     owner = passwords["postgres/rollcall"]
     assert contents["owner/rollcall_database_url"] == (
