@@ -299,7 +299,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     assert mounted == {
         "ingest": {"rollcall-kafka", "rollcall-privacy"},
         "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
-        "notify": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
+        "notify": {"rollcall-notify", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
         "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
         "gateway": {"rollcall-tls"},
         "audit": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
