@@ -51,6 +51,23 @@ def _texts(description: str, example: str, longest: int) -> Json:
     return _choices(description, item)
 
 
+def _timer(lasting: str, description: str, **fields: Json) -> Json:
+    seconds = {
+        "type": "integer",
+        "description": "How long.",
+        "minimum": 1,
+        "maximum": MOST_TIMER_SECONDS,
+        "examples": [600],
+    }
+    return {
+        "type": "object",
+        "description": description,
+        "required": ["while", *fields, "seconds"],
+        "additionalProperties": False,
+        "properties": {"while": word("Its state.", (lasting,)), **fields, "seconds": seconds},
+    }
+
+
 _ID: Final = text("Of the webhook.", "wh_5b0c9a2f7d31e846")
 _SECRET: Final = text("Shown now and never again.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 _URL: Final = text(
@@ -61,44 +78,47 @@ _URL: Final = text(
 )
 _SCHEMAS: Final[dict[str, Json]] = {
     "WebhookFilter": {
-        "type": "object",
-        "description": "Which changes are told: those for which every condition holds. That a user "
+        "oneOf": [ref("WebhookConditions"), ref("WebhookTimed")],
+        "description": "Which changes are told, or with a timer who stays for so long. That a user "
         "was erased or opted out is always told.",
+    },
+    "WebhookConditions": {
+        "type": "object",
+        "description": "Changes for which every condition holds.",
         "additionalProperties": False,
         "properties": {
             "of": word("`user`: only what shows in the user's own state.", ("device", "user")),
             "reasons": _choices("Why it changed.", word("One of them.", get_args(Reason))),
-            "states": _choices("Of the device, after the change.", word("One of them.", STATES)),
-            "screens": _texts("After the change.", "Cart", MAX_TEXT["screen"]),
+            "states": _choices(
+                "After the change, of the device or, `of` the `user`, theirs.",
+                word("One of them.", STATES),
+            ),
+            "screens": _texts("After the change, likewise.", "Cart", MAX_TEXT["screen"]),
             "app_versions": _texts("Of the device.", "1.2.0", MAX_TEXT["app_version"]),
-            "timer": ref("WebhookTimer"),
         },
     },
-    "WebhookTimer": {
+    "WebhookTimed": {
         "type": "object",
-        "description": "Who stays for so long is told, and no changes: a filter with a timer has "
-        "nothing else. Times are log time; what is due in an outage is due after it.",
-        "required": ["while", "seconds"],
+        "description": "Who stays for so long, and no changes. Times are log time; what is due in "
+        "an outage is due after it.",
+        "required": ["timer"],
         "additionalProperties": False,
         "properties": {
-            "while": word(
-                "`offline`: the user is. `on_screen`: in the foreground on `screen`.",
-                ("offline", "on_screen"),
-            ),
-            "screen": text(
-                "Of `on_screen`, and only then.",
-                "Checkout",
-                minLength=1,
-                maxLength=MAX_TEXT["screen"],
-                pattern=STORED_TEXT,
-            ),
-            "seconds": {
-                "type": "integer",
-                "description": "How long.",
-                "minimum": 1,
-                "maximum": MOST_TIMER_SECONDS,
-                "examples": [600],
-            },
+            "timer": {
+                "oneOf": [
+                    _timer("offline", "The user is offline."),
+                    _timer(
+                        *("on_screen", "The user is in the foreground on `screen`."),
+                        screen=text(
+                            "Of the screen.",
+                            "Checkout",
+                            minLength=1,
+                            maxLength=MAX_TEXT["screen"],
+                            pattern=STORED_TEXT,
+                        ),
+                    ),
+                ]
+            }
         },
     },
     "WebhookWanted": {
