@@ -1,0 +1,1 @@
+"""``make test-faults``: one fault after the other under a fleet of phones, and what held."""

@@ -1,0 +1,178 @@
+"""``make test-faults``: twenty minutes of faults, one after the other, under a fleet of phones.
+
+Real Kafka and PostgreSQL, two ingests, two processors and the API as processes of their own; phones
+go on through everything. A round is a pause, one fault, and the time until all are ready again and
+less than two seconds behind. Then all of this must hold:
+
+1. `rollcall audit`, in a process of its own, finds no difference.
+2. Every event that was acknowledged is in the log, at most as often as it was sent; but for what
+   the fault itself took, which is counted apart.
+3. No phone was shown offline while it was there, or heard of within offline_after.
+
+Every kind comes before one comes again. What happens by chance follows from ``--seed``; at which
+event of a fleet a fault falls does not.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+from rich.console import Console
+
+from tests.faults.fleet import Fleet
+from tests.faults.judge import Judge, Loss
+from tests.faults.kinds import Kind, Round, all_kinds
+from tests.faults.links import Background
+from tests.faults.recount import Recount
+from tests.faults.report import Outcome, table, write_json
+from tests.faults.stack import BEAT_SECONDS, INGESTS, Stack, until
+
+RECOVERY_SECONDS: Final = 90.0
+#: Each begins and ends within seconds, and together they are under 45 s.
+SMOKE: Final = ("kill-processor", "terminate-sessions")
+PHONES: Final = 60
+console = Console()
+
+
+def plan(kinds: list[Kind], chance: random.Random, rounds: int) -> list[Kind]:
+    """Each kind once, in an order of chance, then each again."""
+    planned: list[Kind] = []
+    while len(planned) < rounds:
+        planned += chance.sample(kinds, len(kinds))
+    return planned[:rounds]
+
+
+def one_round(
+    number: int, kind: Kind, seed: int, stack: Stack, fleet: Fleet, judge: Judge, round_: Round
+) -> Outcome:
+    """A fault, recovery, the verdict."""
+    said: list[str] = []
+    began = time.monotonic()
+    loss = Loss()
+    try:
+        loss = kind.act(round_) or loss
+    except Exception:  # noqa: BLE001 - the round is judged all the same
+        said.append(traceback.format_exc())
+    fault_seconds = time.monotonic() - began
+    over_at = time.time()
+    recovery = until("recovery", lambda: not stack.not_ready(), RECOVERY_SECONDS)
+    if recovery is None:
+        said += stack.not_ready()
+    verdict = judge.verdict(loss, over_at)
+    said += verdict.said + [f"a phone ended: {error!r}" for error in fleet.failed]
+    holds = verdict.holds and recovery is not None and not fleet.failed
+    return Outcome(
+        number,
+        kind.name,
+        seed,
+        round(fault_seconds, 1),
+        None if recovery is None else round(recovery, 1),
+        verdict.differences,
+        verdict.acknowledged,
+        verdict.missing,
+        verdict.taken,
+        verdict.repeated,
+        verdict.false_offline,
+        holds and not any("Traceback" in line for line in said),
+        said,
+    )
+
+
+def run(
+    directory: Path, kinds: list[Kind], rounds: int, minutes: float, seed: int
+) -> list[Outcome]:
+    """The rounds, as many as there is time for."""
+    outcomes: list[Outcome] = []
+    background = Background()
+    stack = Stack(directory, background)
+    try:
+        here = [kind for kind in kinds if kind.missing(stack) is None]
+        for kind in kinds:
+            if (why := kind.missing(stack)) is not None:
+                console.print(
+                    f"not here: {kind.name}: {why}", markup=False, highlight=False, soft_wrap=True
+                )
+        doors = [stack.links[f"phones to {name}"] for name in INGESTS]
+        fleet = Fleet(PHONES, doors, stack.secret, seed, BEAT_SECONDS, background)
+        fleet.start()
+        recount = Recount(stack.kafka_settings)
+        judge = Judge(stack, fleet, recount)
+        chance = random.Random(f"{seed} rounds")
+        until("phones are there", lambda: len(fleet.truth.users()) > PHONES // 2, 60)
+        ends_at = time.monotonic() + 60 * minutes
+        for number, kind in enumerate(plan(here, chance, rounds), 1):
+            if time.monotonic() > ends_at:
+                break
+            own = random.Random(f"{seed} {number} {kind.name}")
+            round_ = Round(stack, fleet, recount, background, own)
+            round_.last(0.5, 4)
+            outcome = one_round(number, kind, seed, stack, fleet, judge, round_)
+            outcomes.append(outcome)
+            console.print(outcome.line(), markup=False, highlight=False, soft_wrap=True)
+            if not outcome.holds:
+                for line in outcome.said:
+                    console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+        troubles = ", ".join(f"{n} × {what}" for what, n in fleet.truth.troubles.most_common(8))
+        console.print(f"what phones met: {troubles}", markup=False, highlight=False, soft_wrap=True)
+    finally:
+        stack.stop()
+        background.stop()
+    return outcomes
+
+
+def main(
+    seed: Annotated[int | None, typer.Option(help="Chances; another one by default.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds at most.")] = 40,
+    minutes: Annotated[float, typer.Option(help="No round begins later.")] = 20.0,
+    only: Annotated[list[str] | None, typer.Option(help="This kind alone.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="All but this kind.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all of it here.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep all logs, whatever came.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Two cheap rounds.")] = False,
+) -> None:
+    """One fault after the other under a fleet of phones; fails if one round does not hold."""
+    kinds = all_kinds()
+    names = [kind.name for kind in kinds]
+    if unknown := {*(only or []), *(without or [])} - {*names}:
+        raise SystemExit(f"no kind {', '.join(sorted(unknown))}: take {', '.join(names)}")
+    wanted = set(only or names) - set(without or [])
+    if smoke:
+        wanted, rounds, minutes = set(SMOKE), len(SMOKE), 1.0
+    chosen = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
+    directory = Path(tempfile.mkdtemp(prefix="rollcall-faults-"))
+    console.print(
+        f"seed {chosen}; logs in {directory}", markup=False, highlight=False, soft_wrap=True
+    )
+    signal.signal(signal.SIGTERM, _end)
+    outcomes = run(
+        directory, [kind for kind in kinds if kind.name in wanted], rounds, minutes, chosen
+    )
+    console.print(table(outcomes))
+    if json_file is not None:
+        write_json(json_file, chosen, outcomes)
+    failed = [outcome for outcome in outcomes if not outcome.holds]
+    if failed or not outcomes:
+        write_json(directory / "rounds.json", chosen, outcomes)
+        console.print(f"{len(failed)} rounds did not hold: see {directory}", soft_wrap=True)
+        raise SystemExit(1)
+    if not keep:
+        shutil.rmtree(directory)
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """As Ctrl-C does: nothing is left behind."""
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    typer.run(main)

@@ -1,0 +1,315 @@
+"""What is under faults: Kafka, PostgreSQL, two ingests, two processors, the API, and between each
+client and each server a line of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import psycopg
+from psycopg import sql
+
+from deploy.local.child import Child
+from deploy.local.kafka import LocalKafka
+from deploy.local.ports import free_port
+from deploy.local.postgres import LocalPostgres
+from schemas.database.migrate import migrate
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import create_topics
+from tests.faults.clock import Clocks
+from tests.faults.links import Background, Link
+from tests.faults.managed import Keeper, Managed
+from tests.rigs.rig import wait_for
+
+PARTITIONS: Final = 2
+INGESTS: Final = ("ingest-1", "ingest-2")
+PROCESSORS: Final = ("processor-1", "processor-2")
+#: Only while a fault has it join.
+THIRD: Final = "processor-3"
+API: Final = "api"
+SERVICES: Final = (*INGESTS, *PROCESSORS, API)
+CLIENTS: Final = (*SERVICES, THIRD)
+KAFKA, POSTGRES = "kafka", "postgres"
+GROUP: Final = "rollcall-processor"
+START_SECONDS: Final = 120.0
+
+OFFLINE_AFTER_SECONDS: Final = 15.0
+BEAT_SECONDS: Final = 3.0
+DISCONNECT_GRACE_SECONDS: Final = 8.0
+#: All that decides who is online is shorter than in life, so that a round takes seconds.
+TIMING: Final = {
+    "OFFLINE_AFTER_SECONDS": f"{OFFLINE_AFTER_SECONDS:g}",
+    "HEARTBEAT_INTERVAL_SECONDS": f"{BEAT_SECONDS:g}",
+    "CLIENT_INTERVAL_SECONDS": f"{BEAT_SECONDS:g}",
+    "DISCONNECT_GRACE_SECONDS": f"{DISCONNECT_GRACE_SECONDS:g}",
+    "LOGOUT_FENCE_SECONDS": "5",
+    "OUTAGE_GAP_SECONDS": "5",
+    "OUTAGE_HOLD_SECONDS": "900",
+    "TICK_INTERVAL_SECONDS": "0.5",
+    "SESSION_TIMEOUT_SECONDS": "3",
+    "STALL_SECONDS": "30",
+    "ACCEPT_TIMEOUT_SECONDS": "2",
+    "DRAIN_SECONDS": "1",
+    "ALLOW_SHORT_TIMING": "true",
+}
+
+
+class Stack:
+    """Started by its constructor; ``stop`` leaves no process. Its files are in ``directory``."""
+
+    def __init__(self, directory: Path, background: Background) -> None:
+        self.directory = directory
+        # PostgreSQL may run as another user, who must get in.
+        directory.chmod(0o755)
+        self.secret = secrets.token_hex(32)
+        self.clocks = Clocks(directory)
+        self.links: dict[str, Link] = {}
+        self._background = background
+        self._databases = 0
+        self._disk = _small_disk(directory / "postgres")
+        listeners = {name: free_port() for name in CLIENTS}
+        self._kafka = self._local_kafka(listeners)
+        self._postgres = LocalPostgres(directory / "postgres")
+        self._kafka.prepare()
+        self._postgres.prepare()
+        self.database_url = self._postgres.dsn
+        self.kafka_settings = KafkaSettings(
+            kafka_bootstrap=self._kafka.bootstrap, partitions=PARTITIONS, replication_factor=1
+        )
+        postgres_port = int(self._postgres.address.rpartition(":")[2])
+        for name in CLIENTS:
+            self._link(f"{name} to kafka", listeners[name], self._advertised[name])
+            if name not in INGESTS:
+                self._link(f"{name} to postgres", postgres_port)
+        self.ports = {name: free_port() for name in (*INGESTS, API)}
+        self.admin_ports = {name: free_port() for name in CLIENTS}
+        for name in INGESTS:
+            self._link(f"phones to {name}", self.ports[name])
+        self.managed: dict[str, Managed] = {}
+        self._keeper: Keeper | None = None
+        self._start()
+
+    def _local_kafka(self, listeners: dict[str, int]) -> LocalKafka:
+        """A listener for each client, so that each has a line of its own to it."""
+        broker, controller = free_port(), free_port()
+        self._advertised = {name: free_port() for name in listeners}
+        own = {f"L{n}": name for n, name in enumerate(listeners)}
+
+        def all_of(ports: dict[str, int]) -> str:
+            each = [f"{listener}://127.0.0.1:{ports[name]}" for listener, name in own.items()]
+            return ",".join([f"PLAINTEXT://127.0.0.1:{broker}", *each])
+
+        protocols = [
+            "PLAINTEXT:PLAINTEXT",
+            "CONTROLLER:PLAINTEXT",
+            *(f"{n}:PLAINTEXT" for n in own),
+        ]
+        return LocalKafka(
+            self.directory / KAFKA,
+            ports=(broker, controller),
+            properties={
+                "listeners": f"{all_of(listeners)},CONTROLLER://127.0.0.1:{controller}",
+                "advertised.listeners": all_of(self._advertised),
+                "listener.security.protocol.map": ",".join(protocols),
+            },
+        )
+
+    def _link(self, name: str, target_port: int, port: int | None = None) -> None:
+        self.links[name] = Link(name, self._background, port or free_port(), target_port)
+
+    def _start(self) -> None:
+        kafka = self._kafka.child()
+        clock = self.clocks.environment(KAFKA)
+        kafka = dataclasses.replace(kafka, name=KAFKA, environment=clock)
+        postgres = dataclasses.replace(self._postgres.child(), name=POSTGRES)
+        self.managed[KAFKA] = Managed(kafka)
+        self.managed[POSTGRES] = Managed(postgres, self._postgres.end_leftover)
+        try:
+            running = [self.managed[name].start() for name in (KAFKA, POSTGRES)]
+            asyncio.run(self._kafka.wait_ready(START_SECONDS, running[0]))
+            asyncio.run(self._postgres.wait_ready(START_SECONDS, running[1]))
+            asyncio.run(create_topics(self.kafka_settings))
+            migrate(self.database_url)
+            self._managed_services()
+            for name in SERVICES:
+                self.managed[name].start()
+            wait_for("all are ready", lambda: not self.not_ready(), START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        self._keeper = Keeper(list(self.managed.values()))
+
+    def _managed_services(self) -> None:
+        for name in CLIENTS:
+            child = Child(
+                name,
+                [sys.executable, "-P", "-m", name.partition("-")[0]],
+                self.directory / "logs" / f"{name}.log",
+                self.environment(name),
+                stop_seconds=20.0,
+            )
+            known = self.managed.get(name)
+            if known is None:
+                self.managed[name] = Managed(child)
+            else:
+                known.child = child
+
+    def environment(self, name: str | None) -> dict[str, str]:
+        """That of a service; without a name that of a command, which no fault is between."""
+        kafka, database = self.kafka_settings.kafka_bootstrap, self.database_url
+        settings = {**TIMING, "JWT_SECRET": self.secret, "USER_HASH_KEY": self.secret}
+        settings |= {"PARTITIONS": str(PARTITIONS), "REPLICATION_FACTOR": "1"}
+        more: dict[str, str] = {}
+        if name is not None:
+            service = name.partition("-")[0].upper()
+            kafka = f"127.0.0.1:{self.links[f'{name} to kafka'].port}"
+            settings[f"{service}_ADMIN_PORT"] = str(self.admin_ports[name])
+            if name in self.ports:
+                settings[f"{service}_PORT"] = str(self.ports[name])
+            if name in INGESTS:
+                more = self.clocks.environment(name)
+            else:
+                port = self.links[f"{name} to postgres"].port
+                database = database.replace(self._postgres.address, f"127.0.0.1:{port}")
+        settings |= {"KAFKA_BOOTSTRAP": kafka, "DATABASE_URL": database}
+        return {**{f"ROLLCALL_{key}": value for key, value in settings.items()}, **more}
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """``rollcall …`` in a process of its own."""
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "deploy.cli", *arguments],
+            env={**os.environ, **self.environment(None)},
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def not_ready(self) -> list[str]:
+        """What is not ready, or too far behind, and why; nothing if all is well."""
+        found = [
+            f"{name}: {why}"
+            for name in CLIENTS
+            if self.managed[name].wanted and (why := self._why_not_ready(name))
+        ]
+        if not found:
+            lag = self.lag_seconds()
+            if lag is None or lag > LAG_SECONDS:
+                found.append(f"lag {lag} s")
+        return found
+
+    def is_ready(self, name: str) -> bool:
+        """Whether this service says that it is."""
+        return self._why_not_ready(name) is None
+
+    def _why_not_ready(self, name: str) -> str | None:
+        url = f"http://127.0.0.1:{self.admin_ports[name]}/readyz"
+        try:
+            with urlopen(url, timeout=2):
+                return None
+        except HTTPError as error:
+            return error.read().decode(errors="replace")[:300]
+        except OSError as error:
+            return type(error).__name__
+
+    def lag_seconds(self) -> float | None:
+        """How old the log time is that every partition is stored up to; ``None`` if none is."""
+        query = (
+            "SELECT extract(epoch FROM clock_timestamp() - min(log_time))::float8, count(*)"
+            " FROM stream_offsets"
+        )
+        try:
+            [(age, count)] = self.rows(query)
+        except psycopg.Error:
+            return None
+        return abs(age) if count == PARTITIONS and age is not None else None
+
+    def as_of(self) -> float:
+        """Up to when every partition is stored, in Unix seconds."""
+        [(at,)] = self.rows("SELECT extract(epoch FROM min(log_time))::float8 FROM stream_offsets")
+        return float(at or 0)
+
+    def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        """By a line that no fault is on."""
+        with psycopg.connect(self.database_url, connect_timeout=5) as connection:
+            return connection.execute(query.encode(), parameters).fetchall()
+
+    def next_offsets(self) -> dict[int, int]:
+        return dict(self.rows('SELECT "partition", next_offset FROM stream_offsets'))
+
+    def empty_database(self) -> None:
+        """Begin anew, as the runbook says: services stop, `rollcall migrate` an empty database."""
+        for name in CLIENTS:
+            self.managed[name].stop()
+        self._databases += 1
+        name = f"rollcall_{self._databases}"
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        self.database_url = self._postgres.dsn_of(name)
+        migrate(self.database_url)
+        self._managed_services()
+
+    def start_services(self) -> None:
+        for name in SERVICES:
+            self.managed[name].start()
+
+    def wait_for_kafka(self) -> None:
+        asyncio.run(self._kafka.wait_ready(START_SECONDS))
+
+    @property
+    def segments(self) -> list[Path]:
+        """Of ``presence.events``, by partition: the directory of its segments."""
+        storage = self._kafka.data_dir / "storage"
+        return [storage / f"presence.events-{number}" for number in range(PARTITIONS)]
+
+    @property
+    def disk(self) -> Path | None:
+        """A small file system that holds PostgreSQL's files, where one could be had."""
+        return self._disk
+
+    def stop(self) -> None:
+        if self._keeper is not None:
+            self._keeper.stop()
+        for name in (*CLIENTS, POSTGRES, KAFKA):
+            if name in self.managed:
+                self.managed[name].stop()
+        if self._disk is not None:
+            # Its log is kept with the others.
+            shutil.copytree(self._disk / "logs", self.directory / "logs" / POSTGRES)
+            subprocess.run(["umount", str(self._disk)], check=False)
+
+
+#: Older than this the answer is behind; ticks come every half second.
+LAG_SECONDS: Final = 2.0
+DISK_BYTES: Final = 700_000_000
+
+
+def _small_disk(path: Path) -> Path | None:
+    """A tmpfs there; ``None`` where we may not mount one."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return None
+    path.mkdir(mode=0o755)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "tmpfs", str(path)]
+    done = subprocess.run(command, check=False, capture_output=True)
+    return path if done.returncode == 0 else None
+
+
+def until(what: str, condition: Any, seconds: float) -> float | None:
+    """Seconds that it took; ``None`` if it did not come."""
+    began = time.monotonic()
+    while not condition():
+        if time.monotonic() - began > seconds:
+            return None
+        time.sleep(0.1)
+    return time.monotonic() - began
