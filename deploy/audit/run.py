@@ -11,7 +11,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -150,15 +150,22 @@ async def _partition(
     begins_at = await log.begins_at(number)
     stored = snapshot.partitions[number]
     state = found.partition if found is not None else None
-    if state is not None and not begins_at <= state.next_offset <= stored.next_offset:
-        run.notes.append(f"partition {number}: the log does not go on from the state: begun anew")
-        state = None
+    start = begins_at
+    if state is not None:
+        on = goes_on_at(state.next_offset, begins_at, snapshot.lost.get(number, {}))
+        if on is None or on > stored.next_offset:
+            run.notes.append(
+                f"partition {number}: the log does not go on from the state: begun anew"
+            )
+            state = None
+        else:
+            start = on
     if state is None:
         first = snapshot.policies[number][0][0] if number in snapshot.policies else 0
         full = begins_at <= first
         state = PartitionState(number, begins_at, begins_at, full)
     audit_of = PartitionAudit(state, snapshot, run.differences, hash_of)
-    async for records in log.records(number, state.next_offset, stored.next_offset):
+    async for records in log.records(number, start, stored.next_offset):
         for record in records:
             audit_of.record(record.offset, record.timestamp, record.value)
         run.records += len(records)
@@ -174,6 +181,19 @@ async def _partition(
         run.in_part.append(number)
     run.written.append(_write(state_dir / _file_name(number), snapshot.topic_id, state))
     await asyncio.sleep(share.rest_seconds())
+
+
+def goes_on_at(next_offset: int, begins_at: int, lost: Mapping[int, int]) -> int | None:
+    """Where a run reads on that follows one which ended at ``next_offset``; ``None`` if records are
+    gone that somebody has processed since. Those that were accepted as lost nobody has: ``lost`` is
+    how many, by the offset after them.
+    """
+    while next_offset < begins_at:
+        after = [end for end, count in lost.items() if end - count == next_offset]
+        if not after:
+            return None
+        next_offset = max(after)
+    return next_offset
 
 
 def _from(state: PartitionState) -> From:

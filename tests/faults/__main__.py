@@ -64,7 +64,7 @@ def one_round(
         said.append(traceback.format_exc())
     fault_seconds = time.monotonic() - began
     over_at = time.time()
-    recovery = until("recovery", lambda: not stack.not_ready(), RECOVERY_SECONDS)
+    recovery = recovered(stack, round_.recount)
     if recovery is None:
         said += stack.not_ready()
     verdict = judge.verdict(loss, over_at)
@@ -82,9 +82,25 @@ def one_round(
         verdict.taken,
         verdict.repeated,
         verdict.false_offline,
+        verdict.in_part,
         holds and not any("Traceback" in line for line in said),
         said,
     )
+
+
+def recovered(stack: Stack, recount: Recount) -> float | None:
+    """Seconds until all are ready, less than ``LAG_SECONDS`` behind, and have stored what was in
+    the log then; ``None`` if that does not come."""
+    began = time.monotonic()
+    if until(lambda: not stack.not_ready(), RECOVERY_SECONDS) is None:
+        return None
+    ends = recount.go_on()
+
+    def stored() -> bool:
+        next_offsets = stack.next_offsets()
+        return all(next_offsets.get(number, 0) >= end for number, end in ends.items())
+
+    return None if until(stored, RECOVERY_SECONDS) is None else time.monotonic() - began
 
 
 def run(
@@ -107,7 +123,7 @@ def run(
         recount = Recount(stack.kafka_settings)
         judge = Judge(stack, fleet, recount)
         chance = random.Random(f"{seed} rounds")
-        until("phones are there", lambda: len(fleet.truth.users()) > PHONES // 2, 60)
+        until(lambda: len(fleet.truth.users()) > PHONES // 2, 60)
         ends_at = time.monotonic() + 60 * minutes
         for number, kind in enumerate(plan(here, chance, rounds), 1):
             if time.monotonic() > ends_at:

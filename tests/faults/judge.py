@@ -43,6 +43,8 @@ class Verdict:
     taken: int
     repeated: int
     false_offline: int
+    #: Partitions of which the audit did not know all: counts and sums were not compared.
+    in_part: list[int]
     said: list[str]
 
     @property
@@ -61,7 +63,7 @@ class Judge:
     def verdict(self, loss: Loss, over_at: float) -> Verdict:
         """Of all that was acknowledged so far; the fault was over at ``over_at``."""
         said: list[str] = []
-        differences = self._audit(said)
+        differences, in_part = self._audit(said)
         acknowledged = self._fleet.truth.acknowledged_now()
         self._recount.go_on()
         counts = self._recount.counts()
@@ -82,25 +84,24 @@ class Judge:
             len(taken),
             len(repeated),
             len(false_offline),
+            in_part,
             said,
         )
 
-    def _audit(self, said: list[str]) -> int:
+    def _audit(self, said: list[str]) -> tuple[int, list[int]]:
         state = str(self._stack.directory / "audit")
         done = self._stack.command("audit", "--json", "--state", state)
         try:
             result: dict[str, Any] = json.loads(done.stdout)
         except ValueError:
             said.append(f"the audit ended with {done.returncode}: {done.stderr.strip()[-500:]}")
-            return 1
+            return 1, []
         said += [json.dumps(one) for one in result["differences"][:_SHOWN]]
         said += [f"the audit notes: {note}" for note in result["notes"]]
-        if result["in_part"]:
-            said.append(f"audited in part: partitions {result['in_part']}")
         if result["difference_count"]:
             # So that the next round is judged by itself.
             self._stack.command("audit", "--accept", "--state", state)
-        return int(result["difference_count"])
+        return int(result["difference_count"]), result["in_part"]
 
     def _false_changes(self, loss: Loss) -> list[str]:
         """Changes since the last look that showed a phone offline that was there."""

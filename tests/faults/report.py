@@ -25,6 +25,7 @@ class Outcome:
     taken: int
     repeated: int
     false_offline: int
+    in_part: list[int]
     holds: bool
     said: list[str]
 
@@ -32,10 +33,12 @@ class Outcome:
         recovery = "never" if self.recovery_seconds is None else f"{self.recovery_seconds:.1f} s"
         mark = "✓" if self.holds else "✗"
         taken = f" ({self.taken} taken by the fault)" if self.taken else ""
+        in_part = f", audited in part {self.in_part}" if self.in_part else ""
         return (
             f"{mark} {self.number} {self.kind} seed {self.seed}: fault {self.fault_seconds:.1f} s,"
             f" recovery {recovery}, {self.differences} differences, {self.acknowledged:,}"
             f" acknowledged, {self.missing} missing{taken}, {self.false_offline} falsely offline"
+            f"{in_part}"
         )
 
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -305,7 +306,7 @@ def _small_disk(path: Path) -> Path | None:
     return path if done.returncode == 0 else None
 
 
-def until(what: str, condition: Any, seconds: float) -> float | None:
+def until(condition: Callable[[], bool], seconds: float) -> float | None:
     """Seconds that it took; ``None`` if it did not come."""
     began = time.monotonic()
     while not condition():
