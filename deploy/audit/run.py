@@ -21,7 +21,14 @@ import msgspec
 from deploy.audit.differences import Difference, Differences
 from deploy.audit.log import LogReader, Share
 from deploy.audit.partition_audit import DAY_MS, PartitionAudit
-from deploy.audit.snapshot import From, Snapshot, note_result, still_stored, take_snapshot
+from deploy.audit.snapshot import (
+    From,
+    Snapshot,
+    Stored,
+    note_result,
+    still_stored,
+    take_snapshot,
+)
 from deploy.audit.states import PartitionState
 from schemas.log.settings import KafkaSettings
 
@@ -86,17 +93,26 @@ async def audit_log(
     began = time.monotonic()
     run, share = _Run(), Share(cpu_percent)
     with tempfile.TemporaryDirectory(prefix="rollcall-audit-", dir=state_dir) as folder:
-        files = {
-            found.partition.partition: found
+        kept = {
+            found.partition.partition: (found.topic_id, _from(found.partition))
             for path in await asyncio.to_thread(lambda: list(state_dir.glob("partition-*.msgpack")))
             if (found := _read(path)) is not None
         }
-        wanted = {number: _from(found.partition) for number, found in files.items()}
+
+        def wanted(topic_id: str, stored: Mapping[int, Stored]) -> dict[int, From]:
+            """Of a state that nothing goes on from all rows are: it is begun anew."""
+            return {
+                number: start
+                for number, (of_topic, start) in kept.items()
+                if of_topic == topic_id
+                and number in stored
+                and start.offset <= stored[number].next_offset
+            }
+
         snapshot = await asyncio.to_thread(take_snapshot, dsn, wanted, Path(folder))
-        known = {n for n, found in files.items() if found.topic_id == snapshot.topic_id}
-        if len(known) < len(files):
+        known = {n for n, (of_topic, _) in kept.items() if of_topic == snapshot.topic_id}
+        if len(known) < len(kept):
             run.notes.append("the state is of another log: begun anew")
-        del files
         async with LogReader(settings) as log:
             for number in sorted(snapshot.partitions):
                 await _partition(

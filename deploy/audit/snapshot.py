@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -72,8 +72,11 @@ class NothingToAuditError(RuntimeError):
     """No deployment in the database, or no record was processed so far."""
 
 
-def take_snapshot(dsn: str, wanted: Mapping[int, From], folder: Path) -> Snapshot:
-    """Copy what is to be compared into ``folder``. Raises ``psycopg.Error`` and
+def take_snapshot(
+    dsn: str, wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]], folder: Path
+) -> Snapshot:
+    """Copy what is to be compared into ``folder``: of a topic with this id, whose partitions are
+    stored so far, from where ``wanted`` says, else all. Raises ``psycopg.Error`` and
     :class:`NothingToAuditError`."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -95,7 +98,8 @@ def take_snapshot(dsn: str, wanted: Mapping[int, From], folder: Path) -> Snapsho
             snapshot.policies.setdefault(partition, []).append((offset, decoded))
         for partition, start, end in connection.execute(QUERIES["lost_ranges"]):
             snapshot.lost.setdefault(partition, {})[end] = end - start
-        froms = [wanted.get(partition, From()) for partition in range(partitions)]
+        known = wanted(topic_id, snapshot.partitions)
+        froms = [known.get(partition, From()) for partition in range(partitions)]
         parameters = {
             "partitions": list(range(partitions)),
             "offsets": [one.offset for one in froms],

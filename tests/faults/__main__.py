@@ -25,11 +25,13 @@ import traceback
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
+import psycopg
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from tests.faults.fleet import Fleet
-from tests.faults.judge import Judge, Loss
+from tests.faults.judge import Judge, Loss, Verdict
 from tests.faults.kinds import Kind, Round, all_kinds
 from tests.faults.links import Background
 from tests.faults.recount import Recount
@@ -67,7 +69,10 @@ def one_round(
     recovery = recovered(stack, round_.recount)
     if recovery is None:
         said += stack.not_ready()
-    verdict = judge.verdict(loss, over_at)
+    try:
+        verdict = judge.verdict(loss, over_at)
+    except Exception:  # noqa: BLE001 - the other rounds go on
+        verdict = Verdict(said=[traceback.format_exc()])
     said += verdict.said + [f"a phone ended: {error!r}" for error in fleet.failed]
     holds = verdict.holds and recovery is not None and not fleet.failed
     return Outcome(
@@ -91,16 +96,22 @@ def one_round(
 def recovered(stack: Stack, recount: Recount) -> float | None:
     """Seconds until all are ready, less than ``LAG_SECONDS`` behind, and have stored what was in
     the log then; ``None`` if that does not come."""
-    began = time.monotonic()
-    if until(lambda: not stack.not_ready(), RECOVERY_SECONDS) is None:
-        return None
-    ends = recount.go_on()
 
-    def stored() -> bool:
+    def stored(ends: dict[int, int]) -> bool:
         next_offsets = stack.next_offsets()
         return all(next_offsets.get(number, 0) >= end for number, end in ends.items())
 
-    return None if until(stored, RECOVERY_SECONDS) is None else time.monotonic() - began
+    def settled() -> bool:
+        if stack.not_ready():
+            return False
+        try:
+            ends = recount.go_on()
+            # What is noticed only now makes it begin again.
+            return until(lambda: stored(ends), 10) is not None and not stack.not_ready()
+        except (KafkaError, OSError, TimeoutError, psycopg.Error):
+            return False
+
+    return until(settled, RECOVERY_SECONDS)
 
 
 def run(

@@ -37,15 +37,15 @@ class Loss:
 class Verdict:
     """Of one round."""
 
-    differences: int
-    acknowledged: int
-    missing: int
-    taken: int
-    repeated: int
-    false_offline: int
+    differences: int = 0
+    acknowledged: int = 0
+    missing: int = 0
+    taken: int = 0
+    repeated: int = 0
+    false_offline: int = 0
     #: Partitions of which the audit did not know all: counts and sums were not compared.
-    in_part: list[int]
-    said: list[str]
+    in_part: list[int] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:

@@ -34,8 +34,8 @@ class Recount:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap, enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             topic = topic_name(self._settings, EVENTS)
             partitions = [TopicPartition(topic, number) for number in self._read]
             consumer.assign(partitions)

@@ -77,10 +77,30 @@ class Stack:
         self.links: dict[str, Link] = {}
         self._background = background
         self._databases = 0
+        self._taken: set[int] = set()
+        self._keeper: Keeper | None = None
+        self.managed: dict[str, Managed] = {}
+        self.ports = {name: self._port() for name in (*INGESTS, API)}
+        self.admin_ports = {name: self._port() for name in CLIENTS}
         self._disk = _small_disk(directory / "postgres")
-        listeners = {name: free_port() for name in CLIENTS}
+        try:
+            self._prepare()
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        self._keeper = Keeper(list(self.managed.values()))
+
+    def _port(self) -> int:
+        """One that nobody else here has been given."""
+        port = free_port(not_in=frozenset(self._taken))
+        self._taken.add(port)
+        return port
+
+    def _prepare(self) -> None:
+        listeners = {name: self._port() for name in CLIENTS}
         self._kafka = self._local_kafka(listeners)
-        self._postgres = LocalPostgres(directory / "postgres")
+        self._postgres = LocalPostgres(self.directory / "postgres", port=self._port())
         self._kafka.prepare()
         self._postgres.prepare()
         self.database_url = self._postgres.dsn
@@ -92,18 +112,13 @@ class Stack:
             self._link(f"{name} to kafka", listeners[name], self._advertised[name])
             if name not in INGESTS:
                 self._link(f"{name} to postgres", postgres_port)
-        self.ports = {name: free_port() for name in (*INGESTS, API)}
-        self.admin_ports = {name: free_port() for name in CLIENTS}
         for name in INGESTS:
             self._link(f"phones to {name}", self.ports[name])
-        self.managed: dict[str, Managed] = {}
-        self._keeper: Keeper | None = None
-        self._start()
 
     def _local_kafka(self, listeners: dict[str, int]) -> LocalKafka:
         """A listener for each client, so that each has a line of its own to it."""
-        broker, controller = free_port(), free_port()
-        self._advertised = {name: free_port() for name in listeners}
+        broker, controller = self._port(), self._port()
+        self._advertised = {name: self._port() for name in listeners}
         own = {f"L{n}": name for n, name in enumerate(listeners)}
 
         def all_of(ports: dict[str, int]) -> str:
@@ -126,7 +141,7 @@ class Stack:
         )
 
     def _link(self, name: str, target_port: int, port: int | None = None) -> None:
-        self.links[name] = Link(name, self._background, port or free_port(), target_port)
+        self.links[name] = Link(name, self._background, port or self._port(), target_port)
 
     def _start(self) -> None:
         kafka = self._kafka.child()
@@ -135,20 +150,15 @@ class Stack:
         postgres = dataclasses.replace(self._postgres.child(), name=POSTGRES)
         self.managed[KAFKA] = Managed(kafka)
         self.managed[POSTGRES] = Managed(postgres, self._postgres.end_leftover)
-        try:
-            running = [self.managed[name].start() for name in (KAFKA, POSTGRES)]
-            asyncio.run(self._kafka.wait_ready(START_SECONDS, running[0]))
-            asyncio.run(self._postgres.wait_ready(START_SECONDS, running[1]))
-            asyncio.run(create_topics(self.kafka_settings))
-            migrate(self.database_url)
-            self._managed_services()
-            for name in SERVICES:
-                self.managed[name].start()
-            wait_for("all are ready", lambda: not self.not_ready(), START_SECONDS)
-        except BaseException:
-            self.stop()
-            raise
-        self._keeper = Keeper(list(self.managed.values()))
+        running = [self.managed[name].start() for name in (KAFKA, POSTGRES)]
+        asyncio.run(self._kafka.wait_ready(START_SECONDS, running[0]))
+        asyncio.run(self._postgres.wait_ready(START_SECONDS, running[1]))
+        asyncio.run(create_topics(self.kafka_settings))
+        migrate(self.database_url)
+        self._managed_services()
+        for name in SERVICES:
+            self.managed[name].start()
+        wait_for("all are ready", lambda: not self.not_ready(), START_SECONDS)
 
     def _managed_services(self) -> None:
         for name in CLIENTS:

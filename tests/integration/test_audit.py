@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from typer.testing import CliRunner
 
 from deploy.audit.columns import AUDITED
-from deploy.audit.run import Result
+from deploy.audit.run import Result, StateFile
 from deploy.cli.command import app
 from tests.conftest import fresh_database
 from tests.rigs.api_harness import api_settings, running_api
@@ -52,6 +53,27 @@ def altered(deployment: Deployment, tmp_path: Path, *statements: str) -> Result:
             for statement in statements:
                 assert connection.execute(statement.encode()).rowcount == 1
         return deployment.audit(url, tmp_path / "state")
+
+
+@pytest.mark.parametrize("of", ["another log", "more than is stored"])
+def test_a_state_that_nothing_goes_on_from_is_begun_anew_with_all_rows(
+    deployment: Deployment, tmp_path: Path, of: str
+) -> None:
+    """As after a database was begun anew, with another topic or the same one."""
+    state = tmp_path / "state"
+    with deployment.copy() as url:
+        assert not deployment.audit(url, state).differences
+        for path in state.glob("*.msgpack"):
+            kept = msgspec.msgpack.decode(path.read_bytes(), type=StateFile)
+            if of == "another log":
+                kept.topic_id = "0" * len(kept.topic_id)
+            else:
+                kept.partition.next_offset += 10_000
+            path.write_bytes(msgspec.msgpack.encode(kept))
+        result = deployment.audit(url, state)
+        assert any("begun anew" in note for note in result.notes)
+        assert not result.differences
+        assert not result.in_part
 
 
 def test_nothing_differs_where_nobody_altered_anything(
