@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,6 +100,11 @@ def take_snapshot(
             snapshot.lost.setdefault(partition, {})[end] = end - start
         known = wanted(topic_id, snapshot.partitions)
         froms = [known.get(partition, From()) for partition in range(partitions)]
+        for partition, offset, _, to_time in connection.execute(QUERIES["clock_steps"]):
+            start = froms[partition]
+            if offset >= start.offset:
+                # From there on instants pass that may not have passed before.
+                froms[partition] = replace(start, time=min(start.time, to_time))
         parameters = {
             "partitions": list(range(partitions)),
             "offsets": [one.offset for one in froms],

@@ -15,6 +15,7 @@ event of a fleet a fault falls does not.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -174,6 +175,8 @@ def main(
     wanted = set(only or names) - set(without or [])
     if smoke:
         wanted, rounds, minutes = set(SMOKE), len(SMOKE), 1.0
+    # It tells each attempt to reach a Kafka that is away.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     chosen = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     directory = Path(tempfile.mkdtemp(prefix="rollcall-faults-"))
     console.print(

@@ -11,8 +11,6 @@ from tests.faults.recount import Recount
 from tests.faults.stack import OFFLINE_AFTER_SECONDS, Stack
 from tests.faults.truth import Id, falsely_offline
 
-#: Log time is in whole milliseconds, and later than what it is compared with by the way there.
-SLACK_SECONDS: Final = 0.05
 _SHOWN: Final = 10
 
 
@@ -123,7 +121,7 @@ class Judge:
             why = falsely_offline(
                 self._fleet.truth.spells_of(user),
                 device,
-                at + SLACK_SECONDS,
+                at,
                 OFFLINE_AFTER_SECONDS,
                 by_silence=reason == "timed_out",
             )

@@ -297,7 +297,8 @@ class Stack:
                 self.managed[name].stop()
         if self._disk is not None:
             # Its log is kept with the others.
-            shutil.copytree(self._disk / "logs", self.directory / "logs" / POSTGRES)
+            if (logs := self._disk / "logs").exists():
+                shutil.copytree(logs, self.directory / "logs" / POSTGRES)
             subprocess.run(["umount", str(self._disk)], check=False)
 
 

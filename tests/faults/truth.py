@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 #: (user, version, screen), or (user, token, LOGOUT).
 Id: TypeAlias = tuple[str, str, str]
 LOGOUT: Final = "logout"
+#: Log time is in whole milliseconds of the broker's clock.
+SLACK_SECONDS: Final = 0.05
 
 
 @dataclass
@@ -80,7 +82,7 @@ def falsely_offline(
             continue
         if spell.began_at <= at and (spell.ended_at is None or at < spell.ended_at):
             return f"in use since {spell.began_at:.1f}"
-        heard_until = spell.beat_at + offline_after_seconds
+        heard_until = spell.beat_at + offline_after_seconds - SLACK_SECONDS
         if by_silence and not spell.logged_out and spell.began_at <= at < heard_until:
             return f"heard of at {spell.beat_at:.1f}"
     return None

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from deploy.audit.columns import AUDITED
 from deploy.audit.run import Result, StateFile
+from deploy.audit.snapshot import From, take_snapshot
 from deploy.cli.command import app
 from tests.conftest import fresh_database
 from tests.rigs.api_harness import api_settings, running_api
@@ -74,6 +75,33 @@ def test_a_state_that_nothing_goes_on_from_is_begun_anew_with_all_rows(
         assert any("begun anew" in note for note in result.notes)
         assert not result.differences
         assert not result.in_part
+
+
+def test_rows_are_copied_from_where_log_time_stepped_back_to_since_the_run_before(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """An instant that passes for the first time then has its sample there."""
+    with deployment.copy() as url:
+        steps = {
+            partition: (offset, int(before.timestamp() * 1000), int(after.timestamp() * 1000))
+            for partition, offset, before, after in rows(
+                url, 'SELECT "partition", log_offset, from_time, to_time FROM clock_steps'
+            )
+        }
+
+        def copied_from(read: int) -> dict[int, int]:
+            """The first sample by partition, for a run that had read so far at the step."""
+            wanted = {p: From(at + read, time=before) for p, (at, before, _) in steps.items()}
+            snapshot = take_snapshot(url, lambda *_: wanted, tmp_path)
+            return {
+                p: min(row[0] for row in snapshot.rows("concurrency_samples", p)) for p in steps
+            }
+
+        first = copied_from(0)
+        for partition, (_, before, after) in steps.items():
+            assert after <= first[partition] < after + 10_000 < before
+        first = copied_from(1)
+        assert all(first[partition] >= before for partition, (_, before, _) in steps.items())
 
 
 def test_nothing_differs_where_nobody_altered_anything(
