@@ -35,9 +35,10 @@ from tests.faults.fleet import Fleet
 from tests.faults.judge import Judge, Loss, Verdict
 from tests.faults.kinds import Kind, Round, all_kinds
 from tests.faults.links import Background
+from tests.faults.names import BEAT_SECONDS, INGESTS
 from tests.faults.recount import Recount
 from tests.faults.report import Outcome, table, write_json
-from tests.faults.stack import BEAT_SECONDS, INGESTS, Stack, until
+from tests.faults.stack import Stack, until
 
 RECOVERY_SECONDS: Final = 90.0
 #: Each begins and ends within seconds, and together they are under 45 s.
@@ -79,6 +80,7 @@ def one_round(
     return Outcome(
         number,
         kind.name,
+        round_.chosen,
         seed,
         round(fault_seconds, 1),
         None if recovery is None else round(recovery, 1),

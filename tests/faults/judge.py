@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.faults.fleet import Fleet
+from tests.faults.names import OFFLINE_AFTER_SECONDS
 from tests.faults.recount import Recount
-from tests.faults.stack import OFFLINE_AFTER_SECONDS, Stack
+from tests.faults.stack import Stack
 from tests.faults.truth import Id, falsely_offline
 
 _SHOWN: Final = 10

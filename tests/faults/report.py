@@ -16,6 +16,8 @@ class Outcome:
 
     number: int
     kind: str
+    #: Which process or line.
+    chosen: list[str]
     seed: int
     fault_seconds: float
     recovery_seconds: float | None
@@ -33,12 +35,13 @@ class Outcome:
         recovery = "never" if self.recovery_seconds is None else f"{self.recovery_seconds:.1f} s"
         mark = "✓" if self.holds else "✗"
         taken = f" ({self.taken} taken by the fault)" if self.taken else ""
+        chosen = f" ({', '.join(self.chosen)})" if self.chosen else ""
         in_part = f", audited in part {self.in_part}" if self.in_part else ""
         return (
-            f"{mark} {self.number} {self.kind} seed {self.seed}: fault {self.fault_seconds:.1f} s,"
-            f" recovery {recovery}, {self.differences} differences, {self.acknowledged:,}"
-            f" acknowledged, {self.missing} missing{taken}, {self.false_offline} falsely offline"
-            f"{in_part}"
+            f"{mark} {self.number} {self.kind}{chosen} seed {self.seed}:"
+            f" fault {self.fault_seconds:.1f} s, recovery {recovery}, {self.differences} differences,"
+            f" {self.acknowledged:,} acknowledged, {self.missing} missing{taken},"
+            f" {self.false_offline} falsely offline{in_part}"
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from random import Random
 
 from tests.faults.fleet import Fleet
@@ -23,6 +23,13 @@ class Round:
     recount: Recount
     background: Background
     chance: Random
+    #: What chance chose, for the line of the round.
+    chosen: list[str] = field(default_factory=list)
+
+    def choose(self, among: Sequence[str]) -> str:
+        """One of them, by chance."""
+        self.chosen.append(self.chance.choice(among))
+        return self.chosen[-1]
 
     def last(self, least_seconds: float, most_seconds: float) -> None:
         """The fault goes on for a while."""

@@ -6,12 +6,13 @@ from typing import Final
 
 from tests.faults.judge import Loss
 from tests.faults.kinds import Round, told
-from tests.faults.stack import INGESTS, KAFKA, Stack
+from tests.faults.names import INGESTS, KAFKA
+from tests.faults.stack import Stack
 
 
 def ingest_off_by_hours(round_: Round) -> None:
     """An ingest's clock is hours off for some seconds: presence runs on the broker's."""
-    name = round_.chance.choice(INGESTS)
+    name = round_.choose(INGESTS)
     # Tokens of the fleet are good for a week, and have no beginning.
     round_.stack.clocks.set(name, round_.chance.choice([-3, -1, 1, 3]) * 3600)
     try:

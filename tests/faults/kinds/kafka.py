@@ -18,8 +18,9 @@ from schemas.log.events import Tick, encode_batch
 from schemas.log.topics import EVENTS, create_topics, kafka_admin, topic_name
 from tests.faults.judge import Loss
 from tests.faults.kinds import NothingHappenedError, Round, told
+from tests.faults.names import CLIENTS, GROUP, INGESTS, KAFKA, PARTITIONS, PROCESSORS
 from tests.faults.segments import tear
-from tests.faults.stack import CLIENTS, GROUP, INGESTS, KAFKA, PARTITIONS, PROCESSORS, Stack
+from tests.faults.stack import Stack
 from tests.faults.truth import Id
 from tests.rigs.rig import wait_for
 

@@ -11,7 +11,7 @@ def cut_a_line(round_: Round) -> None:
     """The line between a client and a server, any two, is cut for 2 to 10 s: nothing comes through
     and nobody is told."""
     names = [name for name in round_.stack.links if not name.startswith("processor-3")]
-    link = round_.stack.links[round_.chance.choice(names)]
+    link = round_.stack.links[round_.choose(names)]
     link.cut()
     try:
         round_.last(2, 10)

@@ -10,7 +10,8 @@ from psycopg import sql
 
 from tests.faults.kinds import NothingHappenedError, Round, told
 from tests.faults.links import Link
-from tests.faults.stack import PROCESSORS, Stack
+from tests.faults.names import PROCESSORS
+from tests.faults.stack import Stack
 
 _TERMINATE: Final = (
     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"

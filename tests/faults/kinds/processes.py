@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from tests.faults.kinds import Kind, Round, told
-from tests.faults.stack import API, INGESTS, KAFKA, POSTGRES, PROCESSORS, SERVICES, THIRD
+from tests.faults.names import API, INGESTS, KAFKA, POSTGRES, PROCESSORS, SERVICES, THIRD
 from tests.rigs.rig import wait_for
 
 #: Processes of each kind; a fault takes one of them.
@@ -23,7 +23,7 @@ TARGETS: Final = {
 
 def kill(target: str, round_: Round) -> None:
     """SIGKILL; a supervisor starts it again."""
-    name = round_.chance.choice(TARGETS[target])
+    name = round_.choose(TARGETS[target])
     managed = round_.stack.managed[name]
     starts = managed.starts
     managed.kill()
@@ -32,7 +32,7 @@ def kill(target: str, round_: Round) -> None:
 
 def freeze(target: str, round_: Round) -> None:
     """SIGSTOP for 2 to 9 s, then SIGCONT: its work is another's meanwhile, and it does not know."""
-    managed = round_.stack.managed[round_.chance.choice(TARGETS[target])]
+    managed = round_.stack.managed[round_.choose(TARGETS[target])]
     managed.send(signal.SIGSTOP)
     try:
         round_.last(2, 9)
@@ -52,7 +52,7 @@ def processor_joins(round_: Round) -> None:
 
 def processor_leaves(round_: Round) -> None:
     """A processor leaves in order and comes back after some seconds."""
-    managed = round_.stack.managed[round_.chance.choice(PROCESSORS)]
+    managed = round_.stack.managed[round_.choose(PROCESSORS)]
     managed.stop()
     try:
         round_.last(1, 8)
