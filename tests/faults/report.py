@@ -39,8 +39,9 @@ class Outcome:
         in_part = f", audited in part {self.in_part}" if self.in_part else ""
         return (
             f"{mark} {self.number} {self.kind}{chosen} seed {self.seed}:"
-            f" fault {self.fault_seconds:.1f} s, recovery {recovery}, {self.differences} differences,"
-            f" {self.acknowledged:,} acknowledged, {self.missing} missing{taken},"
+            f" fault {self.fault_seconds:.1f} s, recovery {recovery},"
+            f" {self.differences} differences, {self.acknowledged:,} acknowledged,"
+            f" {self.missing} missing{taken},"
             f" {self.false_offline} falsely offline{in_part}"
         )
 
