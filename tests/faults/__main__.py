@@ -47,6 +47,11 @@ PHONES: Final = 60
 console = Console()
 
 
+def say(line: str) -> None:
+    """A line as it is, however wide."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def plan(kinds: list[Kind], chance: random.Random, rounds: int) -> list[Kind]:
     """Each kind once, in an order of chance, then each again."""
     planned: list[Kind] = []
@@ -128,9 +133,9 @@ def run(
         here = [kind for kind in kinds if kind.missing(stack) is None]
         for kind in kinds:
             if (why := kind.missing(stack)) is not None:
-                console.print(
-                    f"not here: {kind.name}: {why}", markup=False, highlight=False, soft_wrap=True
-                )
+                say(f"not here: {kind.name}: {why}")
+        if not here:
+            return outcomes
         doors = [stack.links[f"phones to {name}"] for name in INGESTS]
         fleet = Fleet(PHONES, doors, stack.secret, seed, BEAT_SECONDS, background)
         fleet.start()
@@ -147,12 +152,14 @@ def run(
             round_.last(0.5, 4)
             outcome = one_round(number, kind, seed, stack, fleet, judge, round_)
             outcomes.append(outcome)
-            console.print(outcome.line(), markup=False, highlight=False, soft_wrap=True)
+            say(outcome.line())
             if not outcome.holds:
                 for line in outcome.said:
-                    console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
+                    say(f"    {line}")
+        for what in judge.sees() if outcomes and outcomes[-1].holds else []:
+            raise SystemExit(f"the judge does not see {what}: what it said above is worth nothing")
         troubles = ", ".join(f"{n} × {what}" for what, n in fleet.truth.troubles.most_common(8))
-        console.print(f"what phones met: {troubles}", markup=False, highlight=False, soft_wrap=True)
+        say(f"what phones met: {troubles}")
     finally:
         stack.stop()
         background.stop()
@@ -181,9 +188,7 @@ def main(
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     chosen = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     directory = Path(tempfile.mkdtemp(prefix="rollcall-faults-"))
-    console.print(
-        f"seed {chosen}; logs in {directory}", markup=False, highlight=False, soft_wrap=True
-    )
+    say(f"seed {chosen}; logs in {directory}")
     signal.signal(signal.SIGTERM, _end)
     outcomes = run(
         directory, [kind for kind in kinds if kind.name in wanted], rounds, minutes, chosen
@@ -194,7 +199,7 @@ def main(
     failed = [outcome for outcome in outcomes if not outcome.holds]
     if failed or not outcomes:
         write_json(directory / "rounds.json", chosen, outcomes)
-        console.print(f"{len(failed)} rounds did not hold: see {directory}", soft_wrap=True)
+        say(f"{len(failed)} rounds did not hold: see {directory}")
         raise SystemExit(1)
     if not keep:
         shutil.rmtree(directory)

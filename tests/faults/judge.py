@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from tests.faults.names import OFFLINE_AFTER_SECONDS
 from tests.faults.recount import Recount
 from tests.faults.stack import Stack
 from tests.faults.truth import Id, falsely_offline
+from tests.rigs.rig import wait_for
 
 _SHOWN: Final = 10
 
@@ -86,6 +88,28 @@ class Judge:
             in_part,
             said,
         )
+
+    def sees(self) -> list[str]:
+        """What it does not notice of three things that are wrong on purpose: the last look of a
+        run, because they stay."""
+        newest = 'SELECT coalesce(max(log_offset), 0) FROM changes WHERE "partition" = 0'
+        [(before,)] = self._stack.rows(newest)
+        wait_for("something changes", lambda: self._stack.rows(newest)[0][0] > before)
+        self._stack.rows(
+            "UPDATE changes SET screen = 'altered by hand' WHERE (tableoid, ctid) IN (SELECT"
+            ' tableoid, ctid FROM changes WHERE "partition" = 0 ORDER BY log_offset DESC LIMIT 1)'
+            " RETURNING 1"
+        )
+        truth, now = self._fleet.truth, time.time()
+        truth.acknowledge(("nobody", "1.0", "Home"), now)
+        truth.begin("nobody", "phone", now - 60).beat_at = self._stack.as_of() - 0.1
+        verdict = self.verdict(Loss(), now - 60)
+        found = {
+            "a row altered by hand": verdict.differences,
+            "an acknowledged event that is not in the log": verdict.missing,
+            "a user who is there and not shown": verdict.false_offline,
+        }
+        return [what for what, count in found.items() if not count]
 
     def _audit(self, said: list[str]) -> tuple[int, list[int]]:
         state = str(self._stack.directory / "audit")

@@ -48,10 +48,11 @@ class Outcome:
 
 def table(outcomes: list[Outcome]) -> Table:
     """Kinds, how their rounds ended, how long recovery took."""
-    made = Table(
-        *("kind", "rounds", "held", "differences", "missing", "falsely offline"),
-        *("recovery p50 s", "max s"),
-    )
+    made = Table()
+    made.add_column("kind", no_wrap=True)
+    counts = ("rounds", "held", "differences", "missing", "falsely offline")
+    for title in (*counts, "recovery p50 s", "max s"):
+        made.add_column(title, justify="right")
     for name in dict.fromkeys(outcome.kind for outcome in outcomes):
         of_kind = [outcome for outcome in outcomes if outcome.kind == name]
         seconds = [o.recovery_seconds for o in of_kind if o.recovery_seconds is not None]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError
@@ -263,9 +264,10 @@ class Stack:
     def stop(self) -> None:
         if self._keeper is not None:
             self._keeper.stop()
-        for name in (*CLIENTS, POSTGRES, KAFKA):
-            if name in self.managed:
-                self.managed[name].stop()
+        for together in (CLIENTS, (POSTGRES, KAFKA)):
+            there = [self.managed[name] for name in together if name in self.managed]
+            with ThreadPoolExecutor() as stopping:
+                list(stopping.map(Managed.stop, there))
         if self._disk is not None:
             # Its log is kept with the others.
             if (logs := self._disk / "logs").exists():
