@@ -42,7 +42,7 @@ from tests.faults.stack import Stack, until
 
 RECOVERY_SECONDS: Final = 90.0
 #: Each begins and ends within seconds, and together they are under 45 s.
-SMOKE: Final = ("kill-processor", "terminate-sessions")
+SMOKE: Final = ("kill-processor", "poison")
 PHONES: Final = 60
 console = Console()
 

@@ -99,7 +99,8 @@ class Link:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             await connection.end()
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # Cancelled at the end of the run only: asyncio tells of a handler that was.
             pass
         finally:
             for each in (writer, there):
