@@ -29,7 +29,7 @@ MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "h
 RETAINED_TABLES: Final = (
     *("active_user_days", "annotations", "api_keys", "audience_exports", "changes"),
     *("concurrency_quarters", "concurrency_samples", "presence", "reads_audit", "saved_views"),
-    *("screen_days", "screen_hour_users", "screen_hours"),
+    *("screen_days", "screen_hour_users", "screen_hours", "screen_version_hours"),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
     *(
         "session_quarters",
