@@ -27,8 +27,8 @@ from api.http.routes import (
     usual_limit,
 )
 from api.periods.instants import rfc3339
-from api.periods.ranges import WINDOW_BUCKETS, Range, RangeRules, parse_instant, resolve
-from api.periods.rollups import Progress
+from api.periods.ranges import MINUTE_BUCKETS, Range, RangeRules, parse_instant, resolve
+from api.periods.rollups import Progress, check_minutes
 from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
@@ -40,7 +40,7 @@ SCREENS_PATH: Final = "/api/v1/screens"
 ENGAGEMENT_PATH: Final = "/api/v1/screens/engagement"
 #: Screens before and after one.
 NEIGHBOURS: Final = 10
-RULES: Final = RangeRules()
+RULES: Final = RangeRules(buckets=MINUTE_BUCKETS)
 
 
 def screens_now_query() -> bytes:
@@ -116,7 +116,7 @@ class ScreenCalls:
         values = await self._calls.parameters(
             request,
             {
-                **range_parameters(WINDOW_BUCKETS),
+                **range_parameters(MINUTE_BUCKETS),
                 "sort": one_of(cast(tuple[str, ...], SORTS)),
                 "screen": name_of("screen"),
                 "limit": limit_parameter(request),
@@ -142,6 +142,7 @@ class ScreenCalls:
                 reporting_zone=progress.zone,
                 series=(1 if screen else limit) if series else None,
             )
+            check_minutes(asked, progress)
             wanted = Wanted(
                 asked, sort, 1 if screen else limit, None if screen is None else [screen]
             )
@@ -207,7 +208,7 @@ class ScreenCalls:
 
     async def screen(self, request: web.Request) -> web.StreamResponse:
         """One screen: totals, a series, and where people come from and go to."""
-        values = await self._calls.parameters(request, range_parameters(WINDOW_BUCKETS))
+        values = await self._calls.parameters(request, range_parameters(MINUTE_BUCKETS))
         named = same_name(named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"))
         screen = check_text("screen", named, MAX_TEXT["screen"])
 
@@ -221,6 +222,7 @@ class ScreenCalls:
                     now=now_of(freshness),
                     reporting_zone=progress.zone,
                 )
+                check_minutes(asked, progress)
                 return {
                     "screen": screen,
                     **asked.shown(),

@@ -31,7 +31,7 @@ BYS: Final = ("app_version", "platform")
 BUCKETS: Final[tuple[Bucket, ...]] = ("1h", "1d")
 RULES: Final = RangeRules(buckets=BUCKETS, grain=HOUR)
 _ONLY_BY_HOURS: Final = (
-    "cannot be 15m with split_by, app_version or platform, which are kept by the hour; use 1h or 1d"
+    "must be 1h or 1d with split_by, app_version or platform, which are kept by the hour"
 )
 _NO_USERS: Final = (
     "cannot be unique_users with split_by, app_version or platform: users are not known by them"
@@ -70,7 +70,7 @@ def split_of(values: Mapping[str, Any]) -> Split | None:
     found = Split(*(values.get(name) for name in ("split_by", "app_version", "platform")))
     if found == Split(None, None, None):
         return None
-    if values.get("bucket") == "15m":
+    if values.get("bucket") in ("1m", "15m"):
         raise bad_parameter("bucket", _ONLY_BY_HOURS)
     if values.get("sort") == "unique_users":
         raise bad_parameter("sort", _NO_USERS)

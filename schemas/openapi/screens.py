@@ -26,6 +26,7 @@ from schemas.openapi.words import (
     BY_VERSION,
     BY_VERSION_SHOWN,
     EDGES,
+    MINUTE_BUCKETS,
     RANGE,
     TABLE_LIMIT,
     a_screen,
@@ -203,7 +204,7 @@ _PATHS: Final[dict[str, Json]] = {
             security=READERS,
             parameters=(
                 *RANGE,
-                bucket(otherwise="Without it and `screen`: one row a screen."),
+                bucket(MINUTE_BUCKETS, "Without it and `screen`: one row a screen."),
                 query(
                     "sort",
                     word(
@@ -231,7 +232,7 @@ _PATHS: Final[dict[str, Json]] = {
             parameters=(
                 in_path("screen", a_screen("Percent-encoded: `a/b` is `a%2Fb`.")),
                 *RANGE,
-                bucket(),
+                bucket(MINUTE_BUCKETS),
             ),
         )
     },

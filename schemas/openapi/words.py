@@ -183,6 +183,8 @@ DAYS: Final = (
     ),
 )
 WINDOW_BUCKETS: Final = ("15m", "1h", "1d")
+#: Where windows of a minute, which are kept for 3 days, tell too.
+MINUTE_BUCKETS: Final = ("1m", *WINDOW_BUCKETS)
 
 
 def bucket(allowed: Sequence[str] = WINDOW_BUCKETS, otherwise: str = "") -> Json:

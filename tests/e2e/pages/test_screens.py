@@ -692,3 +692,31 @@ def test_a_split_has_an_address_and_filters(analyst: Page, weeks_api: Api, weeks
     show(analyst, weeks_api, "/screens/Home?range=7d&by=platform&version=1.9.0")
     [cells] = version_rows(analyst).values()
     assert cells[0] == f"{homes:,}"
+
+
+def test_the_last_hour_is_told_by_the_minute_up_to_now(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens/Home?range=1h")
+    card = analyst.locator("#series")
+    expect(card.locator("figcaption")).to_contain_text("Views by minute")
+    last = floor(weeks.as_of - timedelta(milliseconds=1), MINUTE)
+    if last + MINUTE > weeks.as_of:
+        expect(card.locator("figcaption")).to_contain_text("The last minute, in shade, is still")
+    since = floor(weeks.as_of - timedelta(milliseconds=1), QUARTER) + QUARTER - HOUR
+    assert [int(row[1]) for row in numbers_of(card)[1:]] == by_minute(weeks, since, last + MINUTE)
+    # And any two hours of the last days.
+    visit = max(v.started for _, v in weeks.visits() if v.screen == "Home" and v.is_view)
+    since = floor(visit, QUARTER) - HOUR
+    until = since + 2 * HOUR
+    show(analyst, weeks_api, f"/screens/Home?from={since:%FT%TZ}&to={until:%FT%TZ}")
+    told = [int(row[1]) for row in numbers_of(card)[1:]]
+    assert told == by_minute(weeks, since, min(until, last + MINUTE))
+    assert any(told)
+
+
+def by_minute(fleet: Fleet, since: datetime, until: datetime) -> list[int]:
+    """Views of Home."""
+    began = [v.started for _, v in fleet.visits() if v.screen == "Home" and v.is_view]
+    minutes = (since + n * MINUTE for n in range((until - since) // MINUTE))
+    return [sum(start <= at < start + MINUTE for at in began) for start in minutes]

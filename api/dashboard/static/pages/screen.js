@@ -1,7 +1,7 @@
 // One screen in a range: its figures, its series, the ways into it and out of it, how long visits
 // last, and who is on it now.
 
-import { read } from "../lib/api.js";
+import { now, read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
 import { setTitle } from "../ui/connection.js";
 import { element, setText } from "../ui/dom.js";
@@ -112,7 +112,7 @@ function loadTotals() {
 }
 
 function loadSeries() {
-  const bucket = bucketFor(metric, bucketOf(period.wanted));
+  const bucket = bucketFor(metric, bucketOf(period.wanted, now()));
   const { title, isTime, lines } = METRICS[metric];
   const callOf = (parameters) => engagementCall({ ...parameters, bucket, screen });
   return seriesCard.load({

@@ -1,6 +1,6 @@
 // What people do on screens in a range: the chosen ones over time, the top ones, transitions.
 
-import { read } from "../lib/api.js";
+import { now, read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
 import { element, setText } from "../ui/dom.js";
 import { engagementCall, flowsCall, placeIn, readOutages, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
@@ -94,7 +94,7 @@ function loadTop() {
 }
 
 function loadSeries() {
-  const bucket = bucketFor(metric, bucketOf(period.wanted));
+  const bucket = bucketFor(metric, bucketOf(period.wanted, now()));
   const { title, isTime, lines: [[, field]] } = METRICS[metric];
   return seriesCard.load({
     about: JSON.stringify([period.wanted, metric]),
