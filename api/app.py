@@ -47,6 +47,7 @@ from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
 from api.presence.timeline import TimelineCalls
 from api.privacy.calls import PrivacyCalls
+from api.privacy.data import TopicAges
 from api.privacy.log import PrivacyLog
 from api.privacy.requests import PrivacyRequests
 from api.privacy.store import PrivacyStore
@@ -66,7 +67,7 @@ from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
-#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by another key.
+#: ``await app[PRIVACY].not_ready()`` says whether the database knows users by no key of ours.
 PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
 DOOR: Final = web.AppKey("api_door", Door)
@@ -131,6 +132,7 @@ def install(
             metrics,
             reads,
             Cors(settings.cors_origin_list),
+            TopicAges(settings),
         ),
     ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)

@@ -15,11 +15,12 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 
+from processor.kafka.consumer_group import count_members
+from processor.settings import GroupSettings
 from schemas.database.named_queries import load_queries
 from schemas.log.client import client_options
 from schemas.log.events import MAX_USER_ID, Erase, encode_batch, partition_of
 from schemas.log.privacy_flags import Flag, decode_flag, encode_flag, flag_key, user_of_key
-from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, topic_name
 from schemas.service.settings import PrivacySettings
 from schemas.service.user_hash import UserHash, check_fingerprint
@@ -33,8 +34,12 @@ _ASK_EVERY_SECONDS: Final = 0.1
 _FETCHED: Final = 10_000
 
 
-class EraseSettings(KafkaSettings, PrivacySettings):
-    """Kafka, and the key by which users are known."""
+class EraseSettings(GroupSettings, PrivacySettings):
+    """Kafka, the processors' group, and the key by which users are known."""
+
+
+class ProcessorsRunError(RuntimeError):
+    """Flags are not to be written into the table now: whoever runs holds those of before."""
 
 
 class NotPassedError(RuntimeError):
@@ -77,6 +82,19 @@ class Erasing:
         if row is not None:
             check_fingerprint(self._hashed, row[0], "the database")
 
+    async def require_stopped_processors(self) -> None:
+        """Raises :class:`ProcessorsRunError`."""
+        group = self._settings.group
+        if running := await count_members(self._settings, group):
+            verb = "is a processor" if running == 1 else f"are {running} processors"
+            raise ProcessorsRunError(
+                f"there {verb} in Kafka's consumer group {group}, which would go on without these "
+                "opt-outs and store what comes of the users: stop the processors first (one that "
+                "was killed counts for ROLLCALL_SESSION_TIMEOUT_SECONDS more). Where they cannot "
+                "be stopped by themselves, as with rollcall up, say --despite-processors and "
+                "start them again right after it"
+            )
+
     async def erase(self, users: Mapping[str, int | None], *, wait: bool = True) -> dict[str, str]:
         """Erase these users, each with the log time before which, or ``None`` for everything;
         gives the id of each erasure. Raises :class:`NotPassedError`."""
@@ -89,6 +107,12 @@ class Erasing:
                 if wait:
                     await self._until_passed(ends)
         return ids
+
+    async def rows_removed(self, ids: Iterable[str]) -> dict[str, int]:
+        """Of each erasure that processors have passed."""
+        async with await AsyncConnection.connect(self._dsn) as connection:
+            cursor = await connection.execute(self._queries["removed"], (list(ids),))
+            return dict(await cursor.fetchall())
 
     async def flags_of_topic(self) -> dict[bytes, Flag]:
         """Of each user on ``presence.privacy`` the flag that holds, with the latest erasure. Raises

@@ -8,6 +8,11 @@ SELECT fingerprint FROM user_hash_key
 -- The database is of our key from now on.
 INSERT INTO user_hash_key (fingerprint) VALUES (%s) ON CONFLICT DO NOTHING
 
+-- name: removed
+-- How many rows each of these erasures has taken.
+SELECT erasure_id, (SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(removed))
+FROM erasures WHERE erasure_id = ANY (%s)
+
 -- name: known_users
 -- Everybody of whom something is stored.
 SELECT user_id FROM presence

@@ -69,6 +69,7 @@ async def serve(settings: ProcessorSettings) -> int:
     watchdog = Watchdog(settings.stall_seconds, standings, progress)
     log_watch = LogWatch(settings, standings, pipeline, progress, metrics)
     watching: asyncio.Task[None] | None = None
+    claiming: asyncio.Task[None] | None = None
     waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
     app: Any = None
     identity: UUID | None = None
@@ -120,6 +121,9 @@ async def serve(settings: ProcessorSettings) -> int:
             return 0
         app = standings.app = create_app(settings, pipeline, metrics, log_watch.may_go_on)
         watching = asyncio.create_task(log_watch.run(identity, stop), name="log-watch")
+        if settings.user_hash is not None:
+            claim = publisher.publish_claim(settings.user_hash.fingerprint)
+            claiming = asyncio.create_task(claim, name="claim")
         # Users by the million are never garbage in cycles: look for cycles a hundred times less.
         gc.freeze()
         gc.set_threshold(70_000, 20, 100)
@@ -128,8 +132,9 @@ async def serve(settings: ProcessorSettings) -> int:
         # After a crash the same deadline holds.
         stop.set()
         watchdog.stop()
-        if watching is not None:
-            watching.cancel()
+        for task in (watching, claiming):
+            if task is not None:
+                task.cancel()
         stop.doing = "maintenance"
         await asyncio.to_thread(housekeeper.stop)
         stop.doing = "publishing changes"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import math
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from processor.core.model import Policy
 from schemas.log.settings import KafkaSettings
@@ -15,8 +18,19 @@ from schemas.service.settings import (
 )
 
 
+class GroupSettings(KafkaSettings):
+    """Which processes are the processors of a log."""
+
+    consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
+
+    @property
+    def group(self) -> str:
+        """Its name in Kafka, where deployments may share brokers."""
+        return self.topic_prefix + self.consumer_group
+
+
 class ProcessorSettings(
-    KafkaSettings,
+    GroupSettings,
     DatabaseSettings,
     TimingSettings,
     AnalyticsSettings,
@@ -29,7 +43,6 @@ class ProcessorSettings(
     processor_admin_port: int = Field(
         9083, ge=0, le=65535, description="Port of /metrics, /healthz and /readyz."
     )
-    consumer_group: str = Field("rollcall-processor", description="Kafka consumer group.")
     session_timeout_seconds: float = Field(
         6.0, gt=0, description="Silence after which Kafka gives a processor's partitions away."
     )
@@ -74,9 +87,6 @@ class ProcessorSettings(
         description="Lists and views of analytics tell no group of fewer users apart: those below "
         "are merged into (suppressed). 0: off.",
     )
-    changes_retention_days: int = Field(
-        14, ge=1, description="Days for which the history of changes is kept."
-    )
     spans_retention_days: int = Field(
         14, ge=1, description="Days for which closed spans and sessions are kept."
     )
@@ -100,9 +110,14 @@ class ProcessorSettings(
     audience_exports_retention_days: int = Field(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )
-
     reads_audit_retention_days: int = Field(
         400, ge=1, description="Days for which it is kept who looked at whom."
+    )
+    erasures_retention_days: int = Field(
+        400,
+        ge=1,
+        description="Days for which it is kept that an erasure or an opt-out was done, and how "
+        "many rows went. Whether somebody has opted out is kept for good.",
     )
     users_retention_days: int = Field(
         90,
@@ -116,6 +131,40 @@ class ProcessorSettings(
         ge=1,
         description="Days after which an API key that nobody used is removed, revoked or not.",
     )
+
+    @model_validator(mode="after")
+    def _the_log_is_kept_long_enough(self) -> Self:
+        problem = None if self.allow_create_time else self._log_retention_problem()
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    def _log_retention_problem(self) -> str | None:
+        """Records of these durations tell who is online; and what the log asks for is proven for as
+        long as it is there, because ``rollcall audit`` compares the two."""
+        parts = {
+            "offline-after": self.offline_after_seconds,
+            "outage hold": self.outage_hold_seconds,
+            "grace after an outage": self.reconnect_grace_seconds,
+            "disconnect grace": self.disconnect_grace_seconds,
+            "logout fence": self.logout_fence_seconds,
+        }
+        needed, hours = sum(parts.values()), self.log_retention_hours
+        if needed > hours * 3600:
+            summands = " + ".join(f"{name} {seconds:g} s" for name, seconds in parts.items())
+            return (
+                f"ROLLCALL_LOG_RETENTION_HOURS={hours} is less than {summands} = {needed:g} s: "
+                "after an outage records of all that time decide who is online; use "
+                f"{math.ceil(needed / 3600)} or more"
+            )
+        days = self.erasures_retention_days
+        if days * 24 < hours:
+            return (
+                f"ROLLCALL_ERASURES_RETENTION_DAYS={days} is less than "
+                f"ROLLCALL_LOG_RETENTION_HOURS={hours}: rollcall audit would miss records of what "
+                f"the log still asks for; use {math.ceil(hours / 24)} or more"
+            )
+        return None
 
     @property
     def users_kept_days(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -22,9 +23,12 @@ from processor.store.claim import (
 from processor.store.store import Store
 from schemas.log.client import client_options
 from schemas.log.topic_ids import topic_id
+from schemas.log.topic_retention import retention_drift
 from schemas.log.topics import EVENTS, check_topics, topic_name
 
 READ_AGAIN_SECONDS: Final = 30.0
+
+logger = logging.getLogger(__name__)
 
 
 async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
@@ -39,6 +43,8 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
     await require_schema(store)
     await require_user_hash_key(store)
     await check_topics(settings)
+    for drift in await retention_drift(settings):
+        logger.warning("%s", drift)
     topic = topic_name(settings, EVENTS)
     identity = await topic_id(settings, topic)
     # Other processors are at work meanwhile: what is stored is later than the beginnings that were

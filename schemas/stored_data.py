@@ -254,8 +254,8 @@ TABLES: Final[dict[str, Stored]] = {
     ),
     "erasures": Stored(
         "proof that somebody was erased, by a keyed hash",
-        "kept: it is the proof",
-        "an operator",
+        "`ROLLCALL_ERASURES_RETENTION_DAYS`",
+        _BY_ROW,
         names="user_hash",
         tells="kind requested_at erased_at removed",
         runs="erasure_id partition log_offset",
@@ -389,7 +389,8 @@ TOPICS: Final[dict[str, Topic]] = {
     ),
     "presence.sign_outs": Topic("which sockets are to be closed", "user id, device, connections"),
     "presence.privacy": Topic(
-        "who opted out, for ingest", "keyed hash of the user id, the flag, when"
+        "who opted out, for ingest",
+        "keyed hash of the user id, the flag, when; and the fingerprint of the key",
     ),
     "presence.rejects": Topic(
         "which events could not be read",

@@ -28,9 +28,9 @@ class BadFieldsError(Exception):
         self.problems = problems
 
 
-def document_of(body: bytes) -> dict[str, Any]:
-    """The object in a body, each name given once. Raises ``ProblemError`` ``bad_json`` or
-    ``bad_field``."""
+def document_of(body: bytes, example: str = '{"online": true}') -> dict[str, Any]:
+    """The object in a body, each name given once. Raises ``ProblemError`` ``bad_json``, which shows
+    the example, or ``bad_field``."""
     try:
         document = json.loads(
             not_too_deep(body.decode()), object_pairs_hook=_once_each, parse_constant=_no_constant
@@ -40,7 +40,7 @@ def document_of(body: bytes) -> dict[str, Any]:
     except ValueError as error:
         raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
     if not isinstance(document, dict):
-        raise ProblemError("bad_json", 'The body must be an object, such as {"online": true}.')
+        raise ProblemError("bad_json", f"The body must be an object, such as {example}.")
     return document
 
 
@@ -50,7 +50,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counts = Counter(name for name, _ in pairs)
         raise BadFieldsError(
             [
-                FieldProblem(_shown(name), "is given more than once")
+                FieldProblem(shown_name(name), "is given more than once")
                 for name, count in counts.items()
                 if count > 1
             ]
@@ -72,7 +72,7 @@ def read_fields(document: Mapping[str, Any], fields: Mapping[str, Reader]) -> di
         reader = fields.get(name)
         if reader is None:
             problems.append(
-                FieldProblem(_shown(name), f"is no field here (they are: {', '.join(fields)})")
+                FieldProblem(shown_name(name), f"is no field here (they are: {', '.join(fields)})")
             )
             continue
         try:
@@ -164,7 +164,8 @@ def _within(name: str, field: str) -> str:
     return name + field if field.startswith("[") else f"{name}.{field}"
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
+    """A name that a stranger chose, as an error may repeat it."""
     return clean_text(name)[:_SHOWN_NAME]
 
 

@@ -24,11 +24,11 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 import msgspec
 
 from api.http import parameters
+from api.http.json_fields import MAX_PROBLEMS, document_of, shown_name
 from api.http.parameters import DEFAULT_LIMIT, Parser, bad_parameter, sentence, text_problem
 from api.periods.ranges import parse_instant
 from schemas.http.problems import FieldProblem, ProblemError
 from schemas.log.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
-from schemas.untrusted.nesting import not_too_deep
 
 Sort: TypeAlias = Literal["-changed_at", "-online_since", "-last_active", "user_id"]
 OnlineState: TypeAlias = Literal["foreground", "background"]
@@ -126,12 +126,14 @@ def parse_lookup(body: bytes) -> list[str]:
 
     Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the item.
     """
-    try:
-        document = msgspec.json.decode(not_too_deep(body.decode()))
-    except ValueError as error:
-        raise ProblemError("bad_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(document, dict):
-        raise ProblemError("bad_json", 'The body must be an object: {"user_ids": […]}.')
+    document = document_of(body, '{"user_ids": ["ada"]}')
+    others = [
+        FieldProblem(shown_name(name), "is no field here (there is: user_ids)")
+        for name in document
+        if name != "user_ids"
+    ]
+    if others:
+        raise _bad_fields(others[:MAX_PROBLEMS])
     user_ids = document.get("user_ids")
     if not isinstance(user_ids, list) or not 1 <= len(user_ids) <= MAX_LOOKUP:
         raise _bad_fields([FieldProblem("user_ids", f"must be a list of 1 to {MAX_LOOKUP} ids")])

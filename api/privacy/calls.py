@@ -4,10 +4,10 @@ support about a user by id, with the scope ``presence:privacy``. No cookie count
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import timedelta
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
@@ -15,19 +15,21 @@ from api.access.readers import Readers, reader_of
 from api.http.bodies import read_body
 from api.http.documents import json_answer
 from api.http.door import Door, Handler, method_not_allowed
+from api.http.json_fields import BadFieldsError, document_of, flag, read_fields, refusal
 from api.http.parameters import check_text, check_user_id, refuse_parameters
 from api.http.paths import named_in_path
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.presence.timeline import LOOKUP_PATH, TIMELINE_SUFFIX, USER_PATH
-from api.privacy.data import stored_answer
+from api.privacy.data import TopicAges, stored_answer
 from api.privacy.requests import PrivacyRequests, Requested
 from api.privacy.store import PrivacyStore
-from api.reads.audit import ReadAudit
+from api.reads.audit import Call, ReadAudit
 from api.scopes import PRIVACY_SCOPE
 from schemas.http.cors import Cors
 from schemas.http.problems import FieldProblem, ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
+from schemas.log.topics import CHANGES, EVENTS
 from schemas.tokens.identity import Identity
 
 ME: Final = "/api/v1/me"
@@ -35,11 +37,10 @@ TRACKING, DATA = "/tracking", "/data"
 ERASURES_PATH: Final = "/api/v1/erasures/"
 MAX_BODY_BYTES: Final = 1_024
 MAX_ERASURE_ID: Final = 64
-#: Kafka's retention and the segment that it waits for (schemas/log/topics.py).
-EVENTS_GONE_AFTER: Final = timedelta(hours=72 + 6)
-CHANGES_GONE_AFTER: Final = timedelta(days=7, hours=14)
 #: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.
 OWN_CALLS: Final = BucketPolicy(per_second=0.2, burst=20)
+#: Writes down who asks for it, before it is done.
+Note: TypeAlias = Callable[[Call], Awaitable[None]]
 _ANY_USER: Final = USER_PATH + r"{user_id:[\s\S]+}"
 
 
@@ -54,7 +55,9 @@ class PrivacyCalls:
         metrics: ApiMetrics,
         reads: ReadAudit,
         cors: Cors,
+        topics: TopicAges,
     ) -> None:
+        self._topics = topics
         self._reads = reads
         self._cors = cors
         self._requests = requests
@@ -142,22 +145,29 @@ class PrivacyCalls:
         return json_answer({"enabled": await self._requests.is_enabled(user_id)})
 
     async def set_my_tracking(self, request: web.Request) -> web.Response:
-        return await self._set_tracking(request, await self._me(request))
+        user_id = await self._me(request)
+        return await self._set_tracking(request, user_id, partial(self._reads.own, user_id))
 
     async def my_data(self, request: web.Request) -> web.Response:
         identity = await self._caller(request)
         return await self._data(identity, identity.user)
 
     async def erase_me(self, request: web.Request) -> web.Response:
-        requested = await self._requests.erase(await self._me(request), wait=True)
+        user_id = await self._me(request)
+        await self._requests.usable_hash()
+        await self._reads.own(user_id, "erase")
+        requested = await self._requests.erase(user_id, wait=True)
         return _erasing(requested, 200 if requested.done else 202)
 
     async def tracking(self, request: web.Request) -> web.Response:
         user_id = await self._named(request, TRACKING)
-        return json_answer({"enabled": await self._requests.is_enabled(user_id)})
+        enabled = await self._requests.is_enabled(user_id)
+        await self._reads.users(reader_of(request), "tracking", {user_id: 1})
+        return json_answer({"enabled": enabled})
 
     async def set_tracking(self, request: web.Request) -> web.Response:
-        return await self._set_tracking(request, await self._named(request, TRACKING))
+        user_id = await self._named(request, TRACKING)
+        return await self._set_tracking(request, user_id, self._by_support(request, user_id))
 
     async def data(self, request: web.Request) -> web.Response:
         user_id = await self._named(request, DATA)
@@ -167,6 +177,8 @@ class PrivacyCalls:
 
     async def erase(self, request: web.Request) -> web.Response:
         user_id = await self._named(request, "")
+        await self._requests.usable_hash()
+        await self._by_support(request, user_id)("erase")
         return _erasing(await self._requests.erase(user_id, wait=False), 202)
 
     async def erasure(self, request: web.Request) -> web.Response:
@@ -184,8 +196,8 @@ class PrivacyCalls:
                 "requested_at": rfc3339(found.requested_at),
                 "erased_at": rfc3339(erased_at),
                 "removed": found.removed,
-                "events_gone_by": rfc3339(erased_at and erased_at + EVENTS_GONE_AFTER),
-                "changes_gone_by": rfc3339(erased_at and erased_at + CHANGES_GONE_AFTER),
+                "events_gone_by": rfc3339(self._topics.gone_by(EVENTS, erased_at)),
+                "changes_gone_by": rfc3339(self._topics.gone_by(CHANGES, erased_at)),
             }
         )
 
@@ -224,9 +236,16 @@ class PrivacyCalls:
         refuse_parameters(request.rel_url.raw_query_string)
         return check_user_id(named_in_path(request.rel_url.raw_path, USER_PATH, part))
 
-    async def _set_tracking(self, request: web.Request, user_id: str) -> web.Response:
+    def _by_support(self, request: web.Request, user_id: str) -> Note:
+        """Raises ``ProblemError``: what cannot be noted is not done."""
+        reader = reader_of(request)
+        return lambda call: self._reads.users(reader, call, {user_id: 0})
+
+    async def _set_tracking(self, request: web.Request, user_id: str, note: Note) -> web.Response:
         body = await read_body(request, MAX_BODY_BYTES, self._body_timeouts)
         enabled = _enabled(body)
+        await self._requests.usable_hash()
+        await note("opt_in" if enabled else "opt_out")
         requested = await self._requests.set_enabled(user_id, enabled)
         answer = {"enabled": enabled, "done": requested.done}
         return json_answer(answer, status=200 if requested.done else 202)
@@ -237,7 +256,7 @@ class PrivacyCalls:
         # Without a key rows of the audit have no subject.
         subject = None if user_hash is None else self._reads.of_user(user_id)
         rows, kept_days = await self._store.stored(reader, user_id, user_hash, subject)
-        return json_answer(stored_answer(user_id, enabled, rows, kept_days))
+        return json_answer(stored_answer(user_id, enabled, rows, kept_days, self._topics))
 
 
 def _names(raw_path: str, part: str) -> bool:
@@ -246,18 +265,15 @@ def _names(raw_path: str, part: str) -> bool:
 
 
 def _enabled(body: bytes) -> bool:
-    """Raises ``ProblemError`` ``bad_json`` or ``bad_field``."""
+    """Raises ``ProblemError`` ``bad_json`` or ``bad_field``: a name that is not known is a typo,
+    and must not look like an opt-out that was done."""
     try:
-        said: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise ProblemError("bad_json", 'Send {"enabled": false} to opt out, true to opt in.')
-    enabled = said.get("enabled")
-    if not isinstance(enabled, bool):
-        problem = FieldProblem("enabled", "must be true or false")
-        raise ProblemError("bad_field", "enabled must be true or false.", [problem])
-    return enabled
+        said = read_fields(document_of(body, '{"enabled": false}'), {"enabled": flag})
+    except BadFieldsError as error:
+        raise refusal(error.problems) from None
+    if "enabled" not in said:
+        raise refusal([FieldProblem("enabled", "is missing: false opts out, true opts in again")])
+    return bool(said["enabled"])
 
 
 def _erasing(requested: Requested, status: int) -> web.Response:

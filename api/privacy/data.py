@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from schemas.log.settings import KafkaSettings
+from schemas.log.topic_retention import RETENTION, SEGMENT, in_words
+from schemas.log.topics import topic_specs
+
 #: Of a table; the latest first. A phone that navigates every ten seconds, day and night, leaves
-#: fewer changes in 14 days.
+#: fewer changes in 14 days, twice as long as they are kept.
 MAX_ROWS: Final = 150_000
 
 
@@ -29,15 +34,15 @@ TABLES: Final = (
         90,
         "you opt out, are erased, or were not seen for {days} days",
     ),
-    Kept("changes", "When your state or screen changed, and why.", 14, "{days} days after each"),
-    Kept("spans", "Which screens you had open, from when until when.", 14, "{days} days after"),
+    Kept("changes", "When your state or screen changed, and why.", 7, "{days} days after each"),
+    Kept("spans", "Which screens you opened, from when until when.", 14, "{days} days after each"),
     Kept("sessions", "When you used the app, and for how long.", 14, "{days} days after each"),
     Kept("user_days", "On which days you used the app.", 62, "{days} days after each"),
     Kept(
         "erasures",
         "That you opted out or were erased, by a keyed hash of your id.",
-        None,
-        "the proof that it was done is not needed any more",
+        400,
+        "{days} days after each",
     ),
     Kept(
         "privacy_flags",
@@ -48,7 +53,8 @@ TABLES: Final = (
     ),
     Kept(
         "reads_audit",
-        "When this operator's staff or programs looked at you, by a keyed hash of your id.",
+        "When this operator's staff or programs looked at you, and when they or you opted you out "
+        "or in or erased you, by a keyed hash of your id.",
         400,
         "{days} days after each",
     ),
@@ -60,22 +66,22 @@ NOT_LISTED: Final = (
     {
         "where": "the topic presence.events",
         "about": "What your app sent, in the order in which it came.",
-        "until": "72 hours after each, and up to 6 more",
+        "until": "{presence.events}",
     },
     {
         "where": "the topic presence.changes, and the table last_changes before it",
         "about": "When your state or screen changed, for other systems of this operator.",
-        "until": "7 days after each, and up to 14 hours more",
+        "until": "{presence.changes}",
     },
     {
         "where": "the topic presence.sign_outs",
         "about": "That you logged out or left, and which connections of yours were closed.",
-        "until": "1 hour after each, and up to 5 minutes more",
+        "until": "{presence.sign_outs}",
     },
     {
         "where": "the topic presence.rejects",
         "about": "Hashes of what came and could not be read, which may have been your app's.",
-        "until": "7 days after each, and up to 14 hours more",
+        "until": "{presence.rejects}",
     },
     {
         "where": "the topic presence.privacy",
@@ -120,11 +126,41 @@ NOT_LISTED: Final = (
 )
 
 
+class TopicAges:
+    """How long Kafka keeps what is in a topic, as the settings say: its retention, and the segment
+    that it waits for."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._ages = {
+            spec.name.removeprefix(settings.topic_prefix): (
+                int(spec.settings[RETENTION]),
+                int(spec.settings[SEGMENT]),
+            )
+            for spec in topic_specs(settings)
+            if RETENTION in spec.settings
+        }
+
+    def gone_by(self, topic: str, at: datetime | None) -> datetime | None:
+        """When what was written by then has gone; ``None``: never."""
+        kept_ms, more_ms = self._ages[topic]
+        if at is None or kept_ms < 0:
+            return None
+        return at + timedelta(milliseconds=kept_ms + more_ms)
+
+    def said(self, until: str) -> str:
+        """``until`` with the times of topics in their places."""
+        for topic, (kept_ms, more_ms) in self._ages.items():
+            age = f"{in_words(kept_ms)} after each, and up to {in_words(more_ms)} more"
+            until = until.replace(f"{{{topic}}}", "for ever" if kept_ms < 0 else age)
+        return until
+
+
 def stored_answer(
     user_id: str,
     enabled: bool,
     rows: Mapping[str, list[Any]],
     kept_days: Mapping[str, int],
+    topics: TopicAges,
 ) -> dict[str, Any]:
     """``rows`` by table, of which there may be one more than :data:`MAX_ROWS`."""
     sums_days = kept_days.get(_SUMS_TABLE, _SUMS_DAYS)
@@ -142,6 +178,7 @@ def stored_answer(
             for kept in TABLES
         ],
         "not_listed": [
-            {**each, "until": each["until"].format(days=sums_days)} for each in NOT_LISTED
+            {**each, "until": topics.said(each["until"].replace("{days}", str(sums_days)))}
+            for each in NOT_LISTED
         ],
     }

@@ -1,8 +1,8 @@
 -- Opt-outs, erasures, and what is stored of one user (api/privacy).
 
 -- name: fingerprint
--- Of the key by which the database knows users; no row: of none yet.
-SELECT fingerprint FROM user_hash_key
+-- Of the key by which the database knows users, and whether since a moment only; no row: of none yet.
+SELECT fingerprint, claimed_at > now() - make_interval(secs => %(new_seconds)s) FROM user_hash_key
 
 -- name: flag
 -- What is known of a user by hash.
@@ -17,6 +17,22 @@ SELECT next_offset > %(offset)s FROM stream_offsets WHERE "partition" = %(partit
 INSERT INTO erasures (erasure_id, user_hash, kind, "partition")
 VALUES (%(erasure_id)s, %(user_hash)s, %(kind)s, %(partition)s)
 ON CONFLICT DO NOTHING
+
+-- name: same_erasure
+-- Under which id a further request is done, if not under its own: that of one which is not done yet, or
+-- the latest of so many on one day.
+WITH of_user AS (
+    SELECT erasure_id, requested_at, erased_at FROM erasures
+    WHERE user_hash = %(user_hash)s AND kind = %(kind)s
+), of_the_day AS (
+    SELECT erasure_id, requested_at FROM of_user WHERE requested_at > now() - interval '1 day'
+    ORDER BY requested_at DESC LIMIT %(most)s
+)
+SELECT erasure_id FROM of_user WHERE erased_at IS NULL
+UNION ALL
+(SELECT erasure_id FROM of_the_day WHERE (SELECT count(*) FROM of_the_day) >= %(most)s
+ ORDER BY requested_at DESC)
+LIMIT 1
 
 -- name: erasure
 -- One erasure by id.

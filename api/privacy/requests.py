@@ -6,7 +6,9 @@
 3. Then the processor is waited for, five seconds at most. ``done``: nothing of the user is stored
    or shown any more, or they count again; else it will be so.
 
-Everything may be asked again.
+Everything may be asked again. What is asked again while it is not done is done again under the same
+id, and so is what is asked for more than 20 times a day: each is an event of the log, because what
+came since goes too, and none is a further record.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.privacy.log import PrivacyLog
-from api.privacy.store import PrivacyStore
+from api.privacy.store import Claim, PrivacyStore
 from api.settings import ApiSettings
 from schemas.http.problems import ProblemError
 from schemas.log.events import PRIVACY_VERSION, Erase, OptIn, OptOut, PrivacyEvent
@@ -49,22 +51,28 @@ class PrivacyRequests:
         self._hashed = settings.user_hash
         self._store = store
         self._log = log
-        self._known: str | None = None
+        self._known: Claim | None = None
+        self._told: str | None = None
 
     async def not_ready(self) -> str | None:
-        """Why this process is not to be asked: its key is another one than the database's."""
+        """Why this process is not to be asked: its key is not the database's. One without a key
+        goes on for a while after the database gets one: its successor with the key is coming."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                stored = await self._fingerprint()
+                claim = await self._claim()
         except (ProblemError, TimeoutError):
             return None  # whether the database answers is asked elsewhere
-        if stored is None or self._hashed is None:
+        if claim is None or (self._hashed is None and claim.is_new):
             return None
         try:
-            check_fingerprint(self._hashed, stored, "the database")
+            check_fingerprint(self._hashed, claim.fingerprint, "the database")
         except UserHashKeyError as error:
-            return str(error)
-        return None
+            if self._told != str(error):
+                logger.error("Not ready: %s", error)
+            self._told = str(error)
+        else:
+            self._told = None
+        return self._told
 
     async def refuse_without_the_key(self) -> None:
         """The database knows users by a key, and it is not ours: by our hashes nobody would be
@@ -84,27 +92,40 @@ class PrivacyRequests:
 
     async def set_enabled(self, user_id: str, enabled: bool) -> Requested:
         """Opt in or out."""
-        request = secrets.token_hex(16)
         if enabled:
-            return await self._write(OptIn(user=user_id, request=request), "opted_in")
+            return await self._write(OptIn(user=user_id, request=_new_id()), "opted_in")
+        request = await self._id_of(user_id, "opted_out")
         return await self._write(OptOut(user=user_id, request=request), "opted_out")
 
     async def erase(self, user_id: str, *, wait: bool) -> Requested:
         """Erase what is stored."""
-        request = secrets.token_hex(16)
+        request = await self._id_of(user_id, "erased")
         return await self._write(Erase(user=user_id, request=request), "erased", wait=wait)
 
     def hash_of(self, user_id: str) -> bytes | None:
         """``None`` without a key."""
         return self._hashed(user_id) if self._hashed is not None else None
 
-    async def _fingerprint(self) -> str | None:
-        """Of the database's key, which never changes once there is one."""
-        if self._known is None:
-            self._known = await self._store.fingerprint()
+    async def _id_of(self, user_id: str, kind: str) -> str:
+        hashed = await self.usable_hash()
+        try:
+            same = await self._store.same_erasure(hashed(user_id), kind)
+        except ProblemError:
+            same = None  # the event counts, and how many records there are does not
+        return same or _new_id()
+
+    async def _claim(self) -> Claim | None:
+        """Never changes once there is one that is not new."""
+        if self._known is None or self._known.is_new:
+            self._known = await self._store.claim()
         return self._known
 
-    async def _usable(self) -> UserHash:
+    async def _fingerprint(self) -> str | None:
+        claim = await self._claim()
+        return claim.fingerprint if claim is not None else None
+
+    async def usable_hash(self) -> UserHash:
+        """Raises ``ProblemError``: this deployment does not take opt-outs and erasures."""
         if self._hashed is None:
             raise _not_set_up("it has no ROLLCALL_USER_HASH_KEY")
         if self._version < PRIVACY_VERSION:
@@ -121,7 +142,7 @@ class PrivacyRequests:
         return self._hashed
 
     async def _write(self, event: PrivacyEvent, kind: str, *, wait: bool = True) -> Requested:
-        hashed = await self._usable()
+        hashed = await self.usable_hash()
         user_hash = hashed(event.user)
         partition, offset = await self._log.write(event)
         try:
@@ -144,6 +165,10 @@ class PrivacyRequests:
                 return False
             await asyncio.sleep(_ASK_EVERY_SECONDS)
         return True
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
 
 
 def _not_set_up(why: str) -> ProblemError:

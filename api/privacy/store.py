@@ -26,7 +26,20 @@ class Erasure:
     removed: dict[str, int] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The fingerprint of the database's key. ``is_new``: it got it a moment ago, and its services
+    may be getting theirs one after another."""
+
+    fingerprint: str
+    is_new: bool
+
+
 _QUERY: Final = "privacy"
+#: Records of one user and kind; what is asked for beyond is done under the latest one's id.
+MOST_A_DAY: Final = 20
+#: As long as a rolling change of a setting may take.
+NEW_CLAIM_SECONDS: Final = 900.0
 
 
 class PrivacyStore:
@@ -36,10 +49,10 @@ class PrivacyStore:
         self._database = database
         self._queries = load_queries("api.privacy", "privacy.sql")
 
-    async def fingerprint(self) -> str | None:
-        """Of the key by which the database knows users; ``None`` before a processor has one."""
-        row = await self._row("fingerprint", {})
-        return row[0] if row is not None else None
+    async def claim(self) -> Claim | None:
+        """By which key the database knows users; ``None`` before a processor has one."""
+        row = await self._row("fingerprint", {"new_seconds": NEW_CLAIM_SECONDS})
+        return Claim(*row) if row is not None else None
 
     async def opted_out(self, user_hash: bytes) -> bool:
         row = await self._row("flag", {"user_hash": user_hash})
@@ -64,6 +77,12 @@ class PrivacyStore:
             await connection.execute(self._queries["request"], values)
 
         await self._database.write(_QUERY, write)
+
+    async def same_erasure(self, user_hash: bytes, kind: str) -> str | None:
+        """Under which id another request of the user is done; ``None``: under one of its own."""
+        values = {"user_hash": user_hash, "kind": kind, "most": MOST_A_DAY}
+        row = await self._row("same_erasure", values)
+        return row[0] if row is not None else None
 
     async def erasure(self, erasure_id: str) -> Erasure | None:
         async def read(connection: Connection) -> Erasure | None:

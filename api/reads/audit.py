@@ -1,4 +1,6 @@
-"""The audit of reads: no call shows a user before its row is committed.
+"""The audit of reads: no call shows a user before its row is committed. Nor does support opt a user
+out or in, or erase one, without a row; a user who does so themselves leaves one as well, which
+names nobody.
 
 Rows of calls that come close together are written by one transaction: the first waits
 ``GROUP_SECONDS`` for company, and what comes while that is being written is the next group. A call
@@ -32,6 +34,10 @@ Call: TypeAlias = Literal[
     "timeline",
     "lookup",
     "stored_data",
+    "tracking",
+    "opt_out",
+    "opt_in",
+    "erase",
     "users",
     "online_users",
     "users_file",
@@ -47,6 +53,8 @@ GROUP_SECONDS: Final = 0.01
 #: Rows that wait at most: beyond them 503.
 MOST_WAITING: Final = 20_000
 NO_SUBJECT: Final = bytes(32)
+#: Whose row is of a user's call about themselves: the subject says who, and no user id is stored.
+OWN_KIND, NOBODY_BY_NAME = "own", ""
 #: No user id begins so: they hold no NUL.
 _FILTER: Final = b"\0filter\0"
 
@@ -115,13 +123,23 @@ class ReadAudit:
     async def users(self, reader: Identity, call: Call, shown: Mapping[str, int]) -> None:
         """``reader`` asked for these users; of each whether they were shown (1) or are unknown (0).
         Returns when that is durable. Raises ``ProblemError`` with code ``unavailable``."""
-        await self._note(reader, call, {self.of_user(user): n for user, n in shown.items()})
+        who = (reader.kind, reader.user)
+        await self._note(who, call, {self.of_user(user): n for user, n in shown.items()})
+
+    async def own(self, user: str, call: Call) -> None:
+        """This user asked for it themselves. Theirs is the right to: a row that cannot be written
+        is a line of the log."""
+        try:
+            await self._note((OWN_KIND, NOBODY_BY_NAME), call, {self.of_user(user): 0})
+        except (ProblemError, psycopg.Error) as error:
+            logger.warning("The audit of reads lacks a row of a user's own %s: %r", call, error)
 
     async def filter(
         self, reader: Identity, call: Call, document: bytes, users: int, *, calls: int = 1
     ) -> None:
         """``reader`` was shown so many users by a filter; as :meth:`users`."""
-        await self._note(reader, call, {self.of_filter(document): users}, calls)
+        who = (reader.kind, reader.user)
+        await self._note(who, call, {self.of_filter(document): users}, calls)
 
     def filter_later(
         self, reader: Identity, call: Call, document: bytes, users: int = 0, *, calls: int = 1
@@ -146,13 +164,13 @@ class ReadAudit:
             await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _note(
-        self, reader: Identity, call: Call, shown: Mapping[bytes, int], calls: int = 1
+        self, who: tuple[str, str], call: Call, shown: Mapping[bytes, int], calls: int = 1
     ) -> None:
         group = self._group = self._group or _Group()
         if len(group.rows) + len(shown) > MOST_WAITING:
             raise ProblemError("unavailable", "The audit of reads is behind.")
         for subject, users in shown.items():
-            row = Row(reader.kind, reader.user, call, subject)
+            row = Row(*who, call, subject)
             before = group.rows.get(row, (0, 0))
             group.rows[row] = (before[0] + calls, before[1] + users)
         if self._writing is None or self._writing.done():

@@ -6,7 +6,6 @@ answer that makes it, and never again.
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,6 +14,7 @@ from api.access.readers import Readers
 from api.http.bodies import read_body
 from api.http.documents import json_answer
 from api.http.door import Door, Handler, method_not_allowed
+from api.http.json_fields import document_of
 from api.http.parameters import refuse_parameters
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
@@ -143,13 +143,7 @@ class WebhookCalls:
     async def _object(self, request: web.Request) -> dict[str, Any]:
         """Raises ``ProblemError``; no body is an empty object."""
         body = await read_body(request, MAX_BODY_BYTES, self._body_timeouts)
-        try:
-            said: Any = json.loads(body) if body else {}
-        except (ValueError, RecursionError):
-            said = None
-        if not isinstance(said, dict):
-            raise ProblemError("bad_json", "Send a JSON object.")
-        return said
+        return document_of(body, '{"url": "https://crm.example.com/rollcall"}') if body else {}
 
     def _url(self, said: dict[str, Any]) -> str:
         url = said.get("url")

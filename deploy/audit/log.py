@@ -57,6 +57,13 @@ class LogReader:
         found = await self._consumer.beginning_offsets([one])
         return int(found[one])
 
+    async def ends_at(self, partitions: int) -> dict[int, int]:
+        """By partition, the offset that the next record will have."""
+        every = [TopicPartition(self._topic, number) for number in range(partitions)]
+        assert self._consumer is not None  # noqa: S101
+        found = await self._consumer.end_offsets(every)
+        return {one.partition: int(offset) for one, offset in found.items()}
+
     async def records(self, partition: int, start: int, end: int) -> AsyncIterator[list[Any]]:
         """Chunks of the records from ``start`` to before ``end``."""
         if start >= end:

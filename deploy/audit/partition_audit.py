@@ -239,7 +239,10 @@ class PartitionAudit:
             if tuple(stored) != log and log[1] >= self._began_at_offset == 0:
                 told = dict(zip(columns, log, strict=True))
                 self._differ("erasures", request, told, dict(zip(columns, stored, strict=True)))
+        kept = self._snapshot.kept_from.get("erasures", 0)
         for request, log in wanted.items():
+            if log[2] < kept:
+                continue
             self._differ("erasures", request, dict(zip(columns, log, strict=True)), None)
         if self._hash_of is None:
             return checked

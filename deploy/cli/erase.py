@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DespiteProcessors = Annotated[
+    bool,
+    typer.Option(
+        "--despite-processors",
+        help="Do it though processors run. They learn of the opt-outs only when they are started "
+        "again, which you do right after it.",
+    ),
+]
+
 opt_outs = typer.Typer(
     name="opt-outs",
     help="Who has opted out: the topic presence.privacy and the table privacy_flags.",
@@ -48,6 +57,7 @@ def erase(
             "erasures and opt-outs that presence.privacy knows of.",
         ),
     ] = False,
+    despite_processors: DespiteProcessors = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Erase users from every table.
@@ -58,12 +68,18 @@ def erase(
     """
     if bool(user or users_from) == since_restore:
         fail("name users with --user or --users-from, or say --since-restore", USAGE)
+    if despite_processors and not since_restore:
+        fail("--despite-processors is for --since-restore: erasures go through processors", USAGE)
     users = _usable(user or []) + (_users_of(users_from) if users_from else [])
 
-    async def of_users(erasing: Erasing) -> dict[str, str]:
-        return await erasing.erase(dict.fromkeys(users))
+    async def of_users(erasing: Erasing) -> list[tuple[str, str, int]]:
+        ids = await erasing.erase(dict.fromkeys(users))
+        removed = await erasing.rows_removed(ids.values())
+        return [(name, each, removed.get(each, 0)) for name, each in ids.items()]
 
     async def again(erasing: Erasing) -> tuple[int, int]:
+        if not despite_processors:
+            await erasing.require_stopped_processors()
         flags = await erasing.flags_of_topic()
         restored = await erasing.restore_table(flags)
         known = await erasing.known_again(flags)
@@ -74,9 +90,12 @@ def erase(
         restored, erased = _run(again, data_dir)
         typer.echo(f"{restored} opt-outs and erasures restored to the database")
         typer.echo(f"{erased} users are erased again, once the processors run")
+        _echo_restart(despite_processors)
         return
-    for name, erasure_id in _run(of_users, data_dir).items():
-        typer.echo(f"erased {name}: {erasure_id}")
+    for name, erasure_id, removed in _run(of_users, data_dir):
+        # Of a name that was mistyped there is nothing.
+        found = f"{removed} rows" if removed else "nothing was stored of this user"
+        typer.echo(f"erased {name}: {erasure_id} ({found})")
 
 
 def users_in(file: Path) -> list[str]:
@@ -119,13 +138,23 @@ def restore_topic(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 @opt_outs.command("restore-table")
-def restore_table(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+def restore_table(
+    despite_processors: DespiteProcessors = False, data_dir: DataDir = DEFAULT_DATA_DIR
+) -> None:
     """Fill the database from presence.privacy; the processors must be stopped meanwhile."""
 
     async def restore(erasing: Erasing) -> int:
+        if not despite_processors:
+            await erasing.require_stopped_processors()
         return await erasing.restore_table(await erasing.flags_of_topic())
 
     typer.echo(f"{_run(restore, data_dir)} flags restored")
+    _echo_restart(despite_processors)
+
+
+def _echo_restart(despite_processors: bool) -> None:
+    if despite_processors:
+        typer.echo("now start the processors again: those that run know nothing of it")
 
 
 def _of_stack(settings: EraseSettings, data_dir: Path) -> EraseSettings:
@@ -152,7 +181,7 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     from aiokafka.errors import KafkaError
 
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import EraseSettings, Erasing, NotPassedError
+    from deploy.erasing import EraseSettings, Erasing, NotPassedError, ProcessorsRunError
     from schemas.log.events import PRIVACY_VERSION
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHashKeyError
@@ -176,7 +205,7 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
 
     try:
         return asyncio.run(run())
-    except (UserHashKeyError, NotPassedError) as error:
+    except (UserHashKeyError, NotPassedError, ProcessorsRunError) as error:
         fail(str(error), FAILURE)
     except psycopg.errors.UndefinedTable:
         fail("the database lacks tables of this release: run rollcall migrate", FAILURE)

@@ -46,19 +46,24 @@ def topics(
     ] = None,
     wait: WaitSeconds = 0.0,
 ) -> None:
-    """Create and check Kafka's topics. Does nothing where all are there.
+    """Create and check Kafka's topics, and have them kept for as long as settings say that are
+    set. Does nothing where all are as they must be.
 
     With the settings of ROLLCALL_KAFKA_BOOTSTRAP, ROLLCALL_TOPIC_PREFIX, ROLLCALL_PARTITIONS and
     ROLLCALL_REPLICATION_FACTOR, and those of ROLLCALL_KAFKA_… where the brokers want TLS or a user;
-    with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay.
+    with ROLLCALL_ALLOW_CREATE_TIME=1 for rollcall replay. How long is that of
+    ROLLCALL_LOG_RETENTION_HOURS, ROLLCALL_CHANGES_RETENTION_DAYS, ROLLCALL_REJECTS_RETENTION_DAYS
+    and ROLLCALL_SIGN_OUTS_RETENTION_HOURS.
     """
     from aiokafka.errors import KafkaError
 
-    from schemas.log.settings import KafkaSettings
+    from processor.settings import ProcessorSettings
+    from schemas.log.topic_retention import apply_retentions
     from schemas.log.topics import TopicProblemError, create_topics
     from schemas.service.settings import load_or_exit
 
-    settings = load_or_exit(KafkaSettings)
+    # The processor's: how long the log must be kept depends on its durations.
+    settings = load_or_exit(ProcessorSettings)
     # What it says about each attempt is in the one line below.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
@@ -68,14 +73,19 @@ def topics(
             f"Kafka at {settings.kafka_bootstrap} (ROLLCALL_KAFKA_BOOTSTRAP)",
             wait,
         )
+        applied, left = asyncio.run(apply_retentions(settings))
     except TopicProblemError as error:
         fail(str(error), FAILURE)
     except (KafkaError, OSError) as error:
         fail_without_kafka(settings, error)
     for name in created:
         typer.echo(f"created {name}")
-    if not created:
+    for drift in applied:
+        typer.echo(drift.applied())
+    if not created and not applied:
         typer.echo("all there, as they must be")
+    for drift in left:
+        typer.echo(f"left alone: {drift}")
     _grant_rights(settings, ingest_user, processor_user, api_user, notify_user)
 
 

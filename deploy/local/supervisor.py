@@ -27,6 +27,7 @@ from deploy.local.postgres import POSTGRES_NAME
 from deploy.local.screen import Screen
 from deploy.local.stack import SIMULATION_NAME, Stack
 from schemas.database.migrate import MigrationError, migrate
+from schemas.log.topic_retention import apply_retentions
 from schemas.log.topics import TopicProblemError, create_topics
 from schemas.service.restarts import RestartPolicy
 
@@ -116,8 +117,11 @@ class Supervisor:
 
     async def _create_topics(self) -> None:
         started = time.monotonic()
-        created = await create_topics(self._stack.kafka_settings())
+        settings = self._stack.kafka_settings()
+        created = await create_topics(settings)
+        applied, _ = await apply_retentions(settings)
         news = f"{len(created)} created" if created else "all there"
+        news = "; ".join([news, *(drift.applied() for drift in applied)])
         self._screen.done(f"topics: {news}", time.monotonic() - started)
 
     async def _serving(self, name: str, url: str) -> None:

@@ -101,15 +101,17 @@ def activity(at_seconds: float) -> float:
     return day * (1 + waves) / 1.3
 
 
-def life(phone: Phone, begins_at_seconds: float) -> Iterator[Action]:
-    """All that happens to a phone from a Unix time on; without an end."""
-    return _Life(phone, begins_at_seconds).actions()
+def life(phone: Phone, begins_at_seconds: float, silent_deaths: float = 0.0) -> Iterator[Action]:
+    """All that happens to a phone from a Unix time on; without an end. ``silent_deaths`` is the
+    share of departures that say nothing, beside those that do so anyway."""
+    return _Life(phone, begins_at_seconds, silent_deaths).actions()
 
 
 class _Life:
     """The state behind :func:`life`: clock, login, screen and the timer's next beat."""
 
-    def __init__(self, phone: Phone, begins_at_seconds: float) -> None:
+    def __init__(self, phone: Phone, begins_at_seconds: float, silent_deaths: float) -> None:
+        self._silent_deaths = silent_deaths
         self._random = Random(f"life of {phone.key}")  # noqa: S311 - nothing secret
         self._phone = phone
         self._now = begins_at_seconds
@@ -139,6 +141,8 @@ class _Life:
                 yield self._act(Kind.SHOW)
                 continue
             [how] = self._random.choices([*LEAVING], [*LEAVING.values()])
+            if self._silent_deaths and self._happens(self._silent_deaths):
+                how = "ends without a word"
             if how == "for a moment":
                 yield from self._look_away()
             elif how == "for long":

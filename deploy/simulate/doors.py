@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
 import aiohttp
 
+from deploy.simulate.network import NO_TROUBLE, Network, Trouble
 from deploy.simulate.people import Phone
 from deploy.simulate.tally import Tally
 from deploy.simulate.wire import SAMPLE_HEADERS, SOCKET_PATH
@@ -40,8 +42,11 @@ class Doors:
         tally: Tally,
         *,
         socket_token_seconds: float = SOCKET_TOKEN_SECONDS,
+        trouble: Trouble = NO_TROUBLE,
     ) -> None:
         self.tally = tally
+        self._trouble = trouble
+        self._later: set[asyncio.Task[None]] = set()
         self.socket_token_seconds = socket_token_seconds
         self._url = url
         self._key = key
@@ -67,8 +72,30 @@ class Doors:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        for task in self._later:
+            task.cancel()
+        await asyncio.gather(*self._later, return_exceptions=True)
         await self._calls.close()
         await self._sockets.close()
+
+    def network(self, phone: Phone) -> Network:
+        """The phone's way to these doors."""
+        return Network(phone, self._trouble, asyncio.get_running_loop().time())
+
+    def later(self, seconds: float, call: Coroutine[Any, Any, None]) -> None:
+        """Make a call of a phone that is not waited for, unless all is over by then."""
+
+        async def make() -> None:
+            try:
+                await asyncio.sleep(seconds)
+            except asyncio.CancelledError:
+                call.close()
+                raise
+            await call
+
+        task = asyncio.create_task(make())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     def token(self, phone: Phone) -> str:
         """A new token of the phone's user."""

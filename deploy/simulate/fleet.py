@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
 
-from deploy.simulate.behaviour import STATES, State, life
+from deploy.simulate.behaviour import STATES, Action, State, life
 from deploy.simulate.doors import Doors
+from deploy.simulate.network import NO_TROUBLE, Trouble, disturbed
 from deploy.simulate.people import Phone, phones
 from deploy.simulate.phones import simulated
 from deploy.simulate.tally import Tally
@@ -40,10 +41,22 @@ class Simulation:
     seed: int
     socket_share: float
     duration_seconds: float | None
+    trouble: Trouble = NO_TROUBLE
 
 
-async def simulate(simulation: Simulation, say: Callable[[str], None]) -> None:
-    """Let the fleet live until SIGINT, SIGTERM or its time is over; ``say`` gets each line.
+def _unheard(_phone: Phone, _action: Action) -> None:
+    """Nobody wants to know."""
+
+
+async def simulate(
+    simulation: Simulation,
+    say: Callable[[str], None],
+    *,
+    tally: Tally | None = None,
+    happened: Callable[[Phone, Action], None] = _unheard,
+) -> None:
+    """Let the fleet live until SIGINT, SIGTERM or its time is over; ``say`` gets each line,
+    ``happened`` each action before its phone tells of it.
 
     Raises `CannotSimulateError`: no Rollcall is there, or it takes none of our tokens.
     """
@@ -58,10 +71,11 @@ async def simulate(simulation: Simulation, say: Callable[[str], None]) -> None:
         f"{simulation.users} users with {len(fleet)} phones, {on_socket} of them on sockets, use "
         f"{simulation.url} (seed {simulation.seed}); Ctrl-C ends it"
     )
-    tally = Tally()
-    async with Doors(simulation.url, simulation.key, tally) as doors:
+    tally = tally or Tally()
+    trouble = simulation.trouble
+    async with Doors(simulation.url, simulation.key, tally, trouble=trouble) as doors:
         works = [
-            asyncio.create_task(_live_together(fleet, doors)),
+            asyncio.create_task(_live_together(fleet, doors, trouble, happened)),
             asyncio.create_task(_tell(tally, say)),
             asyncio.create_task(stop.wait()),
         ]
@@ -93,21 +107,33 @@ async def _check_rollcall(url: str) -> None:
         )
 
 
-async def _live_together(fleet: list[Phone], doors: Doors) -> None:
+async def _live_together(
+    fleet: list[Phone],
+    doors: Doors,
+    trouble: Trouble,
+    happened: Callable[[Phone, Action], None],
+) -> None:
     begins_at_seconds = time.time()
     async with asyncio.TaskGroup() as group:
         for phone in fleet:
-            group.create_task(_live(phone, doors, begins_at_seconds))
+            actions = life(phone, begins_at_seconds, trouble.silent_deaths)
+            group.create_task(_live(phone, doors, disturbed(actions, phone, trouble), happened))
 
 
-async def _live(phone: Phone, doors: Doors, begins_at_seconds: float) -> None:
+async def _live(
+    phone: Phone,
+    doors: Doors,
+    actions: Iterator[Action],
+    happened: Callable[[Phone, Action], None],
+) -> None:
     app = simulated(phone, doors)
     phones_now, state = doors.tally.phones, State.AWAY
-    for action in life(phone, begins_at_seconds):
+    for action in actions:
         await app.pass_time(action.after_seconds)
         phones_now[state] -= 1
         state = STATES.get(action.kind, state)
         phones_now[state] += 1
+        happened(phone, action)
         await app.do(action)
 
 

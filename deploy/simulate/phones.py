@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -45,6 +46,7 @@ class SamplePhone:
     def __init__(self, phone: Phone, doors: Doors) -> None:
         self._phone = phone
         self._doors = doors
+        self._network = doors.network(phone)
         self._login = -1
         self._token = ""
 
@@ -59,9 +61,29 @@ class SamplePhone:
             self._login = action.login
             self._token = self._doors.token(self._phone)
         path, body = call
-        accepted = await self._doors.post(path, self._token, body)
-        if accepted and action.kind is Kind.LOG_OUT:
-            self._doors.tally.logouts += 1
+        if self._network.loses_call(_now()):
+            self._doors.tally.lost += 1
+            return
+        delay_seconds = self._network.latency_seconds()
+        held_back = self._network.held_back()
+        again_after = self._network.duplicate_after()
+        if again_after is not None:
+            self._doors.later(again_after, self._call(path, self._token, body))
+        if held_back is not None:
+            self._doors.later(held_back, self._call(path, self._token, body))
+            return
+        await asyncio.sleep(delay_seconds)
+        await self._call(path, self._token, body)
+
+    async def _call(self, path: str, token: str, body: bytes) -> None:
+        tally, user = self._doors.tally, self._phone.user
+        if not await self._doors.post(path, token, body):
+            return
+        if path == LOGOUT_PATH:
+            tally.logouts += 1
+            tally.logouts_of[user] += 1
+        else:
+            tally.heartbeats_of[user] += 1
 
 
 class SocketPhone:
@@ -70,6 +92,10 @@ class SocketPhone:
     def __init__(self, phone: Phone, doors: Doors) -> None:
         self._phone = phone
         self._doors = doors
+        self._network = doors.network(phone)
+        #: Frames that TCP has still to deliver, and what those that are not acknowledged say.
+        self._held: list[str] = []
+        self._unacknowledged: dict[int, str] = {}
         self._random = Random(f"network of {phone.key}")  # noqa: S311 - nothing secret
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._login = -1
@@ -86,7 +112,10 @@ class SocketPhone:
     async def pass_time(self, seconds: float) -> None:
         until = _now() + seconds
         while (left := until - _now()) > 0:
-            if self._socket is not None:
+            down_seconds = self._network.down_until(_now()) - _now()
+            if down_seconds > 0:
+                await asyncio.sleep(min(down_seconds, left))
+            elif self._socket is not None:
                 await self._listen(self._socket, left)
             elif not self._runs or self._in_background:
                 await asyncio.sleep(left)
@@ -122,7 +151,7 @@ class SocketPhone:
     async def _report(self) -> None:
         """The whole state; without a socket the next one's first frame has it."""
         if self._socket is not None:
-            await self._send(self._socket, **self._state())
+            await self._send(self._socket, "heartbeat", **self._state())
 
     async def _connect(self) -> None:
         socket = await self._doors.connect()
@@ -133,7 +162,7 @@ class SocketPhone:
         self._doors.tally.sockets += 1
         if _now() >= self._token_until:
             self._take_token()
-        await self._send(socket, type="auth", token=self._token, **self._state())
+        await self._send(socket, "auth", type="auth", token=self._token, **self._state())
 
     async def _log_out(self) -> None:
         socket = self._socket
@@ -142,15 +171,22 @@ class SocketPhone:
                 self._take_token()
             accepted = await self._doors.post(LOGOUT_PATH, self._token, logout_body(self._phone))
             self._doors.tally.logouts += accepted
+            self._doors.tally.logouts_of[self._phone.user] += accepted
             return
-        await self._send(socket, type="logout")
+        await self._send(socket, "logout", type="logout")
         until = _now() + GOODBYE_SECONDS
         while self._socket is socket and (left := until - _now()) > 0:
             await self._listen(socket, left)
         await self._close()
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse, seconds: float) -> None:
-        """Take one message, or none within so many seconds. Answers pings meanwhile."""
+        """Take one message, or none within so many seconds. Answers pings meanwhile, unless the
+        network is down."""
+        down_seconds = self._network.down_until(_now()) - _now()
+        if down_seconds > 0:
+            await asyncio.sleep(min(down_seconds, seconds))
+            return
+        await self._deliver(socket)
         try:
             message = await socket.receive(seconds)
         except TimeoutError:
@@ -163,12 +199,12 @@ class SocketPhone:
     async def _take(self, socket: aiohttp.ClientWebSocketResponse, told: Mapping[str, Any]) -> None:
         match told:
             case {"type": "ack"}:
-                self._doors.tally.accept()
+                self._acknowledged(told)
             case {"type": "welcome"}:
                 self._failures = 0
             case {"type": "token_expiring"}:
                 self._take_token()
-                await self._send(socket, type="auth", token=self._token)
+                await self._send(socket, "auth", type="auth", token=self._token)
             case {"type": "restart", "reconnect_after_ms": int(wait_ms)}:
                 self._restart_seconds = wait_ms / 1000
             case {"type": "error", "code": code}:
@@ -201,24 +237,55 @@ class SocketPhone:
 
     async def _close(self) -> None:
         socket, self._socket = self._socket, None
+        self._held.clear()
+        self._unacknowledged.clear()
         if socket is not None:
             self._doors.tally.sockets -= 1
             await socket.close()
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, **fields: Any) -> None:
+    async def _send(
+        self, socket: aiohttp.ClientWebSocketResponse, what: str, **fields: Any
+    ) -> None:
         self._last_id += 1
+        self._unacknowledged[self._last_id] = what
+        self._held.append(frame(self._last_id, **fields))
+        self._network.send_packet(_now())
+        if self._network.down_until(_now()) <= _now():
+            await asyncio.sleep(self._network.latency_seconds())
+            await self._deliver(socket)
+
+    async def _deliver(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """What was sent while the network was down, in its order."""
         try:
-            await socket.send_str(frame(self._last_id, **fields))
+            while self._held:
+                await socket.send_str(self._held[0])
+                del self._held[:1]
         except (aiohttp.ClientError, OSError):
             # What reads next sees why.
-            return
+            self._held.clear()
+
+    def _acknowledged(self, told: Mapping[str, Any]) -> None:
+        """It is in the log; but of an ``auth`` frame it is only known that its token counts."""
+        tally, number = self._doors.tally, told.get("id")
+        tally.accept()
+        what = self._unacknowledged.pop(number, "") if isinstance(number, int) else ""
+        if what == "heartbeat":
+            tally.heartbeats_of[self._phone.user] += 1
+        elif what == "logout":
+            tally.logouts_of[self._phone.user] += 1
 
     def _take_token(self) -> None:
         self._token = self._doors.token(self._phone)
         self._token_until = _now() + self._doors.socket_token_seconds
 
     def _state(self) -> dict[str, Any]:
-        return state_fields(self._phone, self._screen, in_background=self._in_background)
+        sent_at = None
+        if error_seconds := self._network.clock_error_seconds:
+            clock = datetime.now(UTC) + timedelta(seconds=error_seconds)
+            sent_at = clock.isoformat(timespec="milliseconds")
+        return state_fields(
+            self._phone, self._screen, in_background=self._in_background, sent_at=sent_at
+        )
 
 
 def simulated(phone: Phone, doors: Doors) -> SimulatedPhone:

@@ -22,7 +22,12 @@ class Tally:
     sockets: int = 0
     accepted: int = 0
     logouts: int = 0
+    #: By the network that is simulated.
+    lost: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
+    #: Since the beginning: by user, heartbeats and logouts that are said to be in the log.
+    heartbeats_of: Counter[str] = field(default_factory=Counter)
+    logouts_of: Counter[str] = field(default_factory=Counter)
     _ever_accepted: bool = False
 
     def accept(self) -> None:
@@ -46,11 +51,13 @@ class Tally:
             f"{self.phones[State.BACKGROUND]} in the background, {self.sockets} sockets; "
             f"in {seconds:.0f} s {self.accepted} messages accepted, {self.logouts} logouts"
         )
+        if self.lost:
+            text += f", {self.lost} lost by the simulated network"
         if self.troubles:
             named = self.troubles.most_common(NAMED_TROUBLES)
             others = self.troubles.total() - sum(n for _, n in named)
             told = [f"{n} × {what}" for what, n in named] + [f"{others} others"] * (others > 0)
             text += f"; not accepted: {', '.join(told)}"
-        self.accepted = self.logouts = 0
+        self.accepted = self.logouts = self.lost = 0
         self.troubles.clear()
         return text

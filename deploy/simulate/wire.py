@@ -53,9 +53,11 @@ def logout_body(phone: Phone) -> bytes:
     return _json({"device_id": phone.device_id}).encode()
 
 
-def state_fields(phone: Phone, screen: str, *, in_background: bool) -> dict[str, Any]:
-    """What a frame tells about a phone."""
-    return {
+def state_fields(
+    phone: Phone, screen: str, *, in_background: bool, sent_at: str | None = None
+) -> dict[str, Any]:
+    """What a frame tells about a phone; ``sent_at`` is its own clock's time, if it tells one."""
+    told = {
         "screen": screen,
         "app_state": "paused" if in_background else "resumed",
         "app_version": phone.app.version,
@@ -63,6 +65,7 @@ def state_fields(phone: Phone, screen: str, *, in_background: bool) -> dict[str,
         "device_id": phone.device_id,
         "platform": phone.device.platform,
     }
+    return told if sent_at is None else {**told, "sent_at": sent_at}
 
 
 def frame(frame_id: int, **fields: Any) -> str:

@@ -36,6 +36,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from ingest.body.app_states import APP_STATES as APP_STATES
 from ingest.body.app_states import app_state_of
@@ -69,6 +70,16 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
         """Whether the processor takes it for the background (design, section 1)."""
         by_screen = self.screen is not None and self.screen.lower() == "background"
         return by_screen or self.app_state in BACKGROUND_APP_STATES
+
+    def with_about(self, other: Sent) -> Sent:
+        """This, with what only ``other`` says of the device and the app, not of the screen."""
+        return replace(
+            self,
+            app_version=self.app_version or other.app_version,
+            device_info=self.device_info or other.device_info,
+            device_id=self.device_id or other.device_id,
+            platform=self.platform or other.platform,
+        )
 
 
 class Body(msgspec.Struct, gc=False, forbid_unknown_fields=True):

@@ -3,6 +3,11 @@
 Every ingest process reads the whole topic before it is ready, and holds the hashes of those who
 opted out: a million take about 100 MB, and to look for one costs under 2 µs. Of the two
 flags that a user may have, that of the later event holds. It commits nothing.
+
+A process whose key is not the deployment's is not ready from its start on, and takes heartbeats
+until somebody has opted out: from then on it cannot know of whom. One that is at work already when
+the deployment gets its key stays ready until then, so that a key can be given to one process after
+another.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from ingest.log.not_taken import NotTakenError
 from ingest.settings import IngestSettings
 from schemas.log.client import client_options
 from schemas.log.diagnosis import why_away
-from schemas.log.privacy_flags import decode_flag, user_of_key
+from schemas.log.privacy_flags import CLAIM_KEY, decode_claim, decode_flag, user_of_key
 from schemas.log.topics import PRIVACY, topic_name
 from schemas.service.user_hash import UserHashKeyError, check_fingerprint
 
@@ -47,13 +52,15 @@ class OptOuts:
         self._next: dict[TopicPartition, int] = {}
         self._loaded = False
         self._trouble: str | None = None
+        #: The deployment has another key than this process, and nobody has opted out yet.
+        self._lacks_key: str | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def not_ready(self) -> str | None:
         """Why phones should not be sent here now."""
         if self._trouble is not None or self._loaded:
-            return self._trouble
+            return self._trouble or self._lacks_key
         return "the opt-outs have not been read from Kafka yet"
 
     def covers(self, user: str) -> bool:
@@ -74,6 +81,9 @@ class OptOuts:
 
     def take(self, key: bytes | None, value: bytes | None) -> bool:
         """A record; whether somebody opted out by it. Raises ``UserHashKeyError``."""
+        if key == CLAIM_KEY and value is not None:
+            self._take_claim(value)
+            return False
         user = user_of_key(key)
         if user is None or value is None:
             return False
@@ -93,6 +103,18 @@ class OptOuts:
         is_new = user not in self._opted_out
         self._opted_out.add(user)
         return is_new
+
+    def _take_claim(self, value: bytes) -> None:
+        try:
+            check_fingerprint(self._hashed, decode_claim(value).fingerprint, "the deployment")
+        except msgspec.DecodeError as error:
+            logger.error("A record of presence.privacy cannot be read: %s", error)
+        except UserHashKeyError as error:
+            if self._loaded:
+                logger.warning("As soon as somebody opts out this process takes nothing: %s", error)
+            elif self._lacks_key is None:
+                logger.error("Not ready: %s", error)
+                self._lacks_key = str(error)
 
     async def _follow(self) -> None:
         while True:

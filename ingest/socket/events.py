@@ -102,7 +102,7 @@ class SocketEvents:
         sent = frame.sent
         told = sent.screen is not None or sent.app_state is not None
         if not self._connected:
-            self._first = _described(sent if told else self._first, sent)
+            self._first = (sent if told else self._first).with_about(sent)
             return None
         if not told and self._moved_by(sent):
             # A connect without news would be a resume.
@@ -115,9 +115,9 @@ class SocketEvents:
         if self._connected and not self._moved_by(frame.sent):
             return [self._beat(identity, frame, now)]
         if self._device is None and (self._first.screen or self._first.app_state):
-            connect = self._connect(identity, _described(self._first, frame.sent), None, now)
+            connect = self._connect(identity, self._first.with_about(frame.sent), None, now)
             return [connect, self._beat(identity, frame, now)]
-        return [self._connect(identity, _described(frame.sent, self._first), frame, now)]
+        return [self._connect(identity, frame.sent.with_about(self._first), frame, now)]
 
     def sign_of_life(self, identity: Identity, now: float) -> list[Write]:
         """Of a frame that says nothing else; several of one message are one. A renewal would not
@@ -240,14 +240,3 @@ class SocketEvents:
         self._written_at = now
         self._in_background = True
         return [Write(self._device.heartbeat(identity, Sent(app_state="hidden")))]
-
-
-def _described(sent: Sent, other: Sent) -> Sent:
-    """``sent`` with what only ``other`` says of the device and the app, not of the screen."""
-    return replace(
-        sent,
-        app_version=sent.app_version or other.app_version,
-        device_info=sent.device_info or other.device_info,
-        device_id=sent.device_id or other.device_id,
-        platform=sent.platform or other.platform,
-    )

@@ -15,23 +15,21 @@ _NEVER: Final = float("inf")
 class SocketToken:
     """``identity`` is ``None`` until a token counts."""
 
-    __slots__ = ("_expires_at", "_warn_at", "identity")
+    __slots__ = ("_expires_at", "_warn_at", "deadline", "identity")
 
     def __init__(self) -> None:
         self.identity: Identity | None = None
         self._expires_at = _NEVER
         self._warn_at = _NEVER
-
-    @property
-    def deadline(self) -> float:
-        """When the client is to be warned, or the socket closed."""
-        return min(self._warn_at, self._expires_at)
+        #: When the client is to be warned, or the socket closed.
+        self.deadline = _NEVER
 
     def use(self, identity: Identity, valid_until: float, now: float) -> None:
         """This one counts from now on."""
         self.identity = identity
         self._expires_at = valid_until
         self._warn_at = max(now, valid_until - WARNING_SECONDS)
+        self.deadline = min(self._warn_at, valid_until)
 
     def expired(self, now: float) -> bool:
         return now >= self._expires_at
@@ -41,4 +39,5 @@ class SocketToken:
         if now < self._warn_at:
             return []
         self._warn_at = _NEVER
+        self.deadline = self._expires_at
         return [Send(frames.token_expiring(round(self._expires_at - now)))]

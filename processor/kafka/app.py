@@ -20,7 +20,8 @@ from processor.settings import ProcessorSettings
 from processor.watch.metrics import Metrics
 from schemas.database.named_queries import load_queries
 from schemas.log.client import client_options
-from schemas.log.topics import EVENTS, events_retention_seconds, topic_name
+from schemas.log.topic_retention import events_retention_seconds
+from schemas.log.topics import EVENTS, topic_name
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def create_app(
     """
     topic = topic_name(settings, EVENTS)
     app = PresenceApp(
-        settings.topic_prefix + settings.consumer_group,
+        settings.group,
         broker=[f"aiokafka://{server}" for server in settings.kafka_servers],
         broker_credentials=_credentials(settings),
         # What Rollcall has no use for: tables, changelogs, a leader, a web server.

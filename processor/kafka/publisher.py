@@ -27,7 +27,15 @@ from processor.core.effects import Reject
 from processor.watch.progress import Progress
 from schemas.log.changes import Change
 from schemas.log.client import client_options
-from schemas.log.privacy_flags import Flag, encode_flag, flag_key
+from schemas.log.privacy_flags import (
+    CLAIM_KEY,
+    CLAIM_PARTITION,
+    Claim,
+    Flag,
+    encode_claim,
+    encode_flag,
+    flag_key,
+)
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import (
     CHANGES,
@@ -88,6 +96,11 @@ class ChangePublisher:
             messages.setdefault(flag.partition, []).append(message)
         for partition, some in messages.items():
             await self._publish(self._privacy_topic, partition, some)
+
+    async def publish_claim(self, fingerprint: str) -> None:
+        """Say by which key users are known, for ingest, before anybody opts out."""
+        message = CLAIM_KEY, encode_claim(Claim(fingerprint))
+        await self._publish(self._privacy_topic, CLAIM_PARTITION, [message])
 
     async def publish_rejects(self, partition: int, rejects: Iterable[Reject]) -> None:
         """Say which events did not count and why. A hash, never the body: that is user data."""

@@ -76,8 +76,8 @@ def _privacy_tables(settings: ProcessorSettings) -> list[tuple[str, str, int]]:
 
 
 class Retention:
-    """One run. ``removed`` counts rows and daily partitions by table; ``skipped`` names the tables
-    that were in use, which the next run has to see to."""
+    """One run. ``removed`` counts rows by table, those of large partitions as PostgreSQL estimates
+    them; ``skipped`` names the tables that were in use, which the next run has to see to."""
 
     def __init__(self, session: Session, settings: ProcessorSettings) -> None:
         self._session = session
@@ -149,6 +149,13 @@ class Retention:
             audit = ("audience_exports", "started_at", first_kept, MOST_ROWS)
             (deleted,) = session.one("delete_before", audit)
             self._count("audience_exports", deleted)
+        yield
+        with session.transaction():
+            first_kept = today - timedelta(settings.erasures_retention_days)
+            asked = ("erasures", "requested_at", first_kept, MOST_ROWS)
+            (deleted,) = session.one("delete_before", asked)
+            session.do("note_kept", ("erasures", first_kept))
+            self._count("erasures", deleted)
         yield
         with session.transaction():
             first_kept = today - timedelta(settings.api_keys_retention_days)

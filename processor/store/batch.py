@@ -22,7 +22,7 @@ from processor.store.analytics_rows import (
     user_day_row,
     window_rows_of,
 )
-from processor.store.presence_row import PRESENCE_TYPES
+from processor.store.presence_row import PRESENCE_TYPES, presence_row
 from processor.store.rows import (
     CHANGE_TYPES,
     CLOCK_STEP_TYPES,
@@ -33,7 +33,6 @@ from processor.store.rows import (
     change_row,
     erasure_row,
     flag_row,
-    presence_row,
 )
 
 Row: TypeAlias = tuple[Any, ...]

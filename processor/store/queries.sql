@@ -23,9 +23,11 @@ INSERT INTO deployment (topic, topic_id, partitions) VALUES (%s, %s, %s)
 ON CONFLICT DO NOTHING
 
 -- name: create_offsets
--- Where partitions begin that were never read.
+-- Where partitions begin that were never read. Those that are there are left out before: an insert
+-- waits for whoever is in the middle of a commit that advances one.
 INSERT INTO stream_offsets ("partition", next_offset, published_through)
 SELECT p, o, o FROM unnest(%s::integer[], %s::bigint[]) AS start (p, o)
+WHERE NOT EXISTS (SELECT FROM stream_offsets AS known WHERE known."partition" = p)
 ON CONFLICT DO NOTHING
 
 -- name: next_offsets

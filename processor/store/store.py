@@ -26,8 +26,7 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.store.batch import Batch, copies, window_rows
-from processor.store.presence_row import PRESENCE_PARTS
-from processor.store.rows import user_of_row
+from processor.store.presence_row import PRESENCE_PARTS, user_of_row
 from schemas.database.named_queries import load_queries
 from schemas.database.sqlstates import Meaning, meaning_of
 from schemas.log.changes import Change

@@ -123,7 +123,7 @@ class LogWatch:
         app = self._standings.app
         if not self._had_partitions or app is None or app.rebalancing:
             return None
-        group = self._settings.topic_prefix + self._settings.consumer_group
+        group = self._settings.group
         if await assigned_partitions(self._settings, group, self._topic) != 0:
             return None
         return (

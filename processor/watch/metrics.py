@@ -28,7 +28,14 @@ MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "h
 #: Of which retention removes rows or partitions (``maintenance/retention.py``).
 RETAINED_TABLES: Final = (
     *("active_user_days", "annotations", "api_keys", "audience_exports", "changes"),
-    *("concurrency_quarters", "concurrency_samples", "presence", "reads_audit", "saved_views"),
+    *(
+        "concurrency_quarters",
+        "concurrency_samples",
+        "erasures",
+        "presence",
+        "reads_audit",
+        "saved_views",
+    ),
     *("screen_days", "screen_hour_users", "screen_hours", "screen_version_hours"),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
     *(
@@ -192,7 +199,7 @@ class Metrics:
         )
         self.maintenance_rows = counters(
             "maintenance_rows",
-            "Rows and partitions that maintenance wrote or removed.",
+            "Rows that maintenance wrote or removed.",
             *("work", MAINTENANCE_WORKS),
         )
         self.maintenance_seconds = histograms(
@@ -213,7 +220,8 @@ class Metrics:
         self.retention_last_run.set(float("nan"))
         self.retention_removed = counters(
             "retention_removed",
-            "Rows and daily partitions that retention removed.",
+            "Rows that retention removed; of a daily partition above 64 MiB as many as PostgreSQL "
+            "estimates (pg_class.reltuples).",
             *("table", RETAINED_TABLES),
         )
         self.shared_installations = Gauge(

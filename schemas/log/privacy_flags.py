@@ -5,6 +5,9 @@ The topic is compacted, and two write it: the API as soon as an opt-out is in th
 door closes at once, and the processor once the event is applied. Each has a key of its own for a
 user, so that neither's last word covers the other's; of the two the one with the higher offset of
 the event holds.
+
+One record more says by which key the deployment knows users, before there is any flag: each
+processor that has the key writes it at its start. Services of before pass it over.
 """
 
 from __future__ import annotations
@@ -17,6 +20,9 @@ from schemas.service.user_hash import HASH_BYTES
 
 Writer: TypeAlias = Literal["api", "log"]
 _WRITERS: Final[dict[Writer, bytes]] = {"api": b"a", "log": b"l"}
+#: The key of the record that says by which key users are known, and its partition.
+CLAIM_KEY: Final = b"user-hash-key"
+CLAIM_PARTITION: Final = 0
 
 
 class Flag(msgspec.Struct, frozen=True, gc=False):
@@ -31,8 +37,15 @@ class Flag(msgspec.Struct, frozen=True, gc=False):
     erased_ms: int | None = None
 
 
+class Claim(msgspec.Struct, frozen=True):
+    """The deployment knows users by the key of this fingerprint."""
+
+    fingerprint: str
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Flag)
+_claim_decoder = msgspec.json.Decoder(Claim)
 
 
 def flag_key(user_hash: bytes, writer: Writer) -> bytes:
@@ -49,6 +62,15 @@ def user_of_key(key: bytes | None) -> bytes | None:
 
 def encode_flag(flag: Flag) -> bytes:
     return _encoder.encode(flag)
+
+
+def encode_claim(claim: Claim) -> bytes:
+    return _encoder.encode(claim)
+
+
+def decode_claim(value: bytes) -> Claim:
+    """Raises ``msgspec.DecodeError``."""
+    return _claim_decoder.decode(value)
 
 
 def decode_flag(value: bytes) -> Flag:

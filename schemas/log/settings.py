@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -16,6 +16,9 @@ from schemas.log.screen_rules import (
     parse_screen_rules,
 )
 from schemas.service.settings import Settings
+
+#: A hundred years: of a replay that is to lose nothing.
+MOST_DAYS: Final = 36_500
 
 
 class KafkaSettings(Settings):
@@ -62,6 +65,32 @@ class KafkaSettings(Settings):
         ge=1,
         description="Copies of each partition, when topics are created; with 3 or more a record "
         "counts as stored once two brokers have it.",
+    )
+    log_retention_hours: int = Field(
+        72,
+        ge=1,
+        le=MOST_DAYS * 24,
+        description="Hours for which Kafka keeps presence.events: as long as the processors may be "
+        "away without a loss. `rollcall topics` applies it.",
+    )
+    changes_retention_days: int = Field(
+        7,
+        ge=1,
+        le=MOST_DAYS,
+        description="Days for which the history of changes is kept, as a table and as the topic "
+        "presence.changes. `rollcall topics` applies it to the topic.",
+    )
+    rejects_retention_days: int = Field(
+        7,
+        ge=1,
+        le=MOST_DAYS,
+        description="Days for which Kafka keeps presence.rejects. `rollcall topics` applies it.",
+    )
+    sign_outs_retention_hours: int = Field(
+        1,
+        ge=1,
+        le=MOST_DAYS * 24,
+        description="Hours for which Kafka keeps presence.sign_outs. `rollcall topics` applies it.",
     )
     allow_create_time: bool = Field(
         False,

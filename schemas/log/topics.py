@@ -80,13 +80,15 @@ class TopicMissingError(TopicProblemError):
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
     """What a topic must look like. ``required`` settings are checked at start-up; ``remedy`` says
-    why and what to do, with places for ``name``, ``key`` and ``value``."""
+    why and what to do, with places for ``name``, ``key`` and ``value``. ``kept_by`` is the setting
+    that says how long (``schemas/log/topic_retention.py``)."""
 
     name: str
     partitions: int
     settings: dict[str, str]
     required: dict[str, str] = field(default_factory=dict)
     remedy: str = ""
+    kept_by: str = ""
 
 
 def topic_name(settings: KafkaSettings, topic: str) -> str:
@@ -122,7 +124,7 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
         events = {**required, **any_time, **durable}
     else:
         required = {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "delete"}
-        events = {**retained(72 * HOUR_MS), **required}
+        events = {**retained(settings.log_retention_hours * HOUR_MS), **required}
     return [
         TopicSpec(
             topic_name(settings, EVENTS),
@@ -130,10 +132,20 @@ def topic_specs(settings: KafkaSettings) -> list[TopicSpec]:
             events,
             required,
             _MAKE_ANOTHER if settings.allow_create_time else _MAKE_LIVE,
+            "" if settings.allow_create_time else "log_retention_hours",
         ),
-        TopicSpec(topic_name(settings, CHANGES), settings.partitions, retained(7 * DAY_MS)),
-        TopicSpec(topic_name(settings, REJECTS), settings.partitions, retained(7 * DAY_MS)),
-        TopicSpec(topic_name(settings, SIGN_OUTS), settings.partitions, retained(HOUR_MS)),
+        *(
+            TopicSpec(topic_name(settings, name), settings.partitions, retained(ms), kept_by=by)
+            for name, ms, by in (
+                (CHANGES, settings.changes_retention_days * DAY_MS, "changes_retention_days"),
+                (REJECTS, settings.rejects_retention_days * DAY_MS, "rejects_retention_days"),
+                (
+                    SIGN_OUTS,
+                    settings.sign_outs_retention_hours * HOUR_MS,
+                    "sign_outs_retention_hours",
+                ),
+            )
+        ),
         TopicSpec(
             topic_name(settings, PRIVACY),
             settings.partitions,
@@ -223,7 +235,7 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for spec in specs:
         if spec.required:
             await _check_settings(admin, spec)
-            usable_record_bytes(spec.name, await _settings(admin, spec.name))
+            usable_record_bytes(spec.name, await topic_settings(admin, spec.name))
 
 
 def usable_record_bytes(name: str, settings: Mapping[str, str | None]) -> int:
@@ -250,16 +262,7 @@ async def record_limit_bytes(settings: KafkaSettings, *names: str) -> int:
     """The least :func:`usable_record_bytes` of these topics, as they are now. Raises
     :class:`TopicProblemError`, ``KafkaError`` or ``OSError``."""
     async with kafka_admin(settings) as admin:
-        return min([usable_record_bytes(name, await _settings(admin, name)) for name in names])
-
-
-async def events_retention_seconds(settings: KafkaSettings) -> float:
-    """How long Kafka keeps ``presence.events`` now, infinite where for ever. Raises ``KafkaError``
-    or ``OSError``."""
-    async with kafka_admin(settings) as admin:
-        found = await _settings(admin, topic_name(settings, EVENTS))
-    retention_ms = int(found["retention.ms"] or -1)
-    return retention_ms / 1000 if retention_ms >= 0 else float("inf")
+        return min([usable_record_bytes(name, await topic_settings(admin, name)) for name in names])
 
 
 async def _check_copies(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
@@ -268,7 +271,7 @@ async def _check_copies(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> N
         name = topic["topic"]
         if min(len(each["replicas"]) for each in topic["partitions"]) < _COPIES:
             continue
-        found = (await _settings(admin, name)).get("min.insync.replicas") or "1"
+        found = (await topic_settings(admin, name)).get("min.insync.replicas") or "1"
         if int(found) < _MIN_IN_SYNC:
             raise TopicProblemError(
                 f"topic {name} has {_COPIES} copies or more, but min.insync.replicas={found}: one "
@@ -278,7 +281,7 @@ async def _check_copies(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> N
             )
 
 
-async def _settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str | None]:
+async def topic_settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str | None]:
     """All settings of a topic, those that it has from the brokers included."""
     [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     [(error_code, error_message, _, _, entries)] = response.resources
@@ -288,7 +291,7 @@ async def _settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str | No
 
 
 async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:
-    found = await _settings(admin, spec.name)
+    found = await topic_settings(admin, spec.name)
     for key, wanted in spec.required.items():
         if found.get(key) != wanted:
             remedy = spec.remedy.format(name=spec.name, key=key, value=wanted)

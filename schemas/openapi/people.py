@@ -141,6 +141,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "Lookup": {
         "type": "object",
         "required": ["user_ids"],
+        "additionalProperties": False,
         "properties": {
             "user_ids": many(USER_ID, "Whom to look up.", minItems=1, maxItems=MAX_LOOKUP)
         },

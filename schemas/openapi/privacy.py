@@ -46,6 +46,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "TrackingWanted": {
         "type": "object",
         "required": ["enabled"],
+        "additionalProperties": False,
         "properties": {"enabled": flag("`false` opts out, `true` opts in again.", False)},
     },
     "Erasing": record({"erasure_id": _ERASURE_ID, "done": _DONE}),
@@ -67,8 +68,9 @@ _SCHEMAS: Final[dict[str, Json]] = {
             ),
             "events_gone_by": nullable(
                 instant(
-                    "By then Kafka's retention has dropped what the app had sent, with the "
-                    "retention of this release.",
+                    "By then Kafka's retention has dropped what the app had sent, with "
+                    "`ROLLCALL_LOG_RETENTION_HOURS`. `null` until then, and where the log is kept "
+                    "for ever.",
                     "2026-04-02T18:00:00.530Z",
                 )
             ),
@@ -87,7 +89,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
                     {
                         "where": text("The table.", "the table changes"),
                         "about": text("What it tells.", "When your state or screen changed."),
-                        "until": text("How long it is kept.", "14 days after each"),
+                        "until": text("How long it is kept.", "7 days after each"),
                         "rows": many({"type": "object"}, "As they are stored, the latest first."),
                         "complete": flag("Whether these are all.", True),
                     }

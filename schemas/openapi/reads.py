@@ -23,11 +23,13 @@ from schemas.openapi.words import CURSOR, TABLE_LIMIT
 
 TAG: Final = {
     "name": "Who looked",
-    "description": "Every call that shows users leaves a row before it is answered.",
+    "description": "Every call that shows users leaves a row before it is answered; so does every "
+    "opt-out and erasure, before it is done.",
 }
 PRINCIPAL_KINDS: Final = ("token", "api_key", "single_sign_on")
 CALLS: Final = (
     *("user", "timeline", "lookup", "stored_data"),
+    *("tracking", "opt_out", "opt_in", "erase"),
     *("users", "online_users", "users_file", "online_users_file"),
     *("feed_start", "feed_end", "audience_preview", "audience_export"),
 )
@@ -39,8 +41,15 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 "In which the calls were answered, by PostgreSQL's clock.",
                 "2026-03-30T12:00:00.000Z",
             ),
-            "who_kind": word("Who vouches for `who`.", PRINCIPAL_KINDS),
-            "who": text("The user of the token or sign-on, or the name of the API key.", "support"),
+            "who_kind": word(
+                "Who vouches for `who`. `own`: the subject themselves, with their app's token.",
+                (*PRINCIPAL_KINDS, "own"),
+            ),
+            "who": text(
+                "The user of the token or sign-on, or the name of the API key; empty where it is "
+                "the subject themselves.",
+                "support",
+            ),
             "call": word("Which call. `…_file` is a list as CSV or NDJSON.", CALLS),
             "subject": text(
                 "Whom it was about: a keyed hash of the user, or of a list's filter. One filter "
@@ -49,7 +58,9 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 pattern="^[0-9a-f]{64}$",
             ),
             "calls": whole("How many such calls.", 2),
-            "users": whole("How many users they showed; 0: none, or it is a feed.", 1),
+            "users": whole(
+                "How many users they showed; 0: none, or it is a feed, an opt-out or an erasure.", 1
+            ),
         },
         about="What one principal asked of one subject in one minute.",
     ),

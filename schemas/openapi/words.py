@@ -13,10 +13,7 @@ STATES: Final = get_args(State)
 REASONS: Final = get_args(Reason)
 #: Why a span or a session ended; `continued`: it was open for 24 h, and goes on in another. None
 #: ends because one starts.
-ENDINGS: Final = (
-    *("navigated", "backgrounded", "resumed", "logged_out", "timed_out", "disconnected"),
-    *("opted_out", "erased", "evicted", "continued"),
-)
+ENDINGS: Final = (*(reason for reason in REASONS if reason != "started"), "continued")
 #: Silences that were ours.
 OUTAGES: Final = ("jump", "ticks_only", "lost_range")
 MAX_LIMIT: Final = 500

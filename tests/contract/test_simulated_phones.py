@@ -9,6 +9,7 @@ import pytest
 
 from deploy.simulate.behaviour import Action, Kind
 from deploy.simulate.doors import Doors
+from deploy.simulate.network import Trouble
 from deploy.simulate.people import Phone, phones
 from deploy.simulate.phones import SimulatedPhone, simulated
 from deploy.simulate.tally import Tally
@@ -151,6 +152,23 @@ async def test_a_socket_phone_renews_its_token_in_place(
     assert isinstance(connect, Connect)
     assert isinstance(renew, Renew)
     assert renew.token != connect.token
+
+
+async def test_a_call_that_comes_twice_is_acknowledged_and_in_the_log_twice_and_a_lost_one_never(
+    ingest: Ingest, kafka_settings: KafkaSettings
+) -> None:
+    phone, other = sample_phone(), phones(2, 0.0, seed=1)[-1]
+    url = f"http://127.0.0.1:{ingest.port}"
+    tally = Tally()
+    async with Doors(url, SECRET, tally, trouble=Trouble(duplicates=1.0)) as doors:
+        hand = Hand(phone, doors)
+        await hand.do(Kind.START)
+        await hand.until(lambda: tally.accepted == 2)
+    async with Doors(url, SECRET, tally, trouble=Trouble(loss=1.0)) as doors:
+        await Hand(other, doors).do(Kind.START)
+    assert (tally.heartbeats_of, tally.lost) == ({phone.user: 2}, 1)
+    assert len(await log_of(kafka_settings, phone.user)) == 2
+    assert await log_of(kafka_settings, other.user) == []
 
 
 async def test_phones_live_on_while_the_server_is_away(kafka_settings: KafkaSettings) -> None:

@@ -6,19 +6,24 @@ import json
 import os
 import re
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import jsonschema
 import psutil
 import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.ports import free_port
+from deploy.local.stack import PARTITIONS
+from deploy.simulate.report.result import schema
 from tests.e2e.driver import FRONT, Stack
-from tests.e2e.stack import STOP_SECONDS, Up, get
+from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get
 from tests.e2e.stacks import running_up
 from tests.rigs.rig import wait_for
 
@@ -65,6 +70,38 @@ def test_the_first_minute_shows_people_on_screens_over_both_transports(stack: St
     users = wait_for("a fleet is shown", alive)
     assert all(user["user_id"].startswith("sim-1-") and user["name"] for user in users)
     assert wait_for("sockets are open", lambda: open_sockets(stack)) <= USERS
+
+
+def test_a_report_says_how_true_what_is_shown_is_and_nothing_acknowledged_is_missing(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """Beside the fleet of the stack, whose users are others."""
+    ports = json.loads((stack.up.data_dir / "ports.json").read_text())
+    where = ["--url", stack.up.url, "--data-dir", str(stack.up.data_dir), "--seed", "2"]
+    trouble = ["--loss", "0.2", "--latency", "0.05", "--duplicates", "0.2", "--reordering", "0.1"]
+    ended = subprocess.run(
+        [
+            *(*ROLLCALL, "simulate", *where, *trouble, "--storms", "4", "--clock-error", "3600"),
+            *("--users", "200", "--duration", "6", "--report", str(tmp_path), "--recount"),
+        ],
+        env={
+            **os.environ,
+            "ROLLCALL_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['kafka']}",
+            "ROLLCALL_PARTITIONS": str(PARTITIONS),
+        },
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Acknowledged and missing" in ended.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(report, schema())
+    assert report["acknowledged"]["heartbeats"] > 0
+    assert report["acknowledged"]["missing"] == 0
+    assert report["run"]["trouble"]["loss"] == 0.2
+    assert report["looks"]["lists"] + report["looks"]["failed"] > 0
+    assert "<svg" in (tmp_path / "report.html").read_text()
 
 
 def test_it_is_said_that_the_fleet_is_simulated(stack: Stack) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +17,15 @@ import aiohttp
 import psycopg
 import pytest
 
-from schemas.log.events import Heartbeat, partition_of
+from api.privacy import store
+from processor.kafka.consumer_group import count_members
+from schemas.log.events import Heartbeat, decode_batch, partition_of
+from schemas.log.privacy_flags import CLAIM_KEY
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, REJECTS
 from schemas.service.user_hash import UserHash
 from tests.rigs.api_harness import token
-from tests.rigs.harness import client_events
+from tests.rigs.harness import client_events, ingest_settings, running_ingest, wait_until
 from tests.rigs.harness import token as phone_token
 from tests.rigs.privacy_rig import (
     KEY,
@@ -38,6 +43,7 @@ from tests.rigs.privacy_rig import (
     traces,
 )
 from tests.rigs.rig import (
+    DEADLINE_SECONDS,
     batch,
     processor_environment,
     produce,
@@ -104,6 +110,18 @@ async def test_whoever_opts_out_is_gone_and_stays_out_until_they_opt_in(
                 assert (answer.status, answer.body) == (200, b'{"success": true}')
                 assert answer.headers["x-rollcall-tracking"] == "off"
                 assert (await each.logout(user=ADA)).headers["x-rollcall-tracking"] == "off"
+            # From the answer until both know; the machine may be slow at one time, not at most.
+            seconds = []
+            for number in range(5):
+                other = Person(api, f"agreed-{number}")
+                assert (await other.set_tracking(OPT_OUT))[0] == 200
+                answered = time.monotonic()
+                both = [opt_outs_of(each) for each in (ingest, second)]
+                await wait_until(
+                    lambda both=both, user=other.id: all(each.covers(user) for each in both)
+                )
+                seconds.append(time.monotonic() - answered)
+            assert sorted(seconds)[2] < 1, seconds
             again = await http.ws_connect(url, headers=header)
             assert (await again.receive()).type is aiohttp.WSMsgType.CLOSE
             assert again.close_code == 4403
@@ -172,7 +190,7 @@ async def test_a_processor_that_is_killed_in_the_middle_does_it_once_all_the_sam
                 request = asyncio.create_task(asked)
                 waiting = (
                     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                    "AND application_name = 'rollcall-processor'"
+                    "AND application_name = 'rollcall-processor' AND datname = current_database()"
                 )
                 await until("it is in the middle", lambda: rows(database_url, waiting))
                 assert (await request)[0] == 202
@@ -297,6 +315,179 @@ async def test_an_api_without_the_deployments_key_does_not_say_that_nobody_opted
         assert (await api.call("/api/v1/audit", bearer=auditor)).status == 200
 
 
+@contextmanager
+def as_if_processed(database_url: str, kafka: KafkaSettings) -> Iterator[psycopg.Connection]:
+    """A database in which a processor with the key has passed whatever is written."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO user_hash_key (fingerprint) VALUES (%s)", (UserHash(KEY).fingerprint,)
+        )
+        connection.execute(
+            'INSERT INTO stream_offsets ("partition", next_offset, published_through) '
+            "SELECT p, 1000000, 1000000 FROM generate_series(0, %s) AS p",
+            (kafka.partitions - 1,),
+        )
+        yield connection
+
+
+async def kinds_in_the_log(kafka: KafkaSettings) -> list[str]:
+    records = await read_all(kafka, EVENTS)
+    return [type(event).__name__ for each in records for event in decode_batch(each.value)]
+
+
+async def test_who_opted_a_user_out_or_erased_them_is_in_the_audit(
+    kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    kafka = kafka_settings
+    support, auditor = token("sue", scope=SUPPORT), token("dpo", scope="presence:audit")
+    by_id = f"/api/v1/users/{ADA}"
+    with as_if_processed(database_url, kafka) as database:
+        async with private_api(kafka, database_url) as api:
+            ada, bob = Person(api, ADA), Person(api, BOB)
+            for said in (OPT_OUT, OPT_IN):
+                path = f"{by_id}/tracking"
+                answer = await api.call(path, "PUT", bearer=support, json=said)
+                assert answer.status == 200
+            assert (await api.call(f"{by_id}/tracking", bearer=support)).status == 200
+            assert (await api.call(by_id, "DELETE", bearer=support)).status == 202
+            assert (await ada.set_tracking(OPT_OUT))[0] == 200
+            assert (await ada.erase())[0] == 200
+            assert (await bob.erase())[0] == 200
+            found = await api.call(f"/api/v1/audit?user={ADA}", bearer=auditor)
+            noted = {(r["who_kind"], r["who"], r["call"]): r["users"] for r in found.json["items"]}
+            assert noted == {
+                ("token", "sue", "opt_out"): 0,
+                ("token", "sue", "opt_in"): 0,
+                ("token", "sue", "tracking"): 1,
+                ("token", "sue", "erase"): 0,
+                ("own", "", "opt_out"): 0,
+                ("own", "", "erase"): 0,
+            }
+            for row in found.json["items"]:
+                as_described("Read", row)
+            assert traces(database_url, ADA, BOB) == []
+
+            # What cannot be noted support cannot do; a user's own right does not hang on it.
+            before = await kinds_in_the_log(kafka)
+            database.execute("ALTER TABLE reads_audit RENAME TO gone")
+            for method, path, body in (
+                ("PUT", f"{by_id}/tracking", {"json": OPT_OUT}),
+                ("GET", f"{by_id}/tracking", {}),
+                ("DELETE", by_id, {}),
+            ):
+                answer = await api.call(path, method, bearer=support, **body)
+                assert (answer.status, answer.json["code"]) == (503, "unavailable"), path
+            assert await kinds_in_the_log(kafka) == before
+            assert (await bob.erase())[0] == 200
+            assert await kinds_in_the_log(kafka) == [*before, "Erase"]
+
+
+async def test_what_is_asked_for_again_is_done_again_and_adds_no_further_record(
+    kafka_settings: KafkaSettings, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_A_DAY", 3)
+    support = token("sue", scope=SUPPORT)
+    with as_if_processed(database_url, kafka_settings) as database:
+        async with private_api(kafka_settings, database_url) as api:
+
+            async def erase(user: str) -> str:
+                answer = await api.call(f"/api/v1/users/{user}", "DELETE", bearer=support)
+                return str(answer.json["erasure_id"])
+
+            first = await erase(ADA)
+            assert await erase(ADA) == first
+            assert (await Person(api, ADA).erase())[1]["erasure_id"] == first
+            assert await erase(BOB) != first
+            # A processor has done it: what is asked for now is another one, up to three a day.
+            done = "UPDATE erasures SET erased_at = now()"
+            ids = [first]
+            for _ in range(4):
+                database.execute(done)
+                ids.append(await erase(ADA))
+            assert len(set(ids)) == 3
+            assert ids[2:] == [ids[2]] * 3
+            for _ in range(5):
+                database.execute(done)
+                assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
+            kinds = "SELECT kind, count(*)::int FROM erasures GROUP BY 1 ORDER BY 1"
+            assert rows(database_url, kinds) == [("erased", 4), ("opted_out", 3)]
+    # Each is in the log: what came since the one before goes, too.
+    found = await kinds_in_the_log(kafka_settings)
+    assert (found.count("Erase"), found.count("OptOut")) == (8, 5)
+
+
+async def test_a_misspelt_opt_out_is_refused_by_name_and_nothing_happens(
+    kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    with as_if_processed(database_url, kafka_settings):
+        async with private_api(kafka_settings, database_url) as api:
+            for path, bearer in (
+                ("/api/v1/me/tracking", token(ADA, scope=None)),
+                (f"/api/v1/users/{ADA}/tracking", token("sue", scope=SUPPORT)),
+            ):
+                for body, field in (
+                    (b'{"enable": false}', "enable"),
+                    (b'{"enabled": true, "enable": false}', "enable"),
+                    (b'{"enabled": true, "enabled": false}', "enabled"),
+                    (b'{"enabled": "false"}', "enabled"),
+                    (b"{}", "enabled"),
+                ):
+                    answer = await api.call(path, "PUT", bearer=bearer, data=body)
+                    assert (answer.status, answer.json["code"]) == (422, "bad_field"), body
+                    assert [e["field"] for e in answer.json["errors"]] == [field]
+                    assert "enabled" in answer.json["detail"]
+            assert rows(database_url, "SELECT FROM reads_audit") == []
+    assert await read_all(kafka_settings, EVENTS) == []
+
+
+async def test_an_api_without_the_deployments_key_is_not_ready_but_while_the_others_get_theirs(
+    kafka_settings: KafkaSettings, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with private_api(kafka_settings, database_url, user_hash_key="") as api:
+        assert await api.privacy.not_ready() is None  # nobody has one
+        claim = "INSERT INTO user_hash_key (fingerprint) VALUES (%s)"
+        older = "UPDATE user_hash_key SET claimed_at = claimed_at - interval '15 minutes'"
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(claim, (UserHash(KEY).fingerprint,))
+            assert await api.privacy.not_ready() is None
+            connection.execute(older)
+        told = await api.privacy.not_ready() or ""
+        assert "has none: set ROLLCALL_USER_HASH_KEY to the deployment's" in told
+        assert f"Not ready: {told}" in caplog.text
+    async with private_api(kafka_settings, database_url) as api:
+        assert await api.privacy.not_ready() is None
+
+
+async def test_an_ingest_without_the_deployments_key_learns_it_before_anybody_opts_out(
+    kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> None:
+    kafka, body = kafka_settings, b'{"screen": "Home"}'
+    without = ingest_settings(kafka, user_hash_key="")
+    async with running_ingest(without) as before:
+        await before.until_ready()
+        with running_processor(kafka, database_url, tmp_path / "processor.log"):
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not [r for r in await read_all(kafka, PRIVACY) if r.key == CLAIM_KEY]:
+                    await asyncio.sleep(0.1)
+            assert opt_outs_of(before).not_ready is None
+            async with (
+                running_ingest(without, at_once=True) as keyless,
+                private_api(kafka, database_url) as api,
+            ):
+                reason = "has none: set ROLLCALL_USER_HASH_KEY to the deployment's"
+                await wait_until(
+                    lambda: reason in (opt_outs_of(keyless).not_ready or ""), DEADLINE_SECONDS
+                )
+                for each in (before, keyless):
+                    assert (await each.heartbeat(body, BOB)).status == 200
+                assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
+                for each in (before, keyless):
+                    await wait_until(
+                        lambda each=each: opt_outs_of(each)._trouble is not None, DEADLINE_SECONDS
+                    )
+                    assert (await each.heartbeat(body, BOB)).status == 503
+
+
 #: What a user by id is asked and told; which scopes each wants is in api/test_api_scopes.py.
 OF_ADA = [
     ("GET", f"/api/v1/users/{ADA}/tracking"),
@@ -349,7 +540,9 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                     assert (await Person(api, CAT).set_tracking(OPT_OUT))[0] == 200
                     assert (await Person(api, CAT).set_tracking(OPT_IN))[0] == 200
                     erased = await rollcall(kafka, database_url, "erase", "--user", BOB)
-                    assert erased.startswith(f"erased {BOB}: ")
+                    assert re.fullmatch(rf"erased {BOB}: \w{{32}} \(\d+ rows\)\n", erased)
+                    erased = await rollcall(kafka, database_url, "erase", "--user", "nobody-5e")
+                    assert erased.endswith("(nothing was stored of this user)\n")
                     await until("all are gone", lambda: not traces(database_url, ADA, BOB, CAT))
                 assert await asyncio.to_thread(processor.stop) == 0
             go_on_from(restored, database_url)
@@ -358,7 +551,17 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
             for user in (BOB, CAT):
                 await beat(user, "New")
             assert {*traces(restored, ADA)} >= {"presence", "changes"}
-            for flags in (3, 0):  # twice is harmless
+            with running_processor(kafka, database_url, log) as processor:
+                group = f"{kafka.topic_prefix}rollcall-processor"
+                await until_members(kafka, group, 1)
+                for command in (("erase", "--since-restore"), ("opt-outs", "restore-table")):
+                    said = await refusal_of(kafka, restored, *command)
+                    assert said.startswith("rollcall: there is a processor in Kafka's consumer gr")
+                    assert "stop the processors first" in said
+                assert rows(restored, "SELECT count(*) FROM privacy_flags") == [(0,)]
+                assert await asyncio.to_thread(processor.stop) == 0
+                await until_members(kafka, group, 0)
+            for flags in (4, 0):  # twice is harmless
                 said = await rollcall(kafka, restored, "erase", "--since-restore")
                 assert said == (
                     f"{flags} opt-outs and erasures restored to the database\n"
@@ -373,8 +576,12 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                 assert rows(restored, changes) == new
                 assert online(restored) == 2
                 # Once more, of what is only new by now.
-                said = await rollcall(kafka, restored, "erase", "--since-restore")
-                assert said.endswith("2 users are erased again, once the processors run\n")
+                anyway = ("erase", "--since-restore", "--despite-processors")
+                said = await rollcall(kafka, restored, *anyway)
+                assert "2 users are erased again, once the processors run\n" in said
+                assert said.endswith(
+                    "start the processors again: those that run know nothing of it\n"
+                )
                 await until_passed(kafka, restored)
                 assert rows(restored, changes) == new
                 assert online(restored) == 2
@@ -382,7 +589,7 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                     tracked = [await Person(api, user).is_tracked() for user in (ADA, BOB, CAT)]
                 assert tracked == [False, True, True]
             published = await rollcall(kafka, restored, "opt-outs", "restore-topic")
-            assert published == "3 flags published\n"
+            assert published == "4 flags published\n"
 
 
 @contextmanager
@@ -419,12 +626,33 @@ async def until_passed(kafka: KafkaSettings, database_url: str) -> None:
     )
 
 
+async def until_members(kafka: KafkaSettings, group: str, members: int) -> None:
+    """Until so many processors are in the group."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while await count_members(kafka, group) != members:
+            await asyncio.sleep(0.1)
+
+
 async def rollcall(kafka: KafkaSettings, database_url: str, *arguments: str) -> str:
     """What `rollcall` printed."""
-    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2"}
-    environment = processor_environment(kafka, database_url, **settings)
-    done = await asyncio.to_thread(
-        run_python, ["-m", "deploy.cli", *arguments], env={**os.environ, **environment}
-    )
+    done = await ended_rollcall(kafka, database_url, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+async def refusal_of(kafka: KafkaSettings, database_url: str, *arguments: str) -> str:
+    """What it said on standard error, and did not do."""
+    done = await ended_rollcall(kafka, database_url, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+async def ended_rollcall(
+    kafka: KafkaSettings, database_url: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    settings = {"USER_HASH_KEY": KEY, "EVENT_VERSION": "2"}
+    environment = processor_environment(kafka, database_url, **settings)
+    return await asyncio.to_thread(
+        run_python, ["-m", "deploy.cli", *arguments], env={**os.environ, **environment}
+    )

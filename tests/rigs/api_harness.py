@@ -18,8 +18,9 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from yarl import URL
 
-from api.app import STORE, create_app, create_runner
+from api.app import PRIVACY, STORE, create_app, create_runner
 from api.presence.store import Store
+from api.privacy.requests import PrivacyRequests
 from api.settings import ApiSettings
 from tests.rigs.token_life import TOKENS_END_S
 from tests.waiting import pause
@@ -77,6 +78,7 @@ class Api:
     registry: CollectorRegistry
     http: aiohttp.ClientSession
     store: Store
+    privacy: PrivacyRequests
 
     @property
     def origin(self) -> str:
@@ -119,7 +121,7 @@ async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api
     await site.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield Api(site.port, registry, http, app[STORE])
+            yield Api(site.port, registry, http, app[STORE], app[PRIVACY])
     finally:
         await runner.cleanup()
 

@@ -183,7 +183,9 @@ async def append(kafka: KafkaSettings, records: Records) -> None:
         await producer.stop()
 
 
-def process(kafka: KafkaSettings, url: str, log: Path, ends: dict[int, int]) -> None:
+def process(
+    kafka: KafkaSettings, url: str, log: Path, ends: dict[int, int], **overrides: str
+) -> None:
     """Run a processor until it has read as many records of each partition."""
     environment = processor_environment(
         kafka,
@@ -192,6 +194,7 @@ def process(kafka: KafkaSettings, url: str, log: Path, ends: dict[int, int]) -> 
         EVENT_VERSION="2",
         ALLOW_CREATE_TIME="true",
         SESSION_TIMEOUT_SECONDS="6",
+        **overrides,
     )
     processor = ProcessorProcess(environment, log)
     try:

@@ -36,10 +36,15 @@ def noted(table: Table, who: str, minutes: int, call: str = "lookup") -> None:
 def test_it_shows_who_looked_and_gives_it_as_a_file(auditor: Page, table: Table) -> None:
     noted(table, "CRM", 2)
     noted(table, HOSTILE, 3)
+    table.run(
+        "INSERT INTO reads_audit VALUES (date_trunc('minute', now()), 'own', '', 'erase',"
+        " sha256('x'), 1, 0)"
+    )
     auditor.reload()
     rows = auditor.locator("#rows tr")
     expect(rows.filter(has_text="API key CRM")).to_contain_text("a lookup by id")
     expect(rows.filter(has_text=HOSTILE)).to_have_count(1)
+    expect(rows.filter(has_text="erased a user")).to_contain_text("the user themselves")
     assert auditor.evaluate("window.owned") is None
     assert_accessible(auditor)
     with auditor.expect_download() as downloading:

@@ -120,6 +120,27 @@ async def test_what_was_answered_then_is_answered_for_then(
             assert (told["at"], told["stale"]) == (at, True)
 
 
+async def test_an_instant_of_before_the_changes_that_are_kept_lacks_their_reasons_alone(
+    api: Api, table: AnalyticsTable
+) -> None:
+    """Spans are kept longer than changes (docs/privacy.md)."""
+    histories = Histories(3, START, END, users=14)
+    instant = START + timedelta(days=2)
+    histories.run_through(instant)
+    online = online_then(histories)
+    histories.run_through(END)
+    histories.write(table)
+    table.run("DELETE FROM changes")
+    at = rfc3339(instant)
+    assert at is not None
+    found = await pages(api, at, 500)
+    assert online
+    assert {user["reason"] for user in found} == {None}
+    of_changes = {"reason": None, "changed_at": None}
+    assert [{**user, **of_changes} for user in found] == [{**user, **of_changes} for user in online]
+    assert all(user["changed_at"] for user in found)
+
+
 async def test_filters_apply_to_what_was_shown_then(api: Api, table: AnalyticsTable) -> None:
     histories = Histories(9, START, END, users=14)
     instant = START + timedelta(days=2)

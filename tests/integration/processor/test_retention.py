@@ -117,6 +117,62 @@ def test_every_table_that_loses_rows_has_its_metric(kept: str) -> None:
     run(kept)
 
 
+def removed_of(registry: CollectorRegistry, table: str) -> float | None:
+    name = "rollcall_processor_retention_removed_total"
+    return registry.get_sample_value(name, {"table": table})
+
+
+def test_what_went_with_a_day_is_told_in_rows(kept: str) -> None:
+    old, large = NOW.date() - 100 * DAY, NOW.date() - 99 * DAY
+    with psycopg.connect(kept) as db:
+        for day in (old, large):
+            db.execute(
+                f"CREATE TABLE changes_{day:%Y%m%d} PARTITION OF changes"
+                f" FOR VALUES FROM ('{day} 00:00+0') TO ('{day + DAY} 00:00+0')"
+                " WITH (autovacuum_enabled = false)".encode()
+            )
+        # Of the larger one more than 64 MiB: 1,850 characters are stored as they are.
+        for day, some, filler in ((old, 7, 1), (large, 40_000, 1850)):
+            db.execute(
+                "INSERT INTO changes (at, partition, log_offset, event_index, ordinal, user_id,"
+                " device, reason, previous_state, state, user_state, app_version)"
+                " SELECT %s, 0, n, 0, 0, 'ada', 'd', 'started', 'offline', 'foreground',"
+                " 'foreground', repeat('x', %s) FROM generate_series(1, %s) AS n",
+                (datetime(day.year, day.month, day.day, tzinfo=UTC), filler, some),
+            )
+        name = f"changes_{large:%Y%m%d}"
+        # As autovacuum has found it on one of its visits.
+        db.execute("UPDATE pg_class SET reltuples = 39000 WHERE relname = %s", (name,))
+    registry = CollectorRegistry()
+    assert housekeeper(kept, registry=registry).run_once()
+    assert removed_of(registry, "changes") == 7 + 39_000
+    assert rows(kept, "SELECT FROM changes WHERE user_id = 'ada'") == []
+
+
+def test_records_of_erasures_are_kept_for_their_days_and_go_in_bounded_steps(
+    kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(kept) as db:
+        for name, age, is_done in (
+            *(("a", 402, True), ("b", 401.5, False), ("c", 401.2, True), ("new", 398, False)),
+        ):
+            asked = NOW - age * DAY
+            db.execute(
+                "INSERT INTO erasures (erasure_id, user_hash, kind, requested_at, partition,"
+                " erased_at) VALUES (%s, sha256('ada'), 'erased', %s, 0, %s)",
+                (name, asked, asked if is_done else None),
+            )
+    monkeypatch.setattr(retention, "MOST_ROWS", 2)
+    registry = CollectorRegistry()
+    assert housekeeper(kept, registry=registry).run_once()
+    assert removed_of(registry, "erasures") == 2
+    for _ in range(2):
+        run(kept)
+    assert rows(kept, "SELECT erasure_id FROM erasures") == [("new",)]
+    run(kept, erasures_retention_days=300)
+    assert rows(kept, "SELECT erasure_id FROM erasures") == []
+
+
 def test_api_keys_that_nobody_used_are_removed(kept: str) -> None:
     with psycopg.connect(kept) as db:
         for name, made, used in (

@@ -7,11 +7,31 @@ import asyncio
 import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from typer.testing import CliRunner
 
+from deploy.cli.command import app as rollcall
+from processor.settings import ProcessorSettings
+from processor.startup import open_deployment
+from processor.store.store import Store
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topic_ids import topic_id
-from schemas.log.topics import EVENTS, TopicProblemError, check_topics, create_topics, topic_name
+from schemas.log.topic_retention import apply_retentions, retention_drift
+from schemas.log.topics import (
+    CHANGES,
+    EVENTS,
+    HOUR_MS,
+    REJECTS,
+    SIGN_OUTS,
+    TopicProblemError,
+    check_topics,
+    create_topics,
+    kafka_admin,
+    topic_name,
+    topic_settings,
+)
+from tests.rigs.rig import processor_environment
 
 
 def test_migrating_twice_changes_nothing_the_second_time(database_url: str) -> None:
@@ -38,6 +58,115 @@ def test_an_instant_survives_the_way_to_postgres_and_back(database_url: str) -> 
 def test_topics_are_created_once_and_then_accepted(kafka_settings: KafkaSettings) -> None:
     assert asyncio.run(create_topics(kafka_settings)) == []
     asyncio.run(check_topics(kafka_settings))
+
+
+async def kept_as(settings: KafkaSettings, topic: str, **wanted: str) -> dict[str, str | None]:
+    """The settings of a topic, once these are among them: brokers learn of a change a moment
+    later."""
+    async with asyncio.timeout(60), kafka_admin(settings) as admin:
+        while True:
+            found = await topic_settings(admin, topic_name(settings, topic))
+            if wanted.items() <= found.items():
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def alter(settings: KafkaSettings, topic: str, **own: str) -> None:
+    async with kafka_admin(settings) as admin:
+        name = topic_name(settings, topic)
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=own)])
+    await kept_as(settings, topic, **own)
+
+
+def test_topics_that_exist_are_kept_as_long_as_a_setting_says_that_is_set(
+    kafka_settings: KafkaSettings,
+) -> None:
+    hundred_hours, month = str(100 * HOUR_MS), 30 * 24 * HOUR_MS
+    # What a topic has of its own besides stays.
+    own = {"max.message.bytes": "2000000", "message.timestamp.type": "LogAppendTime"}
+
+    async def check() -> None:
+        assert await retention_drift(kafka_settings) == []
+        await alter(kafka_settings, EVENTS, **own, **{"retention.ms": hundred_hours})
+
+        # By hand, and no setting says another thing: it stays, and is told.
+        applied, [left] = await apply_retentions(kafka_settings)
+        assert applied == []
+        assert str(left) == (
+            f"topic {topic_name(kafka_settings, EVENTS)} is kept 100 hours, not 72 hours, the "
+            "default: rollcall topics with ROLLCALL_LOG_RETENTION_HOURS set applies that; or set "
+            "ROLLCALL_LOG_RETENTION_HOURS to what it is"
+        )
+        said = {"log_retention_hours": 100, "changes_retention_days": 30}
+        settings = kafka_settings.model_copy(update=said)
+        [changes] = await retention_drift(settings)
+        assert "7 days, not 30 days: rollcall topics applies that" in str(changes)
+        assert await apply_retentions(settings) == ([changes], [])
+        assert changes.applied().endswith(
+            "is kept 30 days from now on, it was 7 days (ROLLCALL_CHANGES_RETENTION_DAYS)"
+        )
+        wanted = {"retention.ms": str(month), "segment.ms": str(month // 12)}
+        await kept_as(settings, CHANGES, **wanted)
+        assert await retention_drift(settings) == []
+
+        shorter = kafka_settings.model_copy(update={**said, "log_retention_hours": 48})
+        assert len((await apply_retentions(shorter))[0]) == 1
+        found = await kept_as(shorter, EVENTS, **{"retention.ms": str(48 * HOUR_MS)})
+        assert own.items() <= found.items()
+        await check_topics(shorter)
+
+    asyncio.run(check())
+
+
+def test_the_command_applies_what_is_set_and_the_processor_says_what_differs(
+    kafka_settings: KafkaSettings, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environment = processor_environment(kafka_settings, database_url)
+    name = topic_name(kafka_settings, REJECTS)
+
+    def topics(**settings: str) -> str:
+        done = CliRunner().invoke(rollcall, ["topics"], env={**environment, **settings})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert topics() == "all there, as they must be\n"
+    assert topics(ROLLCALL_REJECTS_RETENTION_DAYS="3") == (
+        f"{name} is kept 72 hours from now on, it was 7 days (ROLLCALL_REJECTS_RETENTION_DAYS)\n"
+    )
+    asyncio.run(kept_as(kafka_settings, REJECTS, **{"retention.ms": str(72 * HOUR_MS)}))
+    said = f"topic {name} is kept 72 hours, not 7 days, the default: rollcall topics with"
+    assert f"all there, as they must be\nleft alone: {said}" in topics()
+
+    async def start() -> None:
+        settings = ProcessorSettings(**kafka_settings.model_dump(exclude_unset=True))
+        store = Store(database_url)
+        try:
+            await open_deployment(settings, store)
+        finally:
+            await store.close()
+
+    asyncio.run(start())
+    assert said in caplog.text
+
+
+def test_topics_are_made_with_the_retentions_that_are_set(kafka_bootstrap: str) -> None:
+    settings = KafkaSettings(
+        kafka_bootstrap=kafka_bootstrap,
+        topic_prefix="kept.",
+        partitions=1,
+        replication_factor=1,
+        log_retention_hours=24,
+        rejects_retention_days=2,
+        sign_outs_retention_hours=2,
+    )
+
+    async def check() -> None:
+        await create_topics(settings)
+        for topic, hours in ((EVENTS, 24), (CHANGES, 168), (REJECTS, 48), (SIGN_OUTS, 2)):
+            await kept_as(settings, topic, **{"retention.ms": str(hours * HOUR_MS)})
+        assert await retention_drift(settings) == []
+
+    asyncio.run(check())
 
 
 def test_a_missing_topic_is_refused_naming_the_command(kafka_bootstrap: str) -> None:

@@ -71,3 +71,17 @@ def test_up_does_not_simulate_where_another_issuer_makes_the_tokens(
     line = refusal("up", "--simulate", "5", "--port", port, "--data-dir", str(tmp_path / "data"))
     assert "--simulate" in line
     assert "another issuer" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--poll", "0"), "--poll"),
+        (("--latency", "-1"), "--latency"),
+        (("--storms", "inf"), "--storms"),
+        (("--burst", "30"), "--loss"),
+        (("--recount",), "--report"),
+    ],
+)
+def test_trouble_that_cannot_be_is_refused(options: tuple[str, ...], named: str) -> None:
+    assert named in refusal("simulate", *options)

@@ -36,6 +36,36 @@ from tests.unit.processor.oracle import NOTHING, Fact, Oracle
 
 SAMPLE, MINUTE, QUARTER, DAY = 10_000, 60_000, 900_000, 86_400_000
 OURS = ("(none)", "(other)", "(start)", "(end)")
+#: Between a user and the number of the life that an opt-out or an erasure has ended.
+LIFE = "#"
+
+
+class OracleOfSums(Oracle):
+    """The oracle of what is counted, in which whoever opts out or is erased stays (promise 8).
+
+    To presence they have never been. Here their devices go offline at that moment, and what there
+    was of them becomes that of somebody else, who is never heard of again; the user is new."""
+
+    def _forget(self, user: str, reason: str) -> None:
+        for device in self.devices(user):
+            if self.shown(user, device) != NOTHING:
+                self._gone(user, device, reason, self.now)
+        lives = {known for known in self.users() if _person(known) == user}
+        ended = f"{user}{LIFE}{len(lives)}"
+        for each in (*self.facts, *self.changes):
+            if each["user"] == user:
+                each["user"] = ended
+            for times in ("changed", "active"):
+                if isinstance(each.get(times), dict):
+                    each[times] = {
+                        (ended if of == user else of, device): at
+                        for (of, device), at in each[times].items()
+                    }
+
+
+def _person(user: str) -> str:
+    """Who was somebody else before is the same one still where users are told apart by id."""
+    return user.partition(LIFE)[0]
 
 
 class Recount:
@@ -171,13 +201,13 @@ class Recount:
             again = _floor(step["latest"] + 1, MINUTE)
             self.names = [named for named in self.names if named[0] < again]
 
-    def _name(self, offset: int, screen: str | None, user: str) -> str:
+    def _name(self, offset: int, screen: str | None, life: str) -> str:
         if screen is None:
             return "(none)"
         if screen in OURS:
             return "(other)"
         self._forget_names(offset)
-        record = self.records[offset]
+        user, record = _person(life), self.records[offset]
         minute, day, most = (
             _floor(record["at"], MINUTE),
             _day(record),

@@ -153,6 +153,9 @@ class Oracle:
                     "connections": [n for d in online for n, _ in self.connections(user, d)],
                 }
             )
+        self._forget(user, "opted_out" if isinstance(event, OptOut) else "erased")
+
+    def _forget(self, user: str, _reason: str) -> None:
         nothing = {"what": "nothing", "user": None, "device": None}
         self.facts = [nothing if fact["user"] == user else fact for fact in self.facts]
         self.changes = [change for change in self.changes if change["user"] != user]

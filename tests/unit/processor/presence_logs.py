@@ -26,8 +26,7 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.partition import Partition
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
-from processor.store.presence_row import PresenceRow
-from processor.store.rows import presence_row, user_of_row
+from processor.store.presence_row import PresenceRow, presence_row, user_of_row
 from schemas.log.events import (
     BadEvent,
     Connect,
@@ -241,9 +240,9 @@ class Processor:
         return user_of_row(tuple(values))
 
 
-def oracle_of(records: Iterable[Written], policy: Policy) -> Oracle:
+def oracle_of(records: Iterable[Written], policy: Policy, kind: type[Oracle] = Oracle) -> Oracle:
     """The oracle after these records."""
-    oracle = Oracle(stated(policy))
+    oracle = kind(stated(policy))
     offset = 0
     for record in records:
         offset += record.lost

@@ -19,7 +19,7 @@ from processor.core.effects import Effects, Logged
 from processor.core.model import Policy
 from schemas.log.events import Erase, PrivacyEvent
 from schemas.measures.dwell import bucket_of
-from tests.unit.processor.analytics_oracle import Recount, bucket
+from tests.unit.processor.analytics_oracle import OracleOfSums, Recount, bucket
 from tests.unit.processor.oracle import Oracle
 from tests.unit.processor.presence_logs import (
     EXAMPLES,
@@ -48,6 +48,11 @@ def agree_on_analytics(
     """Fails where what was found is not what the oracle's facts add up to."""
     wanted = Recount([oracle], oracle.records, oracle.outages, elsewhere)
     agree_on_people(found, wanted)
+    agree_on_sums(found, wanted)
+
+
+def agree_on_sums(found: Effects, wanted: Recount) -> None:
+    """The same, of what is counted."""
     windows = found.windows
     assert {
         window: {
@@ -182,7 +187,7 @@ def test_they_agree_where_the_brokers_clock_steps_back(
 def test_they_agree_on_what_is_kept_of_users_who_opt_out_and_are_erased(
     drawn: tuple[list[Written], Policy], events: dict[int, PrivacyEvent]
 ) -> None:
-    """To the oracle whoever leaves has never been: sums, in which they stay, are not compared."""
+    """To the oracle whoever leaves has never been: sums, in which they stay, are those below."""
     log, policy = drawn
     whole = {n: e for n, e in events.items() if not isinstance(e, Erase) or e.before_ms is None}
     log = with_privacy(log, whole)
@@ -191,6 +196,26 @@ def test_they_agree_on_what_is_kept_of_users_who_opt_out_and_are_erased(
     oracle = oracle_of(log, policy)
     agree(processor, oracle)
     agree_on_people(processor.effects, Recount([oracle], oracle.records, oracle.outages))
+
+
+@EXAMPLES
+@given(
+    st.one_of(st.tuples(logs, policies), st.tuples(day_logs, day_policies)),
+    privacy_events,
+    st.integers(0, LONGEST),
+)
+def test_they_agree_on_the_count_and_the_sums_in_which_users_stay_who_left(
+    drawn: tuple[list[Written], Policy], events: dict[int, PrivacyEvent], restarted: int
+) -> None:
+    log, policy = drawn
+    log = with_privacy(log, events)
+    processor = Processor(policy)
+    processor.batch(log[:restarted])
+    processor.restart()
+    processor.batch(log[restarted:])
+    oracle = oracle_of(log, policy, OracleOfSums)
+    assert processor.counts == oracle.counts
+    agree_on_sums(processor.effects, Recount([oracle], oracle.records, oracle.outages))
 
 
 @EXAMPLES

@@ -6,7 +6,7 @@ from processor.core.effects import Effects, Record
 from processor.core.model import Policy
 from processor.core.outcome import APPLIED, FENCED, OPTED_OUT
 from processor.core.partition import Partition
-from processor.store.rows import presence_row, user_of_row
+from processor.store.presence_row import presence_row, user_of_row
 from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, OptIn, OptOut
 
 POLICY = Policy(300_000, 30_000, 200_000)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from processor.core.model import MAX_DEVICES, MAX_REPLACED, Device
-from processor.store.rows import presence_row, user_of_row
+from processor.store.presence_row import presence_row, user_of_row
 from tests.unit.processor.presence_logs import columns_written
 from tests.unit.processor.presence_story import Story, heartbeat
 

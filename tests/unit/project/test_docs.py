@@ -8,8 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
-from deploy.pages.privacy import PAGE, privacy_page
+from deploy.pages.privacy import PAGE, RETENTIONS, privacy_page
 from deploy.pages.settings import settings_page
+from processor.settings import ProcessorSettings
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +29,11 @@ def test_the_tables_of_the_page_of_privacy_are_up_to_date() -> None:
     """If this fails: make docs."""
     page = PAGE.read_text("utf-8")
     assert page == privacy_page(page)
+
+
+def test_the_table_of_retentions_has_every_retention_that_can_be_set() -> None:
+    known = {name for name in ProcessorSettings.model_fields if "_retention_" in name}
+    assert {name for _, _, name, _ in RETENTIONS} == {*known, "session_seconds"}
 
 
 def test_metrics_are_named_as_prometheus_wants_them() -> None:

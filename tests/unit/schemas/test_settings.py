@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from processor.settings import ProcessorSettings
 from schemas.http.settings import HttpSettings
 from schemas.log.client import client_options
 from schemas.log.settings import KafkaSettings
+from schemas.log.topic_retention import in_words
 from schemas.service.settings import DatabaseSettings, TimingSettings, load_or_exit, timing_problem
 from schemas.tokens.settings import TokenSettings
 from schemas.tokens.staff_settings import StaffSettings
@@ -51,6 +53,37 @@ def test_timing_that_tolerates_two_lost_heartbeats_is_accepted(
 ) -> None:
     assert timing_problem(interval, offline_after) is None
     TimingSettings(heartbeat_interval_seconds=interval, offline_after_seconds=offline_after)
+
+
+def test_a_log_that_is_kept_shorter_than_the_durations_take_is_refused_with_the_sum() -> None:
+    with pytest.raises(ValidationError) as caught:
+        ProcessorSettings(log_retention_hours=1, outage_hold_seconds=7200)
+    message = str(caught.value)
+    assert "ROLLCALL_LOG_RETENTION_HOURS=1 is less than offline-after 300 s + " in message
+    assert "+ outage hold 7200 s + " in message
+    assert "= 7760 s" in message
+    assert "use 3 or more" in message
+    ProcessorSettings(log_retention_hours=3, outage_hold_seconds=7200)
+    # Of a log for replay nothing goes.
+    ProcessorSettings(log_retention_hours=1, outage_hold_seconds=7200, allow_create_time=True)
+
+
+def test_records_of_erasures_are_kept_as_long_as_the_log_asks_for_them() -> None:
+    with pytest.raises(ValidationError, match=r"RETENTION_DAYS=2 is less.*use 3 or more"):
+        ProcessorSettings(erasures_retention_days=2)
+    ProcessorSettings(erasures_retention_days=3)
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [
+        *((300_000, "5 minutes"), (3_600_000, "1 hour"), (259_200_000, "72 hours")),
+        *((604_800_000, "7 days"), (604_800_000 // 12, "14 hours"), (30_000_000, "9 hours")),
+        (-1, "for ever"),
+    ],
+)
+def test_how_long_is_told_in_the_unit_that_people_use(ms: int, said: str) -> None:
+    assert in_words(ms) == said
 
 
 def test_timing_that_breaks_promise_7_is_refused_with_the_sum_and_remedies() -> None:

@@ -7,7 +7,16 @@ import pytest
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import MAX_RECENT, OptOuts
 from ingest.settings import IngestSettings
-from schemas.log.privacy_flags import Flag, Writer, encode_flag, flag_key
+from schemas.log.privacy_flags import (
+    CLAIM_KEY,
+    Claim,
+    Flag,
+    Writer,
+    encode_claim,
+    encode_flag,
+    flag_key,
+    user_of_key,
+)
 from schemas.service.settings import PrivacySettings
 from schemas.service.user_hash import UserHash, UserHashKeyError, check_fingerprint
 
@@ -84,6 +93,40 @@ def test_flags_of_another_key_are_refused() -> None:
         opt_outs().take(flag_key(HASHED("ada"), "log"), encode_flag(flag))
 
 
+@pytest.mark.parametrize("key", ["", KEY + "!"])
+def test_an_ingest_that_lacks_the_key_is_not_ready_and_takes_heartbeats_until_somebody_opts_out(
+    key: str,
+) -> None:
+    found = opt_outs(key)
+    assert not found.take(CLAIM_KEY, encode_claim(Claim(HASHED.fingerprint)))
+    told = loaded(found).not_ready
+    assert told is not None
+    assert "set ROLLCALL_USER_HASH_KEY to the deployment's" in told
+    assert not found.covers("ada")
+    with pytest.raises(UserHashKeyError):
+        said(found, "ada", True, 1, "api")
+
+
+def test_one_that_is_at_work_stays_ready_while_the_deployment_gets_a_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    found = loaded(opt_outs(""))
+    assert not found.take(CLAIM_KEY, encode_claim(Claim(HASHED.fingerprint)))
+    assert found.not_ready is None
+    assert "set ROLLCALL_USER_HASH_KEY to the deployment's" in caplog.text
+
+
+def test_one_with_the_deployments_key_is_ready_and_so_is_one_of_a_deployment_without() -> None:
+    found = opt_outs()
+    assert not found.take(CLAIM_KEY, encode_claim(Claim(HASHED.fingerprint)))
+    assert loaded(found).not_ready is None
+    assert loaded(opt_outs("")).not_ready is None
+
+
+def test_services_of_before_pass_the_record_of_the_key_over() -> None:
+    assert user_of_key(CLAIM_KEY) is None
+
+
 def test_what_is_remembered_of_flags_is_bounded_and_who_opted_out_is_not_forgotten() -> None:
     found = loaded(opt_outs())
     for number in range(MAX_RECENT + 500):
@@ -99,3 +142,5 @@ def test_foreign_records_of_the_topic_are_passed_over() -> None:
     assert not found.take(b"short", b"{}")
     assert not found.take(flag_key(HASHED("ada"), "log"), None)
     assert not found.take(flag_key(HASHED("ada"), "log"), b"no flag")
+    assert not found.take(CLAIM_KEY, b"no claim")
+    assert not found.take(CLAIM_KEY, None)

@@ -11,6 +11,10 @@ const CALLS = {
   timeline: "a user's timeline",
   lookup: "a lookup by id",
   stored_data: "everything stored about a user",
+  tracking: "whether a user has opted out",
+  opt_out: "opted a user out",
+  opt_in: "opted a user in again",
+  erase: "erased a user",
   users: "a list of users",
   online_users: "a list of users online",
   users_file: "a list of users, as a file",
@@ -51,6 +55,7 @@ async function show(after = null) {
 }
 
 function whoInWords({ who, who_kind: kind }) {
+  if (kind === "own") return "the user themselves";
   if (kind === "api_key") return `API key ${who.replace(/^key:/, "")}`;
   return kind === "single_sign_on" ? `${who} (single sign-on)` : who;
 }

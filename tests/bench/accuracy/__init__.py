@@ -1,0 +1,1 @@
+"""``make accuracy``: false offline by loss, interval and transport, in virtual time."""
