@@ -102,6 +102,11 @@ class ProcessorSettings(
     rollups_retention_days: int = Field(
         400, ge=32, description="Days for which quarter-hours and days of analytics are kept."
     )
+    screen_versions_retention_days: int = Field(
+        62,
+        ge=1,
+        description="Days for which engagement by version and platform is kept, by the hour.",
+    )
     audience_exports_retention_days: int = Field(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )

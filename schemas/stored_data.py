@@ -148,6 +148,12 @@ TABLES: Final[dict[str, Stored]] = {
         counts="hour screen users",
         runs="sketch_month",
     ),
+    "screen_version_hours": Stored(
+        "engagement by screen, version and platform",
+        "`ROLLCALL_SCREEN_VERSIONS_RETENTION_DAYS`",
+        _BY_ROW,
+        counts=f"hour {_SUMS} users app_version platform",
+    ),
     "sketch_keys": Stored(
         "the keys under which sketches hold user ids, one a month",
         "until the month's changes have gone (`ROLLCALL_CHANGES_RETENTION_DAYS`)",

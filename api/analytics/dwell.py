@@ -8,6 +8,8 @@ from aiohttp import web
 from psycopg.rows import dict_row
 
 from api.analytics.engagement import share
+from api.analytics.splits import RULES as SPLIT_RULES
+from api.analytics.splits import Splits, filter_parameters, split_of
 from api.http.documents import Report, Row, one_batch
 from api.http.door import Door
 from api.http.parameters import name_of
@@ -30,26 +32,46 @@ class DwellCalls:
         self._calls = calls
         windows = load_queries("api.analytics", "screens.sql")["windows"]
         self._dwell = load_queries("api.analytics", "dwell.sql", {"windows": windows})["dwell"]
+        self._splits = Splits()
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, "/api/v1/dwell", "dwell", self.dwell)
 
     async def dwell(self, request: web.Request) -> web.StreamResponse:
         values = await self._calls.parameters(
-            request, {**range_parameters(), "screen": name_of("screen")}
+            request, {**range_parameters(), "screen": name_of("screen"), **filter_parameters()}
         )
         screen: str | None = values.get("screen")
+        split = split_of(values)
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)
             progress = await self._calls.quality.progress(connection)
+            now = now_of(freshness)
             asked = resolve(
                 range_request(values),
-                RULES,
-                now=now_of(freshness),
+                RULES if split is None else SPLIT_RULES,
+                now=now if split is None else progress.hours or now,
                 reporting_zone=progress.zone,
                 series=None,
             )
+            if split is not None:
+                counts, visits = await self._splits.dwell(
+                    connection, asked, split, screen, progress.min_group_size
+                )
+                return Report(
+                    COLUMNS,
+                    one_batch(_rows(counts, visits)),
+                    self._calls.quality.fields(freshness),
+                    {
+                        **asked.shown(),
+                        "screen": screen,
+                        "visits": visits,
+                        "app_version": split.app_version,
+                        "platform": split.platform,
+                        "kept_from": await self._splits.kept_from(connection),
+                    },
+                )
             parameters: dict[str, Any] = {
                 **parts_of(asked, progress).parameters(),
                 **bucket_parameters(asked),

@@ -12,7 +12,9 @@ from aiohttp import web
 from api.analytics.engagement import METRICS, SORTS, Engagement, Wanted, share
 from api.analytics.flows import Flows
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
-from api.http.documents import Batches, Report, Row, json_answer, select
+from api.analytics.splits import RULES as SPLIT_RULES
+from api.analytics.splits import Split, Splits, split_of, split_parameters
+from api.http.documents import Batches, Report, Row, json_answer, one_batch, select
 from api.http.door import Door, method_not_allowed
 from api.http.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
 from api.http.paths import named_in_path
@@ -25,8 +27,8 @@ from api.http.routes import (
     usual_limit,
 )
 from api.periods.instants import rfc3339
-from api.periods.ranges import WINDOW_BUCKETS, Range, RangeRules, parse_instant, resolve
-from api.periods.rollups import Progress
+from api.periods.ranges import MINUTE_BUCKETS, Range, RangeRules, parse_instant, resolve
+from api.periods.rollups import Progress, check_minutes
 from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
@@ -38,7 +40,7 @@ SCREENS_PATH: Final = "/api/v1/screens"
 ENGAGEMENT_PATH: Final = "/api/v1/screens/engagement"
 #: Screens before and after one.
 NEIGHBOURS: Final = 10
-RULES: Final = RangeRules()
+RULES: Final = RangeRules(buckets=MINUTE_BUCKETS)
 
 
 def screens_now_query() -> bytes:
@@ -55,6 +57,7 @@ class ScreenCalls:
         self._time_travel = time_travel
         self._engagement = Engagement()
         self._flows = Flows()
+        self._splits = Splits()
         queries = load_queries("api.analytics", "screens.sql")
         self._now = screens_now_query()
         self._at = filled(queries["now"], users=shown_at_query())
@@ -108,16 +111,21 @@ class ScreenCalls:
         )
 
     async def engagement(self, request: web.Request) -> web.StreamResponse:
-        """The top screens of a range; with ``screen`` or ``bucket`` series."""
+        """The top screens of a range; with ``screen`` or ``bucket`` series; split, or of one
+        version or platform."""
         values = await self._calls.parameters(
             request,
             {
-                **range_parameters(WINDOW_BUCKETS),
+                **range_parameters(MINUTE_BUCKETS),
                 "sort": one_of(cast(tuple[str, ...], SORTS)),
                 "screen": name_of("screen"),
                 "limit": limit_parameter(request),
+                **split_parameters(),
             },
         )
+        split = split_of(values)
+        if split is not None:
+            return await self._split(request, values, split)
         screen, series = values.get("screen"), "screen" in values or "bucket" in values
         limit = values.get("limit", DEFAULT_LIMIT if series else usual_limit(request))
 
@@ -134,6 +142,7 @@ class ScreenCalls:
                 reporting_zone=progress.zone,
                 series=(1 if screen else limit) if series else None,
             )
+            check_minutes(asked, progress)
             wanted = Wanted(
                 asked, sort, 1 if screen else limit, None if screen is None else [screen]
             )
@@ -154,9 +163,52 @@ class ScreenCalls:
 
         return await self._calls.reports.answer(request, "engagement", open_report)
 
+    async def _split(
+        self, request: web.Request, values: dict[str, Any], split: Split
+    ) -> web.StreamResponse:
+        screen, sort = values.get("screen"), values.get("sort", "views")
+        series = "bucket" in values
+        limit = values.get("limit", DEFAULT_LIMIT if series else usual_limit(request))
+
+        async def open_report(connection: Connection) -> Report:
+            freshness = await self._calls.quality.freshness(connection)
+            progress = await self._calls.quality.progress(connection)
+            asked = resolve(
+                range_request(values),
+                SPLIT_RULES,
+                now=progress.hours or now_of(freshness),
+                reporting_zone=progress.zone,
+                series=limit if series else None,
+            )
+            rows = await self._splits.rows(
+                connection,
+                asked,
+                split,
+                screen,
+                sort=sort,
+                limit=limit,
+                least=progress.min_group_size,
+            )
+            value = () if split.split_by is None else ("value",)
+            return Report(
+                ("screen", *value, "start", "end", *METRICS),
+                one_batch(rows),
+                self._calls.quality.fields(freshness),
+                {
+                    **asked.shown(),
+                    "sort": sort,
+                    "other_share": None,
+                    "unique_users_to": rfc3339(progress.hours),
+                    **split.shown(),
+                    "kept_from": await self._splits.kept_from(connection),
+                },
+            )
+
+        return await self._calls.reports.answer(request, "engagement", open_report)
+
     async def screen(self, request: web.Request) -> web.StreamResponse:
         """One screen: totals, a series, and where people come from and go to."""
-        values = await self._calls.parameters(request, range_parameters(WINDOW_BUCKETS))
+        values = await self._calls.parameters(request, range_parameters(MINUTE_BUCKETS))
         named = same_name(named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"))
         screen = check_text("screen", named, MAX_TEXT["screen"])
 
@@ -170,6 +222,7 @@ class ScreenCalls:
                     now=now_of(freshness),
                     reporting_zone=progress.zone,
                 )
+                check_minutes(asked, progress)
                 return {
                     "screen": screen,
                     **asked.shown(),

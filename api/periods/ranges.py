@@ -41,6 +41,8 @@ LENGTHS: Final[dict[Bucket, timedelta]] = {
     "1d": DAY,
 }
 WINDOW_BUCKETS: Final[tuple[Bucket, ...]] = ("15m", "1h", "1d")
+#: Of windows that are still kept by the minute.
+MINUTE_BUCKETS: Final[tuple[Bucket, ...]] = ("1m", *WINDOW_BUCKETS)
 MAX_POINTS: Final = 10_000
 #: Of offsets that are no multiples of a quarter-hour the last was given up in 1972.
 FIRST_YEAR: Final = 2000

@@ -6,6 +6,8 @@ processor writes. Every instant of the range is in exactly one of these parts. H
 left unless buckets are shorter; but of an hour in which one of the parts or buckets begins or ends
 (a zone may be half an hour from UTC) it is the quarter-hours that do: it is *split*.
 
+Buckets of a minute are what the processor writes, as far back as that is kept.
+
 Unique users come from sketches of the same days, and of whole hours as far as these are rolled up.
 """
 
@@ -17,7 +19,9 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from api.periods.instants import rfc3339
 from api.periods.ranges import DAY, HOUR, Range, day_start, floor, local_date
+from schemas.http.problems import FieldProblem, ProblemError
 
 #: Sketches of hours that an answer merges, for each screen: of what no day has.
 MOST_HOURS: Final = 31 * DAY
@@ -29,13 +33,15 @@ MOST_SKETCHES: Final = 50_000
 class Progress:
     """How far rollups are: everything before these instants is rolled up; ``None``: nothing is.
     ``zone`` is the reporting zone: the days rolled up are of it. Lists tell no group apart that has
-    fewer users than ``min_group_size``; 0: any."""
+    fewer users than ``min_group_size``; 0: any. Windows of a minute are kept from ``minutes_from``
+    on; ``None``: all."""
 
     zone: ZoneInfo
     quarters: datetime | None = None
     days: datetime | None = None
     hours: datetime | None = None
     min_group_size: int = 0
+    minutes_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,8 @@ def parts_of(asked: Range, progress: Progress) -> Parts:
     """What answers the range."""
     start, end = asked.start, asked.end
     rolled = max(start, min(end, progress.quarters or start))
+    if asked.bucket == "1m":
+        rolled = start
     days, (days_from, days_to) = _whole_days(asked, progress, rolled)
     edges = {start, days_from, days_to, rolled, *asked.starts}
     splits = {floor(edge, HOUR) for edge in edges if edge != floor(edge, HOUR)}
@@ -80,6 +88,15 @@ def parts_of(asked: Range, progress: Progress) -> Parts:
         live=(rolled, end),
         split_hours=None if asked.bucket == "15m" else tuple(sorted(splits)),
     )
+
+
+def check_minutes(asked: Range, progress: Progress) -> None:
+    """Raises ``ProblemError`` with code ``bad_parameter`` if minutes of the range have gone."""
+    kept = progress.minutes_from
+    if asked.bucket == "1m" and kept is not None and asked.start < kept:
+        message = f"cannot be 1m before {rfc3339(kept)}, from when minutes are kept; use 15m"
+        problem = FieldProblem("bucket", message)
+        raise ProblemError("bad_parameter", f"bucket {message}.", errors=[problem])
 
 
 @dataclass(frozen=True, slots=True)

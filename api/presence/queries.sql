@@ -188,7 +188,8 @@ SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
        max(through) FILTER (WHERE rollup = 'days') AS days,
        max(through) FILTER (WHERE rollup = 'hours') AS hours,
        (SELECT time_zone FROM reporting_zone) AS time_zone,
-       coalesce((SELECT min_group_size FROM small_groups), 0) AS min_group_size
+       coalesce((SELECT min_group_size FROM small_groups), 0) AS min_group_size,
+       (SELECT kept_from FROM retention_progress WHERE table_name = 'screen_minutes') AS minutes_from
 FROM rollup_progress
 
 -- name: spans_kept_from

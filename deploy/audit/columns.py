@@ -99,6 +99,7 @@ EXEMPT: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             *("screen_quarters", "screen_hours", "screen_days", "screen_hour_users"),
+            "screen_version_hours",
             *("transition_quarters", "transition_days", "session_quarters"),
             *("concurrency_quarters", "active_user_days"),
         ),

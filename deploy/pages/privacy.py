@@ -50,6 +50,12 @@ RETENTIONS: Final = (
     ),
     ("rollups", "`screen_quarters` and the others", "rollups_retention_days", ""),
     (
+        "engagement by version and platform",
+        "`screen_version_hours`",
+        "screen_versions_retention_days",
+        "",
+    ),
+    (
         "keys of sketches, one a month",
         "`sketch_keys`",
         "changes_retention_days",

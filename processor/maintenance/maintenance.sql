@@ -355,6 +355,76 @@ DELETE FROM screen_hour_users WHERE hour = %(hour)s
 -- The users of a screen in an hour.
 INSERT INTO screen_hour_users (hour, screen, users, sketch_month, sketch) VALUES (%s, %s, %s, %s, %s)
 
+-- name: clear_screen_versions
+-- Before an hour is counted again.
+DELETE FROM screen_version_hours WHERE hour = %(hour)s
+
+-- name: roll_up_screen_versions
+-- An hour from the visits and sessions that ended in it. Spans are found by when presence stopped
+-- showing them, which is never before they ended, and minutes after it unless there was an outage.
+WITH ends AS MATERIALIZED (
+    SELECT screen, app_version, lower(platform) AS platform, user_id,
+           to_ms(ended_at) - to_ms(started_at) AS dwell_ms, ended_by IN {silent_ends} AS in_silence,
+           is_view::integer AS views, 1 AS visits, 0 AS exits, 0 AS bounces
+    FROM spans
+    WHERE shown_until >= %(hour)s AND state = 'foreground'
+      AND ended_at >= %(hour)s AND ended_at < %(hour)s + interval '1 hour'
+    UNION ALL
+    SELECT exit_screen, app_version, lower(platform), user_id, 0, false, 0, 0, 1, (views = 1)::integer
+    FROM sessions
+    WHERE ended_at >= %(hour)s AND ended_at < %(hour)s + interval '1 hour' AND views > 0
+), called AS MATERIALIZED (
+    -- No version or platform is called as ours are, and no screen.
+    SELECT coalesce(app_screen(screen), '(none)') COLLATE "C" AS screen,
+           coalesce(app_screen(app_version), '(none)') COLLATE "C" AS app_version,
+           coalesce(app_screen(platform), '(none)') COLLATE "C" AS platform,
+           user_id, dwell_ms, in_silence, views, visits, exits, bounces
+    FROM ends
+), screens AS (
+    SELECT screen FROM called GROUP BY screen ORDER BY sum(visits) DESC, screen LIMIT %(screens)s
+), versions AS (
+    SELECT app_version FROM called
+    GROUP BY app_version ORDER BY sum(visits) DESC, app_version LIMIT %(versions)s
+), platforms AS (
+    SELECT platform FROM called
+    GROUP BY platform ORDER BY sum(visits) DESC, platform LIMIT %(platforms)s
+), named AS MATERIALIZED (
+    SELECT coalesce(screens.screen, '(other)') AS screen,
+           coalesce(versions.app_version, '(other)') AS app_version,
+           coalesce(platforms.platform, '(other)') AS platform,
+           user_id, dwell_ms, in_silence, views, visits, exits, bounces
+    FROM called
+    LEFT JOIN screens USING (screen)
+    LEFT JOIN versions USING (app_version)
+    LEFT JOIN platforms USING (platform)
+), counted AS (
+    SELECT screen, app_version, platform, dwell_bucket(dwell_ms) AS bucket, count(*)::integer AS n
+    FROM named WHERE visits > 0
+    GROUP BY 1, 2, 3, 4
+), histograms AS (
+    SELECT screen, app_version, platform,
+           array_agg(coalesce(n, 0) ORDER BY bucket) AS dwell_histogram
+    FROM (
+        SELECT screen, app_version, platform, generate_series(0, max(bucket)) AS bucket
+        FROM counted GROUP BY 1, 2, 3
+    ) AS each
+    LEFT JOIN counted USING (screen, app_version, platform, bucket)
+    GROUP BY 1, 2, 3
+), sums AS (
+    SELECT screen, app_version, platform, sum(views) AS views, sum(visits) AS visits,
+           sum(dwell_ms) AS dwell_ms,
+           coalesce(sum(dwell_ms) FILTER (WHERE in_silence), 0) AS silent_dwell_ms,
+           sum(exits) AS exits, sum(bounces) AS bounces, count(DISTINCT user_id) AS users
+    FROM named GROUP BY 1, 2, 3
+)
+INSERT INTO screen_version_hours (
+    hour, screen, app_version, platform, views, visits, dwell_ms, silent_dwell_ms, dwell_histogram,
+    exits, bounces, users
+)
+SELECT %(hour)s, screen, app_version, platform, views, visits, dwell_ms, silent_dwell_ms,
+       coalesce(dwell_histogram, '{}'), exits, bounces, users
+FROM sums LEFT JOIN histograms USING (screen, app_version, platform)
+
 -- name: sketch_key
 -- That of a month, if it has one still.
 SELECT key FROM sketch_keys WHERE month = %(month)s

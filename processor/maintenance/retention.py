@@ -135,9 +135,11 @@ class Retention:
 
     def _remove_rows(self, today: date) -> Iterator[None]:
         session, settings = self._session, self._settings
-        for table, column in _ROLLUPS.items():
+        rollups = [(*each, settings.rollups_retention_days) for each in _ROLLUPS.items()]
+        by_version = ("screen_version_hours", "hour", settings.screen_versions_retention_days)
+        for table, column, days in (*rollups, by_version):
             with session.transaction():
-                first_kept = today - timedelta(settings.rollups_retention_days)
+                first_kept = today - timedelta(days)
                 (deleted,) = session.one("delete_before", (table, column, first_kept, MOST_ROWS))
                 session.do("note_kept", (table, first_kept))
                 self._count(table, deleted)

@@ -1,5 +1,5 @@
-"""Rollups: quarter-hours from the windows, with the hours that they are in; sketches by the hour
-from changes; days from both.
+"""Rollups: quarter-hours from the windows, with the hours that they are in; by the hour sketches
+from changes, and engagement by version and platform from spans; days from quarters and sketches.
 
 A quarter-hour is rolled up once as_of is half an hour past its end, and again when the processor
 has noted that something came late for it; then its day is, too. Rollups never go back: what log
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from processor.maintenance.database_session import Session
 from processor.maintenance.screen_users import has_lost_rows, replace_hour, users_of_day
+from processor.maintenance.screen_versions import replace_versions
 
 HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
@@ -82,6 +83,7 @@ def roll_up_late_quarter(session: Session) -> bool:
             sums = _SUMS if has_lost_rows(session, quarter, quarter + QUARTER) else _ROLLUPS
             _replace_quarters(session, quarter, quarter + QUARTER, sums)
             _replace_hour_passed_again(session, quarter.replace(minute=0))
+            _replace_versions_again(session, quarter.replace(minute=0))
             session.do("note_late_day", span)
         session.do("delete_late_notes", span)
         return True
@@ -97,6 +99,16 @@ def _replace_hour_passed_again(session: Session, hour: datetime) -> None:
         replace_hour(session, hour)
 
 
+def _replace_versions_again(session: Session, hour: datetime) -> None:
+    """Once they were counted; not where rows have gone since (promise 8, retention)."""
+    hours = session.position().hours
+    (held_from,) = session.one("held_from", (["spans", "sessions", "screen_version_hours"],))
+    is_counted = hours is not None and hour < hours
+    is_held = held_from is None or hour >= held_from
+    if is_counted and is_held and not has_lost_rows(session, hour, hour + HOUR):
+        replace_versions(session, hour)
+
+
 def _replace_quarters(
     session: Session, start: datetime, end: datetime, rollups: tuple[str, ...] = _ROLLUPS
 ) -> None:
@@ -108,13 +120,15 @@ def _replace_quarters(
 
 
 def roll_up_hour(session: Session) -> bool:
-    """The users of each screen in the next hour whose quarters are rolled up."""
+    """The users of each screen, and its versions and platforms, in the next hour whose quarters are
+    rolled up."""
     with session.transaction():
         position = session.position()
         start = position.hours
         if start is None or position.quarters is None or start + HOUR > position.quarters:
             return False
         replace_hour(session, start)
+        replace_versions(session, start)
         session.do("advance", {"rollup": "hours", "to": start + HOUR})
         return True
 

@@ -80,7 +80,11 @@ BEGIN
             DELETE FROM spans
             WHERE user_id = ANY (wanted.users)
               AND (wanted.before IS NULL OR shown_until < wanted.before)
-            RETURNING user_id
+            RETURNING user_id, ended_at
+        ), quarters AS (
+            INSERT INTO erased_quarters
+            SELECT DISTINCT date_bin('15 minutes', ended_at, timestamptz 'epoch') FROM gone
+            ON CONFLICT DO NOTHING
         )
         INSERT INTO batch_removed SELECT user_id, 'spans', count(*) FROM gone GROUP BY 1;
         WITH gone AS (

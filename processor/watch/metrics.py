@@ -36,7 +36,7 @@ RETAINED_TABLES: Final = (
         "reads_audit",
         "saved_views",
     ),
-    *("screen_days", "screen_hour_users", "screen_hours"),
+    *("screen_days", "screen_hour_users", "screen_hours", "screen_version_hours"),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),
     *(
         "session_quarters",

@@ -22,6 +22,8 @@ from schemas.openapi.forms import (
 )
 from schemas.openapi.screens import TAG
 from schemas.openapi.words import (
+    BY_VERSION,
+    BY_VERSION_SHOWN,
     LIMIT,
     RANGE,
     TABLE_LIMIT,
@@ -94,7 +96,8 @@ _SCHEMAS: Final[dict[str, Json]] = {
             "screen": nullable(text("As asked.", "Cart")),
             "visits": whole("Visits that ended in the range.", 50),
             **QUALITY,
-        }
+        },
+        sometimes=BY_VERSION_SHOWN,
     ),
     "Flow": record(
         {
@@ -150,7 +153,7 @@ _PATHS: Final[dict[str, Json]] = {
                 **OF_READERS,
             },
             security=READERS,
-            parameters=(*RANGE, query("screen", a_screen("Of this one only."))),
+            parameters=(*RANGE, query("screen", a_screen("Of this one only.")), *BY_VERSION),
         )
     },
     "/api/v1/flows": {

@@ -21,7 +21,18 @@ from schemas.openapi.forms import (
     whole,
     word,
 )
-from schemas.openapi.words import AT, EDGES, RANGE, TABLE_LIMIT, a_screen, bucket, range_shown
+from schemas.openapi.words import (
+    AT,
+    BY_VERSION,
+    BY_VERSION_SHOWN,
+    EDGES,
+    MINUTE_BUCKETS,
+    RANGE,
+    TABLE_LIMIT,
+    a_screen,
+    bucket,
+    range_shown,
+)
 
 TAG: Final = {
     "name": "Screens",
@@ -73,6 +84,7 @@ _METRICS: Final = {
     ),
 }
 _NAMED: Final = text("The screen.", "Cart")
+SPLIT_BYS: Final = ("app_version", "platform")
 
 
 def _neighbour(share_of: str) -> Json:
@@ -104,9 +116,25 @@ _SCHEMAS: Final[dict[str, Json]] = {
         sometimes={"at": instant("If it was given.", "2026-03-30T11:50:00.000Z")},
     ),
     "ScreenEngagement": record({"screen": _NAMED, **EDGES, **_METRICS}),
+    "SplitEngagement": record(
+        {
+            "screen": nullable(text("As asked; `null`: of all screens together.", "Cart")),
+            "value": text(
+                "The version or platform; `(none)`: the app told none; `(other)`: beyond the ten "
+                "of an hour with the most visits; `(suppressed)`: those of too few users together.",
+                "1.10.0",
+            ),
+            **EDGES,
+            **_METRICS,
+        },
+        about="A row with `split_by`.",
+    ),
     "Engagement": record(
         {
-            "items": many(ref("ScreenEngagement"), "Screens in order, the buckets of each."),
+            "items": many(
+                {"anyOf": [ref("ScreenEngagement"), ref("SplitEngagement")]},
+                "Screens in order, the buckets of each; with `split_by` versions or platforms.",
+            ),
             **range_shown(bucketed=False),
             "sort": word("As asked.", ("views", "unique_users", "dwell", "exits")),
             "other_share": nullable(
@@ -125,7 +153,8 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 )
             ),
             **QUALITY,
-        }
+        },
+        sometimes={"split_by": nullable(word("As asked.", SPLIT_BYS)), **BY_VERSION_SHOWN},
     ),
     "Screen": record(
         {
@@ -164,7 +193,9 @@ _PATHS: Final[dict[str, Json]] = {
             "readEngagement",
             "What people do on screens",
             "The top screens of a range: a row for each, or with `bucket` a row for each of their "
-            "buckets; with `screen` the series of this one.",
+            "buckets; with `screen` the series of this one. With `split_by` a row for each version "
+            "or platform, of `screen` or of all together, and with `bucket` for each of their "
+            "buckets, of an hour or a day; unique users are not known then.",
             {
                 **table(ref("Engagement"), "`ScreenEngagement`", "Engagement."),
                 **refusals("BadParameter"),
@@ -173,7 +204,7 @@ _PATHS: Final[dict[str, Json]] = {
             security=READERS,
             parameters=(
                 *RANGE,
-                bucket(otherwise="Without it and `screen`: one row a screen."),
+                bucket(MINUTE_BUCKETS, "Without it and `screen`: one row a screen."),
                 query(
                     "sort",
                     word(
@@ -184,6 +215,8 @@ _PATHS: Final[dict[str, Json]] = {
                     ),
                 ),
                 query("screen", a_screen("This one only.")),
+                query("split_by", word("By version or by platform.", SPLIT_BYS)),
+                *BY_VERSION,
                 TABLE_LIMIT,
             ),
         )
@@ -199,7 +232,7 @@ _PATHS: Final[dict[str, Json]] = {
             parameters=(
                 in_path("screen", a_screen("Percent-encoded: `a/b` is `a%2Fb`.")),
                 *RANGE,
-                bucket(),
+                bucket(MINUTE_BUCKETS),
             ),
         )
     },

@@ -79,6 +79,45 @@ FILE_LIMIT: Final = query(
     ),
 )
 
+# -- one version or platform
+
+#: Of engagement that is kept by the hour.
+BY_VERSION: Final = (
+    query(
+        "app_version",
+        text(
+            "Of this version only. Kept by the hour, for 62 days: `from` and `to` are whole hours "
+            "(UTC), and views count where the visit ends. `(none)`: the app told none; `(other)`: "
+            "beyond the ten of the hour with the most visits.",
+            "1.10.0",
+            minLength=1,
+            maxLength=MAX_TEXT["app_version"],
+            pattern=STORED_TEXT,
+        ),
+    ),
+    query(
+        "platform",
+        text(
+            "Of this platform only, whatever its case; as `app_version`.",
+            "android",
+            minLength=1,
+            maxLength=MAX_TEXT["platform"],
+            pattern=STORED_TEXT,
+        ),
+    ),
+)
+#: What answers say of it.
+BY_VERSION_SHOWN: Final[dict[str, Json]] = {
+    "app_version": nullable(text("As asked.", "1.10.0")),
+    "platform": nullable(text("As asked, in lower case.", "android")),
+    "kept_from": nullable(
+        instant(
+            "From when on versions and platforms are kept; `null`: from the first hour on.",
+            "2026-01-29T00:00:00.000Z",
+        )
+    ),
+}
+
 # -- times
 
 _MOMENT: Final[Json] = {"anyOf": [{"format": "date-time"}, {"format": "date"}]}
@@ -141,6 +180,8 @@ DAYS: Final = (
     ),
 )
 WINDOW_BUCKETS: Final = ("15m", "1h", "1d")
+#: Where windows of a minute, which are kept for 3 days, tell too.
+MINUTE_BUCKETS: Final = ("1m", *WINDOW_BUCKETS)
 
 
 def bucket(allowed: Sequence[str] = WINDOW_BUCKETS, otherwise: str = "") -> Json:

@@ -218,6 +218,15 @@ async def test_an_erased_user_begins_from_nothing_after_the_fence(
             for screen in ("A", "B"):
                 await ingest.heartbeat(f'{{"screen": "{screen}"}}'.encode(), ADA)
             await until("she is online", lambda: online(database_url) == 1)
+            spans = "SELECT count(*)::int FROM spans"
+            await until("A is over", lambda: rows(database_url, spans) == [(1,)])
+            # As of a visit whose end no change tells: one that went on after 24 hours.
+            quarter = "date_bin('15 minutes', ended_at, timestamptz 'epoch')"
+            [ended] = rows(
+                database_url,
+                "UPDATE spans SET started_at = started_at - interval '5 hours',"
+                f" ended_at = ended_at - interval '5 hours' RETURNING {quarter}",
+            )
             sums = "SELECT screen, sum(views)::int FROM screen_minutes GROUP BY 1"
             counted = rows(database_url, sums)
             support = token("support", scope=SUPPORT)
@@ -234,6 +243,7 @@ async def test_an_erased_user_begins_from_nothing_after_the_fence(
             async with asyncio.timeout(20):
                 while not (await erasure())["erased_at"]:
                     await asyncio.sleep(0.05)
+            assert ended in rows(database_url, "SELECT quarter FROM erased_quarters")
             # A late one, and one after the fence.
             await ingest.heartbeat(b'{"screen": "Late"}', ADA)
             found = await erasure()

@@ -16,7 +16,7 @@ from schemas.measures.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
 from tests.e2e.browser import HOSTILE, Api, look, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
-from tests.integration.processor.rollup_oracle import DAY
+from tests.integration.processor.rollup_oracle import DAY, HOUR, MINUTE, QUARTER, floor
 from tests.integration.processor.small_fleet import Fleet
 from tests.rigs.api_harness import Table, token
 
@@ -641,3 +641,82 @@ def test_a_screen_that_nobody_knows_is_said_with_ways_on(analyst: Page, weeks_ap
     analyst.goto(f"{weeks_api.origin}/screens/%FF")
     expect(analyst.locator("#name")).to_have_text("This address names no screen")
     expect(analyst.locator("#back")).to_be_visible()
+
+
+def version_rows(page: Page) -> dict[str, list[str]]:
+    """Cells by version or what else it is split by: those that are shown."""
+    return {
+        row.locator("th").inner_text(): row.locator("td:visible").all_inner_texts()
+        for row in page.locator("#versions-rows tr").all()
+    }
+
+
+def test_versions_are_a_recount_and_the_worst_is_marked(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    start, _ = week(weeks)
+    until = floor(floor(weeks.as_of - 30 * MINUTE, QUARTER), HOUR)
+    shares, shown = {}, version_rows(analyst)
+    for version, cells in shown.items():
+        told = None if version == "(none)" else version
+        seen = [v for s, v in weeks.visits() if s.version == told and start <= v.ended < until]
+        left = [s for s in weeks.sessions if s.version == told and start <= s.ended < until]
+        views = sum(visit.is_view for visit in seen)
+        assert [int(cells[n].replace(",", "")) for n in (0, 1, 6)] == [views, len(left), len(seen)]
+        if len(seen) >= 20:
+            shares[version] = len(left) / views
+    assert set(shown) == {"1.9.0", "1.10.0", "(none)"}
+    worst = {version for version, cells in shown.items() if "the most" in cells[2]}
+    most = round(max(shares.values()), 4)
+    assert worst == {version for version, share in shares.items() if round(share, 4) == most}
+    look(analyst, "versions", state=True)
+
+
+def test_a_split_has_an_address_and_filters(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    card = analyst.locator("#versions")
+    card.get_by_text("Screen", exact=True).click()
+    card.get_by_label("Only version").select_option("1.9.0")
+    settle(analyst)
+    expect(analyst).to_have_url(re.compile(r"by=screen&version=1\.9\.0"))
+    shown = version_rows(analyst)
+    start, _ = week(weeks)
+    until = floor(floor(weeks.as_of - 30 * MINUTE, QUARTER), HOUR)
+    mine = [v for s, v in weeks.visits() if s.version == "1.9.0" and start <= v.ended < until]
+    homes = sum(visit.is_view for visit in mine if visit.screen == "Home")
+    assert shown["Home"][0] == f"{homes:,}"
+    analyst.reload()
+    settle(analyst)
+    assert version_rows(analyst) == shown
+    show(analyst, weeks_api, "/screens/Home?range=7d&by=platform&version=1.9.0")
+    [cells] = version_rows(analyst).values()
+    assert cells[0] == f"{homes:,}"
+
+
+def test_the_last_hour_is_told_by_the_minute_up_to_now(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens/Home?range=1h")
+    card = analyst.locator("#series")
+    expect(card.locator("figcaption")).to_contain_text("Views by minute")
+    last = floor(weeks.as_of - timedelta(milliseconds=1), MINUTE)
+    if last + MINUTE > weeks.as_of:
+        expect(card.locator("figcaption")).to_contain_text("The last minute, in shade, is still")
+    since = floor(weeks.as_of - timedelta(milliseconds=1), QUARTER) + QUARTER - HOUR
+    assert [int(row[1]) for row in numbers_of(card)[1:]] == by_minute(weeks, since, last + MINUTE)
+    # And any two hours of the last days.
+    visit = max(v.started for _, v in weeks.visits() if v.screen == "Home" and v.is_view)
+    since = floor(visit, QUARTER) - HOUR
+    until = since + 2 * HOUR
+    show(analyst, weeks_api, f"/screens/Home?from={since:%FT%TZ}&to={until:%FT%TZ}")
+    told = [int(row[1]) for row in numbers_of(card)[1:]]
+    assert told == by_minute(weeks, since, min(until, last + MINUTE))
+    assert any(told)
+
+
+def by_minute(fleet: Fleet, since: datetime, until: datetime) -> list[int]:
+    """Views of Home."""
+    began = [v.started for _, v in fleet.visits() if v.screen == "Home" and v.is_view]
+    minutes = (since + n * MINUTE for n in range((until - since) // MINUTE))
+    return [sum(start <= at < start + MINUTE for at in began) for start in minutes]

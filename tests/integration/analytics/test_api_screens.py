@@ -208,6 +208,36 @@ async def test_top_screens_are_those_of_a_recount(
         assert (answer["bucket"], answer["tz"]) == (None, "Europe/Berlin")
 
 
+async def test_minutes_are_told_as_long_as_they_are_kept(
+    api: Api, table: AnalyticsTable, minutes: list[ScreenMinute]
+) -> None:
+    since, until = QUARTERS_THROUGH + timedelta(minutes=3), AS_OF + timedelta(minutes=1)
+    answer = await ok(
+        api,
+        ENGAGEMENT,
+        **{"from": f"{since:%FT%TZ}", "to": f"{until:%FT%TZ}"},
+        screen="Home",
+        bucket="1m",
+    )
+    starts = [since + n * timedelta(minutes=1) for n in range(len(answer["items"]))]
+    assert starts[-1] == until - timedelta(minutes=1)
+    for row, start in zip(answer["items"], starts, strict=True):
+        mine = [w for w in minutes if w.screen == "Home" and w.minute == start]
+        assert row["start"] == f"{start:%FT%T.000Z}"
+        for name, value in expected(sums(mine), is_unique=False).items():
+            assert row[name] == value, (start, name)
+    table.run(
+        "INSERT INTO retention_progress (table_name, kept_from) VALUES ('screen_minutes', %s)",
+        since,
+    )
+    try:
+        before = f"{since - timedelta(minutes=1):%FT%TZ}"
+        refused = await api.get(ENGAGEMENT, **{"from": before, "screen": "Home", "bucket": "1m"})
+        assert_refused(refused, "bucket", "use 15m")
+    finally:
+        table.run("DELETE FROM retention_progress WHERE table_name = 'screen_minutes'")
+
+
 @pytest.mark.parametrize(
     ("bucket", "zone"), [("15m", BERLIN), ("1h", BERLIN), ("1d", BERLIN), ("1d", KATHMANDU)]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -86,6 +87,14 @@ def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: 
         if in_live:
             assert progress.quarters is None or at >= progress.quarters
         at += QUARTER
+
+
+@given(ranges(), progresses())
+def test_minutes_are_what_the_processor_writes(asked: Range, progress: Progress) -> None:
+    parts = parts_of(replace(asked, bucket="1m"), progress)
+    assert parts.live == (asked.start, asked.end)
+    assert parts.days[0] == parts.days[1]
+    assert all(start == end for start, end in (parts.before_days, parts.after_days))
 
 
 @given(ranges(), progresses())

@@ -28,6 +28,7 @@ from api.analytics import (
     outages,
     screen_rules,
     sessions,
+    splits,
     trends,
 )
 from api.analytics.versions import OPERATORS
@@ -36,7 +37,7 @@ from api.annotations import note as api_note
 from api.audiences import filter as audience_filter
 from api.http import parameters as api_parameters
 from api.http import routes as calls
-from api.periods.ranges import WINDOW_BUCKETS
+from api.periods.ranges import MINUTE_BUCKETS, WINDOW_BUCKETS
 from api.presence import filters
 from api.presence import timeline as api_timeline
 from api.reads.audit import Call
@@ -231,12 +232,13 @@ def test_the_pattern_of_texts_is_what_is_stored(character: str) -> None:
         ("/api/v1/users", "sort", filters.KNOWN_SORTS),
         ("/api/v1/users/{user_id}/timeline", "type", api_timeline.KINDS),
         ("/api/v1/screens/engagement", "sort", engagement.SORTS),
-        ("/api/v1/screens/engagement", "bucket", WINDOW_BUCKETS),
-        ("/api/v1/screens/{screen}", "bucket", WINDOW_BUCKETS),
+        ("/api/v1/screens/engagement", "bucket", MINUTE_BUCKETS),
+        ("/api/v1/screens/{screen}", "bucket", MINUTE_BUCKETS),
         ("/api/v1/sessions/summary", "bucket", WINDOW_BUCKETS),
         ("/api/v1/trends", "bucket", WINDOW_BUCKETS),
         ("/api/v1/trends", "of", trends.COUNTED),
         ("/api/v1/concurrency", "bucket", concurrency.BUCKETS),
+        ("/api/v1/screens/engagement", "split_by", splits.BYS),
         ("/api/v1/breakdown", "by", breakdown.BYS),
         ("/api/v1/funnel", "by", journeys.BYS),
     ],

@@ -7,7 +7,8 @@
 // y: {most, isWhole, unit}.
 // series: {name, color, values, word, shape, width, dash, fill, under, strengths, hatched}. A value of
 //    null is a gap, undefined is none of this series' points. `word(index)` is the value in words.
-//    `shape` is "line", "points" (a line with its points), "rings" (what is still counted), "dot" or
+//    `shape` is "line", "points" (a line with its points), "rings" (what is still counted), "join" (a
+//    line up to those, which tells nothing by itself), "dot" or
 //    "bars" (from `under` up, `width` is their part of the room). `strengths` are of bars, 0 to 1, and
 //    which of them are hatched.
 // bands: {from, to, color, text, short, isHatched}, in shade, and lines: {at, text}, upright. `short`
@@ -92,6 +93,8 @@ function lineOf({ shape, color, width, dash, fill }) {
         fill: fill && colorOf(fill),
         points: { show: shape === "points", size: 5, fill: stroke },
       };
+    case "join":
+      return { stroke, width, dash, points: { show: false } };
     case "rings":
       return { ...none, stroke, points: { show: true, size: 9, width: 2, stroke, fill: colorOf("--card") } };
     case "dot":
@@ -302,7 +305,7 @@ function tell(u, plot, { x, series, note, notes = [] }) {
   const { idx: index, left, top } = u.cursor;
   if (index === null || index === undefined || left < 0) return hideTip(plot);
   const rows = series
-    .filter(({ shape, values }) => shape !== "dot" && values[index] !== null && values[index] !== undefined)
+    .filter(({ shape, values }) => shape !== "dot" && shape !== "join" && values[index] !== null && values[index] !== undefined)
     .map(({ color, name, values, word }) => ({ color, name, text: word ? word(index) : count(Math.round(values[index])) }));
   const more = note?.(index);
   if (more) rows.push({ text: more });

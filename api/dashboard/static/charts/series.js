@@ -21,8 +21,11 @@ export const lineIn = (slot, name, points) => ({
   dash: DASHES[slot],
 });
 
-/** What is still counted stands alone: as the end of a line it would look like a fall. */
+/** What is still counted: as the end of the line itself it would look like a fall. */
 export const ringsIn = (slot, name) => ({ name, shape: "rings", color: `--series-${slot + 1}` });
+
+/** From the last that is over to what is still counted. */
+const joinTo = (slot, name) => ({ name, shape: "join", color: `--series-${slot + 1}`, width: 1.5, dash: [2, 4] });
 
 /** What is drawn: `items` of a series, by `slot` (0 to MOST_SERIES - 1) in a colour. `value(item)` is
  * a number or null, a length of time if `isTime`. `asOf` is the API's, `zone` that of the axis,
@@ -63,6 +66,7 @@ export function linesOf(series, { isTime, asOf, zone, bucket, gaps }) {
       y: { isWhole: unit === null, unit: unit?.name },
       series: series.flatMap(({ name, slot }, index) => [
         { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...part(index, 0, over) },
+        ...(isCounting ? [{ ...joinTo(slot, name), ...part(index, over - 1, buckets.length) }] : []),
         ...(isCounting ? [{ ...ringsIn(slot, figures.shortened(name, LETTERS)), ...part(index, over, buckets.length) }] : []),
       ]),
       bands: [

@@ -10,7 +10,7 @@ export const QUARTER_MS = 900_000;
 export const HOUR_MS = 4 * QUARTER_MS;
 const DAY_MS = 24 * HOUR_MS;
 const PRESETS = {
-  "1h": { ms: HOUR_MS, grain: QUARTER_MS, bucket: "15m", trend: "15m" },
+  "1h": { ms: HOUR_MS, grain: QUARTER_MS, bucket: "1m", trend: "15m" },
   "24h": { ms: DAY_MS, grain: HOUR_MS, bucket: "15m", trend: "1h" },
   "7d": { days: 7, bucket: "1h", trend: "1d" },
   "30d": { days: 30, bucket: "1d", trend: "1d" },
@@ -65,9 +65,12 @@ export function parametersOf(wanted, asOf, zone) {
   return { from: daysLater(today, 1 - preset.days), to: daysLater(today, 1), tz: zone };
 }
 
-/** The bucket of its series. */
-export const bucketOf = (wanted) =>
-  PRESETS[wanted.range]?.bucket ?? coarseEnough(wanted, [2 * DAY_MS, 14 * DAY_MS]);
+/** The bucket of its series: a minute up to two hours, while minutes are kept. */
+export function bucketOf(wanted, now) {
+  if (wanted.range !== "custom") return PRESETS[wanted.range].bucket;
+  const isByMinutes = wanted.to - wanted.from <= 2 * HOUR_MS && wanted.from > now - 2 * DAY_MS;
+  return isByMinutes ? "1m" : coarseEnough(wanted, [2 * DAY_MS, 14 * DAY_MS]);
+}
 
 /** The bucket of its trends, and of how many screens they are told. */
 export function trendOf(wanted) {
@@ -80,7 +83,7 @@ export function trendOf(wanted) {
 }
 
 /** "quarter-hour" */
-export const bucketInWords = (bucket) => ({ "15m": "quarter-hour", "1h": "hour", "1d": "day" })[bucket];
+export const bucketInWords = (bucket) => ({ "1m": "minute", "15m": "quarter-hour", "1h": "hour", "1d": "day" })[bucket];
 
 export const instant = (ms) => new Date(ms).toISOString();
 

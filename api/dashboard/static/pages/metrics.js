@@ -33,4 +33,4 @@ export function onMetric(chosen, changed) {
 }
 
 /** The bucket in which a metric is told, where the range has `bucket`. */
-export const bucketFor = (metric, bucket) => (bucket === "15m" ? (METRICS[metric].finest ?? bucket) : bucket);
+export const bucketFor = (metric, bucket) => (["1m", "15m"].includes(bucket) ? (METRICS[metric].finest ?? bucket) : bucket);

@@ -1,7 +1,7 @@
 // One screen in a range: its figures, its series, the ways into it and out of it, how long visits
 // last, and who is on it now.
 
-import { read } from "../lib/api.js";
+import { now, read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
 import { setTitle } from "../ui/connection.js";
 import { element, setText } from "../ui/dom.js";
@@ -21,6 +21,7 @@ import { Rounds } from "../lib/rounds.js";
 import { screenCall, screenOf, usersOn } from "../lib/addresses.js";
 import { showRanked } from "../ui/ranked_list.js";
 import { linesOf } from "../charts/series.js";
+import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
@@ -40,13 +41,17 @@ let isStale = false;
 const rounds = new Rounds(refresh);
 const again = () => rounds.begin();
 const [totalsCard, seriesCard, pathsCard, dwellCard] = ["totals", "series", "paths", "dwell"].map((id) => new Card(id, again));
-const period = new PeriodForm(again, (query) => metric !== "views" && query.set("metric", metric));
+const versions = new VersionCard({ again, screen, changed: reloadVersions });
+const period = new PeriodForm(again, (query) => {
+  if (metric !== "views") query.set("metric", metric);
+  versions.keep(query);
+});
 
 async function refresh() {
   element("back").href = period.address("/screens");
   place = placeIn(period);
   totals = place.then(readTotals);
-  const isRead = await Promise.all([loadTotals(), loadSeries(), loadPaths(), loadDwell()]);
+  const isRead = await Promise.all([loadTotals(), loadSeries(), loadPaths(), versions.load(place, period), loadDwell()]);
   return { isRead: isRead.every(Boolean), movesOn: period.wanted.range !== "custom" };
 }
 
@@ -57,6 +62,11 @@ async function readTotals(where) {
     read(trendsCall({ ...where.parameters, bucket, screen })),
   ]);
   return { ...answer, trend: trends.items[0], users: await screenUsers(answer, where) };
+}
+
+async function reloadVersions() {
+  period.keep();
+  (await versions.load(place, period)) || again();
 }
 
 function loadTotals() {
@@ -102,7 +112,7 @@ function loadTotals() {
 }
 
 function loadSeries() {
-  const bucket = bucketFor(metric, bucketOf(period.wanted));
+  const bucket = bucketFor(metric, bucketOf(period.wanted, now()));
   const { title, isTime, lines } = METRICS[metric];
   const callOf = (parameters) => engagementCall({ ...parameters, bucket, screen });
   return seriesCard.load({

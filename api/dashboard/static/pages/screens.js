@@ -1,6 +1,6 @@
 // What people do on screens in a range: the chosen ones over time, the top ones, transitions.
 
-import { read } from "../lib/api.js";
+import { now, read } from "../lib/api.js";
 import { Card } from "../ui/cards.js";
 import { element, setText } from "../ui/dom.js";
 import { engagementCall, flowsCall, placeIn, readOutages, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
@@ -16,6 +16,7 @@ import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { ScreenTable, SORTS } from "./screen_table.js";
 import { linesOf, MOST_SERIES } from "../charts/series.js";
+import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
 
 const SHOWN = 50;
@@ -39,17 +40,19 @@ let flows = null;
 const rounds = new Rounds(refresh);
 const again = () => rounds.begin();
 const [seriesCard, topCard, flowsCard] = ["series", "top", "flows"].map((id) => new Card(id, again));
+const versions = new VersionCard({ again, changed: reloadVersions });
 const period = new PeriodForm(again, (query) => {
   if (sort !== "views") query.set("sort", sort);
   if (metric !== "views") query.set("metric", metric);
   if (isChosen) for (const screen of slots.keys()) query.append("show", screen);
+  versions.keep(query);
 });
 const table = new ScreenTable({ address: (path) => period.address(path), sortBy, toggle });
 
 async function refresh() {
   place = placeIn(period);
   top = place.then(readTop);
-  const isRead = await Promise.all([loadTop(), loadSeries(), loadFlows()]);
+  const isRead = await Promise.all([loadTop(), loadSeries(), versions.load(place, period), loadFlows()]);
   return { isRead: isRead.every(Boolean), movesOn: period.wanted.range !== "custom" };
 }
 
@@ -91,7 +94,7 @@ function loadTop() {
 }
 
 function loadSeries() {
-  const bucket = bucketFor(metric, bucketOf(period.wanted));
+  const bucket = bucketFor(metric, bucketOf(period.wanted, now()));
   const { title, isTime, lines: [[, field]] } = METRICS[metric];
   return seriesCard.load({
     about: JSON.stringify([period.wanted, metric]),
@@ -144,6 +147,11 @@ function drawFlows() {
     `From a screen, on the left, to the next one, on the right. (start) and (end) are the ends of sessions.${rest}`,
     { drawing: streams(...fromAndTo(items), colour), table: flowRows(items) },
   );
+}
+
+async function reloadVersions() {
+  period.keep();
+  (await versions.load(place, period)) || again();
 }
 
 function sortBy(wanted) {
