@@ -1,4 +1,4 @@
--- Engagement by version and platform: rollups of an hour (schemas/database/sql/0032_screen_versions.sql).
+-- Engagement by version and platform: rollups of an hour (schemas/database/sql/0030_screen_versions.sql).
 
 -- name: windows
 -- Part: in the place of that of screens.sql, each row with what it is split by as `screen`.
