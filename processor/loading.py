@@ -10,12 +10,18 @@ from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.kafka.publisher import ChangePublisher
 from processor.store.store import Store
+from processor.watch.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 
 async def load_partition(
-    partition: int, partitions: int, policy: Policy, store: Store, publisher: ChangePublisher
+    partition: int,
+    partitions: int,
+    policy: Policy,
+    store: Store,
+    publisher: ChangePublisher,
+    metrics: Metrics,
 ) -> tuple[Partition, LastRead | None]:
     """The partition, and the record before its next one if it is known."""
     stored = await store.load(partition)
@@ -37,7 +43,13 @@ async def load_partition(
         screen_names=stored.screen_names,
         privacy=stored.privacy,
     )
-    state.load_online(stored.online)
+    if not state.load_online(stored.online, stored.live_screens):
+        metrics.live_screens_corrected.inc()
+        log.error(
+            "partition %d: counts of users by screen were not those of its users, and are written "
+            "anew",
+            partition,
+        )
     if stored.policy is not None and stored.policy != policy:
         log.info("partition %d adopts another policy: %s", partition, policy)
     log.info(

@@ -311,7 +311,7 @@ class Pipeline:
 
     async def _load(self, partition: int) -> None:
         state, last_read = await load_partition(
-            partition, self._partitions, self._policy, self._store, self._publisher
+            partition, self._partitions, self._policy, self._store, self._publisher, self._metrics
         )
         self._loaded[partition] = state
         if last_read is not None:

@@ -130,6 +130,13 @@ TABLES: Final[dict[str, Stored]] = {
         counts="at screen foreground",
         runs="partition",
     ),
+    "live_screens": Stored(
+        "how many are on a screen now",
+        "while somebody is on it",
+        "the processor replaces it",
+        counts="screen foreground",
+        runs="partition",
+    ),
     "screen_quarters": Stored("engagement by screen", _ROLLUPS, _BY_ROW, counts=f"quarter {_SUMS}"),
     "screen_hours": Stored("engagement by screen", _ROLLUPS, _BY_ROW, counts=f"hour {_SUMS}"),
     "screen_days": Stored(
@@ -242,7 +249,8 @@ TABLES: Final[dict[str, Stored]] = {
         _FOREVER,
         "with the database",
         counts="foreground background",
-        runs="partition next_offset log_time published_through policy graces silence last_read",
+        runs="partition next_offset log_time published_through policy graces silence last_read "
+        "live_screens_offset",
     ),
     "privacy_flags": Stored(
         "who opted out or was erased, by a keyed hash",

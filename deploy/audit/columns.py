@@ -52,6 +52,7 @@ AUDITED: Final[dict[str, str]] = {
     "screen_transitions": "every row of the last 6 hours, by their sums a quarter-hour",
     "concurrency_samples": "every row",
     "screen_samples": "every row; beyond the cap of names by their sums",
+    "live_screens": "every row; what is beyond the cap of names by its sum",
     "stream_offsets": "`foreground`, `background`, `log_time`",
     "outages": "every row",
     "clock_steps": "every row",
@@ -75,6 +76,7 @@ EXEMPT_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "graces": "shows in expiries",
         "silence": "shows in outages",
         "last_read": "how the log is known again",
+        "live_screens_offset": "says whether `live_screens` is to be believed, and so compared",
     },
     "privacy_flags": {
         "at": "not yet",

@@ -10,12 +10,12 @@ outage that the record ends; so the same log gives the same rows however batches
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 
 from processor.core.analytics.concurrency import Sample, instants, sample
 from processor.core.analytics.partition_analytics import Analytics
-from processor.core.analytics.screen_names import ScreenNames
+from processor.core.analytics.screen_names import MINUTE_MS, ScreenNames
 from processor.core.analytics.spans_and_sessions import follow
 from processor.core.clock_steps import (
     MAX_STEPS,
@@ -61,15 +61,17 @@ class TimedUsers:
         #: ``None`` until the first client event.
         self.silence = silence
         self.users: dict[str, User] = {}
-        self.tally = Tally()
+        self.tally = Tally(policy.max_screens)
         self._privacy = privacy or Privacy()
         self.screen_names = screen_names or ScreenNames()
         self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
 
-    def load_online(self, users: Iterable[tuple[User, int]]) -> None:
+    def load_online(
+        self, users: Iterable[tuple[User, int]], live_screens: Mapping[str, int] | None = None
+    ) -> bool:
         """Everyone online as of ``next_offset``, as stored, with the offset of the last record
-        that changed the row."""
+        that changed the row, and the counts of ``live_screens``; gives whether these are right."""
         for stored, log_offset in users:
             user = as_of_now(stored, log_offset, self.steps)
             until_ms = granted_until_ms(log_offset, self.graces)
@@ -78,6 +80,7 @@ class TimedUsers:
             self.users[user.user_id] = user
             self.tally.count(user, 1)
             self._deadlines.watch(user)
+        return self.tally.live.restore(live_screens)
 
     def remember(self, user: User, log_offset: int) -> None:
         """A stored user who is offline and named in the next batch; as :meth:`load_online`."""
@@ -141,7 +144,10 @@ class TimedUsers:
 
     def _sample(self, at_ms: int) -> Sample:
         tally, most = self.tally, self.policy.max_screens
-        return sample(at_ms, tally.foreground, tally.background, tally.by_screen, most)
+        taken = sample(at_ms, tally.foreground, tally.background, tally.by_screen, most)
+        if not at_ms % MINUTE_MS:
+            tally.live.choose(screen for screen, _ in taken.screens)
+        return taken
 
     def _step_back(self, record: Record, effects: Effects) -> None:
         """The clock was wrong: log time is that of ``record``."""

@@ -67,6 +67,8 @@ class Stored:
     last_read: LastRead | None
     after_loss: bool
     online: list[tuple[User, int]]
+    #: ``None`` where a release that does not count them went on.
+    live_screens: dict[str, int] | None
     screen_names: ScreenNames
     privacy: Privacy
 
@@ -118,7 +120,10 @@ class Store:
                         "processor again"
                     )
                 next_offset, log_time_ms, published_through, policy = row[:4]
-                graces, silence, last_read, after_loss = row[4:]
+                graces, silence, last_read, after_loss, is_counted = row[4:]
+                live = self.queries["load_live_screens"]
+                cursor = await connection.execute(live, (partition,))
+                live_screens = dict(await cursor.fetchall()) if is_counted else None
                 cursor = await connection.execute(
                     self.queries["load_clock_steps"], (partition, MAX_STEPS)
                 )
@@ -150,6 +155,7 @@ class Store:
             last_read=_last_read.decode(last_read) if last_read is not None else None,
             after_loss=after_loss,
             online=online,
+            live_screens=live_screens,
             screen_names=screen_names,
             privacy=Privacy(self._hashed, flags),
         )
