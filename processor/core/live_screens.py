@@ -43,12 +43,12 @@ class LiveScreens:
     def moved(self, screen: str | None, by: int) -> None:
         """``by`` more users are on ``screen`` than before; they are in ``by_screen`` already."""
         named = self._named
-        if screen is None:
-            self._unstored.add(NO_SCREEN)
-        elif screen in named:
+        if screen in named:
             self._unstored.add(screen)
             if screen not in self._by_screen:
                 named.discard(screen)
+        elif screen is None:
+            self._unstored.add(NO_SCREEN)
         elif by > 0 and len(named) < self._max_screens and screen not in OUR_NAMES:
             named.add(screen)
             self._unstored.add(screen)
