@@ -10,7 +10,7 @@ outage that the record ends; so the same log gives the same rows however batches
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import count
 
 from processor.core.analytics.concurrency import Sample, instants, sample
@@ -67,11 +67,9 @@ class TimedUsers:
         self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
 
-    def load_online(
-        self, users: Iterable[tuple[User, int]], live_screens: Mapping[str, int] | None = None
-    ) -> bool:
-        """Everyone online as of ``next_offset``, as stored, with the offset of the last record
-        that changed the row, and the counts of ``live_screens``; gives whether these are right."""
+    def load_online(self, users: Iterable[tuple[User, int]]) -> None:
+        """Some of those online as of ``next_offset``, as stored, each with the offset of the last
+        record that changed the row; ``tally.live`` is restored once all are here."""
         for stored, log_offset in users:
             user = as_of_now(stored, log_offset, self.steps)
             until_ms = granted_until_ms(log_offset, self.graces)
@@ -80,7 +78,6 @@ class TimedUsers:
             self.users[user.user_id] = user
             self.tally.count(user, 1)
             self._deadlines.watch(user)
-        return self.tally.live.restore(live_screens)
 
     def remember(self, user: User, log_offset: int) -> None:
         """A stored user who is offline and named in the next batch; as :meth:`load_online`."""

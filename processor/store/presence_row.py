@@ -45,8 +45,9 @@ _BOOLEAN: Final = Kind("boolean", "bool")
 _STATE: Final = Kind("text", "text", "{}::presence_state", "{}::text")
 _REASON: Final = Kind("text", "text", "{}::change_reason", "{}::text")
 _JSON: Final = Kind("text", "text", "{}::jsonb", "{}::text")
-#: Unix milliseconds here, ``timestamptz`` there.
-_TIME: Final = Kind("bigint", "int8", "from_ms({})", "to_ms({})")
+#: Unix milliseconds here, ``timestamptz`` there. Read as a double, exact to less than a millisecond
+#: until long after year 5000, which costs a fifth of the exact decimal that ``to_ms`` goes by.
+_TIME: Final = Kind("bigint", "int8", "from_ms({})", "(date_part('epoch', {}) * 1000)::bigint")
 #: Days since 1970 here, ``date`` there.
 _DAY: Final = Kind("integer", "int4", "date '1970-01-01' + {}", "{} - date '1970-01-01'")
 

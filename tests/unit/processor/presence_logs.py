@@ -236,7 +236,8 @@ class Processor:
             for user_id, row in self.rows.items()
             if row["state"] != "offline"
         )
-        assert memory.load_online(online, self.live_screens)
+        memory.load_online(online)
+        assert memory.tally.live.restore(self.live_screens)
         return memory
 
     def _read(self, user_id: str, query: str) -> tuple[User, int]:
