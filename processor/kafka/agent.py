@@ -36,7 +36,7 @@ def add_agent(
         async for events in stream.noack_take(settings.batch_records, settings.batch_seconds):
             try:
                 await may_go_on()
-                await _process(app, pipeline, events)
+                await process_events(app, pipeline, events)
             except Exception as error:
                 log.critical("cannot go on: %s", error, exc_info=error)
                 await app.crash(error)
@@ -68,7 +68,9 @@ def _owner(app: Any, generation: int) -> Callable[[int], bool]:
     return owned
 
 
-async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
+async def process_events(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
+    """Store what they do, once; those of another generation, or of a partition that is another
+    processor's by now, are left to it."""
     generation = app.consumer_generation_id
     records = [
         RawRecord(
