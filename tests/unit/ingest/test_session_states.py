@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from ingest.body.validate import BodyReader
-from ingest.socket.actions import LOGGED_OUT, Action, Verify, Write
+from ingest.socket.actions import LOGGED_OUT, Action, Send, Verify, Write
 from ingest.socket.session import Session, State
 from schemas.http.problems import ProblemError
 from schemas.log.events import Connect, Disconnect, Renew
@@ -79,3 +79,57 @@ def test_the_states_come_in_their_order() -> None:
     states.append(talk.goes().session.state)
     assert states == [State.STRANGER, State.OPEN, State.CLOSED]
     assert talk.kinds() == ["connect", "disconnect"]
+
+
+def lost(talk: Talk) -> Talk:
+    return talk.wait(100, answers=False)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (Talk.goes, 1000),
+        (lost, 4408),
+        (lambda talk: talk.do(talk.session.restart(0)), 1012),
+        (lambda talk: talk.says({"type": "logout"}), 4409),
+    ],
+)
+def test_an_end_has_its_code(end: Callable[[Talk], Talk], code: int) -> None:
+    talk = Talk().auth(device_id="phone")
+    assert talk.session.close_code is None
+    assert end(talk).session.close_code == code
+
+
+def test_who_is_woken_before_the_time_does_nothing() -> None:
+    talk = Talk().auth(device_id="phone")
+    assert talk.session.wake(talk.session.deadline - 0.001) == []
+    assert talk.session.state is State.OPEN
+
+
+def test_an_event_that_is_refused_at_once_is_answered_with_why() -> None:
+    session = new_session()
+    session.admitted(identity(), FOREVER, 0.0)
+    session.message('{"device_id": "phone"}', 0.0)
+    [write] = session.message('{"id": 7, "screen": "Cart"}', 1.0)
+    assert isinstance(write, Write)
+    problem = ProblemError("rate_limited", "Wait a minute.")
+    [answer] = session.not_written(write, 2.0, problem)
+    assert isinstance(answer, Send)
+    assert answer.error == "rate_limited"
+    assert '"Wait a minute."' in answer.text
+
+
+def test_frames_behind_a_newer_token_that_is_refused_are_taken_at_that_time() -> None:
+    asked: list[float] = []
+
+    def take(_user: str, now: float) -> float:
+        asked.append(now)
+        return 0.0
+
+    session = Session(POLICY, "c1", 0.0, take, lambda: 0.5, BodyReader())
+    session.admitted(identity(), FOREVER, 0.0)
+    session.message('{"device_id": "phone"}', 0.0)
+    session.message('[{"type": "auth", "token": "t"}, {"screen": "Cart"}]', 1.0)
+    asked.clear()
+    session.refused(ProblemError("token_expired", "The token has expired."), 2.0)
+    assert asked == [2.0]
