@@ -215,8 +215,8 @@ $(MUTMUT)/.locked: tests/mutants.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(MUTMUT) -r $<
 	@touch $@
 mutants: install $(MUTMUT)/.locked
-	PYTHONPATH=$(MUTMUT) $(BIN)/python -m mutmut run --max-children 2 $(MUTANTS)
-	PYTHONPATH=$(MUTMUT) $(BIN)/python -m mutmut results
+	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut run --max-children 2 $(MUTANTS)
+	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut results
 
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
