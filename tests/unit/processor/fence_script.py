@@ -25,24 +25,26 @@ class Owner:
         """Read both again, and say how they stand."""
         told: list[tuple[Any, ...]] = []
         for partition in range(PARTITIONS):
-            stored = await self.store.load(partition)
-            state = self.states[partition] = Partition(
-                partition,
-                PARTITIONS,
-                POLICY,
-                next_offset=stored.next_offset,
-                log_time_ms=stored.log_time_ms,
-                graces=stored.graces,
-                silence=stored.silence,
-                screen_names=stored.screen_names,
-                privacy=stored.privacy,
-            )
-            state.load_online(stored.online)
+            async with self.store.load(partition) as stored:
+                state = self.states[partition] = Partition(
+                    partition,
+                    PARTITIONS,
+                    POLICY,
+                    next_offset=stored.next_offset,
+                    log_time_ms=stored.log_time_ms,
+                    graces=stored.graces,
+                    silence=stored.silence,
+                    screen_names=stored.screen_names,
+                    privacy=stored.privacy,
+                )
+                users = [each async for chunk in stored.online for each in chunk]
+            state.load_online(users)
+            state.tally.live.restore(stored.live_screens)
             changes = await self.store.unpublished(
                 partition, stored.published_through, stored.next_offset
             )
             read = stored.last_read.offset if stored.last_read is not None else None
-            online = sorted((user.user_id, user.screen, at) for user, at in stored.online)
+            online = sorted((user.user_id, user.screen, at) for user, at in users)
             told.append(
                 (
                     *(stored.next_offset, stored.published_through, stored.log_time_ms, read),

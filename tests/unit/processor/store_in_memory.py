@@ -7,7 +7,8 @@ steps and privacy events are left out: no test that uses this has any.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -52,11 +53,17 @@ class Copied:
 
     rows: dict[str, list[Row]]
     minutes: list[tuple[Any, ...]]
+    live_screens_anew: list[int]
+    live_screens: list[tuple[Any, ...]]
 
 
 def copied(batches: Sequence[Batch]) -> Copied:
+    windows = window_rows(batches)
     return Copied(
-        {name: list(rows) for name, _, rows in copies(batches)}, window_rows(batches).minutes
+        {name: list(rows) for name, _, rows in copies(batches)},
+        windows.minutes,
+        windows.live_screens_anew,
+        windows.live_screens,
     )
 
 
@@ -70,6 +77,7 @@ class Database:
     minutes: dict[tuple[Any, ...], tuple[int, int]] = field(
         default_factory=lambda: defaultdict(lambda: (0, 0))
     )
+    live_screens: dict[int, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
 
     def is_as_expected(self, partition: int, expected_offset: int) -> bool:
         """The offset fence of ``apply_batch`` in queries.sql."""
@@ -92,11 +100,34 @@ class Database:
         for minute_ms, partition, screen, views, visits, *_ in batch.minutes:
             before = self.minutes[minute_ms, partition, screen]
             self.minutes[minute_ms, partition, screen] = (before[0] + views, before[1] + visits)
+        for partition in batch.live_screens_anew:
+            self.live_screens[partition].clear()
+        for partition, screen, users in batch.live_screens:
+            self.live_screens[partition].pop(screen, None)
+            if users:
+                self.live_screens[partition][screen] = users
 
     def changes(self, partition: int) -> list[Row]:
         """In the order of the log."""
         rows = [row for row in self.inserted["copy_changes"] if row[1] == partition]
         return sorted(rows, key=lambda row: row[2:5])
+
+    def with_what_was_shown_before(self, partition: int) -> list[Row]:
+        """As ``unpublished_changes`` in queries.sql has them."""
+        shown: dict[str, tuple[Any, ...]] = {}
+        found = []
+        for row in self.changes(partition):
+            user = row[5]
+            found.append(
+                (*row[2:5], row[0], *row[5:16], row[16] or "[]", *shown.get(user, (None, None)))
+            )
+            shown[user] = row[12:14]
+        return found
+
+
+async def _in_chunks(users: list[tuple[User, int]]) -> AsyncIterator[list[tuple[User, int]]]:
+    for begin in range(0, len(users), 2):
+        yield users[begin : begin + 2]
 
 
 class StoreInMemory(Store):
@@ -113,8 +144,9 @@ class StoreInMemory(Store):
     async def close(self) -> None:
         pass
 
-    async def load(self, partition: int) -> Stored:
-        return await self.ask("load", lambda: self._stored(partition))
+    @asynccontextmanager
+    async def load(self, partition: int) -> AsyncIterator[Stored]:
+        yield await self.ask("load", lambda: self._stored(partition))
 
     def _stored(self, partition: int) -> Stored:
         row = self.database.stands[partition]
@@ -134,7 +166,8 @@ class StoreInMemory(Store):
             silence=decode(row.silence, type=Silence) if row.silence is not None else None,
             last_read=decode(row.last_read, type=LastRead) if row.last_read is not None else None,
             after_loss=False,
-            online=online,
+            online=_in_chunks(online),
+            live_screens=dict(self.database.live_screens[partition]),
             screen_names=ScreenNames((row.log_time_ms or 0) // MINUTE_MS * MINUTE_MS),
             privacy=Privacy(),
         )
@@ -154,9 +187,9 @@ class StoreInMemory(Store):
         return await self.ask(
             "read unpublished changes",
             lambda: [
-                published_change(partition, (*row[2:5], row[0], *row[5:16], row[16] or "[]"))
-                for row in self.database.changes(partition)
-                if through <= row[2] < below
+                published_change(partition, row)
+                for row in self.database.with_what_was_shown_before(partition)
+                if through <= row[0] < below
             ],
         )
 
