@@ -300,6 +300,19 @@ TABLES: Final[dict[str, Stored]] = {
         runs="id webhook partition from_offset next_offset changes why first_at last_at "
         "replaying_since",
     ),
+    "alerts": Stored(
+        "rules of product alerts, and how far each was looked at; secrets are encrypted",
+        "until they are deleted",
+        "somebody with `presence:manage`, or `rollcall alerts`",
+        staff="created_by",
+        runs="id rule target address secret state created_at",
+    ),
+    "alert_notices": Stored(
+        "what product alerts told: counts, and names of screens and versions",
+        "30 days once it is told or given up",
+        "notify",
+        runs="id alert kind at body created_at attempts next_at problem delivered_at given_up_at",
+    ),
     "erased_quarters": Stored(
         "what is not rolled up again", "while it could be", _BY_ROW, runs="quarter"
     ),

@@ -115,7 +115,7 @@ EXEMPT: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             *("reads_audit", "audience_exports", "api_keys", "browser_sessions"),
-            *("annotations", "saved_views", "webhooks"),
+            *("annotations", "saved_views", "webhooks", "alerts", "alert_notices"),
         ),
         _STAFF,
     ),

@@ -1,9 +1,10 @@
 """When an alert fires, repeats and recovers. PURE: rule, series and state give state and notices.
 
-1. A point of a rule is known if what is measured then and what it is held against are. A point within
-   an outage of ours, or whose reference was within one, is a gap: it is no drop.
+1. A point of a rule is known if what is measured then and what it is held against are. A point
+   within an outage of ours, or whose reference was within one, is a gap: it is no drop.
 2. A rule fires at a point at which its condition has held for ``for_minutes`` without a gap, and
-   recovers where it has not held for as long (a peak: for an hour). In a gap nothing begins or ends.
+   recovers where it has not held for as long (a peak: for an hour). In a gap nothing begins or
+   ends.
 3. Nothing is told in quiet hours. At the first known point after them it is told what differs from
    what was told: that it fires, or that it recovered.
 4. While it fires, the condition holds and ``repeat_minutes`` have passed since it was last told, it
@@ -106,9 +107,14 @@ def look(rule: AlertRule, state: State, at: int, series: Series) -> tuple[State,
     value, limit = series.at(at), _limit(rule, state, at, series)
     if value is None:
         return _changed(state, through=at, held=0, calm=0), []
-    peak = max(value, state.peak) if rule.than == "peak" and state.peak is not None else state.peak
+    if rule.than == "peak":
+        state = _changed(
+            state,
+            peak=value if state.peak is None else max(value, state.peak),
+            history_since=at if state.history_since is None else state.history_since,
+        )
     if limit is None:
-        return _changed(state, through=at, held=0, calm=0, peak=peak), []
+        return _changed(state, through=at, held=0, calm=0), []
     holds = value > limit if rule.above else value < limit
     held, calm = (state.held + 1, 0) if holds else (0, state.calm + 1)
     firing = state.firing_since
@@ -131,23 +137,24 @@ def look(rule: AlertRule, state: State, at: int, series: Series) -> tuple[State,
         if kind is not None:
             told = None if kind == "recovered" else at
     return _changed(
-        state, through=at, held=held, calm=calm, firing_since=firing, told_at=told, peak=peak
+        state, through=at, held=held, calm=calm, firing_since=firing, told_at=told
     ), notices
 
 
 def run(
     rule: AlertRule, state: State, points: Sequence[int], series: Series
-) -> tuple[State, list[Notice], list[int]]:
-    """Over these points, in order; the times at which it fired are the last of the three, quiet
-    hours or not."""
+) -> tuple[State, list[Notice], list[Notice]]:
+    """Over these points, in order. The last of the three is when it fired, quiet hours or not."""
     notices: list[Notice] = []
-    fired: list[int] = []
+    fired: list[Notice] = []
     for at in points:
         before = state
         state, found = look(rule, state, at, series)
         notices += found
-        if state.firing_since is not None and before.firing_since is None:
-            fired.append(at)
+        value, limit = series.at(at), _limit(rule, before, at, series)
+        began = state.firing_since is not None and before.firing_since is None
+        if began and value is not None and limit is not None:
+            fired.append(Notice("fired", at, at, value, limit))
     return state, notices, fired
 
 

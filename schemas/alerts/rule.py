@@ -1,13 +1,13 @@
 """A rule of a product alert: what is measured, against what, for how long, when it is told. PURE.
 
 ``of`` is what is measured. ``online``: users online. ``screen``: foreground users on a screen. Both
-are looked at each minute. ``arrivals`` and ``exits`` are sessions that began and ended, of all screens
-or of one; ``version_share`` is the percentage of sessions that ended with a version. These are of a
-quarter-hour, which is looked at once it has been over for 15 minutes: sessions that ended in silence
-are in it by then.
+are looked at each minute. ``arrivals`` and ``exits`` are sessions that began and ended, of all
+screens or of one; ``version_share`` is the percentage of sessions that ended with a version. These
+are of a quarter-hour, which is looked at once it has been over for 15 minutes: sessions that ended
+in silence are in it by then.
 
-``than`` is what it is held against: a number, what it was a day (24 h) or a week before, the band of
-the same hour on earlier days, or the highest that ever was.
+``than`` is what it is held against: a number, what it was a day (24 h) or a week before, the band
+of the same hour on earlier days, or the highest that ever was.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class QuietHours(msgspec.Struct, frozen=True):
 
 
 class AlertRule(msgspec.Struct, frozen=True):
-    """``value`` is a number, a percentage that ``yesterday`` and ``last_week`` are passed by, or how
-    many times its spread a band is wide."""
+    """``value`` is a number, a percentage that ``yesterday`` and ``last_week`` are passed by, or
+    how many times its spread a band is wide."""
 
     name: str
     of: Of

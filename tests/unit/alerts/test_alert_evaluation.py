@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.alerts.evaluate import DAY, Notice, Series, State, instants_of, look, run
-from schemas.alerts.rule import PEAK_RULE, parse_rule
+from schemas.alerts.evaluate import Notice, Series, State, instants_of, look, run
+from schemas.alerts.rule import DAY, PEAK_RULE, parse_rule
 
 START = 20_000 * DAY
 
