@@ -21,7 +21,8 @@ class AlertMetrics:
         )
         self.lag = Gauge(
             "rollcall_alerts_lag_seconds",
-            "Log time that is stored and was not looked at yet, of the alert that is most behind.",
+            "Log time that is stored and was not looked at yet, of the alert that is most behind; "
+            "while looking fails, the time since it last went well.",
             registry=registry,
         )
         self.notices = Counter(

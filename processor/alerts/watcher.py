@@ -71,12 +71,14 @@ class Watcher:
         self._retry_seconds = retry_seconds
         self._chance = random.Random()  # noqa: S311 - spreads retries
         self._forget_at = 0.0
+        self._looked_at = time.monotonic()
 
     async def run(self) -> None:
         """Nothing that goes wrong ends it."""
         while True:
             try:
                 again = await self.look()
+                self._looked_at = time.monotonic()
                 again = await self.deliver() or again
                 await self._forget()
             except psycopg.errors.UndefinedTable:
@@ -167,6 +169,7 @@ class Watcher:
 
     async def _failed(self, why: str) -> bool:
         self._metrics.failures.inc()
+        self._metrics.lag.set(time.monotonic() - self._looked_at)
         log.warning("alerts wait: %s", why)
         await asyncio.sleep(TROUBLE_SECONDS)
         return False
