@@ -23,7 +23,7 @@ from processor.alerts.store import AlertStore, Claimed, Looking, Stored
 from processor.notify.retries import pause_seconds
 from processor.notify.sender import Attempt, Sender
 from schemas.alerts.evaluate import State, points_due, run
-from schemas.alerts.reading import Asked, first_state
+from schemas.alerts.reading import Asked, first_state, known_until
 from schemas.alerts.rule import DAY, AlertRule, RuleProblemError, parse_rule
 from schemas.webhooks.secret_box import AnotherKeyError, SecretBox
 from schemas.webhooks.signing import secret_key
@@ -94,6 +94,8 @@ class Watcher:
     async def look(self) -> bool:
         """At every point that is due; whether more are."""
         async with self._store.looking() as looking:
+            # First: what is read afterwards is what the one before left.
+            is_ours = await looking.is_ours()
             as_of = await looking.as_of()
             alerts = await looking.alerts()
             self._metrics.alerts.set(len(alerts))
@@ -101,8 +103,7 @@ class Watcher:
                 self._metrics.lag.set(0)
                 self._metrics.firing.set(0)
                 return False
-            is_ours = await looking.is_ours()
-            now = int(as_of.timestamp())
+            now = known_until(as_of)
             round_ = [each for each in [await _watched(looking, s, now) for s in alerts] if each]
             self._metrics.lag.set(max((_behind(watched, now) for watched in round_), default=0))
             self._metrics.firing.set(sum(w.state.firing_since is not None for w in round_))

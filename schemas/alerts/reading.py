@@ -102,9 +102,14 @@ class Tried:
     still_firing: bool = field(default=False)
 
 
+def known_until(as_of: datetime) -> int:
+    """The last second whose points are stored: an instant is sampled when log time passes it."""
+    return -int(-as_of.timestamp() // 1) - 1
+
+
 def points_tried(rule: AlertRule, as_of: datetime) -> list[int]:
     """The last week's."""
-    now = int(as_of.timestamp()) - rule.settle
+    now = known_until(as_of) - rule.settle
     first = (now - TRIED_SECONDS) // rule.step * rule.step + rule.step
     return list(range(first, now + 1, rule.step))
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from schemas.alerts.evaluate import instants_of, is_quiet, points_due
+from schemas.alerts.reading import points_tried
 from schemas.alerts.rule import PEAK_RULE, RuleProblemError, parse_rule
 
 NUMBER = {"name": "Few people", "of": "online", "is": "below", "value": 100}
@@ -107,8 +111,25 @@ def test_a_point_is_due_once_log_time_is_there() -> None:
     assert points_due(quarter, 0, 2_700, 10) == [900]
 
 
+def test_an_instant_is_looked_at_once_log_time_has_passed_it() -> None:
+    noon = datetime(2026, 3, 30, 12, tzinfo=UTC)
+    rule = parse_rule(NUMBER)
+    for passed_ms, last in ((0, -60), (1, 0), (59_999, 0), (60_000, 0), (60_001, 60)):
+        points = points_tried(rule, noon + timedelta(milliseconds=passed_ms))
+        assert points[-1] == int(noon.timestamp()) + last
+        assert len(points) == 7 * 1_440
+
+
 def test_a_band_is_of_the_same_hour_on_earlier_days() -> None:
     rule = parse_rule({**NUMBER, "than": "band", "value": 3, "days": 3})
     day, now = 86_400, 10 * 86_400 + 3_600 + 1_140
     wanted = [n * day + 3_600 + m * 900 for n in (9, 8, 7) for m in range(4)]
     assert instants_of(rule, now) == [now, *wanted]
+
+
+def test_the_rule_of_the_page_can_be_made() -> None:
+    page = Path(__file__).parents[3].joinpath("docs/alerts.md").read_text("utf-8")
+    first = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+    assert first is not None
+    rule = parse_rule(json.loads(first[1])["rule"])
+    assert (rule.screen, rule.than, rule.points_held) == ("Checkout", "last_week", 10)
