@@ -73,12 +73,19 @@ GRANT INSERT (id, rule, target, address, secret, created_by), DELETE ON alerts T
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
 
 -- name: grant_notify
--- What notify does, and no more: it reads who is told and how far the log is, and keeps its cursors and what
--- could not be delivered. It reads nothing about people but who was erased, by hash.
+-- What notify does, and no more: it reads who is told, how far the log is and what product alerts measure, and keeps
+-- its cursors, how far alerts were looked at, and what could not be delivered. It reads nothing about people but who
+-- was erased, by hash.
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT ON webhooks, webhook_cursors, webhook_dead_letters, outages TO {role};
 GRANT SELECT ("partition", next_offset, log_time, published_through, policy) ON stream_offsets TO {role};
 GRANT SELECT (user_hash, erased_until) ON privacy_flags TO {role};
 GRANT UPDATE (disabled_at, disabled_why) ON webhooks TO {role};
 GRANT INSERT, UPDATE, DELETE ON webhook_cursors, webhook_dead_letters TO {role};
-GRANT EXECUTE ON FUNCTION to_ms(timestamptz) TO {role}
+GRANT EXECUTE ON FUNCTION to_ms(timestamptz), min_group_size() TO {role};
+GRANT SELECT ON deployment, clock_steps, concurrency_samples, concurrency_quarters, screen_samples, screen_transitions,
+    transition_quarters, rollup_progress, alerts, alert_notices TO {role};
+GRANT SELECT (ended_at, app_version) ON sessions TO {role};
+GRANT UPDATE (state) ON alerts TO {role};
+GRANT INSERT, UPDATE, DELETE ON alert_notices TO {role};
+GRANT SELECT (id, at), INSERT ON annotations TO {role}

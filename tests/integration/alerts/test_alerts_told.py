@@ -21,9 +21,11 @@ from processor.alerts.watcher import Watcher
 from processor.notify.sender import Sender
 from processor.notify.settings import NotifySettings
 from schemas.alerts.rule import PEAK_RULE, parse_rule
+from schemas.database.migrate import grant_notify
 from schemas.log.settings import KafkaSettings
 from schemas.webhooks.addresses import PrivateHosts
 from schemas.webhooks.secret_box import SecretBox
+from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.rigs.api_harness import wait_until
 from tests.rigs.rig import ProcessorProcess, free_port, processor_environment
 from tests.rigs.webhook_receiver import HANG, Hook, Receiver, running_receiver
@@ -114,8 +116,13 @@ async def watcher(database_url: str) -> tuple[Watcher, AlertStore, Sender, Colle
 
 
 @pytest.fixture
-async def watching(database_url: str) -> AsyncIterator[tuple[Watcher, CollectorRegistry]]:
-    found, store, sender, registry = await watcher(database_url)
+async def watching(
+    database_url: str,
+    role: str,  # noqa: F811
+) -> AsyncIterator[tuple[Watcher, CollectorRegistry]]:
+    """By a role that may do what notify does, and no more."""
+    grant_notify(database_url, role)
+    found, store, sender, registry = await watcher(as_role(database_url, role))
     yield found, registry
     await sender.close()
     await store.close()
