@@ -157,6 +157,7 @@ def filter_parameters(wanted: UserFilter) -> dict[str, object]:
         "device": like_substring(wanted.device) if wanted.device else None,
         "q": like_prefix(wanted.q) if wanted.q else None,
         "search": like_substring(folded(wanted.search)) if wanted.search else None,
+        "search_text": folded(wanted.search) if wanted.search else None,
         "searched": MOST_SEARCHED,
     }
 

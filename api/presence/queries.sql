@@ -61,8 +61,30 @@ AND (%(platform)s::text IS NULL OR {platform} = lower(%(platform)s::text))
 AND (%(device)s::text IS NULL OR lower(device_info) LIKE lower(%(device)s::text))
 AND (%(q)s::text IS NULL OR user_id LIKE %(q)s::text
      OR lower(name) COLLATE "C" LIKE lower(%(q)s::text))
-AND (%(search)s::text IS NULL OR {folded_id} LIKE %(search)s::text
-     OR {folded_name} LIKE %(search)s::text)
+AND (%(search)s::text IS NULL OR {found})
+
+-- name: found_by_reading
+-- The search, user by user.
+{folded_id} LIKE %(search)s::text OR {folded_name} LIKE %(search)s::text
+
+-- name: found_by_index
+-- The search, where `rollcall migrate` has built its index (schemas/database/search_index.py).
+search_folded(user_id) LIKE {search_pattern} OR search_folded(name) LIKE {search_pattern}
+
+-- name: search_pattern
+-- What the accents of the server leave of the search, as a pattern: constant, so that the planner knows it.
+('%%' || replace(replace(replace(
+    search_folded(%(search_text)s::text), '\', '\\'), '%%', '\%%'), '_', '\_') || '%%')
+
+-- name: has_search_index
+-- Whether the index gives what is searched: it is there, and the search has three letters or digits in a
+-- row. Of others it knows nothing, and would be read as a whole.
+SELECT EXISTS (
+    SELECT FROM pg_index
+    WHERE indexrelid = to_regclass('presence_search') AND indisvalid
+      AND to_regprocedure('search_folded(text)') IS NOT NULL
+      AND %(search_text)s::text ~ '[[:alnum:]]{3}'
+)
 
 -- name: folded
 -- Without case and accents; most texts are ASCII, and need no more than that.
@@ -70,7 +92,7 @@ lower(CASE WHEN octet_length({text}) = length({text}) THEN {text}
            ELSE regexp_replace(normalize({text}, NFKD), '[\u0300-\u036f]', '', 'g') END)
 
 -- name: searched
--- Of all that are known those who changed last: a search reads them one by one.
+-- Of all that are known those who changed last: without an index a search reads them one by one.
 user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id LIMIT %(searched)s)
 
 -- name: one_moment

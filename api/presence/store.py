@@ -17,7 +17,7 @@ from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
 from api.postgres.shared_scans import SharedScans
 from api.presence.answers import installation_ids
-from api.presence.filters import Audience, ListRequest, Sort, filter_parameters
+from api.presence.filters import Audience, ListRequest, Sort, UserFilter, filter_parameters
 from api.presence.rows import Count, Page, UserRow, UserWithDevices
 from api.quality import Quality
 from api.signing.cursor import Position
@@ -38,6 +38,8 @@ PROBE_SECONDS: Final = 0.5
 COUNT_SHARED_SECONDS: Final = 0.5
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_READING: Final = "found_by_reading"
+_INDEX: Final = "found_by_index"
 _QUERY_OF_SORT: Final[Mapping[Sort, str]] = {
     "-changed_at": "by_change",
     "-online_since": "by_arrival",
@@ -66,10 +68,14 @@ class Store:
         self._other_users = queries["other_users"]
         self._lookup = queries["lookup"]
         self._one_moment = queries["one_moment"]
-        self._lists: dict[tuple[str, str], bytes] = {
-            (name, audience): filled(queries[name], audience=queries[audience])
+        self._has_search_index = queries["has_search_index"]
+        self._lists: dict[tuple[str, str, str], bytes] = {
+            (name, audience, found): filled(
+                queries[name], audience=queries[audience], found=queries[found]
+            )
             for name in (*_QUERY_OF_SORT.values(), "counted")
             for audience in (*get_args(Audience), "searched")
+            for found in (_READING, _INDEX)
         }
 
     async def freshness(self) -> Freshness:
@@ -90,14 +96,14 @@ class Store:
             "after": after.user_id if after else None,
             "limit": limit + 1,  # whether there is another page
         }
-        among = "searched" if wanted.search and wanted.audience == "known" else wanted.audience
-        query = self._lists[_QUERY_OF_SORT[wanted.sort], among]
 
         async def read(connection: Connection) -> tuple[Freshness, list[UserRow], Count | None]:
             # The count is that of the list: both of one moment.
             async with connection.transaction():
                 await connection.execute(self._one_moment)
                 freshness = await self._quality.freshness(connection)
+                among, found = await self._ways(connection, wanted, parameters)
+                query = self._lists[_QUERY_OF_SORT[wanted.sort], among, found]
                 async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
                     await cursor.execute(query, parameters)
                     rows = await cursor.fetchall()
@@ -105,16 +111,16 @@ class Store:
                 if request.counts and wanted.is_a_state:
                     count = _counted_already(freshness, wanted.state)
                 elif request.counts:
-                    counted = self._lists["counted", among]
+                    counted = self._lists["counted", among, found]
                     most = {"most": MOST_COUNTED + 1}
-                    [found] = await _row(connection, counted, parameters | most)
-                    count = Count(min(found, MOST_COUNTED), is_exact=found <= MOST_COUNTED)
+                    [many] = await _row(connection, counted, parameters | most)
+                    count = Count(min(many, MOST_COUNTED), is_exact=many <= MOST_COUNTED)
                 return freshness, rows, count
 
         if wanted.is_indexed:
             freshness, rows, count = await self._database.read("list", read)
         elif wanted.sort == "-last_active":
-            question = among, request.counts, *parameters.items()
+            question = wanted.audience, request.counts, *parameters.items()
             freshness, rows, count = await self.by_activity.get(
                 question, lambda: self._database.scan(reader, "list", read)
             )
@@ -126,6 +132,17 @@ class Store:
             return Page(rows, None, freshness, count)
         position = Position(_sorted_us(wanted.sort, rows[-1]), rows[-1].user_id, seen)
         return Page(rows, await self._secret.cursor_at(position, context), freshness, count)
+
+    async def _ways(
+        self, connection: Connection, wanted: UserFilter, parameters: Mapping[str, object]
+    ) -> tuple[str, str]:
+        """Among whom is read, and how a search finds them. Asked with each search: an operator
+        builds and drops the index while the API runs."""
+        if wanted.search is None:
+            return wanted.audience, _READING
+        if (await _row(connection, self._has_search_index, parameters))[0]:
+            return wanted.audience, _INDEX
+        return "searched" if wanted.audience == "known" else wanted.audience, _READING
 
     async def user(self, user_id: str) -> UserWithDevices | None:
         async def read(connection: Connection) -> UserWithDevices | None:
@@ -182,7 +199,7 @@ class Store:
 def matching_query() -> bytes:
     """What :func:`api.presence.filters.filter_parameters` gives the parameters of, as a
     condition."""
-    return _queries()["matching"]
+    return filled(_queries()["matching"], found=_queries()[_READING])
 
 
 @cache

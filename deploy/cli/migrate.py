@@ -40,6 +40,13 @@ def migrate(
             help="Role that may do what notify does, and no more, from now on.",
         ),
     ] = None,
+    search_index: Annotated[
+        bool,
+        typer.Option(
+            envvar="ROLLCALL_SEARCH_INDEX",
+            help="Build the index of searches, where the server can; or drop it.",
+        ),
+    ] = True,
     wait: WaitSeconds = 0.0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -56,6 +63,7 @@ def migrate(
     from deploy.given import given
     from deploy.roles.api_role import API_URL_VARIABLE, ApiRoleError, make_api_role
     from schemas.database import migrate as schema
+    from schemas.database.search_index import drop_search_index, make_search_index
 
     made = False
     if with_people and not analyst_role:
@@ -85,6 +93,7 @@ def migrate(
         if api_url:
             api_role, made = make_api_role(url, api_url)
         applied = schema.migrate(url)
+        searching = make_search_index(url) if search_index else drop_search_index(url)
         if analyst_role:
             schema.grant_analytics(url, analyst_role, with_people=with_people)
         if api_role:
@@ -102,6 +111,7 @@ def migrate(
         typer.echo(f"applied {name}")
     if not applied:
         typer.echo("up to date")
+    typer.echo(searching)
     if analyst_role:
         people = " and people's visits and sessions" if with_people else ""
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")

@@ -23,7 +23,8 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -77,8 +78,7 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
     queries = load_queries("schemas.database", "sql/migrations.queries.sql")
     known = _migrations(folder)
     applied_now = []
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        _become_only_runner(connection, queries)
+    with only_runner(dsn) as connection:
         connection.execute(queries["create_table"])
         applied: dict[str, str] = dict(connection.execute(queries["applied"]).fetchall())
         for name in sorted(applied.keys() - known.keys()):
@@ -100,11 +100,16 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
     return applied_now
 
 
-def _become_only_runner(connection: psycopg.Connection, queries: Mapping[str, bytes]) -> None:
-    """Wait until nobody else migrates. Asked again and again, because a statement that waits has a
-    snapshot: an index that is built meanwhile would wait for it, and both for each other."""
-    while connection.execute(queries["lock"], (_ADVISORY_LOCK,)).fetchone() != (True,):
-        time.sleep(PAUSE_SECONDS)
+@contextmanager
+def only_runner(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection, once nobody else migrates. Asked again and again, because a statement that
+    waits has a snapshot: an index that is built meanwhile would wait for it, and both for each
+    other."""
+    lock = load_queries("schemas.database", "sql/migrations.queries.sql")["lock"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while connection.execute(lock, (_ADVISORY_LOCK,)).fetchone() != (True,):
+            time.sleep(PAUSE_SECONDS)
+        yield connection
 
 
 def statements(text: str) -> list[tuple[str, str]]:
@@ -132,17 +137,14 @@ def _apply_concurrently(
     connection: psycopg.Connection, queries: Mapping[str, bytes], name: str, text: str
 ) -> None:
     for statement, index in statements(text):
-        _build(connection, queries, name, statement, index)
+        build_beside_others(connection, statement, index)
     connection.execute(queries["record"], (name, _checksum(text)))
 
 
-def _build(
-    connection: psycopg.Connection,
-    queries: Mapping[str, bytes],
-    name: str,
-    statement: str,
-    index: str,
-) -> None:
+def build_beside_others(connection: psycopg.Connection, statement: str, index: str) -> None:
+    """Run a statement that builds or drops an index CONCURRENTLY; what an attempt left is dropped
+    first. Raises :class:`MigrationError`."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE_SECONDS)
@@ -156,8 +158,8 @@ def _build(
             continue
         return
     raise MigrationError(
-        f"migration {name} met a deadlock in {ATTEMPTS} attempts to build {index}: another process "
-        "waits to migrate; end it, and run this again"
+        f"{ATTEMPTS} attempts to build the index {index} met a deadlock: another process waits to "
+        "migrate; end it, and run this again"
     )
 
 

@@ -1,0 +1,72 @@
+"""The index of searches (`search=` of the API): any part of a name or id, without case and accents.
+
+It needs the extensions ``pg_trgm`` and ``unaccent``, which not every server has and not every owner
+of a database may create. So it is no migration: ``rollcall migrate`` makes it where it can, after
+the migrations, and says what came of it. The API looks for the index with each search; without it
+a search reads user by user, as many as it may (``searched`` in api/presence/queries.sql).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from schemas.database.migrate import build_beside_others, only_runner
+from schemas.database.named_queries import load_queries
+
+INDEX: Final = "presence_search"
+EXTENSIONS: Final = ("pg_trgm", "unaccent")
+_WITHOUT: Final = "searches read user by user, without an index"
+
+
+def make_search_index(dsn: str) -> str:
+    """Build the index beside all that reads and writes the table; gives a sentence for the
+    operator. The database must be migrated. A server that refuses is no error: raises
+    ``psycopg.Error`` only where the connection is lost."""
+    queries = load_queries("schemas.database", "sql/search_index.queries.sql")
+    with only_runner(dsn) as connection:
+        found = {name for (name,) in connection.execute(queries["available"], (list(EXTENSIONS),))}
+        if missing := [name for name in EXTENSIONS if name not in found]:
+            return (
+                f"{_WITHOUT}: this server has no {' and no '.join(missing)} "
+                "(Debian: package postgresql-contrib)"
+            )
+        if connection.execute(queries["is_built"], (INDEX,)).fetchone() == (True,):
+            return f"searches have the index {INDEX}"
+        try:
+            for name in EXTENSIONS:
+                create = sql.SQL(queries["create_extension"].decode())
+                connection.execute(create.format(sql.Identifier(name)))
+            schemas = dict(connection.execute(queries["schemas"], (list(EXTENSIONS),)).fetchall())
+            make = sql.SQL(queries["make_function"].decode())
+            unaccent = sql.Identifier(schemas["unaccent"], "unaccent")
+            dictionary = sql.Literal(unaccent.as_string(connection))
+            connection.execute(make.format(unaccent=unaccent, dictionary=dictionary))
+            build = sql.SQL(queries["build"].decode())
+            trigrams = sql.Identifier(schemas["pg_trgm"], "gin_trgm_ops")
+            build_beside_others(
+                connection, build.format(trigrams=trigrams).as_string(connection), INDEX
+            )
+            # So that the planner knows what is frequent in names.
+            connection.execute(queries["analyze"])
+        except psycopg.errors.InsufficientPrivilege:
+            return (
+                f"{_WITHOUT}: this role may not create extensions; let a superuser run "
+                f"{' '.join(f'CREATE EXTENSION {name};' for name in EXTENSIONS)} in this database, "
+                "and run this again"
+            )
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            return f"{_WITHOUT}: {str(error).splitlines()[0]}"
+    return f"searches have the index {INDEX}, built now"
+
+
+def drop_search_index(dsn: str) -> str:
+    """The other way round: the extensions stay, others may use them."""
+    queries = load_queries("schemas.database", "sql/search_index.queries.sql")
+    with only_runner(dsn) as connection:
+        connection.execute(queries["drop"])
+    return f"{_WITHOUT}, as asked"
