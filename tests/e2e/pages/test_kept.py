@@ -65,6 +65,14 @@ def test_a_page_is_saved_shared_renamed_and_deleted(
     complaints.clear()  # Chromium reports the refusal as a failed resource
     link.click()
     lead.wait_for_url(weeks_api.origin + path)
+    # Another page takes its place, under its name and link.
+    lead.goto(f"{weeks_api.origin}/active-users")
+    lead.get_by_role("button", name="Saved views").click()
+    dialog.get_by_role("button", name="Save over Home and Cart").click()
+    dialog.get_by_role("button", name="Really save this page over it").click()
+    expect(dialog.get_by_role("status")).to_have_text("Saved over.")
+    link.click()
+    lead.wait_for_url(re.compile("/active-users"))
     lead.get_by_role("button", name="Saved views").click()
     dialog.get_by_role("button", name=re.compile("^Delete")).click()
     expect(link).to_be_visible()

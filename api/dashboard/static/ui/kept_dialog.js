@@ -72,13 +72,17 @@ export class KeptDialog {
     return button;
   }
 
-  /** One that wants to be pressed twice. */
   deleter(action, name) {
-    const button = this.button("Delete", () => {
+    return this.pressedTwice("Delete", "Really delete", action, name);
+  }
+
+  /** What is lost for good wants two presses. */
+  pressedTwice(text, really, action, name) {
+    const button = this.button(text, () => {
       if (button.dataset.isSure) return action();
       button.dataset.isSure = "yes";
       button.removeAttribute("aria-label");
-      setText(button, "Really delete");
+      setText(button, really);
     }, name);
     return button;
   }

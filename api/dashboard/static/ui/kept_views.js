@@ -1,4 +1,5 @@
-// The reader's saved views: keep this page under a name, open, rename, share and delete others.
+// The reader's saved views: keep this page under a name, open, rename, share and delete others,
+// or put this page in the place of one.
 
 import { read, send } from "../lib/api.js";
 import { make } from "./dom.js";
@@ -46,6 +47,7 @@ function rowOf(view) {
     link,
     dialog.button("Copy link", () => copy(view), view.name),
     dialog.button("Rename", () => rename(row, view), view.name),
+    dialog.pressedTwice("Save over", "Really save this page over it", () => saveOver(view), view.name),
     dialog.deleter(async () => {
       if (await dialog.attempt(() => send("DELETE", `${CALL}/${view.id}`))) await after("Deleted.");
     }, view.name),
@@ -63,6 +65,12 @@ async function copy({ link }) {
     dialog.say(address);
     getSelection().selectAllChildren(dialog.said);
   }
+}
+
+/** The name and the link stay. */
+async function saveOver(view) {
+  const wanted = { address: addressOf(location) };
+  if (await dialog.attempt(() => send("PATCH", `${CALL}/${view.id}`, wanted))) await after("Saved over.");
 }
 
 function rename(row, view) {
