@@ -385,6 +385,48 @@ def test_clocks_and_instants_agree_in_every_zone(analyst: Page, weeks_api: Api) 
     assert wrong == []
 
 
+def test_any_two_ranges_are_side_by_side(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
+    day = weeks.day(weeks.as_of)
+    mine, other = (
+        (f"{day - first * DAY}T00:00:00Z", f"{day - last * DAY}T00:00:00Z")
+        for first, last in ((3, 1), (9, 4))
+    )
+    show(analyst, weeks_api, f"/screens?from={mine[0]}&to={mine[1]}&tz=UTC")
+    first = read(analyst, f"/api/v1/screens/engagement?from={mine[0]}&to={mine[1]}")["items"]
+    second = read(analyst, f"/api/v1/screens/engagement?from={other[0]}&to={other[1]}")["items"]
+    views = {item["screen"]: item["views"] for item in second}
+    analyst.get_by_label("Beside another range").check()
+    begins = analyst.locator("[name=beside_from]")
+    # Offered is the equal range before.
+    expect(begins).to_have_value(f"{day - 5 * DAY}T00:00")
+    begins.fill(other[0][:16])
+    analyst.locator("[name=beside_to]").fill(other[1][:16])
+    analyst.get_by_role("button", name="Show beside").click()
+    expect(analyst.locator("#top-rows .beside")).not_to_have_count(0)
+    settle(analyst)
+    shown = {screen: cells[0].split("\n") for screen, cells in rows_of(analyst).items()}
+    assert {screen: [int(n.replace(",", "")) for n in told] for screen, told in shown.items()} == {
+        item["screen"]: [item["views"], views.get(item["screen"], 0)] for item in first
+    }
+    expect(analyst.locator("#users-note")).to_contain_text("the second line is the range beside it")
+    look(analyst, "two-ranges")
+    # The address holds both; a screen's page goes on with them.
+    analyst.reload()
+    settle(analyst)
+    expect(analyst.get_by_label("Beside another range")).to_be_checked()
+    expect(begins).to_have_value(other[0][:16])
+    analyst.locator("#top-rows a", has_text="Home").first.click()
+    settle(analyst)
+    expect(analyst.locator("#figures .beside").first).to_contain_text(
+        f"{views['Home']:,} beside it, "
+    )
+    expect(analyst.locator("#series figcaption")).to_contain_text("from its own beginning")
+    look(analyst, "two-ranges-of-a-screen")
+    analyst.get_by_label("Beside another range").uncheck()
+    expect(analyst.locator("#figures .beside")).to_have_count(0)
+    assert "beside" not in analyst.url
+
+
 def test_what_the_api_refuses_is_told_in_its_words(
     analyst: Page, weeks_api: Api, complaints: list[str]
 ) -> None:

@@ -27,6 +27,19 @@ export const ringsIn = (slot, name) => ({ name, shape: "rings", color: `--series
 /** From the last that is over to what is still counted. */
 const joinTo = (slot, name) => ({ name, shape: "join", color: `--series-${slot + 1}`, width: 1.5, dash: [2, 4] });
 
+/** Lines with those of another range over them: its buckets one by one from its beginning. */
+export const besideEachOther = (series, others) =>
+  series.flatMap((mine, index) => [
+    mine,
+    {
+      name: `${mine.name}, beside`,
+      slot: (index + series.length) % MOST_SERIES,
+      items: mine.items.map(({ start, end }, at) => ({ start, end, other: others[at] ?? null })),
+      value: ({ other }) => (other === null ? null : mine.value(other)),
+      isOver: true,
+    },
+  ]);
+
 /** What is drawn: `items` of a series, by `slot` (0 to MOST_SERIES - 1) in a colour. `value(item)` is
  * a number or null, a length of time if `isTime`. `asOf` is the API's, `zone` that of the axis,
  * `gaps` are outages. Answers a `drawing`, a `table`, and whether the last bucket is still counted. */
@@ -64,10 +77,10 @@ export function linesOf(series, { isTime, asOf, zone, bucket, gaps }) {
         ...(isDay ? { finestMs: DAY_MS } : {}),
       },
       y: { isWhole: unit === null, unit: unit?.name },
-      series: series.flatMap(({ name, slot }, index) => [
-        { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...part(index, 0, over) },
-        ...(isCounting ? [{ ...joinTo(slot, name), ...part(index, over - 1, buckets.length) }] : []),
-        ...(isCounting ? [{ ...ringsIn(slot, figures.shortened(name, LETTERS)), ...part(index, over, buckets.length) }] : []),
+      series: series.flatMap(({ name, slot, isOver = false }, index) => [
+        { ...lineIn(slot, figures.shortened(name, LETTERS), over), ...part(index, 0, isOver ? buckets.length : over) },
+        ...(isCounting && !isOver ? [{ ...joinTo(slot, name), ...part(index, over - 1, buckets.length) }] : []),
+        ...(isCounting && !isOver ? [{ ...ringsIn(slot, figures.shortened(name, LETTERS)), ...part(index, over, buckets.length) }] : []),
       ]),
       bands: [
         ...(isCounting ? [counting(last)] : []),

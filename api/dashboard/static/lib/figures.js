@@ -36,6 +36,12 @@ export function change(relative) {
   return `${relative > 0 ? "+" : "−"}${percent(size, size < 0.995 ? 1 : 0)}`;
 }
 
+/** "1,200 beside it, +6.9 %": of two numbers the other one, in `words`, and how much more this one is. */
+export function beside(mine, other, words) {
+  const more = mine === null || !other ? "" : change(mine / other - 1);
+  return [`${words(other)} beside it`, more].filter(Boolean).join(", ");
+}
+
 /** Users of the API's row: one number, or at least and at most so many. */
 export const usersIn = (row) => (row.users_at_most === null ? null : { atLeast: row.users_at_least, atMost: row.users_at_most });
 

@@ -20,16 +20,27 @@ const USUAL = "24h";
 const MOST_POINTS = 10_000;
 const MOST_TRENDS = 100;
 
+const quartersAround = (from, to) => ({
+  from: Math.floor(from / QUARTER_MS) * QUARTER_MS,
+  to: Math.ceil(to / QUARTER_MS) * QUARTER_MS,
+});
+
 /** From an address's query: `range` is a preset or "custom", with `from` and `to` in Unix ms; `zone`
- * is empty for the reporting zone. What cannot be used is as if it were not there. */
+ * is empty for the reporting zone; `beside` is a second range, if there is one. What cannot be used is as if it were not there. */
 export function wantedOf(query) {
   const given = new URLSearchParams(query);
+  const wanted = rangeIn(given);
+  const [from, to] = ["beside_from", "beside_to"].map((name) => Date.parse(given.get(name)));
+  return from < to ? { ...wanted, beside: quartersAround(from, to) } : wanted;
+}
+
+function rangeIn(given) {
   const zone = isZone(given.get("tz") ?? " ") ? given.get("tz") : "";
   const [from, to] = ["from", "to"].map((name) => Date.parse(given.get(name)));
   if (from < to) {
     // Counts are by the quarter-hour: an address that somebody wrote is met from outside.
-    const [first, last] = [Math.floor(from / QUARTER_MS), Math.ceil(to / QUARTER_MS)].map((quarters) => quarters * QUARTER_MS);
-    return { range: "custom", from: first, to: last, zone, isMoved: first !== from || last !== to };
+    const around = quartersAround(from, to);
+    return { range: "custom", ...around, zone, isMoved: around.from !== from || around.to !== to };
   }
   const range = given.get("range");
   const isUnusable = given.has("from") || given.has("to") || (range !== null && !Object.hasOwn(PRESETS, range));
@@ -50,6 +61,10 @@ export function queryOf(wanted) {
     query.set("to", instant(wanted.to));
   } else if (wanted.range !== USUAL) query.set("range", wanted.range);
   if (wanted.zone) query.set("tz", wanted.zone);
+  if (wanted.beside) {
+    query.set("beside_from", instant(wanted.beside.from));
+    query.set("beside_to", instant(wanted.beside.to));
+  }
   return query;
 }
 
@@ -65,8 +80,18 @@ export function parametersOf(wanted, asOf, zone) {
   return { from: daysLater(today, 1 - preset.days), to: daysLater(today, 1), tz: zone };
 }
 
-/** The bucket of its series: a minute up to two hours, while minutes are kept. */
+/** Of the range beside it; null where there is none. */
+export const besideOf = ({ beside }, zone) =>
+  beside === undefined ? null : { from: instant(beside.from), to: instant(beside.to), tz: zone };
+
+/** The bucket of its series: a minute up to two hours, while minutes are kept; those of a range beside
+ * it may be gone. */
 export function bucketOf(wanted, now) {
+  const bucket = finestOf(wanted, now);
+  return bucket === "1m" && wanted.beside ? "15m" : bucket;
+}
+
+function finestOf(wanted, now) {
   if (wanted.range !== "custom") return PRESETS[wanted.range].bucket;
   const isByMinutes = wanted.to - wanted.from <= 2 * HOUR_MS && wanted.from > now - 2 * DAY_MS;
   return isByMinutes ? "1m" : coarseEnough(wanted, [2 * DAY_MS, 14 * DAY_MS]);

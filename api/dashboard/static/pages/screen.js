@@ -15,16 +15,17 @@ import * as outages from "../lib/outages.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
 import { around, flowRows, ranked, streams } from "../charts/paths.js";
-import { bucketInWords, bucketOf, trendOf } from "../lib/period.js";
+import { besideOf, bucketInWords, bucketOf, trendOf } from "../lib/period.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { screenCall, screenOf, usersOn } from "../lib/addresses.js";
 import { showRanked } from "../ui/ranked_list.js";
-import { linesOf } from "../charts/series.js";
+import { besideEachOther, linesOf } from "../charts/series.js";
 import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
 
 const IN_PATHS = 10;
+const BESIDE = " The range beside it is laid over from its own beginning, as far as this one goes.";
 // Nobody can be on them: they are the ends of paths, and all the rest.
 const OURS = ["(other)", "(start)", "(end)", words.SUPPRESSED];
 
@@ -57,11 +58,14 @@ async function refresh() {
 
 async function readTotals(where) {
   const { bucket } = trendOf(period.wanted);
-  const [answer, trends] = await Promise.all([
-    read(`${screenCall(screen)}?${new URLSearchParams({ ...where.parameters, bucket })}`),
+  const other = besideOf(period.wanted, period.zone);
+  const callOf = (parameters) => `${screenCall(screen)}?${new URLSearchParams(parameters)}`;
+  const [answer, trends, beside] = await Promise.all([
+    read(callOf({ ...where.parameters, bucket })),
     read(trendsCall({ ...where.parameters, bucket, screen })),
+    other && read(callOf({ ...other, bucket: "1d" })),
   ]);
-  return { ...answer, trend: trends.items[0], users: await screenUsers(answer, where) };
+  return { ...answer, trend: trends.items[0], users: await screenUsers(answer, where), beside: beside?.totals ?? null };
 }
 
 async function reloadVersions() {
@@ -80,10 +84,11 @@ function loadTotals() {
       showWays(why !== "");
       return why;
     },
-    show({ totals: sums, trend, users, ...answer }) {
+    show({ totals: sums, trend, users, beside, ...answer }) {
+      const other = (field, told) => (beside === null ? "" : figures.beside(sums[field], beside[field], told));
       const before = trend?.change == null ? "" : `${figures.change(trend.change)} beside the range before`;
       showFigures(element("figures"), [
-        { name: "Views", value: figures.count(sums.views), note: before, about: "views" },
+        { name: "Views", value: figures.count(sums.views), note: before, beside: other("views", figures.count), about: "views" },
         {
           name: "Unique users",
           value: figures.users(users?.found ?? null),
@@ -94,17 +99,17 @@ function loadTotals() {
           name: "Dwell",
           value: `${sums.silent_share > 0 ? "≥ " : ""}${figures.span(sums.dwell_ms)}`,
           note: `${figures.share(sums.silent_share)} of it ended by silence`,
-          about: "dwell",
+          beside: other("dwell_ms", figures.span), about: "dwell",
         },
         {
           name: "Dwell p50",
           value: figures.span(sums.dwell_p50_ms),
           note: `mean ${figures.span(sums.dwell_mean_ms)} of ${several(sums.visits, "visit")}`,
-          about: "percentile",
+          beside: other("dwell_p50_ms", figures.span), about: "percentile",
         },
-        { name: "Dwell p95", value: figures.span(sums.dwell_p95_ms), note: "within 9.1 %", about: "percentile" },
-        { name: "Exits", value: figures.count(sums.exits), note: `${figures.share(sums.exit_share)} of views`, about: "exits" },
-        { name: "Bounces", value: figures.count(sums.bounces), note: "exits after one view", about: "bounces" },
+        { name: "Dwell p95", value: figures.span(sums.dwell_p95_ms), note: "within 9.1 %", beside: other("dwell_p95_ms", figures.span), about: "percentile" },
+        { name: "Exits", value: figures.count(sums.exits), note: `${figures.share(sums.exit_share)} of views`, beside: other("exits", figures.count), about: "exits" },
+        { name: "Bounces", value: figures.count(sums.bounces), note: "exits after one view", beside: other("bounces", figures.count), about: "bounces" },
       ]);
       setText(element("users-note"), usersNote(users, answer));
     },
@@ -119,15 +124,17 @@ function loadSeries() {
     about: JSON.stringify([period.wanted, metric]),
     async reading() {
       const { parameters } = await place;
-      const [answer, gaps] = await Promise.all([read(callOf(parameters)), readOutages(parameters)]);
-      return { ...answer, gaps };
+      const other = besideOf(period.wanted, period.zone);
+      const [answer, gaps, beside] = await Promise.all([read(callOf(parameters)), readOutages(parameters), other && read(callOf(other))]);
+      return { ...answer, gaps, beside };
     },
-    show({ items, gaps, as_of: asOf, tz }) {
-      const series = lines.map(([name, field], slot) => ({ name, slot, items, value: (item) => item[field] }));
+    show({ items, gaps, beside, as_of: asOf, tz }) {
+      const mine = lines.map(([name, field], slot) => ({ name, slot, items, value: (item) => item[field] }));
+      const series = beside === null ? mine : besideEachOther(mine, beside.items);
       showLegend(element("series-legend"), series.length > 1 ? series : []);
       const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket, gaps });
       const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
-      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}${outages.caption(gaps)}`, drawn);
+      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${beside === null ? "" : BESIDE}${counting}${outages.caption(gaps)}`, drawn);
     },
     files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `screen-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` }),
   });

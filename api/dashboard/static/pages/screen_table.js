@@ -26,6 +26,17 @@ const OURS = {
   [words.SUPPRESSED]: "Screens with too few users to be told apart, together",
 };
 
+const BESIDE = [
+  [0, "views", figures.count],
+  [2, "dwell_ms", figures.span],
+  [3, "dwell_p50_ms", figures.span],
+  [4, "dwell_p95_ms", figures.span],
+  [5, "exits", figures.count],
+  [6, "bounces", figures.count],
+];
+// A screen that the other range does not have.
+const NOTHING = { views: 0, dwell_ms: 0, dwell_p50_ms: null, dwell_p95_ms: null, exits: 0, bounces: 0 };
+
 const NAMES = { "(other)": "Others", [words.SUPPRESSED]: "Small groups" };
 
 /** `sortBy(sort)` and `toggle(screen)` hear what somebody wants; `address(path)` is that of another
@@ -40,8 +51,9 @@ export class ScreenTable {
     element("top-heads").append(...COLUMNS.map((column) => this.#head(column, sortBy)));
   }
 
-  /** `items` are the API's, `trends` its answer about trends, `users` by screen or null. */
-  show({ items, sort, trends, users }) {
+  /** `items` are the API's, `trends` its answer about trends, `users` by screen or null, `beside`
+   * the API's of another range, by screen, or null. */
+  show({ items, sort, trends, users, beside }) {
     const trendOf = new Map(trends.items.map((item) => [item.screen, item]));
     for (const [name, head] of this.#heads) {
       head.setAttribute("aria-sort", name === sort ? "descending" : "none");
@@ -52,6 +64,7 @@ export class ScreenTable {
       const row = this.#rows.get(item.screen);
       row.querySelector("a")?.setAttribute("href", this.address(screenPage(item.screen)));
       fill(row, item, users === null ? null : (users.get(item.screen) ?? null));
+      if (beside !== null) fillBeside(row, beside.get(item.screen) ?? NOTHING, item);
       fillTrend(row.querySelector(".trend"), trendOf.get(item.screen), trends);
     }
     const shown = [...this.#rows.values()];
@@ -129,6 +142,16 @@ function fill(row, item, users) {
   withShare(exits, figures.count(item.exits), item.exit_share);
   setText(bounces, figures.count(item.bounces));
   setText(silence, figures.share(item.silent_share));
+}
+
+/** The same of the range beside it, under each number. */
+function fillBeside(row, other, item) {
+  const cells = row.querySelectorAll(".number");
+  for (const [cell, field, told] of BESIDE) {
+    const line = make("span", "quiet small beside", told(other[field]));
+    line.title = figures.beside(item[field], other[field], told);
+    cells[cell].append(line);
+  }
 }
 
 function fillTrend(cell, trend, { before, kept_from: keptFrom, compared_buckets: over }) {

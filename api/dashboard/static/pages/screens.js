@@ -11,7 +11,7 @@ import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
 import { flowRows, fromAndTo, streams } from "../charts/paths.js";
-import { bucketInWords, bucketOf, trendOf } from "../lib/period.js";
+import { besideOf, bucketInWords, bucketOf, trendOf } from "../lib/period.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { ScreenTable, SORTS } from "./screen_table.js";
@@ -20,6 +20,8 @@ import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
 
 const SHOWN = 50;
+// Of the range beside it: its order is another.
+const MOST_BESIDE = 500;
 const FIRST_CHOSEN = 5;
 const IN_FLOWS = 12;
 // Above this share of the views (other) is worth a word.
@@ -58,11 +60,13 @@ async function refresh() {
 
 async function readTop(where) {
   const of = sort === "unique_users" ? "views" : sort;
-  const [answer, trends] = await Promise.all([
+  const other = besideOf(period.wanted, period.zone);
+  const [answer, trends, beside] = await Promise.all([
     topScreens(where, sort, SHOWN),
     read(trendsCall({ ...where.parameters, ...trendOf(period.wanted), of })),
+    other && read(engagementCall({ ...other, limit: MOST_BESIDE })),
   ]);
-  return { ...answer, trends, users: await usersOf(answer, where) };
+  return { ...answer, trends, users: await usersOf(answer, where), beside: beside && new Map(beside.items.map((item) => [item.screen, item])) };
 }
 
 function loadTop() {
@@ -74,14 +78,15 @@ function loadTop() {
       tellHow(answer);
       return answer.items.length === 0 ? NOBODY : "";
     },
-    show({ items, sort: order, trends, users, sortProblem, ...answer }) {
+    show({ items, sort: order, trends, users, beside, sortProblem, ...answer }) {
       table.show({
         items,
         sort: order,
         trends,
         users: users?.by ?? null,
+        beside,
       });
-      setText(element("users-note"), [sortProblem, usersNote(users, answer)].filter(Boolean).join(" "));
+      setText(element("users-note"), [sortProblem, beside && "In each cell the second line is the range beside it.", usersNote(users, answer)].filter(Boolean).join(" "));
       element("top-more").hidden = items.length < SHOWN;
       tellOther(answer.other_share);
       mark();

@@ -15,6 +15,7 @@ function wantedHere() {
 const form = element("period");
 const fields = form.elements;
 const DAY_MS = 86_400_000;
+const BESIDE = ["beside_from", "beside_to"];
 
 /** Keeps the controls and the address; calls `changed()` when somebody wants another range. Other
  * parts of the page may keep something in the address too: they add it by `parts(query)`. */
@@ -27,7 +28,9 @@ export class PeriodForm {
     form.addEventListener("change", (event) => this.#choose(event.target));
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#chooseCustom();
+      // Enter in a field submits by the first button, whichever field it is.
+      if ([document.activeElement?.name, event.submitter?.name].some((name) => name?.includes("beside"))) this.#chooseBeside();
+      else this.#chooseCustom();
     });
     addEventListener("popstate", () => {
       this.wanted = wantedHere();
@@ -66,6 +69,11 @@ export class PeriodForm {
     fields.range.value = this.wanted.range;
     element("custom").hidden = this.wanted.range !== "custom";
     if (this.wanted.range === "custom") this.#fill(this.wanted.from, this.wanted.to);
+    if (fields.beside) {
+      fields.beside.checked = this.wanted.beside !== undefined;
+      element("beside").hidden = !fields.beside.checked;
+      if (this.wanted.beside) this.#fill(this.wanted.beside.from, this.wanted.beside.to, BESIDE);
+    }
     const zones = new Map([["", this.reportingZone ? `${this.reportingZone} (reporting zone)` : "the reporting zone"]]);
     for (const zone of [viewersZone(), this.wanted.zone]) {
       if (zone && zone !== this.reportingZone) {
@@ -78,11 +86,14 @@ export class PeriodForm {
 
   /** Says which range an answer is about, as the API understood it. */
   tell({ from, to, tz, as_of: asOf }) {
+    this.asked = { from: Date.parse(from), to: Date.parse(to) };
     const until = asOf !== null && Date.parse(asOf) < Date.parse(to) ? `; counted up to ${bareMoment(Date.parse(asOf), tz)}` : "";
     const zone = tz === this.reportingZone ? `${tz}, the reporting zone` : tz;
+    const { beside } = this.wanted;
+    const other = beside && fields.beside ? ` Beside it: ${bareMoment(beside.from, tz)} to ${bareMoment(beside.to, tz)}.` : "";
     setText(
       element("period-words"),
-      `${noteOf(this.wanted)}${bareMoment(Date.parse(from), tz)} to ${bareMoment(Date.parse(to), tz)} in ${zone}${until}.`,
+      `${noteOf(this.wanted)}${bareMoment(Date.parse(from), tz)} to ${bareMoment(Date.parse(to), tz)} in ${zone}${until}.${other}`,
     );
   }
 
@@ -92,8 +103,28 @@ export class PeriodForm {
       element("custom").hidden = false;
       this.#fill(to - DAY_MS, to);
       fields.from.focus();
-    } else if (field.name === "range") this.#want({ range: field.value, zone: this.wanted.zone });
-    else if (field.name === "tz") this.#want({ ...this.wanted, zone: field.value });
+    } else if (field.name === "range") {
+      const { zone, beside } = this.wanted;
+      this.#want({ range: field.value, zone, beside });
+    } else if (field.name === "tz") this.#want({ ...this.wanted, zone: field.value });
+    else if (field.name === "beside" && !field.checked) this.#want({ ...this.wanted, beside: undefined });
+    else if (field.name === "beside") this.#offerBeside();
+  }
+
+  /** The equal range before, to begin with. */
+  #offerBeside() {
+    const { from, to } = this.asked ?? { from: now() - DAY_MS, to: now() };
+    element("beside").hidden = false;
+    this.#fill(2 * from - to, from, BESIDE);
+    fields.beside_from.focus();
+  }
+
+  #chooseBeside() {
+    const problem = this.#problem(BESIDE);
+    setText(element("period-problem"), problem);
+    if (problem) return;
+    const [from, to] = BESIDE.map((name) => instantOf(fields[name].value, this.zone));
+    this.#want({ ...this.wanted, beside: { from, to } });
   }
 
   #chooseCustom() {
@@ -101,20 +132,21 @@ export class PeriodForm {
     setText(element("period-problem"), problem);
     if (problem) return;
     const [from, to] = [fields.from, fields.to].map((field) => instantOf(field.value, this.zone));
-    this.#want({ range: "custom", from, to, zone: this.wanted.zone });
+    this.#want({ ...this.wanted, range: "custom", from, to });
   }
 
-  #problem() {
-    for (const [field, name] of [[fields.from, "From"], [fields.to, "To"]]) {
+  #problem(names = ["from", "to"]) {
+    const [first, last] = names.map((name) => fields[name]);
+    for (const [field, name] of [[first, "From"], [last, "To"]]) {
       if (!field.value) return `${name} must be a date and a time.`;
       if (field.validity.stepMismatch) return `${name} must be a quarter-hour: 00, 15, 30 or 45 minutes.`;
     }
-    return fields.from.value < fields.to.value ? "" : "From must be before To.";
+    return first.value < last.value ? "" : "From must be before To.";
   }
 
-  #fill(from, to) {
-    fields.from.value = wallTime(from, this.zone).slice(0, 16);
-    fields.to.value = wallTime(to, this.zone).slice(0, 16);
+  #fill(from, to, [first, last] = ["from", "to"]) {
+    fields[first].value = wallTime(from, this.zone).slice(0, 16);
+    fields[last].value = wallTime(to, this.zone).slice(0, 16);
   }
 
   #want(wanted) {
