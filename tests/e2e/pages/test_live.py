@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from tests.e2e.browser import HOSTILE, Api, look, wait_until
 from tests.e2e.pages.fleet import Fleet, LogTime
+from tests.e2e.pages.taken import picture_of, pixels
 from tests.rigs.api_harness import Table, token
 
 #: Without uPlot; as the browser has it, not as it was sent.
@@ -115,6 +116,9 @@ def test_it_shows_the_fleet_by_day_by_night_and_on_a_phone(
     expect(hour.locator("tbody tr")).to_have_count(12)
     expect(hour.locator("tbody tr").nth(6)).not_to_contain_text("–")
     hour.locator("summary").click()
+    name, picture = picture_of(page, "hour")
+    assert re.fullmatch(r"last-hour-\d{4}-\d\d-\d\dT\d{4}Z\.png", name)
+    assert pixels(page, picture, "--series-1") > 100
     look(page, "live")
 
 

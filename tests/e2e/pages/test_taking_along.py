@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import HOSTILE, Api, assert_accessible
+from tests.e2e.pages.taken import HEARD_TEXTS, PNG, picture_of, pixels
 from tests.rigs.api_harness import Table
-
-PNG = b"\x89PNG\r\n\x1a\n"
-#: Every text that is drawn on a canvas.
-HEARD_TEXTS = """
-    window.drawnTexts = [];
-    const { fillText } = CanvasRenderingContext2D.prototype;
-    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
-        drawnTexts.push(text);
-        return fillText.call(this, text, ...at);
-    };
-"""
-#: How many pixels of a picture have a colour (of six hexadecimal digits).
-COUNT_PIXELS = """async ([bytes, color]) => {
-    const image = await createImageBitmap(new Blob([new Uint8Array(bytes)], { type: "image/png" }));
-    const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
-    context.drawImage(image, 0, 0);
-    const { data } = context.getImageData(0, 0, image.width, image.height);
-    const [red, green, blue] = [1, 3, 5].map((from) => parseInt(color.slice(from, from + 2), 16));
-    let count = 0;
-    for (let at = 0; at < data.length; at += 4)
-        count += data[at] === red && data[at + 1] === green && data[at + 2] === blue;
-    return count;
-}"""
 
 
 @pytest.fixture
@@ -46,24 +23,6 @@ def copier(signed_in: Page, table: Table) -> Page:
 def clipboard(page: Page) -> str:
     text: str = page.evaluate("navigator.clipboard.readText()")
     return text
-
-
-def picture_of(page: Page, card: str) -> tuple[str, bytes]:
-    """The name of the file that its button gives, and what is in it."""
-    button = page.locator(f"#{card} .picture")
-    expect(button).to_be_enabled()
-    with page.expect_download() as downloading:
-        button.click()
-    return downloading.value.suggested_filename, Path(downloading.value.path()).read_bytes()
-
-
-def pixels(page: Page, picture: bytes, variable: str) -> int:
-    """How many have the colour of a variable of the sheet."""
-    color = page.evaluate(
-        "name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()", variable
-    )
-    count: int = page.evaluate(COUNT_PIXELS, [list(picture), color])
-    return count
 
 
 def test_a_link_with_its_filters_and_ids_are_copied(copier: Page, api: Api) -> None:

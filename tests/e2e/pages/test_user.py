@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from schemas.log.changes import Reason
 from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import DeviceLife, Step, called, write_life
+from tests.e2e.pages.taken import HEARD_TEXTS, picture_of, pixels
 from tests.integration.analytics.analytics_rows import AnalyticsTable
 from tests.rigs.api_harness import Table
 
@@ -454,6 +455,28 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
         f"The hour up to {until}: 15 min in the foreground, 10 min in the background. Times in UTC."
     )
     expect(page.locator("#banner-freshness")).to_contain_text(until)
+
+
+def test_the_timeline_is_a_picture_whose_file_names_nobody(
+    page: Page, api: Api, lives: AnalyticsTable, now: datetime
+) -> None:
+    steps = [
+        Step(ago(now, minutes=40), "started", "Cart"),
+        Step(ago(now, minutes=10), "backgrounded"),
+    ]
+    write_life(lives, "ada", DeviceLife(steps, last_active=now), name=HOSTILE)
+    page.add_init_script(HEARD_TEXTS)
+    open_user(page, api, "ada", "?range=1h")
+    expect(page.locator("#strip .track .piece")).to_have_count(3)
+    name, picture = picture_of(page, "strip-title")
+    assert name == "timeline-1h.png"
+    texts = page.evaluate("drawnTexts")
+    assert texts[0].startswith("\u2068")
+    assert "Timeline" in " ".join(texts)
+    assert {"Cart", "iPhone 13", "Foreground"} <= set(texts)
+    assert any(text.startswith("Complete up to ") for text in texts)
+    for color in ("--foreground", "--background"):
+        assert pixels(page, picture, color) > 100
 
 
 def test_a_busy_week_is_read_to_the_end_of_what_can_be_drawn(

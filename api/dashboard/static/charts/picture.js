@@ -1,12 +1,13 @@
 // A chart as a PNG, to put into a report: with its title, its range, its legend and up to when it is
 // complete. The policy allows no picture of an SVG, so streams are drawn again, shape by shape.
 
+import { t } from "../lib/texts.js";
 import { momentInWords } from "../lib/zones.js";
 import { colorOf } from "./plot.js";
 import { lineIn } from "./series.js";
 
 const AROUND_PX = 24;
-const LINE_PX = 20;
+export const LINE_PX = 20;
 const GAP_PX = 12;
 const CHIP_GAP_PX = 18;
 const SAMPLE_PX = 24;
@@ -19,7 +20,6 @@ export function pictureOf(card, { title, range, asOf, zone }) {
   const plot = card.querySelector(".plot");
   const chart = plot.querySelector("canvas");
   const scale = chart === null ? Math.max(LEAST_SCALE, devicePixelRatio) : chart.width / chart.clientWidth;
-  const width = plot.clientWidth + 2 * AROUND_PX;
   const pen = new Pen(document.createElement("canvas").getContext("2d"), plot.clientWidth);
   const entries = [...card.querySelectorAll(".legend li")].map(entryOf);
   const rows = pen.rows(entries);
@@ -29,8 +29,16 @@ export function pictureOf(card, { title, range, asOf, zone }) {
     ...pen.lines("text", "--quiet", card.querySelector("figcaption").textContent),
     ...rows.map((row) => ({ height: LINE_PX + 4, draw: (ctx, y) => row.forEach((entry) => drawEntry(ctx, entry, y)) })),
     { height: plot.clientHeight + 2 * GAP_PX, draw: (ctx, y) => drawChart(ctx, plot, chart, y + GAP_PX) },
-    ...pen.lines("small", "--quiet", asOf === null ? "" : `Complete up to ${momentInWords(Date.parse(asOf), zone)}. Rollcall`),
+    ...pen.lines("small", "--quiet", asOf === null ? "" : completeUpTo(Date.parse(asOf), zone)),
   ];
+  return assembled(parts, plot.clientWidth, scale);
+}
+
+export const completeUpTo = (ms, zone) => `${t("Complete up to {time}.", { time: momentInWords(ms, zone) })} Rollcall`;
+
+/** One below the other: each part has a `height` and draws itself at an `y`. */
+export function assembled(parts, inner, scale) {
+  const width = inner + 2 * AROUND_PX;
   const height = parts.reduce((sum, part) => sum + part.height, 2 * AROUND_PX);
   const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(width * scale), height: Math.round(height * scale) });
   const ctx = canvas.getContext("2d");
@@ -51,7 +59,7 @@ export function pictureOf(card, { title, range, asOf, zone }) {
 }
 
 /** Measures texts and breaks them into lines. */
-class Pen {
+export class Pen {
   constructor(ctx, width) {
     this.ctx = ctx;
     this.width = width;
@@ -90,7 +98,7 @@ class Pen {
 
 const fontOf = (size) => `${LETTERS[size]} ${getComputedStyle(document.body).fontFamily}`;
 
-function write(ctx, size, color, text, x, y) {
+export function write(ctx, size, color, text, x, y) {
   ctx.font = fontOf(size);
   ctx.fillStyle = colorOf(color);
   ctx.textBaseline = "middle";

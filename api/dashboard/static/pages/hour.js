@@ -58,6 +58,7 @@ async function refresh() {
       }
     }
     await draw(start, end);
+    element("hour-picture").disabled = false;
     const isEmpty = [...parts.get(0).values.values()].every((value) => value === null);
     setText(element("hour-note"), isEmpty ? t("begins with the first whole minute") : t("in {zone}", { zone: zoneLabel(end) }));
   } catch (error) {
@@ -72,6 +73,14 @@ async function readPart(from, to) {
   const values = new Map(items.map((item) => [Date.parse(item.start), item.online_avg]));
   return { from, to, values, gaps };
 }
+
+element("hour-picture").addEventListener("click", async () => {
+  const [{ pictureOf }, { save }] = await Promise.all(
+    ["../charts/picture.js", "../ui/download.js"].map((path) => import(new URL(path, import.meta.url))),
+  );
+  const told = { title: t("Online now"), range: "", asOf: known.as_of, zone: shownZone };
+  save(await pictureOf(element("hour"), told), `last-hour-${known.as_of.slice(0, 16).replace(":", "")}Z.png`);
+});
 
 async function draw(start, end) {
   const minutes = Array.from({ length: MINUTES }, (_, index) => start + index * MINUTE_MS);

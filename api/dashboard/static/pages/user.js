@@ -7,6 +7,7 @@ import { showDevices, showSilences } from "./device_cards.js";
 import { element, setParts, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { changeRow, sessionRow, silencesOf } from "./history_tables.js";
+import { shownZone } from "../lib/formats.js";
 import { length, localised, moment } from "../lib/moments.js";
 import { deviceName, shownDevice, whyUser } from "../lib/reasons.js";
 import { RANGES, drawStrip } from "../charts/strip.js";
@@ -237,6 +238,14 @@ for (const radio of document.querySelectorAll("[name=range]")) {
     }),
   );
 }
+element("strip-picture").addEventListener("click", async () => {
+  const [{ pictureOfStrip }, { save }] = await Promise.all(
+    ["../charts/strip_picture.js", "../ui/download.js"].map((path) => import(new URL(path, import.meta.url))),
+  );
+  const title = `${words.isolated(user.name ?? user.user_id)} · ${element("strip-title").textContent}`;
+  // A file's name goes further than its picture: whose it is stands in that alone.
+  save(await pictureOfStrip(element("strip"), { title, until: completeUntil ?? drawnAt, zone: shownZone }), `timeline-${range}.png`);
+});
 element("more-sessions").addEventListener("click", () => tried(() => showMore("sessions", sessions)));
 element("more-changes").addEventListener("click", () => tried(() => showMore("changes", changes)));
 document.addEventListener("visibilitychange", refresh);
