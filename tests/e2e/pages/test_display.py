@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import Api, assert_accessible, assert_no_sideways_scroll, sign_in
+from tests.e2e.browser import Api, assert_accessible, assert_no_sideways_scroll, look, sign_in
 from tests.e2e.pages.fleet import LogTime
 from tests.rigs.api_harness import Table
 
@@ -174,7 +174,7 @@ def test_a_browser_that_keeps_nothing_shows_the_page_and_says_so(
     expect(signed_in.locator("#display .problem")).to_be_visible()
 
 
-def test_the_frame_and_the_live_page_speak_another_language(
+def test_the_frame_live_and_users_speak_another_language(
     signed_in: Page, api: Api, someone: None, log_time: LogTime
 ) -> None:
     log_time.count(foreground=1)
@@ -190,8 +190,18 @@ def test_the_frame_and_the_live_page_speak_another_language(
     expect(signed_in.locator("#quality")).to_contain_text(re.compile(r"^Stand .* UTC, "))
     expect(signed_in.locator("#connection")).to_have_text("Live")
     assert_accessible(signed_in)
-    signed_in.goto(f"{api.origin}/users")
+    signed_in.goto(f"{api.origin}/users?state=foreground&sort=user_id")
     expect(signed_in.locator("#rows tr")).to_have_count(1)
+    expect(signed_in.locator("#rows .state")).to_contain_text("Vordergrund")
+    expect(signed_in.locator("#count")).to_have_text("1 Nutzer")
+    expect(signed_in.locator("#sentence")).to_have_text(
+        "Nutzer online, im Vordergrund; nach Nutzer-Id."
+    )
+    expect(signed_in.locator("main")).not_to_have_attribute("lang", "en")
+    look(signed_in, "users-german", state=True)
+    signed_in.goto(f"{api.origin}/users?q=zz")
+    expect(signed_in.locator("#nobody")).to_contain_text("beginnt so")
+    signed_in.goto(f"{api.origin}/screens")
     # What is not translated is told to be English.
     expect(signed_in.locator("main")).to_have_attribute("lang", "en")
     choose(signed_in, "en")

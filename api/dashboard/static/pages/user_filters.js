@@ -6,6 +6,7 @@ import { shownZone } from "../lib/formats.js";
 import { moment } from "../lib/moments.js";
 import { suggest } from "../ui/suggestions.js";
 import { instantOf, wallTime } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 import * as list from "./user_list.js";
 
 const TYPING_MS = 250;
@@ -27,7 +28,7 @@ export function showFilters(wanted) {
   // On a phone they are behind a button, unless one is in use.
   if (list.isOnlineOnly(wanted)) showMore(true);
   element("sort").disabled = wanted.at !== "";
-  element("sort").title = wanted.at === "" ? "" : "The past is sorted by user id.";
+  element("sort").title = wanted.at === "" ? "" : t("The past is sorted by user id.");
   element("clear").hidden = list.addressOf(wanted) === "/users";
   showInstant(Date.parse(wanted.at));
 }
@@ -86,5 +87,5 @@ function showMore(isOpen) {
   element("filters").classList.toggle("open", isOpen);
   const button = element("more-filters");
   button.setAttribute("aria-expanded", isOpen);
-  setText(button, isOpen ? "Fewer filters" : "More filters");
+  setText(button, isOpen ? t("Fewer filters") : t("More filters"));
 }

@@ -5,6 +5,7 @@
 // find; what only online users have (a screen, a version, a device, an instant) narrows it to them.
 
 import { usersAt } from "../lib/addresses.js";
+import { many, t } from "../lib/texts.js";
 import { count } from "../lib/words.js";
 
 const ONLINE_ONLY = ["screen", "app_version", "platform", "device", "at"];
@@ -14,10 +15,10 @@ const PAST_SORT = "user_id";
 const USUAL_SORTS = { any: "user_id", offline: "-changed_at" };
 const USUAL_SORT = "-online_since";
 const IN_WORDS = {
-  "-online_since": "last online first",
-  "-changed_at": "latest change first",
-  "-last_active": "last active first",
-  user_id: "by user id",
+  "-online_since": t("last online first"),
+  "-changed_at": t("latest change first"),
+  "-last_active": t("last active first"),
+  user_id: t("by user id"),
 };
 // Shorter ones are looked for at the beginning alone.
 const MIN_SEARCH = 3;
@@ -77,16 +78,21 @@ export function callOf(wanted, limit, cursor = null, counts = false) {
 /** What it asks for in words, as parts for `setParts`: "Online users on Checkout; last online first". */
 export function sentenceOf(wanted) {
   const state = stateOf(wanted);
-  const who = { any: "All known users, online or not", offline: "Users who are offline" }[state] ?? "Online users";
+  const who = { any: t("All known users, online or not"), offline: t("Users who are offline") }[state] ?? t("Online users");
+  const isBeginning = wanted.q.length < MIN_SEARCH;
   const where = [
-    [state === "foreground" || state === "background" ? `in the ${state}` : "", ""],
-    ["on ", wanted.screen],
-    ["with version ", wanted.app_version],
-    ["on the platform ", wanted.platform],
-    ["with ", wanted.device, " in their device"],
-    [`whose id or name ${wanted.q.length < MIN_SEARCH ? "begins with" : "contains"} `, wanted.q],
-  ].filter(([before, name], index) => (index === 0 ? before : name));
-  const parts = where.flatMap(([before, name, after = ""]) => [`, ${before}`, ...(name ? [{ name }] : []), after]);
+    [t("on {name}"), wanted.screen],
+    [t("with version {name}"), wanted.app_version],
+    [t("on the platform {name}"), wanted.platform],
+    [t("with {name} in their device"), wanted.device],
+    [isBeginning ? t("whose id or name begins with {name}") : t("whose id or name contains {name}"), wanted.q],
+  ].filter(([, name]) => name);
+  const inState = { foreground: t("in the foreground"), background: t("in the background") }[state];
+  const parts = where.flatMap(([text, name]) => {
+    const [before, after] = text.split("{name}");
+    return [`, ${before}`, { name }, after];
+  });
+  if (inState !== undefined) parts.unshift(`, ${inState}`);
   return [who, ...parts, `; ${IN_WORDS[sortOf(wanted)]}.`].filter(Boolean);
 }
 
@@ -95,30 +101,30 @@ export const titleOf = (wanted, isolated) =>
   sentenceOf(wanted).slice(0, -1).map((part) => (typeof part === "string" ? part : isolated(part.name))).join("");
 
 export function headingOf(wanted) {
-  if (wanted.at) return "Users online then";
-  return { any: "Users", offline: "Offline users" }[stateOf(wanted)] ?? "Online users";
+  if (wanted.at) return t("Users online then");
+  return { any: t("Users"), offline: t("Offline users") }[stateOf(wanted)] ?? t("Online users");
 }
 
 /** "37 users", "1,000+ users" of an answer. */
 export const howMany = ({ count: users, count_is_exact: isExact }) =>
-  `${count(users)}${isExact ? "" : "+"} ${users === 1 && isExact ? "user" : "users"}`;
+  isExact ? many(users, "{n} user", "{n} users", { n: count(users) }) : t("{n}+ users", { n: count(users) });
 
 /** Why a page of it is empty, and what to do: a heading and a sentence. */
 export function nobodyOf(wanted, isLaterPage) {
-  if (isLaterPage) return ["Nobody is on this page any more", "The list has become shorter: go back to its beginning."];
+  if (isLaterPage) return [t("Nobody is on this page any more"), t("The list has become shorter: go back to its beginning.")];
   if (stateOf(wanted) === "any") {
-    if (!wanted.q) return ["No user is known yet", FIRST];
-    if (wanted.q.length >= MIN_SEARCH) return ["No user’s id or name contains this", "Capitals and accents do not count. Look for a shorter part of it."];
-    return ["No user’s id or name begins like this", `Fewer than ${MIN_SEARCH} characters are looked for at the beginning alone: type more of it.`];
+    if (!wanted.q) return [t("No user is known yet"), FIRST];
+    if (wanted.q.length >= MIN_SEARCH) return [t("No user’s id or name contains this"), t("Capitals and accents do not count. Look for a shorter part of it.")];
+    return [t("No user’s id or name begins like this"), t("Fewer than {n} characters are looked for at the beginning alone: type more of it.", { n: MIN_SEARCH })];
   }
-  if (stateOf(wanted) === "offline") return ["Nobody like this is offline", "Users who have never been seen are not known."];
-  if (isWhole(wanted)) return ["Nobody is online right now", FIRST];
-  const exact = wanted.screen || wanted.app_version ? " Screen and version are compared exactly, capitals included." : "";
-  if (wanted.at) return ["Nobody like this was online then", `Try another instant, or fewer filters.${exact}`];
-  return ["No online user matches", `Take a filter away.${exact}`];
+  if (stateOf(wanted) === "offline") return [t("Nobody like this is offline"), t("Users who have never been seen are not known.")];
+  if (isWhole(wanted)) return [t("Nobody is online right now"), FIRST];
+  const exact = wanted.screen || wanted.app_version ? ` ${t("Screen and version are compared exactly, capitals included.")}` : "";
+  if (wanted.at) return [t("Nobody like this was online then"), `${t("Try another instant, or fewer filters.")}${exact}`];
+  return [t("No online user matches"), `${t("Take a filter away.")}${exact}`];
 }
 
-const FIRST = "Who sends a heartbeat appears here within seconds. The page Live shows how to send one.";
+const FIRST = t("Who sends a heartbeat appears here within seconds. The page Live shows how to send one.");
 
 /** How many users would come, go or move if `fresh`, the same page of the list as it is now, took the
  * place of `shown`, the page as it was laid out. */

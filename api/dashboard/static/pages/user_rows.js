@@ -4,8 +4,18 @@
 import { userPage } from "../lib/addresses.js";
 import { arrange, copyButton, make, setText, setTime } from "../ui/dom.js";
 import { inShort } from "../lib/reasons.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 
+const STATES = { foreground: t("foreground"), background: t("background"), offline: t("offline") };
+const REASONS = {
+  timed_out: t("timed out"),
+  disconnected: t("disconnected"),
+  logged_out: t("logged out"),
+  opted_out: t("opted out"),
+  erased: t("erased"),
+  evicted: t("evicted"),
+};
 const CELLS = ["state", "screen", "last-active", "online-since", "version", "device"];
 
 /** The table has exactly these users, in this order. */
@@ -32,7 +42,7 @@ function newRow(userId) {
   const name = make("a", "name");
   name.href = userPage(userId);
   name.append(make("bdi"));
-  user.append(name, make("bdi", "id"), copyButton(userId));
+  user.append(name, make("bdi", "id"), copyButton(userId, t("Copy the user id")));
   const cells = CELLS.map((className) => make("td", className));
   cells.forEach((cell) => cell.setAttribute("role", "cell"));
   const [state, screen, lastActive, onlineSince, , device] = cells;
@@ -51,14 +61,14 @@ function fill(row, user) {
   setText(part(".name bdi"), user.name ?? user.user_id);
   setText(part(".id"), user.name === null ? "" : user.user_id);
   part(".dot").dataset.state = user.state;
-  setText(part(".state .word"), user.state);
-  setText(part(".state .why"), isOffline ? inShort(user.reason) : "");
+  setText(part(".state .word"), STATES[user.state]);
+  setText(part(".state .why"), isOffline ? (REASONS[user.reason] ?? inShort(user.reason)) : "");
   setText(part(".screen bdi"), isOffline ? "–" : words.screen(user.screen));
   setTime(part(".last-active time"), user.last_active, words.ago);
-  setText(part(".online-since .word"), isOffline ? "offline " : "");
+  setText(part(".online-since .word"), isOffline ? `${STATES.offline} ` : "");
   setTime(part(".online-since time"), isOffline ? user.changed_at : user.online_since, words.since);
   setText(part(".version"), user.app_version ?? "–");
-  const others = user.device_count > 1 ? ` and ${user.device_count - 1} more` : "";
+  const others = user.device_count > 1 ? ` ${t("and {n} more", { n: user.device_count - 1 })}` : "";
   setText(part(".device bdi"), user.device_info ?? user.platform ?? "–");
   setText(part(".device span"), others);
   flash(row, `${user.state} ${user.screen}`);

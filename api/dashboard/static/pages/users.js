@@ -14,6 +14,7 @@ import { localised } from "../lib/moments.js";
 import { download } from "./user_export.js";
 import { listen, showFilters, typed } from "./user_filters.js";
 import * as list from "./user_list.js";
+import { t } from "../lib/texts.js";
 import { fillIn, layOut } from "./user_rows.js";
 import * as words from "../lib/words.js";
 
@@ -78,7 +79,7 @@ async function refresh() {
       return;
     }
     if (!(error instanceof Away)) throw error;
-    setText(element("unread"), `The list cannot be read now (${error.message}); trying again.`);
+    setText(element("unread"), t("The list cannot be read now; trying again."));
   }
   // A list that takes long to read is read more seldom.
   timer = setTimeout(refresh, Math.max(REFRESH_MS, 4 * (performance.now() - began)));
@@ -121,7 +122,7 @@ function announce(page, news) {
 function setChanged(count) {
   const bar = element("changed");
   // Said once; how the number grows is for those who see it.
-  setText(element("changed-said"), count ? "The list has changed. A button above it shows the changes." : "");
+  setText(element("changed-said"), count ? t("The list has changed. A button above it shows the changes.") : "");
   setText(element("changed-count"), words.count(count));
   bar.hidden = count === 0;
 }
@@ -129,7 +130,7 @@ function setChanged(count) {
 function showPlace() {
   const first = cursors.length * PAGE_ROWS + 1;
   const last = first + shown.length - 1;
-  setText(element("place"), `${words.count(first)}–${words.count(last)}${next === null && cursors.length ? ", the end" : ""}`);
+  setText(element("place"), `${words.count(first)}–${words.count(last)}${next === null && cursors.length ? t(", the end") : ""}`);
   const hidden = { previous: cursors.length === 0, next: next === null };
   for (const [id, isHidden] of Object.entries(hidden)) {
     const button = element(id);
@@ -144,14 +145,14 @@ function showWanted() {
   setText(element("count"), "");
   asOf = null;
   setParts(element("sentence"), list.sentenceOf(wanted));
-  setTitle(list.isWhole(wanted) ? "Users" : list.titleOf(wanted, words.isolated));
+  setTitle(list.isWhole(wanted) ? t("Users") : list.titleOf(wanted, words.isolated));
   showSort();
-  setText(element("csv"), "Download CSV");
+  setText(element("csv"), t("Download CSV"));
   showQuality();
 }
 
 function showQuality() {
-  if (wanted.at) setText(element("quality"), "Complete: everything up to that instant has been read.");
+  if (wanted.at) setText(element("quality"), t("Complete: everything up to that instant has been read."));
   else setText(element("quality"), windowSeconds === null ? "" : words.quality(asOf, windowSeconds, now()));
 }
 

@@ -17,13 +17,13 @@ export function make(tag, className = "", text = "") {
 export const hasPage = (route) => document.documentElement.dataset.pages.split(" ").includes(route);
 
 /** A small button that copies a user's id, for a row of a list. */
-export function copyButton(userId) {
+export function copyButton(userId, does = "Copy the user id") {
   const button = make("button", "copy small-copy");
   button.type = "button";
   button.dataset.copy = "text";
   button.dataset.text = userId;
-  button.title = "Copy the user id";
-  button.setAttribute("aria-label", `Copy the user id ${userId}`);
+  button.title = does;
+  button.setAttribute("aria-label", `${does} ${userId}`);
   return button;
 }
 
