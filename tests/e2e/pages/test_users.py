@@ -703,6 +703,7 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     expect(rows).to_have_count(25)
     look(page, "users")
     page.emulate_media(color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert sum(float(n) for n in dark.strip("rgba()").split(",")[:3]) / 3 < 128
     page.fill("#q", "ada")
