@@ -73,11 +73,14 @@ class NothingToAuditError(RuntimeError):
 
 
 def take_snapshot(
-    dsn: str, wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]], folder: Path
+    dsn: str,
+    wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]],
+    folder: Path,
+    copy_more: Callable[[psycopg.Connection[Any], Snapshot], None] | None = None,
 ) -> Snapshot:
     """Copy what is to be compared into ``folder``: of a topic with this id, whose partitions are
-    stored so far, from where ``wanted`` says, else all. Raises ``psycopg.Error`` and
-    :class:`NothingToAuditError`."""
+    stored so far, from where ``wanted`` says, else all; and in the same transaction what
+    ``copy_more`` copies. Raises ``psycopg.Error`` and :class:`NothingToAuditError`."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -113,17 +116,20 @@ def take_snapshot(
             "times": [one.time for one in froms],
         }
         for table in COPIED:
-            _copy(connection, table, parameters, snapshot)
+            copy_rows(connection, table, QUERIES[table], parameters, snapshot)
+        if copy_more is not None:
+            copy_more(connection, snapshot)
     return snapshot
 
 
-def _copy(
+def copy_rows(
     connection: psycopg.Connection[Any],
     table: str,
-    parameters: Mapping[str, Sequence[int]],
+    query: bytes,
+    parameters: Mapping[str, int | Sequence[int]],
     snapshot: Snapshot,
 ) -> None:
-    query = QUERIES[table]
+    """Copy what a query says, by its first column, in whose order its rows come."""
     given = parameters if b"%(" in query else None
     with (
         (snapshot.folder / table).open("wb") as file,

@@ -27,7 +27,8 @@ SELECT table_name, to_ms(kept_from) FROM retention_progress
 SELECT "partition", log_offset, user_id, name, state::text, screen, reason::text, to_ms(changed_at),
        to_ms(online_since), to_ms(last_active), device_count, device, app_version, device_info,
        platform, token, to_ms(expires_at), signed_out, ended_in_foreground,
-       first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text
+       first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text,
+       timer::text, running_timers
 FROM presence ORDER BY "partition"
 
 -- name: changes
