@@ -33,6 +33,7 @@ MINUTES: Final = (
     *("views", "visits", "dwell_ms", "silent_dwell_ms", "exits", "bounces", "dwell_histogram"),
 )
 
+FLAGS: Final = ("opted_out", "at", "log_offset", "erased_until")
 #: Of rollups, after what names their rows; engagement has the columns of minutes.
 ENDED_SESSIONS: Final = (
     *("sessions", "duration_ms", "foreground_ms", "views", "bounces", "timed_out"),
@@ -67,7 +68,7 @@ AUDITED: Final[dict[str, str]] = {
     "outages": "every row",
     "clock_steps": "every row",
     "erasures": "every row that the log asks for: kind, place, time",
-    "privacy_flags": "`opted_out`, where the key of hashes is given",
+    "privacy_flags": "whether and when, where the key of hashes is given",
     "screen_quarters": "every row since the last run and of 6 hours before it, by their minutes",
     "screen_hours": "as quarter-hours",
     "transition_quarters": "as quarter-hours of screens, by their transitions",
@@ -100,12 +101,7 @@ EXEMPT_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "silence": "shows in outages",
         "last_read": "how the log is known again",
     },
-    "privacy_flags": {
-        "at": "not yet",
-        "erased_until": "not yet",
-        "fence_until": "shows in what later events do",
-        "log_offset": "not yet",
-    },
+    "privacy_flags": {"fence_until": "shows in what later events do"},
     "erasures": {
         "user_hash": "not yet",
         "requested_at": "PostgreSQL's clock",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +57,18 @@ class Snapshot:
     folder: Path
     #: By table and partition, where its rows begin in the file and how many they are.
     places: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    def keep(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write a table's file; each row begins with its partition, in whose order they come."""
+        with (self.folder / table).open("wb") as file:
+            place = 0
+            for partition, *row in rows:
+                encoded = msgspec.msgpack.encode(row)
+                key = (table, partition)
+                start, count = self.places.get(key, (place, 0))
+                self.places[key] = (start, count + 1)
+                file.write(len(encoded).to_bytes(_LENGTH_BYTES) + encoded)
+                place += _LENGTH_BYTES + len(encoded)
 
     def rows(self, table: str, partition: int) -> Iterator[tuple[Any, ...]]:
         """Those of a partition, without ``partition``, in the order of the query."""
@@ -131,19 +143,9 @@ def copy_rows(
 ) -> None:
     """Copy what a query says, by its first column, in whose order its rows come."""
     given = parameters if b"%(" in query else None
-    with (
-        (snapshot.folder / table).open("wb") as file,
-        connection.cursor(f"audit_{table}") as cursor,
-    ):
+    with connection.cursor(f"audit_{table}") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        place = 0
-        for partition, *row in cursor.execute(query, given):
-            encoded = msgspec.msgpack.encode(row)
-            key = (table, partition)
-            start, count = snapshot.places.get(key, (place, 0))
-            snapshot.places[key] = (start, count + 1)
-            file.write(len(encoded).to_bytes(_LENGTH_BYTES) + encoded)
-            place += _LENGTH_BYTES + len(encoded)
+        snapshot.keep(table, cursor.execute(query, given))
 
 
 def note_result(dsn: str, result: Mapping[str, object]) -> None:

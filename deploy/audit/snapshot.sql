@@ -111,8 +111,9 @@ SELECT "partition", erasure_id, kind, log_offset, to_ms(erased_at) FROM erasures
 WHERE log_offset IS NOT NULL ORDER BY "partition"
 
 -- name: privacy_flags
--- Who opted out, by keyed hash.
-SELECT "partition", user_hash, opted_out FROM privacy_flags ORDER BY "partition"
+-- Who opted out and what was erased, by keyed hash.
+SELECT "partition", user_hash, opted_out, to_ms(at), log_offset, to_ms(erased_until)
+FROM privacy_flags ORDER BY "partition"
 
 -- name: note_result
 -- What a run has found; the latest 400 are kept.

@@ -235,6 +235,12 @@ ALTERED = {
         "UPDATE privacy_flags SET opted_out = false WHERE " + one("privacy_flags", "opted_out"),
         "user-01",
     ),
+    "when somebody opted in": (
+        "privacy_flags",
+        "UPDATE privacy_flags SET at = at + interval '1 s' WHERE NOT opted_out AND "
+        + one("privacy_flags", "NOT opted_out"),
+        "at:",
+    ),
     "an opted-out user who came back": (
         "presence",
         NEW_USER + "SELECT 'user-01', \"partition\", 'offline', 'timed_out', now(), 0, false "
