@@ -2,8 +2,8 @@
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults smoke \
 	smoke-lanes smoke-benches smoke-others \
-	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer accuracy lock docs \
-	providers wheel screenshots clean
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer accuracy mutants \
+	lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
@@ -27,6 +27,7 @@ help:
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
 	@echo "make test-faults              twenty minutes of faults, one after the other, under a fleet of phones"
+	@echo "make mutants                  change the pure core in thousands of ways: which change does no test see? (hours)"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
 	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
@@ -205,6 +206,18 @@ bench-capacity: install
 accuracy: install
 	$(BIN)/python -m tests.bench.accuracy $(ARGS)
 
+# Beside the environment, not in it: tests/mutants.in says why. What was found before is kept in mutants/ and not
+# looked at again; MUTANTS='processor.core.outage*' looks at these alone.
+MUTMUT := .venv-mutmut
+MUTANTS :=
+$(MUTMUT)/.locked: tests/mutants.lock
+	rm -rf $(MUTMUT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(MUTMUT) -r $<
+	@touch $@
+mutants: install $(MUTMUT)/.locked
+	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut run --max-children 2 $(MUTANTS)
+	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut results
+
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -212,6 +225,7 @@ lock:
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) -c requirements.lock deploy/build.in -o deploy/build.lock
 	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(LOCK) --no-deps tests/mutants.in -o tests/mutants.lock
 
 # Pages that are made from the code.
 MADE_IN := .
@@ -241,4 +255,4 @@ providers: install
 	$(BIN)/python tests/fixtures/providers/generate.py
 
 clean:
-	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) $(MUTMUT) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,6 +13,8 @@ from api.access.browser_session import BrowserSessions
 from api.access.browser_session_table import SessionTable
 from api.access.readers import Readers
 from api.access.single_sign_on import SingleSignOn
+from api.alerts.calls import AlertCalls
+from api.alerts.store import AlertStore
 from api.analytics.active_users import ActiveUserCalls
 from api.analytics.breakdown import BreakdownCalls
 from api.analytics.concurrency import ConcurrencyCalls
@@ -162,6 +164,7 @@ def install(
     views = ViewStore(database)
     ViewCalls(views, readers, metrics).add_routes(app.router, door)
     WebhookCalls(settings, readers, WebhookStore(database), metrics).add_routes(app.router, door)
+    AlertCalls(settings, readers, AlertStore(database), metrics).add_routes(app.router, door)
     health = HealthCalls(calls, settings)
     health.add_routes(app.router, door)
     OpenApi().add_routes(app.router, door)

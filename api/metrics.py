@@ -19,7 +19,7 @@ ROUTES: Final = (
     *("active_users", "breakdown", "sessions", "feed", "health", "openapi"),
     *("audience_preview", "audience_export", "audience_exports", "audit"),
     *("webhooks", "webhook", "webhook_dead_letters", "webhook_rotate", "webhook_replay"),
-    "webhook_enable",
+    *("webhook_enable", "alerts", "alert", "alert_try"),
     *("tracking", "stored_data", "erase", "erasure"),
     *("annotations", "annotation", "views", "view", "view_link"),
     *(page.route for page in PAGES),
@@ -43,7 +43,7 @@ QUERIES: Final = (
     *("privacy", "privacy_data"),
     *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
-    "webhooks",
+    *("webhooks", "alerts", "alert_try"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.

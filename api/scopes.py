@@ -11,6 +11,6 @@ EXPORT_SCOPE: Final = "presence:export"
 AUDIT_SCOPE: Final = "presence:audit"
 #: To opt a user out, to see what is stored of them, and to erase them: see api.privacy.
 PRIVACY_SCOPE: Final = "presence:privacy"
-#: To write and delete notes on the time axis, and to say which webhooks are told of changes: see
-#: api.annotations and api.webhooks.
+#: To write and delete notes on the time axis, and to say which webhooks are told of changes and
+#: which alerts there are: see api.annotations, api.webhooks and api.alerts.
 MANAGE_SCOPE: Final = "presence:manage"

@@ -1,4 +1,4 @@
-"""`rollcall webhooks listen`: a receiver that verifies messages and shows their changes."""
+"""`rollcall webhooks listen`: a receiver that verifies messages and shows what they tell."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
+from schemas.alerts.message import TYPE as ALERT
 from schemas.untrusted.text import clean_text
 from schemas.webhooks.signing import ID, NotVerifiedError, verify
 
@@ -26,16 +27,13 @@ def create_receiver(secret: str, show: Callable[[str], None]) -> web.Application
         body = await request.read()
         try:
             verify(secret, request.headers, body, time.time())
-            data = json.loads(body)["data"]
-            item, tell = ("timer", _timer_line) if "timers" in data else ("change", _line)
-            lines = [tell(each) for each in data[f"{item}s"]]
+            lines, many = _told(json.loads(body))
         except NotVerifiedError as error:
             show(f"refused: {error}")
             return web.Response(status=401)
         except (ValueError, LookupError, TypeError, RecursionError):
             show("refused: the body is no message of Rollcall's")
             return web.Response(status=400)
-        many = f"{len(lines)} {item}{'s' if len(lines) > 1 else ''}"
         show(f"{clean_text(request.headers[ID])}: {many}, signature verified")
         for line in lines:
             show(line)
@@ -63,15 +61,29 @@ async def _serve(host: str, port: int, secret: str) -> None:
         await runner.cleanup()
 
 
-def _line(change: dict[str, str]) -> str:
+def _change_line(change: dict[str, str]) -> str:
     screen = f" on {change['screen']}" if change["screen"] else ""
     told = f"  {change['at']} {change['user_id']} {change['reason']}: {change['state']}{screen}"
     return clean_text(told)
 
 
+def _told(said: dict[str, Any]) -> tuple[list[str], str]:
+    """What a message tells, a line each, and how much that is."""
+    data = said["data"]
+    if said["type"] == ALERT:
+        return [_alert_line(data)], "an alert"
+    item, line = ("timer", _timer_line) if "timers" in data else ("change", _change_line)
+    lines = [line(each) for each in data[f"{item}s"]]
+    return lines, f"{len(lines)} {item}{'s' if len(lines) > 1 else ''}"
+
+
 def _timer_line(timer: dict[str, str]) -> str:
     place = f"on {timer['screen']}" if timer["screen"] else "offline"
     return clean_text(f"  {timer['at']} {timer['user_id']} {place} since {timer['since']}")
+
+
+def _alert_line(told: dict[str, str]) -> str:
+    return clean_text(f"  {told['at']} {told['text']}")
 
 
 def _print(line: str) -> None:

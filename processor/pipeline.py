@@ -66,6 +66,8 @@ class Pipeline:
         #: Of each loaded partition the record before its next one, where it is known.
         self._last_reads: dict[int, LastRead] = {}
         self._generation: int | None = None
+        #: Of a batch, or of a partition that is loaded ahead.
+        self._turn = asyncio.Lock()
         self._publishing = Publishing(publisher, metrics)
         self._oldest_in_hand_ms: dict[int, int] = {}
         #: Why the last attempt failed; ``None`` while all is well.
@@ -98,15 +100,36 @@ class Pipeline:
         ``processor.core.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
         ``psycopg.Error`` for a fault of our own.
         """
-        if generation != self._generation:
-            self._forget()
-            self._generation = generation
         for record in records:
             self._oldest_in_hand_ms.setdefault(record.partition, record.timestamp_ms)
         try:
-            await self._store_all(records, owned)
+            async with self._turn:
+                self._begin(generation)
+                await self._store_all(records, owned)
         finally:
             self._oldest_in_hand_ms.clear()
+
+    async def load_ahead(
+        self, partitions: Iterable[int], generation: int, owned: Callable[[int], bool]
+    ) -> None:
+        """Load those of the partitions that are not loaded, before a record of them comes; batches
+        go on in between. What PostgreSQL cannot give now is read with the next record."""
+        for partition in partitions:
+            async with self._turn:
+                if not owned(partition):
+                    return
+                self._begin(generation)
+                if partition not in self._loaded:
+                    try:
+                        await self._load(partition)
+                    except psycopg.Error as error:
+                        log.info("partition %d is not loaded: %s", partition, told(error))
+                        return
+
+    def _begin(self, generation: int) -> None:
+        if generation != self._generation:
+            self._forget()
+            self._generation = generation
 
     async def _store_all(self, records: Sequence[RawRecord], owned: Callable[[int], bool]) -> None:
         backoff_seconds = FIRST_BACKOFF_SECONDS
@@ -118,7 +141,8 @@ class Pipeline:
                     for raw in ours:
                         await store_without_culprits(raw, self)
                 else:
-                    await self.attempt(ours, Refused())
+                    for group in self._by_loading(ours):
+                        await self.attempt(group, Refused())
             except FenceLostError as error:
                 self._metrics.fences_lost.inc()
                 log.warning("%s: reading the partitions again", error)
@@ -136,6 +160,15 @@ class Pipeline:
             await self._sleep(backoff_seconds)
             self._progress.pausing = False
             backoff_seconds = min(2 * backoff_seconds, LONGEST_BACKOFF_SECONDS)
+
+    def _by_loading(self, records: list[RawRecord]) -> list[list[RawRecord]]:
+        """What is loaded goes first: it does not wait until the others are."""
+        groups: dict[int | None, list[RawRecord]] = {None: []}
+        for record in records:
+            partition = record.partition
+            key = None if partition in self._loaded else partition
+            groups.setdefault(key, []).append(record)
+        return list(groups.values())
 
     async def _wait_for(self, error: psycopg.Error) -> None:
         """Say why, if trying again may help; else raise ``error``."""
@@ -237,9 +270,7 @@ class Pipeline:
         """Apply the records to the partitions in memory; a replayed record drops out."""
         for partition in dict.fromkeys(raw.partition for raw in records):
             if partition not in self._loaded:
-                with self._metrics.partition_load_seconds.time():
-                    await self._load(partition)
-                self._progress.made()
+                await self._load(partition)
         stages = self._metrics.stage_seconds
         works: dict[int, Work] = {}
         decoded: list[tuple[Work, RawRecord, Record | UndecodableRecordError]] = []
@@ -310,9 +341,16 @@ class Pipeline:
                 names.showed_elsewhere(ended_day, users)
 
     async def _load(self, partition: int) -> None:
-        state, last_read = await load_partition(
-            partition, self._partitions, self._policy, self._store, self._publisher
-        )
+        with self._metrics.partition_load_seconds.time():
+            state, last_read = await load_partition(
+                partition,
+                self._partitions,
+                self._policy,
+                self._store,
+                self._publisher,
+                self._metrics,
+            )
+        self._progress.made()
         self._loaded[partition] = state
         if last_read is not None:
             self._last_reads[partition] = last_read

@@ -59,7 +59,7 @@ class Work:
             )
 
     def batch(self) -> Batch:
-        """As it is stored."""
+        """As it is stored; once."""
         return Batch(
             state=self.state,
             expected_offset=self.expected_offset,
@@ -67,6 +67,7 @@ class Work:
             published_through=self.expected_offset,
             users=self.effects.written(self.state.users),
             effects=self.effects,
+            live_screens=self.state.tally.live.take(),
             last_read=self.last.seen(),
         )
 

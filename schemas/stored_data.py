@@ -130,6 +130,13 @@ TABLES: Final[dict[str, Stored]] = {
         counts="at screen foreground",
         runs="partition",
     ),
+    "live_screens": Stored(
+        "how many are on a screen now",
+        "while somebody is on it",
+        "the processor replaces it",
+        counts="screen foreground",
+        runs="partition",
+    ),
     "screen_quarters": Stored("engagement by screen", _ROLLUPS, _BY_ROW, counts=f"quarter {_SUMS}"),
     "screen_hours": Stored("engagement by screen", _ROLLUPS, _BY_ROW, counts=f"hour {_SUMS}"),
     "screen_days": Stored(
@@ -242,7 +249,8 @@ TABLES: Final[dict[str, Stored]] = {
         _FOREVER,
         "with the database",
         counts="foreground background",
-        runs="partition next_offset log_time published_through policy graces silence last_read",
+        runs="partition next_offset log_time published_through policy graces silence last_read "
+        "live_screens_offset",
     ),
     "privacy_flags": Stored(
         "who opted out or was erased, by a keyed hash",
@@ -291,6 +299,19 @@ TABLES: Final[dict[str, Stored]] = {
         "notify",
         runs="id webhook partition from_offset next_offset changes why first_at last_at "
         "replaying_since",
+    ),
+    "alerts": Stored(
+        "rules of product alerts, and how far each was looked at; secrets are encrypted",
+        "until they are deleted",
+        "somebody with `presence:manage`, or `rollcall alerts`",
+        staff="created_by",
+        runs="id rule target address secret state created_at",
+    ),
+    "alert_notices": Stored(
+        "what product alerts told: counts, and names of screens and versions",
+        "30 days once it is told or given up",
+        "notify",
+        runs="id alert kind at body created_at attempts next_at problem delivered_at given_up_at",
     ),
     "erased_quarters": Stored(
         "what is not rolled up again", "while it could be", _BY_ROW, runs="quarter"

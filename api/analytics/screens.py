@@ -44,9 +44,11 @@ RULES: Final = RangeRules(buckets=MINUTE_BUCKETS)
 
 
 def screens_now_query() -> bytes:
-    """Foreground users by screen, with parameter ``limit``."""
+    """Foreground users by screen, with parameter ``limit``; costs what the partitions do, not the
+    fleet."""
     queries = load_queries("api.analytics", "screens.sql")
-    return filled(queries["now"], users=queries["users_now"])
+    counts = filled(queries["counts_now"], users=queries["users_uncounted"])
+    return filled(queries["now"], counts=counts)
 
 
 class ScreenCalls:
@@ -60,7 +62,8 @@ class ScreenCalls:
         self._splits = Splits()
         queries = load_queries("api.analytics", "screens.sql")
         self._now = screens_now_query()
-        self._at = filled(queries["now"], users=shown_at_query())
+        counted = filled(queries["counted"], users=shown_at_query())
+        self._at = filled(queries["now"], counts=counted)
 
     def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
         add_get(router, door, SCREENS_PATH, "screens", self.now)

@@ -96,13 +96,35 @@ ORDER BY screen
 SELECT screen, foreground, sum(foreground) OVER ()::bigint AS foreground_total,
        sum(background) OVER ()::bigint AS background_total,
        count(*) FILTER (WHERE foreground > 0) OVER () AS screens
-FROM (SELECT app_screen(screen) AS screen,
-             count(*) FILTER (WHERE state = 'foreground') AS foreground,
-             count(*) FILTER (WHERE state = 'background') AS background
-      FROM ({users}) AS users GROUP BY 1) AS counts
+FROM (SELECT screen, sum(foreground)::bigint AS foreground, sum(background)::bigint AS background
+      FROM ({counts}) AS counts GROUP BY screen) AS counts
 ORDER BY foreground DESC, screen COLLATE "C" NULLS FIRST
 LIMIT %(limit)s
 
--- name: users_now
--- Part: where who is online is now. The other one is of an instant (time_travel.sql).
-SELECT screen, state FROM presence WHERE state <> 'offline'
+-- name: counted
+-- Part: users by screen, of rows of users with screen and state.
+SELECT app_screen(screen) COLLATE "C" AS screen,
+       count(*) FILTER (WHERE state = 'foreground') AS foreground,
+       count(*) FILTER (WHERE state = 'background') AS background
+FROM ({users}) AS users GROUP BY 1
+
+-- name: counts_now
+-- Part: users by screen as the processor's batches count them; where they are not counted, of users.
+SELECT nullif(l.screen, '(none)') AS screen, l.foreground, 0 AS background
+FROM live_screens l JOIN stream_offsets o USING ("partition")
+WHERE o.live_screens_offset = o.next_offset
+UNION ALL
+SELECT NULL, 0, background FROM stream_offsets WHERE live_screens_offset = next_offset
+UNION ALL
+({counted})
+
+-- name: users_uncounted
+-- Part: who is online in partitions with which a release went on that does not count them; the first
+-- condition keeps everybody from being read where there is none.
+SELECT screen, state FROM presence
+WHERE (SELECT count(*) FILTER (WHERE live_screens_offset = next_offset) FROM stream_offsets)
+      IS DISTINCT FROM (SELECT partitions FROM deployment)
+  AND state <> 'offline'
+  AND "partition" <> ALL (ARRAY(
+      SELECT "partition" FROM stream_offsets WHERE live_screens_offset = next_offset
+  ))

@@ -108,9 +108,9 @@ NOT_LISTED: Final = (
     },
     {
         "where": "the tables reads_audit, audience_exports, browser_sessions, annotations, "
-        "saved_views, webhooks and api_keys",
+        "saved_views, webhooks, alerts and api_keys",
         "about": "If you work for this operator: when you logged in, at whom you looked, what you "
-        "exported, noted and saved, which webhooks you made, and which keys were made.",
+        "exported, noted and saved, which webhooks and alerts you made, and which keys were made.",
         "until": "as its page on privacy says",
     },
     {

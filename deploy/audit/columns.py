@@ -64,6 +64,7 @@ AUDITED: Final[dict[str, str]] = {
     "screen_transitions": "every row of the last 6 hours, by their sums a quarter-hour",
     "concurrency_samples": "every row",
     "screen_samples": "every row; beyond the cap of names by their sums",
+    "live_screens": "every row; what is beyond the cap of names by its sum",
     "stream_offsets": "`foreground`, `background`, `log_time`",
     "outages": "every row",
     "clock_steps": "every row",
@@ -100,6 +101,7 @@ EXEMPT_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "graces": "shows in expiries",
         "silence": "shows in outages",
         "last_read": "how the log is known again",
+        "live_screens_offset": "says whether `live_screens` is to be believed, and so compared",
     },
     "privacy_flags": {"fence_until": "shows in what later events do"},
     "erasures": {
@@ -125,7 +127,7 @@ EXEMPT: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             *("reads_audit", "audience_exports", "api_keys", "browser_sessions"),
-            *("annotations", "saved_views", "webhooks"),
+            *("annotations", "saved_views", "webhooks", "alerts", "alert_notices"),
         ),
         _STAFF,
     ),

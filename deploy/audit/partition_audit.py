@@ -11,6 +11,7 @@ from deploy.audit.differences import Difference, Differences
 from deploy.audit.evaluator import Evaluator
 from deploy.audit.samples import (
     capped,
+    compare_live_screens,
     compare_outages,
     compare_samples,
     compare_screen_samples,
@@ -207,6 +208,8 @@ class PartitionAudit:
             differences,
         )
         stored = self._snapshot.partitions[partition]
+        if stored.has_live_screens:
+            self.checked += compare_live_screens(state, rows("live_screens"), differences)
         log = {
             "foreground": state.foreground,
             "background": state.background,

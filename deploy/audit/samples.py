@@ -1,5 +1,5 @@
 """What time brings, held against what the log comes to: ``concurrency_samples``,
-``screen_samples``, ``outages``, ``clock_steps``. PURE."""
+``screen_samples``, ``live_screens``, ``outages``, ``clock_steps``. PURE."""
 
 from __future__ import annotations
 
@@ -64,6 +64,28 @@ def compare_screen_samples(
                     )
                 )
     return checked
+
+
+def compare_live_screens(
+    state: PartitionState, rows: Iterable[Row], differences: Differences
+) -> int:
+    """Which names have a row depends on the order in which they came (``(other)`` holds the rest):
+    each row is right by itself, and all together are everybody."""
+    log = capped(state.by_screen, len(state.by_screen))
+    stored: dict[str, int] = dict(rows)
+    if "(other)" in stored:
+        named = stored.keys() - {"(other)"}
+        log = {screen: log.get(screen, 0) for screen in named}
+        log["(other)"] = state.foreground - sum(log.values())
+    for screen in sorted(log.keys() | stored.keys()):
+        wanted, has = log.get(screen), stored.get(screen)
+        if wanted != has:
+            differences.add(
+                of_window(
+                    state.partition, "live_screens", state.now, screen, "foreground", wanted, has
+                )
+            )
+    return len(stored)
 
 
 def capped(screens: dict[str | None, int], most: int) -> dict[str, int]:

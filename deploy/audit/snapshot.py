@@ -18,7 +18,7 @@ QUERIES: Final = load_queries("deploy.audit", "snapshot.sql")
 COPIED: Final = (
     *("presence", "changes", "spans", "sessions", "user_days", "screen_minutes"),
     *("screen_transitions", "concurrency_samples", "screen_samples", "outages", "clock_steps"),
-    *("erasures", "privacy_flags"),
+    *("erasures", "privacy_flags", "live_screens"),
 )
 _ROWS_AT_ONCE: Final = 5_000
 _LENGTH_BYTES: Final = 4
@@ -42,6 +42,8 @@ class Stored:
     log_time: int
     foreground: int
     background: int
+    #: Else a release that does not count them went on, and ``live_screens`` is not believed.
+    has_live_screens: bool
 
 
 @dataclass(slots=True)

@@ -7,7 +7,9 @@ SELECT topic_id::text, partitions FROM deployment
 
 -- name: offsets
 -- How far each partition is, and what it counts.
-SELECT "partition", next_offset, to_ms(log_time), foreground, background FROM stream_offsets
+SELECT "partition", next_offset, to_ms(log_time), foreground, background,
+       live_screens_offset IS NOT DISTINCT FROM next_offset
+FROM stream_offsets
 WHERE log_time IS NOT NULL ORDER BY "partition"
 
 -- name: policies
@@ -95,6 +97,10 @@ SELECT s."partition", to_ms(at), screen, foreground
 FROM screen_samples s JOIN unnest(%(partitions)s::int[], %(times)s::bigint[]) AS wanted (p, t)
     ON s."partition" = p AND at >= from_ms(t)
 ORDER BY s."partition"
+
+-- name: live_screens
+-- How many are on each screen now.
+SELECT "partition", screen, foreground FROM live_screens ORDER BY "partition"
 
 -- name: outages
 -- Silences that were ours.

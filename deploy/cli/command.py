@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli import alerts as alert_commands
 from deploy.cli import annotate as annotate_command
 from deploy.cli import audit as audit_command
 from deploy.cli import erase as erase_command
@@ -45,6 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(alert_commands.app)
 app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)

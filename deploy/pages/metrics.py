@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 
 from api.metrics import ApiMetrics
 from ingest.metrics import IngestMetrics, WorkersMetrics
+from processor.alerts.metrics import AlertMetrics
 from processor.notify.metrics import NotifyMetrics
 from processor.watch.metrics import MOST_VERSIONS, ROLLUPS, Metrics
 from processor.watch.partition_metrics import MOST_SCREENS, PartitionMetrics
@@ -90,6 +91,7 @@ def services() -> dict[str, CollectorRegistry]:
     Metrics(found["processor"])
     found["processor"].register(PartitionMetrics())
     NotifyMetrics(found["notify"])
+    AlertMetrics(found["notify"])
     ApiMetrics(found["api"])
     return found
 

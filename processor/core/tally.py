@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 
+from processor.core.live_screens import LiveScreens
 from processor.core.model import User
 
 
 class Tally:
-    """``by_screen`` are users in the foreground by screen, ``None`` where none is known."""
+    """``by_screen`` are users in the foreground by screen, ``None`` where none is known; ``live``
+    is as much of it as is stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_screens: int) -> None:
         self.foreground = 0
         self.background = 0
         self.foreground_devices = 0
         self.by_screen: Counter[str | None] = Counter()
+        self.live = LiveScreens(self.by_screen, max_screens)
 
     def count(self, user: User, by: int) -> None:
         """``user`` comes (1) or goes (-1)."""
@@ -28,5 +31,6 @@ class Tally:
             self.by_screen[user.screen] += by
             if not self.by_screen[user.screen]:
                 del self.by_screen[user.screen]
+            self.live.moved(user.screen, by)
         elif user.state == "background":
             self.background += by

@@ -15,7 +15,7 @@ from itertools import count
 
 from processor.core.analytics.concurrency import Sample, instants, sample
 from processor.core.analytics.partition_analytics import Analytics
-from processor.core.analytics.screen_names import ScreenNames
+from processor.core.analytics.screen_names import MINUTE_MS, ScreenNames
 from processor.core.analytics.spans_and_sessions import follow
 from processor.core.clock_steps import (
     MAX_STEPS,
@@ -61,15 +61,15 @@ class TimedUsers:
         #: ``None`` until the first client event.
         self.silence = silence
         self.users: dict[str, User] = {}
-        self.tally = Tally()
+        self.tally = Tally(policy.max_screens)
         self._privacy = privacy or Privacy()
         self.screen_names = screen_names or ScreenNames()
         self._analytics = Analytics(policy, self.screen_names)
         self._deadlines = Deadlines()
 
     def load_online(self, users: Iterable[tuple[User, int]]) -> None:
-        """Everyone online as of ``next_offset``, as stored, with the offset of the last record
-        that changed the row."""
+        """Some of those online as of ``next_offset``, as stored, each with the offset of the last
+        record that changed the row; ``tally.live`` is restored once all are here."""
         for stored, log_offset in users:
             user = as_of_now(stored, log_offset, self.steps)
             until_ms = granted_until_ms(log_offset, self.graces)
@@ -141,7 +141,10 @@ class TimedUsers:
 
     def _sample(self, at_ms: int) -> Sample:
         tally, most = self.tally, self.policy.max_screens
-        return sample(at_ms, tally.foreground, tally.background, tally.by_screen, most)
+        taken = sample(at_ms, tally.foreground, tally.background, tally.by_screen, most)
+        if not at_ms % MINUTE_MS:
+            tally.live.choose(screen for screen, _ in taken.screens)
+        return taken
 
     def _step_back(self, record: Record, effects: Effects) -> None:
         """The clock was wrong: log time is that of ``record``."""

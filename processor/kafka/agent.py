@@ -12,6 +12,9 @@ from processor.work import RawRecord
 
 log = logging.getLogger(__name__)
 
+#: Between two looks for partitions that are not loaded.
+LOOK_AHEAD_SECONDS = 0.5
+
 
 def add_agent(
     app: Any,
@@ -20,7 +23,8 @@ def add_agent(
     settings: ProcessorSettings,
     may_go_on: Callable[[], Awaitable[None]],
 ) -> None:
-    """Register the one agent, which waits before each batch until it may go on.
+    """Register the one agent, which waits before each batch until it may go on, and the task that
+    loads partitions before their records come.
 
     An exception in it is fatal: Faust would restart the agent without the batch that it had taken,
     so the process ends and its supervisor starts another.
@@ -32,7 +36,7 @@ def add_agent(
         async for events in stream.noack_take(settings.batch_records, settings.batch_seconds):
             try:
                 await may_go_on()
-                await _process(app, pipeline, events)
+                await process_events(app, pipeline, events)
             except Exception as error:
                 log.critical("cannot go on: %s", error, exc_info=error)
                 await app.crash(error)
@@ -40,9 +44,20 @@ def add_agent(
             for event in events:
                 await stream.ack(event)
 
+    @app.task  # type: ignore[untyped-decorator]
+    async def load_ahead(app: Any) -> None:
+        # Ready means loaded, also where nothing is written to a partition.
+        while not app.should_stop:
+            if app.assigned and not app.rebalancing:
+                await may_go_on()
+                generation = app.consumer_generation_id
+                partitions = sorted(tp.partition for tp in app.consumer.assignment())
+                await pipeline.load_ahead(partitions, generation, _owner(app, generation))
+            await app.sleep(LOOK_AHEAD_SECONDS)
 
-async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
-    generation = app.consumer_generation_id
+
+def _owner(app: Any, generation: int) -> Callable[[int], bool]:
+    """Whether a partition is this process's, in that generation of the consumer group."""
 
     def owned(partition: int) -> bool:
         return bool(
@@ -50,6 +65,13 @@ async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
             and any(tp.partition == partition for tp in app.consumer.assignment())
         )
 
+    return owned
+
+
+async def process_events(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
+    """Store what they do, once; those of another generation, or of a partition that is another
+    processor's by now, are left to it."""
+    generation = app.consumer_generation_id
     records = [
         RawRecord(
             message.partition,
@@ -63,4 +85,4 @@ async def _process(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
         if message.generation_id == generation
     ]
     if records:
-        await pipeline.process(records, generation, owned)
+        await pipeline.process(records, generation, _owner(app, generation))

@@ -10,6 +10,9 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from processor.alerts.metrics import AlertMetrics
+from processor.alerts.store import AlertStore
+from processor.alerts.watcher import Watcher
 from processor.notify.lane import Means
 from processor.notify.metrics import NotifyMetrics
 from processor.notify.notifier import Notifier
@@ -42,6 +45,15 @@ async def serve(settings: NotifySettings) -> int:
     metrics = NotifyMetrics(registry)
     means = Means(store, rereader, sender, settings.retry_policy, metrics, settings.user_hash)
     notifier = Notifier(settings, means)
+    alert_store = AlertStore(settings)
+    watcher = Watcher(
+        alert_store,
+        sender,
+        settings.secret_box,
+        AlertMetrics(registry),
+        timeout_seconds=settings.notify_timeout_seconds,
+        retry_seconds=settings.notify_retry_seconds,
+    )
     waiting_for = "starting"
 
     async def not_ready() -> str | None:
@@ -62,6 +74,9 @@ async def serve(settings: NotifySettings) -> int:
     await admin.setup()
     await web.TCPSite(admin, settings.notify_admin_host, settings.notify_admin_port).start()
     await store.open()
+    await alert_store.open()
+    # Alerts want PostgreSQL alone: they go on while Kafka is away.
+    watching = asyncio.create_task(watcher.run(), name="alerts")
     try:
         while not stop.is_set():
             try:
@@ -79,9 +94,12 @@ async def serve(settings: NotifySettings) -> int:
     finally:
         stop.set()
         stop.doing = "closing"
+        watching.cancel()
+        await asyncio.wait({watching})
         await rereader.close()
         await sender.close()
         await store.close()
+        await alert_store.close()
         await admin.cleanup()
 
 

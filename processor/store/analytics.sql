@@ -22,6 +22,10 @@ FROM known_screens, LATERAL (
 WHERE "partition" <> %(partition)s
 GROUP BY name ORDER BY name
 
+-- name: load_live_screens
+-- Users in the foreground by screen, as they were counted.
+SELECT screen, foreground FROM live_screens WHERE "partition" = %s
+
 -- name: create_analytics_tables
 -- What a batch adds to analytics, before it is applied.
 CREATE TEMP TABLE IF NOT EXISTS batch_spans (
@@ -128,6 +132,18 @@ BEGIN
     FROM jsonb_array_elements(windows -> 'screen_samples') AS each (w)
     JOIN taken ON taken.at = from_ms((w ->> 0)::bigint)
               AND taken."partition" = (w ->> 1)::integer;
+
+    DELETE FROM live_screens AS l
+    USING jsonb_array_elements_text(windows -> 'live_screens_anew') AS each (p)
+    WHERE l."partition" = p::integer;
+    DELETE FROM live_screens AS l
+    USING jsonb_array_elements(windows -> 'live_screens') AS each (w)
+    WHERE l."partition" = (w ->> 0)::integer AND l.screen = w ->> 1 AND (w ->> 2)::bigint = 0;
+    INSERT INTO live_screens ("partition", screen, foreground)
+    SELECT (w ->> 0)::integer, w ->> 1, (w ->> 2)::bigint
+    FROM jsonb_array_elements(windows -> 'live_screens') AS each (w)
+    WHERE (w ->> 2)::bigint > 0
+    ON CONFLICT ("partition", screen) DO UPDATE SET foreground = EXCLUDED.foreground;
 END
 $$
 

@@ -9,6 +9,7 @@ import msgspec
 from processor.core.analytics.concurrency import first_samples
 from processor.core.analytics.spans_and_sessions import Session, Span
 from processor.core.effects import Effects, Logged, UserDay
+from processor.core.live_screens import LiveRows
 
 #: PostgreSQL's types of the COPY columns: the binary format has no casts.
 SPAN_TYPES: Final = [
@@ -100,9 +101,13 @@ class WindowRows(msgspec.Struct, frozen=True):
     late_quarters: list[tuple[Any, ...]]
     samples: list[tuple[Any, ...]]
     screen_samples: list[tuple[Any, ...]]
+    live_screens_anew: list[int]
+    live_screens: list[tuple[Any, ...]]
 
 
-def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
+def window_rows_of(
+    found: list[tuple[int, Effects]], live_screens: list[tuple[int, LiveRows]]
+) -> WindowRows:
     """Of the effects on each partition. Sorted: two batches that meet take locks in one order."""
     return WindowRows(
         minutes=sorted(
@@ -151,5 +156,11 @@ def window_rows_of(found: list[tuple[int, Effects]]) -> WindowRows:
             for partition, effects in found
             for sample in first_samples(effects.samples)
             for screen, users in sample.screens
+        ],
+        live_screens_anew=[partition for partition, live in live_screens if live.is_anew],
+        live_screens=[
+            (partition, screen, users)
+            for partition, live in live_screens
+            for screen, users in live.rows
         ],
     )

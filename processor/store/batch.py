@@ -10,6 +10,7 @@ import msgspec
 
 from processor.core.effects import Effects
 from processor.core.last_read import LastRead
+from processor.core.live_screens import LiveRows
 from processor.core.model import User
 from processor.core.partition import Partition
 from processor.store.analytics_rows import (
@@ -48,6 +49,7 @@ class Batch:
     published_through: int
     users: Sequence[tuple[User, int]]
     effects: Effects
+    live_screens: LiveRows
     last_read: LastRead
 
 
@@ -127,7 +129,10 @@ def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]
 
 def window_rows(batches: Sequence[Batch]) -> WindowRows:
     """The small tables of the batches."""
-    return window_rows_of([(batch.state.partition, batch.effects) for batch in batches])
+    return window_rows_of(
+        [(batch.state.partition, batch.effects) for batch in batches],
+        [(batch.state.partition, batch.live_screens) for batch in batches],
+    )
 
 
 def _offset_row(batch: Batch) -> tuple[Any, ...]:

@@ -62,7 +62,8 @@ RETURNING "partition"
 SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
        silence::text, last_read::text,
        EXISTS (SELECT FROM lost_ranges l
-               WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset)
+               WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset),
+       live_screens_offset IS NOT DISTINCT FROM next_offset
 FROM stream_offsets o WHERE "partition" = %s
 
 -- name: load_clock_steps
@@ -153,7 +154,8 @@ BEGIN
         policy = b.policy::jsonb,
         graces = b.graces::jsonb,
         silence = b.silence::jsonb,
-        last_read = b.last_read::jsonb
+        last_read = b.last_read::jsonb,
+        live_screens_offset = b.next_offset
     FROM batch_offsets b
     WHERE s."partition" = b."partition" AND s.next_offset = b.expected_offset;
     GET DIAGNOSTICS advanced = ROW_COUNT;

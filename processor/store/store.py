@@ -9,7 +9,8 @@ nothing that its successor waits for.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,7 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
 from processor.store.batch import Batch, copies, window_rows
+from processor.store.online import chunks
 from processor.store.presence_row import PRESENCE_PARTS, user_of_row
 from schemas.database.named_queries import load_queries
 from schemas.database.sqlstates import Meaning, meaning_of
@@ -54,8 +56,8 @@ class RefusedDataError(RuntimeError):
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A partition as stored: where it stands, the record before that if it is known, whether
-    records before that were lost, the policy in force and everyone online, each with the offset of
-    the last record that changed the row."""
+    records before that were lost, the policy in force and everyone online, some rows at a time
+    (``processor/store/online.py``)."""
 
     next_offset: int
     log_time_ms: int | None
@@ -66,7 +68,9 @@ class Stored:
     silence: Silence | None
     last_read: LastRead | None
     after_loss: bool
-    online: list[tuple[User, int]]
+    online: AsyncIterator[list[tuple[User, int]]]
+    #: ``None`` where a release that does not count them went on.
+    live_screens: dict[str, int] | None
     screen_names: ScreenNames
     privacy: Privacy
 
@@ -104,8 +108,10 @@ class Store:
             cursor = await connection.execute(self.queries["last_reads"])
             return {p: _last_read.decode(stored) for p, stored in await cursor.fetchall()}
 
-    async def load(self, partition: int) -> Stored:
-        """A partition and everyone online in it, as of one instant."""
+    @asynccontextmanager
+    async def load(self, partition: int) -> AsyncIterator[Stored]:
+        """A partition and everyone online in it, as of one instant, which lasts as long as the
+        context does."""
         connection = await self.connected()
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         try:
@@ -118,13 +124,14 @@ class Store:
                         "processor again"
                     )
                 next_offset, log_time_ms, published_through, policy = row[:4]
-                graces, silence, last_read, after_loss = row[4:]
+                graces, silence, last_read, after_loss, is_counted = row[4:]
+                live = self.queries["load_live_screens"]
+                cursor = await connection.execute(live, (partition,))
+                live_screens = dict(await cursor.fetchall()) if is_counted else None
                 cursor = await connection.execute(
                     self.queries["load_clock_steps"], (partition, MAX_STEPS)
                 )
                 steps = [ClockStep(*row) async for row in cursor]
-                cursor = await connection.execute(self.queries["load_online"], (partition,))
-                online = [user_of_row(row) async for row in cursor]
                 minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
                 names = self.queries["load_screen_names"]
                 cursor = await connection.execute(names, (partition, minute_ms))
@@ -136,23 +143,26 @@ class Store:
                 screen_names = ScreenNames(minute_ms, new_names, remembered)
                 cursor = await connection.execute(self.queries["load_flags"], (partition,))
                 flags = [flag_as_of_now(StoredFlag(*row), steps) async for row in cursor]
+                found = chunks(connection, self.queries["load_online"], (partition,))
+                async with aclosing(found) as online:
+                    yield Stored(
+                        next_offset=next_offset,
+                        log_time_ms=log_time_ms,
+                        steps=steps,
+                        published_through=published_through,
+                        policy=_policy.decode(policy) if policy is not None else None,
+                        graces=_graces.decode(graces),
+                        silence=_silence.decode(silence) if silence is not None else None,
+                        last_read=_last_read.decode(last_read) if last_read is not None else None,
+                        after_loss=after_loss,
+                        online=online,
+                        live_screens=live_screens,
+                        screen_names=screen_names,
+                        privacy=Privacy(self._hashed, flags),
+                    )
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        return Stored(
-            next_offset=next_offset,
-            log_time_ms=log_time_ms,
-            steps=steps,
-            published_through=published_through,
-            policy=_policy.decode(policy) if policy is not None else None,
-            graces=_graces.decode(graces),
-            silence=_silence.decode(silence) if silence is not None else None,
-            last_read=_last_read.decode(last_read) if last_read is not None else None,
-            after_loss=after_loss,
-            online=online,
-            screen_names=screen_names,
-            privacy=Privacy(self._hashed, flags),
-        )
 
     def _hashed(self, user_id: str) -> bytes:
         """Raises ``UserHashKeyError``: a log with privacy events is of a deployment with a key."""

@@ -19,7 +19,7 @@ from processor.pipeline import Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One partition. ``state`` is ``None`` until a first record came; ``next_offset`` until it is
+    """One partition. ``state`` is ``None`` until it is loaded; ``next_offset`` until it is
     known where to begin; ``lag_records`` while Kafka has not said where the log ends;
     ``lag_seconds`` where there is a lag and no record of it has been seen."""
 
@@ -80,8 +80,11 @@ class Standings:
 
 
 def behind(standings: list[Standing], seconds: float) -> str | None:
-    """Which partition is not caught up, and by how much; ``None`` if all are within ``seconds``."""
+    """Which partition is not loaded or not caught up, and by how much; ``None`` if all are within
+    ``seconds``."""
     for standing in standings:
+        if standing.state is None:
+            return f"partition {standing.partition} is not loaded yet"
         if standing.lag_seconds is None:
             return f"partition {standing.partition} has not been read yet"
         if standing.lag_seconds > seconds:

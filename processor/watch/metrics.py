@@ -134,6 +134,11 @@ class Metrics:
             "Times that log time of a partition stepped back: the broker's clock had been ahead.",
         )
         self.fences_lost = counter("fences_lost", "Batches dropped: another processor was ahead.")
+        self.live_screens_corrected = counter(
+            "live_screens_corrected",
+            "Partitions whose stored counts of users by screen were not those of their users when "
+            "they were loaded: a fault of Rollcall; they are written anew.",
+        )
         self.retries = counter("retries", "Attempts repeated because PostgreSQL was away.")
         self.rebalances = counter(
             "rebalances", "Times that Kafka gave this processor its partitions."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.openapi import (
+    alerts,
     audiences,
     count,
     feed,
@@ -83,6 +84,7 @@ PARTS: Final = (
     health.PART,
     privacy.PART,
     webhooks.PART,
+    alerts.PART,
     # Of a path that another part describes.
     Part(privacy.TAG, {"/api/v1/users/{user_id}": {"delete": privacy.ERASE_USER}}, {}),
     Part({"name": "This document"}, {DOCUMENT_PATH: {"get": _ITSELF}}, {}),

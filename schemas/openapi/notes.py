@@ -68,10 +68,13 @@ _SCHEMAS: Final[dict[str, Json]] = {
         {
             "id": _ID,
             "at": instant("When it happened.", "2026-03-30T12:00:00.000Z"),
-            "kind": _KIND,
+            "kind": word("`alert`: a product alert fired.", (*KINDS, "alert")),
             "text": _TEXT,
-            "who_kind": word("Who vouches for `who`.", PRINCIPAL_KINDS),
-            "who": text("The user of the token or sign-on, or the name of the API key.", "ci"),
+            "who_kind": word("Who vouches for `who`.", (*PRINCIPAL_KINDS, "alert")),
+            "who": text(
+                "The user of the token or sign-on, the name of the API key, or the alert's id.",
+                "ci",
+            ),
             "created_at": instant("When it was written.", "2026-03-30T12:00:03.412Z"),
         },
         about="A note.",

@@ -178,7 +178,8 @@ _PATHS: Final[dict[str, Json]] = {
         "get": operation(
             "listScreens",
             "Who is on which screen",
-            "Foreground users by screen, the most first. With `at`: those of that instant.",
+            "Foreground users by screen, the most first; beyond 200 names (for each partition of "
+            "the log) `(other)`. With `at`: those of that instant, by all names.",
             {
                 **table(ref("ScreensNow"), "`ScreenNow`", "Screens with somebody on them."),
                 **refusals("BadParameter"),

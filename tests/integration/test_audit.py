@@ -219,6 +219,11 @@ ALTERED = {
         "DELETE FROM screen_samples WHERE " + one("screen_samples", "screen = 'Home'"),
         "Home",
     ),
+    "live_screens": (
+        "live_screens",
+        "UPDATE live_screens SET foreground = foreground + 1 WHERE " + one("live_screens"),
+        "foreground",
+    ),
     "outages": (
         "outages",
         "UPDATE outages SET ended_at = ended_at + interval '1 s' WHERE " + one("outages"),

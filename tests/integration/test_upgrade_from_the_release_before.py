@@ -9,11 +9,14 @@ import os
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from api.analytics.screens import screens_now_query
 from schemas.log.events import Heartbeat, OptOut, Tick, encode_batch, partition_of
 from schemas.log.settings import KafkaSettings
 from tests.rigs.privacy_rig import running_processor, traces
@@ -40,9 +43,17 @@ def release_before(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def processor_before(
-    release_before: Path, kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    start_before: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
+) -> tuple[subprocess.Popen[bytes], Path]:
     """It, running, and its log."""
+    return start_before(), tmp_path / "before.log"
+
+
+@pytest.fixture
+def start_before(
+    release_before: Path, kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
+) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts it."""
     log = tmp_path / "before.log"
     environment = {
         **os.environ,
@@ -50,17 +61,78 @@ def processor_before(
         "ROLLCALL_PROCESSOR_ADMIN_PORT": "0",
         "PYTHONPATH": str(release_before),
     }
+    started: list[subprocess.Popen[bytes]] = []
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "processor"],
-            cwd=release_before,
-            env=environment,
-            stdout=output,
-            stderr=output,
+
+        def start() -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "processor"],
+                cwd=release_before,
+                env=environment,
+                stdout=output,
+                stderr=output,
+            )
+            started.append(process)
+            return process
+
+        yield start
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def test_who_is_where_is_right_while_partitions_go_back_and_forth(
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    start_before: Callable[[], subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    partition = partition_of(ADA, kafka_settings.partitions)
+
+    def move(screen: str) -> None:
+        value = batch(Heartbeat(user=ADA, token="t", screen=screen))
+        asyncio.run(produce(kafka_settings, [(partition, value)]))
+
+    def told() -> list[Any]:
+        query = screens_now_query().decode().replace("%(limit)s", "10")
+        found = rows(database_url, query)
+        return [(screen, users) for screen, users, *_ in found if users]
+
+    def is_counted() -> bool:
+        query = (
+            'SELECT live_screens_offset = next_offset FROM stream_offsets WHERE "partition" = %s'
         )
-        yield process, log
-        process.kill()
-        process.wait()
+        return rows(database_url, query, partition) == [(True,)]
+
+    def stored() -> list[Any]:
+        return rows(database_url, 'SELECT * FROM live_screens WHERE "partition" = %s', partition)
+
+    log = tmp_path / "after.log"
+    with running_processor(kafka_settings, database_url, log):
+        move("A")
+        wait_for("she is on A", lambda: told() == [("A", 1)])
+        assert is_counted()
+    before = start_before()
+    move("B")
+    wait_for("the release before has moved her", lambda: told() == [("B", 1)])
+    assert not is_counted()
+    assert stored() == [(partition, "A", 1)]
+    before.kill()
+    before.wait()
+    with running_processor(kafka_settings, database_url, log):
+        move("C")
+        wait_for("she is on C", lambda: told() == [("C", 1)])
+        assert is_counted()
+        assert stored() == [(partition, "C", 1)]
+    # That was no fault.
+    assert "written anew" not in log.read_text()
+    # But this is one.
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE live_screens SET foreground = 7")
+    with running_processor(kafka_settings, database_url, log):
+        move("C")
+        wait_for("it is put right", lambda: stored() == [(partition, "C", 1)])
+        assert "written anew" in log.read_text()
 
 
 def test_it_reads_what_this_release_writes_and_leaves_an_opt_out_to_its_successor(

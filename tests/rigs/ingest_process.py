@@ -33,6 +33,7 @@ class Process:
             "ROLLCALL_TOPIC_PREFIX": kafka.topic_prefix,
             "ROLLCALL_PARTITIONS": str(kafka.partitions),
             "ROLLCALL_JWT_SECRET": SECRET,
+            "ROLLCALL_USER_HASH_KEY": os.environ["ROLLCALL_USER_HASH_KEY"],
             "ROLLCALL_INGEST_PORT": str(self.port),
             "ROLLCALL_INGEST_ADMIN_PORT": str(self.admin_port),
             # No gateway has to notice its end.
@@ -68,15 +69,19 @@ class Process:
         return await exchange(self.port, f"{path}{head}".encode() + body)
 
     async def until_status(self, path: str, status: int) -> Answer:
-        started = time.monotonic()
-        async with asyncio.timeout(START_SECONDS):
-            while True:
-                assert self.popen.poll() is None, self.output
-                with contextlib.suppress(OSError):
+        started, last = time.monotonic(), "nothing"
+        while time.monotonic() < started + START_SECONDS:
+            assert self.popen.poll() is None, self.output
+            try:
+                async with asyncio.timeout(START_SECONDS):
                     answer = await self.get(path)
-                    if answer.status == status:
-                        return answer
-                await asyncio.sleep(pause(started))
+                if answer.status == status:
+                    return answer
+                last = f"{answer.status} {answer.body.decode()}"
+            except OSError as error:  # a time-out is one
+                last = repr(error)
+            await asyncio.sleep(pause(started))
+        raise AssertionError(f"not {status} within {START_SECONDS:.0f} s: {last}\n{self.output}")
 
     async def exit_code(self) -> int:
         await wait_until(lambda: self.popen.poll() is not None, START_SECONDS)

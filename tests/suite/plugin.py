@@ -14,7 +14,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import shutil
 import subprocess
 import time
 from collections import defaultdict
@@ -38,7 +37,7 @@ from tests.suite.budget import (
     write_files,
 )
 from tests.suite.forks import Forked, start_server
-from tests.suite.scratch import make_scratch, use
+from tests.suite.scratch import leave, make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
 #: Files that share a stack (``tests/e2e/stacks.py``) or a database, in their order.
@@ -134,7 +133,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_forks].wait()
         config.stash[_directory].cleanup()
     if _scratch in config.stash:
-        shutil.rmtree(config.stash[_scratch], ignore_errors=True)
+        leave(config.stash[_scratch])
 
 
 def pytest_configure_node(node: WorkerController) -> None:

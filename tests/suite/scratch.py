@@ -44,6 +44,12 @@ def use(folder: Path) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
+def leave(folder: Path) -> None:
+    """Remove it; pytest may run once more in this process."""
+    os.environ["TMPDIR"] = tempfile.tempdir = os.environ["PYTEST_DEBUG_TEMPROOT"]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def in_memory() -> bool:
     """Whether this run's temporary files are: children of the process that chose it know, too."""
     return Path(tempfile.gettempdir()).is_relative_to(MEMORY)

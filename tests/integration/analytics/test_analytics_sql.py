@@ -70,7 +70,7 @@ def test_windows_are_added_up_however_they_are_cut_into_batches(database_url: st
                     histograms.setdefault(key, Counter()).update(counts.dwell_buckets)
                 for move, times in effects.windows.transitions.items():
                     transitions[(partition, *move)] += times
-            windows = msgspec.json.encode(window_rows_of(found)).decode()
+            windows = msgspec.json.encode(window_rows_of(found, [])).decode()
             connection.execute(queries["apply_analytics"], (windows,))
             connection.commit()
     stored = rows(

@@ -44,11 +44,20 @@ SCREENS = ("Home", "Cart", "Checkout", "(none)", "a/b")
 SCOPES = "presence:read presence:export presence:audit presence:manage"
 STAFF = token(scope=SCOPES, exp=None)
 #: What paths name in calls that somebody makes.
-NAMED = {"user_id": "user-1", "screen": "Cart", "id": "0" * 32, "webhook_id": "wh_0123456789abcdef"}
+NAMED = {
+    "user_id": "user-1",
+    "screen": "Cart",
+    "id": "0" * 32,
+    "webhook_id": "wh_0123456789abcdef",
+    "alert_id": "al_0123456789abcdef",
+}
+ALERT = {"name": "Few people", "of": "online", "is": "below", "value": 100}
 
 BODIES: dict[str, Any] = {
     "/api/v1/users/lookup": {"user_ids": ["user-1", "bob"]},
     "/api/v1/webhooks": {"url": "https://crm.example.com/"},
+    "/api/v1/alerts": {"url": "https://crm.example.com/", "rule": ALERT},
+    "/api/v1/alerts/try": {"rule": ALERT},
     "/api/v1/audiences/preview": {"online": True},
     "/api/v1/annotations": {"text": "Release 4.2"},
     "/api/v1/views": {"name": "Cart", "address": "/users?screen=Cart"},
@@ -292,6 +301,7 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
         *("annotation", "view", "view_link"),  # test_api_notes_and_views.py
         *("tracking", "stored_data", "erase", "erasure"),  # test_privacy.py
         *(route for route in ROUTES if route.startswith("webhook")),  # test_webhook_calls.py
+        *(route for route in ROUTES if route.startswith("alert")),  # test_alert_calls.py
     }
     name = "rollcall_api_requests_total"
 
@@ -300,7 +310,9 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
 
     before = answered()
     for path, method in OPERATIONS:
-        if path == FEED or path.startswith("/api/v1/webhooks"):  # the feed does not end
+        if path == FEED or path.startswith(
+            ("/api/v1/webhooks", "/api/v1/alerts")
+        ):  # the feed does not end
             continue
         # Of notes and views none has the id of NAMED: test_api_notes_and_views.py has those.
         wanted = (404,) if path.endswith("/{id}") and method != "patch" else (200, 201)

@@ -83,6 +83,11 @@ VIEWS: Final = "/api/v1/views"
 VIEW: Final = {"name": "Cart", "address": "/users?screen=Cart"}
 WEBHOOKS: Final = "/api/v1/webhooks"
 WEBHOOK: Final = WEBHOOKS + "/{webhook_id}"
+ALERTS: Final = "/api/v1/alerts"
+ALERT: Final[dict[str, Any]] = {
+    "rule": {"name": "Few", "of": "online", "is": "below", "value": 9},
+    "url": "https://example.com/",
+}
 CALLS: Final = (
     # Everybody's.
     Call("GET", "/api/online-users-count"),
@@ -151,6 +156,10 @@ CALLS: Final = (
     Call("POST", WEBHOOK + "/rotate", MANAGE, status=NOT_YET),
     Call("POST", WEBHOOK + "/replay", MANAGE, status=404),
     Call("POST", WEBHOOK + "/enable", MANAGE, status=404),
+    Call("GET", ALERTS, MANAGE),
+    Call("POST", ALERTS, MANAGE, status=NOT_YET, sent={"json": ALERT}),
+    Call("POST", ALERTS + "/try", MANAGE, sent={"json": {"rule": ALERT["rule"]}}),
+    Call("DELETE", ALERTS + "/{alert_id}", MANAGE, status=404),
     # The dashboard's: who may not is led to the login, or told on a page.
     *(page(path) for path in ("/", "/users", "/users/{user_id}", "/screens", "/screens/{screen}")),
     *(page(path) for path in ("/funnel", "/active-users", "/retention", "/screen-rules")),
@@ -170,7 +179,11 @@ CALLS: Final = (
 
 def addressed(call: Call) -> str:
     return call.at or call.path.format(
-        user_id="ada", erasure_id="none", id="0" * 32, webhook_id="wh_0123456789abcdef"
+        user_id="ada",
+        erasure_id="none",
+        id="0" * 32,
+        webhook_id="wh_0123456789abcdef",
+        alert_id="al_0123456789abcdef",
     )
 
 

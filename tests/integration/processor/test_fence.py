@@ -11,7 +11,7 @@ import itertools
 import random
 import signal
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,6 +216,19 @@ def test_a_zombie_and_a_kill_change_nothing(
             for state in ("foreground", "background")
         )
     ]
+    by_screen: Counter[str] = Counter()
+    for user in expected.values():
+        if user.state == "foreground":
+            by_screen[user.screen or "(none)"] += 1
+    query = "SELECT screen, sum(foreground) FROM live_screens GROUP BY screen"
+    assert dict(rows(database_url, query)) == by_screen
+    uncounted = (
+        'SELECT "partition" FROM stream_offsets '
+        "WHERE live_screens_offset IS DISTINCT FROM next_offset"
+    )
+    assert rows(database_url, uncounted) == []
+    corrected = "are written anew"
+    assert not any(corrected in process.log.read_text() for process in (first, second, third))
     changes = rows(
         database_url,
         'SELECT "partition", log_offset, event_index, ordinal, user_id, state::text, screen, '

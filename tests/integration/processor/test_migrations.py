@@ -17,6 +17,7 @@ from psycopg import sql
 
 import schemas
 from processor.core.changes import rfc3339
+from processor.core.model import User
 from processor.store.store import Store, Stored
 from schemas.database.migrate import MigrationError, migrate, statements
 from schemas.database.named_queries import load_queries
@@ -123,13 +124,15 @@ def fill(url: str) -> None:
         )
 
 
-async def read(url: str) -> tuple[Stored, list[Change]]:
+async def read(url: str) -> tuple[Stored, list[tuple[User, int]], list[Change]]:
     store = Store(url)
     try:
-        stored = await store.load(0)
+        async with store.load(0) as stored:
+            online = [user async for users in stored.online for user in users]
         [(gone, _)] = await store.load_users(["gone"])
         assert not gone.online
-        return stored, await store.unpublished(0, stored.published_through, stored.next_offset)
+        unpublished = store.unpublished(0, stored.published_through, stored.next_offset)
+        return stored, online, await unpublished
     finally:
         await store.close()
 
@@ -139,7 +142,7 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
     assert {"0003_sockets", "0005_ticks_only"} <= set(migrate(database_at_0002))
     assert migrate(database_at_0002) == []
 
-    stored, changes = asyncio.run(read(database_at_0002))
+    stored, online, changes = asyncio.run(read(database_at_0002))
     assert (stored.next_offset, stored.log_time_ms, stored.published_through) == (50, NOW_MS, 40)
     assert stored.policy is not None
     assert stored.policy.offline_after_ms == 300_000
@@ -149,7 +152,7 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
     assert stored.silence is None
     assert {
         (user.user_id, device.device): device.expires_ms - NOW_MS
-        for user, _ in stored.online
+        for user, _ in online
         for device in user.devices
     } == {
         ("before", "a"): 180_000,
@@ -157,7 +160,7 @@ def test_a_database_in_use_is_read_as_it_was_written(database_at_0002: str) -> N
         ("both", "a"): 180_000,
         ("both", "b"): 140_000,
     }
-    assert all(d.sockets is None for user, _ in stored.online for d in user.devices)
+    assert all(d.sockets is None for user, _ in online for d in user.devices)
     assert changes == [
         Change(
             id="0:45:0:0",

@@ -132,6 +132,18 @@ def test_a_processor_that_is_stuck_says_where_and_ends(
     wait_for("it goes on", lambda: len(rows(database_url, "SELECT FROM presence")) == 2)
 
 
+def test_it_is_ready_once_every_partition_is_loaded(
+    start: Start, kafka_settings: KafkaSettings, database_url: str, port: int
+) -> None:
+    with psycopg.connect(database_url) as locker:
+        locker.execute("LOCK TABLE presence IN ACCESS EXCLUSIVE MODE")
+        start(kafka_settings, database_url)
+        wait_for("it says so", lambda: readiness(port) == "partition 0 is not loaded yet")
+        locker.rollback()
+    # Nothing is written to any partition.
+    wait_for("it is ready", lambda: readiness(port) == "ready")
+
+
 def test_one_that_is_idle_or_waits_for_postgres_goes_on_and_says_what_it_lacks(
     start: Start, kafka_settings: KafkaSettings, database_url: str, port: int
 ) -> None:

@@ -30,6 +30,7 @@ COMPARED = {
     "screen_transitions": {"quarter", "from_screen", "to_screen", "transitions"},
     "concurrency_samples": {"at", "foreground", "background"},
     "screen_samples": {"at", "screen", "foreground"},
+    "live_screens": {"screen", "foreground"},
     "stream_offsets": {"next_offset", "foreground", "background", "log_time"},
     "outages": {"kind", "started_at", "ended_at"},
     "clock_steps": {"log_offset", "from_time", "to_time"},

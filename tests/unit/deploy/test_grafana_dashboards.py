@@ -69,6 +69,10 @@ def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
 
 #: Metrics that neither a panel nor an alert asks for, and who asks for them.
 ASKED_BY_NOBODY = {
+    "rollcall_alerts_failures_total": "looked up where looking is behind, which has an alert",
+    "rollcall_alerts": "rollcall alerts list says more",
+    "rollcall_alerts_firing": "rollcall alerts list says more",
+    "rollcall_alerts_notices_total": "charts of the dashboard mark them",
     "rollcall_api_build_info": "the Health page shows versions",
     "rollcall_audit_checked_ratio": "the age and the differences of an audit have alerts",
     "rollcall_ingest_build_info": "the Health page shows versions",
@@ -82,6 +86,7 @@ ASKED_BY_NOBODY = {
     "rollcall_notify_partitions": "to see who has which; a process without any is ready",
     "rollcall_notify_stays": "sizing; the lag of webhooks has an alert",
     "rollcall_notify_webhooks": "rollcall webhooks list says more",
+    "rollcall_processor_live_screens_corrected_total": "a fault that mends itself, and is logged",
     "rollcall_processor_log_time_seconds": "by partition, for a closer look; its age is shown",
     "rollcall_processor_maintenance_rows_total": "looked up where maintenance takes long",
     "rollcall_processor_next_offset": "by partition, to compare with Kafka's own tools",

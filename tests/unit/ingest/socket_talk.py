@@ -75,11 +75,14 @@ class Talk:
     def wait(self, seconds: float, *, answers: bool = True) -> Talk:
         """Time passes; the client answers pings or not."""
         end = self.now + seconds
+        woken = 0
         while self.closed is None and self.session.deadline <= end:
             assert self.session.deadline >= self.now, (
                 "a deadline that lies back is never waited for"
             )
             self.now = self.session.deadline
+            woken += 1
+            assert woken < 10_000, "it wants to be woken for ever"
             pings = len(self.pings)
             self._do(self.session.wake(self.now))
             if answers and len(self.pings) > pings:

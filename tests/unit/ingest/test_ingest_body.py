@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.body.field_warnings import warning_header
+from ingest.body.field_warnings import FieldWarning, warning_header
+from ingest.body.lenient import take_texts
 from ingest.body.validate import BodyReader, Sent, parse_logout
 
 parse_heartbeat = BodyReader().heartbeat
@@ -204,3 +205,10 @@ def test_no_body_type_or_query_is_refused_but_for_a_device_id_that_is_too_long(
 ) -> None:
     parse_heartbeat(body, content_type, query)
     parse_heartbeat(b"--a\r\n" + body, content_type, query)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1], []])
+def test_an_object_in_the_place_of_a_text_is_no_text(value: Any) -> None:
+    warnings: list[FieldWarning] = []
+    assert take_texts({"screen": value}, ["screen"], warnings) == {"screen": None}
+    assert warnings == [FieldWarning("screen", "not_a_text")]

@@ -235,6 +235,7 @@ def test_too_many_frames_are_answered_and_dropped_but_never_a_logout() -> None:
     talk.wait_seconds = 2.5
     talk.says({"id": 1, "screen": "Cart"})
     assert talk.answers() == [("error", 1, "rate_limited")]
+    assert talk.sent[-1]["message"] == "Too many frames of this user; wait 2.5 s."
     assert talk.kinds() == ["connect"]
     talk.says({"type": "logout", "id": 2})
     assert "logout" in talk.kinds()
@@ -359,6 +360,7 @@ def test_another_users_token_is_refused() -> None:
     talk.known["bob"] = identity("bob")
     talk.auth(device_id="phone").auth("bob", id=5)
     assert talk.answers() == [("error", 5, "bad_field")]
+    assert talk.sent[-1]["message"] == "token: is another user's; open another socket for them"
     assert talk.session.user == "ann"
 
 

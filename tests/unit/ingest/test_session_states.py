@@ -7,8 +7,17 @@ from collections.abc import Callable
 import pytest
 
 from ingest.body.validate import BodyReader
-from ingest.socket.actions import LOGGED_OUT, Action, Verify, Write
-from ingest.socket.session import Session, State
+from ingest.socket.actions import (
+    LOGGED_OUT,
+    NOT_AUTHENTICATED,
+    Action,
+    Close,
+    Pong,
+    Send,
+    Verify,
+    Write,
+)
+from ingest.socket.session import MAX_FRAMES_BEFORE_AUTH, Session, State
 from schemas.http.problems import ProblemError
 from schemas.log.events import Connect, Disconnect, Renew
 from tests.unit.ingest.socket_talk import POLICY, Talk, identity
@@ -79,3 +88,124 @@ def test_the_states_come_in_their_order() -> None:
     states.append(talk.goes().session.state)
     assert states == [State.STRANGER, State.OPEN, State.CLOSED]
     assert talk.kinds() == ["connect", "disconnect"]
+
+
+def lost(talk: Talk) -> Talk:
+    return talk.wait(100, answers=False)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (Talk.goes, 1000),
+        (lost, 4408),
+        (lambda talk: talk.do(talk.session.restart(0)), 1012),
+        (lambda talk: talk.says({"type": "logout"}), 4409),
+    ],
+)
+def test_an_end_has_its_code(end: Callable[[Talk], Talk], code: int) -> None:
+    talk = Talk().auth(device_id="phone")
+    assert talk.session.close_code is None
+    assert end(talk).session.close_code == code
+
+
+def test_who_is_woken_before_the_time_does_nothing() -> None:
+    talk = Talk().auth(device_id="phone")
+    assert talk.session.wake(talk.session.deadline - 0.001) == []
+    assert talk.session.state is State.OPEN
+
+
+def test_an_event_that_is_refused_at_once_is_answered_with_why() -> None:
+    session = new_session()
+    session.admitted(identity(), FOREVER, 0.0)
+    session.message('{"device_id": "phone"}', 0.0)
+    [write] = session.message('{"id": 7, "screen": "Cart"}', 1.0)
+    assert isinstance(write, Write)
+    problem = ProblemError("rate_limited", "Wait a minute.")
+    [answer] = session.not_written(write, 2.0, problem)
+    assert isinstance(answer, Send)
+    assert answer.error == "rate_limited"
+    assert '"Wait a minute."' in answer.text
+
+
+def test_frames_behind_a_newer_token_that_is_refused_are_taken_at_that_time() -> None:
+    asked: list[float] = []
+
+    def take(_user: str, now: float) -> float:
+        asked.append(now)
+        return 0.0
+
+    session = Session(POLICY, "c1", 0.0, take, lambda: 0.5, BodyReader())
+    session.admitted(identity(), FOREVER, 0.0)
+    session.message('{"device_id": "phone"}', 0.0)
+    session.message('[{"type": "auth", "token": "t"}, {"screen": "Cart"}]', 1.0)
+    asked.clear()
+    session.refused(ProblemError("token_expired", "The token has expired."), 2.0)
+    assert asked == [2.0]
+
+
+def test_who_is_woken_after_the_close_does_nothing() -> None:
+    session = Talk().auth(device_id="phone").goes().session
+    assert session.wake(10_000.0) == []
+
+
+def test_a_frame_that_cannot_be_taken_is_answered_with_its_id_and_what_is_wrong() -> None:
+    stranger = Talk().says({"id": 3, "type": "wave"}, {"id": 4, "screen": "Home"})
+    assert stranger.answers() == [("error", 3, "unknown_type"), ("error", 4, "not_authenticated")]
+    wrong, early = (frame["message"] for frame in stranger.sent)
+    assert wrong == "type: must be auth, heartbeat (the default) or logout"
+    assert early == "Send an auth frame with the user's token first."
+    known = Talk().auth(device_id="phone").says({"id": 3, "type": "wave"})
+    assert known.sent[-1]["message"] == wrong
+
+
+def test_pings_of_a_client_are_answered_and_counted() -> None:
+    asked: list[tuple[str, float]] = []
+    waits = [0.0, 1.5]
+
+    def take(user: str, now: float) -> float:
+        asked.append((user, now))
+        return waits.pop(0)
+
+    session = Session(POLICY, "c1", 0.0, take, lambda: 0.5, BodyReader())
+    early = [session.pinged(b"x", float(n)) for n in range(1, MAX_FRAMES_BEFORE_AUTH)]
+    assert early == [[Pong(b"x")]] * (MAX_FRAMES_BEFORE_AUTH - 1)
+    assert session.heard_at == MAX_FRAMES_BEFORE_AUTH - 1
+    session.admitted(identity(), FOREVER, 20.0)
+    assert session.pinged(b"y", 21.0) == [Pong(b"y")]
+    assert session.pinged(b"z", 22.0) == []
+    assert asked == [("ann", 21.0), ("ann", 22.0)]
+    assert session.heard_at == 22.0
+    session.gone()
+    assert session.pinged(b"x", 23.0) == []
+
+
+def test_a_stranger_who_only_pings_is_closed() -> None:
+    session = new_session()
+    for _ in range(MAX_FRAMES_BEFORE_AUTH - 1):
+        session.pinged(b"", 1.0)
+    pong, close = session.pinged(b"", 1.0)
+    assert pong == Pong(b"")
+    assert close == Close(NOT_AUTHENTICATED, "too many frames before auth")
+
+
+def test_the_device_of_a_token_is_told_while_it_is_being_verified() -> None:
+    session = new_session()
+    assert session.device_of(identity()) is None
+    assert session.device_of(identity(device="watch")) == "watch"
+    session.message('{"type": "auth", "token": "t", "device_id": "phone"}', 0.0)
+    assert session.device_of(identity()) == "phone"
+
+
+def test_each_event_asks_the_allowance_of_its_user() -> None:
+    asked: list[str] = []
+
+    def take(user: str, _now: float) -> float:
+        asked.append(user)
+        return 0.0
+
+    session = Session(POLICY, "c9", 0.0, take, lambda: 0.5, BodyReader())
+    assert session.connection == "c9"
+    session.admitted(identity("bob"), FOREVER, 0.0)
+    session.message('{"device_id": "phone"}', 0.0)
+    assert set(asked) == {"bob"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,6 +23,7 @@ from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenN
 from processor.core.analytics.windows import MinuteCounts
 from processor.core.clock_steps import MAX_STEPS, ClockStep, as_of_now
 from processor.core.effects import Effects, LoggedChange, Record
+from processor.core.live_screens import LiveRows
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.partition import Partition
@@ -85,6 +87,8 @@ class Processor:
     #: By hash, which is the id here: what keeps users out.
     flags: dict[bytes, StoredFlag] = field(default_factory=dict)
     last_changes: list[LoggedChange] = field(default_factory=list)
+    #: Users in the foreground by screen.
+    live_screens: dict[str, int] = field(default_factory=dict)
     #: What was stored for analytics so far, windows summed up.
     effects: Effects = field(default_factory=Effects)
 
@@ -145,6 +149,7 @@ class Processor:
         self.rejected += [(reject.offset, reject.index) for reject in effects.rejects]
         self.verdicts += effects.verdicts.elements()
         self._add(effects)
+        self._count_live(memory.tally.live.take())
         memory.forget_offline(named | effects.touched.keys())
 
     def _erase(self, user_id: str, before_ms: int | None) -> None:
@@ -179,6 +184,11 @@ class Processor:
             sum_.dwell_buckets.update(counts.dwell_buckets)
             for name in ("views", "visits", "dwell_ms", "silent_dwell_ms", "exits", "bounces"):
                 setattr(sum_, name, getattr(sum_, name) + getattr(counts, name))
+
+    def _count_live(self, live: LiveRows) -> None:
+        """Delete and put, as analytics.sql does."""
+        kept = {} if live.is_anew else self.live_screens
+        self.live_screens = {n: u for n, u in {**kept, **dict(live.rows)}.items() if u}
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """The rows as a processor that starts now reads them: with the graces in force."""
@@ -221,11 +231,13 @@ class Processor:
                 flags=[flag_as_of_now(flag, self.steps) for flag in self.flags.values()]
             ),
         )
-        memory.load_online(
+        online = (
             self._read(user_id, "load_online")
             for user_id, row in self.rows.items()
             if row["state"] != "offline"
         )
+        memory.load_online(online)
+        assert memory.tally.live.restore(self.live_screens)
         return memory
 
     def _read(self, user_id: str, query: str) -> tuple[User, int]:
@@ -300,6 +312,20 @@ def agree(processor: Processor, oracle: Oracle) -> None:
     assert stored.keys() == wanted.keys()
     for user_id, row in stored.items():
         assert _row(row, processor.log_time_ms or 0) == wanted[user_id]
+    agree_on_screens(processor, Counter(oracle.shown_by_user(user) for user in wanted))
+
+
+def agree_on_screens(processor: Processor, shown: Counter[tuple[str, str | None]]) -> None:
+    """Who has a name's row is everybody on it; the rest is ``(other)``."""
+    ours = ("(none)", "(other)", "(start)", "(end)", "(suppressed)")
+    users = {screen: count for (state, screen), count in shown.items() if state == "foreground"}
+    live = dict(processor.live_screens)
+    assert live.pop("(none)", 0) == users.pop(None, 0)
+    others = live.pop("(other)", 0)
+    assert others == sum(users.values()) - sum(live.values())
+    assert not live.keys() & {*ours}
+    assert len(live) <= processor.policy.max_screens
+    assert live == {screen: users[screen] for screen in live}
 
 
 def _change(change: LoggedChange) -> tuple[object, ...]:

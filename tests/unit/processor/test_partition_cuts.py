@@ -67,6 +67,7 @@ def everything(processor: Processor) -> dict[str, Any]:
         "last changes": processor.last_changes,
         "flags": processor.flags,
         "counts": processor.counts,
+        "live screens": processor.live_screens,
         "outages": processor.outages,
         "rejected": processor.rejected,
         "verdicts": sorted(processor.verdicts),

@@ -48,7 +48,7 @@ from ingest.body.validate import APP_STATES
 from ingest.settings import IngestSettings
 from schemas.http.problems import CODES
 from schemas.log.events import MAX_DEVICE_ID, MAX_TEXT, MAX_USER_ID
-from schemas.openapi import answers, notes, privacy, reads, saved_views, webhooks, words
+from schemas.openapi import alerts, answers, notes, privacy, reads, saved_views, webhooks, words
 from schemas.openapi.document import document
 from schemas.openapi.forms import STORED_TEXT
 from schemas.untrusted.text import clean_text
@@ -298,7 +298,7 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
     assert answers.AUDIT_SCOPE == AUDIT_SCOPE
     assert privacy.PRIVACY_SCOPE == PRIVACY_SCOPE
     assert notes.MANAGE_SCOPE == MANAGE_SCOPE
-    assert webhooks.MANAGE_SCOPE == MANAGE_SCOPE
+    assert webhooks.MANAGE_SCOPE == alerts.MANAGE_SCOPE == MANAGE_SCOPE
     for path, method, each in operations():
         if path.startswith("/api/v1/me"):
             assert each["security"] == [{"phoneToken": []}], path
@@ -312,7 +312,7 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             if path == "/api/v1/audit":
                 scope = AUDIT_SCOPE
-            if path.startswith("/api/v1/webhooks") or (
+            if path.startswith(("/api/v1/webhooks", "/api/v1/alerts")) or (
                 path.startswith("/api/v1/annotations") and method != "get"
             ):
                 scope = MANAGE_SCOPE

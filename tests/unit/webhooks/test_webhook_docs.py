@@ -15,6 +15,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.listening import create_receiver
+from schemas.alerts.evaluate import Notice
+from schemas.alerts.message import body as alert_body
+from schemas.alerts.rule import parse_rule
 from schemas.webhooks.message import TIMERS, message_body
 from schemas.webhooks.signing import new_secret, secret_key, signed_headers
 
@@ -112,3 +115,18 @@ async def test_listen_shows_changes_that_are_signed_and_refuses_the_rest() -> No
         "  2026-03-30T12:10:00.000Z ada offline since 12",
     ]
     assert all(line.startswith("refused: ") for line in (shown[2], *shown[5:]))
+
+
+async def test_the_receiver_of_the_page_shows_alerts_too() -> None:
+    shown: list[str] = []
+    secret = new_secret()
+    rule = parse_rule({"name": "Few", "of": "online", "is": "below", "value": 10})
+    notice = Notice("fired", 1_774_872_000, 1_774_872_000, 7, 10)
+    body = alert_body("webhook", "al_0123456789abcdef", rule, notice)
+    headers = signed_headers([secret_key(secret)], "msg_1", int(time.time()), body)
+    async with TestClient(TestServer(create_receiver(secret, shown.append))) as client:
+        assert (await client.post("/", data=body, headers=headers)).status == 204
+    assert shown == [
+        "msg_1: an alert, signature verified",
+        "  2026-03-30T12:00:00.000Z Few: users online 7, below 10; since 2026-03-30 12:00 UTC",
+    ]

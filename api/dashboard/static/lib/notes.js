@@ -7,8 +7,9 @@ const DAY_MS = 86_400_000;
 const FRESH_MS = 60_000;
 const MOST_RANGES = 8;
 export const CALL = "/api/v1/annotations";
-/** By the API's word. */
-export const KINDS = { release: "Release", incident: "Incident", campaign: "Campaign", note: "Note" };
+/** What readers write, by the API's word. */
+export const WRITTEN = { release: "Release", incident: "Incident", campaign: "Campaign", note: "Note" };
+export const KINDS = { ...WRITTEN, alert: "Alert" };
 
 // By range of whole days: when it was asked for, and what came.
 const known = new Map();

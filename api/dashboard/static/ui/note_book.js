@@ -2,7 +2,7 @@
 
 import { now, read, send } from "../lib/api.js";
 import { moment } from "../lib/moments.js";
-import { CALL, KINDS, notesChanged } from "../lib/notes.js";
+import { CALL, KINDS, notesChanged, WRITTEN } from "../lib/notes.js";
 import { make, setTime } from "./dom.js";
 import { form, KeptDialog, labelled } from "./kept_dialog.js";
 
@@ -11,7 +11,7 @@ const MAX_TEXT = 200;
 
 const text = Object.assign(make("input"), { name: "text", maxLength: MAX_TEXT, required: true, autocomplete: "off", placeholder: "Release 4.2 to everybody" });
 const kind = Object.assign(make("select"), { name: "kind" });
-kind.append(...Object.entries(KINDS).map(([value, word]) => Object.assign(make("option", "", word), { value })));
+kind.append(...Object.entries(WRITTEN).map(([value, word]) => Object.assign(make("option", "", word), { value })));
 const at = Object.assign(make("input"), { name: "at", type: "datetime-local", step: 1 });
 const dialog = new KeptDialog(
   "Notes on the time axis",

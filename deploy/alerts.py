@@ -1,0 +1,79 @@
+"""Product alerts in PostgreSQL: made, tried, listed, ended by `rollcall alerts`.
+
+Errors of the database are ``psycopg.Error``, except those that the caller can mend.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import class_row
+
+from schemas.alerts.forms import MAX_ALERTS, NO_KEY, NOT_YET, Listed, Made, new_alert, queries
+from schemas.alerts.message import Target
+from schemas.alerts.reading import Asked, Known, Tried, instant, points_tried, tried
+from schemas.alerts.rule import AlertRule
+from schemas.webhooks.secret_box import SecretBox
+
+CONNECT_SECONDS: Final = 5
+
+
+class AlertProblemError(RuntimeError):
+    """What was asked for cannot be. The message names the remedy."""
+
+
+class AlertTable:
+    """The alerts of one database."""
+
+    def __init__(self, url: str, box: SecretBox | None) -> None:
+        self._url = url
+        self._box = box
+        self._queries = queries()
+
+    def create(self, rule: AlertRule, target: Target, url: str, created_by: str) -> Made:
+        """Raises :class:`AlertProblemError` without a key, or if there are as many as may be."""
+        if self._box is None:
+            raise AlertProblemError(NO_KEY)
+        made = new_alert(rule, target, url, created_by, self._box)
+        with self._connection() as connection:
+            created = connection.execute(self._queries["create"], made.row).fetchone()
+        if created is None:
+            raise AlertProblemError(f"there are {MAX_ALERTS} alerts already: delete some")
+        return made
+
+    def all(self) -> list[Listed]:
+        """Oldest first."""
+        with (
+            self._connection() as connection,
+            connection.cursor(row_factory=class_row(Listed)) as cursor,
+        ):
+            return cursor.execute(self._queries["list"]).fetchall()
+
+    def delete(self, alert_id: str) -> None:
+        with self._connection() as connection:
+            deleted = connection.execute(self._queries["delete"], {"id": alert_id}).rowcount
+        if not deleted:
+            raise AlertProblemError(
+                f"there is no alert {alert_id}: rollcall alerts list has all of them"
+            )
+
+    def try_rule(self, rule: AlertRule) -> Tried:
+        """On the last week. Raises :class:`AlertProblemError` if nothing is stored yet."""
+        with self._connection() as connection:
+            row = connection.execute(self._queries["now"]).fetchone()
+            if row is None or row[0] is None:
+                raise AlertProblemError(NOT_YET)
+            points = points_tried(rule, row[0])
+            asked = Asked()
+            asked.add(rule, points)
+            outages = connection.execute(self._queries["outages"], asked.range).fetchall()
+            rows = connection.execute(self._queries["points"], asked.values).fetchall()
+            peak: Any = (None, None)
+            if rule.than == "peak":
+                before = {"before": instant(points[0] - rule.step)}
+                peak = connection.execute(self._queries["peak"], before).fetchone() or peak
+        return tried(rule, points, Known(rows, outages), peak)
+
+    def _connection(self) -> psycopg.Connection:
+        return psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)

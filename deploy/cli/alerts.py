@@ -1,0 +1,248 @@
+"""`rollcall alerts`: who is told when a number moves."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from deploy.cli.tables import print_table
+from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
+
+if TYPE_CHECKING:
+    from deploy.alerts import AlertTable
+    from schemas.alerts.message import Target
+    from schemas.alerts.rule import AlertRule
+
+HEADINGS: Final = ("ID", "STATE", "NAME", "RULE", "TO", "PROBLEM")
+
+app = typer.Typer(
+    name="alerts",
+    help="Be told when a number moves, by a signed webhook or Slack: docs/alerts.md.",
+    no_args_is_help=True,
+)
+
+Of = Annotated[
+    str, typer.Option(help="online, screen, arrivals, exits or version_share: what is measured.")
+]
+Above = Annotated[
+    float | None, typer.Option(help="Fires above this; by so many percent or spreads.")
+]
+Below = Annotated[
+    float | None, typer.Option(help="Fires below this; by so many percent or spreads.")
+]
+Than = Annotated[str, typer.Option(help="number, yesterday, last_week or band.")]
+Peak = Annotated[bool, typer.Option("--peak", help="New all-time peak of users online.")]
+Name = Annotated[str | None, typer.Option(help="What the alert is called.")]
+Screen = Annotated[str | None, typer.Option(help="Of screen; arrivals and exits may have one.")]
+Version = Annotated[str | None, typer.Option(help="Of version_share.")]
+Days = Annotated[int | None, typer.Option(help="Of a band: how many earlier days, 3 to 13.")]
+ForMinutes = Annotated[int | None, typer.Option(help="How long it must hold.")]
+Repeat = Annotated[int | None, typer.Option(help="Tell again after so many minutes.")]
+NoRecovery = Annotated[bool, typer.Option("--no-recovery", help="Do not tell that it is over.")]
+Quiet = Annotated[str | None, typer.Option(help="Tell nothing then, such as 22:00-07:00.")]
+Zone = Annotated[str, typer.Option(help="IANA time zone of quiet hours.")]
+
+
+@app.command()
+def create(
+    url: Annotated[str | None, typer.Option(help="A webhook of yours, signed.")] = None,
+    slack: Annotated[
+        str | None, typer.Option(help="A Slack-compatible webhook: gets a text.")
+    ] = None,
+    of: Of = "online",
+    above: Above = None,
+    below: Below = None,
+    than: Than = "number",
+    peak: Peak = False,
+    name: Name = None,
+    screen: Screen = None,
+    app_version: Version = None,
+    days: Days = None,
+    for_minutes: ForMinutes = None,
+    repeat_minutes: Repeat = None,
+    no_recovery: NoRecovery = False,
+    quiet: Quiet = None,
+    time_zone: Zone = "UTC",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Make an alert, and print its id and, of a webhook, its secret, once."""
+    from deploy.webhooks import settings_of_stack
+    from schemas.service.settings import load_or_exit
+    from schemas.webhooks.settings import WebhookSettings
+
+    given = url or slack
+    if given is None or (url is not None and slack is not None):
+        fail("give one of --url and --slack: where notices go", USAGE)
+    target: Target = "webhook" if url is not None else "slack"
+    said = (of, above, below, than, peak, name, screen, app_version, days, for_minutes)
+    rule = _rule(*said, repeat_minutes, no_recovery, quiet, time_zone)
+    try:
+        settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(given)
+    except ValueError as error:
+        fail(f"--{'url' if url is not None else 'slack'} {error}", USAGE)
+    with _table(data_dir) as table:
+        made = table.create(rule, target, given, f"command:{_user()}")
+    if made.secret is not None:
+        note("the secret is shown only now: give it to the receiver")
+    typer.echo(made.id if made.secret is None else f"{made.id} {made.secret}")
+
+
+@app.command("try")
+def try_(
+    of: Of = "online",
+    above: Above = None,
+    below: Below = None,
+    than: Than = "number",
+    peak: Peak = False,
+    name: Name = None,
+    screen: Screen = None,
+    app_version: Version = None,
+    days: Days = None,
+    for_minutes: ForMinutes = None,
+    repeat_minutes: Repeat = None,
+    no_recovery: NoRecovery = False,
+    quiet: Quiet = None,
+    time_zone: Zone = "UTC",
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Say how often such an alert would have fired in the last week, and when."""
+    from schemas.alerts.reading import instant, shown_trial
+
+    said = (of, above, below, than, peak, name, screen, app_version, days, for_minutes)
+    rule = _rule(*said, repeat_minutes, no_recovery, quiet, time_zone)
+    with _table(data_dir) as table:
+        found = table.try_rule(rule)
+    shown = shown_trial(found)
+    times = "once" if shown["fired"] == 1 else f"{shown['fired']} times"
+    typer.echo(
+        f"would have fired {times} from {_time(instant(found.begin))} to "
+        f"{_time(instant(found.end))}: {shown['notices']} messages"
+    )
+    if shown["known_percent"] < 100:
+        note(f"{shown['known_percent']} % of that time is known: the rest are gaps")
+    for at in shown["fired_at"]:
+        typer.echo(_time(at))
+
+
+@app.command("list")
+def list_alerts(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show all alerts: everything but their secrets."""
+    from schemas.alerts.reading import instant
+
+    with _table(data_dir) as table:
+        found = table.all()
+    rows = [
+        (
+            each.id,
+            "quiet" if each.firing_since is None else f"firing {_time(instant(each.firing_since))}",
+            str(each.rule.get("name", "")),
+            _summary(each.rule),
+            f"{each.target} {each.address}",
+            each.problem or (f"{each.given_up} given up" if each.given_up else "-"),
+        )
+        for each in found
+    ]
+    print_table(HEADINGS, rows)
+
+
+@app.command()
+def delete(
+    alert: Annotated[str, typer.Argument(help="Id of the alert, such as al_0123456789abcdef.")],
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """End an alert, with what it had to tell."""
+    with _table(data_dir) as table:
+        table.delete(alert)
+    typer.echo(f"deleted {alert}")
+
+
+def _rule(
+    of: str,
+    above: float | None,
+    below: float | None,
+    than: str,
+    peak: bool,
+    name: str | None,
+    screen: str | None,
+    app_version: str | None,
+    days: int | None,
+    for_minutes: int | None,
+    repeat_minutes: int | None,
+    no_recovery: bool,
+    quiet: str | None,
+    time_zone: str,
+) -> AlertRule:
+    from schemas.alerts.rule import PEAK_RULE, RuleProblemError, parse_rule
+
+    if peak:
+        said: dict[str, Any] = dict(PEAK_RULE)
+    elif (above is None) == (below is None):
+        fail("give one of --above and --below, or --peak", USAGE)
+    else:
+        side = "below" if above is None else "above"
+        value = below if above is None else above
+        said = {"name": f"{of} {side} {than}", "of": of, "than": than, "is": side, "value": value}
+    if quiet is not None:
+        begin, _, end = quiet.partition("-")
+        said["quiet_hours"] = {"from": begin, "to": end, "time_zone": time_zone}
+    given = {
+        "name": name,
+        "screen": screen,
+        "app_version": app_version,
+        "days": days,
+        "for_minutes": for_minutes,
+        "repeat_minutes": repeat_minutes,
+        "recovery": False if no_recovery else None,
+    }
+    try:
+        return parse_rule(said | {key: each for key, each in given.items() if each is not None})
+    except RuleProblemError as error:
+        fail(f"{error.field.removeprefix('rule.')} {error.message}", USAGE)
+
+
+def _summary(rule: dict[str, Any]) -> str:
+    of = " ".join(str(rule[each]) for each in ("of", "screen", "app_version") if rule.get(each))
+    value = f" {rule['value']:g}" if "value" in rule else ""
+    return f"{of} {rule.get('is')} {rule.get('than')}{value}, {rule.get('for_minutes')} min"
+
+
+@contextmanager
+def _table(data_dir: Path) -> Iterator[AlertTable]:
+    import psycopg
+
+    from deploy.alerts import AlertProblemError, AlertTable
+    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
+    from deploy.webhooks import settings_of_stack
+    from schemas.service.settings import load_or_exit
+    from schemas.webhooks.settings import WebhookSettings
+
+    settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
+    try:
+        yield AlertTable(database_url(data_dir), settings.secret_box)
+    except (AlertProblemError, NoDatabaseError) as error:
+        fail(str(error), USAGE)
+    except psycopg.errors.UndefinedTable:
+        fail("the database has no table of alerts yet: run rollcall migrate", FAILURE)
+    except psycopg.Error as error:
+        fail(
+            f"the database of {DATABASE_VARIABLE}, or of rollcall up in {data_dir}, "
+            f"did not do it: {error}",
+            FAILURE,
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
