@@ -81,6 +81,8 @@ class RollupRows:
     erased_days: set[int] = field(default_factory=set)
     #: From which day on all days on which users were active are there.
     user_days_from: int = 0
+    #: Days before it are older than rollups.
+    first_active_day: int = 0
 
     def rows(self, table: str, period: int) -> Iterator[tuple[Any, ...]]:
         """Those of a period, without it; as often as they are asked for."""
@@ -99,6 +101,9 @@ def copy_rollups(
     (time_zone,) = zone
     late = {quarter for (quarter,) in connection.execute(QUERIES["late_quarters"])}
     found = _periods(snapshot, partitions[0], through, time_zone, late, state)
+    first_active_day = connection.execute(QUERIES["first_active_day"]).fetchone()
+    if first_active_day is not None:
+        found.first_active_day = first_active_day[0] or 0
     found.late_quarters = late
     found.late_days = {day for (day,) in connection.execute(QUERIES["late_days"])}
     found.late_days |= {Stays.day(quarter, time_zone) for quarter in late}

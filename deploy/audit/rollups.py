@@ -123,13 +123,11 @@ def _compare_users_of_day(rows: RollupRows, day: Day, differences: Differences) 
         visitors = rows.rows("visitors_of_days", day.since)
         checked += compare_users("screen_days", at, visitors, users, differences, bounds)
     month = range(day.number - 29, day.number + 1)
-    is_whole = month.start >= rows.user_days_from
+    is_whole = month.start >= rows.user_days_from and day.number >= rows.first_active_day
     if is_whole and rows.erased_days.isdisjoint(month) and rows.late_days.isdisjoint(month):
         nobody: Row = (0,) * len(ACTIVE)
         log = keyed([next(rows.rows("active", day.number), nobody)], KEYS["active_user_days"])
         has = keyed(rows.rows("active_user_days", day.number), KEYS["active_user_days"])
-        if not has and log[()] == [*nobody]:
-            return checked  # a day of before the deployment
         checked += compare("active_user_days", at, log, has, differences)
     return checked
 

@@ -10,6 +10,10 @@ SELECT rollup, to_ms(through) FROM rollup_progress
 -- Whose days are counted.
 SELECT time_zone FROM reporting_zone
 
+-- name: first_active_day
+-- The first day of which active users were counted.
+SELECT min(day) - date '1970-01-01' FROM active_user_days
+
 -- name: partitions
 -- How many samples an instant has.
 SELECT partitions FROM deployment

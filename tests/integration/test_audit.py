@@ -364,6 +364,7 @@ def test_the_next_run_goes_on_where_the_last_one_ended(
         before = stored_through(url)
         ends = {number: before[number] + count for number, count in ends_of(more).items()}
         process(deployment.kafka, url, tmp_path / "log", ends)
+        roll_up(url)
         second = deployment.audit(url, state)
         assert first.difference_count == second.difference_count == 0, second.differences
         assert (first.records, second.records) == (sum(before.values()), len(more))
