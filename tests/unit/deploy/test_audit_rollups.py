@@ -99,6 +99,12 @@ def test_sums_that_hold_nobody_are_compared_whoever_was_erased(tmp_path: Path) -
     assert found(rows) == ["screen_hours", "screen_quarters", "transition_quarters"]
 
 
+def test_days_of_before_the_deployment_have_no_active_users(tmp_path: Path) -> None:
+    """As in the first run of a deployment of which no day is over."""
+    assert not found(made(tmp_path, active=[], active_user_days=[]))
+    assert found(made(tmp_path, active_user_days=[])) == ["active_user_days"]
+
+
 @pytest.mark.parametrize(
     ("exact", "stored", "is_right"),
     [(5, 5, True), (5, 6, False), (1_000, 1_090, True), (1_000, 890, False), (0, 1, False)],
