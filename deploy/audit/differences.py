@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import msgspec
 
+#: Instead of a partition, of a row that is made of all of them.
+EVERYWHERE: Final = -1
 #: All are counted, so many are kept.
 MOST_KEPT: Final = 1_000
 
@@ -27,7 +29,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     def lines(self) -> Iterator[str]:
         """For a terminal."""
         place = f", offset {self.offset}" if self.offset is not None else ""
-        yield f"{self.table}: {self.row} (partition {self.partition}{place})"
+        where = "all partitions" if self.partition == EVERYWHERE else f"partition {self.partition}"
+        yield f"{self.table}: {self.row} ({where}{place})"
         if self.log is None:
             yield f"  the log: no such row; the table: {_columns(self.stored)}"
         elif self.stored is None:
@@ -57,6 +60,11 @@ def time_text(at_ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def date_text(day: int) -> str:
+    """``day``: since 1970."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + day).isoformat()
+
+
 def _columns(row: dict[str, Any] | None) -> str:
     return ", ".join(f"{name} {_value(name, value)}" for name, value in (row or {}).items())
 
@@ -65,6 +73,7 @@ _TIMES: Final = frozenset(
     (
         *("at", "changed_at", "online_since", "last_active", "expires_at", "shown_until"),
         *("started_at", "ended_at", "session_start", "log_time", "from_time", "to_time"),
+        *("peak_online_at", "peak_foreground_at", "erased_until"),
     )
 )
 

@@ -18,6 +18,7 @@ from deploy.audit.naming import (
 from deploy.audit.presence import Presence
 from deploy.audit.sockets import end_if_left, forget_connection, left_by, sign_of_life
 from deploy.audit.states import Device, GaveWay, User
+from deploy.audit.timers import note_beat
 from schemas.log.events import Heartbeat, Renew
 
 MAX_DEVICES: Final = 16
@@ -66,6 +67,7 @@ def beat(presence: Presence, user_id: str, user: User, event: Heartbeat) -> None
         if event.name is not None and event.name != name_before
         else []
     )
+    note_beat(device, event, now)
     _mark(device, event)
     if event.name is not None:
         user.name = event.name

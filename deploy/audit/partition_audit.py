@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from deploy.audit.columns import FLAGS
 from deploy.audit.differences import Difference, Differences
 from deploy.audit.evaluator import Evaluator
 from deploy.audit.samples import (
@@ -56,7 +57,8 @@ class PartitionAudit:
         self._outages: dict[tuple[str, int], int | None] = {}
         self._steps: dict[int, tuple[int, int]] = {}
         self._erasures: dict[str, tuple[str, int, int]] = {}
-        self._flags: dict[str, bool] = {}
+        #: Who opted out, when and by which record that was said last, and until when it erased.
+        self._flags: dict[str, tuple[bool, int, int, int | None]] = {}
         #: Users who left: who, at which offset, only what is older.
         self.left: list[tuple[str, int, int | None]] = []
         self._tables = {
@@ -121,7 +123,10 @@ class PartitionAudit:
         elif table == "clock_steps":
             self._steps[row[0]] = row[1:]
         elif table == "privacy_flags":
-            self._flags[row[0]] = row[1]
+            user, opted_out, at, erased = row
+            before = self._flags.get(user)
+            erased = max((t for t in (erased, before and before[3]) if t is not None), default=None)
+            self._flags[user] = (opted_out, at, offset, erased)
         elif table == "left":
             user, before, request, kind = row
             self._leave(user, before, request, kind, offset)
@@ -249,14 +254,28 @@ class PartitionAudit:
             self._differ("erasures", request, dict(zip(columns, log, strict=True)), None)
         if self._hash_of is None:
             return checked
-        by_hash = dict(flags)
-        for user, opted_out in self._flags.items():
+        by_hash = {user_hash: row for user_hash, *row in flags}
+        for user, flag in self._flags.items():
             has = by_hash.get(self._hash_of(user))
             checked += 1
-            if has != opted_out:
-                stored_row = {"opted_out": has} if has is not None else None
-                told = {"opted_out": opted_out}
-                self._differ("privacy_flags", f"user {user}", told, stored_row)
+            said = dict(zip(FLAGS, flag, strict=True))
+            if has is None:
+                self._differ("privacy_flags", f"user {user}", said, None)
+                continue
+            found = dict(zip(FLAGS, has, strict=True))
+            if self._began_at_offset or not self.state.full:
+                # What was erased before this run may reach further.
+                said["erased_until"] = max(
+                    (t for t in (flag[3], found["erased_until"]) if t is not None), default=None
+                )
+            unlike = [name for name in FLAGS if said[name] != found[name]]
+            if unlike:
+                self._differ(
+                    "privacy_flags",
+                    f"user {user}",
+                    {name: said[name] for name in unlike},
+                    {name: found[name] for name in unlike},
+                )
         return checked
 
     def _differ(

@@ -55,6 +55,7 @@ class Presence:
             device.ended_in_foreground = foreground
         device.connections = []
         device.http_deadline = None
+        device.timer_beats, device.timer_period = -1, 0
         device.lost = None
         device.gave_way = []
         device.signed_out = reason == "logged_out"

@@ -12,14 +12,16 @@ def apply_privacy(presence: Presence, event: OptOut | OptIn | Erase) -> None:
     state, user_id = presence.state, event.user
     if isinstance(event, OptIn):
         state.opted_out.discard(user_id)
-        presence.find("privacy_flags", (user_id, False))
+        presence.find("privacy_flags", (user_id, False, state.now, None))
         return
     older = event.before_ms if isinstance(event, Erase) else None
     if isinstance(event, OptOut):
         state.opted_out.add(user_id)
     elif older is None:
         state.erasure_fences[user_id] = state.now + presence.policy.logout_fence_ms
-    presence.find("privacy_flags", (user_id, user_id in state.opted_out))
+    erased_until = older if older is not None else state.now
+    flag = (user_id, user_id in state.opted_out, state.now, erased_until)
+    presence.find("privacy_flags", flag)
     kind = "opted_out" if isinstance(event, OptOut) else "erased"
     user = state.users.get(user_id)
     if (

@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import msgspec
 
-from deploy.audit.differences import Difference, Differences
+from deploy.audit.differences import EVERYWHERE, Difference, Differences
 from deploy.audit.log import LogReader, Share
 from deploy.audit.partition_audit import DAY_MS, PartitionAudit
+from deploy.audit.rollup_run import RollupAudit
 from deploy.audit.snapshot import (
     From,
     Snapshot,
@@ -33,7 +34,7 @@ from deploy.audit.states import PartitionState
 from schemas.log.settings import KafkaSettings
 
 #: A release whose state means something else begins anew.
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 
 
 class StateFile(msgspec.Struct):
@@ -109,7 +110,10 @@ async def audit_log(
                 and start.offset <= stored[number].next_offset
             }
 
-        snapshot = await asyncio.to_thread(take_snapshot, dsn, wanted, Path(folder))
+        rollups = RollupAudit(state_dir)
+        snapshot = await asyncio.to_thread(
+            take_snapshot, dsn, wanted, Path(folder), copy_more=rollups.copy
+        )
         known = {n for n, (of_topic, _) in kept.items() if of_topic == snapshot.topic_id}
         if len(known) < len(kept):
             run.notes.append("the state is of another log: begun anew")
@@ -118,11 +122,15 @@ async def audit_log(
                 await _partition(
                     number, snapshot, log, state_dir, share, hash_of, run, is_kept=number in known
                 )
+        for checked in rollups.compare(run.differences):
+            run.rows += checked
+            await asyncio.sleep(share.rest_seconds())
+        run.written += rollups.write()
     for table, user, offset in await asyncio.to_thread(still_stored, dsn, run.left):
         run.differences.add(
             Difference(
                 table=table,
-                partition=-1,
+                partition=EVERYWHERE,
                 row=f"user {user}, who has left",
                 offset=offset,
                 user=user,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,6 +60,18 @@ class Snapshot:
     #: By table and partition, where its rows begin in the file and how many they are.
     places: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
 
+    def keep(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write a table's file; each row begins with its partition, in whose order they come."""
+        with (self.folder / table).open("wb") as file:
+            place = 0
+            for partition, *row in rows:
+                encoded = msgspec.msgpack.encode(row)
+                key = (table, partition)
+                start, count = self.places.get(key, (place, 0))
+                self.places[key] = (start, count + 1)
+                file.write(len(encoded).to_bytes(_LENGTH_BYTES) + encoded)
+                place += _LENGTH_BYTES + len(encoded)
+
     def rows(self, table: str, partition: int) -> Iterator[tuple[Any, ...]]:
         """Those of a partition, without ``partition``, in the order of the query."""
         start, count = self.places.get((table, partition), (0, 0))
@@ -75,11 +87,14 @@ class NothingToAuditError(RuntimeError):
 
 
 def take_snapshot(
-    dsn: str, wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]], folder: Path
+    dsn: str,
+    wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]],
+    folder: Path,
+    copy_more: Callable[[psycopg.Connection[Any], Snapshot], None] | None = None,
 ) -> Snapshot:
     """Copy what is to be compared into ``folder``: of a topic with this id, whose partitions are
-    stored so far, from where ``wanted`` says, else all. Raises ``psycopg.Error`` and
-    :class:`NothingToAuditError`."""
+    stored so far, from where ``wanted`` says, else all; and in the same transaction what
+    ``copy_more`` copies. Raises ``psycopg.Error`` and :class:`NothingToAuditError`."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -115,31 +130,24 @@ def take_snapshot(
             "times": [one.time for one in froms],
         }
         for table in COPIED:
-            _copy(connection, table, parameters, snapshot)
+            copy_rows(connection, table, QUERIES[table], parameters, snapshot)
+        if copy_more is not None:
+            copy_more(connection, snapshot)
     return snapshot
 
 
-def _copy(
+def copy_rows(
     connection: psycopg.Connection[Any],
     table: str,
-    parameters: Mapping[str, Sequence[int]],
+    query: bytes,
+    parameters: Mapping[str, int | Sequence[int]],
     snapshot: Snapshot,
 ) -> None:
-    query = QUERIES[table]
+    """Copy what a query says, by its first column, in whose order its rows come."""
     given = parameters if b"%(" in query else None
-    with (
-        (snapshot.folder / table).open("wb") as file,
-        connection.cursor(f"audit_{table}") as cursor,
-    ):
+    with connection.cursor(f"audit_{table}") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        place = 0
-        for partition, *row in cursor.execute(query, given):
-            encoded = msgspec.msgpack.encode(row)
-            key = (table, partition)
-            start, count = snapshot.places.get(key, (place, 0))
-            snapshot.places[key] = (start, count + 1)
-            file.write(len(encoded).to_bytes(_LENGTH_BYTES) + encoded)
-            place += _LENGTH_BYTES + len(encoded)
+        snapshot.keep(table, cursor.execute(query, given))
 
 
 def note_result(dsn: str, result: Mapping[str, object]) -> None:

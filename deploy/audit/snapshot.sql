@@ -29,7 +29,8 @@ SELECT table_name, to_ms(kept_from) FROM retention_progress
 SELECT "partition", log_offset, user_id, name, state::text, screen, reason::text, to_ms(changed_at),
        to_ms(online_since), to_ms(last_active), device_count, device, app_version, device_info,
        platform, token, to_ms(expires_at), signed_out, ended_in_foreground,
-       first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text
+       first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text,
+       timer::text, running_timers
 FROM presence ORDER BY "partition"
 
 -- name: changes
@@ -116,8 +117,9 @@ SELECT "partition", erasure_id, kind, log_offset, to_ms(erased_at) FROM erasures
 WHERE log_offset IS NOT NULL ORDER BY "partition"
 
 -- name: privacy_flags
--- Who opted out, by keyed hash.
-SELECT "partition", user_hash, opted_out FROM privacy_flags ORDER BY "partition"
+-- Who opted out and what was erased, by keyed hash.
+SELECT "partition", user_hash, opted_out, to_ms(at), log_offset, to_ms(erased_until)
+FROM privacy_flags ORDER BY "partition"
 
 -- name: note_result
 -- What a run has found; the latest 400 are kept.

@@ -86,6 +86,9 @@ class Device(msgspec.Struct):
     lost: Lost | None = None
     signed_out: bool = False
     ended_in_foreground: bool = False
+    #: Beats so far that may be a timer's which runs on, and its period; -1: it is no timer.
+    timer_beats: int = -1
+    timer_period: int = 0
     gave_way: list[GaveWay] = []
     # The span and the session that run.
     span_start: int = 0

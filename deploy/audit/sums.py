@@ -27,6 +27,11 @@ _BUCKETS: Final = 77
 _BOUNDS: Final = [250**4 * 2 ** (n - 1) for n in range(1, _BUCKETS)]
 
 
+def bucket_of(duration_ms: int) -> int:
+    """That of histograms of dwell."""
+    return bisect_right(_BOUNDS, duration_ms**4)
+
+
 class Sums:
     """Adds up the windows of one partition; they stay in its state for as long as they may grow."""
 
@@ -41,7 +46,7 @@ class Sums:
         counts = self._add(ended, screen, 1, 1)
         counts[2] += dwell
         counts[3] += silent
-        counts[6][bisect_right(_BOUNDS, dwell**4)] += 1
+        counts[6][bucket_of(dwell)] += 1
 
     def exit(self, ended: int, screen: str, bounced: bool) -> None:
         counts = self._add(ended, screen, 4, 1)

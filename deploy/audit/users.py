@@ -8,14 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from deploy.audit.columns import IN_PART, PRESENCE
-from deploy.audit.differences import Difference, Differences
+from deploy.audit.differences import Difference, Differences, date_text
 from deploy.audit.presence import visible
 from deploy.audit.states import Device, PartitionState, User
+from deploy.audit.timers import SURE_BEATS, timer_of
 
 _TIMES: Final = ("changed_at", "online_since", "last_active", "expires_at")
 _DEVICE: Final = (
     *("device", "state", "reason", "screen", "app_version", "device_info", "platform", "token"),
     *("signed_out", "changed_ms", "online_since_ms", "last_active_ms", "expires_ms"),
+    "timer",
 )
 
 
@@ -102,6 +104,8 @@ def _as_row(user: User) -> dict[str, Any]:
         "ended_in_foreground": shown is not None and not online and shown.ended_in_foreground,
         "first_day": user.first_day,
         "active_day": user.active_day,
+        "timer": timer_of(shown) if shown else None,
+        "running_timers": sum(d.timer_beats == SURE_BEATS for d in devices),
         "devices": [_device(device) for device in devices] if len(devices) > 1 else None,
     }
 
@@ -121,13 +125,15 @@ def _device(device: Device) -> dict[str, Any]:
         "online_since_ms": device.online_since if device.online else None,
         "last_active_ms": device.last_active,
         "expires_ms": device.deadline if device.online else None,
+        "timer": timer_of(device),
     }
 
 
 def _normal(row: dict[str, Any]) -> dict[str, Any]:
     devices = msgspec.json.decode(row["devices"]) if row["devices"] else None
     kept = [{name: one.get(name) for name in _DEVICE} for one in devices or ()]
-    return {**row, "devices": kept if len(kept) > 1 else None}
+    timer = msgspec.json.decode(row["timer"]) if row["timer"] else None
+    return {**row, "timer": timer, "devices": kept if len(kept) > 1 else None}
 
 
 def _of_user(
@@ -185,7 +191,7 @@ def compare_days(
 
 def _of_day(state: PartitionState, day: int, user_id: str, log: Any, stored: Any) -> Difference:
     columns = ("is_new", "app_version", "device_info", "platform")
-    as_text = f"{_date(day)} of user {user_id}"
+    as_text = f"{date_text(day)} of user {user_id}"
     return Difference(
         table="user_days",
         partition=state.partition,
@@ -194,9 +200,3 @@ def _of_day(state: PartitionState, day: int, user_id: str, log: Any, stored: Any
         log=dict(zip(columns, log, strict=True)) if log is not None else None,
         stored=dict(zip(columns, stored, strict=True)) if stored is not None else None,
     )
-
-
-def _date(day: int) -> str:
-    from datetime import date
-
-    return date.fromordinal(date(1970, 1, 1).toordinal() + day).isoformat()

@@ -151,7 +151,8 @@ class Writer:
 
 def story(writer: Writer) -> Records:
     """All that the audit has to know: sessions of all kinds, an outage, a step back of the clock,
-    an opt-out, an opt-in, erasures."""
+    an opt-out, an opt-in, erasures; and at its end so long an outage that the day is over for
+    rollups."""
     users = range(40)
     written = writer.records(2_400, users)
     written += writer.of(
@@ -166,7 +167,9 @@ def story(writer: Writer) -> Records:
     writer.now += 120_000
     written += writer.records(900, users)
     writer.now -= 60_000
-    return written + writer.records(900, users)
+    written += writer.records(900, users)
+    writer.now += 3 * 3_600_000
+    return written + writer.records(60, users)
 
 
 async def append(kafka: KafkaSettings, records: Records) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from deploy.audit.columns import (
+    ACTIVE,
     AUDITED,
     CHANGES,
+    CONCURRENCY,
+    ENDED_SESSIONS,
     EXEMPT,
     EXEMPT_COLUMNS,
+    FLAGS,
     MINUTES,
     PRESENCE,
     SESSIONS,
@@ -31,7 +35,17 @@ COMPARED = {
     "outages": {"kind", "started_at", "ended_at"},
     "clock_steps": {"log_offset", "from_time", "to_time"},
     "erasures": {"erasure_id", "kind", "log_offset", "erased_at"},
-    "privacy_flags": {"user_hash", "opted_out"},
+    "privacy_flags": {"user_hash", *FLAGS},
+    "screen_quarters": {"quarter", "screen", *MINUTES},
+    "screen_hours": {"hour", "screen", *MINUTES},
+    "screen_days": {"day", "screen", *MINUTES, "users"},
+    "screen_version_hours": {"hour", "screen", "app_version", "platform", *MINUTES, "users"},
+    "screen_hour_users": {"hour", "screen", "users"},
+    "transition_quarters": {"quarter", "from_screen", "to_screen", "transitions"},
+    "transition_days": {"day", "from_screen", "to_screen", "transitions"},
+    "session_quarters": {"quarter", *ENDED_SESSIONS},
+    "concurrency_quarters": {"quarter", *CONCURRENCY},
+    "active_user_days": {"day", *ACTIVE},
 }
 
 

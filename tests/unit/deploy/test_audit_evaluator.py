@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from deploy.audit.evaluator import Evaluator
 from deploy.audit.presence import visible
 from deploy.audit.states import PartitionState, Policy, User
+from deploy.audit.timers import timer_of
 from processor.core.model import Policy as ProcessorPolicy
 from schemas.log.events import PrivacyEvent
 from tests.unit.processor.analytics_oracle import Recount, bucket
@@ -102,13 +103,7 @@ def agree(evaluator: Evaluator, oracle: Oracle) -> None:
     wanted = oracle.rows()
     assert state.users.keys() == wanted.keys()
     for user_id, user in state.users.items():
-        assert _user(user, state.now) == {
-            **{name: value for name, value in wanted[user_id].items() if name != "devices"},
-            "devices": [
-                {name: value for name, value in device.items() if name != "timer"}
-                for device in wanted[user_id]["devices"]
-            ],
-        }
+        assert _user(user, state.now) == wanted[user_id]
 
 
 def _user(user: User, now: int) -> dict[str, Any]:
@@ -146,6 +141,7 @@ def _user(user: User, now: int) -> dict[str, Any]:
                 "lost": d.lost
                 and {"at": d.lost.at, "silent": d.lost.silent, "deadline": d.lost.deadline},
                 "silence_deadline": d.silence_deadline if d.online else None,
+                "timer": timer_of(d),
             }
             for d in user.devices.values()
         ],
