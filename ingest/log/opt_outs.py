@@ -51,6 +51,7 @@ class OptOuts:
         #: Where to go on; empty until the topic was read once.
         self._next: dict[TopicPartition, int] = {}
         self._loaded = False
+        self._is_decided = asyncio.Event()
         self._trouble: str | None = None
         #: The deployment has another key than this process, and nobody has opted out yet.
         self._lacks_key: str | None = None
@@ -70,6 +71,11 @@ class OptOuts:
         if not self._opted_out or self._hashed is None:
             return False
         return self._hashed(user) in self._opted_out
+
+    async def until_decided(self) -> None:
+        """Until it is known who has opted out, or that this process cannot know."""
+        if self._hashed is not None:
+            await self._is_decided.wait()
 
     def start(self) -> None:
         """Begin to follow; does not wait for Kafka."""
@@ -124,6 +130,7 @@ class OptOuts:
                 if self._trouble is None:
                     logger.error("Not ready: %s", error)
                 self._trouble = str(error)
+                self._is_decided.set()
             except (KafkaError, OSError) as error:
                 reason = await why_away(self._settings, error)
                 logger.warning("Cannot follow opt-outs (%s): trying again", reason)
@@ -159,6 +166,7 @@ class OptOuts:
 
     def _load_is_done(self) -> None:
         self._loaded = True
+        self._is_decided.set()
         if self._opted_out:
             logger.info("%d users have opted out", len(self._opted_out))
         self._forget_old_flags()
