@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -83,9 +84,10 @@ class Fleet:
         return rows(self.database_url, query, self.ann)
 
     async def until(self, state: str, screen: str | None, reason: str) -> None:
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while self.user() != (state, screen, reason):
-                await asyncio.sleep(0.1)
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while (last := self.user()) != (state, screen, reason):
+            assert time.monotonic() < deadline, (last, self.changes())
+            await asyncio.sleep(0.1)
 
     async def log_time_passes(self, seconds: float) -> None:
         """Until the processor has seen so much more of log time: nothing depends on our clock."""
@@ -206,10 +208,12 @@ async def test_http_heartbeats_beside_a_socket_outlive_it(fleet: Fleet) -> None:
     await fleet.until("foreground", "Home", "started")
     assert (await fleet.second.heartbeat("Cart", fleet.ann)).status == 200
     await fleet.until("foreground", "Cart", "navigated")
+    # The last one, just before the socket ends, however far behind the processor was above.
+    assert (await fleet.second.heartbeat("Cart", fleet.ann)).status == 200
     await socket.close()
-    await fleet.log_time_passes(3)  # the grace is over, the heartbeat still counts
-    assert fleet.user() == ("foreground", "Cart", "navigated")
     await fleet.until("offline", None, "timed_out")
+    # The end of the socket's grace came before, and nobody went offline by it.
+    assert [reason for _, reason, _ in fleet.changes()] == ["started", "navigated", "timed_out"]
 
 
 async def test_a_logout_over_http_closes_the_socket_in_another_process(fleet: Fleet) -> None:
@@ -224,7 +228,7 @@ async def test_a_logout_over_http_closes_the_socket_in_another_process(fleet: Fl
     assert answer.status == 200
     answered_at = loop.time()
     assert await closed_with(socket) == 4409
-    assert loop.time() - answered_at < 2 + 3  # two seconds by the design, and a slow machine
+    assert loop.time() - answered_at < 2 + 15  # two seconds by the design, and a slow machine
     await say(stays, screen="Film 2")
     await fleet.until("foreground", "Film 2", "navigated")
 
