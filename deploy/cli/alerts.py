@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from deploy.cli.stored import database_of, shown_time, user_here
 from deploy.cli.tables import print_table
-from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
+from deploy.terminal import DEFAULT_DATA_DIR, USAGE, DataDir, fail, note
 
 if TYPE_CHECKING:
     from deploy.alerts import AlertTable
@@ -87,7 +86,7 @@ def create(
     except ValueError as error:
         fail(f"--{'url' if url is not None else 'slack'} {error}", USAGE)
     with _table(data_dir) as table:
-        made = table.create(rule, target, given, f"command:{_user()}")
+        made = table.create(rule, target, given, f"command:{user_here()}")
     if made.secret is not None:
         note("the secret is shown only now: give it to the receiver")
     typer.echo(made.id if made.secret is None else f"{made.id} {made.secret}")
@@ -121,13 +120,13 @@ def try_(
     shown = shown_trial(found)
     times = "once" if shown["fired"] == 1 else f"{shown['fired']} times"
     typer.echo(
-        f"would have fired {times} from {_time(instant(found.begin))} to "
-        f"{_time(instant(found.end))}: {shown['notices']} messages"
+        f"would have fired {times} from {shown_time(instant(found.begin))} to "
+        f"{shown_time(instant(found.end))}: {shown['notices']} messages"
     )
     if shown["known_percent"] < 100:
         note(f"{shown['known_percent']} % of that time is known: the rest are gaps")
     for at in shown["fired_at"]:
-        typer.echo(_time(at))
+        typer.echo(shown_time(at))
 
 
 @app.command("list")
@@ -140,7 +139,9 @@ def list_alerts(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     rows = [
         (
             each.id,
-            "quiet" if each.firing_since is None else f"firing {_time(instant(each.firing_since))}",
+            "quiet"
+            if each.firing_since is None
+            else f"firing {shown_time(instant(each.firing_since))}",
             str(each.rule.get("name", "")),
             _summary(each.rule),
             f"{each.target} {each.address}",
@@ -214,35 +215,11 @@ def _summary(rule: dict[str, Any]) -> str:
 
 @contextmanager
 def _table(data_dir: Path) -> Iterator[AlertTable]:
-    import psycopg
-
     from deploy.alerts import AlertProblemError, AlertTable
-    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
     from deploy.webhooks import settings_of_stack
     from schemas.service.settings import load_or_exit
     from schemas.webhooks.settings import WebhookSettings
 
     settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
-    try:
-        yield AlertTable(database_url(data_dir), settings.secret_box)
-    except (AlertProblemError, NoDatabaseError) as error:
-        fail(str(error), USAGE)
-    except psycopg.errors.UndefinedTable:
-        fail("the database has no table of alerts yet: run rollcall migrate", FAILURE)
-    except psycopg.Error as error:
-        fail(
-            f"the database of {DATABASE_VARIABLE}, or of rollcall up in {data_dir}, "
-            f"did not do it: {error}",
-            FAILURE,
-        )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
-
-
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with database_of(data_dir, "alerts", AlertProblemError) as url:
+        yield AlertTable(url, settings.secret_box)

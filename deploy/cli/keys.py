@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from deploy.cli.stored import database_of, shown_time
 from deploy.cli.tables import print_table
-from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
+from deploy.terminal import DEFAULT_DATA_DIR, USAGE, DataDir, fail, note
 
 if TYPE_CHECKING:
     from deploy.roles.api_keys import KeyTable
@@ -87,8 +87,8 @@ def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
             str(key.id),
             key.name,
             " ".join(key.scopes),
-            *(_time(at) for at in (key.created_at, key.expires_at, key.last_used_at)),
-            _time(key.revoked_at),
+            *(shown_time(at) for at in (key.created_at, key.expires_at, key.last_used_at)),
+            shown_time(key.revoked_at),
         )
         for key in keys
     ]
@@ -105,24 +105,7 @@ def revoke(name: KeyName, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 @contextmanager
 def _table(data_dir: Path) -> Iterator[KeyTable]:
-    import psycopg
-
-    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
     from deploy.roles.api_keys import KeyProblemError, KeyTable
 
-    try:
-        yield KeyTable(database_url(data_dir))
-    except (KeyProblemError, NoDatabaseError) as error:
-        fail(str(error), USAGE)
-    except psycopg.errors.UndefinedTable:
-        fail("the database has no table of keys yet: run rollcall migrate", FAILURE)
-    except psycopg.Error as error:
-        fail(
-            f"the database of {DATABASE_VARIABLE}, or of rollcall up in {data_dir}, "
-            f"did not do it: {error}",
-            FAILURE,
-        )
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with database_of(data_dir, "keys", KeyProblemError) as url:
+        yield KeyTable(url)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from deploy.cli.stored import database_of, shown_time, user_here
 from deploy.cli.tables import print_table
 from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
 
@@ -90,7 +89,7 @@ def create(
     except ValueError as error:
         fail(f"--url {error}", USAGE)
     with _table(data_dir) as table:
-        made = table.create(url, wanted, f"command:{_user()}")
+        made = table.create(url, wanted, f"command:{user_here()}")
     note("the secret is shown only now: give it to the receiver")
     typer.echo(f"{made.id} {made.secret}")
 
@@ -107,7 +106,7 @@ def list_webhooks(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
             each.url,
             json.dumps(each.filter),
             str(each.dead_letters),
-            f"{each.problem} since {_time(each.failing_since)}" if each.failing_since else "-",
+            f"{each.problem} since {shown_time(each.failing_since)}" if each.failing_since else "-",
         )
         for each in found
     ]
@@ -141,7 +140,7 @@ def rotate(
     """Print a new secret, once. Messages are signed with the one of before as well, for a while."""
     with _table(data_dir) as table:
         secret, until = table.rotate(webhook, overlap_hours)
-    note(f"the secret is shown only now; the one of before signs too until {_time(until)}")
+    note(f"the secret is shown only now; the one of before signs too until {shown_time(until)}")
     typer.echo(secret)
 
 
@@ -161,7 +160,7 @@ def replay(
                 typer.echo(
                     f"partition {letter['partition']}, offsets {letter['from_offset']} to "
                     f"{letter['next_offset']}: {letter['changes']} changes, {letter['why']}, "
-                    f"{_time(letter['first_at'])}" + (", is replayed" if since else "")
+                    f"{shown_time(letter['first_at'])}" + (", is replayed" if since else "")
                 )
             return
         begun = table.replay(webhook)
@@ -219,34 +218,10 @@ def _seconds(option: str, text: str) -> int:
 
 @contextmanager
 def _table(data_dir: Path) -> Iterator[WebhookTable]:
-    import psycopg
-
-    from deploy.database import DATABASE_VARIABLE, NoDatabaseError, database_url
     from deploy.webhooks import WebhookProblemError, WebhookTable, settings_of_stack
     from schemas.service.settings import load_or_exit
     from schemas.webhooks.settings import WebhookSettings
 
     settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
-    try:
-        yield WebhookTable(database_url(data_dir), settings.secret_box)
-    except (WebhookProblemError, NoDatabaseError) as error:
-        fail(str(error), USAGE)
-    except psycopg.errors.UndefinedTable:
-        fail("the database has no table of webhooks yet: run rollcall migrate", FAILURE)
-    except psycopg.Error as error:
-        fail(
-            f"the database of {DATABASE_VARIABLE}, or of rollcall up in {data_dir}, "
-            f"did not do it: {error}",
-            FAILURE,
-        )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"
-
-
-def _time(at: datetime | None) -> str:
-    return "-" if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with database_of(data_dir, "webhooks", WebhookProblemError) as url:
+        yield WebhookTable(url, settings.secret_box)
