@@ -188,7 +188,8 @@ def _rule(
     else:
         side = "below" if above is None else "above"
         value = below if above is None else above
-        said = {"name": f"{of} {side} {than}", "of": of, "than": than, "is": side, "value": value}
+        what = f"{value:g}" if than == "number" else than
+        said = {"name": f"{of} {side} {what}", "of": of, "than": than, "is": side, "value": value}
     if quiet is not None:
         begin, _, end = quiet.partition("-")
         said["quiet_hours"] = {"from": begin, "to": end, "time_zone": time_zone}
@@ -209,8 +210,9 @@ def _rule(
 
 def _summary(rule: dict[str, Any]) -> str:
     of = " ".join(str(rule[each]) for each in ("of", "screen", "app_version") if rule.get(each))
+    than = "" if rule.get("than") == "number" else f" {rule.get('than')}"
     value = f" {rule['value']:g}" if "value" in rule else ""
-    return f"{of} {rule.get('is')} {rule.get('than')}{value}, {rule.get('for_minutes')} min"
+    return f"{of} {rule.get('is')}{than}{value}, {rule.get('for_minutes')} min"
 
 
 @contextmanager
