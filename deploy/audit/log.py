@@ -40,7 +40,11 @@ class LogReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
         )
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()  # else it says that it was never closed
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -66,8 +66,8 @@ def audit(
 
     Reads presence.events from where the last run ended, and compares the tables as of one moment.
     Exit code 1: something differs; 0: nothing does; 2: it could not be
-    compared. Kafka and the database are those of ROLLCALL_…
-    as for the processor; docs/audit.md.
+    compared. Kafka and the database are those of ROLLCALL_… as for the processor, else those of
+    rollcall up in the data directory; docs/audit.md.
     """
     import psycopg
     from aiokafka.errors import KafkaError
@@ -77,12 +77,12 @@ def audit(
     from deploy.audit.run import audit_log as run
     from deploy.audit.snapshot import NothingToAuditError
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import EraseSettings
+    from deploy.erasing import EraseSettings, settings_of_stack
     from schemas.log.events import NewerSchemaError
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHash
 
-    settings = load_or_exit(EraseSettings)
+    settings = settings_of_stack(load_or_exit(EraseSettings), data_dir)
     key = settings.user_hash_key.get_secret_value()
     # What it says about each attempt is in the one line below.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ from deploy.terminal import (
 )
 
 if TYPE_CHECKING:
-    from deploy.erasing import EraseSettings, Erasing
+    from deploy.erasing import Erasing
 
 T = TypeVar("T")
 
@@ -157,31 +156,18 @@ def _echo_restart(despite_processors: bool) -> None:
         typer.echo("now start the processors again: those that run know nothing of it")
 
 
-def _of_stack(settings: EraseSettings, data_dir: Path) -> EraseSettings:
-    """Those of `rollcall up` in the data directory, where the environment has no key."""
-    from deploy.erasing import EraseSettings
-    from deploy.local.stack import PARTITIONS
-
-    key = data_dir / "user-hash-key"
-    if settings.user_hash is not None or not key.exists():
-        return settings
-    ports = json.loads((data_dir / "ports.json").read_text("utf-8"))
-    chosen = {
-        "kafka_bootstrap": f"127.0.0.1:{ports['kafka']}",
-        "user_hash_key": key.read_text("utf-8").strip(),
-        "event_version": 2,
-        "replication_factor": 1,
-    }
-    given = settings.model_dump(include=settings.model_fields_set)
-    return EraseSettings.model_validate({"partitions": PARTITIONS, **given, **chosen})
-
-
 def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     import psycopg
     from aiokafka.errors import KafkaError
 
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import EraseSettings, Erasing, NotPassedError, ProcessorsRunError
+    from deploy.erasing import (
+        EraseSettings,
+        Erasing,
+        NotPassedError,
+        ProcessorsRunError,
+        settings_of_stack,
+    )
     from schemas.log.events import PRIVACY_VERSION
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHashKeyError
@@ -190,7 +176,7 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
         dsn = session_url(data_dir)
     except NoDatabaseError as error:
         fail(str(error), USAGE)
-    settings = _of_stack(load_or_exit(EraseSettings), data_dir)
+    settings = settings_of_stack(load_or_exit(EraseSettings), data_dir)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     hashed = settings.user_hash
     if hashed is None:

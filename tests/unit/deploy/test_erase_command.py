@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from deploy.cli.command import app
 from deploy.cli.erase import users_in
+from deploy.erasing import EraseSettings, settings_of_stack
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,20 @@ def test_where_nothing_runs_it_says_so_before_it_asks_for_a_key(
     for name in ("ROLLCALL_DATABASE_URL", "ROLLCALL_USER_HASH_KEY"):
         monkeypatch.delenv(name, raising=False)
     assert "rollcall up" in refusal("--user", "ada", "--data-dir", str(tmp_path))
+
+
+def test_settings_are_of_one_deployment_the_stacks_or_that_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user-hash-key").write_text("k" * 40)
+    (tmp_path / "ports.json").write_text('{"kafka": 4711}')
+    monkeypatch.delenv("ROLLCALL_USER_HASH_KEY")
+    monkeypatch.delenv("ROLLCALL_KAFKA_BOOTSTRAP", raising=False)
+    of_stack = settings_of_stack(EraseSettings(), tmp_path)
+    assert (of_stack.kafka_bootstrap, of_stack.user_hash is not None) == ("127.0.0.1:4711", True)
+    monkeypatch.setenv("ROLLCALL_KAFKA_BOOTSTRAP", "kafka:9092")
+    elsewhere = settings_of_stack(EraseSettings(), tmp_path)
+    assert (elsewhere.kafka_bootstrap, elsewhere.user_hash) == ("kafka:9092", None)
 
 
 def refusal(*options: str) -> str:
