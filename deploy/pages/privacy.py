@@ -14,7 +14,7 @@ from schemas.log.topic_retention import RETENTION, in_words
 from schemas.log.topics import HOUR_MS, topic_specs
 from schemas.stored_data import TABLES, TOPICS, Stored
 
-PAGE: Final = Path(__file__).parents[2] / "docs/privacy.md"
+_PAGE: Final = Path(__file__).parents[2] / "docs/privacy.md"
 BEGIN: Final = "<!-- made by make docs: begin -->\n"
 END: Final = "<!-- made by make docs: end -->\n"
 #: What is kept, where, by which setting, and after what if that is not plain.
@@ -158,4 +158,4 @@ def _listed(*columns: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(privacy_page(PAGE.read_text("utf-8")), "utf-8")
+    Path(sys.argv[1]).write_text(privacy_page(_PAGE.read_text("utf-8")), "utf-8")

@@ -106,6 +106,7 @@ async def until(kafka: KafkaSettings, kind: type[Event], count: int) -> list[Any
 async def browsing(kafka: KafkaSettings) -> AsyncIterator[tuple[Ingest, BrowserContext, str, str]]:
     """An ingest, a browser, the base address of the calls and that of the page."""
     settings = ingest_settings(kafka, cors_origins="http://localhost:*", websocket_drain_seconds=0)
+    program = chromium()
     async with (
         asyncio.timeout(3 * DEADLINE_SECONDS),
         running_ingest(settings) as ingest,
@@ -113,7 +114,7 @@ async def browsing(kafka: KafkaSettings) -> AsyncIterator[tuple[Ingest, BrowserC
         async_playwright() as tool,
     ):
         browser = await tool.chromium.launch(
-            executable_path=chromium(), args=ARGUMENTS, chromium_sandbox=False
+            executable_path=program, args=ARGUMENTS, chromium_sandbox=False
         )
         await ingest.until_ready()
         yield ingest, await browser.new_context(), f"http://127.0.0.1:{ingest.port}/api", address

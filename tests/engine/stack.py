@@ -203,6 +203,8 @@ def running_stack(folder: Path, missing: list[str]) -> Iterator[Stack]:
         files.append("tests/engine/without-grafana.yml")
     variables = {
         "COMPOSE_PROJECT_NAME": NAME,
+        # notify too: what is off by default starts like everything else.
+        "COMPOSE_PROFILES": "webhooks",
         "COMPOSE_FILE": ":".join(files),
         "ROLLCALL_VERSION": VERSION,
         "ROLLCALL_PORT": str(port),

@@ -313,6 +313,15 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
     }
 
 
+def test_the_image_has_a_folder_for_each_volume_of_secrets() -> None:
+    # A volume takes the owner of the folder that it covers; where there is none it is root's.
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    owners = re.search(r"for owner in ([\w ]+); do", dockerfile)
+    assert owners is not None
+    mounted = {mount.split(":")[1] for mount in COMPOSE["services"]["secrets"]["volumes"]}
+    assert {f"/secrets/{owner}" for owner in owners[1].split()} == mounted
+
+
 def test_services_start_in_order() -> None:
     def after(name: str) -> dict[str, str]:
         depends = COMPOSE["services"][name].get("depends_on", {})
@@ -370,7 +379,14 @@ def test_health_is_asked_on_the_admin_port_of_the_service() -> None:
     }
     scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
     jobs = {job["job_name"]: job for job in scraped["scrape_configs"]}
+    image = (ROOT / "deploy/Dockerfile").read_text("utf-8")
+    [exposed] = re.findall(r"^EXPOSE (.*)$", image, re.M)
+    targets = COMPOSE["services"]["api"]["environment"]["ROLLCALL_ADMIN_TARGETS"]
     for name, port in ports.items():
+        # Prometheus, probes of Kubernetes and the Health page come from another container.
+        assert f"ROLLCALL_{name.upper()}_ADMIN_HOST=0.0.0.0" in image
+        assert str(port) in exposed.split()
+        assert f"{name}:{port}" in targets or name == "notify"
         test = COMPOSE["services"][name]["healthcheck"]["test"][-1]
         assert f"http://127.0.0.1:{port}/readyz" in test
         [found] = jobs[name]["dns_sd_configs"]

@@ -235,7 +235,7 @@ def test_the_api_asks_admin_ports_that_are_there(values: Path, manifests: list[M
         admin_targets=found["ROLLCALL_ADMIN_TARGETS"],
         plain_http_hosts=found["ROLLCALL_PLAIN_HTTP_HOSTS"],
     )
-    assert len(settings.targets) == 3
+    assert len(settings.targets) == (4 if values.name == "full-values.yaml" else 3)
     policies = {component(m): m["spec"] for m in of_kind(manifests, "NetworkPolicy")}
     for target in settings.targets:
         [port] = services[target.host]["ports"]
@@ -462,6 +462,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
     full = rules("full")
     assert ports(full["processor"]) == [dns, [9094, 9093], [5432, 6432]]
     assert ports(full["notify"]) == [dns, [9094, 9093], [5432, 6432], [443]]
+    assert [9084] in ports(full["api"])
     assert full["processor"][2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
     assert set(rules("no-gateway").values()) == {None}
 

@@ -16,7 +16,7 @@ types: [Ingress]
 {{- $ours = append $ours (include "rollcall.egressRule" (list (list $peer) $ports) | fromJson) -}}
 {{- end -}}
 {{- $admin := list -}}
-{{- range $name, $port := dict "ingest" 9081 "processor" 9083 "api" 9082 -}}
+{{- range $name, $port := include "rollcall.adminPorts" . | fromJson -}}
 {{- $peer := dict "podSelector" (dict "matchLabels" (include "rollcall.selector" (list $ $name) | fromYaml)) -}}
 {{- $admin = append $admin (include "rollcall.egressRule" (list (list $peer) (list $port)) | fromJson) -}}
 {{- end -}}

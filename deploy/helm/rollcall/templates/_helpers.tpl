@@ -256,6 +256,13 @@ spec:
     - {name: admin, port: {{ .port }}, targetPort: admin}
 {{- end }}
 
+{{/* The services that have an admin port, each with its number, as JSON. */}}
+{{- define "rollcall.adminPorts" -}}
+{{- $ports := dict "ingest" 9081 "processor" 9083 "api" 9082 -}}
+{{- if .Values.notify.enabled }}{{ $ports = set $ports "notify" 9084 }}{{ end -}}
+{{ $ports | toJson }}
+{{- end }}
+
 {{/* Settings of the API that name those, unless others are set. Hosts that may be asked by plain http are
      these beside those that are set. */}}
 {{- define "rollcall.adminTargets" -}}
@@ -263,9 +270,9 @@ spec:
 {{- if not (hasKey $given "ROLLCALL_ADMIN_TARGETS") -}}
 {{- $targets := list -}}
 {{- $hosts := list -}}
-{{- range $name, $port := dict "ingest" 9081 "processor" 9083 "api" 9082 -}}
+{{- range $name, $port := include "rollcall.adminPorts" . | fromJson -}}
 {{- $host := printf "%s-%s-admin" (include "rollcall.name" $) $name -}}
-{{- $targets = append $targets (printf "%s:%d" $host $port) -}}
+{{- $targets = append $targets (printf "%s:%d" $host (int $port)) -}}
 {{- $hosts = append $hosts $host -}}
 {{- end -}}
 ROLLCALL_ADMIN_TARGETS: {{ join "," $targets | quote }}
