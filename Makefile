@@ -233,6 +233,7 @@ docs: install
 	$(BIN)/python -m deploy.pages.settings $(MADE_IN)/docs/settings.md
 	$(BIN)/python -m deploy.pages.metrics $(MADE_IN)/docs/metrics.md
 	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
+	$(BIN)/python -m deploy.pages.calls $(MADE_IN)/docs/api.md
 	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
 	$(BIN)/python -m schemas.webhooks.message $(MADE_IN)/schemas/webhooks/message.schema.json
 	$(BIN)/python -m deploy.simulate.report.result $(MADE_IN)/deploy/simulate/report/report.schema.json

@@ -38,11 +38,13 @@ from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
 from api.health.calls import HealthCalls
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Reports
-from api.http.door import Door, not_found
-from api.http.openapi import OpenApi
-from api.http.routes import Calls
+from api.http.door import Door, Handler, not_found
+from api.http.routes import Routes
 from api.metrics import ApiMetrics
+from api.openapi import CALLS, OpenApi
 from api.postgres.database import Database
 from api.presence.calls import PresenceCalls
 from api.presence.store import Store
@@ -90,7 +92,7 @@ def install(
 
     Raises ``ValueError`` on token settings that contradict each other.
     """
-    metrics = ApiMetrics(registry)
+    metrics = ApiMetrics(registry, (call.route for call in CALLS))
     door = Door(metrics)
     database = Database(settings, metrics)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
@@ -118,32 +120,18 @@ def install(
     time_travel = TimeTravel(database, quality, secret)
     privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
     privacy = PrivacyRequests(settings, privacy_store, privacy_log)
-    PresenceCalls(
-        settings,
-        store,
-        time_travel,
-        TimelineCalls(calls, secret, reads),
-        quality,
-        readers,
-        reads,
-        metrics,
-        PrivacyCalls(
-            privacy,
-            privacy_store,
-            readers,
-            metrics,
-            reads,
-            Cors(settings.cors_origin_list),
-            TopicAges(settings),
-        ),
-    ).add_routes(app.router, door)
     audiences = AudienceStore(settings, database, quality)
     audit = ExportAudit(database, quality, secret)
     exporter = Exporter(database, audiences, audit, reads, quality, metrics)
-    AudienceCalls(readers, audiences, exporter, audit, reads, quality, metrics).add_routes(
-        app.router, door
-    )
-    for analytics in (
+    hub = Hub(FeedReader(database, quality, settings), settings, metrics)
+    views = ViewStore(database)
+    health = HealthCalls(calls, settings)
+    handlers: dict[Call, Handler] = {}
+    for room in (
+        PresenceCalls(settings, store, time_travel, quality, reads, metrics),
+        TimelineCalls(calls, secret, reads),
+        PrivacyCalls(privacy, privacy_store, reads, TopicAges(settings)),
+        AudienceCalls(audiences, exporter, audit, reads, quality),
         ScreenCalls(calls, time_travel),
         ScreenRulesCalls(calls, settings.screens),
         TrendCalls(calls),
@@ -155,19 +143,17 @@ def install(
         ActiveUserCalls(calls),
         BreakdownCalls(calls),
         SessionCalls(calls),
+        FeedCall(hub, readers, reads),
+        AuditCalls(calls, reads, secret, privacy.refuse_without_the_key),
+        AnnotationCalls(calls),
+        ViewCalls(views),
+        WebhookCalls(settings, WebhookStore(database)),
+        AlertCalls(settings, AlertStore(database)),
+        health,
+        OpenApi(),
     ):
-        analytics.add_routes(app.router, door)
-    hub = Hub(FeedReader(database, quality, settings), settings, metrics)
-    FeedCall(hub, readers, reads).add_routes(app.router, door)
-    AuditCalls(calls, reads, secret, privacy.refuse_without_the_key).add_routes(app.router, door)
-    AnnotationCalls(calls, metrics).add_routes(app.router, door)
-    views = ViewStore(database)
-    ViewCalls(views, readers, metrics).add_routes(app.router, door)
-    WebhookCalls(settings, readers, WebhookStore(database), metrics).add_routes(app.router, door)
-    AlertCalls(settings, readers, AlertStore(database), metrics).add_routes(app.router, door)
-    health = HealthCalls(calls, settings)
-    health.add_routes(app.router, door)
-    OpenApi().add_routes(app.router, door)
+        handlers |= room.handlers()
+    Routes(door, readers, Cors(settings.cors_origin_list), metrics).add(app.router, CALLS, handlers)
     Dashboard(settings, readers, sessions, quality, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     SavedViewLink(readers, views).add_routes(app.router, door)

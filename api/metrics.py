@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -12,20 +12,12 @@ from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import CODES, TOKEN_CODES
 from schemas.service.build_info import tell_version
 
-ROUTES: Final = (
-    *("count", "online_users", "users", "user", "lookup", "timeline"),
-    *("screens", "engagement", "screen", "trends", "dwell", "flows", "concurrency"),
-    *("screen_rules", "funnel", "retention", "outages"),
-    *("active_users", "breakdown", "sessions", "feed", "health", "openapi"),
-    *("audience_preview", "audience_export", "audience_exports", "audit"),
-    *("webhooks", "webhook", "webhook_dead_letters", "webhook_rotate", "webhook_replay"),
-    *("webhook_enable", "alerts", "alert", "alert_try"),
-    *("tracking", "stored_data", "erase", "erasure"),
-    *("annotations", "annotation", "views", "view", "view_link"),
-    *(page.route for page in PAGES),
+#: Those of the dashboard, and of what is nowhere; beside them each declared call has one.
+PAGE_ROUTES: Final = (
+    *("view_link", *(page.route for page in PAGES)),
     *("login", "logout", "audience_download", "static", "other"),
 )
-#: Those of them that are limited by client address.
+#: Those that are limited by client address.
 LIMITED_ROUTES: Final = ("count",)
 ANSWERED: Final = "answered"
 #: The client went away before its answer.
@@ -56,9 +48,10 @@ _SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5
 
 
 class ApiMetrics:
-    """One object per service."""
+    """One object per service. ``calls`` are the routes of the declared calls."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, calls: Iterable[str] = ()) -> None:
+        routes = (*dict.fromkeys(calls), *PAGE_ROUTES)
         tell_version(registry, "rollcall_api")
         self.http = HttpMetrics(registry, "rollcall_api")
         requests = Counter(
@@ -69,7 +62,7 @@ class ApiMetrics:
         )
         self.requests: Mapping[tuple[str, str], Counter] = {
             (route, outcome): requests.labels(route, outcome)
-            for route in ROUTES
+            for route in routes
             for outcome in OUTCOMES
         }
         request_seconds = Histogram(
@@ -79,7 +72,7 @@ class ApiMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.request_seconds = {route: request_seconds.labels(route) for route in ROUTES}
+        self.request_seconds = {route: request_seconds.labels(route) for route in routes}
         limited = Counter(
             "rollcall_api_rate_limited",
             "Calls that were refused because their address asks too often, by route.",

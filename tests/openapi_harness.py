@@ -30,7 +30,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from schemas.openapi.document import document
+from api.openapi import document
 
 _HUNTED: Final = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
 #: schemathesis' own statuses for wrong data.

@@ -10,6 +10,7 @@ our own pages alone. Every other call wants a Bearer token.
 
 from __future__ import annotations
 
+import time
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -20,8 +21,9 @@ from api.access.browser_session import OUR_PAGES, BrowserSessions
 from api.access.single_sign_on import SingleSignOn
 from api.scopes import READ_SCOPE
 from schemas.http.client_address import TrustedProxies
-from schemas.http.problems import ProblemError
+from schemas.http.problems import ProblemError, rate_limited
 from schemas.http.server import prove
+from schemas.http.token_bucket import BucketPolicy, TokenBuckets
 from schemas.tokens.api_keys import is_api_key
 from schemas.tokens.door import TokenDoor
 from schemas.tokens.identity import Caller, Identity, TokenRefusedError, TokenVerifier
@@ -30,7 +32,8 @@ _SCHEME: Final = "bearer "
 _SAFE_METHODS: Final = ("GET", "HEAD")
 _SIGNED_BY_STAFF: Final = ("token_expired", "token_not_yet_valid")
 
-
+#: Of one user about themselves: nobody flips a switch more often, and each is an event of the log.
+OWN_CALLS: Final = BucketPolicy(per_second=0.2, burst=20)
 _READER: Final = web.RequestKey("api_reader", Identity)
 
 
@@ -59,6 +62,7 @@ class Readers:
         self._single_sign_on = single_sign_on
         self._door = door
         self._proxies = proxies
+        self._own_calls = TokenBuckets(OWN_CALLS)
 
     async def admit(
         self, request: web.Request, *, cookie: bool, scope: str = READ_SCOPE
@@ -93,7 +97,8 @@ class Readers:
 
     async def user_of(self, request: web.Request) -> Identity:
         """The app's user whose own token this is, whatever its scopes: a Bearer token of the
-        phones' issuer. Raises as :meth:`verify`, and ``scope_missing`` for an API key."""
+        phones' issuer. Raises as :meth:`verify`, ``scope_missing`` for an API key, and
+        ``rate_limited``."""
         authorization = request.headers.get("Authorization") or ""
         token = ""
         if authorization[: len(_SCHEME)].lower() == _SCHEME:
@@ -110,6 +115,10 @@ class Readers:
 
         identity = await self._door.admit(token, address, verify, purpose="user")
         prove(request)
+        wait_seconds = self._own_calls.take(identity.user, time.monotonic())
+        if wait_seconds:
+            raise rate_limited("This user asks more often than any app needs to.", wait_seconds)
+        request[_READER] = identity
         return identity
 
     async def verify(self, token: str, request: web.Request, scope: str = READ_SCOPE) -> Identity:

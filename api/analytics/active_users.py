@@ -12,17 +12,19 @@ from typing import Final
 from aiohttp import web
 
 from api.analytics.days import check_zone, whole_days
+from api.analytics.described.over_time import LIST_ACTIVE_USERS, SCHEMAS
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, select, shaped
-from api.http.door import Door
-from api.http.routes import Calls, add_get, range_parameters
+from api.http.door import Handler
+from api.http.routes import values_of
 from api.periods.ranges import DAY, day_start, local_date
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.openapi.forms import columns
 
-COLUMNS: Final = (
-    *("day", "active", "new", "returning", "weekly_active", "monthly_active", "complete"),
-)
+COLUMNS: Final = columns(SCHEMAS["ActiveUsersDay"])
 
 
 class ActiveUserCalls:
@@ -32,11 +34,11 @@ class ActiveUserCalls:
         self._calls = calls
         self._active_users = load_queries("api.analytics", "active_users.sql")["active_users"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/active-users", "active_users", self.active_users)
+    def handlers(self) -> dict[Call, Handler]:
+        return {LIST_ACTIVE_USERS: self.active_users}
 
     async def active_users(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(request, range_parameters())
+        values = values_of(request)
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)

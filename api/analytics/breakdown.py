@@ -9,28 +9,31 @@ Values that too few users have are ``(suppressed)`` (``api/analytics/small_group
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, cast, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from aiohttp import web
 
 from api.analytics.days import check_zone, whole_days
+from api.analytics.described.over_time import BREAKDOWN_BYS as BYS
+from api.analytics.described.over_time import READ_BREAKDOWN, SCHEMAS
+from api.analytics.described.over_time import BreakdownBy as By
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.versions import version_key
-from api.http import parameters
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, one_batch, select
-from api.http.door import Door
+from api.http.door import Handler
 from api.http.parameters import bad_parameter
-from api.http.routes import Calls, add_get, range_parameters
+from api.http.routes import values_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import filled, load_queries
+from schemas.openapi.forms import columns
 
-By: TypeAlias = Literal["app_version", "platform", "device"]
 Users: TypeAlias = Literal["online_now", "active_in_days"]
 
-BYS: Final[tuple[By, ...]] = get_args(By)
-COLUMNS: Final = ("value", "users", "share", "timers_run_on")
+COLUMNS: Final = columns(SCHEMAS["BreakdownValue"])
 OTHER: Final = "(other)"
 #: The place of what is told together, in breakdown.sql.
 OTHER_PLACE: Final = 51
@@ -48,14 +51,11 @@ class BreakdownCalls:
         }
         self._timers_queries = {by: timers_query(by) for by in BYS}
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/breakdown", "breakdown", self.breakdown)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_BREAKDOWN: self.breakdown}
 
     async def breakdown(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request,
-            {"by": parameters.one_of(cast(tuple[str, ...], BYS)), **range_parameters()},
-        )
+        values = values_of(request)
         by: By | None = values.get("by")
         if by is None:
             raise bad_parameter("by", f"is missing: it must be {' or '.join(BYS)}")

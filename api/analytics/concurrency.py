@@ -12,29 +12,29 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from api.analytics.described.over_time import CONCURRENCY_BUCKETS as BUCKETS
+from api.analytics.described.over_time import READ_CONCURRENCY, SCHEMAS
 from api.analytics.outages import read_outages
 from api.analytics.peaks import Peaks, sample_parts
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, select, shaped
-from api.http.door import Door
-from api.http.parameters import bad_parameter, name_of
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.parameters import bad_parameter
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
+from api.periods.parameters import range_request
 from api.periods.ranges import Bucket, RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.openapi.forms import columns
 
-BUCKETS: Final[tuple[Bucket, ...]] = ("10s", "1m", "15m", "1h", "1d")
 SCREEN_BUCKETS: Final[tuple[Bucket, ...]] = BUCKETS[1:]
 RULES: Final = RangeRules(BUCKETS)
 SCREEN_RULES: Final = RangeRules(SCREEN_BUCKETS)
-COLUMNS: Final = (
-    *("start", "end", "samples", "online_avg", "foreground_avg", "background_avg"),
-    *("online_peak", "online_peak_at", "foreground_peak", "foreground_peak_at"),
-)
-SCREEN_COLUMNS: Final = (
-    *("start", "end", "samples", "foreground_avg", "foreground_peak", "foreground_peak_at"),
-)
+COLUMNS: Final = columns(SCHEMAS["ConcurrencyBucket"])
+SCREEN_COLUMNS: Final = columns(SCHEMAS["ScreenConcurrencyBucket"])
 
 
 class ConcurrencyCalls:
@@ -47,13 +47,11 @@ class ConcurrencyCalls:
         self._series = queries["series"]
         self._screen_series = queries["screen_series"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/concurrency", "concurrency", self.concurrency)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_CONCURRENCY: self.concurrency}
 
     async def concurrency(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request, {**range_parameters(BUCKETS), "screen": name_of("screen")}
-        )
+        values = values_of(request)
         screen: str | None = values.get("screen")
         if screen is not None and values.get("bucket") == "10s":
             raise bad_parameter("bucket", "must be 1m or more: screens are sampled every minute")
@@ -73,7 +71,7 @@ class ConcurrencyCalls:
                 "gaps": await read_outages(connection, asked.start, asked.end),
             }
             edges = list(zip(asked.starts, asked.ends, strict=True))
-            columns: tuple[str, ...] = COLUMNS
+            shown = COLUMNS
             parameters: dict[str, Any] = {
                 "as_of": freshness.as_of,
                 "partitions": partitions,
@@ -83,15 +81,15 @@ class ConcurrencyCalls:
             if screen is not None:
                 parameters |= {"live_from": asked.start, "screen": screen}
                 batches = select(connection, self._screen_series, parameters)
-                columns, head["screen"] = SCREEN_COLUMNS, screen
+                shown, head["screen"] = SCREEN_COLUMNS, screen
             else:
                 batches = select(connection, self._series, parameters)
                 head["peaks"] = await self._peaks.read(
                     connection, asked.zone, freshness, progress, partitions
                 )
             return Report(
-                columns,
-                shaped(batches, lambda row: _row(row, edges, columns)),
+                shown,
+                shaped(batches, lambda row: _row(row, edges, shown)),
                 self._calls.quality.fields(freshness),
                 head,
             )
@@ -99,7 +97,7 @@ class ConcurrencyCalls:
         return await self._calls.reports.answer(request, "concurrency", open_report)
 
 
-def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, ...]) -> Row:
+def _row(row: Row, edges: list[tuple[datetime, datetime]], shown: tuple[str, ...]) -> Row:
     start, end = edges[row["bucket"] - 1]
     samples, foreground = row["samples"], row["foreground_sum"]
     background = row.get("background_sum")
@@ -115,7 +113,7 @@ def _row(row: Row, edges: list[tuple[datetime, datetime]], columns: tuple[str, .
         "foreground_peak": row["peak_foreground"],
         "foreground_peak_at": rfc3339(row["peak_foreground_at"]),
     }
-    return {column: every[column] for column in columns}
+    return {column: every[column] for column in shown}
 
 
 def _average(total: int | None, samples: int) -> float | None:

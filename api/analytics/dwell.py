@@ -7,21 +7,25 @@ from typing import Any, Final
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.described.screen_habits import READ_DWELL, SCHEMAS
 from api.analytics.engagement import share
 from api.analytics.splits import RULES as SPLIT_RULES
-from api.analytics.splits import Splits, filter_parameters, split_of
+from api.analytics.splits import Splits, split_of
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, one_batch
-from api.http.door import Door
-from api.http.parameters import name_of
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.routes import values_of
+from api.periods.parameters import range_request
 from api.periods.ranges import RangeRules, resolve
 from api.periods.rollups import bucket_parameters, parts_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
 from schemas.measures.dwell import bounds_ms
+from schemas.openapi.forms import columns
 
-COLUMNS: Final = ("from_ms", "to_ms", "visits", "share")
+COLUMNS: Final = columns(SCHEMAS["DwellRow"])
 RULES: Final = RangeRules(buckets=())
 
 
@@ -34,13 +38,11 @@ class DwellCalls:
         self._dwell = load_queries("api.analytics", "dwell.sql", {"windows": windows})["dwell"]
         self._splits = Splits()
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/dwell", "dwell", self.dwell)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_DWELL: self.dwell}
 
     async def dwell(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request, {**range_parameters(), "screen": name_of("screen"), **filter_parameters()}
-        )
+        values = values_of(request)
         screen: str | None = values.get("screen")
         split = split_of(values)
 

@@ -27,12 +27,6 @@ from schemas.measures.sketches import Users
 Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
 
 SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
-METRICS: Final = (
-    *("views", "visits", "unique_users", "users_at_least", "users_at_most"),
-    *("dwell_ms", "dwell_mean_ms"),
-    *("dwell_p50_ms", "dwell_p90_ms", "dwell_p95_ms"),
-    *("exits", "exit_share", "bounces", "silent_share"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class Engagement:
     async def rows(
         self, connection: Connection, wanted: Wanted, progress: Progress
     ) -> AsyncIterator[list[Row]]:
-        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and :data:`METRICS`. Screens
+        """Rows of ``screen``, ``start`` and ``end`` of the bucket, and metrics. Screens
         that are not asked for by name are ``(suppressed)`` together where they are too small.
 
         Raises ``ProblemError`` with code ``bad_parameter`` where they cannot be sorted so.
@@ -177,7 +171,7 @@ class Engagement:
 
 
 def metrics_of(row: Mapping[str, Any], users: Users | None) -> Row:
-    """:data:`METRICS` from sums; ``None`` is what cannot be told, as a share of nothing."""
+    """Metrics from sums; ``None`` is what cannot be told, as a share of nothing."""
     counts, visits, dwell_ms = row["dwell_histogram"], row["visits"], row["dwell_ms"]
     return {
         "views": row["views"],

@@ -7,28 +7,23 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from api.analytics.described.screen_habits import LIST_FLOWS, SCHEMAS
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
-from api.http.documents import Batches, Report, Row, select, shaped
-from api.http.door import Door
-from api.http.parameters import limit_to, name_of
-from api.http.routes import (
-    Calls,
-    add_get,
-    limit_parameter,
-    range_parameters,
-    range_request,
-    usual_limit,
-)
+from api.http.call import Call
+from api.http.collaborators import Calls
+from api.http.documents import Batches, Report, Row, select, shaped, usual_limit
+from api.http.door import Handler
+from api.http.routes import values_of
+from api.periods.parameters import range_request
 from api.periods.ranges import Range, RangeRules, resolve
 from api.periods.rollups import Progress, parts_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.openapi.forms import columns
 
-#: Screens that keep their names at most where the rest are folded.
-MAX_TOP: Final = 100
-COLUMNS: Final = ("from_screen", "to_screen", "transitions", "from_share", "to_share")
+COLUMNS: Final = columns(SCHEMAS["Flow"])
 RULES: Final = RangeRules(buckets=())
 _FILTERS: Final = ("from_screen", "to_screen", "screen")
 
@@ -78,19 +73,11 @@ class FlowCalls:
         self._calls = calls
         self._flows = Flows()
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/flows", "flows", self.flows)
+    def handlers(self) -> dict[Call, Handler]:
+        return {LIST_FLOWS: self.flows}
 
     async def flows(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request,
-            {
-                **range_parameters(),
-                **dict.fromkeys(_FILTERS, name_of("screen")),
-                "top": limit_to(MAX_TOP),
-                "limit": limit_parameter(request),
-            },
-        )
+        values = values_of(request)
         top: int | None = values.get("top")
         limit = values.get("limit", usual_limit(request))
 

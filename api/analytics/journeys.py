@@ -10,27 +10,24 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from api.analytics.described.journeys import MAX_WEEKS, READ_FUNNEL, READ_RETENTION, SCHEMAS
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, select, shaped
-from api.http.door import Door
-from api.http.parameters import bad_parameter, limit_to, name_of, one_of
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.parameters import bad_parameter
+from api.http.routes import values_of
+from api.periods.parameters import range_request
 from api.periods.ranges import RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.openapi.forms import columns
 
-FUNNEL_COLUMNS: Final = (
-    *("value", "step", "screen", "sessions", "users", "from_first", "from_before"),
-    *("p50_ms", "p90_ms"),
-)
-RETENTION_COLUMNS: Final = (
-    *("first_week", "new_users", "weeks_later", "active_users", "share", "complete"),
-)
-BYS: Final = ("app_version", "platform")
+FUNNEL_COLUMNS: Final = columns(SCHEMAS["FunnelStep"])
+RETENTION_COLUMNS: Final = columns(SCHEMAS["RetentionWeek"])
 STEPS: Final = tuple(f"step{n}" for n in range(1, 9))
 MAX_LENGTH: Final = timedelta(days=14)
-#: The days of users that are kept, and the week that runs.
-MAX_WEEKS: Final = 9
 _RULES: Final = RangeRules(buckets=())
 
 
@@ -42,13 +39,11 @@ class JourneyCalls:
         queries = load_queries("api.analytics", "journeys.sql")
         self._funnel, self._retention = queries["funnel"], queries["retention"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/funnel", "funnel", self.funnel)
-        add_get(router, door, "/api/v1/retention", "retention", self.retention)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_FUNNEL: self.funnel, READ_RETENTION: self.retention}
 
     async def funnel(self, request: web.Request) -> web.StreamResponse:
-        parsers = {**range_parameters(), **dict.fromkeys(STEPS, name_of("screen"))}
-        values = await self._calls.parameters(request, {**parsers, "by": one_of(BYS)})
+        values = values_of(request)
         steps = _steps(values)
         by: str | None = values.get("by")
 
@@ -79,8 +74,7 @@ class JourneyCalls:
         )
 
     async def retention(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(request, {"weeks": limit_to(MAX_WEEKS)})
-        weeks = values.get("weeks", MAX_WEEKS)
+        weeks = values_of(request).get("weeks", MAX_WEEKS)
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)

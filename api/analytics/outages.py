@@ -8,16 +8,21 @@ from typing import Final
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.described.over_time import LIST_OUTAGES, SCHEMAS
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Report, Row, select, shaped
-from api.http.door import Door
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
+from api.periods.parameters import range_request
 from api.periods.ranges import RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
+from schemas.openapi.forms import columns
 
-COLUMNS: Final = ("kind", "started_at", "ended_at")
+COLUMNS: Final = columns(SCHEMAS["Outage"])
 #: Of one answer; the latest.
 MOST: Final = 1_000
 #: An outage begins at any instant, and so may who asks about it.
@@ -31,11 +36,11 @@ class OutageCalls:
     def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/outages", "outages", self.outages)
+    def handlers(self) -> dict[Call, Handler]:
+        return {LIST_OUTAGES: self.outages}
 
     async def outages(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(request, range_parameters())
+        values = values_of(request)
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)

@@ -7,17 +7,20 @@ from typing import Any, Final
 from aiohttp import web
 
 from api.access.readers import reader_of
+from api.analytics.described.screen_rules import READ_SCREEN_RULES, SCHEMAS
 from api.analytics.screen_preview import ScreenPreview
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import json_answer
-from api.http.door import Door
-from api.http.parameters import limit_to
-from api.http.routes import MAX_ROWS, Calls, add_get
+from api.http.door import Handler
+from api.http.parameters import MAX_LIMIT
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
 from schemas.log.screen_rules import READY_RULES, ScreenRules
+from schemas.openapi.forms import columns
 
-SCREEN_RULES_PATH: Final = "/api/v1/screen-rules"
-COLUMNS: Final = ("screen", "folded", "names", "visits", "users", "examples")
+COLUMNS: Final = columns(SCHEMAS["FoldedScreen"])
 
 
 class ScreenRulesCalls:
@@ -29,12 +32,11 @@ class ScreenRulesCalls:
         self._rules = rules
         self._preview = ScreenPreview()
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, SCREEN_RULES_PATH, "screen_rules", self.screen_rules)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_SCREEN_RULES: self.screen_rules}
 
     async def screen_rules(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(request, {"limit": limit_to(MAX_ROWS)})
-        limit: int = values.get("limit", MAX_ROWS)
+        limit: int = values_of(request).get("limit", MAX_LIMIT)
         rules = self._rules or READY_RULES
 
         async def read(connection: Connection) -> dict[str, Any]:

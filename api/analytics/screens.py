@@ -9,35 +9,34 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from api.analytics.engagement import METRICS, SORTS, Engagement, Wanted, share
+from api.analytics.described.screens import (
+    LIST_SCREENS,
+    METRICS,
+    READ_ENGAGEMENT,
+    READ_SCREEN,
+    SCHEMAS,
+)
+from api.analytics.engagement import Engagement, Wanted, share
 from api.analytics.flows import Flows
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.analytics.splits import RULES as SPLIT_RULES
-from api.analytics.splits import Split, Splits, split_of, split_parameters
-from api.http.documents import Batches, Report, Row, json_answer, one_batch, select
-from api.http.door import Door, method_not_allowed
-from api.http.parameters import DEFAULT_LIMIT, check_text, name_of, one_of
-from api.http.paths import named_in_path
-from api.http.routes import (
-    Calls,
-    add_get,
-    limit_parameter,
-    range_parameters,
-    range_request,
-    usual_limit,
-)
+from api.analytics.splits import Split, Splits, split_of
+from api.http.call import Call
+from api.http.collaborators import Calls
+from api.http.documents import Batches, Report, Row, json_answer, one_batch, select, usual_limit
+from api.http.door import Handler
+from api.http.parameters import DEFAULT_LIMIT
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
-from api.periods.ranges import MINUTE_BUCKETS, Range, RangeRules, parse_instant, resolve
+from api.periods.parameters import range_request
+from api.periods.ranges import MINUTE_BUCKETS, Range, RangeRules, resolve
 from api.periods.rollups import Progress, check_minutes
 from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
 from schemas.database.named_queries import filled, load_queries
-from schemas.log.events import MAX_TEXT
-from schemas.untrusted.text import same_name
+from schemas.openapi.forms import columns
 
-SCREENS_PATH: Final = "/api/v1/screens"
-ENGAGEMENT_PATH: Final = "/api/v1/screens/engagement"
 #: Screens before and after one.
 NEIGHBOURS: Final = 10
 RULES: Final = RangeRules(buckets=MINUTE_BUCKETS)
@@ -65,25 +64,16 @@ class ScreenCalls:
         counted = filled(queries["counted"], users=shown_at_query())
         self._at = filled(queries["now"], counts=counted)
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, SCREENS_PATH, "screens", self.now)
-        engagement = door.guard("engagement", self.engagement)
-        screen = door.guard("screen", self.screen)
-
-        async def named(request: web.Request) -> web.StreamResponse:
-            # A screen may be called `engagement`: then its path is written %65ngagement.
-            is_engagement = request.rel_url.raw_path == ENGAGEMENT_PATH
-            return await (engagement if is_engagement else screen)(request)
-
-        any_screen = SCREENS_PATH + r"/{screen:[\s\S]+}"
-        router.add_get(any_screen, named)
-        router.add_route("*", any_screen, door.guard("screen", method_not_allowed("GET, HEAD")))
+    def handlers(self) -> dict[Call, Handler]:
+        return {
+            LIST_SCREENS: self.now,
+            READ_ENGAGEMENT: self.engagement,
+            READ_SCREEN: self.screen,
+        }
 
     async def now(self, request: web.Request) -> web.StreamResponse:
         """Foreground users by screen; with ``at`` those of that instant."""
-        values = await self._calls.parameters(
-            request, {"at": parse_instant, "limit": limit_parameter(request)}
-        )
+        values = values_of(request)
         at: datetime | None = values.get("at")
         limit = values.get("limit", usual_limit(request))
 
@@ -98,7 +88,7 @@ class ScreenCalls:
             first: list[Row] = await anext(batches, [])
             totals: Row = first[0] if first else dict.fromkeys(_TOTALS, 0)
             return Report(
-                ("screen", "foreground", "share"),
+                columns(SCHEMAS["ScreenNow"]),
                 suppressed(_now_rows(first, batches), least, lambda rows: _large(rows, least)),
                 self._calls.quality.fields(freshness),
                 {
@@ -116,16 +106,7 @@ class ScreenCalls:
     async def engagement(self, request: web.Request) -> web.StreamResponse:
         """The top screens of a range; with ``screen`` or ``bucket`` series; split, or of one
         version or platform."""
-        values = await self._calls.parameters(
-            request,
-            {
-                **range_parameters(MINUTE_BUCKETS),
-                "sort": one_of(cast(tuple[str, ...], SORTS)),
-                "screen": name_of("screen"),
-                "limit": limit_parameter(request),
-                **split_parameters(),
-            },
-        )
+        values = values_of(request)
         split = split_of(values)
         if split is not None:
             return await self._split(request, values, split)
@@ -153,7 +134,7 @@ class ScreenCalls:
                 None if series else await self._engagement.other_share(connection, asked, progress)
             )
             return Report(
-                ("screen", "start", "end", *METRICS),
+                columns(SCHEMAS["ScreenEngagement"]),
                 self._engagement.rows(connection, wanted, progress),
                 self._calls.quality.fields(freshness),
                 {
@@ -211,9 +192,8 @@ class ScreenCalls:
 
     async def screen(self, request: web.Request) -> web.StreamResponse:
         """One screen: totals, a series, and where people come from and go to."""
-        values = await self._calls.parameters(request, range_parameters(MINUTE_BUCKETS))
-        named = same_name(named_in_path(request.rel_url.raw_path, SCREENS_PATH + "/"))
-        screen = check_text("screen", named, MAX_TEXT["screen"])
+        values = values_of(request)
+        screen: str = values["screen"]
 
         async def read(connection: Connection) -> dict[str, Any]:
             async with connection.transaction():

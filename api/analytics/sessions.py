@@ -13,24 +13,25 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from api.analytics.described.over_time import SCHEMAS, SUMMARISE_SESSIONS
 from api.analytics.engagement import share
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Batches, Report, Row, select, shaped
-from api.http.door import Door
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
-from api.periods.ranges import WINDOW_BUCKETS, Range, RangeRules, resolve
+from api.periods.parameters import range_request
+from api.periods.ranges import Range, RangeRules, resolve
 from api.periods.rollups import Progress, parts_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
 from schemas.log.changes import SILENT_ENDS_SQL
 from schemas.measures.dwell import percentile_ms
+from schemas.openapi.forms import columns
 
-METRICS: Final = (
-    *("sessions", "duration_mean_ms", "duration_p50_ms", "duration_p90_ms", "duration_p95_ms"),
-    *("foreground_mean_ms", "views_mean", "bounces", "bounce_share"),
-    *("ended_by_silence", "silence_share"),
-)
+COLUMNS: Final = columns(SCHEMAS["SessionsBucket"])
 RULES: Final = RangeRules()
 
 
@@ -42,11 +43,11 @@ class SessionCalls:
         parts = {"silent_ends": SILENT_ENDS_SQL}
         self._summary = load_queries("api.analytics", "sessions.sql", parts)["summary"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/sessions/summary", "sessions", self.summary)
+    def handlers(self) -> dict[Call, Handler]:
+        return {SUMMARISE_SESSIONS: self.summary}
 
     async def summary(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(request, range_parameters(WINDOW_BUCKETS))
+        values = values_of(request)
 
         async def open_report(connection: Connection) -> Report:
             freshness = await self._calls.quality.freshness(connection)
@@ -61,7 +62,7 @@ class SessionCalls:
             whole = self._read(connection, replace(asked, bucket=None), progress)
             [[totals]] = [batch async for batch in whole]
             return Report(
-                ("start", "end", *METRICS),
+                COLUMNS,
                 shaped(self._read(connection, asked, progress), lambda row: _row(row, edges)),
                 self._calls.quality.fields(freshness),
                 {**asked.shown(), "totals": metrics_of(totals)},
@@ -83,7 +84,7 @@ class SessionCalls:
 
 
 def metrics_of(row: Mapping[str, Any]) -> Row:
-    """:data:`METRICS` from sums; ``None`` is what cannot be told, as a mean of nothing."""
+    """Metrics from sums; ``None`` is what cannot be told, as a mean of nothing."""
     sessions = row["sessions"]
     counts = row["duration_histogram"]
     return {

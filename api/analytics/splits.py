@@ -18,7 +18,7 @@ from psycopg.rows import dict_row
 from api.analytics.engagement import Sort, metrics_of
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.http.documents import Row, select
-from api.http.parameters import Parser, bad_parameter, name_of, one_of
+from api.http.parameters import bad_parameter, name_of, name_parameter
 from api.periods.instants import rfc3339
 from api.periods.ranges import HOUR, Bucket, Range, RangeRules
 from api.periods.rollups import bucket_parameters
@@ -30,6 +30,7 @@ By: TypeAlias = Literal["app_version", "platform"]
 BYS: Final = ("app_version", "platform")
 BUCKETS: Final[tuple[Bucket, ...]] = ("1h", "1d")
 RULES: Final = RangeRules(buckets=BUCKETS, grain=HOUR)
+_PLATFORM: Final = name_of("platform")
 _ONLY_BY_HOURS: Final = (
     "must be 1h or 1d with split_by, app_version or platform, which are kept by the hour"
 )
@@ -51,15 +52,22 @@ class Split:
         return asdict(self)
 
 
-def filter_parameters() -> dict[str, Parser]:
-    """The parsers of the two filters."""
-    platform = name_of("platform")
-    return {"app_version": name_of("app_version"), "platform": lambda text: platform(text).lower()}
-
-
-def split_parameters() -> dict[str, Parser]:
-    """The parsers of a split and its filters."""
-    return {"split_by": one_of(BYS), **filter_parameters()}
+#: The two filters.
+BY_VERSION: Final = (
+    name_parameter(
+        "app_version",
+        "Of this version only. Kept by the hour, for 62 days: `from` and `to` are whole hours "
+        "(UTC), and views count where the visit ends. `(none)`: the app told none; `(other)`: "
+        "beyond the ten of the hour with the most visits.",
+        "1.10.0",
+    ),
+    name_parameter(
+        "platform",
+        "Of this platform only, whatever its case; as `app_version`.",
+        "android",
+        parse=lambda text: str(_PLATFORM(text)).lower(),
+    ),
+)
 
 
 def split_of(values: Mapping[str, Any]) -> Split | None:
@@ -99,7 +107,7 @@ class Splits:
         least: int,
     ) -> list[Row]:
         """Rows of ``screen``, of a split ``value``, ``start`` and ``end`` of the bucket, and
-        ``METRICS``; ``screen`` is ``None`` where a split is of all of them."""
+        metrics; ``screen`` is ``None`` where a split is of all of them."""
         parameters = {
             **self._parameters(asked, split, screen),
             "screens": None,

@@ -9,17 +9,20 @@ from typing import Any, Final, cast
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.described.screen_habits import COUNTED, READ_TRENDS
 from api.analytics.engagement import Engagement
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Row, json_answer
-from api.http.door import Door
-from api.http.parameters import DEFAULT_LIMIT, limit, name_of, one_of
-from api.http.routes import Calls, add_get, range_parameters, range_request
+from api.http.door import Handler
+from api.http.parameters import DEFAULT_LIMIT
+from api.http.routes import values_of
 from api.periods.comparison import change, over_by, range_before
 from api.periods.instants import rfc3339
+from api.periods.parameters import range_request
 from api.periods.ranges import (
     DAY,
     HOUR,
-    WINDOW_BUCKETS,
     Bucket,
     Range,
     RangeRequest,
@@ -31,7 +34,6 @@ from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
 
-COUNTED: Final = ("views", "dwell", "exits")
 RULES: Final = RangeRules()
 
 
@@ -46,19 +48,11 @@ class TrendCalls:
         self._trends = queries["trends"]
         self._kept_from = queries["kept_from"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/trends", "trends", self.trends)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_TRENDS: self.trends}
 
     async def trends(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request,
-            {
-                **range_parameters(WINDOW_BUCKETS),
-                "of": one_of(COUNTED),
-                "screen": name_of("screen"),
-                "limit": limit,
-            },
-        )
+        values = values_of(request)
         of, only = values.get("of", COUNTED[0]), [values["screen"]] if "screen" in values else None
         most = 1 if only else values.get("limit", DEFAULT_LIMIT)
 

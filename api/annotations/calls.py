@@ -5,70 +5,45 @@ the scope ``presence:manage``, and takes the dashboard's cookie from our own pag
 from __future__ import annotations
 
 import secrets
-from typing import Any, Final
 
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.access.readers import reader_of
+from api.annotations.answers import Notes, shown
+from api.annotations.described import ADD_NOTE, DELETE_NOTE, LIST_NOTES, MOST_SHOWN
 from api.annotations.note import (
     AHEAD_SECONDS,
-    MAX_BODY_BYTES,
     MOST,
     MOST_OF_A_DAY,
+    Note,
     Room,
     no_room,
-    parse_note,
 )
-from api.http import parameters
-from api.http.bodies import read_body
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Row, json_answer
-from api.http.door import Door, method_not_allowed
-from api.http.parameters import bad_parameter, check_text, refuse_parameters
-from api.http.paths import named_in_path
-from api.http.routes import Calls
-from api.metrics import ApiMetrics
-from api.periods.instants import rfc3339
-from api.periods.ranges import parse_instant
+from api.http.door import Handler
+from api.http.parameters import bad_parameter
+from api.http.routes import body_of, values_of
 from api.postgres.database import Connection
-from api.scopes import MANAGE_SCOPE
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
-
-PATH: Final = "/api/v1/annotations"
-#: In an answer.
-MOST_SHOWN: Final = 500
-_MAX_ID: Final = 64
 
 
 class AnnotationCalls:
     """The handlers."""
 
-    def __init__(self, calls: Calls, metrics: ApiMetrics) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._queries = load_queries("api.annotations", "queries.sql")
-        self._body_timeouts = metrics.http.timeouts["body"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        one = f"{PATH}/{{id}}"
-        router.add_get(PATH, door.guard("annotations", self.annotations))
-        router.add_post(PATH, door.guard("annotations", self.add))
-        router.add_delete(one, door.guard("annotation", self.delete))
-        for path, route, allow in (
-            (PATH, "annotations", "GET, HEAD, POST"),
-            (one, "annotation", "DELETE"),
-        ):
-            router.add_route("*", path, door.guard(route, method_not_allowed(allow)))
+    def handlers(self) -> dict[Call, Handler]:
+        return {LIST_NOTES: self.annotations, ADD_NOTE: self.add, DELETE_NOTE: self.delete}
 
     async def annotations(self, request: web.Request) -> web.Response:
         """The newest first."""
-        values = await self._calls.parameters(
-            request,
-            {
-                "from": parse_instant,
-                "to": parse_instant,
-                "limit": parameters.limit_to(MOST_SHOWN),
-            },
-        )
+        values = values_of(request)
         start, end = values.get("from"), values.get("to")
         if start is not None and end is not None and start >= end:
             raise bad_parameter("from", "must be before to")
@@ -82,13 +57,12 @@ class AnnotationCalls:
 
         rows = await self._calls.database.read("annotations", read)
         return json_answer(
-            {"items": [_shown(row) for row in rows[:limit]], "complete": len(rows) <= limit}
+            Notes(items=[shown(row) for row in rows[:limit]], complete=len(rows) <= limit)
         )
 
     async def add(self, request: web.Request) -> web.Response:
-        reader = await self._calls.readers.admit(request, cookie=True, scope=MANAGE_SCOPE)
-        refuse_parameters(request.rel_url.raw_query_string)
-        note = parse_note(await read_body(request, MAX_BODY_BYTES, self._body_timeouts))
+        reader = reader_of(request)
+        note: Note = body_of(request)
         values = {
             "id": secrets.token_hex(16),
             "at": note.at,
@@ -111,12 +85,10 @@ class AnnotationCalls:
         room = Room(**{name: row.pop(name) for name in Room.__dataclass_fields__})
         if row["id"] is None:
             raise no_room(room)
-        return json_answer(_shown(row), status=201)
+        return json_answer(shown(row), status=201)
 
     async def delete(self, request: web.Request) -> web.Response:
-        await self._calls.readers.admit(request, cookie=True, scope=MANAGE_SCOPE)
-        refuse_parameters(request.rel_url.raw_query_string)
-        named = check_text("id", named_in_path(request.rel_url.raw_path, f"{PATH}/"), _MAX_ID)
+        named: str = values_of(request)["id"]
 
         async def write(connection: Connection) -> bool:
             done = await connection.execute(self._queries["delete"], {"id": named})
@@ -125,7 +97,3 @@ class AnnotationCalls:
         if not await self._calls.database.write("annotation_write", write):
             raise ProblemError("not_found", "No note has this id: it may be deleted already.")
         return web.Response(status=204)
-
-
-def _shown(row: Row) -> dict[str, Any]:
-    return {**row, "at": rfc3339(row["at"]), "created_at": rfc3339(row["created_at"])}

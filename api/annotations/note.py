@@ -11,25 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from api.http.json_fields import (
-    BadFieldsError,
-    Reader,
-    document_of,
-    from_text,
-    one_line,
-    read_fields,
-    refusal,
-    word_of,
-)
 from api.periods.instants import rfc3339
 from api.periods.ranges import parse_instant
+from schemas.bodies.body import object_body, refusal
+from schemas.bodies.fields import line_field, parsed_field, word_field
 from schemas.http.problems import FieldProblem, ProblemError
+from schemas.openapi.forms import text
 
 #: As the migration has them.
 KINDS: Final = ("release", "incident", "campaign", "note")
 DEFAULT_KIND: Final = "note"
 MAX_TEXT: Final = 200
-MAX_BODY_BYTES: Final = 4_096
 MOST_OF_A_DAY: Final = 50
 MOST: Final = 2_000
 AHEAD_SECONDS: Final = 86_400
@@ -40,8 +32,8 @@ class Note:
     """``at`` is ``None`` for now, by PostgreSQL's clock."""
 
     text: str
-    kind: str
-    at: datetime | None
+    kind: str = DEFAULT_KIND
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +48,28 @@ class Room:
     is_too_early: bool
 
 
-def parse_note(body: bytes) -> Note:
-    """Raises ``ProblemError``: ``bad_json``, or ``bad_field`` naming the fields."""
-    fields: dict[str, Reader] = {
-        "text": one_line(MAX_TEXT),
-        "at": from_text(parse_instant),
-        "kind": word_of(KINDS),
-    }
-    try:
-        values = read_fields(document_of(body), fields)
-    except BadFieldsError as error:
-        raise refusal(error.problems) from None
-    if "text" not in values:
-        raise refusal([FieldProblem("text", "is missing: say what happened")])
-    return Note(values["text"], values.get("kind", DEFAULT_KIND), values.get("at"))
+TEXT: Final = line_field(
+    "What happened.", "Release 4.2 to everybody", MAX_TEXT, "is missing: say what happened"
+)
+WANTED: Final = object_body(
+    "NoteWanted",
+    {
+        "text": TEXT,
+        "at": parsed_field(
+            text(
+                "When: at most a day ahead, and not before what is kept. Without it: now, by "
+                "PostgreSQL's clock.",
+                "2026-03-30T12:00:00Z",
+                format="date-time",
+            ),
+            parse_instant,
+        ),
+        "kind": word_field("Of which kind it is.", KINDS, default=DEFAULT_KIND),
+    },
+    example='{"text": "Release 4.2"}',
+    max_bytes=4_096,
+    make=Note,
+)
 
 
 def no_room(room: Room) -> ProblemError:

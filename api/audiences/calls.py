@@ -6,32 +6,25 @@ want the scope ``presence:export``, and take the dashboard's cookie from our own
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 import msgspec
 from aiohttp import web
 
-from api.access.readers import Readers
+from api.access.readers import reader_of
 from api.audiences.audit import ExportAudit, FileFormat
+from api.audiences.described import EXPORT_AUDIENCE, LIST_AUDIENCE_EXPORTS, PREVIEW_AUDIENCE
 from api.audiences.export import Exporter, while_connected
-from api.audiences.filter import MAX_BODY_BYTES, AudienceFilter, parse_filter
+from api.audiences.filter import AudienceFilter
 from api.audiences.store import AudienceStore
-from api.http import parameters
-from api.http.bodies import read_body
+from api.http.call import Call
 from api.http.documents import json_answer
-from api.http.door import Door, Handler, method_not_allowed
+from api.http.door import Handler
 from api.http.parameters import DEFAULT_LIMIT
-from api.http.routes import add_get
+from api.http.routes import body_of, values_of
 from api.http.tabular import accepted_format
-from api.metrics import ApiMetrics
 from api.presence.answers import user_answer
 from api.presence.rows import UserRow
 from api.quality import Quality
 from api.reads.audit import ReadAudit
-from api.scopes import EXPORT_SCOPE
-from schemas.tokens.identity import Identity
-
-PATH: Final = "/api/v1/audiences"
 
 
 class AudienceCalls:
@@ -39,34 +32,28 @@ class AudienceCalls:
 
     def __init__(
         self,
-        readers: Readers,
         store: AudienceStore,
         exporter: Exporter,
         audit: ExportAudit,
         reads: ReadAudit,
         quality: Quality,
-        metrics: ApiMetrics,
     ) -> None:
-        self._readers = readers
         self._store = store
         self._exporter = exporter
         self._audit = audit
         self._reads = reads
         self._quality = quality
-        self._body_timeouts = metrics.http.timeouts["body"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        posts: tuple[tuple[str, str, Handler], ...] = (
-            ("preview", "audience_preview", self.preview),
-            ("export", "audience_export", self.export),
-        )
-        for name, route, handler in posts:
-            router.add_post(f"{PATH}/{name}", door.guard(route, handler))
-            router.add_route("*", f"{PATH}/{name}", door.guard(route, method_not_allowed("POST")))
-        add_get(router, door, f"{PATH}/exports", "audience_exports", self.exports)
+    def handlers(self) -> dict[Call, Handler]:
+        return {
+            PREVIEW_AUDIENCE: self.preview,
+            EXPORT_AUDIENCE: self.export,
+            LIST_AUDIENCE_EXPORTS: self.exports,
+        }
 
     async def preview(self, request: web.Request) -> web.Response:
-        reader, wanted = await self._asked(request)
+        reader = reader_of(request)
+        wanted: AudienceFilter = body_of(request)
         found = await while_connected(request, self._store.preview(reader, wanted))
         document = msgspec.json.encode(wanted.document)
         await self._reads.filter(reader, "audience_preview", document, len(found.sample))
@@ -87,18 +74,15 @@ class AudienceCalls:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """CSV where it is accepted, else NDJSON."""
-        reader, wanted = await self._asked(request)
+        reader = reader_of(request)
+        wanted: AudienceFilter = body_of(request)
         accepted = accepted_format(request.headers.get("Accept"))
         file_format: FileFormat = "csv" if accepted == "csv" else "ndjson"
         return await self._exporter.answer(request, reader, wanted, file_format)
 
     async def exports(self, request: web.Request) -> web.Response:
         """The audit."""
-        await self._readers.admit(request, cookie=True, scope=EXPORT_SCOPE)
-        values: dict[str, Any] = parameters.parse(
-            request.rel_url.raw_query_string,
-            {"limit": parameters.limit, "cursor": parameters.cursor},
-        )
+        values = values_of(request)
         page = await self._audit.page(values.get("cursor"), values.get("limit", DEFAULT_LIMIT))
         return json_answer(
             {
@@ -107,9 +91,3 @@ class AudienceCalls:
                 **self._quality.fields(page.freshness),
             }
         )
-
-    async def _asked(self, request: web.Request) -> tuple[Identity, AudienceFilter]:
-        reader = await self._readers.admit(request, cookie=True, scope=EXPORT_SCOPE)
-        parameters.refuse_parameters(request.rel_url.raw_query_string)
-        body = await read_body(request, MAX_BODY_BYTES, self._body_timeouts)
-        return reader, parse_filter(body)

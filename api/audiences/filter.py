@@ -32,30 +32,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from api.analytics.versions import OPERATORS, Comparison
-from api.http.json_fields import (
-    MAX_PROBLEMS,
-    BadFieldsError,
-    Reader,
-    document_of,
-    flag,
-    from_text,
-    name_of,
-    object_of,
-    read_fields,
-    refusal,
-    text_of,
-    whole_number,
-    word_of,
-)
-from api.http.parameters import text_problem
+from api.http.words import USER_ID
 from api.periods.ranges import day_start, parse_moment, parse_zone
 from api.presence.filters import STATES, OnlineState
+from schemas.bodies.body import Body, document_of, refusal
+from schemas.bodies.fields import (
+    BadFieldsError,
+    Field,
+    flag_field,
+    name_field,
+    number_field,
+    parsed_field,
+    read_fields,
+    read_list,
+    read_object,
+    read_text,
+    schema_of,
+    text_field,
+    word_field,
+)
 from schemas.http.problems import FieldProblem
 from schemas.log.events import MAX_USER_ID
+from schemas.openapi.forms import many, ref, text
 
 #: 10,000 user ids of some 36 characters are a tenth of this.
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -123,17 +125,16 @@ def parse_filter(body: bytes) -> AudienceFilter:
     """
     document = document_of(body)
     try:
-        values = read_fields(document, FIELDS)
-        _check_together(values)
+        values = read_fields(document, FIELDS, _together)
     except BadFieldsError as error:
-        raise refusal(error.problems[:MAX_PROBLEMS]) from None
+        raise refusal(error.problems) from None
     excluded = values.get("exclude_user_ids", ())
     if excluded:
         document = {**document, "exclude_user_ids": {"count": len(excluded)}}
     return AudienceFilter(document, **values)
 
 
-def _check_together(values: Mapping[str, Any]) -> None:
+def _together(values: dict[str, Any], _: set[str]) -> list[FieldProblem]:
     problems = [
         FieldProblem(name, "is of users online now: leave out online, or set it to true")
         for name in ("state", "screen")
@@ -141,14 +142,24 @@ def _check_together(values: Mapping[str, Any]) -> None:
     ]
     if "seed" in values and "cap" not in values:
         problems.append(FieldProblem("seed", "draws the users of a cap: give cap too"))
-    if problems:
-        raise BadFieldsError(problems)
+    return problems
 
 
-def _bounds(values: Mapping[str, Any]) -> Period:
-    for one, other in (("from", "within_seconds"), ("to", "not_within_seconds")):
-        if one in values and other in values:
-            raise BadFieldsError([FieldProblem(other, f"cannot be given together with {one}")])
+def _bounds(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
+    return [
+        FieldProblem(other, f"cannot be given together with {one}")
+        for one, other in (("from", "within_seconds"), ("to", "not_within_seconds"))
+        if one in values and other in values
+    ]
+
+
+def _since(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
+    if {"from", "within_seconds"}.isdisjoint(values.keys() | wrong):
+        return [FieldProblem("from", "is missing: say since when, with from or within_seconds")]
+    return _bounds(values, wrong)
+
+
+def _period(values: Mapping[str, Any]) -> Period:
     return Period(
         values.get("from"),
         values.get("within_seconds"),
@@ -158,51 +169,15 @@ def _bounds(values: Mapping[str, Any]) -> Period:
 
 
 def _last_active(value: Any) -> Period:
-    values = object_of(value, PERIOD)
+    values = read_object(value, PERIOD, _bounds)
     if not values:
         raise ValueError(f"is empty: give at least one of {', '.join(PERIOD)}")
-    return _bounds(values)
+    return _period(values)
 
 
 def _sight(value: Any) -> Sight:
-    values = object_of(value, {"screen": name_of("screen"), **PERIOD})
-    problems = []
-    if "screen" not in values:
-        problems.append(FieldProblem("screen", "is missing: name the screen"))
-    if "from" not in values and "within_seconds" not in values:
-        problems.append(
-            FieldProblem("from", "is missing: say since when, with from or within_seconds")
-        )
-    if problems:
-        raise BadFieldsError(problems)
-    return Sight(values["screen"], _bounds(values))
-
-
-def _comparison(value: Any) -> Comparison:
-    fields = {
-        "op": word_of(cast(tuple[str, ...], OPERATORS)),
-        "version": name_of("app_version"),
-    }
-    values = object_of(value, fields)
-    missing = [FieldProblem(name, "is missing") for name in fields if name not in values]
-    if missing:
-        raise BadFieldsError(missing)
-    return Comparison(values["op"], values["version"])
-
-
-def _user_ids(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError("must be a list of user ids")
-    if len(value) > MAX_EXCLUDED:
-        raise ValueError(f"has {len(value)} user ids, more than {MAX_EXCLUDED}")
-    problems = [
-        FieldProblem(f"[{index}]", problem)
-        for index, item in enumerate(value)
-        if (problem := text_problem(item, MAX_USER_ID))
-    ]
-    if problems:
-        raise BadFieldsError(problems[:MAX_PROBLEMS])
-    return tuple(dict.fromkeys(value))
+    values = read_object(value, SIGHT, _since)
+    return Sight(values["screen"], _period(values))
 
 
 def _instant(moment: datetime | date | None, zone: ZoneInfo) -> datetime | None:
@@ -211,23 +186,78 @@ def _instant(moment: datetime | date | None, zone: ZoneInfo) -> datetime | None:
     return day_start(moment, zone)
 
 
-PERIOD: Final[dict[str, Reader]] = {
-    "within_seconds": whole_number(MAX_SECONDS),
-    "from": from_text(parse_moment),
-    "not_within_seconds": whole_number(MAX_SECONDS),
-    "to": from_text(parse_moment),
+def _seconds(about: str, example: int) -> Field:
+    return number_field(about, example, 1, MAX_SECONDS)
+
+
+def _moment(about: str, example: str) -> Field:
+    kinds = [{"format": "date-time"}, {"format": "date"}]
+    return parsed_field(text(about, example, anyOf=kinds), parse_moment)
+
+
+STARTS: Final[dict[str, Field]] = {
+    "within_seconds": _seconds("Begins so long before `as_of`.", 604_800),
+    "from": _moment("Begins then: an instant, or the start of a date in `tz`.", "2026-03-23"),
 }
-FIELDS: Final[dict[str, Reader]] = {
-    "last_active": _last_active,
-    "online": flag,
-    "state": word_of(cast(tuple[str, ...], STATES), "; who is offline has online: false"),
-    "screen": name_of("screen"),
-    "saw": _sight,
-    "did_not_see": _sight,
-    "app_version": _comparison,
-    "platform": name_of("platform"),
-    "exclude_user_ids": _user_ids,
-    "cap": whole_number(MAX_CAP),
-    "seed": text_of(MAX_SEED),
-    "tz": from_text(parse_zone),
+ENDS: Final[dict[str, Field]] = {
+    "not_within_seconds": _seconds("Ends so long before `as_of`.", 86_400),
+    "to": _moment("Ends then; not included.", "2026-03-30"),
 }
+PERIOD: Final = {**STARTS, **ENDS}
+SIGHT: Final = {
+    "screen": name_field(
+        "On which the user was in the foreground.", "Cart", "screen", "is missing: name the screen"
+    ),
+    **PERIOD,
+}
+_VERSION: Final[dict[str, Field]] = {
+    "op": word_field("How the user's version compares.", OPERATORS, "is missing"),
+    "version": name_field(
+        "1.10 is after 1.9; builds count only if it names one.",
+        "1.10.0",
+        "app_version",
+        "is missing",
+    ),
+}
+_EXCLUDED: Final = Field(USER_ID, read_text(MAX_USER_ID))
+FIELDS: Final[dict[str, Field]] = {
+    "last_active": Field(ref("AudiencePeriod"), _last_active),
+    "online": flag_field("Online now, or not.", True),
+    "state": word_field(
+        "Of users online now.", STATES, or_else="; who is offline has online: false"
+    ),
+    "screen": name_field("Of users online now.", "Cart", "screen"),
+    "saw": Field(ref("AudienceSight"), _sight),
+    "did_not_see": Field(ref("AudienceSight"), _sight),
+    "app_version": Field(
+        schema_of(_VERSION, description="Versions in their order; an unknown one is in none."),
+        lambda value: Comparison(**read_object(value, _VERSION)),
+    ),
+    "platform": name_field("As in breakdowns, whatever the case.", "android", "platform"),
+    "exclude_user_ids": Field(
+        many(USER_ID, "Everybody but these.", maxItems=MAX_EXCLUDED),
+        lambda value: tuple(dict.fromkeys(read_list(value, _EXCLUDED, 0, MAX_EXCLUDED))),
+    ),
+    "cap": number_field(
+        "At most so many, drawn at random by `seed`, always the same.", 1_000, 1, MAX_CAP
+    ),
+    "seed": text_field("Another one draws anew.", "spring", MAX_SEED),
+    "tz": parsed_field(
+        text("IANA time zone of dates; by default the reporting zone.", "Europe/Berlin"),
+        parse_zone,
+    ),
+}
+FILTER: Final = Body(
+    "AudienceFilter",
+    schema_of(
+        FIELDS,
+        description="All conditions must hold; none: every known user. No field may be `null`.",
+        dependentRequired={"seed": ["cap"]},
+        # Who is offline has neither.
+        dependentSchemas={
+            name: {"properties": {"online": {"const": True}}} for name in ("state", "screen")
+        },
+    ),
+    parse_filter,
+    MAX_BODY_BYTES,
+)

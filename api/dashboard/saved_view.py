@@ -8,8 +8,10 @@ from api.access.readers import Readers
 from api.dashboard.login import login_address, own_path
 from api.dashboard.security import SECURITY_HEADERS
 from api.http.door import Door, method_not_allowed
+from api.http.parameters import parse_named
 from api.http.paths import named_in_path
-from api.views.calls import LINK
+from api.views.answers import LINK
+from api.views.described import VIEW_ID
 from api.views.store import ViewStore
 from schemas.http.problems import ProblemError
 
@@ -34,7 +36,8 @@ class SavedViewLink:
             if problem.status not in (401, 403):
                 raise
             return _to(login_address(request, problem))
-        view = await self._store.open(named_in_path(request.rel_url.raw_path, LINK))
+        named = named_in_path(request.rel_url.raw_path, LINK)
+        view = await self._store.open(parse_named(VIEW_ID, named))
         return _to(own_path(view.address))
 
 

@@ -10,11 +10,11 @@ from typing import Final
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from api.access.readers import Readers
+from api.access.readers import Readers, reader_of
+from api.feed.described import FOLLOW_FEED
 from api.feed.hub import Hub, Viewer
-from api.http.door import Door, common_headers
-from api.http.parameters import refuse_parameters
-from api.http.routes import add_get
+from api.http.call import Call
+from api.http.door import Handler, common_headers
 from api.reads.audit import ReadAudit
 from schemas.http.problems import ProblemError
 
@@ -38,14 +38,13 @@ class FeedCall:
         self._hub = hub
         self._readers = readers
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, "/api/v1/feed", "feed", self.feed)
+    def handlers(self) -> dict[Call, Handler]:
+        return {FOLLOW_FEED: self.feed}
 
     async def feed(self, request: web.Request) -> web.StreamResponse:
         """A snapshot, then deltas, until the reader leaves, is too slow, or its token ends. A HEAD
         tells whether there is room."""
-        reader = await self._readers.admit(request, cookie=True)
-        refuse_parameters(request.rel_url.raw_query_string)
+        reader = reader_of(request)
         self._hub.check_room(reader)
         response = EventSourceResponse(ping_interval=HEARTBEAT_SECONDS)
         response.headers.update(common_headers(request))

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from psycopg.rows import dict_row
 
-from api.analytics.breakdown import OTHER, By, breakdown_query, shown_breakdown, timers_query
+from api.analytics.breakdown import OTHER, breakdown_query, shown_breakdown, timers_query
+from api.analytics.described.over_time import BreakdownBy as By
 from api.analytics.peaks import Peaks
 from api.analytics.screens import screens_now_query
 from api.feed.minute import MINUTE, Minute, Movement

@@ -15,10 +15,12 @@ from psycopg.rows import dict_row
 
 from api.analytics.outages import read_outages
 from api.health.answer import Stored, health
+from api.health.described import READ_HEALTH
 from api.health.poll import AdminPorts
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Row, json_answer
-from api.http.door import Door
-from api.http.routes import Calls, add_get
+from api.http.door import Handler
 from api.postgres.database import Connection
 from api.postgres.shared_read import SharedRead
 from api.quality import now_of
@@ -26,7 +28,6 @@ from api.settings import ApiSettings
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
 
-PATH: Final = "/api/v1/health"
 SHARED_SECONDS: Final = 3.0
 #: Who looks gives up after eight.
 DATABASE_SECONDS: Final = 4.0
@@ -44,11 +45,10 @@ class HealthCalls:
         self._queries = load_queries("api.health", "queries.sql")
         self._shared: SharedRead[Row] = SharedRead(self._read, SHARED_SECONDS)
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, PATH, "health", self.health)
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_HEALTH: self.health}
 
-    async def health(self, request: web.Request) -> web.StreamResponse:
-        await self._calls.parameters(request, {})
+    async def health(self, _request: web.Request) -> web.StreamResponse:
         return json_answer(await self._shared.get())
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 
 from api.access.readers import reader_of
 from api.http.door import common_headers
+from api.http.parameters import DEFAULT_LIMIT, MAX_EXPORT_ROWS
 from api.http.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, csv_rows, ndjson_rows
 from api.metrics import ApiMetrics
 from api.postgres.batches import CursorBatches
@@ -142,6 +143,16 @@ class Reports:
         self._metrics.broken_exports.inc()
         why = error.detail if isinstance(error, ProblemError) else repr(error)
         logger.warning("An export of %s was broken off: %s", query, why)
+
+
+def in_file(request: web.Request) -> bool:
+    """Whether the answer is wanted as CSV or NDJSON."""
+    return accepted_format(request.headers.get("Accept")) != "json"
+
+
+def usual_limit(request: web.Request) -> int:
+    """How many rows a table has if nobody says: fewer in one piece than in a stream."""
+    return MAX_EXPORT_ROWS if in_file(request) else DEFAULT_LIMIT
 
 
 def select(connection: Connection, query: bytes, parameters: Mapping[str, Any]) -> Batches:

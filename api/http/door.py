@@ -87,8 +87,8 @@ class Door:
     def guard(
         self, route: str, handler: Handler, headers: Mapping[str, str] | None = None
     ) -> Handler:
-        """``handler`` behind the door. ``route`` is one of ``api.metrics.ROUTES``; ``headers`` go
-        with every answer, errors included."""
+        """``handler`` behind the door. ``route`` is its name in metrics; ``headers`` go with
+        every answer, errors included."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             request_id = request_id_of(request.headers.get(REQUEST_ID))

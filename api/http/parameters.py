@@ -1,17 +1,23 @@
-"""Query parameters, one rule for every call: typed values, or an error that names them. PURE.
+"""Parameters, one rule for every call: typed values, or an error that names them. PURE.
 
-The policy: a parameter that is unknown, repeated or cannot be used is refused by name (400), never
-ignored: an ignored filter shows the wrong rows. Every mistake is named at once.
+A parameter is one object that knows what its text becomes and what OpenAPI says of it, both made
+from the same limits and words. The policy: one that is unknown, repeated or cannot be used is
+refused by name (400), never ignored: an ignored filter shows the wrong rows. Every mistake is named
+at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
+from schemas.bodies.body import sentence
+from schemas.bodies.fields import text_problem
 from schemas.http.problems import FieldProblem, ProblemError
-from schemas.log.events import MAX_TEXT, MAX_USER_ID
+from schemas.log.events import MAX_TEXT
+from schemas.openapi.forms import STORED_TEXT, Json, parameter, text, whole, word
 from schemas.untrusted.text import clean_text, same_name
 
 #: From a parameter's text to its value; raises ``ValueError`` that says what would be right.
@@ -19,17 +25,41 @@ Parser: TypeAlias = Callable[[str], Any]
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+#: Of a table as CSV or NDJSON, in a stream.
+MAX_EXPORT_ROWS: Final = 100_000
+#: Of users as CSV or NDJSON, made in memory.
+MAX_FILE_ROWS: Final = 10_000
 _MAX_PARAMETERS: Final = 64
 _MAX_CURSOR: Final = 4_096
 _SHOWN_NAME: Final = 64
 
 
-def parse(query: str, parameters: Mapping[str, Parser]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``schema`` is what OpenAPI says of it, ``parse`` what its text becomes; ``parse_in_file``
+    where the answer is CSV or NDJSON, if that differs. Headers are described only."""
+
+    name: str
+    schema: Json
+    parse: Parser = str
+    parse_in_file: Parser | None = None
+    place: Literal["query", "path", "header"] = "query"
+    required: bool = False
+
+    def described(self) -> Json:
+        """In OpenAPI."""
+        required = self.required or self.place == "path"
+        return parameter(self.place, self.name, self.schema, required=required)
+
+
+def parse(
+    query: str, parameters: Mapping[str, Parameter], *, in_file: bool = False
+) -> dict[str, Any]:
     """The values of those parameters that the raw query string gives. Raises ``ProblemError`` with
     code ``bad_parameter``."""
     values: dict[str, Any] = {}
     problems: list[FieldProblem] = []
-    for name, text in _pairs(query):
+    for name, given in _pairs(query):
         shown = clean_text(name)[:_SHOWN_NAME]
         if name not in parameters:
             known = ", ".join(parameters) or "none"
@@ -40,8 +70,9 @@ def parse(query: str, parameters: Mapping[str, Parser]) -> dict[str, Any]:
             problems.append(FieldProblem(shown, "is given more than once"))
         else:
             values[name] = None
+            found = parameters[name]
             try:
-                values[name] = parameters[name](text)
+                values[name] = ((in_file and found.parse_in_file) or found.parse)(given)
             except ValueError as error:
                 problems.append(FieldProblem(shown, str(error)))
     if problems:
@@ -49,23 +80,12 @@ def parse(query: str, parameters: Mapping[str, Parser]) -> dict[str, Any]:
     return values
 
 
-def refuse_parameters(query: str) -> None:
-    """For calls without parameters. Raises ``ProblemError`` with code ``bad_parameter``."""
-    parse(query, {})
-
-
-def check_user_id(user_id: str) -> str:
-    """``user_id`` if a user can have it. Raises ``ProblemError`` with code ``bad_parameter``."""
-    return check_text("user_id", user_id, MAX_USER_ID)
-
-
-def check_text(field: str, text: str, max_characters: int) -> str:
-    """``text`` if it can be what a path names. Raises ``ProblemError`` with code
-    ``bad_parameter``."""
-    problem = text_problem(text, max_characters)
-    if problem:
-        raise bad_parameters([FieldProblem(field, problem)])
-    return text
+def parse_named(parameter: Parameter, named: str) -> Any:
+    """The value of what a path names. Raises as :func:`parse`."""
+    try:
+        return parameter.parse(named)
+    except ValueError as error:
+        raise bad_parameter(parameter.name, str(error)) from None
 
 
 def exact(max_characters: int) -> Parser:
@@ -117,22 +137,74 @@ def limit_to(most: int) -> Parser:
     return parse_limit
 
 
-#: Of lists.
-limit: Final = limit_to(MAX_LIMIT)
-cursor: Final = exact(_MAX_CURSOR)
+# -- parameters of several calls, each with the parser of the limits that it tells
 
 
-def text_problem(text: object, max_characters: int) -> str | None:
-    """Why ``text`` is none that is stored anywhere; ``None`` if it may be."""
-    if not isinstance(text, str):
-        return "must be a text"
-    if not text:
-        return "is empty"
-    if len(text) > max_characters:
-        return f"is longer than {max_characters} characters"
-    if clean_text(text) != text:
-        return "holds characters that no text here can hold"
-    return None
+def name_parameter(
+    name: str, about: str, example: str, field: str | None = None, **more: Any
+) -> Parameter:
+    """A name of what phones send as ``field`` (without it: as ``name``), or as ``parse`` has it."""
+    field = field or name
+    schema = text(about, example, minLength=1, maxLength=MAX_TEXT[field], pattern=STORED_TEXT)
+    return Parameter(name, schema, **{"parse": name_of(field), **more})
+
+
+def part_parameter(name: str, about: str, example: str, max_characters: int) -> Parameter:
+    """A part of a text; empty it is no filter."""
+    schema = text(about, example, maxLength=max_characters, pattern=STORED_TEXT)
+    return Parameter(name, schema, partial(max_characters))
+
+
+def word_parameter(
+    name: str, about: str, allowed: Sequence[str], *, required: bool = False, **keywords: Any
+) -> Parameter:
+    """One of a few words."""
+    schema = word(about, allowed, **keywords)
+    return Parameter(name, schema, one_of(tuple(allowed)), required=required)
+
+
+def number_parameter(
+    name: str, about: str, example: int, most: int, *, most_in_file: int = 0, **keywords: Any
+) -> Parameter:
+    """A whole number from 1; in CSV and NDJSON it may be greater."""
+    schema = whole(about, example, minimum=1, maximum=most_in_file or most, **keywords)
+    return Parameter(name, schema, limit_to(most), limit_to(most_in_file) if most_in_file else None)
+
+
+def id_parameter(name: str, schema: Json, max_characters: int) -> Parameter:
+    """What a path calls something of ours."""
+    return Parameter(name, schema, exact(max_characters), place="path")
+
+
+LIMIT: Final = number_parameter(
+    "limit", "How many on a page.", 50, MAX_LIMIT, default=DEFAULT_LIMIT
+)
+CURSOR: Final = Parameter(
+    "cursor",
+    text(
+        "The `next_cursor` of the page before, with the same filters and sort.",
+        minLength=1,
+        maxLength=_MAX_CURSOR,
+    ),
+    exact(_MAX_CURSOR),
+)
+_IN_JSON: Final = (
+    f"How many. In JSON {MAX_LIMIT} at most, {DEFAULT_LIMIT} by default; in CSV and NDJSON "
+)
+TABLE_LIMIT: Final = number_parameter(
+    "limit",
+    f"{_IN_JSON}{MAX_EXPORT_ROWS:,}, which is the default there too where there is no series.",
+    50,
+    MAX_LIMIT,
+    most_in_file=MAX_EXPORT_ROWS,
+)
+FILE_LIMIT: Final = number_parameter(
+    "limit",
+    f"{_IN_JSON}{MAX_FILE_ROWS:,}, which is the default there.",
+    50,
+    MAX_LIMIT,
+    most_in_file=MAX_FILE_ROWS,
+)
 
 
 def bad_parameters(problems: list[FieldProblem]) -> ProblemError:
@@ -143,11 +215,6 @@ def bad_parameters(problems: list[FieldProblem]) -> ProblemError:
 def bad_parameter(field: str, message: str) -> ProblemError:
     """A 400 that names one."""
     return bad_parameters([FieldProblem(field, message)])
-
-
-def sentence(problems: list[FieldProblem]) -> str:
-    """The first of several problems as a sentence."""
-    return f"{problems[0].field} {problems[0].message}."
 
 
 def _pairs(query: str) -> Iterable[tuple[str, str]]:

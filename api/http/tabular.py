@@ -64,7 +64,7 @@ def csv_ids(ids: Iterable[str]) -> bytes:
     return _csv_lines([each if _SIGNED_NUMBER.fullmatch(each) else _cell(each)] for each in ids)
 
 
-def ndjson_rows(rows: Iterable[Mapping[str, Any]]) -> bytes:
+def ndjson_rows(rows: Iterable[Mapping[str, Any] | msgspec.Struct]) -> bytes:
     """A JSON object a line."""
     return msgspec.json.Encoder().encode_lines(rows)
 

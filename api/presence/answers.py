@@ -3,51 +3,135 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from api.freshness import Freshness
+from api.http import words
+from api.http.answers import Answer, AsOf, Stale, count, described, instant, one_of, told
 from api.periods.instants import rfc3339
 from api.presence.rows import UserRow, UserWithDevices
+from schemas.log.changes import Reason, State
 
 #: What the processor calls a device that nothing names (design, section 2).
 DEFAULT_DEVICE: Final = "default"
-#: Of :func:`user_answer`, in this order.
-USER_FIELDS: Final = (
-    *("user_id", "name", "state", "reason", "screen", "app_version", "device_info", "platform"),
-    *("last_active", "online_since", "changed_at", "device_count"),
-)
 _STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
+
+
+class CountByState(Answer):
+    foreground: Annotated[int, count("With the app in front.", 1031)]
+    background: Annotated[int, count("With the app in the background.", 252)]
+
+
+class Count(Answer):
+    count: Annotated[int, count("Users who are online: the sum of `by_state`.", 1283)]
+    by_state: CountByState
+    as_of: AsOf
+    window_seconds: Annotated[
+        float,
+        told("The silence after which a device is offline, in seconds.", 300, exclusiveMinimum=0),
+    ]
+    stale: Stale
+
+
+class User(Answer):
+    """A user; screen, version, device and platform are one device's."""
+
+    user_id: Annotated[str, described(words.USER_ID)]
+    name: Annotated[str | None, told("The token's name claim.", "Ada Lovelace")]
+    state: Annotated[State, one_of("`foreground`, `background` or `offline`.", State)]
+    reason: Annotated[
+        Reason | None,
+        one_of("Why the state or the screen is what it is; `null`: not kept so far back.", Reason),
+    ]
+    screen: Annotated[
+        str | None,
+        told("The screen shown; in the background the last one. `null`: none was named.", "Cart"),
+    ]
+    app_version: Annotated[str | None, told("The app's version.", "1.10.0")]
+    device_info: Annotated[str | None, told("What the app says of the device.", "Pixel 9")]
+    platform: Annotated[str | None, told("What the app says.", "android")]
+    last_active: Annotated[
+        str | None,
+        instant(
+            "Log time of the last sign of life; `null` at an instant of the past.",
+            "2026-03-30T11:59:41.007Z",
+        ),
+    ]
+    online_since: Annotated[
+        str | None,
+        instant("Since when without a break; `null` if offline.", "2026-03-30T11:42:10.250Z"),
+    ]
+    changed_at: Annotated[
+        str | None, instant("When state or screen changed last.", "2026-03-30T11:58:02.114Z")
+    ]
+    device_count: Annotated[int, count("Devices that are online.", 1)]
+
+
+class Users(Answer, kw_only=True):
+    """A page of users."""
+
+    items: list[User]
+    next_cursor: Annotated[
+        str | None, told("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")
+    ]
+    at: (
+        Annotated[
+            str,
+            instant("The instant that was asked for, if one was.", "2026-03-30T11:50:00.000Z"),
+        ]
+        | UnsetType
+    ) = UNSET
+    count: (
+        Annotated[int, count("Users in the whole list, if `count` was `true`.", 37)] | UnsetType
+    ) = UNSET
+    count_is_exact: (
+        Annotated[bool, told("`false`: there are more than `count`.", True)] | UnsetType
+    ) = UNSET
+    as_of: AsOf
+    stale: Stale
+
+
+class LookedUp(Answer):
+    items: Annotated[list[User], told("Those who are known, in the order asked for.")]
+    unknown: Annotated[
+        list[Annotated[str, told("A user id.", "bob")]], told("Those who are not known.")
+    ]
+    as_of: AsOf
+    stale: Stale
 
 
 def count_answer(
     freshness: Freshness, *, stale_after_seconds: float, offline_after_seconds: float
-) -> dict[str, Any]:
+) -> Count:
     """``/api/online-users-count``. Without a deployment the count is 0 and stale."""
-    return {
-        "count": freshness.foreground + freshness.background,
-        "by_state": {"foreground": freshness.foreground, "background": freshness.background},
-        "as_of": rfc3339(freshness.as_of),
-        "window_seconds": freshness.window_seconds(offline_after_seconds),
-        "stale": freshness.stale(stale_after_seconds),
-    }
+    return Count(
+        count=freshness.foreground + freshness.background,
+        by_state=CountByState(freshness.foreground, freshness.background),
+        as_of=rfc3339(freshness.as_of),
+        window_seconds=freshness.window_seconds(offline_after_seconds),
+        stale=freshness.stale(stale_after_seconds),
+    )
 
 
-def user_answer(row: UserRow) -> dict[str, Any]:
+def user_answer(row: UserRow) -> User:
     """A user as in lists."""
-    return {
-        "user_id": row.user_id,
-        "name": row.name,
-        "state": row.state,
-        "reason": row.reason,
-        "screen": row.screen,
-        "app_version": row.app_version,
-        "device_info": row.device_info,
-        "platform": row.platform,
-        "last_active": rfc3339(row.last_active),
-        "online_since": rfc3339(row.online_since),
-        "changed_at": rfc3339(row.changed_at),
-        "device_count": row.device_count,
-    }
+    return User(
+        user_id=row.user_id,
+        name=row.name,
+        state=row.state,
+        reason=row.reason,
+        screen=row.screen,
+        app_version=row.app_version,
+        device_info=row.device_info,
+        platform=row.platform,
+        last_active=rfc3339(row.last_active),
+        online_since=rfc3339(row.online_since),
+        changed_at=rfc3339(row.changed_at),
+        device_count=row.device_count,
+    )
 
 
 def single_user_answer(row: UserWithDevices) -> dict[str, Any]:
@@ -60,7 +144,7 @@ def single_user_answer(row: UserWithDevices) -> dict[str, Any]:
     devices.sort(key=lambda device: device["last_active"] or "", reverse=True)
     devices.sort(key=lambda device: _STATE_RANK[device["state"]])
     return {
-        **user_answer(row),
+        **asdict(user_answer(row)),
         "devices": devices,
         "offline_since": rfc3339(row.changed_at) if row.state == "offline" else None,
     }

@@ -4,45 +4,47 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import UNSET
+from msgspec.structs import asdict
 
-from api.access.readers import Readers
-from api.http.bodies import read_body
+from api.access.readers import reader_of
+from api.http.call import Call
 from api.http.documents import AS_OF_HEADER, STALE_HEADER, json_answer
-from api.http.door import Door, method_not_allowed
-from api.http.parameters import check_user_id, refuse_parameters
-from api.http.paths import named_in_path
+from api.http.door import Handler
+from api.http.routes import body_of, values_of
 from api.http.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, csv_rows, ndjson_rows
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
-from api.presence.answers import USER_FIELDS, count_answer, single_user_answer, user_answer
-from api.presence.filters import (
-    ListRequest,
-    parse_at,
-    parse_lookup,
-    parse_online_users,
-    parse_users,
+from api.presence.answers import (
+    LookedUp,
+    User,
+    Users,
+    count_answer,
+    single_user_answer,
+    user_answer,
 )
-from api.presence.rows import Count, Page
+from api.presence.described.count import COUNT_ONLINE_USERS
+from api.presence.described.people import LIST_ONLINE_USERS, LIST_USERS, LOOK_UP_USERS, READ_USER
+from api.presence.filters import (
+    Audience,
+    list_request,
+)
+from api.presence.rows import Page
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
-from api.presence.timeline import LOOKUP_PATH, USER_PATH, TimelineCalls
-from api.privacy.calls import PrivacyCalls
 from api.quality import Quality
-from api.reads.audit import Call, ReadAudit
+from api.reads.audit import Call as AuditedCall
+from api.reads.audit import ReadAudit
 from api.settings import ApiSettings
-from schemas.http.paths import COUNT_PATH
 from schemas.http.problems import ProblemError, rate_limited
 from schemas.http.token_bucket import BucketPolicy, TokenBuckets
-from schemas.tokens.identity import Identity
 
 COUNT_CACHE_CONTROL: Final = "public, max-age=1"
 NEXT_CURSOR_HEADER: Final = "X-Rollcall-Next-Cursor"
-ANY_ORIGIN: Final = {"Access-Control-Allow-Origin": "*"}
-#: 1,000 ids of 256 characters, all of them escaped as surrogate pairs: twelve bytes each.
-MAX_LOOKUP_BYTES: Final = 3_145_728
 
 
 class PresenceCalls:
@@ -53,50 +55,29 @@ class PresenceCalls:
         settings: ApiSettings,
         store: Store,
         time_travel: TimeTravel,
-        timelines: TimelineCalls,
         quality: Quality,
-        readers: Readers,
         reads: ReadAudit,
         metrics: ApiMetrics,
-        privacy: PrivacyCalls,
     ) -> None:
-        self._privacy = privacy
         self._settings = settings
         self._store = store
         self._time_travel = time_travel
-        self._timelines = timelines
         self._quality = quality
-        self._readers = readers
         self._reads = reads
         self._proxies = settings.proxies
         self._count_limits = TokenBuckets(
             BucketPolicy(settings.count_calls_per_second, settings.count_calls_burst)
         )
-        self._body_timeouts = metrics.http.timeouts["body"]
         self._count_rate_limited = metrics.rate_limited["count"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        count = COUNT_PATH
-        router.add_get(count, door.guard("count", self.count, ANY_ORIGIN))
-        router.add_route("*", count, door.guard("count", method_not_allowed("GET, HEAD")))
-        for path, route, handler in (
-            ("/api/v1/online-users", "online_users", self.online_users),
-            ("/api/v1/users", "users", self.users),
-        ):
-            router.add_get(path, door.guard(route, handler))
-            router.add_route("*", path, door.guard(route, method_not_allowed("GET, HEAD")))
-        # A user may be called `lookup`: a GET asks for them, a POST looks up.
-        user = self._timelines.beside(door.guard("user", self.user), door)
-        user = self._privacy.beside(user, door)
-        self._privacy.add_routes(router, door)
-        router.add_post(LOOKUP_PATH, door.guard("lookup", self.lookup))
-        router.add_get(LOOKUP_PATH, user)
-        router.add_route(
-            "*", LOOKUP_PATH, door.guard("lookup", method_not_allowed("DELETE, GET, HEAD, POST"))
-        )
-        any_user = USER_PATH + r"{user_id:[\s\S]+}"  # any character, as the path is decoded here
-        router.add_get(any_user, user)
-        router.add_route("*", any_user, self._privacy.wrong_method(door))
+    def handlers(self) -> dict[Call, Handler]:
+        return {
+            COUNT_ONLINE_USERS: self.count,
+            LIST_ONLINE_USERS: self.online_users,
+            LIST_USERS: self.users,
+            READ_USER: self.user,
+            LOOK_UP_USERS: self.lookup,
+        }
 
     async def count(self, request: web.Request) -> web.Response:
         """Public. Parameters are ignored: people add their own to get past caches.
@@ -116,24 +97,15 @@ class PresenceCalls:
         return json_answer(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
 
     async def online_users(self, request: web.Request) -> web.Response:
-        reader = await self._readers.admit(request, cookie=True)
-        wanted = accepted_format(request.headers.get("Accept"))
-        query = request.rel_url.raw_query_string
-        asked = parse_online_users(query, is_file=wanted != "json")
-        call: Call = "online_users" if wanted == "json" else "online_users_file"
-        return await self._list(reader, call, asked, wanted)
+        return await self._list(request, "online", "online_users", "online_users_file")
 
     async def users(self, request: web.Request) -> web.Response:
-        reader = await self._readers.admit(request, cookie=True)
-        wanted = accepted_format(request.headers.get("Accept"))
-        asked = parse_users(request.rel_url.raw_query_string, is_file=wanted != "json")
-        call: Call = "users" if wanted == "json" else "users_file"
-        return await self._list(reader, call, asked, wanted)
+        return await self._list(request, "known", "users", "users_file")
 
     async def user(self, request: web.Request) -> web.Response:
-        reader = await self._readers.admit(request, cookie=True)
-        at = parse_at(request.rel_url.raw_query_string)
-        user_id = check_user_id(named_in_path(request.rel_url.raw_path, USER_PATH))
+        values = values_of(request)
+        at: datetime | None = values.get("at")
+        user_id: str = values["user_id"]
         travelled: dict[str, Any] = {}
         if at is None:
             row = await self._store.user(user_id)
@@ -145,45 +117,49 @@ class PresenceCalls:
             # A phone that several users have shows those to each.
             for others in (row.other_users or {}).values():
                 shown |= dict.fromkeys(others, 1)
-        await self._reads.users(reader, "user", shown)
+        await self._reads.users(reader_of(request), "user", shown)
         if row is None:
             raise ProblemError("unknown_user", "No user with this id is known.")
         return json_answer({**single_user_answer(row), **travelled})
 
     async def lookup(self, request: web.Request) -> web.Response:
         """A POST only because many ids are long: it changes nothing."""
-        reader = await self._readers.admit(request, cookie=True)
-        refuse_parameters(request.rel_url.raw_query_string)
-        user_ids = parse_lookup(await read_body(request, MAX_LOOKUP_BYTES, self._body_timeouts))
+        reader = reader_of(request)
+        user_ids: list[str] = body_of(request)
         known, freshness = await self._store.lookup(user_ids)
         await self._reads.users(reader, "lookup", {user: int(user in known) for user in user_ids})
         return json_answer(
-            {
-                "items": [user_answer(known[user_id]) for user_id in user_ids if user_id in known],
-                "unknown": [user_id for user_id in user_ids if user_id not in known],
+            LookedUp(
+                items=[user_answer(known[user_id]) for user_id in user_ids if user_id in known],
+                unknown=[user_id for user_id in user_ids if user_id not in known],
                 **self._quality.fields(freshness),
-            }
+            )
         )
 
     async def _list(
-        self, reader: Identity, call: Call, request: ListRequest, wanted: Format
+        self, request: web.Request, audience: Audience, document: AuditedCall, file: AuditedCall
     ) -> web.Response:
-        at = request.filter.at
+        reader = reader_of(request)
+        wanted = accepted_format(request.headers.get("Accept"))
+        asked = list_request(audience, values_of(request), is_file=wanted != "json")
+        at = asked.filter.at
         if at is None:
-            page = await self._store.page(reader, request)
+            page = await self._store.page(reader, asked)
         else:
-            page = await self._time_travel.page(reader, request, at)
-        await self._reads.filter(reader, call, request.filter.context, len(page.rows))
+            page = await self._time_travel.page(reader, asked, at)
+        call = document if wanted == "json" else file
+        await self._reads.filter(reader, call, asked.filter.context, len(page.rows))
         if wanted != "json":
             return _file(page, wanted, self._quality.fields(page.freshness))
         return json_answer(
-            {
-                "items": [user_answer(row) for row in page.rows],
-                "next_cursor": page.next_cursor,
-                **({} if at is None else {"at": rfc3339(at)}),
-                **_count(page.count),
+            Users(
+                items=[user_answer(row) for row in page.rows],
+                next_cursor=page.next_cursor,
+                at=UNSET if at is None else rfc3339(at),
+                count=UNSET if page.count is None else page.count.users,
+                count_is_exact=UNSET if page.count is None else page.count.is_exact,
                 **self._quality.fields(page.freshness),
-            },
+            ),
             {"Vary": "Accept"},
         )
 
@@ -193,7 +169,8 @@ def _file(page: Page, wanted: Format, quality: Mapping[str, Any]) -> web.Respons
     rows = [user_answer(row) for row in page.rows]
     body = ndjson_rows(rows)
     if wanted == "csv":
-        body = csv_head(USER_FIELDS) + csv_rows(USER_FIELDS, rows)
+        fields = User.__struct_fields__
+        body = csv_head(fields) + csv_rows(fields, map(asdict, rows))
     headers = {
         "Content-Type": CONTENT_TYPES[wanted],
         "Vary": "Accept",
@@ -203,7 +180,3 @@ def _file(page: Page, wanted: Format, quality: Mapping[str, Any]) -> web.Respons
     if page.next_cursor is not None:
         headers[NEXT_CURSOR_HEADER] = page.next_cursor
     return web.Response(body=body, headers=headers)
-
-
-def _count(count: Count | None) -> dict[str, Any]:
-    return {} if count is None else {"count": count.users, "count_is_exact": count.is_exact}

@@ -19,16 +19,27 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
-from api.http import parameters
-from api.http.json_fields import MAX_PROBLEMS, document_of, shown_name
-from api.http.parameters import DEFAULT_LIMIT, Parser, bad_parameter, sentence, text_problem
-from api.periods.ranges import parse_instant
-from schemas.http.problems import FieldProblem, ProblemError
+from api.http.parameters import (
+    CURSOR,
+    DEFAULT_LIMIT,
+    FILE_LIMIT,
+    MAX_FILE_ROWS,
+    Parameter,
+    bad_parameter,
+    name_parameter,
+    part_parameter,
+    word_parameter,
+)
+from api.http.words import USER_ID
+from api.periods.parameters import AT
+from schemas.bodies.body import object_body
+from schemas.bodies.fields import Field, read_list, read_text
 from schemas.log.events import MAX_NAME, MAX_TEXT, MAX_USER_ID
+from schemas.openapi.forms import many
 
 Sort: TypeAlias = Literal["-changed_at", "-online_since", "-last_active", "user_id"]
 OnlineState: TypeAlias = Literal["foreground", "background"]
@@ -45,8 +56,8 @@ MIN_SEARCH: Final = 3
 #: A search among all that are known looks at so many, those who changed last.
 MOST_SEARCHED: Final = 500_000
 MAX_LOOKUP: Final = 1_000
-#: Users of a list as CSV or NDJSON, which is made in memory.
-MAX_FILE_ROWS: Final = 10_000
+#: 1,000 ids of 256 characters, all of them escaped as surrogate pairs: twelve bytes each.
+MAX_LOOKUP_BYTES: Final = 3_145_728
 
 
 class UserFilter(msgspec.Struct, frozen=True):
@@ -100,53 +111,6 @@ class ListRequest:
     counts: bool = False
 
 
-def parse_online_users(query: str, *, is_file: bool = False) -> ListRequest:
-    """The page that the raw query string of ``/api/v1/online-users`` asks for; a file has
-    :data:`MAX_FILE_ROWS` users at most. Raises ``ProblemError`` with code ``bad_parameter``."""
-    return _list_request("online", query, {**_ONLINE_ONLY, **_COMMON}, is_file=is_file)
-
-
-def parse_users(query: str, *, is_file: bool = False) -> ListRequest:
-    """As :func:`parse_online_users`, of ``/api/v1/users``: any known user."""
-    known = {
-        "state": parameters.one_of(cast(tuple[str, ...], KNOWN_STATES)),
-        **_COMMON,
-        "sort": parameters.one_of(KNOWN_SORTS),
-    }
-    return _list_request("known", query, known, is_file=is_file)
-
-
-def parse_at(query: str) -> datetime | None:
-    """The instant that a call asks about; ``None``: now. Raises as :func:`parse_online_users`."""
-    return cast("datetime | None", parameters.parse(query, {"at": parse_instant}).get("at"))
-
-
-def parse_lookup(body: bytes) -> list[str]:
-    """The user ids of a lookup's body, each once, in the order in which they came.
-
-    Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the item.
-    """
-    document = document_of(body, '{"user_ids": ["ada"]}')
-    others = [
-        FieldProblem(shown_name(name), "is no field here (there is: user_ids)")
-        for name in document
-        if name != "user_ids"
-    ]
-    if others:
-        raise _bad_fields(others[:MAX_PROBLEMS])
-    user_ids = document.get("user_ids")
-    if not isinstance(user_ids, list) or not 1 <= len(user_ids) <= MAX_LOOKUP:
-        raise _bad_fields([FieldProblem("user_ids", f"must be a list of 1 to {MAX_LOOKUP} ids")])
-    problems = [
-        FieldProblem(f"user_ids[{index}]", problem)
-        for index, item in enumerate(user_ids)
-        if (problem := text_problem(item, MAX_USER_ID))
-    ]
-    if problems:
-        raise _bad_fields(problems)
-    return list(dict.fromkeys(user_ids))
-
-
 def filter_parameters(wanted: UserFilter) -> dict[str, object]:
     """As the queries name them (``matching`` in queries.sql)."""
     return {
@@ -182,12 +146,12 @@ def _like_escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
-def _list_request(
-    audience: Audience, query: str, known: Mapping[str, Parser], *, is_file: bool
+def list_request(
+    audience: Audience, given: Mapping[str, Any], *, is_file: bool = False
 ) -> ListRequest:
-    if is_file:
-        known = {**known, "limit": parameters.limit_to(MAX_FILE_ROWS)}
-    values = parameters.parse(query, known)
+    """The page that the values of :data:`ONLINE_USERS` or :data:`KNOWN_USERS` ask for; a file has
+    ``MAX_FILE_ROWS`` users at most. Raises ``ProblemError`` with code ``bad_parameter``."""
+    values = dict(given)
     limit = values.pop("limit", MAX_FILE_ROWS if is_file else DEFAULT_LIMIT)
     cursor = values.pop("cursor", None)
     counts = values.pop("count", "false") == "true"
@@ -201,23 +165,69 @@ def _list_request(
     return ListRequest(UserFilter(audience, **values), limit, cursor, counts)
 
 
-def _bad_fields(problems: list[FieldProblem]) -> ProblemError:
-    return ProblemError("bad_field", sentence(problems), errors=problems)
+def _sort(sorts: tuple[str, ...]) -> Parameter:
+    return word_parameter(
+        "sort",
+        "Newest change first, the default; last online first (of those online); last active "
+        "first (of the first 10,000); or by user id, the only one with `at` and the default "
+        "there.",
+        sorts,
+    )
 
 
-_ONLINE_ONLY: Final[dict[str, Parser]] = {
-    "screen": parameters.name_of("screen"),
-    "state": parameters.one_of(cast(tuple[str, ...], STATES)),
-    "app_version": parameters.name_of("app_version"),
-    "platform": parameters.name_of("platform"),
-    "device": parameters.partial(MAX_TEXT["device_info"]),
-    "at": parse_instant,
-}
-_COMMON: Final[dict[str, Parser]] = {
-    "q": parameters.partial(max(MAX_USER_ID, MAX_NAME)),
-    "search": parameters.partial(max(MAX_USER_ID, MAX_NAME)),
-    "sort": parameters.one_of(cast(tuple[str, ...], SORTS)),
-    "limit": parameters.limit,
-    "cursor": parameters.cursor,
-    "count": parameters.one_of(("true", "false")),
-}
+_SEARCHED: Final = max(MAX_USER_ID, MAX_NAME)
+_LISTED: Final = (
+    part_parameter(
+        "q",
+        "The start of the user id, or of the name (whatever the case). Empty: no filter.",
+        "ada",
+        _SEARCHED,
+    ),
+    part_parameter(
+        "search",
+        "Anywhere in the user id or the name, whatever the case and the accents; as `q` where it "
+        "is shorter than 3 characters. Empty: no filter.",
+        "lace",
+        _SEARCHED,
+    ),
+    FILE_LIMIT,
+    CURSOR,
+    word_parameter("count", "`true`: the answer has `count`, too.", ("true", "false")),
+)
+ONLINE_USERS: Final = (
+    name_parameter("screen", "Equal, case-sensitive.", "Cart"),
+    word_parameter("state", "Only these.", STATES),
+    name_parameter("app_version", "Equal, case-sensitive.", "1.10.0"),
+    name_parameter(
+        "platform", "As the breakdown by platform tells it, whatever the case.", "android"
+    ),
+    part_parameter(
+        "device",
+        "Anywhere in `device_info`, whatever the case. Empty: no filter.",
+        "Pixel",
+        MAX_TEXT["device_info"],
+    ),
+    AT,
+    _sort(SORTS),
+    *_LISTED,
+)
+KNOWN_USERS: Final = (
+    word_parameter("state", "Only these.", KNOWN_STATES),
+    _sort(KNOWN_SORTS),
+    *_LISTED,
+)
+_USER_ID_FIELD: Final = Field(USER_ID, read_text(MAX_USER_ID))
+#: Each once, in the order in which they came.
+LOOKUP: Final = object_body(
+    "Lookup",
+    {
+        "user_ids": Field(
+            many(USER_ID, "Whom to look up.", minItems=1, maxItems=MAX_LOOKUP),
+            lambda value: list(dict.fromkeys(read_list(value, _USER_ID_FIELD, 1, MAX_LOOKUP))),
+            f"is missing: a list of 1 to {MAX_LOOKUP:,} ids",
+        )
+    },
+    example='{"user_ids": ["ada"]}',
+    max_bytes=MAX_LOOKUP_BYTES,
+    make=lambda user_ids: user_ids,
+)

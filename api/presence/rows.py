@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from api.freshness import Freshness
+from schemas.log.changes import Reason, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,8 @@ class UserRow:
 
     user_id: str
     name: str | None
-    state: str
-    reason: str | None
+    state: State
+    reason: Reason | None
     screen: str | None
     changed_at: datetime | None
     online_since: datetime | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -12,25 +12,20 @@ from psycopg.rows import dict_row
 
 from api.access.readers import reader_of
 from api.freshness import Freshness
-from api.http import parameters
+from api.http.call import Call
+from api.http.collaborators import Calls
 from api.http.documents import Row, json_answer
-from api.http.door import Door, Handler
-from api.http.parameters import DEFAULT_LIMIT, check_user_id
-from api.http.paths import named_in_path
-from api.http.routes import Calls
+from api.http.door import Handler
+from api.http.parameters import DEFAULT_LIMIT
+from api.http.routes import values_of
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
+from api.presence.described.timeline import KINDS, READ_TIMELINE, Kind
 from api.reads.audit import ReadAudit
 from api.signing.secret import ApiSecret
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
 
-Kind: TypeAlias = Literal["span", "session", "change"]
-
-USER_PATH: Final = "/api/v1/users/"
-LOOKUP_PATH: Final = "/api/v1/users/lookup"
-TIMELINE_SUFFIX: Final = "/timeline"
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 #: Of one record, newest first: the change, the span that it ended, the session.
 _RANKS: Final[dict[Kind, int]] = {"change": 2, "span": 1, "session": 0}
 _TABLES: Final[dict[Kind, str]] = {"change": "changes", "span": "spans", "session": "sessions"}
@@ -47,13 +42,6 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     rank: Annotated[int, msgspec.Meta(ge=0, le=2)]
 
 
-def is_timeline(raw_path: str) -> bool:
-    """Whether a path below ``/api/v1/users/`` is that of a timeline. A user may be called
-    ``a/timeline``: then the path of their answer ends with ``%2Ftimeline``."""
-    named = raw_path.removeprefix(USER_PATH)
-    return named.endswith(TIMELINE_SUFFIX) and named != TIMELINE_SUFFIX
-
-
 class TimelineCalls:
     """The handler."""
 
@@ -63,25 +51,12 @@ class TimelineCalls:
         self._secret = secret
         self._queries = load_queries("api.presence", "timeline.sql")
 
-    def beside(self, user: Handler, door: Door) -> Handler:
-        """Both calls of a user's path: the guarded one of the user, and this one."""
-        timeline = door.guard("timeline", self.timeline)
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            return await (timeline if is_timeline(request.rel_url.raw_path) else user)(request)
-
-        return answer
+    def handlers(self) -> dict[Call, Handler]:
+        return {READ_TIMELINE: self.timeline}
 
     async def timeline(self, request: web.Request) -> web.StreamResponse:
-        values = await self._calls.parameters(
-            request,
-            {
-                "type": parameters.one_of(cast(tuple[str, ...], KINDS)),
-                "limit": parameters.limit,
-                "cursor": parameters.cursor,
-            },
-        )
-        user_id = check_user_id(named_in_path(request.rel_url.raw_path, USER_PATH, TIMELINE_SUFFIX))
+        values = values_of(request)
+        user_id: str = values["user_id"]
         kind: Kind | None = values.get("type")
         limit: int = values.get("limit", DEFAULT_LIMIT)
         context = msgspec.json.encode(["timeline", user_id, kind])

@@ -11,21 +11,21 @@ from aiohttp import web
 from psycopg.rows import dict_row
 
 from api.freshness import Freshness
-from api.http import parameters
-from api.http.documents import Report, Row, json_answer, select, shaped
-from api.http.door import Door
-from api.http.routes import Calls, add_get, limit_parameter, usual_limit
+from api.http.call import Call
+from api.http.collaborators import Calls
+from api.http.documents import Report, Row, json_answer, select, shaped, usual_limit
+from api.http.door import Handler
+from api.http.routes import values_of
 from api.http.tabular import accepted_format
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
 from api.reads.audit import ReadAudit
-from api.scopes import AUDIT_SCOPE
+from api.reads.described import LIST_READS, SCHEMAS
 from api.signing.secret import ApiSecret
 from schemas.database.named_queries import load_queries
-from schemas.log.events import MAX_USER_ID
+from schemas.openapi.forms import columns
 
-PATH: Final = "/api/v1/audit"
-COLUMNS: Final = ("minute", "who_kind", "who", "call", "subject", "calls", "users")
+COLUMNS: Final = columns(SCHEMAS["Read"])
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -54,20 +54,12 @@ class AuditCalls:
         self._secret = secret
         self._query = load_queries("api.reads", "queries.sql")["reads"]
 
-    def add_routes(self, router: web.UrlDispatcher, door: Door) -> None:
-        add_get(router, door, PATH, "audit", self.audit)
+    def handlers(self) -> dict[Call, Handler]:
+        return {LIST_READS: self.audit}
 
     async def audit(self, request: web.Request) -> web.StreamResponse:
         """A page as JSON; as CSV or NDJSON everything after the cursor, up to ``limit``."""
-        await self._calls.readers.admit(request, cookie=True, scope=AUDIT_SCOPE)
-        values: dict[str, Any] = parameters.parse(
-            request.rel_url.raw_query_string,
-            {
-                "user": parameters.exact(MAX_USER_ID),
-                "limit": limit_parameter(request),
-                "cursor": parameters.cursor,
-            },
-        )
+        values = values_of(request)
         user: str | None = values.get("user")
         if user is not None:
             await self._refuse_without_the_key()

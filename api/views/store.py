@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,14 +12,12 @@ import msgspec
 from psycopg.rows import dict_row
 
 from api.http.documents import Row
-from api.http.parameters import check_text
 from api.postgres.database import Connection, Database
-from api.views.view import MOST, MOST_OF_A_READER
+from api.views.view import MOST, MOST_OF_A_READER, Change
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
-from schemas.tokens.identity import Identity
+from schemas.tokens.identity import Identity, PrincipalKind
 
-_MAX_ID: Final = 64
 _WRITE: Final = "view_write"
 
 
@@ -28,7 +27,7 @@ class SavedView(msgspec.Struct, frozen=True):
     id: str
     name: str
     address: str
-    who_kind: str
+    who_kind: PrincipalKind
     who: str
     created_at: datetime
     changed_at: datetime
@@ -51,7 +50,7 @@ class ViewStore:
 
     async def open(self, view_id: str) -> SavedView:
         """Anybody's. That it is used is noted. Raises ``ProblemError`` with code ``not_found``."""
-        named = {"id": check_text("id", view_id, _MAX_ID)}
+        named = {"id": view_id}
 
         async def read(connection: Connection) -> list[Row]:
             return await self._rows(connection, "view", named)
@@ -68,11 +67,11 @@ class ViewStore:
             await self._database.write(_WRITE, note)
         return _view(row)
 
-    async def add(self, reader: Identity, given: Mapping[str, str]) -> SavedView:
+    async def add(self, reader: Identity, given: Change) -> SavedView:
         """Raises ``ProblemError`` with code ``bad_field`` where there are too many."""
         limits = {"most": MOST, "most_of_reader": MOST_OF_A_READER}
         [row] = await self._written(
-            "add", {"id": secrets.token_hex(16), **_owner(reader), **given, **limits}
+            "add", {"id": secrets.token_hex(16), **_owner(reader), **asdict(given), **limits}
         )
         if row["id"] is None:
             if row["of_reader"] >= MOST_OF_A_READER:
@@ -82,11 +81,9 @@ class ViewStore:
             raise ProblemError("bad_field", detail)
         return _view(row)
 
-    async def change(
-        self, reader: Identity, view_id: str, given: Mapping[str, str | None]
-    ) -> SavedView:
+    async def change(self, reader: Identity, view_id: str, given: Change) -> SavedView:
         """Raises ``ProblemError`` with code ``not_found``."""
-        found = await self._written("change", {**self._mine(reader, view_id), **given})
+        found = await self._written("change", {**self._mine(reader, view_id), **asdict(given)})
         if not found:
             raise _not_yours()
         return _view(found[0])
@@ -97,7 +94,7 @@ class ViewStore:
             raise _not_yours()
 
     def _mine(self, reader: Identity, view_id: str) -> dict[str, Any]:
-        return {"id": check_text("id", view_id, _MAX_ID), **_owner(reader)}
+        return {"id": view_id, **_owner(reader)}
 
     async def _written(self, query: str, values: Mapping[str, Any]) -> list[Row]:
         async def write(connection: Connection) -> list[Row]:

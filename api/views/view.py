@@ -9,16 +9,18 @@ whom. So an erasure has nothing to do here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from api.http.json_fields import BadFieldsError, Reader, document_of, one_line, read_fields, refusal
+from schemas.bodies.body import object_body, refusal
+from schemas.bodies.fields import Field, line_field, parsed_field
 from schemas.http.problems import FieldProblem
+from schemas.openapi.forms import text
 
 MAX_NAME: Final = 100
 MAX_ADDRESS: Final = 4_096
-MAX_BODY_BYTES: Final = 16_384
+_MAX_BODY_BYTES: Final = 16_384
 #: Of one reader, and in all.
 MOST_OF_A_READER: Final = 100
 MOST: Final = 20_000
@@ -35,18 +37,12 @@ _NAMES_USERS: Final = ("q", "user", "user_id")
 _MAX_PARAMETERS: Final = 64
 
 
-def parse_new_view(body: bytes) -> Mapping[str, str]:
-    """``name`` and ``address``. Raises ``ProblemError``: ``bad_json``, or ``bad_field`` naming the
-    fields."""
-    return _parsed(body, required=("name", "address"))
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is saved; of one that is there, ``None`` stays as it is."""
 
-
-def parse_change(body: bytes) -> Mapping[str, str | None]:
-    """The same, of which either may be missing."""
-    values = _parsed(body, required=())
-    if not values:
-        raise refusal([FieldProblem("name", "or address must be given: nothing would change")])
-    return {"name": None, "address": None, **values}
+    name: str | None = None
+    address: str | None = None
 
 
 def parse_address(text: str) -> str:
@@ -103,21 +99,40 @@ def _check_fragment(path: str, fragment: str) -> None:
         raise ValueError("leaves out users by id: what is kept must name nobody")
 
 
-def _address(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a text")
-    return parse_address(value)
+_NAME: Final = line_field("What it is called.", "Cart on old phones", MAX_NAME)
+NAME: Final = _NAME.schema
+ADDRESS: Final = text(
+    "Path and query of a page of the dashboard, percent-encoded; of the Audience page its filter "
+    "after `#`. None that names a user: no page of a user, no `q`, no `exclude_user_ids`.",
+    "/users?screen=Cart&app_version=1.9.0",
+    minLength=1,
+    maxLength=MAX_ADDRESS,
+    pattern="^/",
+)
 
 
-_FIELDS: Final[Mapping[str, Reader]] = {"name": one_line(MAX_NAME), "address": _address}
+def _fields(missing: str) -> dict[str, Field]:
+    return {
+        "name": Field(_NAME.schema, _NAME.read, missing),
+        "address": parsed_field(ADDRESS, parse_address, missing),
+    }
 
 
-def _parsed(body: bytes, *, required: tuple[str, ...]) -> dict[str, str]:
-    try:
-        values = read_fields(document_of(body), _FIELDS)
-    except BadFieldsError as error:
-        raise refusal(error.problems) from None
-    missing = [FieldProblem(name, "is missing") for name in required if name not in values]
-    if missing:
-        raise refusal(missing)
-    return values
+def _change(**values: str) -> Change:
+    if not values:
+        raise refusal([FieldProblem("name", "or address must be given: nothing would change")])
+    return Change(**values)
+
+
+_EXAMPLE: Final = '{"name": "Cart", "address": "/users?screen=Cart"}'
+NEW_VIEW: Final = object_body(
+    "ViewWanted", _fields("is missing"), example=_EXAMPLE, max_bytes=_MAX_BODY_BYTES, make=Change
+)
+CHANGE: Final = object_body(
+    "ViewChange",
+    _fields(""),
+    example=_EXAMPLE,
+    max_bytes=_MAX_BODY_BYTES,
+    make=_change,
+    minProperties=1,
+)

@@ -179,7 +179,7 @@ def _rule(
     quiet: str | None,
     time_zone: str,
 ) -> AlertRule:
-    from schemas.alerts.rule import PEAK_RULE, RuleProblemError, parse_rule
+    from schemas.alerts.rule import PEAK_RULE, parse_rule
 
     if peak:
         said: dict[str, Any] = dict(PEAK_RULE)
@@ -204,8 +204,8 @@ def _rule(
     }
     try:
         return parse_rule(said | {key: each for key, each in given.items() if each is not None})
-    except RuleProblemError as error:
-        fail(f"{error.field.removeprefix('rule.')} {error.message}", USAGE)
+    except ValueError as error:
+        fail(str(error), USAGE)
 
 
 def _summary(rule: dict[str, Any]) -> str:

@@ -65,8 +65,9 @@ def create(
     It is told of what changes from now on. That a user was erased or opted out is always told.
     """
     from deploy.webhooks import settings_of_stack
+    from schemas.bodies.fields import BadFieldsError
     from schemas.service.settings import load_or_exit
-    from schemas.webhooks.filter import FilterProblemError, parse_filter
+    from schemas.webhooks.filter import parse_filter
     from schemas.webhooks.settings import WebhookSettings
 
     lists = {"reasons": reason, "states": state, "screens": screen, "app_versions": app_version}
@@ -81,11 +82,12 @@ def create(
     try:
         wanted = parse_filter(said)
         settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(url)
-    except FilterProblemError as error:
+    except BadFieldsError as error:
+        problem = error.problems[0]
         if timer is not None:
-            fail(f"{_option(timer)} {error.message}", USAGE)
-        option = error.field.removeprefix("filter.").removesuffix("s").replace("_", "-")
-        fail(f"--{option} {error.message}", USAGE)
+            fail(f"{_option(timer)} {problem.message}", USAGE)
+        option = problem.field.partition("[")[0].removesuffix("s").replace("_", "-")
+        fail(f"--{option} {problem.message}", USAGE)
     except ValueError as error:
         fail(f"--url {error}", USAGE)
     with _table(data_dir) as table:

@@ -18,6 +18,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from api.metrics import ApiMetrics
+from api.openapi import CALLS
 from ingest.metrics import IngestMetrics, WorkersMetrics
 from processor.alerts.metrics import AlertMetrics
 from processor.notify.metrics import NotifyMetrics
@@ -92,7 +93,7 @@ def services() -> dict[str, CollectorRegistry]:
     found["processor"].register(PartitionMetrics())
     NotifyMetrics(found["notify"])
     AlertMetrics(found["notify"])
-    ApiMetrics(found["api"])
+    ApiMetrics(found["api"], (call.route for call in CALLS))
     return found
 
 

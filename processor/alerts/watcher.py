@@ -24,7 +24,7 @@ from processor.notify.retries import pause_seconds
 from processor.notify.sender import Attempt, Sender
 from schemas.alerts.evaluate import State, points_due, run
 from schemas.alerts.reading import Asked, first_state, known_until
-from schemas.alerts.rule import DAY, AlertRule, RuleProblemError, parse_rule
+from schemas.alerts.rule import DAY, AlertRule, parse_rule
 from schemas.webhooks.secret_box import AnotherKeyError, SecretBox
 from schemas.webhooks.signing import secret_key
 
@@ -180,7 +180,7 @@ async def _watched(looking: Looking, stored: Stored, now: int) -> _Watched | Non
     """``None``: a rule of a newer release, or nobody's."""
     try:
         rule = parse_rule(stored.rule)
-    except RuleProblemError as error:
+    except ValueError as error:
         log.warning("alert %s is left out: %s", stored.id, error)
         return None
     if stored.state is None:

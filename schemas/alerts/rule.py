@@ -12,14 +12,27 @@ of the same hour on earlier days, or the highest that ever was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from schemas.bodies.fields import (
+    Field,
+    flag_field,
+    number_field,
+    parsed_field,
+    read_object,
+    schema_of,
+    text_field,
+    without_nulls,
+    word_field,
+)
+from schemas.http.problems import FieldProblem
 from schemas.log.events import MAX_TEXT
-from schemas.untrusted.text import clean_text
+from schemas.openapi.forms import number, text
 
 Of = Literal["online", "screen", "arrivals", "exits", "version_share"]
 Than = Literal["number", "yesterday", "last_week", "band", "peak"]
@@ -117,15 +130,6 @@ class AlertRule(msgspec.Struct, frozen=True):
         return said
 
 
-class RuleProblemError(ValueError):
-    """What is wrong with ``field``; the message is the rest of the sentence that begins with it."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
-        self.field = field
-        self.message = message
-
-
 #: "New all-time peak", ready to switch on.
 PEAK_RULE: Final[Mapping[str, Any]] = {
     "name": "New all-time peak",
@@ -135,132 +139,147 @@ PEAK_RULE: Final[Mapping[str, Any]] = {
     "for_minutes": 1,
     "recovery": False,
 }
-FIELDS: Final = (
-    *("name", "of", "is", "than", "value", "screen", "app_version", "days", "for_minutes"),
-    *("repeat_minutes", "recovery", "quiet_hours"),
-)
 
 
 def parse_rule(said: object) -> AlertRule:
-    """A rule as JSON says it. Raises :class:`RuleProblemError`."""
-    if not isinstance(said, dict):
-        raise RuleProblemError("rule", "must be an object")
-    for name in said:
-        if name not in FIELDS:
-            raise RuleProblemError(_field(name), f"is not known: there are {', '.join(FIELDS)}")
-    of = _word(said, "of", get_args(Of), None)
-    than = _word(said, "than", get_args(Than), "number")
-    above = _word(said, "is", get_args(Is), "above" if than == "peak" else None) == "above"
-    if than == "peak" and (of != "online" or not above):
-        raise RuleProblemError(_field("than"), "peak goes with online and above alone")
-    screen = _text(said, "screen", MAX_TEXT["screen"])
-    if of == "screen" and screen is None:
-        raise RuleProblemError(_field("screen"), "is missing: name the screen")
-    if screen is not None and of not in ("screen", "arrivals", "exits"):
-        raise RuleProblemError(_field("screen"), f"is no part of {of}: leave it out")
-    version = _text(said, "app_version", MAX_TEXT["app_version"])
-    if (of == "version_share") != (version is not None):
-        problem = "is missing: name the version" if version is None else f"is no part of {of}"
-        raise RuleProblemError(_field("app_version"), problem)
-    name = _text(said, "name", MAX_NAME)
-    if name is None:
-        raise RuleProblemError(_field("name"), "is missing: say what the alert is called")
-    recovery = said.get("recovery", True)
-    if not isinstance(recovery, bool):
-        raise RuleProblemError(_field("recovery"), "must be true or false")
-    if "days" in said and than != "band":
-        raise RuleProblemError(_field("days"), "goes with a band alone: leave it out")
-    repeat = said.get("repeat_minutes")
+    """A rule as JSON says it. Raises ``ValueError``, where fields are wrong ``BadFieldsError``."""
+    values = read_object(without_nulls(said, _FREE), RULE_FIELDS, _together)
+    is_above = values.pop("is", "above") == "above"
     return AlertRule(
-        name=name,
-        of=of,  # type: ignore[arg-type]  # one of the words
-        than=than,  # type: ignore[arg-type]
-        above=above,
-        value=_value(said, than),
-        screen=screen,
-        app_version=version,
-        days=_whole(said, "days", LEAST_DAYS, MAX_DAYS, DEFAULT_DAYS),
-        for_minutes=_whole(said, "for_minutes", 1, MAX_FOR_MINUTES, DEFAULT_FOR_MINUTES),
-        repeat_minutes=None
-        if repeat is None
-        else _whole(said, "repeat_minutes", LEAST_REPEAT_MINUTES, MAX_REPEAT_MINUTES, 0),
-        recovery=recovery,
-        quiet=_quiet(said.get("quiet_hours")),
+        above=is_above,
+        than=values.pop("than", "number"),
+        quiet=values.pop("quiet_hours", None),
+        **values,
     )
 
 
-def _field(name: str) -> str:
-    return f"rule.{clean_text(str(name))[:64]}"
+def _together(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
+    """Which fields go with what is measured, and against what."""
+    if wrong & {"of", "than"}:
+        return []
+    of, than = values["of"], values.get("than", "number")
+    found: dict[str, str] = {}
+    if than != "peak" and "is" not in values:
+        found["is"] = f"is missing: it must be {' or '.join(get_args(Is))}"
+    if than == "peak" and (of != "online" or values.get("is") == "below"):
+        found["than"] = "peak goes with online and above alone"
+    if of == "screen" and "screen" not in values:
+        found["screen"] = "is missing: name the screen"
+    if "screen" in values and of not in ("screen", "arrivals", "exits"):
+        found["screen"] = f"is no part of {of}: leave it out"
+    if of == "version_share" and "app_version" not in values:
+        found["app_version"] = "is missing: name the version"
+    if "app_version" in values and of != "version_share":
+        found["app_version"] = f"is no part of {of}: leave it out"
+    if "days" in values and than != "band":
+        found["days"] = "goes with a band alone: leave it out"
+    if than == "peak" and "value" in values:
+        found["value"] = "is no part of a peak: leave it out"
+    if than != "peak" and "value" not in values:
+        found["value"] = f"is missing: it is {_VALUE_IS.get(than, 'by how many percent')}"
+    if than == "band" and values.get("value") == 0:
+        found["value"] = "must be above 0: 3 is usual"
+    return [FieldProblem(name, message) for name, message in found.items()]
 
 
-def _word(said: dict[str, Any], name: str, known: Sequence[str], usual: str | None) -> str:
-    word = said.get(name, usual)
-    if word not in known:
-        raise RuleProblemError(_field(name), f"must be among {', '.join(known)}")
-    return str(word)
+_VALUE_IS: Final = {"number": "the number", "band": "how many times its spread the band is wide"}
 
 
-def _text(said: dict[str, Any], name: str, longest: int) -> str | None:
-    text = said.get(name)
-    if text is None:
-        return None
-    if not isinstance(text, str) or not 1 <= len(text) <= longest or clean_text(text) != text:
-        message = f"must be a text of 1 to {longest} characters, none of them control characters"
-        raise RuleProblemError(_field(name), message)
+def _value(said: Any) -> float:
+    if type(said) not in (int, float) or not 0 <= said <= MAX_VALUE:
+        raise ValueError("must be a number from 0 on")
+    return float(said)
+
+
+def _quiet(said: Any) -> QuietHours:
+    values = read_object(said, _QUIET_FIELDS, _not_the_same)
+    return QuietHours(values["from"], values["to"], values.get("time_zone", "UTC"))
+
+
+def _not_the_same(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
+    if wrong or values["from"] != values["to"]:
+        return []
+    return [FieldProblem("to", "must be another time than from")]
+
+
+def _zone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ValueError, OSError, KeyError):
+        message = "must be a name of the IANA time zones, such as Europe/Berlin"
+        raise ValueError(message) from None
     return text
 
 
-def _whole(said: dict[str, Any], name: str, least: int, most: int, usual: int) -> int:
-    number = said.get(name, usual)
-    # JSON has one kind of number: 5.0 is 5.
-    is_whole = type(number) is int or (type(number) is float and number.is_integer())
-    if not is_whole or (name in said and not least <= number <= most):
-        raise RuleProblemError(_field(name), f"must be a whole number from {least} to {most}")
-    return int(number)
-
-
-def _value(said: dict[str, Any], than: str) -> float:
-    if than == "peak":
-        if "value" in said:
-            raise RuleProblemError(_field("value"), "is no part of a peak: leave it out")
-        return 0.0
-    value = said.get("value")
-    if type(value) not in (int, float) or not 0 <= value <= MAX_VALUE:  # type: ignore[operator]
-        what = {"number": "the number", "band": "how many times its spread the band is wide"}
-        meaning = what.get(than, "by how many percent")
-        raise RuleProblemError(_field("value"), f"must be a number from 0 on: {meaning}")
-    if than == "band" and value == 0:
-        raise RuleProblemError(_field("value"), "must be above 0: 3 is usual")
-    return float(value)  # type: ignore[arg-type]
-
-
-def _quiet(said: object) -> QuietHours | None:
-    if said is None:
-        return None
-    field = _field("quiet_hours")
-    if not isinstance(said, dict) or not said.keys() <= {"from", "to", "time_zone"}:
-        raise RuleProblemError(field, "must be an object with from, to and time_zone")
-    begin, end = _minute(said.get("from"), "from"), _minute(said.get("to"), "to")
-    if begin == end:
-        raise RuleProblemError(f"{field}.to", "must be another time than from")
-    zone = said.get("time_zone", "UTC")
-    try:
-        ZoneInfo(zone)
-    except (ValueError, OSError, TypeError, KeyError):
-        message = "must be a name of the IANA time zones, such as Europe/Berlin"
-        raise RuleProblemError(f"{field}.time_zone", message) from None
-    return QuietHours(begin, end, zone)
-
-
-def _minute(said: object, name: str) -> int:
-    hours, _, minutes = said.partition(":") if isinstance(said, str) else ("", "", "")
-    shape = len(hours) == len(minutes) == 2 and (hours + minutes).isascii()
-    if not shape or not (hours + minutes).isdecimal() or int(hours) > 23 or int(minutes) > 59:
-        raise RuleProblemError(
-            f"{_field('quiet_hours')}.{name}", "must be a time of day such as 22:00"
-        )
+def _minute(text: str) -> int:
+    if re.fullmatch(_CLOCK, text) is None:
+        raise ValueError("must be a time of day such as 22:00")
+    hours, _, minutes = text.partition(":")
     return int(hours) * 60 + int(minutes)
 
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02}:{minute % 60:02}"
+
+
+_CLOCK: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+#: What is ``null`` is as good as left out.
+_FREE: Final = ("name", "screen", "app_version", "repeat_minutes", "quiet_hours")
+_QUIET_FIELDS: Final[dict[str, Field]] = {
+    "from": parsed_field(text("Time of day.", "22:00", pattern=_CLOCK), _minute, "is missing"),
+    "to": parsed_field(
+        text("Time of day, perhaps of the next.", "07:00", pattern=_CLOCK), _minute, "is missing"
+    ),
+    "time_zone": parsed_field(
+        {**text("Of the IANA time zones.", "Europe/Berlin"), "default": "UTC"}, _zone
+    ),
+}
+RULE_FIELDS: Final[dict[str, Field]] = {
+    "name": text_field(
+        "What the alert is called.",
+        "Few people",
+        MAX_NAME,
+        "is missing: say what the alert is called",
+    ),
+    "of": word_field(
+        "What is measured. Each minute: users online, or in the foreground on a screen. Each "
+        "quarter-hour, 15 minutes after its end: sessions that began or ended, or a version's "
+        "percentage of those that ended.",
+        get_args(Of),
+        f"is missing: it must be among {', '.join(get_args(Of))}",
+    ),
+    "is": word_field("On which side. A peak is above.", get_args(Is)),
+    "than": word_field(
+        "What it is held against: a number; a day or a week before; the mean of the same hour "
+        "on earlier days and its spread; the highest of all.",
+        get_args(Than),
+        default="number",
+    ),
+    "value": Field(
+        number(
+            "The number; by how many percent it is passed; how many times its spread a band is "
+            "wide. Not of a peak.",
+            100,
+        ),
+        _value,
+    ),
+    "screen": text_field(
+        "Of `screen`; `arrivals` and `exits` may have one.", "Cart", MAX_TEXT["screen"]
+    ),
+    "app_version": text_field("Of `version_share`.", "1.2.0", MAX_TEXT["app_version"]),
+    "days": number_field("Of a band: how many earlier days.", DEFAULT_DAYS, LEAST_DAYS, MAX_DAYS),
+    "for_minutes": number_field(
+        "How long it must hold, and not hold for a recovery.",
+        DEFAULT_FOR_MINUTES,
+        1,
+        MAX_FOR_MINUTES,
+    ),
+    "repeat_minutes": number_field(
+        "It is told again so often while it holds; without it never.",
+        60,
+        LEAST_REPEAT_MINUTES,
+        MAX_REPEAT_MINUTES,
+    ),
+    "recovery": flag_field("Whether it is told that it is over.", True, default=True),
+    "quiet_hours": Field(schema_of(_QUIET_FIELDS), _quiet),
+}

@@ -1,5 +1,4 @@
-"""The OpenAPI of ingest and the API: what the services promise, in the form that programs read.
+"""The pieces of OpenAPI that calls are described with, and ingest's calls.
 
-Written here and not made from handlers, because it is a promise to others: a test fails when a
-route, a parameter, a limit or an answer disagrees with it.
+The API's calls are declared in their rooms; :mod:`api.openapi` makes one document of all.
 """

@@ -21,22 +21,7 @@ from schemas.openapi.forms import (
     word,
 )
 
-READ_SCOPE: Final = "presence:read"
-EXPORT_SCOPE: Final = "presence:export"
-AUDIT_SCOPE: Final = "presence:audit"
 PHONES: Final[Security] = ({"phoneToken": []},)
-PROGRAMS: Final[Security] = ({"staffToken": [READ_SCOPE]}, {"apiKey": [READ_SCOPE]})
-READERS: Final[Security] = (*PROGRAMS, {"session": []})
-EXPORTERS: Final[Security] = (
-    {"staffToken": [EXPORT_SCOPE]},
-    {"apiKey": [EXPORT_SCOPE]},
-    {"session": []},
-)
-AUDITORS: Final[Security] = (
-    {"staffToken": [AUDIT_SCOPE]},
-    {"apiKey": [AUDIT_SCOPE]},
-    {"session": []},
-)
 ANYBODY: Final[Security] = ({},)
 
 SECURITY: Final[dict[str, Json]] = {

@@ -8,7 +8,6 @@ an answer looks like is said once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -22,15 +21,6 @@ VISIBLE_TEXT: Final = (
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f]"
     r"[^\u0000-\u001f\u007f-\u009f]*$"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Operations about one thing, by path, and the schemas that they use, by name."""
-
-    tag: Json
-    paths: Mapping[str, Json]
-    schemas: Mapping[str, Json]
 
 
 # -- schemas
@@ -103,6 +93,11 @@ def record(
     }
 
 
+def columns(schema: Json) -> tuple[str, ...]:
+    """The names of a record's fields, in their order: what a table of them has."""
+    return tuple(schema["required"])
+
+
 def closed(fields: Mapping[str, Json], *, required: Sequence[str] = (), **keywords: Any) -> Json:
     """An object that is sent: checked to its last field."""
     return {
@@ -122,20 +117,12 @@ def _field(kind: str, description: str, examples: Sequence[Any], keywords: Json)
 # -- parameters
 
 
-def query(name: str, schema: Json, *, required: bool = False) -> Json:
-    """A query parameter; its description and examples are those of its schema."""
-    return _parameter("query", name, schema, required=required)
-
-
-def in_path(name: str, schema: Json) -> Json:
-    return _parameter("path", name, schema, required=True)
-
-
 def in_header(name: str, schema: Json, *, required: bool = False) -> Json:
-    return _parameter("header", name, schema, required=required)
+    return parameter("header", name, schema, required=required)
 
 
-def _parameter(place: str, name: str, schema: Json, *, required: bool) -> Json:
+def parameter(place: str, name: str, schema: Json, *, required: bool) -> Json:
+    """Its description and examples are those of its schema."""
     kept = {key: value for key, value in schema.items() if key != "description"}
     # What is needed is filled in for who tries a call; what is not narrows it.
     shown = {"example": schema["examples"][0]} if required and "examples" in schema else {}

@@ -6,9 +6,9 @@ from typing import Final
 
 from schemas.log.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
 from schemas.openapi.answers import PHONES, REQUEST_ID, refusals
-from schemas.openapi.forms import Json, Part, in_header, operation, text
+from schemas.openapi.forms import Json, in_header, operation, text
 
-_TAG: Final = {
+TAG: Final = {
     "name": "Phones",
     "description": "What an app calls with its user's own token. Frozen: apps in the field depend "
     "on it. A field that serves analytics never costs presence: what cannot be used is left out, "
@@ -36,7 +36,7 @@ _DEVICE_ID: Final = _loose(
 _STATES: Final = ", ".join(
     f"`{state}`" for state in sorted(FOREGROUND_APP_STATES) + sorted(BACKGROUND_APP_STATES)
 )
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Heartbeat": {
         "type": "object",
         "description": "Every field is optional; others are ignored. A form is read too, and "
@@ -126,7 +126,7 @@ def _upgrade(name: str, must_be: str) -> Json:
     return in_header(name, text("RFC 6455.", must_be, const=must_be), required=True)
 
 
-_PATHS: Final[dict[str, Json]] = {
+_CALLS: Final[dict[str, Json]] = {
     "/api/update-online-status": {
         "post": operation(
             "updateOnlineStatus",
@@ -198,4 +198,7 @@ _PATHS: Final[dict[str, Json]] = {
         )
     },
 }
-PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
+PATHS: Final = {
+    path: {method: {"tags": [TAG["name"]], **each} for method, each in item.items()}
+    for path, item in _CALLS.items()
+}

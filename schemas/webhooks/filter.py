@@ -13,15 +13,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from schemas.bodies.fields import Field, read_list, read_object, text_field, word_field
+from schemas.http.problems import FieldProblem
 from schemas.log.changes import Change, Reason, State
 from schemas.log.events import MAX_TEXT
-from schemas.untrusted.text import clean_text
-from schemas.webhooks.timer import Timer, TimerProblemError, parse_timer
+from schemas.openapi.forms import many
+from schemas.webhooks.timer import Timer, parse_timer
 
 Of = Literal["device", "user"]
 
@@ -66,62 +67,15 @@ class ChangeFilter(msgspec.Struct, frozen=True, omit_defaults=True):
         return {"of": self.of, **{name: values for name, values in lists.items() if values}}
 
 
-class FilterProblemError(ValueError):
-    """What is wrong with ``field``; the message is the rest of the sentence that begins with it."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
-        self.field = field
-        self.message = message
-
-
-#: The closed sets, and how long another text may be.
-_LISTS: Final[dict[str, tuple[Sequence[str], int]]] = {
-    "reasons": (get_args(Reason), 0),
-    "states": (get_args(State), 0),
-    "screens": ((), MAX_TEXT["screen"]),
-    "app_versions": ((), MAX_TEXT["app_version"]),
-}
-
-
 def parse_filter(said: object) -> ChangeFilter:
-    """A filter as JSON says it. Raises :class:`FilterProblemError`."""
-    if not isinstance(said, dict):
-        raise FilterProblemError("filter", "must be an object")
-    for name in said:
-        if name not in ("of", "timer") and name not in _LISTS:
-            known = ", ".join(["of", *_LISTS, "timer"])
-            raise FilterProblemError(f"filter.{name}", f"is not known: there are {known}")
-    if "timer" in said:
-        return _with_timer(said)
-    of = said.get("of", "device")
-    if of not in get_args(Of):
-        raise FilterProblemError("filter.of", "must be device or user")
-    lists: dict[str, Any] = {name: _choices(name, said[name]) for name in _LISTS if name in said}
-    return ChangeFilter(of=of, **lists)
+    """A filter as JSON says it. Raises ``ValueError``: of wrong fields ``BadFieldsError``."""
+    return ChangeFilter(**read_object(said, FILTER_FIELDS, _alone))
 
 
-def _with_timer(said: dict[str, Any]) -> ChangeFilter:
-    if len(said) > 1:
-        raise FilterProblemError("filter.timer", "stands alone: make another webhook for changes")
-    try:
-        return ChangeFilter(timer=parse_timer(said["timer"]))
-    except TimerProblemError as error:
-        raise FilterProblemError(f"filter.{error.field}", error.message) from None
-
-
-def _choices(name: str, said: object) -> frozenset[str]:
-    field, (known, longest) = f"filter.{name}", _LISTS[name]
-    if not isinstance(said, list) or not 1 <= len(said) <= MAX_CHOICES:
-        raise FilterProblemError(field, f"must be a list of 1 to {MAX_CHOICES} texts")
-    for each in said:
-        if known and each not in known:
-            raise FilterProblemError(field, f"must be among {', '.join(known)}")
-        if not isinstance(each, str) or (not known and not 1 <= len(each) <= longest):
-            raise FilterProblemError(field, f"must hold texts of 1 to {longest} characters")
-        if clean_text(each) != each:  # nothing that is stored is like that
-            raise FilterProblemError(field, "must hold texts without control characters")
-    return frozenset(said)
+def _alone(values: dict[str, Any], _: set[str]) -> list[FieldProblem]:
+    if "timer" in values and len(values) > 1:
+        return [FieldProblem("timer", "stands alone: make another webhook for changes")]
+    return []
 
 
 def _shows(change: Change) -> bool:
@@ -132,3 +86,28 @@ def _shows(change: Change) -> bool:
     return change.state == change.user_state and (
         change.state == "offline" or change.screen == change.user_screen
     )
+
+
+def _choices(about: str, of: Field) -> Field:
+    """A list of a few texts."""
+    schema = many(of.schema, about, minItems=1, maxItems=MAX_CHOICES)
+    return Field(schema, lambda said: frozenset(read_list(said, of, 1, MAX_CHOICES)))
+
+
+#: Beside a timer there are none.
+CONDITIONS: Final[dict[str, Field]] = {
+    "of": word_field("`user`: only what shows in the user's own state.", get_args(Of)),
+    "reasons": _choices("Why it changed.", word_field("One of them.", get_args(Reason))),
+    "states": _choices(
+        "After the change, of the device or, `of` the `user`, theirs.",
+        word_field("One of them.", get_args(State)),
+    ),
+    "screens": _choices(
+        "After the change, likewise.", text_field("One of them.", "Cart", MAX_TEXT["screen"])
+    ),
+    "app_versions": _choices(
+        "Of the device.", text_field("One of them.", "1.2.0", MAX_TEXT["app_version"])
+    ),
+}
+_LISTS: Final = tuple(name for name in CONDITIONS if name != "of")
+FILTER_FIELDS: Final[dict[str, Field]] = {**CONDITIONS, "timer": Field({}, parse_timer)}

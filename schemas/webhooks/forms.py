@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from schemas.database.named_queries import load_queries
 from schemas.webhooks.filter import ChangeFilter
 from schemas.webhooks.secret_box import SecretBox
 from schemas.webhooks.signing import new_secret
+
+State: TypeAlias = Literal["active", "failing", "disabled"]
 
 #: Each reads every change.
 MAX_WEBHOOKS: Final = 100
@@ -90,8 +92,7 @@ class Listed:
     dead_letters: int
 
     @property
-    def state(self) -> str:
-        """``disabled``, ``failing`` or ``active``."""
+    def state(self) -> State:
         if self.disabled_at is not None:
             return "disabled"
         return "failing" if self.failing_since is not None else "active"

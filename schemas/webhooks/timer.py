@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final, Literal, get_args
 
 import msgspec
 
+from schemas.bodies.fields import (
+    Field,
+    number_field,
+    read_object,
+    text_field,
+    without_nulls,
+    word_field,
+)
+from schemas.http.problems import FieldProblem
 from schemas.log.changes import State
 from schemas.log.events import MAX_TEXT
-from schemas.untrusted.text import clean_text
 
 While = Literal["offline", "on_screen"]
 
 #: Who takes a partition over reads the changes of so long again.
 MOST_SECONDS: Final = 86_400
-_FIELDS: Final = ("while", "screen", "seconds")
 
 
 class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,45 +58,29 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
     change: str
 
 
-class TimerProblemError(ValueError):
-    """What is wrong with ``field``; the message is the rest of the sentence that begins with it."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
-        self.field = field
-        self.message = message
-
-
 def parse_timer(said: object) -> Timer:
-    """A timer as JSON says it. Raises :class:`TimerProblemError`."""
-    if not isinstance(said, Mapping):
-        raise TimerProblemError("timer", "must be an object")
-    for name in said:
-        if name not in _FIELDS:
-            known = ", ".join(_FIELDS)
-            raise TimerProblemError(f"timer.{name}", f"is not known: there are {known}")
-    lasting: Any = said.get("while")
-    if lasting not in get_args(While):
-        raise TimerProblemError("timer.while", "must be offline or on_screen")
-    return Timer(lasting, _seconds(said.get("seconds")), _screen(lasting, said.get("screen")))
+    """A timer as JSON says it. Raises ``ValueError``, where fields are wrong ``BadFieldsError``."""
+    values = read_object(without_nulls(said, ("screen",)), TIMER_FIELDS, _together)
+    return Timer(values["while"], values["seconds"], values.get("screen"))
 
 
-def _seconds(said: object) -> int:
-    # JSON has one kind of number: 600.0 is 600.
-    is_whole = type(said) is int or (type(said) is float and said.is_integer())
-    if not is_whole or not isinstance(said, int | float) or not 1 <= said <= MOST_SECONDS:
-        raise TimerProblemError("timer.seconds", f"must be a whole number from 1 to {MOST_SECONDS}")
-    return int(said)
+def _together(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
+    if "while" in wrong:
+        return []
+    on_screen = values["while"] == "on_screen"
+    if on_screen and "screen" not in values:
+        return [FieldProblem("screen", "is missing: name the screen")]
+    if not on_screen and "screen" in values:
+        return [FieldProblem("screen", "is only for on_screen: leave it out")]
+    return []
 
 
-def _screen(lasting: While, said: object) -> str | None:
-    field = "timer.screen"
-    if lasting == "offline":
-        if said is not None:
-            raise TimerProblemError(field, "is only for on_screen: leave it out")
-        return None
-    if not isinstance(said, str) or not 1 <= len(said) <= MAX_TEXT["screen"]:
-        raise TimerProblemError(field, f"must be a text of 1 to {MAX_TEXT['screen']} characters")
-    if clean_text(said) != said:  # nothing that is stored is like that
-        raise TimerProblemError(field, "must have no control characters")
-    return said
+TIMER_FIELDS: Final[dict[str, Field]] = {
+    "while": word_field(
+        "What lasts.", get_args(While), f"is missing: it must be {' or '.join(get_args(While))}"
+    ),
+    "screen": text_field("Of the screen.", "Checkout", MAX_TEXT["screen"]),
+    "seconds": number_field(
+        "How long.", 600, 1, MOST_SECONDS, f"is missing: a whole number from 1 to {MOST_SECONDS}"
+    ),
+}

@@ -15,8 +15,8 @@ import jsonschema
 import psycopg
 from psycopg import sql
 
+from api.openapi import document
 from schemas.log.settings import KafkaSettings
-from schemas.openapi.document import document
 from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token
 from tests.rigs.harness import Ingest, ingest_settings, running_ingest, wait_until
 from tests.rigs.rig import ProcessorProcess, processor_environment, rows

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Locator, Page, expect
 
-from schemas.openapi.document import document
+from api.openapi import document
 from tests.e2e.browser import Api, assert_accessible, look
 from tests.rigs.api_harness import Table, token
 

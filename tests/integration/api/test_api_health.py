@@ -17,13 +17,13 @@ from prometheus_client import CollectorRegistry
 
 from api.health.calls import DATABASE_SECONDS
 from api.health.poll import MOST_BYTES, TIMEOUT_SECONDS
+from api.openapi import document
 from deploy.local.ports import free_port
 from ingest.metrics import IngestMetrics
 from processor.watch.lag import Standing
 from processor.watch.metrics import Metrics
 from processor.watch.partition_metrics import PartitionMetrics
 from schemas.http.admin_port import create_admin_app
-from schemas.openapi.document import document
 from schemas.service.distribution import rollcall_version
 from tests.rigs.api_harness import SECRET, Api, Table, api_settings, running_api, wait_until
 from tests.suite.forks import Process, start_python

@@ -71,7 +71,7 @@ async def test_a_webhook_is_made_shown_rotated_and_deleted(
         ({}, "url"),
         ({"url": "http://crm.example.com/"}, "url"),
         ({"url": "https://10.0.0.1/"}, "url"),
-        ({"url": URL, "filter": {"states": ["asleep"]}}, "filter.states"),
+        ({"url": URL, "filter": {"states": ["asleep"]}}, "filter.states[0]"),
         ({"url": URL, "filter": None}, "filter"),
         ({"url": URL, "filter": {"timer": {"while": "offline"}}}, "filter.timer.seconds"),
         ({"url": URL, "secret": "mine"}, "secret"),
@@ -157,9 +157,9 @@ def test_the_command_does_the_same(database_url: str) -> None:
         (["--offline-for", "1m", "--for", "1m"], "leave out --on-screen and --for"),
         (["--on-screen", "Cart"], "--on-screen and --for go together"),
         (["--offline-for", "1m", "--state", "offline"], "--offline-for stands alone"),
-        (["--on-screen", "", "--for", "1m"], "--on-screen must be a text of 1 to 128"),
+        (["--on-screen", "", "--for", "1m"], "--on-screen is empty: it must have 1 to 128"),
     ):
         refused = run("create", "--url", URL, *options)
         assert (refused.exit_code, problem in refused.stderr) == (2, True), refused.stderr
     refused = run("create", "--url", URL, "--state", "asleep")
-    assert refused.stderr == "rollcall: --state must be among foreground, background, offline\n"
+    assert refused.stderr == "rollcall: --state must be foreground or background or offline\n"

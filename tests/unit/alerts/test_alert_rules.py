@@ -12,7 +12,8 @@ import pytest
 
 from schemas.alerts.evaluate import instants_of, is_quiet, points_due
 from schemas.alerts.reading import points_tried
-from schemas.alerts.rule import PEAK_RULE, RuleProblemError, parse_rule
+from schemas.alerts.rule import PEAK_RULE, parse_rule
+from schemas.bodies.fields import BadFieldsError
 
 NUMBER = {"name": "Few people", "of": "online", "is": "below", "value": 100}
 
@@ -38,47 +39,56 @@ def test_a_rule_is_read_as_it_is_shown(said: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("said", "field"),
     [
-        ([], "rule"),
-        ({**NUMBER, "colour": "red"}, "rule.colour"),
-        ({**NUMBER, "of": "users"}, "rule.of"),
-        ({**NUMBER, "is": None}, "rule.is"),
-        ({**NUMBER, "than": "tomorrow"}, "rule.than"),
-        ({**NUMBER, "than": ["number"]}, "rule.than"),
-        ({**NUMBER, "name": ""}, "rule.name"),
-        ({**NUMBER, "name": "a\nb"}, "rule.name"),
-        ({**NUMBER, "value": True}, "rule.value"),
-        ({**NUMBER, "value": -1}, "rule.value"),
-        ({**NUMBER, "value": float("nan")}, "rule.value"),
-        ({**NUMBER, "than": "band", "value": 0}, "rule.value"),
-        ({**NUMBER, "of": "screen"}, "rule.screen"),
-        ({**NUMBER, "screen": "Cart"}, "rule.screen"),
-        ({**NUMBER, "of": "version_share"}, "rule.app_version"),
-        ({**NUMBER, "app_version": "2.0"}, "rule.app_version"),
-        ({**NUMBER, "days": 5}, "rule.days"),
-        ({**NUMBER, "than": "band", "days": 14}, "rule.days"),
-        ({**NUMBER, "for_minutes": 0}, "rule.for_minutes"),
-        ({**NUMBER, "for_minutes": 1.5}, "rule.for_minutes"),
-        ({**NUMBER, "repeat_minutes": 1}, "rule.repeat_minutes"),
-        ({**NUMBER, "recovery": "yes"}, "rule.recovery"),
-        ({**NUMBER, "than": "peak"}, "rule.than"),
-        ({**PEAK_RULE, "value": 5}, "rule.value"),
-        ({**NUMBER, "quiet_hours": {"from": "22:00"}}, "rule.quiet_hours.to"),
-        ({**NUMBER, "quiet_hours": {"from": "22:00", "to": "24:00"}}, "rule.quiet_hours.to"),
-        ({**NUMBER, "quiet_hours": {"from": "22:00", "to": "22:00"}}, "rule.quiet_hours.to"),
+        ({**NUMBER, "colour": "red"}, "colour"),
+        ({**NUMBER, "of": "users"}, "of"),
+        ({**NUMBER, "is": None}, "is"),
+        ({**NUMBER, "than": "tomorrow"}, "than"),
+        ({**NUMBER, "than": ["number"]}, "than"),
+        ({**NUMBER, "name": ""}, "name"),
+        ({**NUMBER, "name": "a\nb"}, "name"),
+        ({**NUMBER, "value": True}, "value"),
+        ({**NUMBER, "value": -1}, "value"),
+        ({**NUMBER, "value": float("nan")}, "value"),
+        ({**NUMBER, "than": "band", "value": 0}, "value"),
+        ({**NUMBER, "of": "screen"}, "screen"),
+        ({**NUMBER, "screen": "Cart"}, "screen"),
+        ({**NUMBER, "of": "version_share"}, "app_version"),
+        ({**NUMBER, "app_version": "2.0"}, "app_version"),
+        ({**NUMBER, "days": 5}, "days"),
+        ({**NUMBER, "than": "band", "days": 14}, "days"),
+        ({**NUMBER, "for_minutes": 0}, "for_minutes"),
+        ({**NUMBER, "for_minutes": 1.5}, "for_minutes"),
+        ({**NUMBER, "repeat_minutes": 1}, "repeat_minutes"),
+        ({**NUMBER, "recovery": "yes"}, "recovery"),
+        ({**NUMBER, "than": "peak"}, "than"),
+        ({**PEAK_RULE, "value": 5}, "value"),
+        ({**NUMBER, "quiet_hours": {"from": "22:00"}}, "quiet_hours.to"),
+        ({**NUMBER, "quiet_hours": {"from": "22:00", "to": "24:00"}}, "quiet_hours.to"),
+        ({**NUMBER, "quiet_hours": {"from": "22:00", "to": "22:00"}}, "quiet_hours.to"),
         (
             {**NUMBER, "quiet_hours": {"from": "22:00", "to": "07:00", "time_zone": "Mars/A"}},
-            "rule.quiet_hours.time_zone",
+            "quiet_hours.time_zone",
         ),
         (
             {**NUMBER, "quiet_hours": {"from": "22:00", "to": "07:00", "time_zone": "../etc"}},
-            "rule.quiet_hours.time_zone",
+            "quiet_hours.time_zone",
         ),
     ],
 )
 def test_what_cannot_be_names_its_field(said: Any, field: str) -> None:
-    with pytest.raises(RuleProblemError) as problem:
+    with pytest.raises(BadFieldsError) as problem:
         parse_rule(said)
-    assert problem.value.field == field
+    assert problem.value.problems[0].field == field
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    with pytest.raises(BadFieldsError) as problem:
+        parse_rule({"of": "screen", "value": -1, "days": 4, "quiet_hours": {"from": "25:00"}})
+    assert {each.field for each in problem.value.problems} == {
+        *("name", "is", "value", "screen", "days", "quiet_hours.from", "quiet_hours.to"),
+    }
+    with pytest.raises(ValueError, match="must be an object"):
+        parse_rule([])
 
 
 def at(text: str) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from api.freshness import Freshness
 from api.periods.instants import rfc3339
@@ -51,7 +52,8 @@ def test_the_window_is_that_of_the_policy_in_force(
 
 
 def test_a_count_is_the_sum_of_its_states() -> None:
-    assert count_answer(freshness(1), stale_after_seconds=10, offline_after_seconds=300) == {
+    answer = count_answer(freshness(1), stale_after_seconds=10, offline_after_seconds=300)
+    assert to_builtins(answer) == {
         "count": 4,
         "by_state": {"foreground": 3, "background": 1},
         "as_of": "2024-05-17T11:59:59.123Z",

@@ -5,24 +5,39 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http.parameters import check_user_id, refuse_parameters
+from api.http.parameters import Parameter, parse, parse_named
+from api.http.words import NAMED
 from api.presence.filters import (
+    KNOWN_USERS,
+    LOOKUP,
+    ONLINE_USERS,
     ListRequest,
     UserFilter,
     like_prefix,
     like_substring,
-    parse_lookup,
-    parse_online_users,
-    parse_users,
+    list_request,
 )
 from schemas.http.problems import ProblemError
 from schemas.untrusted.text import clean_text, same_name
+
+
+def asked(query: str, of: tuple[Parameter, ...], *, is_file: bool = False) -> dict[str, Any]:
+    return parse(query, {each.name: each for each in of}, in_file=is_file)
+
+
+def parse_online_users(query: str, *, is_file: bool = False) -> ListRequest:
+    return list_request("online", asked(query, ONLINE_USERS, is_file=is_file), is_file=is_file)
+
+
+def parse_users(query: str, *, is_file: bool = False) -> ListRequest:
+    return list_request("known", asked(query, KNOWN_USERS, is_file=is_file), is_file=is_file)
 
 
 def refused(query: str) -> list[tuple[str, str]]:
@@ -113,7 +128,7 @@ def test_users_take_no_filter_that_only_online_users_have() -> None:
     with pytest.raises(ProblemError) as caught:
         parse_users("screen=Home")
     assert caught.value.errors[0].field == "screen"
-    assert "state, q, search, sort, limit, cursor, count" in caught.value.errors[0].message
+    assert "state, sort, q, search, limit, cursor, count" in caught.value.errors[0].message
 
 
 def test_a_flood_of_parameters_is_refused() -> None:
@@ -122,9 +137,9 @@ def test_a_flood_of_parameters_is_refused() -> None:
 
 
 def test_a_call_without_parameters_refuses_any() -> None:
-    refuse_parameters("")
+    assert parse("", {}) == {}
     with pytest.raises(ProblemError):
-        refuse_parameters("x=1")
+        parse("x=1", {})
 
 
 @given(st.text(max_size=300))
@@ -159,12 +174,13 @@ def test_patterns_mean_what_was_typed(typed: str, stored: str) -> None:
 @pytest.mark.parametrize("user_id", ["", "a\0b", "a\ud800", "a\nb", "x" * 257])
 def test_an_id_that_no_user_can_have_is_refused(user_id: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        check_user_id(user_id)
+        parse_named(NAMED, user_id)
     assert caught.value.errors[0].field == "user_id"
 
 
 def lookup(document: object) -> list[str]:
-    return parse_lookup(json.dumps(document).encode())
+    found: list[str] = LOOKUP.parse(json.dumps(document).encode())
+    return found
 
 
 def test_a_lookup_keeps_the_order_and_collapses_repeats() -> None:
@@ -180,7 +196,7 @@ TOO_DEEP = b'{"user_ids": ["a"], "x": ' + b"[" * 256 + b"]" * 256 + b"}"
 )
 def test_a_lookup_without_a_json_object_is_bad_json(body: bytes) -> None:
     with pytest.raises(ProblemError) as caught:
-        parse_lookup(body)
+        LOOKUP.parse(body)
     assert caught.value.code == "bad_json"
 
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from api.annotations.note import parse_note
+from api.annotations.note import WANTED
 from api.page_table import PAGES as DASHBOARD
-from api.views.view import MAX_ADDRESS, PAGES, parse_address, parse_change, parse_new_view
+from api.views.view import CHANGE, MAX_ADDRESS, NEW_VIEW, PAGES, Change, parse_address
 from schemas.http.problems import ProblemError
 
 FILTER = quote(json.dumps({"online": True, "screen": "Cart"}))
@@ -105,25 +105,25 @@ def refused(parse: object, body: object) -> dict[str, str]:
 
 
 def test_every_field_that_cannot_be_used_is_named() -> None:
-    assert set(refused(parse_new_view, {"name": " ", "address": "//x", "color": "red"})) == {
+    assert set(refused(NEW_VIEW.parse, {"name": " ", "address": "//x", "color": "red"})) == {
         "name",
         "address",
         "color",
     }
-    assert set(refused(parse_new_view, {})) == {"name", "address"}
-    assert set(refused(parse_change, {})) == {"name"}
-    assert refused(parse_change, {"name": "x" * 101}) == {"name": "is longer than 100 characters"}
-    assert parse_change(b'{"name": " Cart "}') == {"name": "Cart", "address": None}
+    assert set(refused(NEW_VIEW.parse, {})) == {"name", "address"}
+    assert set(refused(CHANGE.parse, {})) == {"name"}
+    assert refused(CHANGE.parse, {"name": "x" * 101}) == {"name": "is longer than 100 characters"}
+    assert CHANGE.parse(b'{"name": " Cart "}') == Change("Cart")
 
 
 def test_a_note_is_a_short_text_of_a_known_kind() -> None:
-    note = parse_note(b'{"text": " Release 4.2 "}')
+    note = WANTED.parse(b'{"text": " Release 4.2 "}')
     assert (note.text, note.kind, note.at) == ("Release 4.2", "note", None)
     wrong = {"text": "x" * 201, "at": "yesterday", "kind": "party"}
-    assert refused(parse_note, wrong) == {
+    assert refused(WANTED.parse, wrong) == {
         "text": "is longer than 200 characters",
         "at": "must be an instant such as 2026-03-29T10:15:00Z",
         "kind": "must be release or incident or campaign or note",
     }
-    assert set(refused(parse_note, {"at": "2026-03-29T10:15:00Z"})) == {"text"}
-    assert set(refused(parse_note, {"text": "\u0000"})) == {"text"}
+    assert set(refused(WANTED.parse, {"at": "2026-03-29T10:15:00Z"})) == {"text"}
+    assert set(refused(WANTED.parse, {"text": "\u0000"})) == {"text"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from deploy.pages import calls
 from deploy.pages.metrics import UnboundedLabelError, families, metrics_page, services
 from deploy.pages.privacy import RETENTIONS, privacy_page
 from deploy.pages.settings import settings_page
@@ -29,6 +30,12 @@ def test_the_tables_of_the_page_of_privacy_are_up_to_date() -> None:
     """If this fails: make docs."""
     page = (ROOT / "docs/privacy.md").read_text("utf-8")
     assert page == privacy_page(page)
+
+
+def test_the_table_of_calls_is_up_to_date() -> None:
+    """If this fails: make docs."""
+    page = calls.PAGE.read_text("utf-8")
+    assert page == calls.calls_page(page)
 
 
 def test_the_table_of_retentions_has_every_retention_that_can_be_set() -> None:

@@ -13,8 +13,8 @@ from typing import Final, get_args
 
 import pytest
 
+from api.http import words
 from schemas.log.changes import SILENT_ENDS, SILENT_ENDS_SQL, Ending, Reason, State
-from schemas.openapi import words
 from tests.repository_text import texts
 
 MIGRATIONS: Final = "schemas/database/sql/"

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas.bodies.fields import BadFieldsError
 from schemas.log.changes import Change
 from schemas.webhooks.addresses import PrivateHosts, check_webhook_url
-from schemas.webhooks.filter import FilterProblemError, parse_filter
+from schemas.webhooks.filter import parse_filter
 from tests.unit.webhooks.changes import CHANGE
 
 
@@ -74,36 +75,47 @@ def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: st
 @pytest.mark.parametrize(
     ("said", "field", "message"),
     [
-        ([], "filter", "must be an object"),
-        ({"screen": ["A"]}, "filter.screen", "is not known"),
-        ({"of": "everybody"}, "filter.of", "must be device or user"),
-        ({"of": ["user"]}, "filter.of", "must be device or user"),
-        ({"reasons": ["tired"]}, "filter.reasons", "must be among started, "),
-        ({"reasons": [["started"]]}, "filter.reasons", "must be among started, "),
-        ({"states": "offline"}, "filter.states", "must be a list of 1 to 100"),
-        ({"screens": []}, "filter.screens", "must be a list of 1 to 100"),
-        ({"screens": ["x" * 129]}, "filter.screens", "1 to 128 characters"),
-        ({"screens": [7]}, "filter.screens", "1 to 128 characters"),
-        ({"timer": []}, "filter.timer", "must be an object"),
-        ({"timer": {"while": "offline", "seconds": 60}, "of": "user"}, "filter.timer", "alone"),
-        ({"timer": {"while": "asleep", "seconds": 60}}, "filter.timer.while", "offline or on_scr"),
-        ({"timer": {"while": ["offline"]}}, "filter.timer.while", "offline or on_screen"),
-        ({"timer": {"while": "offline", "seconds": 0.5}}, "filter.timer.seconds", "1 to 86400"),
-        ({"timer": {"while": "offline", "seconds": True}}, "filter.timer.seconds", "1 to 86400"),
-        ({"timer": {"while": "offline", "seconds": 86_401}}, "filter.timer.seconds", "1 to 86"),
+        ({"screen": ["A"]}, "screen", "is no field here"),
+        ({"of": "everybody"}, "of", "must be device or user"),
+        ({"of": ["user"]}, "of", "must be device or user"),
+        ({"reasons": ["tired"]}, "reasons[0]", "must be started or "),
+        ({"reasons": [["started"]]}, "reasons[0]", "must be started or "),
+        ({"states": "offline"}, "states", "must be a list of 1 to 100"),
+        ({"screens": []}, "screens", "must be a list of 1 to 100"),
+        ({"screens": ["x" * 129]}, "screens[0]", "longer than 128 characters"),
+        ({"screens": [7]}, "screens[0]", "must be a text"),
+        ({"timer": []}, "timer", "must be an object"),
+        ({"timer": {"while": "offline", "seconds": 60}, "of": "user"}, "timer", "alone"),
+        ({"timer": {"while": "asleep", "seconds": 60}}, "timer.while", "offline or on_scr"),
+        ({"timer": {"while": ["offline"]}}, "timer.while", "offline or on_screen"),
+        ({"timer": {"while": "offline", "seconds": 0.5}}, "timer.seconds", "1 to 86400"),
+        ({"timer": {"while": "offline", "seconds": True}}, "timer.seconds", "1 to 86400"),
+        ({"timer": {"while": "offline", "seconds": 86_401}}, "timer.seconds", "1 to 86"),
         (
             {"timer": {"while": "offline", "seconds": 60, "screen": "Cart"}},
-            *("filter.timer.screen", "only for on_screen"),
+            *("timer.screen", "only for on_screen"),
         ),
-        ({"timer": {"while": "on_screen", "seconds": 60}}, "filter.timer.screen", "1 to 128"),
-        ({"timer": {"minutes": 60}}, "filter.timer.minutes", "is not known"),
-        ({"app_versions": ["\ud800"]}, "filter.app_versions", "control characters"),
+        ({"timer": {"while": "on_screen", "seconds": 60}}, "timer.screen", "is missing: name"),
+        ({"timer": {"minutes": 60}}, "timer.minutes", "is no field here"),
+        ({"app_versions": ["\ud800"]}, "app_versions[0]", "no text here can hold"),
     ],
 )
 def test_a_filter_that_cannot_be_names_its_field(said: object, field: str, message: str) -> None:
-    with pytest.raises(FilterProblemError, match=message) as raised:
+    with pytest.raises(BadFieldsError) as raised:
         parse_filter(said)
-    assert raised.value.field == field
+    first = raised.value.problems[0]
+    assert (first.field, message in first.message) == (field, True), first
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    said = {"of": "everybody", "reasons": ["tired"], "timer": {"while": "asleep", "minutes": 1}}
+    with pytest.raises(BadFieldsError) as raised:
+        parse_filter(said)
+    assert [each.field for each in raised.value.problems] == [
+        *("of", "reasons[0]", "timer.while", "timer.minutes", "timer.seconds"),
+    ]
+    with pytest.raises(ValueError, match="must be an object"):
+        parse_filter([])
 
 
 @pytest.mark.parametrize(

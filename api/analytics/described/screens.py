@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals, table
+from api.analytics.engagement import SORTS
+from api.analytics.splits import BY_VERSION, BYS
+from api.http.call import Call
+from api.http.parameters import TABLE_LIMIT, name_parameter, word_parameter
+from api.http.words import EDGES, range_shown
+from api.periods.parameters import AT, RANGE, bucket
+from api.periods.ranges import MINUTE_BUCKETS
+from schemas.openapi.answers import QUALITY, ok, table
 from schemas.openapi.forms import (
     Json,
-    Part,
-    in_path,
     instant,
     many,
     nullable,
     number,
-    operation,
-    query,
     record,
     ref,
     text,
     whole,
     word,
-)
-from schemas.openapi.words import (
-    AT,
-    BY_VERSION,
-    BY_VERSION_SHOWN,
-    EDGES,
-    MINUTE_BUCKETS,
-    RANGE,
-    TABLE_LIMIT,
-    a_screen,
-    bucket,
-    range_shown,
 )
 
 TAG: Final = {
@@ -42,6 +33,19 @@ TAG: Final = {
     "the 200 names a minute (for each partition of the log) is `(other)`. Lists merge those of too "
     "few users into `(suppressed)` where the operator wants that (`ROLLCALL_MIN_GROUP_SIZE`).",
 }
+
+#: What answers say of it.
+BY_VERSION_SHOWN: Final[dict[str, Json]] = {
+    "app_version": nullable(text("As asked.", "1.10.0")),
+    "platform": nullable(text("As asked, in lower case.", "android")),
+    "kept_from": nullable(
+        instant(
+            "From when on versions and platforms are kept; `null`: from the first hour on.",
+            "2026-01-29T00:00:00.000Z",
+        )
+    ),
+}
+
 
 _METRICS: Final = {
     "views": whole("Visits of another screen than the visit before.", 8123),
@@ -84,7 +88,6 @@ _METRICS: Final = {
     ),
 }
 _NAMED: Final = text("The screen.", "Cart")
-SPLIT_BYS: Final = ("app_version", "platform")
 
 
 def _neighbour(share_of: str) -> Json:
@@ -97,7 +100,9 @@ def _neighbour(share_of: str) -> Json:
     )
 
 
-_SCHEMAS: Final[dict[str, Json]] = {
+#: Of a row about a screen.
+METRICS: Final = tuple(_METRICS)
+SCHEMAS: Final[dict[str, Json]] = {
     "ScreenNow": record(
         {
             "screen": nullable(text("The screen; `null`: none was named.", "Cart")),
@@ -136,7 +141,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 "Screens in order, the buckets of each; with `split_by` versions or platforms.",
             ),
             **range_shown(bucketed=False),
-            "sort": word("As asked.", ("views", "unique_users", "dwell", "exits")),
+            "sort": word("As asked.", SORTS),
             "other_share": nullable(
                 number(
                     "Of all views of the range those that count as `(other)`: beyond the cap of "
@@ -154,7 +159,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
             ),
             **QUALITY,
         },
-        sometimes={"split_by": nullable(word("As asked.", SPLIT_BYS)), **BY_VERSION_SHOWN},
+        sometimes={"split_by": nullable(word("As asked.", BYS)), **BY_VERSION_SHOWN},
     ),
     "Screen": record(
         {
@@ -173,70 +178,65 @@ _SCHEMAS: Final[dict[str, Json]] = {
     ),
 }
 
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/screens": {
-        "get": operation(
-            "listScreens",
-            "Who is on which screen",
-            "Foreground users by screen, the most first; beyond 200 names (for each partition of "
-            "the log) `(other)`. With `at`: those of that instant, by all names.",
-            {
-                **table(ref("ScreensNow"), "`ScreenNow`", "Screens with somebody on them."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(AT, TABLE_LIMIT),
-        )
-    },
-    "/api/v1/screens/engagement": {
-        "get": operation(
-            "readEngagement",
-            "What people do on screens",
-            "The top screens of a range: a row for each, or with `bucket` a row for each of their "
-            "buckets; with `screen` the series of this one. With `split_by` a row for each version "
-            "or platform, of `screen` or of all together, and with `bucket` for each of their "
-            "buckets, of an hour or a day; unique users are not known then.",
-            {
-                **table(ref("Engagement"), "`ScreenEngagement`", "Engagement."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                *RANGE,
-                bucket(MINUTE_BUCKETS, "Without it and `screen`: one row a screen."),
-                query(
-                    "sort",
-                    word(
-                        "The most first. `unique_users` wants whole hours that are rolled up, and "
-                        "sorts by `users_at_least`.",
-                        ("views", "unique_users", "dwell", "exits"),
-                        default="views",
-                    ),
-                ),
-                query("screen", a_screen("This one only.")),
-                query("split_by", word("By version or by platform.", SPLIT_BYS)),
-                *BY_VERSION,
-                TABLE_LIMIT,
-            ),
-        )
-    },
-    "/api/v1/screens/{screen}": {
-        "get": operation(
-            "readScreen",
-            "One screen",
-            "Totals, a series, and the screens before and after it. One that is called "
-            "`engagement` is `%65ngagement`.",
-            {**ok(ref("Screen"), "The screen."), **refusals("BadParameter"), **OF_READERS},
-            security=READERS,
-            parameters=(
-                in_path("screen", a_screen("Percent-encoded: `a/b` is `a%2Fb`.")),
-                *RANGE,
-                bucket(MINUTE_BUCKETS),
-            ),
-        )
-    },
-}
 
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+LIST_SCREENS: Final = Call(
+    "GET",
+    "/api/v1/screens",
+    "screens",
+    TAG,
+    operation="listScreens",
+    summary="Who is on which screen",
+    about="Foreground users by screen, the most first; beyond 200 names (for each partition of "
+    "the log) `(other)`. With `at`: those of that instant, by all names.",
+    answers=table(ref("ScreensNow"), "`ScreenNow`", "Screens with somebody on them."),
+    parameters=(AT, TABLE_LIMIT),
+)
+READ_ENGAGEMENT: Final = Call(
+    "GET",
+    "/api/v1/screens/engagement",
+    "engagement",
+    TAG,
+    operation="readEngagement",
+    summary="What people do on screens",
+    about="The top screens of a range: a row for each, or with `bucket` a row for each of their "
+    "buckets; with `screen` the series of this one. With `split_by` a row for each version "
+    "or platform, of `screen` or of all together, and with `bucket` for each of their "
+    "buckets, of an hour or a day; unique users are not known then.",
+    answers=table(ref("Engagement"), "`ScreenEngagement`", "Engagement."),
+    parameters=(
+        *RANGE,
+        bucket(MINUTE_BUCKETS, "Without it and `screen`: one row a screen."),
+        word_parameter(
+            "sort",
+            "The most first. `unique_users` wants whole hours that are rolled up, and "
+            "sorts by `users_at_least`.",
+            SORTS,
+            default="views",
+        ),
+        name_parameter("screen", "This one only.", "Cart"),
+        word_parameter("split_by", "By version or by platform.", BYS),
+        *BY_VERSION,
+        TABLE_LIMIT,
+    ),
+)
+READ_SCREEN: Final = Call(
+    "GET",
+    "/api/v1/screens/{screen}",
+    "screen",
+    TAG,
+    operation="readScreen",
+    summary="One screen",
+    about="Totals, a series, and the screens before and after it. One that is called "
+    "`engagement` is `%65ngagement`.",
+    answers=ok(ref("Screen"), "The screen."),
+    parameters=(
+        name_parameter("screen", "Percent-encoded: `a/b` is `a%2Fb`.", "Cart", place="path"),
+        *RANGE,
+        bucket(MINUTE_BUCKETS),
+    ),
+)
+CALLS: Final = (
+    LIST_SCREENS,
+    READ_ENGAGEMENT,
+    READ_SCREEN,
+)

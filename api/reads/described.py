@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
-from schemas.openapi.answers import AUDITORS, OF_READERS, QUALITY, refusals, table
-from schemas.openapi.forms import (
-    Json,
-    Part,
-    instant,
-    many,
-    operation,
-    query,
-    record,
-    ref,
-    text,
-    whole,
-    word,
-)
-from schemas.openapi.people import PAGED, USER_ID
-from schemas.openapi.words import CURSOR, TABLE_LIMIT
+from api.http.call import AUDITORS, Call
+from api.http.parameters import CURSOR, TABLE_LIMIT, Parameter, exact
+from api.http.words import PAGED, PRINCIPAL_KINDS, USER_ID
+from api.reads.audit import Call as AuditedCall
+from schemas.log.events import MAX_USER_ID
+from schemas.openapi.answers import QUALITY, table
+from schemas.openapi.forms import Json, instant, many, record, ref, text, whole, word
 
 TAG: Final = {
     "name": "Who looked",
     "description": "Every call that shows users leaves a row before it is answered; so does every "
     "opt-out and erasure, before it is done.",
 }
-PRINCIPAL_KINDS: Final = ("token", "api_key", "single_sign_on")
-CALLS: Final = (
-    *("user", "timeline", "lookup", "stored_data"),
-    *("tracking", "opt_out", "opt_in", "erase"),
-    *("users", "online_users", "users_file", "online_users_file"),
-    *("feed_start", "feed_end", "audience_preview", "audience_export"),
-)
-
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Read": record(
         {
             "minute": instant(
@@ -50,7 +33,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
                 "the subject themselves.",
                 "support",
             ),
-            "call": word("Which call. `…_file` is a list as CSV or NDJSON.", CALLS),
+            "call": word("Which call. `…_file` is a list as CSV or NDJSON.", get_args(AuditedCall)),
             "subject": text(
                 "Whom it was about: a keyed hash of the user, or of a list's filter. One filter "
                 "has one hash; zeros: no ROLLCALL_USER_HASH_KEY was set.",
@@ -68,17 +51,18 @@ _SCHEMAS: Final[dict[str, Json]] = {
         {"items": many(ref("Read")), **PAGED, **QUALITY}, about="The newest minute first."
     ),
 }
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/audit": {
-        "get": operation(
-            "listReads",
-            "Who looked",
-            "The newest first. With `user`: who looked at this user by name, on their page, their "
-            "timeline or in a lookup; lists and the feed are about filters.",
-            {**table(ref("Reads"), "Read", "A page."), **refusals("BadList"), **OF_READERS},
-            security=AUDITORS,
-            parameters=(query("user", USER_ID), TABLE_LIMIT, CURSOR),
-        )
-    },
-}
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+
+LIST_READS: Final = Call(
+    "GET",
+    "/api/v1/audit",
+    "audit",
+    TAG,
+    operation="listReads",
+    summary="Who looked",
+    about="The newest first. With `user`: who looked at this user by name, on their page, their "
+    "timeline or in a lookup; lists and the feed are about filters.",
+    answers=table(ref("Reads"), "Read", "A page."),
+    may=AUDITORS,
+    parameters=(Parameter("user", USER_ID, exact(MAX_USER_ID)), TABLE_LIMIT, CURSOR),
+)
+CALLS: Final = (LIST_READS,)

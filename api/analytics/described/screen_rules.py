@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals
-from schemas.openapi.forms import (
-    Json,
-    Part,
-    flag,
-    instant,
-    many,
-    nullable,
-    operation,
-    query,
-    record,
-    ref,
-    text,
-    whole,
-)
-from schemas.openapi.screens import TAG
-from schemas.openapi.words import MAX_LIMIT
+from api.analytics.described.screens import TAG
+from api.http.call import Call
+from api.http.parameters import MAX_LIMIT, number_parameter
+from schemas.openapi.answers import QUALITY, ok
+from schemas.openapi.forms import Json, flag, instant, many, nullable, record, ref, text, whole
 
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "FoldedScreen": record(
         {
             "screen": text("As it would be.", "/product/{id}"),
@@ -57,27 +45,17 @@ _SCHEMAS: Final[dict[str, Json]] = {
     ),
 }
 
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/screen-rules": {
-        "get": operation(
-            "readScreenRules",
-            "What rules make of screens' names",
-            "What the rules of `ROLLCALL_SCREEN_RULES`, or without them the ready ones, make of "
-            "the names that have arrived. It changes nothing.",
-            {
-                **ok(ref("ScreenRules"), "The names."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                query(
-                    "limit",
-                    whole("How many items.", 50, minimum=1, maximum=MAX_LIMIT, default=MAX_LIMIT),
-                ),
-            ),
-        )
-    },
-}
 
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+READ_SCREEN_RULES: Final = Call(
+    "GET",
+    "/api/v1/screen-rules",
+    "screen_rules",
+    TAG,
+    operation="readScreenRules",
+    summary="What rules make of screens' names",
+    about="What the rules of `ROLLCALL_SCREEN_RULES`, or without them the ready ones, make of "
+    "the names that have arrived. It changes nothing.",
+    answers=ok(ref("ScreenRules"), "The names."),
+    parameters=(number_parameter("limit", "How many items.", 50, MAX_LIMIT, default=MAX_LIMIT),),
+)
+CALLS: Final = (READ_SCREEN_RULES,)

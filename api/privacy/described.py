@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, REQUEST_ID, ok, refusals
-from schemas.openapi.forms import (
-    Json,
-    Part,
-    Security,
-    flag,
-    in_path,
-    instant,
-    many,
-    nullable,
-    operation,
-    record,
-    ref,
-    text,
-    word,
-)
-from schemas.openapi.people import NAMED, USER_ID
+from api.http.call import SUPPORT, THE_USER, Call
+from api.http.parameters import id_parameter
+from api.http.words import NAMED, USER_ID
+from schemas.bodies.body import object_body
+from schemas.bodies.fields import flag_field
+from schemas.openapi.answers import REQUEST_ID, ok
+from schemas.openapi.forms import Json, flag, instant, many, nullable, record, ref, text, word
 
-PRIVACY_SCOPE: Final = "presence:privacy"
 TAG: Final = {
     "name": "Privacy",
     "description": "A user's own calls want the user's own token and no scope. Those by user id "
@@ -30,8 +19,6 @@ TAG: Final = {
     "heartbeats, and repeating them is safe. Without `ROLLCALL_USER_HASH_KEY` and "
     "`ROLLCALL_EVENT_VERSION=2` they are a `503` that says so.",
 }
-_ME: Final[Security] = ({"phoneToken": []},)
-_SUPPORT: Final[Security] = ({"staffToken": [PRIVACY_SCOPE]}, {"apiKey": [PRIVACY_SCOPE]})
 
 _ENABLED: Final = flag("Whether the user is counted and shown.", True)
 _DONE: Final = flag(
@@ -39,16 +26,11 @@ _DONE: Final = flag(
     "again. `false`: it is in the log, and will be.",
     True,
 )
+_MAX_ERASURE_ID: Final = 64
 _ERASURE_ID: Final = text("Finds the erasure.", "6f1d0a9be2c44be08f0b8f6a1ac2f3d7")
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Tracking": record({"enabled": _ENABLED}),
     "TrackingSet": record({"enabled": _ENABLED, "done": _DONE}),
-    "TrackingWanted": {
-        "type": "object",
-        "required": ["enabled"],
-        "additionalProperties": False,
-        "properties": {"enabled": flag("`false` opts out, `true` opts in again.", False)},
-    },
     "Erasing": record({"erasure_id": _ERASURE_ID, "done": _DONE}),
     "Erasure": record(
         {
@@ -120,114 +102,153 @@ _SET: Final = _or_later(
     "Done: nothing of the user is stored or shown any more; or they count again.",
     "It is in the log, and will be done: the processor did not pass it within 5 s.",
 )
-_BODY: Final[Json] = {
-    "required": True,
-    "content": {"application/json": {"schema": ref("TrackingWanted")}},
-}
-_OF_BODY: Final = refusals("BadBody", "BodyTooLarge", "UnsupportedEncoding", "BadField")
-_OF_ME: Final = {
-    **refusals("TokenRefused", "ScopeMissing", "HeadersTooLarge", "RateLimited"),
-    **refusals("Failed", "Unavailable"),
-}
 _READ: Final = ok(ref("Tracking"), "Whether they are.")
 _DATA: Final = ok(ref("Stored"), "All of it.")
-_PARAMETER: Final = refusals("BadParameter")
 _ERASED_LATER: Final = _or_later(
     ref("Erasing"), "Done: it is gone.", "It is in the log, and will be done."
 )
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/me/tracking": {
-        "get": operation(
-            "readMyTracking",
-            "Am I counted?",
-            "Of the user whose token it is.",
-            {**_READ, **_PARAMETER, **_OF_ME},
-            security=_ME,
-        ),
-        "put": operation(
-            "setMyTracking",
-            "Opt out, or in again",
-            "Opting out erases what is stored of the user, closes their sockets (4403), and lets "
-            "nothing in until they opt in; that begins from nothing. Heartbeats are still answered "
-            "`200`, with `X-Rollcall-Tracking: off`.",
-            {**_SET, **_OF_BODY, **_OF_ME},
-            security=_ME,
-            body=_BODY,
-        ),
-    },
-    "/api/v1/me/data": {
-        "get": operation(
-            "readMyData",
-            "What is stored about me",
-            "Everything, with where it is and until when.",
-            {**_DATA, **_PARAMETER, **_OF_ME},
-            security=_ME,
-        )
-    },
-    "/api/v1/me": {
-        "delete": operation(
-            "eraseMe",
-            "Erase what is stored about me",
-            "No opt-out: what the app sends after half a minute begins from nothing.",
-            {**_ERASED_LATER, **_PARAMETER, **_OF_ME},
-            security=_ME,
-        )
-    },
-    "/api/v1/users/{user_id}/tracking": {
-        "get": operation(
-            "readTracking",
-            "Is a user counted?",
-            "For support.",
-            {**_READ, **_PARAMETER, **OF_READERS},
-            security=_SUPPORT,
-            parameters=(NAMED,),
-        ),
-        "put": operation(
-            "setTracking",
-            "Opt a user out, or in again",
-            "As users do for themselves.",
-            {**_SET, **_OF_BODY, **OF_READERS},
-            security=_SUPPORT,
-            parameters=(NAMED,),
-            body=_BODY,
-        ),
-    },
-    "/api/v1/users/{user_id}/data": {
-        "get": operation(
-            "readUserData",
-            "What is stored of a user",
-            "For who answers a user's request for access.",
-            {**_DATA, **_PARAMETER, **OF_READERS},
-            security=_SUPPORT,
-            parameters=(NAMED,),
-        )
-    },
-    "/api/v1/erasures/{erasure_id}": {
-        "get": operation(
-            "readErasure",
-            "What became of an erasure",
-            "The proof of it, without the user's id.",
-            {**ok(ref("Erasure"), "It."), **_PARAMETER, **refusals("NoSuchErasure"), **OF_READERS},
-            security=_SUPPORT,
-            parameters=(in_path("erasure_id", _ERASURE_ID),),
-        )
-    },
-}
-ERASE_USER: Final = operation(
-    "eraseUser",
-    "Erase a user",
-    "From every table, by one event of the log. It is no opt-out. Sums that the user was counted "
-    "in stay.",
+
+#: A name that is not known is a typo, and must not look like an opt-out that was done.
+_WANTED: Final = object_body(
+    "TrackingWanted",
     {
+        "enabled": flag_field(
+            "`false` opts out, `true` opts in again.",
+            False,
+            "is missing: false opts out, true opts in again",
+        )
+    },
+    example='{"enabled": false}',
+    max_bytes=1_024,
+)
+READ_MY_TRACKING: Final = Call(
+    "GET",
+    "/api/v1/me/tracking",
+    "tracking",
+    TAG,
+    operation="readMyTracking",
+    summary="Am I counted?",
+    about="Of the user whose token it is.",
+    answers=_READ,
+    may=THE_USER,
+    of_pages=True,
+)
+SET_MY_TRACKING: Final = Call(
+    "PUT",
+    "/api/v1/me/tracking",
+    "tracking",
+    TAG,
+    operation="setMyTracking",
+    summary="Opt out, or in again",
+    about="Opting out erases what is stored of the user, closes their sockets (4403), and lets "
+    "nothing in until they opt in; that begins from nothing. Heartbeats are still answered "
+    "`200`, with `X-Rollcall-Tracking: off`.",
+    answers=_SET,
+    may=THE_USER,
+    of_pages=True,
+    body=_WANTED,
+)
+READ_MY_DATA: Final = Call(
+    "GET",
+    "/api/v1/me/data",
+    "stored_data",
+    TAG,
+    operation="readMyData",
+    summary="What is stored about me",
+    about="Everything, with where it is and until when.",
+    answers=_DATA,
+    may=THE_USER,
+    of_pages=True,
+)
+ERASE_ME: Final = Call(
+    "DELETE",
+    "/api/v1/me",
+    "erase",
+    TAG,
+    operation="eraseMe",
+    summary="Erase what is stored about me",
+    about="No opt-out: what the app sends after half a minute begins from nothing.",
+    answers=_ERASED_LATER,
+    may=THE_USER,
+    of_pages=True,
+)
+READ_TRACKING: Final = Call(
+    "GET",
+    "/api/v1/users/{user_id}/tracking",
+    "tracking",
+    TAG,
+    operation="readTracking",
+    summary="Is a user counted?",
+    about="For support.",
+    answers=_READ,
+    may=SUPPORT,
+    parameters=(NAMED,),
+)
+SET_TRACKING: Final = Call(
+    "PUT",
+    "/api/v1/users/{user_id}/tracking",
+    "tracking",
+    TAG,
+    operation="setTracking",
+    summary="Opt a user out, or in again",
+    about="As users do for themselves.",
+    answers=_SET,
+    may=SUPPORT,
+    parameters=(NAMED,),
+    body=_WANTED,
+)
+READ_USER_DATA: Final = Call(
+    "GET",
+    "/api/v1/users/{user_id}/data",
+    "stored_data",
+    TAG,
+    operation="readUserData",
+    summary="What is stored of a user",
+    about="For who answers a user's request for access.",
+    answers=_DATA,
+    may=SUPPORT,
+    parameters=(NAMED,),
+)
+READ_ERASURE: Final = Call(
+    "GET",
+    "/api/v1/erasures/{erasure_id}",
+    "erasure",
+    TAG,
+    operation="readErasure",
+    summary="What became of an erasure",
+    about="The proof of it, without the user's id.",
+    answers=ok(ref("Erasure"), "It."),
+    may=SUPPORT,
+    parameters=(id_parameter("erasure_id", _ERASURE_ID, _MAX_ERASURE_ID),),
+    refuses=("NoSuchErasure",),
+)
+ERASE_USER: Final = Call(
+    "DELETE",
+    "/api/v1/users/{user_id}",
+    "erase",
+    TAG,
+    operation="eraseUser",
+    summary="Erase a user",
+    about="From every table, by one event of the log. It is no opt-out. Sums that the user was "
+    "counted in stay.",
+    answers={
         "202": {
             "description": "It is in the log, and will be done.",
             "headers": REQUEST_ID,
             "content": {"application/json": {"schema": ref("Erasing")}},
-        },
-        **_PARAMETER,
-        **OF_READERS,
+        }
     },
-    security=_SUPPORT,
+    may=SUPPORT,
     parameters=(NAMED,),
 )
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+CALLS: Final = (
+    READ_MY_TRACKING,
+    SET_MY_TRACKING,
+    READ_MY_DATA,
+    ERASE_ME,
+    READ_TRACKING,
+    SET_TRACKING,
+    READ_USER_DATA,
+    READ_ERASURE,
+    ERASE_USER,
+)

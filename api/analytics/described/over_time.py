@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, refusals, table
+from api.http.call import Call
+from api.http.parameters import name_parameter, word_parameter
+from api.http.words import EDGES, OUTAGES, range_in_one_piece, range_shown
+from api.periods.parameters import DAYS, RANGE, bucket
+from api.periods.ranges import WINDOW_BUCKETS, Bucket
+from schemas.openapi.answers import QUALITY, table
 from schemas.openapi.forms import (
     Json,
-    Part,
     day,
     flag,
     instant,
     many,
     nullable,
     number,
-    operation,
-    query,
     record,
     ref,
     text,
     whole,
     word,
 )
-from schemas.openapi.words import (
-    DAYS,
-    EDGES,
-    OUTAGES,
-    RANGE,
-    WINDOW_BUCKETS,
-    a_screen,
-    bucket,
-    range_in_one_piece,
-    range_shown,
-)
 
-_TAG: Final = {
+TAG: Final = {
     "name": "Users over time",
     "description": "From samples and rollups: quarter-hours are rolled up half an hour after they "
     "have ended, and kept for 400 days. Ranges are half-open.",
 }
-BREAKDOWNS: Final = ("app_version", "platform", "device")
+
+BreakdownBy: TypeAlias = Literal["app_version", "platform", "device"]
+BREAKDOWN_BYS: Final[tuple[BreakdownBy, ...]] = get_args(BreakdownBy)
+CONCURRENCY_BUCKETS: Final[tuple[Bucket, ...]] = ("10s", "1m", *WINDOW_BUCKETS)
 
 
 def _peak(of: str, example: int) -> dict[str, Json]:
@@ -90,7 +84,7 @@ _SESSIONS: Final = {
     "ended_by_silence": whole("Sessions that timed out or lost their socket.", 780),
     "silence_share": nullable(number("Of the sessions.", 0.6964, maximum=1)),
 }
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Outage": record(
         {
             "kind": word(
@@ -189,7 +183,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
     "Breakdown": record(
         {
             "items": many(ref("BreakdownValue"), "Versions newest first, all else by users."),
-            "by": word("As asked.", BREAKDOWNS),
+            "by": word("As asked.", BREAKDOWN_BYS),
             "from": nullable(day("The first day; `null`: those online now.", "2026-03-29")),
             "to": nullable(day("The day after the last.", "2026-03-30")),
             "tz": text("The reporting zone.", "Europe/Berlin"),
@@ -209,74 +203,82 @@ _SCHEMAS: Final[dict[str, Json]] = {
 }
 
 
-def _read(
-    name: str, summary: str, description: str, answer: Json, row: str, *parameters: Json
-) -> Json:
-    return {
-        "get": operation(
-            name,
-            summary,
-            description,
-            {**table(answer, row, f"{summary}."), **refusals("BadParameter"), **OF_READERS},
-            security=READERS,
-            parameters=parameters,
-        )
-    }
-
-
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/concurrency": _read(
-        "readConcurrency",
-        "Users online over time",
-        "From samples every 10 s of log time (kept 14 days); with `screen` the foreground users of "
-        "one screen, from samples every minute. Only instants that every partition has count, and "
-        "none inside an outage of our own.",
+READ_CONCURRENCY: Final = Call(
+    "GET",
+    "/api/v1/concurrency",
+    "concurrency",
+    TAG,
+    operation="readConcurrency",
+    summary="Users online over time",
+    about="From samples every 10 s of log time (kept 14 days); with `screen` the foreground users "
+    "of one screen, from samples every minute. Only instants that every partition has count, and "
+    "none inside an outage of our own.",
+    answers=table(
         {"anyOf": [ref("Concurrency"), ref("ScreenConcurrency")]},
         "`ConcurrencyBucket` (or `ScreenConcurrencyBucket`)",
+        "Users online over time.",
+    ),
+    parameters=(
         *RANGE,
         bucket(
-            ("10s", "1m", *WINDOW_BUCKETS),
+            CONCURRENCY_BUCKETS,
             "Without it: `15m` up to two days, `1h` up to two weeks, else `1d`; not `10s` with "
             "`screen`.",
         ),
-        query("screen", a_screen("Of this one only.")),
+        name_parameter("screen", "Of this one only.", "Cart"),
     ),
-    "/api/v1/outages": _read(
-        "listOutages",
-        "Outages of our own",
-        "Silences that were ours and not the phones', of all partitions together: overlapping ones "
-        "of a kind are one. `from` and `to` may be any whole second.",
-        ref("Outages"),
-        "`Outage`",
-        *RANGE,
-    ),
-    "/api/v1/active-users": _read(
-        "listActiveUsers",
-        "Active users by day",
-        "Who was in the foreground, by day of the reporting zone; exact.",
-        ref("ActiveUsers"),
-        "`ActiveUsersDay`",
-        *DAYS,
-    ),
-    "/api/v1/breakdown": _read(
-        "readBreakdown",
-        "What users use",
-        "Users online now by app version, platform or device; with `from` or `to` those who were "
-        "active in these days (31 at most), each once with what they used on their last one.",
-        ref("Breakdown"),
-        "`BreakdownValue`",
-        query("by", word("What to tell apart.", BREAKDOWNS), required=True),
-        *DAYS,
-    ),
-    "/api/v1/sessions/summary": _read(
-        "summariseSessions",
-        "Sessions",
-        "By when they ended, in all (`totals`) and by bucket. A duration leaves out the silence "
-        "before a time-out.",
-        ref("Sessions"),
-        "`SessionsBucket`",
-        *RANGE,
-        bucket(),
-    ),
-}
-PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
+)
+LIST_OUTAGES: Final = Call(
+    "GET",
+    "/api/v1/outages",
+    "outages",
+    TAG,
+    operation="listOutages",
+    summary="Outages of our own",
+    about="Silences that were ours and not the phones', of all partitions together: overlapping "
+    "ones of a kind are one. `from` and `to` may be any whole second.",
+    answers=table(ref("Outages"), "`Outage`", "Outages of our own."),
+    parameters=RANGE,
+)
+LIST_ACTIVE_USERS: Final = Call(
+    "GET",
+    "/api/v1/active-users",
+    "active_users",
+    TAG,
+    operation="listActiveUsers",
+    summary="Active users by day",
+    about="Who was in the foreground, by day of the reporting zone; exact.",
+    answers=table(ref("ActiveUsers"), "`ActiveUsersDay`", "Active users by day."),
+    parameters=DAYS,
+)
+READ_BREAKDOWN: Final = Call(
+    "GET",
+    "/api/v1/breakdown",
+    "breakdown",
+    TAG,
+    operation="readBreakdown",
+    summary="What users use",
+    about="Users online now by app version, platform or device; with `from` or `to` those who were "
+    "active in these days (31 at most), each once with what they used on their last one.",
+    answers=table(ref("Breakdown"), "`BreakdownValue`", "What users use."),
+    parameters=(word_parameter("by", "What to tell apart.", BREAKDOWN_BYS, required=True), *DAYS),
+)
+SUMMARISE_SESSIONS: Final = Call(
+    "GET",
+    "/api/v1/sessions/summary",
+    "sessions",
+    TAG,
+    operation="summariseSessions",
+    summary="Sessions",
+    about="By when they ended, in all (`totals`) and by bucket. A duration leaves out the silence "
+    "before a time-out.",
+    answers=table(ref("Sessions"), "`SessionsBucket`", "Sessions."),
+    parameters=(*RANGE, bucket()),
+)
+CALLS: Final = (
+    READ_CONCURRENCY,
+    LIST_OUTAGES,
+    LIST_ACTIVE_USERS,
+    READ_BREAKDOWN,
+    SUMMARISE_SESSIONS,
+)

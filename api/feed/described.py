@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, REQUEST_ID, refusals
-from schemas.openapi.count import WINDOW_SECONDS
+from api.analytics.described.over_time import PEAKS
+from api.http.call import Call
+from api.http.parameters import Parameter
+from api.http.words import OUTAGES, REASONS, STATES, about_device, screen_shown
+from api.presence.described.count import WINDOW_SECONDS
+from api.presence.described.people import TAG
+from schemas.openapi.answers import QUALITY, REQUEST_ID
 from schemas.openapi.forms import (
     Json,
-    Part,
     flag,
-    in_header,
     instant,
     many,
     nullable,
-    operation,
     record,
     ref,
     text,
     whole,
     word,
 )
-from schemas.openapi.over_time import PEAKS
-from schemas.openapi.people import TAG
-from schemas.openapi.words import OUTAGES, REASONS, STATES, about_device, screen_shown
 
 _AS_OF: Final = {"as_of": QUALITY["as_of"]}
 _INSTANT: Final = "2026-03-30T12:00:00.412Z"
@@ -150,7 +149,7 @@ _CHANGES: Final = record(
     },
     about="At most 20 a second, 50 in a snapshot.",
 )
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "FeedChange": record(
         {
             "at": instant("When it happened.", "2026-03-30T11:58:02.114Z"),
@@ -185,48 +184,46 @@ _SCHEMAS: Final[dict[str, Json]] = {
         about="The `data` of an event `trouble`.",
     ),
 }
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/feed": {
-        "get": operation(
-            "followFeed",
-            "What changes, as it changes",
-            "Server-sent events: first a `snapshot`, then at most once a second a `delta`. A "
-            "`trouble` says that there is no new state, and why. Comments show that the connection "
-            "lives. Whoever comes back within a minute with `Last-Event-ID` gets what was missed. "
-            "It does not end: try it with `curl -N`.",
-            {
-                "200": {
-                    "description": "Events, until the token ends or the server does.",
-                    "headers": REQUEST_ID,
-                    "content": {
-                        "text/event-stream": {
-                            "schema": {
-                                "type": "string",
-                                "contentMediaType": "text/event-stream",
-                                "contentSchema": {
-                                    "description": "The `data` of each event, as JSON.",
-                                    "anyOf": [
-                                        ref("FeedSnapshot"),
-                                        ref("FeedDelta"),
-                                        ref("FeedTrouble"),
-                                    ],
-                                },
-                            }
-                        }
-                    },
-                },
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                in_header(
-                    "Last-Event-ID",
-                    text("The `id` of the last event that arrived.", "5f0c1d2e-41"),
-                ),
-            ),
-        )
-    }
-}
 
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+FOLLOW_FEED: Final = Call(
+    "GET",
+    "/api/v1/feed",
+    "feed",
+    TAG,
+    operation="followFeed",
+    summary="What changes, as it changes",
+    about="Server-sent events: first a `snapshot`, then at most once a second a `delta`. A "
+    "`trouble` says that there is no new state, and why. Comments show that the connection "
+    "lives. Whoever comes back within a minute with `Last-Event-ID` gets what was missed. "
+    "It does not end: try it with `curl -N`.",
+    answers={
+        "200": {
+            "description": "Events, until the token ends or the server does.",
+            "headers": REQUEST_ID,
+            "content": {
+                "text/event-stream": {
+                    "schema": {
+                        "type": "string",
+                        "contentMediaType": "text/event-stream",
+                        "contentSchema": {
+                            "description": "The `data` of each event, as JSON.",
+                            "anyOf": [
+                                ref("FeedSnapshot"),
+                                ref("FeedDelta"),
+                                ref("FeedTrouble"),
+                            ],
+                        },
+                    }
+                }
+            },
+        }
+    },
+    parameters=(
+        Parameter(
+            "Last-Event-ID",
+            text("The `id` of the last event that arrived.", "5f0c1d2e-41"),
+            place="header",
+        ),
+    ),
+)
+CALLS: Final = (FOLLOW_FEED,)

@@ -4,39 +4,30 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals, table
+from api.analytics.described.screens import BY_VERSION_SHOWN, TAG
+from api.analytics.splits import BY_VERSION
+from api.http.call import Call
+from api.http.parameters import LIMIT, TABLE_LIMIT, name_parameter, number_parameter, word_parameter
+from api.http.words import range_in_one_piece, range_shown
+from api.periods.parameters import RANGE, bucket
+from schemas.openapi.answers import QUALITY, ok, table
 from schemas.openapi.forms import (
     Json,
-    Part,
     instant,
     many,
     nullable,
     number,
-    operation,
-    query,
     record,
     ref,
     text,
     whole,
     word,
 )
-from schemas.openapi.screens import TAG
-from schemas.openapi.words import (
-    BY_VERSION,
-    BY_VERSION_SHOWN,
-    LIMIT,
-    RANGE,
-    TABLE_LIMIT,
-    a_screen,
-    bucket,
-    range_in_one_piece,
-    range_shown,
-)
 
-TRENDS_OF: Final = ("views", "dwell", "exits")
+COUNTED: Final = ("views", "dwell", "exits")
+#: Screens that keep their names at most where the rest are folded.
 MAX_TOP: Final = 100
-
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Trend": record(
         {
             "screen": text("The screen.", "Home"),
@@ -60,7 +51,7 @@ _SCHEMAS: Final[dict[str, Json]] = {
         {
             "items": many(ref("Trend"), "The most first."),
             **range_shown(),
-            "of": word("As asked.", TRENDS_OF),
+            "of": word("As asked.", COUNTED),
             "before": record(
                 {
                     "from": instant("Its first instant.", "2026-03-30T07:00:00.000Z"),
@@ -121,71 +112,63 @@ _SCHEMAS: Final[dict[str, Json]] = {
     ),
 }
 
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/trends": {
-        "get": operation(
-            "readTrends",
-            "Trends of screens",
-            "The top screens of a range, bucket by bucket, beside the equal range that ends where "
-            "it begins; with `bucket=1d` as many days earlier. Only buckets that are over are "
-            "compared, up to `compared_to`.",
-            {**ok(ref("Trends"), "Trends."), **refusals("BadParameter"), **OF_READERS},
-            security=READERS,
-            parameters=(
-                *RANGE,
-                bucket(otherwise="Without it: `15m` up to 8 hours, `1h` up to 2 days, else `1d`."),
-                query(
-                    "of", word("What is counted, and the order.", TRENDS_OF, default=TRENDS_OF[0])
-                ),
-                query("screen", a_screen("Of this one only.")),
-                LIMIT,
-            ),
-        )
-    },
-    "/api/v1/dwell": {
-        "get": operation(
-            "readDwell",
-            "How long visits last",
-            "The visits that ended in a range, by how long they were: of one screen, or of all.",
-            {
-                **table(ref("Dwell"), "`DwellRow`", "The distribution."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(*RANGE, query("screen", a_screen("Of this one only.")), *BY_VERSION),
-        )
-    },
-    "/api/v1/flows": {
-        "get": operation(
-            "listFlows",
-            "Where people go",
-            "Transitions from one view to the next, the most frequent first.",
-            {
-                **table(ref("Flows"), "`Flow`", "Transitions."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                *RANGE,
-                query("from_screen", a_screen("The ways out of this one.", "Home")),
-                query("to_screen", a_screen("The ways into this one.")),
-                query("screen", a_screen("Both of this one.")),
-                query(
-                    "top",
-                    whole(
-                        "Only so many screens keep their names, those with the most transitions, "
-                        "and whoever is asked for; the others are `(other)` together.",
-                        12,
-                        minimum=1,
-                        maximum=MAX_TOP,
-                    ),
-                ),
-                TABLE_LIMIT,
-            ),
-        )
-    },
-}
 
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+READ_TRENDS: Final = Call(
+    "GET",
+    "/api/v1/trends",
+    "trends",
+    TAG,
+    operation="readTrends",
+    summary="Trends of screens",
+    about="The top screens of a range, bucket by bucket, beside the equal range that ends where "
+    "it begins; with `bucket=1d` as many days earlier. Only buckets that are over are "
+    "compared, up to `compared_to`.",
+    answers=ok(ref("Trends"), "Trends."),
+    parameters=(
+        *RANGE,
+        bucket(otherwise="Without it: `15m` up to 8 hours, `1h` up to 2 days, else `1d`."),
+        word_parameter("of", "What is counted, and the order.", COUNTED, default=COUNTED[0]),
+        name_parameter("screen", "Of this one only.", "Cart"),
+        LIMIT,
+    ),
+)
+READ_DWELL: Final = Call(
+    "GET",
+    "/api/v1/dwell",
+    "dwell",
+    TAG,
+    operation="readDwell",
+    summary="How long visits last",
+    about="The visits that ended in a range, by how long they were: of one screen, or of all.",
+    answers=table(ref("Dwell"), "`DwellRow`", "The distribution."),
+    parameters=(*RANGE, name_parameter("screen", "Of this one only.", "Cart"), *BY_VERSION),
+)
+LIST_FLOWS: Final = Call(
+    "GET",
+    "/api/v1/flows",
+    "flows",
+    TAG,
+    operation="listFlows",
+    summary="Where people go",
+    about="Transitions from one view to the next, the most frequent first.",
+    answers=table(ref("Flows"), "`Flow`", "Transitions."),
+    parameters=(
+        *RANGE,
+        name_parameter("from_screen", "The ways out of this one.", "Home", "screen"),
+        name_parameter("to_screen", "The ways into this one.", "Cart", "screen"),
+        name_parameter("screen", "Both of this one.", "Cart"),
+        number_parameter(
+            "top",
+            "Only so many screens keep their names, those with the most transitions, "
+            "and whoever is asked for; the others are `(other)` together.",
+            12,
+            MAX_TOP,
+        ),
+        TABLE_LIMIT,
+    ),
+)
+CALLS: Final = (
+    READ_TRENDS,
+    READ_DWELL,
+    LIST_FLOWS,
+)

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, refusals, table
+from api.http.call import Call
+from api.http.parameters import name_parameter, number_parameter, word_parameter
+from api.http.words import range_in_one_piece
+from api.periods.parameters import RANGE
+from schemas.openapi.answers import QUALITY, table
 from schemas.openapi.forms import (
     Json,
-    Part,
     day,
     flag,
     many,
     nullable,
     number,
-    operation,
-    query,
     record,
     ref,
     text,
     whole,
     word,
 )
-from schemas.openapi.words import RANGE, a_screen, range_in_one_piece
 
-BYS: Final = ("app_version", "platform")
-MAX_WEEKS: Final = 9
-_TAG: Final = {
+TAG: Final = {
     "name": "Journeys",
     "description": "How far sessions get, from the visits that are over (kept 14 days), and "
     "whether people come back, from the days of users (kept 62 days).",
 }
+BYS: Final = ("app_version", "platform")
+#: The days of users that are kept, and the week that runs.
+MAX_WEEKS: Final = 9
 _EXAMPLES: Final = ("Cart", "Checkout", "Payment", "Receipt", "Home", "Offers", "Film", "Help")
 
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "FunnelStep": record(
         {
             "value": nullable(
@@ -82,56 +83,48 @@ _SCHEMAS: Final[dict[str, Json]] = {
     ),
 }
 
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/funnel": {
-        "get": operation(
-            "readFunnel",
-            "How far sessions get",
-            "The sessions that viewed these screens in this order, other screens between them or "
-            "not. Views that begin in the range count, of visits that are over; of a screen the "
-            "first view after the step before. A range of 14 days at most.",
-            {
-                **table(ref("Funnel"), "`FunnelStep`", "The steps; none if nobody began."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                *RANGE,
-                *(
-                    query(f"step{n}", a_screen(f"The screen of step {n}.", name), required=n <= 2)
-                    for n, name in enumerate(_EXAMPLES, 1)
-                ),
-                query("by", word("Split by what the first step was viewed with.", BYS)),
-            ),
-        )
-    },
-    "/api/v1/retention": {
-        "get": operation(
-            "readRetention",
-            "Whether people come back",
-            "Users by the week of their first day, and how many of them were active in each week "
-            "since. Only weeks whose every day is kept have a row.",
-            {
-                **table(ref("Retention"), "`RetentionWeek`", "The weeks."),
-                **refusals("BadParameter"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                query(
-                    "weeks",
-                    whole(
-                        "How many first weeks, the one that runs included.",
-                        4,
-                        minimum=1,
-                        maximum=MAX_WEEKS,
-                        default=MAX_WEEKS,
-                    ),
-                ),
-            ),
-        )
-    },
-}
 
-PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
+READ_FUNNEL: Final = Call(
+    "GET",
+    "/api/v1/funnel",
+    "funnel",
+    TAG,
+    operation="readFunnel",
+    summary="How far sessions get",
+    about="The sessions that viewed these screens in this order, other screens between them or "
+    "not. Views that begin in the range count, of visits that are over; of a screen the "
+    "first view after the step before. A range of 14 days at most.",
+    answers=table(ref("Funnel"), "`FunnelStep`", "The steps; none if nobody began."),
+    parameters=(
+        *RANGE,
+        *(
+            name_parameter(f"step{n}", f"The screen of step {n}.", name, "screen", required=n <= 2)
+            for n, name in enumerate(_EXAMPLES, 1)
+        ),
+        word_parameter("by", "Split by what the first step was viewed with.", BYS),
+    ),
+)
+READ_RETENTION: Final = Call(
+    "GET",
+    "/api/v1/retention",
+    "retention",
+    TAG,
+    operation="readRetention",
+    summary="Whether people come back",
+    about="Users by the week of their first day, and how many of them were active in each week "
+    "since. Only weeks whose every day is kept have a row.",
+    answers=table(ref("Retention"), "`RetentionWeek`", "The weeks."),
+    parameters=(
+        number_parameter(
+            "weeks",
+            "How many first weeks, the one that runs included.",
+            4,
+            MAX_WEEKS,
+            default=MAX_WEEKS,
+        ),
+    ),
+)
+CALLS: Final = (
+    READ_FUNNEL,
+    READ_RETENTION,
+)

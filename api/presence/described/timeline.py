@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals
+from api.http.call import Call
+from api.http.parameters import CURSOR, LIMIT, word_parameter
+from api.http.words import (
+    ENDINGS,
+    NAMED,
+    PAGED,
+    REASONS,
+    STATES,
+    USER_ID,
+    about_device,
+    screen_shown,
+)
+from api.presence.described.people import TAG
+from schemas.openapi.answers import QUALITY, ok
 from schemas.openapi.forms import (
     Json,
-    Part,
     flag,
     instant,
     many,
     nullable,
-    operation,
-    query,
     record,
     ref,
     text,
     whole,
     word,
 )
-from schemas.openapi.people import NAMED, PAGED, TAG, USER_ID
-from schemas.openapi.words import (
-    CURSOR,
-    ENDINGS,
-    LIMIT,
-    REASONS,
-    STATES,
-    about_device,
-    screen_shown,
-)
 
-KINDS: Final = ("span", "session", "change")
+Kind: TypeAlias = Literal["span", "session", "change"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _STAY: Final = {
     "device": text("The device's key.", "phone-1"),
     "started_at": instant("When it began.", "2026-03-30T11:42:10.250Z"),
@@ -45,7 +46,7 @@ _END: Final = {
     ),
     "ended_by": word("Why it ended.", ENDINGS),
 }
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "Span": record(
         {
             "type": {"const": "span"},
@@ -115,27 +116,23 @@ _SCHEMAS: Final[dict[str, Json]] = {
         }
     ),
 }
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/users/{user_id}/timeline": {
-        "get": operation(
-            "readTimeline",
-            "What a user did",
-            "Changes with their reasons, spans and sessions, newest first. A user whose id ends "
-            "with `/timeline` is asked for with `%2Ftimeline`.",
-            {
-                **ok(ref("Timeline"), "A page of it."),
-                **refusals("BadList", "UnknownUser"),
-                **OF_READERS,
-            },
-            security=READERS,
-            parameters=(
-                NAMED,
-                query("type", word("Only these.", KINDS)),
-                LIMIT,
-                CURSOR,
-            ),
-        )
-    },
-}
 
-PART: Final = Part(TAG, _PATHS, _SCHEMAS)
+READ_TIMELINE: Final = Call(
+    "GET",
+    "/api/v1/users/{user_id}/timeline",
+    "timeline",
+    TAG,
+    operation="readTimeline",
+    summary="What a user did",
+    about="Changes with their reasons, spans and sessions, newest first. A user whose id ends "
+    "with `/timeline` is asked for with `%2Ftimeline`.",
+    answers=ok(ref("Timeline"), "A page of it."),
+    parameters=(
+        NAMED,
+        word_parameter("type", "Only these.", KINDS),
+        LIMIT,
+        CURSOR,
+    ),
+    refuses=("UnknownUser",),
+)
+CALLS: Final = (READ_TIMELINE,)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.openapi.answers import OF_READERS, QUALITY, READERS, ok, refusals
+from api.health.answer import STATES
+from api.health.told import SERVICES
+from api.http.call import Call
+from schemas.openapi.answers import QUALITY, ok
 from schemas.openapi.forms import (
     Json,
-    Part,
     instant,
     many,
     nullable,
     number,
-    operation,
     record,
     ref,
     text,
@@ -20,19 +21,17 @@ from schemas.openapi.forms import (
     word,
 )
 
-_TAG: Final = {
+TAG: Final = {
     "name": "Health",
     "description": "Whether every process runs and keeps up, for people. Probes ask the admin "
     "ports themselves: `/healthz`, `/readyz`.",
 }
 _NOON: Final = "2026-03-30T12:00:00.000Z"
-SERVICES: Final = ("ingest", "processor", "notify", "api")
-STATES: Final = ("ready", "not_ready", "no_answer", "gone")
 ROLLUPS: Final = ("quarters", "hours", "days")
 _SERVICE: Final = word("Which part of Rollcall.", SERVICES)
 _VERSION: Final = nullable(text("Its version; `null`: an older release tells none.", "0.2.0"))
 
-_SCHEMAS: Final[dict[str, Json]] = {
+SCHEMAS: Final[dict[str, Json]] = {
     "HealthProcess": record(
         {
             "target": text("As in `targets`.", "processor:9083"),
@@ -154,17 +153,17 @@ _SCHEMAS: Final[dict[str, Json]] = {
         }
     ),
 }
-_PATHS: Final[dict[str, Json]] = {
-    "/api/v1/health": {
-        "get": operation(
-            "readHealth",
-            "How Rollcall itself does",
-            "Asks the admin ports that `ROLLCALL_ADMIN_TARGETS` names, at most once in 3 s however "
-            "many look. What PostgreSQL knows is of one moment, `as_of`; without it the rest is "
-            "told all the same. Of users it says nothing.",
-            {**ok(ref("Health"), "The state."), **refusals("BadParameter"), **OF_READERS},
-            security=READERS,
-        )
-    },
-}
-PART: Final = Part(_TAG, _PATHS, _SCHEMAS)
+
+READ_HEALTH: Final = Call(
+    "GET",
+    "/api/v1/health",
+    "health",
+    TAG,
+    operation="readHealth",
+    summary="How Rollcall itself does",
+    about="Asks the admin ports that `ROLLCALL_ADMIN_TARGETS` names, at most once in 3 s however "
+    "many look. What PostgreSQL knows is of one moment, `as_of`; without it the rest is "
+    "told all the same. Of users it says nothing.",
+    answers=ok(ref("Health"), "The state."),
+)
+CALLS: Final = (READ_HEALTH,)

@@ -1,0 +1,1 @@
+"""What managers make, show and end: what webhooks and alerts have in common."""

@@ -1,0 +1,65 @@
+"""What managers keep, in PostgreSQL: webhooks and alerts alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from psycopg.rows import class_row
+
+from api.postgres.database import Connection, Database
+
+Listed = TypeVar("Listed")
+
+
+class ManagedStore(Generic[Listed]):
+    """``queries`` has ``list``, of rows of ``listed``, ``exists``, ``create`` and ``delete``;
+    ``name`` is what metrics call them. Raises ``ProblemError`` as :class:`Database` does."""
+
+    def __init__(
+        self, database: Database, name: str, listed: type[Listed], queries: Mapping[str, bytes]
+    ) -> None:
+        self._database = database
+        self._name = name
+        self._listed = listed
+        self._queries = queries
+
+    async def all(self) -> list[Listed]:
+        """Oldest first."""
+
+        async def read(connection: Connection) -> list[Listed]:
+            async with connection.cursor(row_factory=class_row(self._listed)) as cursor:
+                await cursor.execute(self._queries["list"])
+                return await cursor.fetchall()
+
+        return await self._database.read(self._name, read)
+
+    async def exists(self, managed_id: str) -> bool:
+        async def read(connection: Connection) -> bool:
+            return await self._has(connection, managed_id)
+
+        return await self._database.read(self._name, read)
+
+    async def create(self, row: Mapping[str, Any]) -> bool:
+        """False: there are as many as may be. Asked again after a lost answer it finds its row."""
+
+        async def write(connection: Connection) -> bool:
+            if await self._has(connection, row["id"]):
+                return True
+            return (await connection.execute(self._queries["create"], row)).rowcount == 1
+
+        return await self._database.write(self._name, write)
+
+    async def delete(self, managed_id: str) -> bool:
+        return await self._changed("delete", managed_id)
+
+    async def _changed(self, query: str, managed_id: str) -> bool:
+        async def write(connection: Connection) -> bool:
+            done = await connection.execute(self._queries[query], {"id": managed_id})
+            return done.rowcount == 1
+
+        return await self._database.write(self._name, write)
+
+    async def _has(self, connection: Connection, managed_id: str) -> bool:
+        found = await connection.execute(self._queries["exists"], {"id": managed_id})
+        return await found.fetchone() == (True,)

@@ -1,0 +1,1 @@
+"""The calls as they are declared: parameters, answers, who may."""

@@ -1,0 +1,200 @@
+"""Webhooks: made, shown and ended. What they deliver: ``schemas/webhooks/message.schema.json``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.http.answers import schemas_of
+from api.http.call import MANAGERS, Call
+from api.http.parameters import Parameter
+from api.managed.receiver import URL_FIELD
+from api.webhooks.answers import (
+    WebhookDeadLetters,
+    WebhookMade,
+    WebhookReplay,
+    WebhookRotated,
+    Webhooks,
+)
+from schemas.bodies.body import object_body
+from schemas.bodies.fields import Field, number_field, schema_of
+from schemas.openapi.answers import REQUEST_ID, ok
+from schemas.openapi.forms import (
+    Json,
+    closed,
+    ref,
+    text,
+    word,
+)
+from schemas.webhooks.filter import CONDITIONS, parse_filter
+from schemas.webhooks.forms import MAX_OVERLAP_HOURS, OVERLAP_HOURS
+from schemas.webhooks.timer import TIMER_FIELDS
+
+TAG: Final = {
+    "name": "Webhooks",
+    "description": "Your back ends are told of changes by signed requests (Standard Webhooks). "
+    "Without `ROLLCALL_ENCRYPTION_KEY` none can be made: a `503` that says so.",
+}
+
+
+def _timer(lasting: str, about: str) -> Json:
+    """A screen is of those on a screen only."""
+    fields = dict(TIMER_FIELDS)
+    if lasting != "on_screen":
+        del fields["screen"]
+    described = {name: each.schema for name, each in fields.items()}
+    described["while"] = word("Its state.", (lasting,))
+    return closed(described, required=list(fields), description=about)
+
+
+_ID: Final = text("Of the webhook.", "wh_5b0c9a2f7d31e846")
+SCHEMAS: Final[dict[str, Json]] = {
+    "WebhookFilter": {
+        "oneOf": [ref("WebhookConditions"), ref("WebhookTimed")],
+        "description": "Which changes are told, or with a timer who stays for so long. That a user "
+        "was erased or opted out is always told.",
+    },
+    "WebhookConditions": schema_of(
+        CONDITIONS, description="Changes for which every condition holds."
+    ),
+    "WebhookTimed": closed(
+        {
+            "timer": {
+                "oneOf": [
+                    _timer("offline", "The user is offline."),
+                    _timer("on_screen", "The user is in the foreground on `screen`."),
+                ]
+            }
+        },
+        required=("timer",),
+        description="Who stays for so long, and no changes. Times are log time; what is due in an "
+        "outage is due after it.",
+    ),
+    **schemas_of(WebhookMade, Webhooks, WebhookDeadLetters, WebhookRotated, WebhookReplay),
+}
+_WANTED: Final = object_body(
+    "WebhookWanted",
+    {"url": URL_FIELD, "filter": Field(ref("WebhookFilter"), parse_filter)},
+    example='{"url": "https://crm.example.com/rollcall"}',
+    max_bytes=65_536,
+)
+_ROTATION: Final = object_body(
+    "WebhookRotation",
+    {
+        "overlap_hours": number_field(
+            "How long the secret of before signs too.",
+            24,
+            0,
+            MAX_OVERLAP_HOURS,
+            default=OVERLAP_HOURS,
+        )
+    },
+    example='{"overlap_hours": 24}',
+    max_bytes=65_536,
+    required=False,
+)
+_NAMED: Final = Parameter("webhook_id", _ID, place="path")
+_NOTHING: Final[dict[str, Json]] = {"204": {"description": "Done.", "headers": REQUEST_ID}}
+
+
+def _as(status: str, schema: Json, description: str) -> dict[str, Json]:
+    return {status: ok(schema, description)["200"]}
+
+
+LIST_WEBHOOKS: Final = Call(
+    "GET",
+    "/api/v1/webhooks",
+    "webhooks",
+    TAG,
+    operation="listWebhooks",
+    summary="All webhooks",
+    about="Everything but their secrets.",
+    answers=ok(ref("Webhooks"), "All."),
+    may=MANAGERS,
+)
+CREATE_WEBHOOK: Final = Call(
+    "POST",
+    "/api/v1/webhooks",
+    "webhooks",
+    TAG,
+    operation="createWebhook",
+    summary="Make a webhook",
+    about="It is told of what changes from now on. The answer has its secret, once.",
+    answers=_as("201", ref("WebhookMade"), "It is made."),
+    may=MANAGERS,
+    body=_WANTED,
+)
+DELETE_WEBHOOK: Final = Call(
+    "DELETE",
+    "/api/v1/webhooks/{webhook_id}",
+    "webhook",
+    TAG,
+    operation="deleteWebhook",
+    summary="End a webhook",
+    about="With its dead letters; within seconds nothing more is sent.",
+    answers=_NOTHING,
+    may=MANAGERS,
+    parameters=(_NAMED,),
+    refuses=("NoSuchWebhook",),
+)
+LIST_WEBHOOK_DEAD_LETTERS: Final = Call(
+    "GET",
+    "/api/v1/webhooks/{webhook_id}/dead-letters",
+    "webhook_dead_letters",
+    TAG,
+    operation="listWebhookDeadLetters",
+    summary="What could not be delivered",
+    about="As ranges of offsets.",
+    answers=ok(ref("WebhookDeadLetters"), "Them."),
+    may=MANAGERS,
+    parameters=(_NAMED,),
+    refuses=("NoSuchWebhook",),
+)
+ROTATE_WEBHOOK_SECRET: Final = Call(
+    "POST",
+    "/api/v1/webhooks/{webhook_id}/rotate",
+    "webhook_rotate",
+    TAG,
+    operation="rotateWebhookSecret",
+    summary="Another secret",
+    about="Both sign for a while, so that the receiver changes when it likes.",
+    answers=ok(ref("WebhookRotated"), "It signs from now on."),
+    may=MANAGERS,
+    parameters=(_NAMED,),
+    body=_ROTATION,
+    refuses=("NoSuchWebhook",),
+)
+REPLAY_WEBHOOK: Final = Call(
+    "POST",
+    "/api/v1/webhooks/{webhook_id}/replay",
+    "webhook_replay",
+    TAG,
+    operation="replayWebhook",
+    summary="Deliver dead letters",
+    about="Beside later changes, which go on. What Kafka has deleted cannot be.",
+    answers=_as("202", ref("WebhookReplay"), "They are on their way."),
+    may=MANAGERS,
+    parameters=(_NAMED,),
+    refuses=("NoSuchWebhook",),
+)
+ENABLE_WEBHOOK: Final = Call(
+    "POST",
+    "/api/v1/webhooks/{webhook_id}/enable",
+    "webhook_enable",
+    TAG,
+    operation="enableWebhook",
+    summary="Go on with a disabled webhook",
+    about="From where it was, as far as Kafka still has the changes.",
+    answers=_NOTHING,
+    may=MANAGERS,
+    parameters=(_NAMED,),
+    refuses=("NoSuchWebhook",),
+)
+CALLS: Final = (
+    LIST_WEBHOOKS,
+    CREATE_WEBHOOK,
+    DELETE_WEBHOOK,
+    LIST_WEBHOOK_DEAD_LETTERS,
+    ROTATE_WEBHOOK_SECRET,
+    REPLAY_WEBHOOK,
+    ENABLE_WEBHOOK,
+)

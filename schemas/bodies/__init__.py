@@ -1,0 +1,1 @@
+"""What calls are sent: objects of fields, checked and described by one statement."""
