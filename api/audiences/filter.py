@@ -211,12 +211,16 @@ SIGHT: Final = {
     **PERIOD,
 }
 _VERSION: Final[dict[str, Field]] = {
-    "op": word_field("How the user's version compares.", OPERATORS, "is missing"),
+    "op": word_field(
+        "How the user's version compares.",
+        OPERATORS,
+        f"is missing: it must be {' or '.join(OPERATORS)}",
+    ),
     "version": name_field(
         "1.10 is after 1.9; builds count only if it names one.",
         "1.10.0",
         "app_version",
-        "is missing",
+        "is missing: name the version",
     ),
 }
 _EXCLUDED: Final = Field(USER_ID, read_text(MAX_USER_ID))

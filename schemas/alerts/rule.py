@@ -223,12 +223,13 @@ def _clock(minute: int) -> str:
 
 
 _CLOCK: Final = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_NO_TIME: Final = "is missing: a time of day such as 22:00"
 #: What is ``null`` is as good as left out.
 _FREE: Final = ("name", "screen", "app_version", "repeat_minutes", "quiet_hours")
 _QUIET_FIELDS: Final[dict[str, Field]] = {
-    "from": parsed_field(text("Time of day.", "22:00", pattern=_CLOCK), _minute, "is missing"),
+    "from": parsed_field(text("Time of day.", "22:00", pattern=_CLOCK), _minute, _NO_TIME),
     "to": parsed_field(
-        text("Time of day, perhaps of the next.", "07:00", pattern=_CLOCK), _minute, "is missing"
+        text("Time of day, perhaps of the next.", "07:00", pattern=_CLOCK), _minute, _NO_TIME
     ),
     "time_zone": parsed_field(
         {**text("Of the IANA time zones.", "Europe/Berlin"), "default": "UTC"}, _zone

@@ -59,6 +59,10 @@ def object_body(
 def document_of(body: bytes, example: str = '{"online": true}') -> dict[str, Any]:
     """The object in a body, each name given once. Raises ``ProblemError`` ``bad_json``, which shows
     the example, or ``bad_field``."""
+    if not body:
+        raise ProblemError(
+            "bad_json", f"The body is empty: it must be an object, such as {example}."
+        )
     try:
         document = json.loads(
             not_too_deep(body.decode()), object_pairs_hook=_once_each, parse_constant=_no_constant
