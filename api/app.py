@@ -39,7 +39,7 @@ from api.feed.hub import Hub
 from api.feed.reader import FeedReader
 from api.health.calls import HealthCalls
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Reports
 from api.http.door import Door, Handler, not_found
 from api.http.routes import Routes
@@ -116,7 +116,7 @@ def install(
         settings.proxies,
     )
     reads = ReadAudit(database, settings.audit_key)
-    calls = Calls(database, readers, quality, Reports(database, metrics))
+    calls = Collaborators(database, quality, Reports(database, metrics))
     time_travel = TimeTravel(database, quality, secret)
     privacy_store, privacy_log = PrivacyStore(database), PrivacyLog(settings)
     privacy = PrivacyRequests(settings, privacy_store, privacy_log)

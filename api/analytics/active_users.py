@@ -14,7 +14,7 @@ from aiohttp import web
 from api.analytics.days import check_zone, whole_days
 from api.analytics.described.over_time import LIST_ACTIVE_USERS, SCHEMAS
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -30,7 +30,7 @@ COLUMNS: Final = columns(SCHEMAS["ActiveUsersDay"])
 class ActiveUserCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         self._active_users = load_queries("api.analytics", "active_users.sql")["active_users"]
 

@@ -21,7 +21,7 @@ from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.versions import version_key
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, one_batch, select
 from api.http.door import Handler
 from api.http.parameters import bad_parameter
@@ -44,7 +44,7 @@ MOST_DAYS: Final = 31
 class BreakdownCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         self._queries = {
             (by, users): breakdown_query(by, users) for by in BYS for users in get_args(Users)

@@ -17,7 +17,7 @@ from api.analytics.described.over_time import READ_CONCURRENCY, SCHEMAS
 from api.analytics.outages import read_outages
 from api.analytics.peaks import Peaks, sample_parts
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
 from api.http.door import Handler
 from api.http.parameters import bad_parameter
@@ -40,7 +40,7 @@ SCREEN_COLUMNS: Final = columns(SCHEMAS["ScreenConcurrencyBucket"])
 class ConcurrencyCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         queries = load_queries("api.analytics", "concurrency.sql")
         self._peaks = Peaks()

@@ -12,7 +12,7 @@ from api.analytics.engagement import share
 from api.analytics.splits import RULES as SPLIT_RULES
 from api.analytics.splits import Splits, split_of
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, one_batch
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -32,7 +32,7 @@ RULES: Final = RangeRules(buckets=())
 class DwellCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         windows = load_queries("api.analytics", "screens.sql")["windows"]
         self._dwell = load_queries("api.analytics", "dwell.sql", {"windows": windows})["dwell"]

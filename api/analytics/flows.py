@@ -11,7 +11,7 @@ from api.analytics.described.screen_habits import LIST_FLOWS, SCHEMAS
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Batches, Report, Row, select, shaped, usual_limit
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -69,7 +69,7 @@ class Flows:
 class FlowCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         self._flows = Flows()
 

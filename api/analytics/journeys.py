@@ -12,7 +12,7 @@ from aiohttp import web
 
 from api.analytics.described.journeys import MAX_WEEKS, READ_FUNNEL, READ_RETENTION, SCHEMAS
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
 from api.http.door import Handler
 from api.http.parameters import bad_parameter
@@ -34,7 +34,7 @@ _RULES: Final = RangeRules(buckets=())
 class JourneyCalls:
     """The handlers."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         queries = load_queries("api.analytics", "journeys.sql")
         self._funnel, self._retention = queries["funnel"], queries["retention"]

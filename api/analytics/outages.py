@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 
 from api.analytics.described.over_time import LIST_OUTAGES, SCHEMAS
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -33,7 +33,7 @@ _QUERY: Final = load_queries("api.analytics", "outages.sql")["outages"]
 class OutageCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
 
     def handlers(self) -> dict[Call, Handler]:

@@ -10,7 +10,7 @@ from api.access.readers import reader_of
 from api.analytics.described.screen_rules import READ_SCREEN_RULES, SCHEMAS
 from api.analytics.screen_preview import ScreenPreview
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import json_answer
 from api.http.door import Handler
 from api.http.parameters import MAX_LIMIT
@@ -27,7 +27,7 @@ class ScreenRulesCalls:
     """The handler. ``rules`` are those in force, ``None`` where there are none: then it is the
     ready ones that are shown."""
 
-    def __init__(self, calls: Calls, rules: ScreenRules | None) -> None:
+    def __init__(self, calls: Collaborators, rules: ScreenRules | None) -> None:
         self._calls = calls
         self._rules = rules
         self._preview = ScreenPreview()

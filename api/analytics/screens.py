@@ -22,7 +22,7 @@ from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.analytics.splits import RULES as SPLIT_RULES
 from api.analytics.splits import Split, Splits, split_of
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Batches, Report, Row, json_answer, one_batch, select, usual_limit
 from api.http.door import Handler
 from api.http.parameters import DEFAULT_LIMIT
@@ -53,7 +53,7 @@ def screens_now_query() -> bytes:
 class ScreenCalls:
     """The handlers."""
 
-    def __init__(self, calls: Calls, time_travel: TimeTravel) -> None:
+    def __init__(self, calls: Collaborators, time_travel: TimeTravel) -> None:
         self._calls = calls
         self._time_travel = time_travel
         self._engagement = Engagement()

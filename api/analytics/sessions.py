@@ -16,7 +16,7 @@ from aiohttp import web
 from api.analytics.described.over_time import SCHEMAS, SUMMARISE_SESSIONS
 from api.analytics.engagement import share
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Batches, Report, Row, select, shaped
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -38,7 +38,7 @@ RULES: Final = RangeRules()
 class SessionCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         parts = {"silent_ends": SILENT_ENDS_SQL}
         self._summary = load_queries("api.analytics", "sessions.sql", parts)["summary"]

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 from api.analytics.described.screen_habits import COUNTED, READ_TRENDS
 from api.analytics.engagement import Engagement
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Row, json_answer
 from api.http.door import Handler
 from api.http.parameters import DEFAULT_LIMIT
@@ -40,7 +40,7 @@ RULES: Final = RangeRules()
 class TrendCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         self._engagement = Engagement()
         windows = load_queries("api.analytics", "screens.sql")["windows"]

@@ -21,7 +21,7 @@ from api.annotations.note import (
     no_room,
 )
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Row, json_answer
 from api.http.door import Handler
 from api.http.parameters import bad_parameter
@@ -34,7 +34,7 @@ from schemas.http.problems import ProblemError
 class AnnotationCalls:
     """The handlers."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         self._queries = load_queries("api.annotations", "queries.sql")
 

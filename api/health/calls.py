@@ -18,7 +18,7 @@ from api.health.answer import Stored, health
 from api.health.described import READ_HEALTH
 from api.health.poll import AdminPorts
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Row, json_answer
 from api.http.door import Handler
 from api.postgres.database import Connection
@@ -38,7 +38,7 @@ MOST_OUTAGES: Final = 20
 class HealthCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls, settings: ApiSettings) -> None:
+    def __init__(self, calls: Collaborators, settings: ApiSettings) -> None:
         self._calls = calls
         self._targets = [str(target) for target in settings.targets]
         self._admin_ports = AdminPorts(settings.targets)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from api.access.readers import Readers
 from api.http.documents import Reports
 from api.postgres.database import Database
 from api.quality import Quality
 
 
 @dataclass(frozen=True, slots=True)
-class Calls:
-    """The collaborators of the calls about analytics."""
+class Collaborators:
+    """Where they read, how good that is, and how it is answered."""
 
     database: Database
-    readers: Readers
     quality: Quality
     reports: Reports

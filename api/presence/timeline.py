@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from api.access.readers import reader_of
 from api.freshness import Freshness
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Row, json_answer
 from api.http.door import Handler
 from api.http.parameters import DEFAULT_LIMIT
@@ -45,7 +45,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 class TimelineCalls:
     """The handler."""
 
-    def __init__(self, calls: Calls, secret: ApiSecret, reads: ReadAudit) -> None:
+    def __init__(self, calls: Collaborators, secret: ApiSecret, reads: ReadAudit) -> None:
         self._reads = reads
         self._calls = calls
         self._secret = secret

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from api.freshness import Freshness
 from api.http.call import Call
-from api.http.collaborators import Calls
+from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, json_answer, select, shaped, usual_limit
 from api.http.door import Handler
 from api.http.routes import values_of
@@ -43,7 +43,7 @@ class AuditCalls:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: Collaborators,
         audit: ReadAudit,
         secret: ApiSecret,
         refuse_without_the_key: Callable[[], Awaitable[None]],
