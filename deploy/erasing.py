@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -21,8 +22,9 @@ from processor.kafka.consumer_group import count_members
 from processor.settings import GroupSettings
 from schemas.database.named_queries import load_queries
 from schemas.log.client import client_options
-from schemas.log.events import MAX_USER_ID, Erase, encode_batch, partition_of
+from schemas.log.events import MAX_USER_ID, Erase, OptOut, encode_batch, partition_of
 from schemas.log.privacy_flags import Flag, decode_flag, encode_flag, flag_key, user_of_key
+from schemas.log.topic_ids import topic_id
 from schemas.log.topics import EVENTS, PRIVACY, topic_name
 from schemas.service.settings import PrivacySettings
 from schemas.service.user_hash import UserHash, check_fingerprint
@@ -98,7 +100,6 @@ class Erasing:
         self._dsn = dsn
         self._hashed = hashed
         self._queries = load_queries("deploy", "erasing.sql")
-        self._next_offsets = load_queries("processor.store", "queries.sql")["next_offsets"]
 
     async def check(self) -> None:
         """Raises ``schemas.service.user_hash.UserHashKeyError`` if the database knows users by
@@ -188,6 +189,20 @@ class Erasing:
     async def known_again(self, flags: Mapping[bytes, Flag]) -> dict[str, int]:
         """Users of whom the database holds something that an erasure had taken, and until when."""
         found: dict[str, int] = {}
+        async for user_hash, user in self._known():
+            flag = flags.get(user_hash)
+            if flag is not None and flag.erased_ms is not None:
+                # What was stored in the very millisecond went, too.
+                found[user] = flag.erased_ms + 1
+        return found
+
+    async def ids_of(self, user_hashes: Set[bytes]) -> dict[bytes, str]:
+        """Of these users those of whom something is stored."""
+        if not user_hashes:
+            return {}
+        return {known: user async for known, user in self._known() if known in user_hashes}
+
+    async def _known(self) -> AsyncIterator[tuple[bytes, str]]:
         async with (
             await AsyncConnection.connect(self._dsn) as connection,
             connection.cursor("users") as cursor,
@@ -195,23 +210,33 @@ class Erasing:
             await cursor.execute(self._queries["known_users"])
             while rows := await cursor.fetchmany(_FETCHED):
                 for (user,) in rows:
-                    flag = flags.get(self._hashed(user))
-                    if flag is not None and flag.erased_ms is not None:
-                        # What was stored in the very millisecond went, too.
-                        found[user] = flag.erased_ms + 1
-        return found
+                    yield self._hashed(user), user
+
+    async def write(self, events: Sequence[OptOut | Erase]) -> None:
+        """Into the log; nobody is waited for."""
+        async with self._producer() as producer:
+            await self._append(producer, events)
 
     async def _write(
         self, producer: AIOKafkaProducer, users: Mapping[str, int | None], ids: Mapping[str, str]
     ) -> dict[int, int]:
-        events: dict[int, list[Erase]] = {}
-        for user, before_ms in users.items():
-            partition = partition_of(user, self._settings.partitions)
-            erase = Erase(user=user, request=ids[user], before_ms=before_ms)
-            events.setdefault(partition, []).append(erase)
+        events = [
+            Erase(user=user, request=ids[user], before_ms=before_ms)
+            for user, before_ms in users.items()
+        ]
+        return await self._append(producer, events)
+
+    async def _append(
+        self, producer: AIOKafkaProducer, events: Sequence[OptOut | Erase]
+    ) -> dict[int, int]:
+        """Each to its user's partition; the last offset by partition."""
+        by_partition: dict[int, list[OptOut | Erase]] = {}
+        for event in events:
+            partition = partition_of(event.user, self._settings.partitions)
+            by_partition.setdefault(partition, []).append(event)
         topic = topic_name(self._settings, EVENTS)
         ends: dict[int, int] = {}
-        for partition, some in events.items():
+        for partition, some in by_partition.items():
             for start in range(0, len(some), EVENTS_PER_RECORD):
                 value = encode_batch(some[start : start + EVENTS_PER_RECORD])
                 sent = await producer.send_and_wait(topic, value, partition=partition)
@@ -219,10 +244,11 @@ class Erasing:
         return ends
 
     async def _until_passed(self, ends: Mapping[int, int]) -> None:
+        written_to = await topic_id(self._settings, topic_name(self._settings, EVENTS))
         async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
             try:
                 async with asyncio.timeout(PASSED_SECONDS):
-                    while not await self._passed(connection, ends):
+                    while not await self._passed(connection, written_to, ends):
                         await asyncio.sleep(_ASK_EVERY_SECONDS)
             except TimeoutError:
                 raise NotPassedError(
@@ -231,9 +257,12 @@ class Erasing:
                 ) from None
 
     async def _passed(
-        self, connection: AsyncConnection[tuple[Any, ...]], ends: Mapping[int, int]
+        self,
+        connection: AsyncConnection[tuple[Any, ...]],
+        written_to: UUID,
+        ends: Mapping[int, int],
     ) -> bool:
-        cursor = await connection.execute(self._next_offsets)
+        cursor = await connection.execute(self._queries["next_offsets"], (written_to,))
         following = dict(await cursor.fetchall())
         return all(following.get(partition, 0) > offset for partition, offset in ends.items())
 

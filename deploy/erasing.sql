@@ -31,6 +31,10 @@ ON CONFLICT (user_hash) DO UPDATE SET
     erased_until = greatest(f.erased_until, EXCLUDED.erased_until)
 WHERE f.log_offset < EXCLUDED.log_offset
 
+-- name: next_offsets
+-- How far each partition is, as Kafka counts; no row where the database belongs to another topic.
+SELECT "partition", next_offset - log_base FROM stream_offsets, deployment WHERE topic_id = %s
+
 -- name: all_flags
 -- As they are to be on presence.privacy.
 SELECT user_hash, "partition", opted_out, log_offset, to_ms(erased_until) FROM privacy_flags

@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 from typing import Any
-from uuid import UUID
 
 import psycopg
 from aiohttp import web
@@ -17,6 +16,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from processor.core.deployment import UnusableDeploymentError
+from processor.core.positions import Log
 from processor.kafka.app import create_app
 from processor.kafka.publisher import ChangePublisher
 from processor.maintenance.housekeeper import Housekeeper
@@ -72,7 +72,7 @@ async def serve(settings: ProcessorSettings) -> int:
     claiming: asyncio.Task[None] | None = None
     waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
     app: Any = None
-    identity: UUID | None = None
+    read: Log | None = None
 
     async def not_ready() -> str | None:
         if stop.is_set():
@@ -99,7 +99,7 @@ async def serve(settings: ProcessorSettings) -> int:
     try:
         while not stop.is_set():
             try:
-                identity = await stop.unless(open_deployment(settings, store))
+                read = await stop.unless(open_deployment(settings, store))
                 break
             except psycopg.Error as error:
                 if meaning_of(error) in (Meaning.BUG, Meaning.DATA):
@@ -117,10 +117,12 @@ async def serve(settings: ProcessorSettings) -> int:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), retry_seconds)
             retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
-        if stop.is_set() or identity is None:
+        if stop.is_set() or read is None:
             return 0
-        app = standings.app = create_app(settings, pipeline, metrics, log_watch.may_go_on)
-        watching = asyncio.create_task(log_watch.run(identity, stop), name="log-watch")
+        app = standings.app = create_app(
+            settings, pipeline, metrics, log_watch.may_go_on, read.base
+        )
+        watching = asyncio.create_task(log_watch.run(read, stop), name="log-watch")
         if settings.user_hash is not None:
             claim = publisher.publish_claim(settings.user_hash.fingerprint)
             claiming = asyncio.create_task(claim, name="claim")

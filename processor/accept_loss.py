@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from processor.core.deployment import UnusableDeploymentError, check_deployment
 from processor.core.losses import LostRange, lost_ranges
+from processor.core.positions import positions
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets
 from processor.store.store import CONNECT_TIMEOUT_SECONDS
@@ -35,9 +36,10 @@ async def find_losses(settings: ProcessorSettings, dsn: str) -> list[LostRange]:
             raise UnusableDeploymentError(
                 "the database has never had a processor: nothing of the log is lost to it"
             )
-        check_deployment(row, topic, identity, len(earliest))
+        *known, log_base = row
+        check_deployment(known, topic, identity, len(earliest))
         cursor = await connection.execute(queries["next_offsets"])
-        return lost_ranges(dict(await cursor.fetchall()), earliest)
+        return lost_ranges(dict(await cursor.fetchall()), positions(earliest, log_base))
 
 
 async def accept(dsn: str, lost: Sequence[LostRange]) -> list[LostRange]:

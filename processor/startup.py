@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from processor.core.deployment import UnusableDeploymentError
+from processor.core.deployment import NEW_TOPIC, UnusableDeploymentError
 from processor.core.last_read import LastRead, TornLogError, last_read, require_same
 from processor.core.losses import described, lost_ranges
+from processor.core.positions import Log, positions
 from processor.settings import ProcessorSettings
 from processor.store.claim import (
     claim_deployment,
@@ -31,9 +31,8 @@ READ_AGAIN_SECONDS: Final = 30.0
 logger = logging.getLogger(__name__)
 
 
-async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
-    """Claim an empty database for the topic, or make sure that the two still fit; gives the id of
-    the topic.
+async def open_deployment(settings: ProcessorSettings, store: Store) -> Log:
+    """Claim an empty database for the topic, or make sure that the two still fit; gives the topic.
 
     Raises :class:`UnusableDeploymentError`, ``processor.store.claim.NotMigratedError``,
     ``schemas.service.user_hash.UserHashKeyError``,
@@ -50,26 +49,27 @@ async def open_deployment(settings: ProcessorSettings, store: Store) -> UUID:
     # Other processors are at work meanwhile: what is stored is later than the beginnings that were
     # asked for before it, and no later than the ends that are asked for after it.
     earliest = await partition_offsets(settings, topic, AIOKafkaConsumer.beginning_offsets)
-    await claim_deployment(store, topic, str(identity), earliest)
+    base = await claim_deployment(store, topic, str(identity), earliest)
     stored = await store.next_offsets()
     last_reads = await store.last_reads()
-    latest = await partition_offsets(settings, topic, AIOKafkaConsumer.end_offsets)
+    latest = positions(await partition_offsets(settings, topic, AIOKafkaConsumer.end_offsets), base)
     for partition, next_offset in stored.items():
         if next_offset > latest[partition]:
             raise UnusableDeploymentError(
                 f"partition {partition} of {topic} ends at offset {latest[partition]}, but "
                 f"{next_offset} is stored as next: Kafka has lost records, or was restored from "
                 "an older copy; restore the database to the same time, or start with an empty "
-                "one and another ROLLCALL_TOPIC_PREFIX"
+                "one and another ROLLCALL_TOPIC_PREFIX, or delete the topic, make it again "
+                f"(rollcall topics) and let {NEW_TOPIC} keep history"
             )
-    if lost := lost_ranges(stored, earliest):
+    if lost := lost_ranges(stored, positions(earliest, base)):
         raise UnusableDeploymentError(described(topic, lost))
     try:
         async with asyncio.timeout(READ_AGAIN_SECONDS):
-            await read_again(settings, topic, last_reads)
+            await read_again(settings, topic, last_reads, base)
     except TornLogError as error:
         raise UnusableDeploymentError(f"{topic}, {error}") from None
-    return identity
+    return Log(identity, base)
 
 
 async def partition_offsets(
@@ -88,10 +88,10 @@ async def partition_offsets(
 
 
 async def read_again(
-    settings: ProcessorSettings, topic: str, last_reads: Mapping[int, LastRead]
+    settings: ProcessorSettings, topic: str, last_reads: Mapping[int, LastRead], base: int
 ) -> None:
     """Raises :class:`TornLogError` unless each of these records, by partition, is still where it
-    was, as far as retention has left them there."""
+    was, as far as retention has left them there. ``base`` is that of the topic's positions."""
     if not last_reads:
         return
     consumer = AIOKafkaConsumer(
@@ -106,15 +106,15 @@ async def read_again(
         wanted = {TopicPartition(topic, p): stored for p, stored in last_reads.items()}
         consumer.assign(list(wanted))
         begins = await consumer.beginning_offsets(list(wanted))
-        for tp in [tp for tp, stored in wanted.items() if stored.offset < begins[tp]]:
+        for tp in [tp for tp, stored in wanted.items() if stored.offset - base < begins[tp]]:
             del wanted[tp]
         for tp, stored in wanted.items():
-            consumer.seek(tp, stored.offset)
+            consumer.seek(tp, stored.offset - base)
         while wanted:
             for tp, records in (await consumer.getmany(*wanted, timeout_ms=1000)).items():
                 stored, found = wanted.pop(tp), records[0]
-                if found.offset == stored.offset:
-                    again = last_read(found.offset, found.timestamp, found.value)
+                if base + found.offset == stored.offset:
+                    again = last_read(stored.offset, found.timestamp, found.value)
                     require_same(tp.partition, stored, again)
     finally:
         await consumer.stop()

@@ -14,7 +14,8 @@ from schemas.log.events import BadEvent, Tick, UndecodableRecordError, decode_ba
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as Kafka gave it. ``timestamp_ms`` is the broker's clock."""
+    """A record as Kafka gave it. ``offset`` is its position (``processor/core/positions.py``),
+    ``timestamp_ms`` the broker's clock."""
 
     partition: int
     offset: int

@@ -327,7 +327,7 @@ TABLES: Final[dict[str, Stored]] = {
         "which log the database belongs to",
         _FOREVER,
         "with the database",
-        runs="only_row topic topic_id partitions created_at",
+        runs="only_row topic topic_id partitions created_at log_base former_topic_ids",
     ),
     "policies": Stored(
         "which durations were in force",

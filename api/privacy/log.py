@@ -7,7 +7,9 @@ flag, so that ingest closes its door at once. If the second fails the processor 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -17,10 +19,21 @@ from schemas.http.problems import ProblemError
 from schemas.log.client import client_options
 from schemas.log.events import PrivacyEvent, encode_batch, partition_of
 from schemas.log.privacy_flags import Flag, encode_flag, flag_key
+from schemas.log.topic_ids import ask_topic_id
 from schemas.log.topics import EVENTS, PRIVACY, topic_name
 
 WRITE_SECONDS: Final = 5.0
 _STOP_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An event in the log, at Kafka's ``offset`` in the topic of this id; ``None``: it could not be
+    asked for."""
+
+    partition: int
+    offset: int
+    topic_id: UUID | None
 
 
 class PrivacyLog:
@@ -40,16 +53,24 @@ class PrivacyLog:
             except (KafkaError, TimeoutError):
                 return
 
-    async def write(self, event: PrivacyEvent) -> tuple[int, int]:
-        """Partition and offset of the event, once the log has it. Raises ``ProblemError``
+    async def write(self, event: PrivacyEvent) -> Written:
+        """Where the event is, once the log has it. Raises ``ProblemError``
         ``unavailable``: it is not known whether it will be; asking again is safe."""
         partition = partition_of(event.user, self._settings.partitions)
-        return partition, await self._append(self._events, partition, encode_batch([event]))
+        offset = await self._append(self._events, partition, encode_batch([event]))
+        return Written(partition, offset, await self._topic_id())
 
     async def flag(self, user_hash: bytes, flag: Flag) -> None:
         """Raises as :meth:`write`."""
         key = flag_key(user_hash, "api")
         await self._append(self._privacy, flag.partition, encode_flag(flag), key)
+
+    async def _topic_id(self) -> UUID | None:
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                return await ask_topic_id((await self._started()).client, self._events)
+        except (KafkaError, OSError, TimeoutError):
+            return None  # the event is in the log all the same
 
     async def _append(
         self, topic: str, partition: int, value: bytes, key: bytes | None = None

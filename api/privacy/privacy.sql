@@ -9,8 +9,15 @@ SELECT fingerprint, claimed_at > now() - make_interval(secs => %(new_seconds)s) 
 SELECT opted_out, at FROM privacy_flags WHERE user_hash = %(user_hash)s
 
 -- name: passed
--- Has the processor passed the event at that offset?
-SELECT next_offset > %(offset)s FROM stream_offsets WHERE "partition" = %(partition)s
+-- Has the processor passed the event at that offset? Not where it is in a topic made anew, to which the
+-- database does not belong yet.
+SELECT next_offset > coalesce(log_base, 0) + %(offset)s
+       AND (topic_id IS NULL OR topic_id = %(topic_id)s::uuid)
+FROM stream_offsets LEFT JOIN deployment ON true WHERE "partition" = %(partition)s
+
+-- name: log_base
+-- What an offset of Kafka's is a position by; no row: no processor has started yet.
+SELECT log_base FROM deployment
 
 -- name: request
 -- The processor may have been faster.

@@ -19,7 +19,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Final
 
-from api.privacy.log import PrivacyLog
+from api.privacy.log import PrivacyLog, Written
 from api.privacy.store import Claim, PrivacyStore
 from api.settings import ApiSettings
 from schemas.http.problems import ProblemError
@@ -53,6 +53,7 @@ class PrivacyRequests:
         self._log = log
         self._known: Claim | None = None
         self._told: str | None = None
+        self._base: int | None = None
 
     async def not_ready(self) -> str | None:
         """Why this process is not to be asked: its key is not the database's. One without a key
@@ -144,23 +145,34 @@ class PrivacyRequests:
     async def _write(self, event: PrivacyEvent, kind: str, *, wait: bool = True) -> Requested:
         hashed = await self.usable_hash()
         user_hash = hashed(event.user)
-        partition, offset = await self._log.write(event)
+        base = await self._log_base()
+        written = await self._log.write(event)
         try:
             if isinstance(event, OptOut):
-                flag = Flag(True, partition, offset, hashed.fingerprint)
+                position = base + written.offset
+                flag = Flag(True, written.partition, position, hashed.fingerprint)
                 await self._log.flag(user_hash, flag)
             if not isinstance(event, OptIn):
-                await self._store.note_request(event.request, user_hash, kind, partition)
-            done = wait and await self._passed(partition, offset)
+                await self._store.note_request(event.request, user_hash, kind, written.partition)
+            done = wait and await self._passed(written)
         except ProblemError as problem:
             # It is in the log, so it will be: the processor does what is missing.
             logger.warning("A privacy event is in the log, but: %s", problem.detail)
             done = False
         return Requested(event.request, done)
 
-    async def _passed(self, partition: int, offset: int) -> bool:
+    async def _log_base(self) -> int:
+        """The last one known where the database is away: it changes when a Kafka is lost."""
+        try:
+            self._base = await self._store.log_base()
+        except ProblemError:
+            if self._base is None:
+                raise
+        return self._base
+
+    async def _passed(self, written: Written) -> bool:
         deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
-        while not await self._store.passed(partition, offset):
+        while not await self._store.passed(written):
             if asyncio.get_running_loop().time() >= deadline:
                 return False
             await asyncio.sleep(_ASK_EVERY_SECONDS)

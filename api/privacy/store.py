@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from api.postgres.database import Connection, Database
 from api.privacy.data import MAX_ROWS, TABLES
+from api.privacy.log import Written
 from schemas.database.named_queries import load_queries
 from schemas.tokens.identity import Identity
 
@@ -58,9 +59,14 @@ class PrivacyStore:
         row = await self._row("flag", {"user_hash": user_hash})
         return row is not None and bool(row[0])
 
-    async def passed(self, partition: int, offset: int) -> bool:
+    async def log_base(self) -> int:
+        """What makes an offset of the log a position, as all that is stored has it."""
+        row = await self._row("log_base", {})
+        return int(row[0]) if row is not None else 0
+
+    async def passed(self, written: Written) -> bool:
         """Whether the processor has passed that event."""
-        row = await self._row("passed", {"partition": partition, "offset": offset})
+        row = await self._row("passed", asdict(written))
         return row is not None and bool(row[0])
 
     async def note_request(

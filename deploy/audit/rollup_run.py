@@ -33,7 +33,7 @@ class RollupAudit:
 
     def copy(self, connection: psycopg.Connection[Any], snapshot: Snapshot) -> None:
         """Raises ``psycopg.Error``."""
-        state = self._read(snapshot.topic_id)
+        state = self._read(snapshot.topic_ids)
         self._rows = copy_rollups(connection, snapshot, state)
 
     def compare(self, differences: Differences) -> Iterator[int]:
@@ -54,9 +54,10 @@ class RollupAudit:
             os.fsync(file.fileno())
         return [(temporary, self._path)]
 
-    def _read(self, topic_id: str) -> RollupState | None:
+    def _read(self, topic_ids: set[str]) -> RollupState | None:
         try:
             found = msgspec.msgpack.decode(self._path.read_bytes(), type=_StateFile)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
-        return found.rollups if (found.version, found.topic_id) == (_VERSION, topic_id) else None
+        is_of_ours = found.version == _VERSION and found.topic_id in topic_ids
+        return found.rollups if is_of_ours else None

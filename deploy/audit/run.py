@@ -100,12 +100,12 @@ async def audit_log(
             if (found := _read(path)) is not None
         }
 
-        def wanted(topic_id: str, stored: Mapping[int, Stored]) -> dict[int, From]:
+        def wanted(topic_ids: set[str], stored: Mapping[int, Stored]) -> dict[int, From]:
             """Of a state that nothing goes on from all rows are: it is begun anew."""
             return {
                 number: start
                 for number, (of_topic, start) in kept.items()
-                if of_topic == topic_id
+                if of_topic in topic_ids
                 and number in stored
                 and start.offset <= stored[number].next_offset
             }
@@ -114,7 +114,7 @@ async def audit_log(
         snapshot = await asyncio.to_thread(
             take_snapshot, dsn, wanted, Path(folder), copy_more=rollups.copy
         )
-        known = {n for n, (of_topic, _) in kept.items() if of_topic == snapshot.topic_id}
+        known = {n for n, (of_topic, _) in kept.items() if of_topic in snapshot.topic_ids}
         if len(known) < len(kept):
             run.notes.append("the state is of another log: begun anew")
         async with LogReader(settings) as log:
@@ -171,7 +171,8 @@ async def _partition(
     is_kept: bool,
 ) -> None:
     found = _read(state_dir / _file_name(number)) if is_kept else None
-    begins_at = await log.begins_at(number)
+    base = snapshot.log_base
+    begins_at = base + await log.begins_at(number)
     stored = snapshot.partitions[number]
     state = found.partition if found is not None else None
     start = begins_at
@@ -189,9 +190,9 @@ async def _partition(
         full = begins_at <= first
         state = PartitionState(number, begins_at, begins_at, full)
     audit_of = PartitionAudit(state, snapshot, run.differences, hash_of)
-    async for records in log.records(number, start, stored.next_offset):
+    async for records in log.records(number, start - base, stored.next_offset - base):
         for record in records:
-            audit_of.record(record.offset, record.timestamp, record.value)
+            audit_of.record(base + record.offset, record.timestamp, record.value)
         run.records += len(records)
         await asyncio.sleep(share.rest_seconds())
     state.next_offset = stored.next_offset

@@ -59,6 +59,15 @@ class Snapshot:
     folder: Path
     #: By table and partition, where its rows begin in the file and how many they are.
     places: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    #: Of the logs before: what was known of one still is.
+    former_topic_ids: list[str] = field(default_factory=list)
+    #: What is stored as an offset is Kafka's offset and this.
+    log_base: int = 0
+
+    @property
+    def topic_ids(self) -> set[str]:
+        """Of this log, and of those before it."""
+        return {self.topic_id, *self.former_topic_ids}
 
     def keep(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
         """Write a table's file; each row begins with its partition, in whose order they come."""
@@ -88,12 +97,12 @@ class NothingToAuditError(RuntimeError):
 
 def take_snapshot(
     dsn: str,
-    wanted: Callable[[str, Mapping[int, Stored]], Mapping[int, From]],
+    wanted: Callable[[set[str], Mapping[int, Stored]], Mapping[int, From]],
     folder: Path,
     copy_more: Callable[[psycopg.Connection[Any], Snapshot], None] | None = None,
 ) -> Snapshot:
-    """Copy what is to be compared into ``folder``: of a topic with this id, whose partitions are
-    stored so far, from where ``wanted`` says, else all; and in the same transaction what
+    """Copy what is to be compared into ``folder``: of topics with these ids, whose partitions
+    are stored so far, from where ``wanted`` says, else all; and in the same transaction what
     ``copy_more`` copies. Raises ``psycopg.Error`` and :class:`NothingToAuditError`."""
     with psycopg.connect(dsn, connect_timeout=10) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -101,7 +110,7 @@ def take_snapshot(
         found = connection.execute(QUERIES["deployment"]).fetchone()
         if found is None:
             raise NothingToAuditError("the database belongs to no log: no processor has run so far")
-        topic_id, partitions = found
+        topic_id, partitions, log_base, former = found
         snapshot = Snapshot(
             topic_id,
             {row[0]: Stored(*row[1:]) for row in connection.execute(QUERIES["offsets"])},
@@ -109,13 +118,15 @@ def take_snapshot(
             {},
             dict(connection.execute(QUERIES["kept_from"]).fetchall()),
             folder,
+            former_topic_ids=former,
+            log_base=log_base,
         )
         for partition, offset, policy in connection.execute(QUERIES["policies"]):
             decoded = msgspec.json.decode(policy, type=Policy)
             snapshot.policies.setdefault(partition, []).append((offset, decoded))
         for partition, start, end in connection.execute(QUERIES["lost_ranges"]):
             snapshot.lost.setdefault(partition, {})[end] = end - start
-        known = wanted(topic_id, snapshot.partitions)
+        known = wanted(snapshot.topic_ids, snapshot.partitions)
         froms = [known.get(partition, From()) for partition in range(partitions)]
         for partition, offset, _, to_time in connection.execute(QUERIES["clock_steps"]):
             start = froms[partition]

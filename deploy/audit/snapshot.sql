@@ -2,8 +2,8 @@
 -- partition and in the order of the log; their columns are those of deploy/audit/columns.py, in its order.
 
 -- name: deployment
--- Which log this database belongs to.
-SELECT topic_id::text, partitions FROM deployment
+-- Which log this database belongs to, and which ones before.
+SELECT topic_id::text, partitions, log_base, former_topic_ids::text[] FROM deployment
 
 -- name: offsets
 -- How far each partition is, and what it counts.

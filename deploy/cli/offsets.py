@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.new_topic import accept_new_topic
 from deploy.terminal import (
     DEFAULT_DATA_DIR,
     FAILURE,
@@ -39,15 +40,32 @@ def accept_loss(
             "losses are only shown."
         ),
     ] = None,
+    new_topic: Annotated[
+        bool,
+        typer.Option(
+            "--new-topic",
+            help="The topic is lost for good, and another one was made in its place: go on with "
+            "that, and keep history and opt-outs. Only shows what is lost, without --yes.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept the new topic.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Go on although Kafka deleted records before they were processed.
+    """Go on although Kafka has lost records before they were processed.
 
     The partition goes on where its log begins. What the records said is lost for good; presence
     takes the gap for an outage of ours: nobody goes offline by it, and whoever is online then gets
     until the end of the reconnect grace. Each loss stays in the table lost_ranges. Does nothing
-    where nothing is lost. Kafka and the database are those of ROLLCALL_… as for the processor.
+    where nothing is lost. With --new-topic all services must be stopped; it may be repeated.
+    Kafka and the database are those of ROLLCALL_… as for the processor.
     """
+    if yes and not new_topic:
+        fail("--yes is for --new-topic: losses of a topic are accepted with --partition", USAGE)
+    if new_topic:
+        if partition:
+            fail("--new-topic is for all partitions: leave --partition out", USAGE)
+        accept_new_topic(data_dir, yes=yes)
+        return
     import psycopg
     from aiokafka.errors import KafkaError
 

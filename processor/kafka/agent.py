@@ -75,7 +75,7 @@ async def process_events(app: Any, pipeline: Pipeline, events: Sequence[Any]) ->
     records = [
         RawRecord(
             message.partition,
-            message.offset,
+            app.log_base + message.offset,
             # Faust divides the broker's milliseconds by 1000: this gives them back exactly.
             int(message.timestamp * 1000 + 0.5),
             message.value,

@@ -38,6 +38,8 @@ class PresenceApp(faust.App):
     transport_class: Any
     assigned = False
     start_offsets: Mapping[int, int] = MappingProxyType({})
+    #: Of the topic's positions (``processor/core/positions.py``).
+    log_base = 0
 
     def _new_transport(self) -> Any:
         return self.transport_class(self.conf.broker_consumer, self)
@@ -51,8 +53,10 @@ def create_app(
     pipeline: Pipeline,
     metrics: Metrics,
     may_go_on: Callable[[], Awaitable[None]],
+    log_base: int,
 ) -> PresenceApp:
-    """The application; it needs the deployment to be open (``startup.open_deployment``).
+    """The application; it needs the deployment to be open: ``startup.open_deployment`` tells the
+    ``log_base`` of its topic.
 
     Before each batch it waits until it ``may_go_on``.
     """
@@ -80,6 +84,8 @@ def create_app(
         value_serializer="raw",
         key_serializer="raw",
     )
+
+    app.log_base = log_base
 
     async def read_offsets() -> Mapping[int, int]:
         stored = await _start_offsets(settings.session_dsn)
@@ -132,8 +138,9 @@ def _credentials(settings: ProcessorSettings) -> Any:
 
 
 async def _start_offsets(dsn: str) -> list[tuple[int, int, int]]:
-    """Partition, what is to be processed next, and where to read from: the record before that,
-    where it is known, comes once more and must be the same (``processor/core/last_read.py``).
+    """Partition, the position to be processed next, and Kafka's offset to read from: the record
+    before that, where it is known, comes once more and must be the same
+    (``processor/core/last_read.py``).
 
     On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
     query = load_queries("processor.store", "queries.sql")["start_offsets"]

@@ -87,7 +87,8 @@ WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(
   AND message_id = %(message_id)s
 
 -- name: given_up
--- Added to the dead letter before it, unless something was delivered between the two.
+-- Added to the dead letter before it, unless something was delivered between the two. One of a topic that
+-- is lost (begin_cursors_anew) is nowhere to be read again.
 WITH ended AS (
     UPDATE webhook_cursors
     SET next_offset = message_next_offset, message_id = NULL, body = NULL, changes = NULL,
@@ -117,8 +118,9 @@ WITH ended AS (
     RETURNING l.id
 )
 INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset, changes, why)
-SELECT %(webhook)s, %(partition)s, begins, ends, many, 'retries' FROM ended
-WHERE NOT EXISTS (SELECT FROM added)
+SELECT %(webhook)s, %(partition)s, begins, greatest(ends, begins + 1), many,
+       CASE WHEN begins < ends THEN 'retries' ELSE 'lost' END
+FROM ended WHERE NOT EXISTS (SELECT FROM added)
 
 -- name: lost
 -- Kafka has deleted what is before to_offset.
@@ -162,4 +164,6 @@ WITH disabled AS (
     RETURNING webhook, "partition", begins, next_offset AS ends, many
 )
 INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset, changes, why)
-SELECT webhook, "partition", begins, ends, many, 'disabled' FROM ended
+SELECT webhook, "partition", begins, greatest(ends, begins + 1), many,
+       CASE WHEN begins < ends THEN 'disabled' ELSE 'lost' END
+FROM ended

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from processor.core.deployment import UnusableDeploymentError, check_deployment
+from processor.core.positions import positions
 from processor.store.store import CONNECT_TIMEOUT_SECONDS, Store
 from schemas.database.migrate import not_applied
 from schemas.service.user_hash import check_fingerprint
@@ -21,8 +22,9 @@ class NotMigratedError(RuntimeError):
 
 async def claim_deployment(
     store: Store, topic: str, topic_id: str, earliest: dict[int, int]
-) -> None:
-    """Claim an empty database for this topic, or check that it is the one it belongs to.
+) -> int:
+    """Claim an empty database for this topic, or check that it is the one it belongs to; gives the
+    base of its positions.
 
     ``earliest`` holds the first offset of every partition. Raises
     :class:`UnusableDeploymentError` if the database belongs to another log.
@@ -34,9 +36,13 @@ async def claim_deployment(
         cursor = await connection.execute(store.queries["deployment"])
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101  (it was just made)
-        check_deployment(row, topic, topic_id, len(earliest))
-        starts = (list(earliest), list(earliest.values()))
+        *known, log_base = row
+        check_deployment(known, topic, topic_id, len(earliest))
+        begins = positions(earliest, log_base)
+        starts = (list(begins), list(begins.values()))
         await connection.execute(store.queries["create_offsets"], starts)
+    store.log_base = log_base
+    return int(log_base)
 
 
 async def require_schema(store: Store) -> None:

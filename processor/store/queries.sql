@@ -15,7 +15,7 @@ SELECT name FROM schema_migrations
 
 -- name: deployment
 -- Which log the database belongs to; no row: to none yet.
-SELECT topic, topic_id, partitions FROM deployment
+SELECT topic, topic_id, partitions, log_base FROM deployment
 
 -- name: create_deployment
 -- The database belongs to this log from now on.
@@ -35,9 +35,10 @@ ON CONFLICT DO NOTHING
 SELECT "partition", next_offset FROM stream_offsets ORDER BY "partition"
 
 -- name: start_offsets
--- The next offset, and the one to read from: one earlier where that record is known.
+-- The next position, and Kafka's offset to read from: one earlier where that record is known.
 SELECT "partition", next_offset,
        next_offset - ((last_read ->> 'offset')::bigint IS NOT DISTINCT FROM next_offset - 1)::integer
+           - coalesce((SELECT log_base FROM deployment), 0)
 FROM stream_offsets ORDER BY "partition"
 
 -- name: last_reads
@@ -59,7 +60,7 @@ RETURNING "partition"
 
 -- name: load_partition
 -- Where a partition goes on, and what it must remember.
-SELECT next_offset, to_ms(log_time), published_through, policy::text, graces::text,
+SELECT coalesce((SELECT log_base FROM deployment), 0), next_offset, to_ms(log_time), published_through, policy::text, graces::text,
        silence::text, last_read::text,
        EXISTS (SELECT FROM lost_ranges l
                WHERE l."partition" = o."partition" AND l.to_offset = o.next_offset),

@@ -82,6 +82,8 @@ class Store:
     def __init__(self, dsn: str, user_hash: UserHash | None = None) -> None:
         self.dsn = dsn
         self.user_hash = user_hash
+        #: Of the topic that is read (``processor/core/positions.py``).
+        self.log_base = 0
         self.queries = {
             **load_queries("processor.store", "queries.sql", PRESENCE_PARTS),
             **load_queries("processor.store", "analytics.sql"),
@@ -123,8 +125,14 @@ class Store:
                         f"the database has no offset of partition {partition}: start the "
                         "processor again"
                     )
-                next_offset, log_time_ms, published_through, policy = row[:4]
-                graces, silence, last_read, after_loss, is_counted = row[4:]
+                log_base, next_offset, log_time_ms, published_through, policy = row[:5]
+                graces, silence, last_read, after_loss, is_counted = row[5:]
+                if log_base != self.log_base:
+                    raise UnusableDeploymentError(
+                        "the database belongs to another topic since somebody accepted that "
+                        "(rollcall offsets accept-loss --new-topic), and this processor reads the "
+                        "one before: start the processor again, with the Kafka of the new topic"
+                    )
                 live = self.queries["load_live_screens"]
                 cursor = await connection.execute(live, (partition,))
                 live_screens = dict(await cursor.fetchall()) if is_counted else None

@@ -60,6 +60,7 @@ class Standings:
             highwater = None
         if highwater is None or next_offset is None:
             return Standing(partition, state, next_offset, None, None)
+        highwater += app.log_base
         # What is in memory may be ahead of what is stored, while that is tried again.
         in_hand_ms = self._pipeline.oldest_in_hand_ms(partition)
         lag_records = max(0, highwater - next_offset)

@@ -19,12 +19,13 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Final
-from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from processor.core.deployment import NEW_TOPIC
 from processor.core.last_read import LastRead, TornLogError
+from processor.core.positions import Log, positions
 from processor.kafka.consumer_group import assigned_partitions
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
@@ -74,14 +75,14 @@ class LogWatch:
         self.replaced = False
         self.trouble: str | None = None
 
-    async def run(self, identity: UUID, stop: asyncio.Event) -> None:
-        """Look until ``stop``; the database belongs to the topic with the id ``identity``."""
+    async def run(self, read: Log, stop: asyncio.Event) -> None:
+        """Look until ``stop``; the database belongs to the topic ``read``."""
         while not stop.is_set():
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    trouble = await self._look(identity)
-                await self._look_for_silence()
-                await self._look_back()
+                    trouble = await self._look(read)
+                await self._look_for_silence(read.base)
+                await self._look_back(read.base)
             except (KafkaError, OSError, TimeoutError) as error:
                 # The agent and the publisher say that Kafka is away.
                 log.debug("cannot ask Kafka for %s: %s", self._topic, error)
@@ -104,19 +105,19 @@ class LogWatch:
             await asyncio.sleep(1)
         self._progress.pausing = False
 
-    async def _look(self, identity: UUID) -> str | None:
+    async def _look(self, read: Log) -> str | None:
         try:
             found = await topic_id(self._settings, self._topic)
         except UnknownTopicOrPartitionError:
             self.replaced = True
             return (
                 f"topic {self._topic} does not exist any more: the database belongs to it, and to "
-                "no other of its name; stop all services and start with an empty database and "
-                "rollcall topics"
+                "no other of its name; stop all services and make it again (rollcall topics), "
+                f"then let {NEW_TOPIC} keep history and opt-outs, or start with an empty database"
             )
-        self.replaced = found != identity
+        self.replaced = found != read.topic_id
         if self.replaced:
-            return str(TopicReplacedError(self._topic, identity, found))
+            return str(TopicReplacedError(self._topic, read.topic_id, found))
         if self._standings.now():
             self._had_partitions = True
             return None
@@ -131,7 +132,7 @@ class LogWatch:
             "process has lost those that it had: restart the processors"
         )
 
-    async def _look_for_silence(self) -> None:
+    async def _look_for_silence(self, base: int) -> None:
         if self.replaced or self._waits():
             self._reading.begin_again()
             return
@@ -139,21 +140,22 @@ class LogWatch:
         if not silent:
             return
         async with asyncio.timeout(ANSWER_SECONDS):
-            ends = await partition_offsets(
+            found = await partition_offsets(
                 self._settings, self._topic, AIOKafkaConsumer.end_offsets
             )
+        ends = positions(found, base)
         unread = {p: at for p, at in silent.items() if ends[p] > at}
         if not unread:
             log.info("nothing was written to partitions %s of %s", list(silent), self._topic)
             return
         await asyncio.sleep(FETCH_SECONDS)
-        positions = self._positions()
-        still = {p: ends[p] - at for p, at in unread.items() if positions.get(p) == at}
+        now_at = self._positions()
+        still = {p: ends[p] - at for p, at in unread.items() if now_at.get(p) == at}
         if still and not self._waits():
             what = ", ".join(f"{count} of partition {p}" for p, count in still.items())
             self._end(f"records are in the log ({what}), and Kafka's consumer gives none of them")
 
-    async def _look_back(self) -> None:
+    async def _look_back(self, base: int) -> None:
         if self.replaced or time.monotonic() < self._looked_back_at + LOOK_BACK_SECONDS:
             return
         self._looked_back_at = time.monotonic()
@@ -162,7 +164,7 @@ class LogWatch:
         reads = self._pipeline.last_reads()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await read_again(self._settings, self._topic, before)
+                await read_again(self._settings, self._topic, before, base)
         except TornLogError as error:
             self._end(f"{self._topic}, {error}")
         self._read_before = reads

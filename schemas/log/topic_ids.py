@@ -125,8 +125,9 @@ class TopicReplacedError(TopicProblemError):
     def __init__(self, topic: str, known: UUID, found: UUID) -> None:
         super().__init__(
             f"topic {topic} was deleted and made again (id {known}, now {found}): the database of "
-            "the processors belongs to the old one; stop all services and start with an empty "
-            "database, or point back to the old topic's Kafka"
+            "the processors belongs to the old one; point back to the old topic's Kafka, or, where "
+            "that is lost for good, stop all services and let rollcall offsets accept-loss "
+            "--new-topic keep history and opt-outs, or start with an empty database"
         )
 
 

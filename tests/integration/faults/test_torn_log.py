@@ -33,8 +33,8 @@ def last_reads(self):
     if not os.path.exists("torn"):
         return reads
     return {p: replace(read, checksum=read.checksum ^ 1) for p, read in reads.items()}
-async def read_again(settings, topic, reads):
-    await again(settings, topic, reads)
+async def read_again(settings, topic, reads, base):
+    await again(settings, topic, reads, base)
     print(f"saw {sorted(read.offset for read in reads.values())} again", flush=True)
 pipeline.Pipeline.last_reads, log_watch.read_again = last_reads, read_again
 __main__.main()

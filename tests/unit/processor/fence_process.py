@@ -189,6 +189,8 @@ class Process:
 class _App:
     """What the agent asks of Faust."""
 
+    log_base = 0
+
     def __init__(self, process: Process) -> None:
         self._process = process
         self.consumer = self

@@ -39,6 +39,7 @@ def test_a_database_of_another_topic_is_not_used() -> None:
         assert str(told.value) == (
             f"the database belongs to topic events with id id, Kafka has {topic} with id "
             f"{topic_id}: the topic was made again, or one of ROLLCALL_KAFKA_BOOTSTRAP, "
-            "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; start with "
-            "an empty database, or point back to the right one"
+            "ROLLCALL_TOPIC_PREFIX and ROLLCALL_DATABASE_URL names another deployment; point back "
+            "to the right one, or, where the old topic is lost for good, let rollcall offsets "
+            "accept-loss --new-topic keep history and opt-outs, or start with an empty database"
         )
