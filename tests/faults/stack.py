@@ -229,7 +229,9 @@ class Stack:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def next_offsets(self) -> dict[int, int]:
-        return dict(self.rows('SELECT "partition", next_offset FROM stream_offsets'))
+        """As Kafka counts them in the topic that there is."""
+        query = 'SELECT "partition", next_offset - log_base FROM stream_offsets, deployment'
+        return dict(self.rows(query))
 
     def empty_database(self) -> None:
         """Begin anew, as the runbook says: services stop, `rollcall migrate` an empty database."""

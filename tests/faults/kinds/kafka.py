@@ -157,6 +157,33 @@ def topic_made_again(round_: Round) -> Loss:
     return Loss(between=(began - 1, until), presence=True)
 
 
+def topic_lost(round_: Round) -> Loss:
+    """The topic is lost with records that no processor had read, and made again; history goes on in
+    it after `rollcall offsets accept-loss --new-topic`. Lost is what was in those records."""
+    stack = round_.stack
+    for name in PROCESSORS:
+        stack.managed[name].stop()
+    # So that the audit knows all that was before.
+    stack.command("audit", "--state", str(stack.directory / "audit"))
+    began = time.time()
+    round_.recount.go_on()
+    round_.last(2, 5)
+    asyncio.run(_replace(stack))
+    logged = _logged(stack)
+    stack.managed[PROCESSORS[0]].start()
+    wait_for("a processor refuses", lambda: _said_since(stack, logged, "accept-loss --new-topic"))
+    for name in CLIENTS:
+        stack.managed[name].stop()
+    round_.recount.another_log()
+    done = stack.command("offsets", "accept-loss", "--new-topic", "--yes")
+    if "accepted: " not in done.stdout:
+        raise NothingHappenedError(f"it was not accepted: {done.stdout} {done.stderr}")
+    # No ingest has run for a while: every answer of the old log has come to its phone.
+    until = time.time()
+    stack.start_services()
+    return Loss(between=(began - 1, until))
+
+
 async def _replace(stack: Stack) -> None:
     topic = topic_name(stack.kafka_settings, EVENTS)
     async with kafka_admin(stack.kafka_settings) as admin:
@@ -235,6 +262,7 @@ KINDS: Final = [
     told("torn-tail-read", torn_tail_that_was_read),
     told("group-deleted", group_offsets_deleted),
     told("topic-made-again", topic_made_again),
+    told("topic-lost", topic_lost),
     told("records-gone", records_gone),
     told("poison", poison),
 ]
