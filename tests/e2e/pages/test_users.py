@@ -524,11 +524,11 @@ def test_what_counts_as_changed(modules: Page) -> None:
         (users(("d", 9), ("c", 8), ("a", 3)), 2),
     ):
         assert (
-            called(modules, "pages/user_list.js", "countChanged", shown, fresh, "-changed_at")
+            called(modules, "pages/users/user_list.js", "countChanged", shown, fresh, "-changed_at")
             == count
         )
     moved = users(("c", 5), ("a", 3), ("b", 2))
-    assert called(modules, "pages/user_list.js", "countChanged", shown, moved, "user_id") == 0
+    assert called(modules, "pages/users/user_list.js", "countChanged", shown, moved, "user_id") == 0
 
 
 def test_a_page_that_has_run_empty_leads_back(

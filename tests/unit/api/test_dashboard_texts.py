@@ -19,7 +19,10 @@ NUMBERED = re.compile(r'\bmany\(\s*\w+,\s*"[^"]+",\s*"([^"]+)"')
 #: By page the modules that are its own.
 TRANSLATED_MODULES = {
     "live": ("live", "hour", "changes"),
-    "users": ("users", "user_filters", "user_list", "user_rows", "user_export"),
+    "users": tuple(
+        f"users/{name}"
+        for name in ("users", "user_filters", "user_list", "user_rows", "user_export")
+    ),
 }
 #: Parts of the API's own sentences, which are English; and of the request that developers see.
 OF_THE_API = {"The instant must", "the time up to which everything has been read"}

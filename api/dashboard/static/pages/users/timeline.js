@@ -1,7 +1,7 @@
 // What a user did, of one type, newest first: read page by page, and kept up to date.
 
-import { timelineCall } from "../lib/addresses.js";
-import { read } from "../lib/api.js";
+import { timelineCall } from "../../lib/addresses.js";
+import { read } from "../../lib/api.js";
 
 const PAGE = 500;
 const NEWEST = 50;

@@ -4,9 +4,9 @@
 // hand. Without a state a search looks through everyone, online or not, as whoever searches wants to
 // find; what only online users have (a screen, a version, a device, an instant) narrows it to them.
 
-import { usersAt } from "../lib/addresses.js";
-import { many, t } from "../lib/texts.js";
-import { count } from "../lib/words.js";
+import { usersAt } from "../../lib/addresses.js";
+import { many, t } from "../../lib/texts.js";
+import { count } from "../../lib/words.js";
 
 const ONLINE_ONLY = ["screen", "app_version", "platform", "device", "at"];
 const NAMES = ["q", "state", ...ONLINE_ONLY, "sort"];

@@ -1,9 +1,9 @@
 // Sessions and changes of a user as rows.
 
-import { foreign, make, momentOf } from "../ui/dom.js";
-import { length, several } from "../lib/moments.js";
-import { deviceName, inShort } from "../lib/reasons.js";
-import * as words from "../lib/words.js";
+import { foreign, make, momentOf } from "../../ui/dom.js";
+import { length, several } from "../../lib/moments.js";
+import { deviceName, inShort } from "../../lib/reasons.js";
+import * as words from "../../lib/words.js";
 
 export function sessionRow(session) {
   const [entry, exit] = [session.entry_screen, session.exit_screen].map((screen) => foreign(words.screen(screen)));

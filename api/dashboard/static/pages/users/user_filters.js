@@ -1,12 +1,12 @@
 // The form above the list of users: what is asked for, as fields.
 
-import { now } from "../lib/api.js";
-import { debounce, element, setText, setTime } from "../ui/dom.js";
-import { shownZone } from "../lib/formats.js";
-import { moment } from "../lib/moments.js";
-import { suggest } from "../ui/suggestions.js";
-import { instantOf, wallTime } from "../lib/zones.js";
-import { t } from "../lib/texts.js";
+import { now } from "../../lib/api.js";
+import { debounce, element, setText, setTime } from "../../ui/dom.js";
+import { shownZone } from "../../lib/formats.js";
+import { moment } from "../../lib/moments.js";
+import { suggest } from "../../ui/suggestions.js";
+import { instantOf, wallTime } from "../../lib/zones.js";
+import { t } from "../../lib/texts.js";
 import * as list from "./user_list.js";
 
 const TYPING_MS = 250;

@@ -6,17 +6,17 @@
 // follows only on the first page while nobody has a hand on a row: else it is said over the list how
 // much has changed, and shown when asked for.
 
-import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
-import { setTitle } from "../ui/connection.js";
-import { element, setParts, setText } from "../ui/dom.js";
-import { follow } from "../lib/feed.js";
-import { localised } from "../lib/moments.js";
+import { Away, LoggedOut, ProblemError, now, post, read } from "../../lib/api.js";
+import { setTitle } from "../../ui/connection.js";
+import { element, setParts, setText } from "../../ui/dom.js";
+import { follow } from "../../lib/feed.js";
+import { localised } from "../../lib/moments.js";
 import { download } from "./user_export.js";
 import { listen, showFilters, typed } from "./user_filters.js";
 import * as list from "./user_list.js";
-import { t } from "../lib/texts.js";
+import { t } from "../../lib/texts.js";
 import { fillIn, layOut } from "./user_rows.js";
-import * as words from "../lib/words.js";
+import * as words from "../../lib/words.js";
 
 const REFRESH_MS = 2000;
 const PAGE_ROWS = 50;

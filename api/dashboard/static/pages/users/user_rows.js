@@ -1,11 +1,11 @@
 // Rows of the table of users. Rows are moved and filled anew, never made again: what a reader has
 // selected or focused stays.
 
-import { userPage } from "../lib/addresses.js";
-import { arrange, copyButton, make, setText, setTime } from "../ui/dom.js";
-import { inShort } from "../lib/reasons.js";
-import { t } from "../lib/texts.js";
-import * as words from "../lib/words.js";
+import { userPage } from "../../lib/addresses.js";
+import { arrange, copyButton, make, setText, setTime } from "../../ui/dom.js";
+import { inShort } from "../../lib/reasons.js";
+import { t } from "../../lib/texts.js";
+import * as words from "../../lib/words.js";
 
 const STATES = { foreground: t("foreground"), background: t("background"), offline: t("offline") };
 const REASONS = {

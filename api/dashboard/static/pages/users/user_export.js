@@ -1,11 +1,11 @@
 // A list of users as a file: the API makes it, up to its limit.
 
-import { Away, LoggedOut, ProblemError, now } from "../lib/api.js";
-import { setText } from "../ui/dom.js";
-import { download as save } from "../ui/download.js";
+import { Away, LoggedOut, ProblemError, now } from "../../lib/api.js";
+import { setText } from "../../ui/dom.js";
+import { download as save } from "../../ui/download.js";
 import { callOf } from "./user_list.js";
-import { t } from "../lib/texts.js";
-import { count } from "../lib/words.js";
+import { t } from "../../lib/texts.js";
+import { count } from "../../lib/words.js";
 
 const ROWS = 10_000;
 

@@ -1,11 +1,11 @@
 // The devices of a user, a card each.
 
-import { userPage } from "../lib/addresses.js";
-import { now } from "../lib/api.js";
-import { arrange, make, setParts, setText, setTime } from "../ui/dom.js";
-import { deviceName, whyDevice } from "../lib/reasons.js";
-import { silenceOf } from "../lib/silence.js";
-import * as words from "../lib/words.js";
+import { userPage } from "../../lib/addresses.js";
+import { now } from "../../lib/api.js";
+import { arrange, make, setParts, setText, setTime } from "../../ui/dom.js";
+import { deviceName, whyDevice } from "../../lib/reasons.js";
+import { silenceOf } from "../../lib/silence.js";
+import * as words from "../../lib/words.js";
 
 /** The list has exactly these devices, in this order; cards are kept, as rows are. */
 export function showDevices(list, devices) {

@@ -1,18 +1,18 @@
 // One user: online or not and why, on which devices, and what they did.
 
-import { userCall, userIdOf, usersAt } from "../lib/addresses.js";
-import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
-import { setTitle } from "../ui/connection.js";
+import { userCall, userIdOf, usersAt } from "../../lib/addresses.js";
+import { Away, LoggedOut, ProblemError, now, post, read } from "../../lib/api.js";
+import { setTitle } from "../../ui/connection.js";
 import { showDevices, showSilences } from "./device_cards.js";
-import { element, setParts, setText, setTime } from "../ui/dom.js";
-import { follow } from "../lib/feed.js";
+import { element, setParts, setText, setTime } from "../../ui/dom.js";
+import { follow } from "../../lib/feed.js";
 import { changeRow, sessionRow, silencesOf } from "./history_tables.js";
-import { shownZone } from "../lib/formats.js";
-import { length, localised, moment } from "../lib/moments.js";
-import { deviceName, shownDevice, whyUser } from "../lib/reasons.js";
-import { RANGES, drawStrip } from "../charts/strip.js";
+import { shownZone } from "../../lib/formats.js";
+import { length, localised, moment } from "../../lib/moments.js";
+import { deviceName, shownDevice, whyUser } from "../../lib/reasons.js";
+import { RANGES, drawStrip } from "../../charts/strip.js";
 import { Timeline } from "./timeline.js";
-import * as words from "../lib/words.js";
+import * as words from "../../lib/words.js";
 
 const REFRESH_MS = 2000;
 const USUAL_RANGE = "24h";
@@ -240,7 +240,7 @@ for (const radio of document.querySelectorAll("[name=range]")) {
 }
 element("strip-picture").addEventListener("click", async () => {
   const [{ pictureOfStrip }, { save }] = await Promise.all(
-    ["../charts/strip_picture.js", "../ui/download.js"].map((path) => import(new URL(path, import.meta.url))),
+    ["../../charts/strip_picture.js", "../../ui/download.js"].map((path) => import(new URL(path, import.meta.url))),
   );
   const title = `${words.isolated(user.name ?? user.user_id)} · ${element("strip-title").textContent}`;
   // A file's name goes further than its picture: whose it is stands in that alone.
