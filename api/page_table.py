@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, READ_SCOPE
+from api.scopes import AUDIT_SCOPE, EXPORT_SCOPE, MANAGE_SCOPE, READ_SCOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,10 @@ PAGES: Final = (
     Page("/active-users", "active_users_page", "active_users.html", "Active users", has_time=True),
     Page("/retention", "retention_page", "retention.html", "Retention"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
+    Page("/alerts", "alerts_page", "alerts.html", "Alerts", MANAGE_SCOPE),
+    Page(
+        "/webhooks", "webhooks_page", "webhooks.html", "Webhooks", MANAGE_SCOPE, within="/alerts"
+    ),
     Page("/audit", "audit_page", "audit.html", "Who looked", AUDIT_SCOPE),
     Page("/health", "health_page", "health.html", "Health"),
     Page("/docs", DOCS_ROUTE, "docs.html", "API", public=True),

@@ -22,8 +22,14 @@ export class ProblemError extends Error {
   }
 }
 
-/** There was no answer in time, or the API has no database: the same call may work soon. */
-export class Away extends Error {}
+/** There was no answer in time, or the API has no database: the same call may work soon. `detail` is
+ * what the API says of it, where it says something. */
+export class Away extends Error {
+  constructor(message, detail = null) {
+    super(message);
+    this.detail = detail;
+  }
+}
 
 /** The server's clock, in Unix milliseconds. */
 export const now = () => Date.now() + skewMs;
@@ -97,7 +103,7 @@ async function ask(path, options) {
     throw new LoggedOut();
   }
   hearClock(Date.parse(answer.headers.get("Date")));
-  if (AWAY.has(answer.status)) throw new Away("Database away");
+  if (AWAY.has(answer.status)) throw new Away("Database away", (await answer.json().catch(() => ({}))).detail);
   if (answer.status === 429) throw new Away("Too many questions at once");
   return answer;
 }

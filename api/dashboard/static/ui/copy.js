@@ -1,5 +1,6 @@
 // What a button copies: the page's address, or a text of the page. A button says so itself,
-// `data-copy="link"` or `data-copy="text" data-text="…"`, so that pages make them without a script.
+// `data-copy="link"`, `data-copy="text" data-text="…"` or, of what is no id, `data-copy="secret"`, so that
+// pages make them without a script.
 
 import { t } from "../lib/texts.js";
 
@@ -14,7 +15,8 @@ export function offerCopies(said) {
     const isLink = button.dataset.copy === "link";
     const isCopied = await copy(isLink ? location.href : button.dataset.text);
     said.textContent = "";
-    said.textContent = isCopied ? (isLink ? t("Link copied") : t("Id copied")) : t("The browser does not let pages copy");
+    const done = isLink ? t("Link copied") : button.dataset.copy === "secret" ? t("Copied") : t("Id copied");
+    said.textContent = isCopied ? done : t("The browser does not let pages copy");
     clearTimeout(timers.get(button));
     button.dataset.copied = isCopied ? "yes" : "no";
     timers.set(button, setTimeout(() => delete button.dataset.copied, SHOWN_MS));

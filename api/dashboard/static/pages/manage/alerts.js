@@ -1,0 +1,135 @@
+// Product alerts: tried on the last week, made, watched and ended.
+
+import { post, read, send } from "../../lib/api.js";
+import { follow } from "../../lib/feed.js";
+import { several } from "../../lib/moments.js";
+import { Rounds } from "../../lib/rounds.js";
+import { arrange, element, make, momentOf, setParts, setText } from "../../ui/dom.js";
+import { suggest } from "../../ui/suggestions.js";
+import { Teller } from "../../ui/teller.js";
+import { fillIn, layOut, PEAK, ruleOf } from "./alert_form.js";
+import { ruleInWords, trialInWords } from "./alert_words.js";
+import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
+
+const CALL = "/api/v1/alerts";
+const EVERY_MS = 5_000;
+const TIMES_SHOWN = 5;
+const TARGETS = { webhook: "A webhook", slack: "Slack" };
+const FIELDS = {
+  url: "The address",
+  "rule.name": "The name",
+  "rule.value": "The number",
+  "rule.screen": "The screen",
+  "rule.app_version": "The version",
+  "rule.days": "Days",
+  "rule.for_minutes": "For minutes",
+  "rule.repeat_minutes": "Again every",
+  "rule.quiet_hours.from": "Quiet from",
+  "rule.quiet_hours.to": "Quiet to",
+  "rule.quiet_hours.time_zone": "The time zone",
+};
+
+const form = element("rule");
+const tell = element("tell");
+const trier = new Teller(element("tried-said"), FIELDS);
+const maker = new Teller(element("new-said"), FIELDS);
+const keeper = new Teller(element("list-said"));
+const reader = new Teller(element("list-trouble"));
+const rows = new Map();
+const rounds = new Rounds(refresh, EVERY_MS);
+// The rule that was tried: a rule is tried before it is made.
+let tried = null;
+
+async function refresh() {
+  const isRead = await reader.attempt(async () => show((await read(CALL)).items));
+  element("list").setAttribute("aria-busy", "false");
+  return { isRead, movesOn: true };
+}
+
+function show(items) {
+  element("list-empty").hidden = items.length > 0;
+  for (const id of rows.keys()) if (!items.some((item) => item.id === id)) rows.delete(id);
+  arrange(element("list"), items.map((item) => {
+    if (!rows.has(item.id)) rows.set(item.id, rowOf(item));
+    return shown(rows.get(item.id), item);
+  }));
+}
+
+const rowOf = ({ id, rule }) => new KeptRow(rule.name, [keeper.deleter(() => end(id), rule.name)]);
+
+async function end(id) {
+  if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), "Deleted.")) await rounds.begin();
+}
+
+function shown(row, item) {
+  const { firing_since: since, last_told_at: last, waiting, given_up: lost, problem } = item;
+  const about = line("quiet");
+  setParts(about, ruleInWords(item.rule));
+  const to = line("quiet", `${TARGETS[item.target] ?? item.target}: `, make("bdi", "", item.address), "; made by ", make("bdi", "", item.created_by));
+  row.show(since === null ? "live" : "outage", since === null ? "Calm" : "Firing", [
+    about,
+    since === null ? null : line("problem", "Firing since ", momentOf(since)),
+    last === null ? null : line("quiet", "Fired last at ", momentOf(last)),
+    waiting > 0 ? line("problem", `${several(waiting, "message")} not delivered yet${problem === null ? "" : ` (${problem})`}`) : null,
+    lost > 0 ? line("problem", `${several(lost, "message")} of the last 30 days could not be delivered`) : null,
+    to,
+  ]);
+  return row.node;
+}
+
+/** What was said of another rule says nothing of this one. */
+function forget() {
+  tried = null;
+  element("outcome").hidden = true;
+  layOut(form);
+}
+
+form.addEventListener("input", forget);
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  hideSecret();
+  maker.say("");
+  const rule = ruleOf(form);
+  let trial = null;
+  const isTried = await trier.attempt(async () => (trial = await post(`${CALL}/try`, { rule })));
+  // A deployment that has nothing yet has no last week: its rules are made all the same.
+  const isTooEarly = !isTried && trier.isAway;
+  element("outcome").hidden = !isTried && !isTooEarly;
+  tried = isTried || isTooEarly ? rule : null;
+  if (isTried) showTrial(trial);
+  else setText(element("trial-times"), "");
+});
+
+function showTrial(trial) {
+  trier.say(trialInWords(trial));
+  const latest = trial.fired_at.slice(-TIMES_SHOWN);
+  const parts = latest.flatMap((at, n) => [n === 0 ? "" : ", ", { at }]);
+  const more = trial.fired > latest.length ? "The latest: " : "At ";
+  setParts(element("trial-times"), latest.length === 0 ? [] : [more, ...parts]);
+}
+
+tell.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const { target, url } = tell.elements;
+  await maker.attempt(async () => {
+    const made = await send("POST", CALL, { rule: tried, target: target.value, url: url.value.trim() });
+    form.reset();
+    tell.reset();
+    trier.say("");
+    forget();
+    if (made.secret !== null) showSecret(made.secret, `The secret of ${made.rule.name}, by which its receiver checks that messages are ours.`);
+  }, "Made. It looks at what comes from now on.");
+  rounds.begin();
+});
+
+element("peak").addEventListener("click", () => {
+  fillIn(form, PEAK);
+  forget();
+  trier.say("Try it, then make it.");
+});
+
+layOut(form);
+follow({});
+rounds.begin();
+suggest("screens-known", "/api/v1/screens?limit=500", "screen");
+suggest("versions-known", "/api/v1/breakdown?by=app_version", "value");
