@@ -242,6 +242,7 @@ docs: install
 	$(BIN)/python -m deploy.pages.calls $(MADE_IN)/docs/api.md
 	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
 	$(BIN)/python -m schemas.webhooks.message $(MADE_IN)/schemas/webhooks/message.schema.json
+	$(BIN)/python -m schemas.alerts.message_schema $(MADE_IN)/schemas/alerts/message.schema.json
 	$(BIN)/python -m deploy.simulate.report.result $(MADE_IN)/deploy/simulate/report/report.schema.json
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up

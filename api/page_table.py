@@ -57,9 +57,7 @@ PAGES: Final = (
     Page("/retention", "retention_page", "retention.html", "Retention"),
     Page("/audience", "audience_page", "audience.html", "Audience", EXPORT_SCOPE),
     Page("/alerts", "alerts_page", "alerts.html", "Alerts", MANAGE_SCOPE),
-    Page(
-        "/webhooks", "webhooks_page", "webhooks.html", "Webhooks", MANAGE_SCOPE, within="/alerts"
-    ),
+    Page("/webhooks", "webhooks_page", "webhooks.html", "Webhooks", MANAGE_SCOPE, within="/alerts"),
     Page("/audit", "audit_page", "audit.html", "Who looked", AUDIT_SCOPE),
     Page("/health", "health_page", "health.html", "Health"),
     Page("/docs", DOCS_ROUTE, "docs.html", "API", public=True),

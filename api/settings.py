@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from api.admin_targets import MOST_TARGETS, Target, parse_targets
 from api.single_sign_on_settings import SingleSignOnSettings
+from schemas.alerts.settings import MailHostSettings
 from schemas.http.settings import CorsSettings, HttpSettings
 from schemas.log.settings import KafkaSettings, ScreenRulesSettings
 from schemas.service.settings import (
@@ -34,6 +35,7 @@ class ApiSettings(
     PrivacySettings,
     ScreenRulesSettings,
     WebhookSettings,
+    MailHostSettings,
     LogSettings,
 ):
     """Where the API listens, how long it waits for PostgreSQL, and when an answer is stale."""

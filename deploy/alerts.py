@@ -5,6 +5,7 @@ Errors of the database are ``psycopg.Error``, except those that the caller can m
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -14,6 +15,7 @@ from schemas.alerts.forms import MAX_ALERTS, NO_KEY, NOT_YET, Listed, Made, new_
 from schemas.alerts.message import Target
 from schemas.alerts.reading import Asked, Known, Tried, instant, points_tried, tried
 from schemas.alerts.rule import AlertRule
+from schemas.webhooks.forms import rotated
 from schemas.webhooks.secret_box import SecretBox
 
 CONNECT_SECONDS: Final = 5
@@ -31,11 +33,9 @@ class AlertTable:
         self._box = box
         self._queries = queries()
 
-    def create(self, rule: AlertRule, target: Target, url: str, created_by: str) -> Made:
+    def create(self, rule: AlertRule, target: Target, to: str, created_by: str) -> Made:
         """Raises :class:`AlertProblemError` without a key, or if there are as many as may be."""
-        if self._box is None:
-            raise AlertProblemError(NO_KEY)
-        made = new_alert(rule, target, url, created_by, self._box)
+        made = new_alert(rule, target, to, created_by, self._key())
         with self._connection() as connection:
             created = connection.execute(self._queries["create"], made.row).fetchone()
         if created is None:
@@ -58,6 +58,18 @@ class AlertTable:
                 f"there is no alert {alert_id}: rollcall alerts list has all of them"
             )
 
+    def rotate(self, alert_id: str, overlap_hours: int) -> tuple[str, datetime]:
+        """The new secret, and until when the one of before signs too."""
+        made = rotated(alert_id, overlap_hours, self._key())
+        with self._connection() as connection:
+            row = connection.execute(self._queries["rotate"], made.row).fetchone()
+        if row is None:
+            raise AlertProblemError(
+                f"there is no alert {alert_id} that tells a signed webhook: rollcall alerts list "
+                "has all of them"
+            )
+        return made.secret, row[0]
+
     def try_rule(self, rule: AlertRule) -> Tried:
         """On the last week. Raises :class:`AlertProblemError` if nothing is stored yet."""
         with self._connection() as connection:
@@ -74,6 +86,11 @@ class AlertTable:
                 before = {"before": instant(points[0] - rule.step)}
                 peak = connection.execute(self._queries["peak"], before).fetchone() or peak
         return tried(rule, points, Known(rows, outages), peak)
+
+    def _key(self) -> SecretBox:
+        if self._box is None:
+            raise AlertProblemError(NO_KEY)
+        return self._box
 
     def _connection(self) -> psycopg.Connection:
         return psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)

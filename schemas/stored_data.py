@@ -301,11 +301,12 @@ TABLES: Final[dict[str, Stored]] = {
         "replaying_since",
     ),
     "alerts": Stored(
-        "rules of product alerts, and how far each was looked at; secrets are encrypted",
+        "rules of product alerts, whom each tells (perhaps an e-mail address of your staff), and "
+        "how far each was looked at; secrets are encrypted",
         "until they are deleted",
         "somebody with `presence:manage`, or `rollcall alerts`",
-        staff="created_by",
-        runs="id rule target address secret state created_at",
+        staff="created_by address",
+        runs="id rule target secret previous_secret previous_until state created_at",
     ),
     "alert_notices": Stored(
         "what product alerts told: counts, and names of screens and versions",

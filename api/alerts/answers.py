@@ -15,7 +15,11 @@ from schemas.alerts.reading import instant as instant_of
 
 _NOON: Final = "2026-03-30T12:00:00.000Z"
 _AN_ID: Final = told("Of the alert.", "al_5b0c9a2f7d31e846")
-_A_TARGET: Final = one_of('`webhook`: signed. `slack`: `{"text": …}`, unsigned.', Target)
+TARGETS: Final = (
+    '`webhook`: signed. `slack`: `{"text": …}`, unsigned. `email`: plain text, where the operator '
+    "set a mail server."
+)
+_A_TARGET: Final = one_of(TARGETS, Target)
 _AN_ADDRESS: Final = told("Of Slack no more than its host.", "https://crm.example.com/rollcall")
 
 
@@ -37,6 +41,9 @@ class Alert(Answer):
     address: Annotated[str, _AN_ADDRESS]
     created_at: Annotated[str, instant("By PostgreSQL's clock.", _NOON)]
     created_by: Annotated[str, told("Who made it.", "admin")]
+    previous_secret_until: Annotated[
+        str | None, instant("Until then the secret of before signs too.", _NOON)
+    ]
     firing_since: Annotated[str | None, instant("Log time; null: it does not fire.", _NOON)]
     last_told_at: Annotated[str | None, instant("Of the latest notice that it fired.", _NOON)]
     waiting: Annotated[int, count("Notices that are not delivered yet.", 0)]
@@ -91,6 +98,7 @@ def shown(alert: Listed) -> Alert:
         address=alert.address,
         created_at=rfc3339(alert.created_at),
         created_by=alert.created_by,
+        previous_secret_until=rfc3339(alert.previous_until),
         firing_since=None if firing is None else rfc3339(instant_of(firing)),
         last_told_at=rfc3339(alert.last_fired_at),
         waiting=alert.waiting,

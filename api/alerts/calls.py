@@ -6,23 +6,35 @@ on the last week. What signs a webhook's messages is in the answer that makes it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from aiohttp import web
 
 from api.access.readers import reader_of
 from api.alerts.answers import AlertMade, Alerts, shown, shown_tried
-from api.alerts.described import CREATE_ALERT, DELETE_ALERT, LIST_ALERTS, TRY_ALERT
+from api.alerts.described import (
+    CREATE_ALERT,
+    DELETE_ALERT,
+    LIST_ALERTS,
+    ROTATE_ALERT_SECRET,
+    TRY_ALERT,
+)
 from api.alerts.store import AlertStore
 from api.http.call import Call
 from api.http.documents import json_answer
 from api.http.door import Handler
 from api.http.routes import body_of, values_of
 from api.managed.receiver import check_url, key_of
+from api.managed.rotation import SecretRotated
+from api.periods.instants import rfc3339
 from api.settings import ApiSettings
 from schemas.alerts.forms import MAX_ALERTS, NO_KEY, NOT_YET, is_alert_id, new_alert
 from schemas.alerts.message import Target
 from schemas.alerts.rule import AlertRule
 from schemas.bodies.body import refusal
 from schemas.http.problems import FieldProblem, ProblemError
+from schemas.webhooks.forms import OVERLAP_HOURS, rotated
 
 
 class AlertCalls:
@@ -39,6 +51,7 @@ class AlertCalls:
             CREATE_ALERT: self.create,
             TRY_ALERT: self.try_rule,
             DELETE_ALERT: self.delete,
+            ROTATE_ALERT_SECRET: self.rotate,
         }
 
     async def all(self, _request: web.Request) -> web.Response:
@@ -48,10 +61,9 @@ class AlertCalls:
         asked = body_of(request)
         rule: AlertRule = asked["rule"]
         target: Target = asked.get("target", "webhook")
-        url: str = asked["url"]
-        check_url(self._settings, url)
+        to = self._to(asked, target)
         key = key_of(self._box, NO_KEY)
-        made = new_alert(rule, target, url, reader_of(request).user, key)
+        made = new_alert(rule, target, to, reader_of(request).user, key)
         if not await self._store.create(made.row):
             message = f"is one too many: there are {MAX_ALERTS} alerts, delete some"
             raise refusal([FieldProblem("rule", message)])
@@ -75,3 +87,27 @@ class AlertCalls:
         if not is_alert_id(alert_id) or not await self._store.delete(alert_id):
             raise ProblemError("not_found", "No alert has this id.")
         return web.Response(status=204)
+
+    async def rotate(self, request: web.Request) -> web.Response:
+        alert_id: str = values_of(request)["alert_id"]
+        hours: int = body_of(request).get("overlap_hours", OVERLAP_HOURS)
+        made = rotated(alert_id, hours, key_of(self._box, NO_KEY))
+        until = await self._store.rotate(made.row) if is_alert_id(alert_id) else None
+        if until is None:
+            raise ProblemError("not_found", "No alert that tells a signed webhook has this id.")
+        return json_answer(SecretRotated(secret=made.secret, previous_until=rfc3339(until)))
+
+    def _to(self, asked: Mapping[str, Any], target: Target) -> str:
+        """Whom it tells: an e-mail address or a URL."""
+        ours, other = ("email", "url") if target == "email" else ("url", "email")
+        if other in asked:
+            message = f"is no part of the target {target}: it has {ours}"
+            raise refusal([FieldProblem(other, message)])
+        if target != "email":
+            url: str = asked.get("url", "")
+            check_url(self._settings, url)
+            return url
+        try:
+            return self._settings.check_email(asked.get("email"))
+        except ValueError as error:
+            raise refusal([FieldProblem("email", str(error))]) from None

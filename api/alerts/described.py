@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, get_args
 
-from api.alerts.answers import AlertMade, Alerts, AlertTrial
+from api.alerts.answers import TARGETS, AlertMade, Alerts, AlertTrial
 from api.http.answers import schemas_of
 from api.http.call import MANAGERS, Call
 from api.http.parameters import Parameter
 from api.managed.receiver import URL_FIELD
+from api.managed.rotation import ROTATION, SecretRotated
+from schemas.alerts.address import MAX_ADDRESS, check_email
 from schemas.alerts.message import Target
 from schemas.alerts.rule import (
     RULE_FIELDS,
@@ -25,14 +28,14 @@ from schemas.openapi.forms import (
 
 TAG: Final = {
     "name": "Alerts",
-    "description": "You are told when a number moves, by a signed webhook or by Slack. Rules "
-    "are looked at as log time goes on; an outage of ours is a gap, no drop. Without "
+    "description": "You are told when a number moves, by a signed webhook, by Slack or by e-mail. "
+    "Rules are looked at as log time goes on; an outage of ours is a gap, no drop. Without "
     "`ROLLCALL_ENCRYPTION_KEY` none can be made: a `503` that says so.",
 }
 _ID: Final = text("Of the alert.", "al_5b0c9a2f7d31e846")
 SCHEMAS: Final[dict[str, Json]] = {
     "AlertRule": schema_of(RULE_FIELDS),
-    **schemas_of(AlertMade, Alerts, AlertTrial),
+    **schemas_of(AlertMade, Alerts, AlertTrial, SecretRotated),
 }
 _EXAMPLE: Final = '{"rule": {"name": "Few people", "of": "online", "is": "below", "value": 100}}'
 _RULE: Final = Field(ref("AlertRule"), parse_rule, "is missing: say what is looked at")
@@ -41,11 +44,20 @@ _WANTED: Final = object_body(
     {
         "rule": _RULE,
         "target": word_field(
-            '`webhook`: signed. `slack`: `{"text": …}`, unsigned.',
+            TARGETS,
             get_args(Target),
             default="webhook",
         ),
-        "url": URL_FIELD,
+        "url": replace(URL_FIELD, missing=""),
+        "email": Field(
+            text(
+                "Of the target `email`, which has no `url`.",
+                "ops@example.com",
+                minLength=3,
+                maxLength=MAX_ADDRESS,
+            ),
+            check_email,
+        ),
     },
     example=_EXAMPLE,
     max_bytes=16_384,
@@ -99,9 +111,25 @@ DELETE_ALERT: Final = Call(
     parameters=(Parameter("alert_id", _ID, place="path"),),
     refuses=("NotThere",),
 )
+ROTATE_ALERT_SECRET: Final = Call(
+    "POST",
+    "/api/v1/alerts/{alert_id}/rotate",
+    "alert_rotate",
+    TAG,
+    operation="rotateAlertSecret",
+    summary="Another secret",
+    about="Of an alert that tells a signed webhook. Both sign for a while, so that the receiver "
+    "changes when it likes.",
+    answers=ok(ref("SecretRotated"), "It signs from now on."),
+    may=MANAGERS,
+    parameters=(Parameter("alert_id", _ID, place="path"),),
+    body=ROTATION,
+    refuses=("NotThere",),
+)
 CALLS: Final = (
     LIST_ALERTS,
     CREATE_ALERT,
     TRY_ALERT,
     DELETE_ALERT,
+    ROTATE_ALERT_SECRET,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from psycopg.rows import class_row
@@ -13,8 +14,9 @@ Listed = TypeVar("Listed")
 
 
 class ManagedStore(Generic[Listed]):
-    """``queries`` has ``list``, of rows of ``listed``, ``exists``, ``create`` and ``delete``;
-    ``name`` is what metrics call them. Raises ``ProblemError`` as :class:`Database` does."""
+    """``queries`` has ``list``, of rows of ``listed``, ``exists``, ``create``, ``delete`` and
+    ``rotate``; ``name`` is what metrics call them. Raises ``ProblemError`` as :class:`Database`
+    does."""
 
     def __init__(
         self, database: Database, name: str, listed: type[Listed], queries: Mapping[str, bytes]
@@ -52,6 +54,15 @@ class ManagedStore(Generic[Listed]):
 
     async def delete(self, managed_id: str) -> bool:
         return await self._changed("delete", managed_id)
+
+    async def rotate(self, row: Mapping[str, Any]) -> datetime | None:
+        """Until when the secret of before signs too; ``None``: there is none that signs."""
+
+        async def write(connection: Connection) -> datetime | None:
+            found = await (await connection.execute(self._queries["rotate"], row)).fetchone()
+            return None if found is None else found[0]
+
+        return await self._database.write(self._name, write)
 
     async def _changed(self, query: str, managed_id: str) -> bool:
         async def write(connection: Connection) -> bool:

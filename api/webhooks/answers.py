@@ -79,11 +79,6 @@ class WebhookDeadLetters(Answer):
     items: list[WebhookDeadLetter]
 
 
-class WebhookRotated(Answer):
-    secret: Annotated[str, _A_SECRET]
-    previous_until: Annotated[str, instant("Until then both sign.", "2026-03-31T12:00:00.000Z")]
-
-
 class WebhookReplay(Answer):
     dead_letters: Annotated[int, count("How many are replayed.", 2)]
 

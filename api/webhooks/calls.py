@@ -14,13 +14,13 @@ from api.http.documents import json_answer
 from api.http.door import Handler
 from api.http.routes import body_of, values_of
 from api.managed.receiver import check_url, key_of
+from api.managed.rotation import SecretRotated
 from api.periods.instants import rfc3339
 from api.settings import ApiSettings
 from api.webhooks.answers import (
     WebhookDeadLetters,
     WebhookMade,
     WebhookReplay,
-    WebhookRotated,
     Webhooks,
     shown,
     shown_dead_letter,
@@ -102,7 +102,7 @@ class WebhookCalls:
         until = await self._store.rotate(made.row)
         if until is None:
             raise _not_found()
-        answer = WebhookRotated(secret=made.secret, previous_until=rfc3339(until))
+        answer = SecretRotated(secret=made.secret, previous_until=rfc3339(until))
         return json_answer(answer)
 
     async def replay(self, request: web.Request) -> web.Response:

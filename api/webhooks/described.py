@@ -8,15 +8,15 @@ from api.http.answers import schemas_of
 from api.http.call import MANAGERS, Call
 from api.http.parameters import Parameter
 from api.managed.receiver import URL_FIELD
+from api.managed.rotation import ROTATION, SecretRotated
 from api.webhooks.answers import (
     WebhookDeadLetters,
     WebhookMade,
     WebhookReplay,
-    WebhookRotated,
     Webhooks,
 )
 from schemas.bodies.body import object_body
-from schemas.bodies.fields import Field, number_field, schema_of
+from schemas.bodies.fields import Field, schema_of
 from schemas.openapi.answers import REQUEST_ID, ok
 from schemas.openapi.forms import (
     Json,
@@ -26,7 +26,6 @@ from schemas.openapi.forms import (
     word,
 )
 from schemas.webhooks.filter import CONDITIONS, parse_filter
-from schemas.webhooks.forms import MAX_OVERLAP_HOURS, OVERLAP_HOURS
 from schemas.webhooks.timer import TIMER_FIELDS
 
 TAG: Final = {
@@ -69,28 +68,13 @@ SCHEMAS: Final[dict[str, Json]] = {
         description="Who stays for so long, and no changes. Times are log time; what is due in an "
         "outage is due after it.",
     ),
-    **schemas_of(WebhookMade, Webhooks, WebhookDeadLetters, WebhookRotated, WebhookReplay),
+    **schemas_of(WebhookMade, Webhooks, WebhookDeadLetters, SecretRotated, WebhookReplay),
 }
 _WANTED: Final = object_body(
     "WebhookWanted",
     {"url": URL_FIELD, "filter": Field(ref("WebhookFilter"), parse_filter)},
     example='{"url": "https://crm.example.com/rollcall"}',
     max_bytes=65_536,
-)
-_ROTATION: Final = object_body(
-    "WebhookRotation",
-    {
-        "overlap_hours": number_field(
-            "How long the secret of before signs too.",
-            24,
-            0,
-            MAX_OVERLAP_HOURS,
-            default=OVERLAP_HOURS,
-        )
-    },
-    example='{"overlap_hours": 24}',
-    max_bytes=65_536,
-    required=False,
 )
 _NAMED: Final = Parameter("webhook_id", _ID, place="path")
 _NOTHING: Final[dict[str, Json]] = {"204": {"description": "Done.", "headers": REQUEST_ID}}
@@ -157,10 +141,10 @@ ROTATE_WEBHOOK_SECRET: Final = Call(
     operation="rotateWebhookSecret",
     summary="Another secret",
     about="Both sign for a while, so that the receiver changes when it likes.",
-    answers=ok(ref("WebhookRotated"), "It signs from now on."),
+    answers=ok(ref("SecretRotated"), "It signs from now on."),
     may=MANAGERS,
     parameters=(_NAMED,),
-    body=_ROTATION,
+    body=ROTATION,
     refuses=("NoSuchWebhook",),
 )
 REPLAY_WEBHOOK: Final = Call(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from psycopg.rows import dict_row
@@ -29,15 +27,6 @@ class WebhookStore(ManagedStore[Listed]):
                 return await cursor.fetchall()
 
         return await self._database.read(self._name, read)
-
-    async def rotate(self, row: Mapping[str, Any]) -> datetime | None:
-        """Until when the secret of before signs too; ``None``: there is no such webhook."""
-
-        async def write(connection: Connection) -> datetime | None:
-            found = await (await connection.execute(self._queries["rotate"], row)).fetchone()
-            return None if found is None else found[0]
-
-        return await self._database.write(self._name, write)
 
     async def replay(self, webhook_id: str) -> int:
         """How many dead letters begin to be replayed."""

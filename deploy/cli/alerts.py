@@ -22,7 +22,7 @@ HEADINGS: Final = ("ID", "STATE", "NAME", "RULE", "TO", "PROBLEM")
 
 app = typer.Typer(
     name="alerts",
-    help="Be told when a number moves, by a signed webhook or Slack: docs/alerts.md.",
+    help="Be told when a number moves, by a signed webhook, Slack or e-mail: docs/alerts.md.",
     no_args_is_help=True,
 )
 
@@ -47,12 +47,17 @@ NoRecovery = Annotated[bool, typer.Option("--no-recovery", help="Do not tell tha
 Quiet = Annotated[str | None, typer.Option(help="Tell nothing then, such as 22:00-07:00.")]
 Zone = Annotated[str, typer.Option(help="IANA time zone of quiet hours.")]
 
+AlertId = Annotated[str, typer.Argument(help="Id of the alert, such as al_0123456789abcdef.")]
+
 
 @app.command()
 def create(
     url: Annotated[str | None, typer.Option(help="A webhook of yours, signed.")] = None,
     slack: Annotated[
         str | None, typer.Option(help="A Slack-compatible webhook: gets a text.")
+    ] = None,
+    email: Annotated[
+        str | None, typer.Option(help="An address: wants ROLLCALL_SMTP_HOST here, too.")
     ] = None,
     of: Of = "online",
     above: Above = None,
@@ -71,22 +76,16 @@ def create(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Make an alert, and print its id and, of a webhook, its secret, once."""
-    from deploy.webhooks import settings_of_stack
-    from schemas.service.settings import load_or_exit
-    from schemas.webhooks.settings import WebhookSettings
-
-    given = url or slack
-    if given is None or (url is not None and slack is not None):
-        fail("give one of --url and --slack: where notices go", USAGE)
-    target: Target = "webhook" if url is not None else "slack"
+    targets: dict[Target, str | None] = {"webhook": url, "slack": slack, "email": email}
+    given = [(target, to) for target, to in targets.items() if to is not None]
+    if len(given) != 1:
+        fail("give one of --url, --slack and --email: where notices go", USAGE)
+    [(target, to)] = given
     said = (of, above, below, than, peak, name, screen, app_version, days, for_minutes)
     rule = _rule(*said, repeat_minutes, no_recovery, quiet, time_zone)
-    try:
-        settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(given)
-    except ValueError as error:
-        fail(f"--{'url' if url is not None else 'slack'} {error}", USAGE)
+    _check(target, to, data_dir)
     with _table(data_dir) as table:
-        made = table.create(rule, target, given, f"command:{user_here()}")
+        made = table.create(rule, target, to, f"command:{user_here()}")
     if made.secret is not None:
         note("the secret is shown only now: give it to the receiver")
     typer.echo(made.id if made.secret is None else f"{made.id} {made.secret}")
@@ -153,14 +152,45 @@ def list_alerts(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 @app.command()
+def rotate(
+    alert: AlertId,
+    overlap_hours: Annotated[
+        int, typer.Option(help="How long the secret of before signs too.", min=0, max=168)
+    ] = 24,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Print a new secret, once. Messages are signed with the one of before as well, for a while."""
+    with _table(data_dir) as table:
+        secret, until = table.rotate(alert, overlap_hours)
+    note(f"the secret is shown only now; the one of before signs too until {shown_time(until)}")
+    typer.echo(secret)
+
+
+@app.command()
 def delete(
-    alert: Annotated[str, typer.Argument(help="Id of the alert, such as al_0123456789abcdef.")],
+    alert: AlertId,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """End an alert, with what it had to tell."""
     with _table(data_dir) as table:
         table.delete(alert)
     typer.echo(f"deleted {alert}")
+
+
+def _check(target: Target, to: str, data_dir: Path) -> None:
+    from deploy.webhooks import settings_of_stack
+    from schemas.alerts.settings import MailHostSettings
+    from schemas.service.settings import load_or_exit
+    from schemas.webhooks.settings import WebhookSettings
+
+    try:
+        if target == "email":
+            load_or_exit(MailHostSettings).check_email(to)
+        else:
+            settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(to)
+    except ValueError as error:
+        option = "url" if target == "webhook" else target
+        fail(f"--{option} {error}", USAGE)
 
 
 def _rule(

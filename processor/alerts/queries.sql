@@ -35,7 +35,8 @@ ON CONFLICT (id) DO NOTHING
 -- name: claim
 -- The oldest of each alert, for as long as an attempt may take: who is killed in it leaves it to others.
 UPDATE alert_notices n
-SET attempts = attempts + 1, next_at = now() + %(lease_seconds)s * interval '1 second'
+SET attempts = attempts + 1, next_at = now() + interval '1 second' *
+    CASE a.target WHEN 'email' THEN %(mail_lease_seconds)s ELSE %(lease_seconds)s END
 FROM alerts a
 WHERE a.id = n.alert AND n.next_at <= now() AND n.delivered_at IS NULL AND n.given_up_at IS NULL
   AND n.id IN (
@@ -47,6 +48,7 @@ WHERE a.id = n.alert AND n.next_at <= now() AND n.delivered_at IS NULL AND n.giv
     WHERE next_at <= now() ORDER BY next_at LIMIT %(most)s
   )
 RETURNING n.id, n.alert, n.body, n.attempts, a.target, a.address, a.secret,
+          CASE WHEN a.previous_until > now() THEN a.previous_secret END AS previous_secret,
           extract(epoch FROM now() - n.created_at)::float8 AS age_seconds
 
 -- name: delivered

@@ -54,6 +54,7 @@ class Claimed:
     target: Target
     address: str
     secret: bytes
+    previous_secret: bytes | None
     age_seconds: float
 
 
@@ -91,9 +92,13 @@ class AlertStore:
             await connection.execute(self._queries["begin"])
             yield Looking(connection, self._queries)
 
-    async def claim(self, lease_seconds: float) -> list[Claimed]:
+    async def claim(self, lease_seconds: float, mail_lease_seconds: float) -> list[Claimed]:
         """Notices to deliver now, the oldest of each alert."""
-        values = {"most": AT_ONCE, "lease_seconds": lease_seconds}
+        values = {
+            "most": AT_ONCE,
+            "lease_seconds": lease_seconds,
+            "mail_lease_seconds": mail_lease_seconds,
+        }
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=class_row(Claimed)) as cursor,

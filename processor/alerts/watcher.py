@@ -12,12 +12,14 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 import psycopg
 
+from processor.alerts.mail import MAIL_SECONDS, Mailer
 from processor.alerts.metrics import AlertMetrics
 from processor.alerts.store import AlertStore, Claimed, Looking, Stored
 from processor.notify.retries import pause_seconds
@@ -57,6 +59,7 @@ class Watcher:
         self,
         store: AlertStore,
         sender: Sender,
+        mailer: Mailer,
         box: SecretBox | None,
         metrics: AlertMetrics,
         *,
@@ -65,6 +68,7 @@ class Watcher:
     ) -> None:
         self._store = store
         self._sender = sender
+        self._mailer = mailer
         self._box = box
         self._metrics = metrics
         self._lease_seconds = timeout_seconds + LEASE_MARGIN_SECONDS
@@ -74,13 +78,15 @@ class Watcher:
         self._looked_at = time.monotonic()
 
     async def run(self) -> None:
-        """Nothing that goes wrong ends it."""
+        """Nothing that goes wrong ends it. Who takes a notice slowly holds up no look."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._rounds(self._look_and_note), name="alerts: looking")
+            tasks.create_task(self._rounds(self._tell), name="alerts: telling")
+
+    async def _rounds(self, act: Callable[[], Awaitable[bool]]) -> None:
         while True:
             try:
-                again = await self.look()
-                self._looked_at = time.monotonic()
-                again = await self.deliver() or again
-                await self._forget()
+                again = await act()
             except psycopg.errors.UndefinedTable:
                 again = await self._failed("the database lacks tables of alerts: rollcall migrate")
             except psycopg.Error as error:
@@ -90,6 +96,16 @@ class Watcher:
                 again = await self._failed("see above")
             if not again:
                 await asyncio.sleep(POLL_SECONDS)
+
+    async def _look_and_note(self) -> bool:
+        again = await self.look()
+        self._looked_at = time.monotonic()
+        return again
+
+    async def _tell(self) -> bool:
+        again = await self.deliver()
+        await self._forget()
+        return again
 
     async def look(self) -> bool:
         """At every point that is due; whether more are."""
@@ -132,7 +148,7 @@ class Watcher:
 
     async def deliver(self) -> bool:
         """What is to be told now; whether there may be more."""
-        claimed = await self._store.claim(self._lease_seconds)
+        claimed = await self._store.claim(self._lease_seconds, MAIL_SECONDS + LEASE_MARGIN_SECONDS)
         await asyncio.gather(*(self._deliver(notice) for notice in claimed))
         return bool(claimed)
 
@@ -155,11 +171,14 @@ class Watcher:
             return Attempt("not_allowed", "there is no ROLLCALL_ENCRYPTION_KEY")
         try:
             secret = self._box.open(notice.secret, notice.alert)
+            before = notice.previous_secret and self._box.open(notice.previous_secret, notice.alert)
         except AnotherKeyError:
             return Attempt("not_allowed", "its secret was made under another encryption key")
+        if notice.target == "email":
+            return await self._mailer.send(secret, notice.id, notice.body)
         if notice.target == "slack":
             return await self._sender.send(secret, (), notice.id, notice.body)
-        keys = (secret_key(secret),)
+        keys = [secret_key(each) for each in (secret, before) if each]
         return await self._sender.send(notice.address, keys, notice.id, notice.body)
 
     async def _forget(self) -> None:

@@ -10,6 +10,7 @@ from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
+from processor.alerts.mail import Mailer
 from processor.alerts.metrics import AlertMetrics
 from processor.alerts.store import AlertStore
 from processor.alerts.watcher import Watcher
@@ -49,6 +50,7 @@ async def serve(settings: NotifySettings) -> int:
     watcher = Watcher(
         alert_store,
         sender,
+        Mailer(settings),
         settings.secret_box,
         AlertMetrics(registry),
         timeout_seconds=settings.notify_timeout_seconds,

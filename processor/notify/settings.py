@@ -5,13 +5,14 @@ from __future__ import annotations
 from pydantic import Field
 
 from processor.notify.retries import RetryPolicy
+from schemas.alerts.settings import MailSettings
 from schemas.log.settings import KafkaSettings
 from schemas.service.settings import DatabaseSettings, LogSettings, PrivacySettings
 from schemas.webhooks.settings import WebhookSettings
 
 
 class NotifySettings(
-    KafkaSettings, DatabaseSettings, WebhookSettings, PrivacySettings, LogSettings
+    KafkaSettings, DatabaseSettings, WebhookSettings, MailSettings, PrivacySettings, LogSettings
 ):
     """Everything that notify needs to know."""
 

@@ -47,18 +47,21 @@ class Made:
     row: Mapping[str, Any]
 
 
-def new_alert(rule: AlertRule, target: Target, url: str, created_by: str, box: SecretBox) -> Made:
-    """What ``create`` takes. The URL of a Slack webhook is itself a secret: it is kept as one."""
+def new_alert(rule: AlertRule, target: Target, to: str, created_by: str, box: SecretBox) -> Made:
+    """What ``create`` takes; ``to`` is a URL or an e-mail address. The URL of a Slack webhook is
+    itself a secret: it is kept as one."""
     alert_id = f"al_{secrets.token_hex(8)}"
     secret = new_secret() if target == "webhook" else None
-    parts = urlsplit(url)
-    address = url if target == "webhook" else f"{parts.scheme}://{parts.netloc}/…"
+    address = to
+    if target == "slack":
+        parts = urlsplit(to)
+        address = f"{parts.scheme}://{parts.netloc}/…"
     row = {
         "id": alert_id,
         "rule": json.dumps(rule.document),
         "target": target,
         "address": address,
-        "secret": box.close(secret or url, alert_id),
+        "secret": box.close(secret or to, alert_id),
         "created_by": created_by,
         "most": MAX_ALERTS,
     }
@@ -76,6 +79,7 @@ class Listed:
     state: dict[str, Any] | None
     created_at: datetime
     created_by: str
+    previous_until: datetime | None
     waiting: int
     given_up: int
     problem: str | None

@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 from schemas.alerts.evaluate import Notice
 from schemas.alerts.rule import AlertRule
 
-Target = Literal["webhook", "slack"]
+Target = Literal["webhook", "slack", "email"]
 TYPE: Final = "presence.alert"
 MAX_TEXT: Final = 200
+MAX_SUBJECT: Final = 150
 
 
 def notice_id(alert_id: str, notice: Notice) -> str:
@@ -48,6 +49,9 @@ def body(target: Target, alert_id: str, rule: AlertRule, notice: Notice) -> byte
         # Slack's markup: a name may hold none of its own.
         safe = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         return _json({"text": safe})
+    if target == "email":
+        # Of what the mail is made, the same at each attempt: processor/alerts/mail.py.
+        return _json({"subject": text[:MAX_SUBJECT], "text": text, "at": notice.at})
     told = {
         "alert": {"id": alert_id, **rule.document},
         "kind": notice.kind,

@@ -108,9 +108,17 @@ RETURNING id
 -- Whether there is one of this id.
 SELECT EXISTS (SELECT FROM alerts WHERE id = %(id)s)
 
+-- name: rotate
+-- A new secret that signs; the one before it signs too, for a while.
+UPDATE alerts
+SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
+    secret = %(secret)s
+WHERE id = %(id)s AND target = 'webhook'
+RETURNING previous_until
+
 -- name: list
 -- Oldest first; what the oldest notice that waits was answered, and how many were given up.
-SELECT a.id, a.rule, a.target, a.address, a.state, a.created_at, a.created_by,
+SELECT a.id, a.rule, a.target, a.address, a.state, a.created_at, a.created_by, a.previous_until,
        n.waiting, n.given_up, n.problem, n.last_fired_at
 FROM alerts a
 CROSS JOIN LATERAL (

@@ -70,6 +70,7 @@ GRANT INSERT (id, url, filter, created_by, secret), DELETE,
 GRANT INSERT (webhook, "partition", dead_letter, next_offset, until_offset) ON webhook_cursors TO {role};
 GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (id, rule, target, address, secret, created_by), DELETE ON alerts TO {role};
+GRANT UPDATE (secret, previous_secret, previous_until) ON alerts TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
 
 -- name: grant_notify

@@ -81,6 +81,15 @@ async def test_an_alert_is_made_shown_and_deleted(api: Api, database_url: str) -
     assert (other["target"], other["address"]) == ("slack", "https://hooks.slack.example.com/…")
     assert b"whsec_" not in listed.body
     assert b"sesame" not in listed.body
+    one = f"/{told['id']}"
+    turned = json.loads((await call(api, f"{one}/rotate", "POST", {"overlap_hours": 2})).body)
+    assert turned["secret"] not in (None, told["secret"])
+    again = json.loads((await call(api, "")).body)["items"][0]
+    assert again["previous_secret_until"] == turned["previous_until"]
+    assert (await call(api, f"{one}/rotate", "POST")).status == 200
+    assert (await call(api, f"{one}/rotate", "POST", {"overlap_hours": 169})).status == 422
+    # Slack's has none that signs.
+    assert (await call(api, f"/{slack['id']}/rotate", "POST")).status == 404
     assert (await call(api, f"/{told['id']}", "DELETE")).status == 204
     assert (await call(api, f"/{told['id']}", "DELETE")).status == 404
     assert (await call(api, "/nothing", "DELETE")).status == 404
@@ -96,6 +105,11 @@ async def test_an_alert_is_made_shown_and_deleted(api: Api, database_url: str) -
         ({"rule": RULE, "url": "https://10.0.0.1/"}, "url"),
         ({"rule": RULE, "url": URL, "target": "pager"}, "target"),
         ({"rule": RULE, "url": URL, "secret": "mine"}, "secret"),
+        ({"rule": RULE, "url": URL, "email": "ops@example.com"}, "email"),
+        ({"rule": RULE, "target": "email", "url": URL}, "url"),
+        ({"rule": RULE, "target": "email", "email": "ops"}, "email"),
+        # Without ROLLCALL_SMTP_HOST.
+        ({"rule": RULE, "target": "email", "email": "ops@example.com"}, "email"),
     ],
 )
 async def test_what_cannot_be_names_its_field(
@@ -195,7 +209,17 @@ async def test_the_command_makes_lists_and_ends_alerts(database_url: str) -> Non
     signed = await run("create", "--below", "5", "--url", URL, "--quiet", "22:00-07:00")
     assert "whsec_" in signed.output
     assert (await run("delete", alert)).exit_code == 0
+    turned = await run("rotate", next(w for w in signed.output.split() if w.startswith("al_")))
+    assert turned.output.startswith("whsec_"), turned.output
+    assert "there is no alert" in (await run("rotate", alert)).output
+    mailed = ("create", "--below", "5", "--email", "ops@example.com")
+    environment["ROLLCALL_SMTP_HOST"] = "mail.example.com"
+    assert (await run(*mailed)).exit_code == 0
+    assert "email ops@example.com" in " ".join((await run("list")).output.split())
+    del environment["ROLLCALL_SMTP_HOST"]
     for wrong, said in (
+        (mailed, "needs ROLLCALL_SMTP_HOST"),
+        (("create", "--below", "5", "--email", "ops"), "--email must be one address"),
         (("create", "--below", "5"), "--url"),
         (("create", "--url", URL), "--above"),
         (("create", "--below", "5", "--url", "http://x/"), "--url"),
@@ -225,4 +249,6 @@ async def test_an_api_with_a_role_of_its_own_may_do_all_this(
         tried = json.loads((await call(api, "/try", "POST", {"rule": RULE})).body)
         assert tried["fired"] == 1
         assert len(json.loads((await call(api, "")).body)["items"]) == 1
-        assert (await call(api, f"/{json.loads(made.body)['id']}", "DELETE")).status == 204
+        one = f"/{json.loads(made.body)['id']}"
+        assert (await call(api, f"{one}/rotate", "POST")).status == 200
+        assert (await call(api, one, "DELETE")).status == 204

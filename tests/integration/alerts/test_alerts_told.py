@@ -15,6 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from deploy.alerts import AlertTable
+from processor.alerts.mail import Mailer
 from processor.alerts.metrics import AlertMetrics
 from processor.alerts.store import AlertStore
 from processor.alerts.watcher import Watcher
@@ -108,7 +109,7 @@ async def watcher(database_url: str) -> tuple[Watcher, AlertStore, Sender, Colle
     await store.open()
     registry = CollectorRegistry()
     found = Watcher(
-        *(store, sender, SecretBox(KEY), AlertMetrics(registry)),
+        *(store, sender, Mailer(settings), SecretBox(KEY), AlertMetrics(registry)),
         timeout_seconds=5.0,
         retry_seconds=86_400,
     )
@@ -301,6 +302,32 @@ async def test_two_that_look_at_once_tell_once(
             await store.close()
     assert told(hook) == [("fired", "12:02"), ("recovered", "12:05")]
     assert len(hook.attempts) == 2
+
+
+async def test_both_secrets_sign_while_one_is_turned_over(
+    log: Log,
+    database_url: str,
+    receiver: Receiver,
+    watching: tuple[Watcher, CollectorRegistry],
+) -> None:
+    hook = made(database_url, receiver, "hook", for_minutes=1)
+    before = hook.secret
+    [(alert,)] = log.rows("SELECT id FROM alerts")
+    after, _ = AlertTable(database_url, SecretBox(KEY)).rotate(alert, 1)
+    await settle(watching[0])
+    log.pass_minutes(5)
+    await settle(watching[0])
+    hook.secret = after
+    log.pass_minutes(20)
+    await settle(watching[0])
+    log.run("UPDATE alerts SET previous_until = now()")
+    log.pass_minutes(5)
+    await settle(watching[0])
+    assert [kind for kind, _ in told(hook)] == ["fired", "recovered", "fired"]
+    hook.secret = before  # signs no more: the receiver's check fails
+    log.pass_minutes(20)
+    await settle(watching[0])
+    assert len(hook.accepted) == 3
 
 
 async def test_a_process_that_is_killed_in_an_attempt_loses_nothing(

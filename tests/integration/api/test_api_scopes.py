@@ -93,10 +93,11 @@ SENT: Final[dict[str, dict[str, Any]]] = {
     "createAlert": {"json": {**RULE, **URL_SENT}},
     "tryAlert": {"json": RULE},
 }
+_SIGNING = ("createWebhook", "rotateWebhookSecret", "createAlert", "rotateAlertSecret")
 STATUS: Final = {
     **dict.fromkeys(("setMyTracking", "eraseMe", "setTracking", "eraseUser"), NOT_YET),
     # Without ROLLCALL_ENCRYPTION_KEY no secret is made.
-    **dict.fromkeys(("createWebhook", "rotateWebhookSecret", "createAlert"), NOT_YET),
+    **dict.fromkeys(_SIGNING, NOT_YET),
     **dict.fromkeys(("addNote", "addView"), 201),
     **dict.fromkeys(("readErasure", "deleteNote", "readView", "changeView", "deleteView"), 404),
     **dict.fromkeys(("deleteWebhook", "listWebhookDeadLetters", "replayWebhook"), 404),

@@ -1,6 +1,6 @@
 // Product alerts: tried on the last week, made, watched and ended.
 
-import { post, read, send } from "../../lib/api.js";
+import { now, post, read, send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
 import { several } from "../../lib/moments.js";
 import { Rounds } from "../../lib/rounds.js";
@@ -14,9 +14,10 @@ import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
 const CALL = "/api/v1/alerts";
 const EVERY_MS = 5_000;
 const TIMES_SHOWN = 5;
-const TARGETS = { webhook: "A webhook", slack: "Slack" };
+const TARGETS = { webhook: "A webhook", slack: "Slack", email: "E-mail" };
 const FIELDS = {
   url: "The address",
+  email: "The address",
   "rule.name": "The name",
   "rule.value": "The number",
   "rule.screen": "The screen",
@@ -55,14 +56,27 @@ function show(items) {
   }));
 }
 
-const rowOf = ({ id, rule }) => new KeptRow(rule.name, [keeper.deleter(() => end(id), rule.name)]);
+function rowOf({ id, rule, target }) {
+  const deleter = keeper.deleter(() => end(id), rule.name);
+  if (target !== "webhook") return new KeptRow(rule.name, [deleter]);
+  return new KeptRow(rule.name, [keeper.pressedTwice("New secret", "Really a new secret", () => rotate(id, rule.name), rule.name), deleter]);
+}
+
+async function rotate(id, name) {
+  await keeper.attempt(async () => {
+    const { secret } = await send("POST", `${CALL}/${id}/rotate`);
+    showSecret(secret, `The new secret of ${name}. Both sign for 24 hours: give this one to the receiver until then.`);
+  });
+  rows.delete(id); // its buttons ask again before the next time
+  await rounds.begin();
+}
 
 async function end(id) {
   if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), "Deleted.")) await rounds.begin();
 }
 
 function shown(row, item) {
-  const { firing_since: since, last_told_at: last, waiting, given_up: lost, problem } = item;
+  const { firing_since: since, last_told_at: last, waiting, given_up: lost, problem, previous_secret_until: until } = item;
   const about = line("quiet");
   setParts(about, ruleInWords(item.rule));
   const to = line("quiet", `${TARGETS[item.target] ?? item.target}: `, make("bdi", "", item.address), "; made by ", make("bdi", "", item.created_by));
@@ -72,6 +86,7 @@ function shown(row, item) {
     last === null ? null : line("quiet", "Fired last at ", momentOf(last)),
     waiting > 0 ? line("problem", `${several(waiting, "message")} not delivered yet${problem === null ? "" : ` (${problem})`}`) : null,
     lost > 0 ? line("problem", `${several(lost, "message")} of the last 30 days could not be delivered`) : null,
+    until !== null && Date.parse(until) > now() ? line("quiet", "The secret of before signs too until ", momentOf(until)) : null,
     to,
   ]);
   return row.node;
@@ -112,7 +127,7 @@ tell.addEventListener("submit", async (event) => {
   event.preventDefault();
   const { target, url } = tell.elements;
   await maker.attempt(async () => {
-    const made = await send("POST", CALL, { rule: tried, target: target.value, url: url.value.trim() });
+    const made = await send("POST", CALL, { rule: tried, target: target.value, [target.value === "email" ? "email" : "url"]: url.value.trim() });
     form.reset();
     tell.reset();
     trier.say("");

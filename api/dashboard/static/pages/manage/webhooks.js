@@ -1,6 +1,6 @@
 // Who is told of changes: webhooks made, watched, turned over and ended.
 
-import { read, send } from "../../lib/api.js";
+import { now, read, send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
 import { several } from "../../lib/moments.js";
 import { Rounds } from "../../lib/rounds.js";
@@ -76,7 +76,7 @@ class WebhookRow {
       state === "failing" ? line("problem", `Not delivered (${problem}): behind since `, momentOf(since)) : null,
       state === "disabled" ? line("problem", `Its receiver said that it is gone (${problem}). Nothing is sent to it.`) : null,
       dead > 0 ? line("problem", `${several(dead, "dead letter")}: what could not be delivered`) : null,
-      until !== null && Date.parse(until) > Date.now() ? line("quiet", "The secret of before signs too until ", momentOf(until)) : null,
+      until !== null && Date.parse(until) > now() ? line("quiet", "The secret of before signs too until ", momentOf(until)) : null,
       made,
     ]);
     return this.row.node;
