@@ -15,11 +15,13 @@ from api.access.readers import reader_of
 from api.http.call import Call
 from api.http.documents import AS_OF_HEADER, STALE_HEADER, json_answer
 from api.http.door import Handler
+from api.http.parameters import bad_parameter
 from api.http.routes import body_of, values_of
 from api.http.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, csv_rows, ndjson_rows
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.presence.answers import (
+    Count,
     LookedUp,
     User,
     Users,
@@ -27,7 +29,8 @@ from api.presence.answers import (
     single_user_answer,
     user_answer,
 )
-from api.presence.described.count import COUNT_ONLINE_USERS
+from api.presence.badge import LABEL, badge, parse_label
+from api.presence.described.count import COUNT_ONLINE_USERS, SHOW_COUNT_AS_BADGE
 from api.presence.described.people import LIST_ONLINE_USERS, LIST_USERS, LOOK_UP_USERS, READ_USER
 from api.presence.filters import (
     Audience,
@@ -73,6 +76,7 @@ class PresenceCalls:
     def handlers(self) -> dict[Call, Handler]:
         return {
             COUNT_ONLINE_USERS: self.count,
+            SHOW_COUNT_AS_BADGE: self.badge,
             LIST_ONLINE_USERS: self.online_users,
             LIST_USERS: self.users,
             READ_USER: self.user,
@@ -84,17 +88,33 @@ class PresenceCalls:
 
         Raises ``ProblemError`` ``rate_limited`` for an address that asks too often.
         """
+        answer = await self._public_count(request)
+        return json_answer(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
+
+    async def badge(self, request: web.Request) -> web.Response:
+        """The same as a picture, under the same limit. Of its parameters ``label`` is looked at."""
+        try:
+            label = parse_label(request.rel_url.query.get("label", LABEL))
+        except ValueError as error:
+            raise bad_parameter("label", str(error)) from None
+        return web.Response(
+            text=badge(await self._public_count(request), label),
+            content_type="image/svg+xml",
+            charset="utf-8",
+            headers={"Cache-Control": COUNT_CACHE_CONTROL},
+        )
+
+    async def _public_count(self, request: web.Request) -> Count:
         wait_seconds = self._count_limits.take(self._proxies.client_of(request), time.monotonic())
         if wait_seconds:
             self._count_rate_limited.inc()
             raise rate_limited("This address asks for the count too often.", wait_seconds)
         freshness = await self._store.count.get()
-        answer = count_answer(
+        return count_answer(
             freshness,
             stale_after_seconds=self._settings.stale_after_seconds,
             offline_after_seconds=self._settings.offline_after_seconds,
         )
-        return json_answer(answer, {"Cache-Control": COUNT_CACHE_CONTROL})
 
     async def online_users(self, request: web.Request) -> web.Response:
         return await self._list(request, "online", "online_users", "online_users_file")

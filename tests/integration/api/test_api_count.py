@@ -15,6 +15,8 @@ import pytest
 from schemas.database.named_queries import load_queries
 from tests.rigs.api_harness import Answer, Api, Table, api_settings, running_api, wait_until
 
+BADGE = "/api/v1/count/badge.svg"
+
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
@@ -99,6 +101,26 @@ async def test_caches_and_other_pages_may_use_it(api: Api) -> None:
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["X-Request-ID"]
         assert int(answer.headers["Content-Length"]) > 0
+
+
+async def test_the_count_is_a_picture_for_any_page(api: Api, table: Table) -> None:
+    table.deployment(1)
+    table.offsets(0, foreground=1283)
+    answer = await api.call(f"{BADGE}?label=%3Cb%3E%20here&at=7", bearer=None)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "image/svg+xml; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "public, max-age=1"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert b"&lt;b&gt; here: 1,283 (as of " in answer.body
+    table.offsets(0, foreground=1283, age_seconds=60)
+
+    async def says_stale() -> bool:
+        return b"1,283, stale" in (await api.call(BADGE, bearer=None)).body
+
+    await wait_until(says_stale)
+    refused = await api.call(f"{BADGE}?label={'x' * 33}", bearer=None)
+    assert (refused.status, refused.json["code"]) == (400, "bad_parameter")
 
 
 async def test_no_token_is_looked_at(api: Api) -> None:
@@ -187,6 +209,9 @@ async def test_an_address_that_asks_too_often_is_told_when_to_come_back(database
         assert refused.headers["Access-Control-Allow-Origin"] == "*"
         assert 30 < int(refused.headers["Retry-After"]) <= 50
         assert api.metric("rollcall_api_rate_limited_total", route="count") == 1
+        # The picture is the same count.
+        badge = await api.call(BADGE, bearer=None, headers={"X-Forwarded-For": "198.51.100.1"})
+        assert badge.status == 429
         assert (await ask("198.51.100.2")).status == 200
         # Staff are no strangers: their calls have no limit of this kind.
         assert (await api.get("/api/v1/online-users")).status == 200

@@ -109,7 +109,12 @@ OPERATIONS = [
     for method, operation in item.items()
     if operation["tags"] not in (["Phones"], ["Privacy"])
 ]
-PROTECTED = [(path, method) for path, method in OPERATIONS if path.startswith("/api/v1/")]
+BADGE = "/api/v1/count/badge.svg"
+PROTECTED = [
+    (path, method)
+    for path, method in OPERATIONS
+    if path.startswith("/api/v1/") and path != BADGE  # which is public
+]
 TABLES = [
     path
     for path, method in OPERATIONS
