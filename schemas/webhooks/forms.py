@@ -75,16 +75,6 @@ def rotated(webhook_id: str, overlap_hours: int, box: SecretBox) -> Made:
     return Made(webhook_id, secret, row)
 
 
-def overlap_hours(said: object) -> int:
-    """How long both secrets sign. Raises ``ValueError``: the rest of a sentence that begins with
-    the field's name."""
-    # JSON has one kind of number: 24.0 is 24.
-    is_whole = type(said) is int or (type(said) is float and said.is_integer())
-    if not is_whole or not isinstance(said, int | float) or not 0 <= said <= MAX_OVERLAP_HOURS:
-        raise ValueError(f"must be a whole number from 0 to {MAX_OVERLAP_HOURS}")
-    return int(said)
-
-
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A row of ``list``: everything but secrets."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from api.presence.answers import Count, CountByState
 from api.presence.badge import MAX_LABEL, badge, parse_label
 
-ANSWER: dict[str, Any] = {"count": 1283, "stale": False, "as_of": "2026-03-30T12:00:00.412Z"}
+ANSWER = Count(
+    count=1283,
+    by_state=CountByState(foreground=1000, background=283),
+    as_of="2026-03-30T12:00:00.412Z",
+    window_seconds=300.0,
+    stale=False,
+)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -29,7 +36,7 @@ def test_it_shows_the_count_and_when_it_was() -> None:
 
 
 def test_a_stale_count_says_so() -> None:
-    svg = badge({**ANSWER, "stale": True, "as_of": None}, "online")
+    svg = badge(replace(ANSWER, stale=True, as_of=None), "online")
     assert texts(svg) == ["online", "1,283, stale"]
     assert ET.fromstring(svg).attrib["class"] == "stale"  # noqa: S314
     assert "as of no time yet" in svg
