@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import web
 
@@ -77,15 +78,25 @@ class Authentication:
             self._watch.refused("token_missing")
             self._door.failed(self._proxies.client_of(request))
             raise
-        return await self.of_token(token, request, expired_for_seconds=expired_for_seconds)
+        identity = await self.of_token(
+            token,
+            partial(self._proxies.client_of, request),
+            expired_for_seconds=expired_for_seconds,
+        )
+        prove(request)
+        return identity
+
+    def client_of(self, request: web.BaseRequest) -> str:
+        """The address that failures of the request's client are counted on."""
+        return self._proxies.client_of(request)
 
     async def of_token(
-        self, token: str, request: web.BaseRequest, *, expired_for_seconds: float = 0.0
+        self, token: str, client: Callable[[], str], *, expired_for_seconds: float = 0.0
     ) -> Identity:
-        """The identity behind a token that came with ``request``. Raises as :meth:`of_request`."""
+        """The identity behind a token of the client at this address. Raises as
+        :meth:`of_request`."""
         identity = self._verifier.cached(token)
         if identity is not None:
-            prove(request)
             return identity
 
         async def verify(caller: Caller) -> Identity:
@@ -96,7 +107,7 @@ class Authentication:
         try:
             identity = await self._door.admit(
                 token,
-                self._proxies.client_of(request),
+                client(),
                 verify,
                 purpose="logout" if expired_for_seconds else "",
             )
@@ -104,5 +115,4 @@ class Authentication:
             self._watch.refused(refused.cause)
             raise
         self._watch.accepted()
-        prove(request)
         return identity

@@ -20,14 +20,3 @@ def spare_the_living() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
-
-
-def forget_frames(failure: BaseException | None) -> None:
-    """Of what a socket ended with, once it has ended.
-
-    aiohttp keeps that exception, and its traceback the frames that hold the socket: fifty objects
-    in a cycle for each phone that goes without a word, and they are among the old.
-    """
-    while failure is not None:
-        failure.__traceback__ = None
-        failure = failure.__context__

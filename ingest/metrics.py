@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -266,11 +267,13 @@ class IngestMetrics:
         if sent.sent_at is not None:
             self.clock_skew_seconds.observe(sent.sent_at - unix_seconds)
 
-    def count_socket_event(self, write: Write, unix_seconds: float) -> None:
-        """An event of a socket is in the log."""
-        self._socket_events[type(write.event)].inc()
-        if write.sent is not None:
-            self.count_fields(write.sent, unix_seconds)
+    def count_socket_events(self, writes: Sequence[Write], unix_seconds: float) -> None:
+        """Events of sockets are in the log."""
+        for kind, count in Counts(type(write.event) for write in writes).items():
+            self._socket_events[kind].inc(count)
+        for write in writes:
+            if write.sent is not None:
+                self.count_fields(write.sent, unix_seconds)
 
 
 class WorkersMetrics:

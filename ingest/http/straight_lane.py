@@ -117,8 +117,7 @@ class StraightLane:
         if kafka.done():  # that of a logout which this one repeats
             settle([call], kafka.result())
         else:
-            kafka.settles = settle
-            kafka.calls.append(call)
+            kafka.owe(settle, call)
         return True
 
     def _refuse(

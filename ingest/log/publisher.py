@@ -37,22 +37,29 @@ class Acknowledgement(asyncio.Future[bool]):
     """One future for all calls of a group. A call that is cancelled must not cancel it for the
     others; being resolved in bounded time it delays that call only a little.
 
-    ``calls`` of the straight lane wait for no future: ``settles`` is told of them all at once.
+    What is owed by :meth:`owe` waits for no future: its ``settle`` is told of all at once.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: list[Any] = []
-        self.settles: Callable[[list[Any], bool], None] | None = None
+        self._owed: dict[Callable[[list[Any], bool], None], list[Any]] = {}
+
+    def owe(self, settle: Callable[[list[Any], bool], None], call: Any) -> None:
+        """Have ``settle`` called with all its calls, and whether they are in the log."""
+        owed = self._owed.get(settle)
+        if owed is None:
+            self._owed[settle] = [call]
+        else:
+            owed.append(call)
 
     def cancel(self, msg: Any | None = None) -> bool:
         return False
 
     def resolve(self, acknowledged: bool) -> None:
         self.set_result(acknowledged)
-        if self.settles is not None:
-            calls, self.calls = self.calls, []
-            self.settles(calls, acknowledged)
+        owed, self._owed = self._owed, {}
+        for settle, calls in owed.items():
+            settle(calls, acknowledged)
 
 
 class _Group:

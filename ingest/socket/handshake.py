@@ -1,12 +1,39 @@
-"""What a handshake offers, before it is a socket."""
+"""What a handshake offers, before it is a socket, and the answer to it.
+
+What of aiohttp is done here in its place is listed in :data:`REPLACED` (ADR 10).
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final
 
 from aiohttp import web
+from aiohttp.http import WebSocketWriter
 
 from schemas.http.problems import ProblemError
+
+#: By the SHA-256 of the source that was read for it; ``prepare`` calls it.
+REPLACED: Final = {
+    "_post_start": "5537cb3f2ecae6ed9f4d27d6d9255adb414e81efcc4d23ede6bacd762d56ed93",
+    "prepare": "bd6bf6c6d4105c47612e83ca5069fe10ea8dfb43afd29265a1a3c67f4e35243c",
+}
+
+
+class Handshake(web.WebSocketResponse):
+    """The answer to a handshake, and nothing that would live on: no reader, no queue."""
+
+    frames: WebSocketWriter | None = None
+
+    def _post_start(
+        self, request: web.BaseRequest, protocol: str | None, writer: WebSocketWriter
+    ) -> None:
+        self._writer = writer
+        if writer.compress:
+            self.frames = writer
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """The connection goes on, as a socket."""
 
 
 def offered_token(subprotocols: str | None) -> tuple[str, str]:

@@ -37,7 +37,6 @@ Times are seconds of one monotonic clock. Methods give what to do, in order.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -136,9 +135,10 @@ class Session:
         self._verifying: Frame | None = None
         self._logging_out = False
         #: Frames that wait for a token to be verified or a logout to be written.
-        self._waiting: deque[Frame | BadFrame] = deque()
+        self._waiting: list[Frame | BadFrame] = []
         self._early_frames = 0
-        self._refusals = TokenBuckets(REFUSALS)
+        #: Made for who needs it: of most sockets it would be a tenth of their memory.
+        self._refusals: TokenBuckets | None = None
         #: How it ended: one of ``session_actions.CLOSE_CODES``, 1000 where the client did.
         self.close_code: int | None = None
         #: The silence after which it was lost, if it had answered no ping until then.
@@ -340,7 +340,7 @@ class Session:
     def _take_frames(self, now: float) -> list[Action]:
         actions: list[Action] = []
         while self._waiting and not self._busy and not self.closed:
-            actions += self._take_frame(self._waiting.popleft(), now)
+            actions += self._take_frame(self._waiting.pop(0), now)
         return actions
 
     @property
@@ -366,6 +366,8 @@ class Session:
         return [*self._events.heartbeat(identity, frame, now)]
 
     def _refuse(self, frame: Frame | BadFrame, wait_seconds: float, now: float) -> list[Action]:
+        if self._refusals is None:
+            self._refusals = TokenBuckets(REFUSALS)
         if self._refusals.take("", now):
             return []
         message = f"Too many frames of this user; wait {wait_seconds:.1f} s."

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
 
 from aiohttp import web
 
@@ -26,21 +25,20 @@ from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from ingest.socket.actions import LOGGED_OUT, NOT_TRACKED
 from ingest.socket.collaborators import SocketCollaborators
-from ingest.socket.handshake import offered_token, opens
+from ingest.socket.handshake import Handshake, offered_token, opens
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
+from ingest.socket.reader import SharedReaders
 from ingest.socket.shell import Socket
+from ingest.socket.sweep import Sweep
 from schemas.http.cors import Cors
 from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, request_id_of
+from schemas.http.server import prove
+from schemas.http.upgraded import hand_over
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
-
-#: How long a closing handshake may take.
-CLOSE_TIMEOUT_SECONDS: Final = 2.0
-# aiohttp would wait for a slow reader once this much was written; we close it instead.
-_NEVER_WAIT_BYTES: Final = 1 << 62
 
 
 class Sockets:
@@ -60,6 +58,7 @@ class Sockets:
         clock: Callable[[], float] = time.time,
     ) -> None:
         policy = settings.session_policy
+        ping_intervals = PingIntervals(policy.ping_interval_seconds)
         self._shared = SocketCollaborators(
             policy,
             reader,
@@ -68,21 +67,22 @@ class Sockets:
             logouts,
             opt_outs,
             metrics,
-            user_limits,
+            user_limits.take,
             SocketPlaces(connection_limits),
-            PingIntervals(policy.ping_interval_seconds),
+            ping_intervals,
+            ping_intervals.of,
+            SharedReaders(settings.max_body_bytes),
+            Sweep(),
             clock,
         )
+        self._open = self._shared.open
         self._authentication = authentication
         self._opt_outs = opt_outs
         self._metrics = metrics
         self._cors = Cors(settings.cors_origin_list)
         self._compression = settings.websocket_compression
-        # aiohttp refuses a message of exactly its limit.
-        self._max_message_bytes = settings.max_body_bytes + 1
         self._drain_seconds = settings.websocket_drain_seconds
         self._reconnect_spread_ms = settings.reconnect_spread_ms
-        self._open: dict[str, Socket] = {}
         self._max_connections = settings.max_connections
         self._draining = False
 
@@ -91,36 +91,25 @@ class Sockets:
         router.add_route("*", SOCKET_PATH, method_not_allowed("GET", phone_call=True))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One socket, from its handshake to its end."""
+        """A handshake. The socket lives on when this has returned."""
         request_id = request_id_of(request.headers.get(REQUEST_ID))
-        # Of the handshake, for as long as the socket lives.
         REQUEST_ID_IN_LOG.set(request_id)
         try:
             # Before aiohttp looks at them: it logs offers that it does not know, a token perhaps.
             scheme, token = offered_token(request.headers.get("Sec-WebSocket-Protocol"))
-            websocket = web.WebSocketResponse(
-                timeout=CLOSE_TIMEOUT_SECONDS,
-                protocols=(scheme,) if scheme else (),
-                autoping=False,
-                compress=self._compression,
-                max_msg_size=self._max_message_bytes,
-                writer_limit=_NEVER_WAIT_BYTES,
-            )
-            identity = await self._admit(request, websocket, token)
+            handshake = Handshake(protocols=(scheme,) if scheme else (), compress=self._compression)
+            identity = await self._admit(request, handshake, token)
         except ProblemError as problem:
             self._metrics.handshake_refusals[problem.code].inc()
             return problem_response(problem, request_id, phone_call=True)
-        await websocket.prepare(request)
-        socket = Socket(self._shared, websocket, request)
-        connection = socket.session.connection
-        self._open[connection] = socket
-        self._metrics.sockets_open.inc()
-        try:
-            await socket.run(identity)
-        finally:
-            del self._open[connection]
-            self._metrics.sockets_open.dec()
-        return websocket
+        await handshake.prepare(request)
+        client = self._authentication.client_of(request)
+        socket = Socket(self._shared, client, request_id, handshake.frames)
+        early = hand_over(request, socket)
+        if early:
+            socket.data_received(early)
+        await socket.admit(identity)
+        return handshake
 
     async def end_signed_out(self, connections: Iterable[str], not_tracked: bool) -> None:
         """Close those of the connections that are ours: their devices signed out (4409), or their
@@ -172,4 +161,10 @@ class Sockets:
             raise ProblemError("unavailable", "This server holds as many sockets as it can.")
         if "Authorization" in request.headers:
             return await self._authentication.of_request(request)
-        return await self._authentication.of_token(token, request) if token else None
+        if not token:
+            return None
+        identity = await self._authentication.of_token(
+            token, partial(self._authentication.client_of, request)
+        )
+        prove(request)
+        return identity

@@ -8,12 +8,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
 from schemas.http.client_address import TrustedProxies
-from schemas.http.frame_masks import FrameMasks
 from schemas.http.idle_connections import LEAST_SECONDS
 from schemas.http.lane import LaneConnection, Lanes
 from schemas.http.metrics import HttpMetrics
@@ -26,14 +25,11 @@ from schemas.http.responses import (
     unreadable,
     unrouted,
 )
+from schemas.http.upgraded import UpgradedConnection
 from schemas.service.logging import REQUEST_ID_IN_LOG
 
 if TYPE_CHECKING:
     from schemas.http.server import BoundedServer
-
-#: A head with reserved bits, which aiohttp's reader refuses with 1002: given to it in place of a
-#: frame without a mask, which is to end the same way.
-_REFUSED_FRAME: Final = b"\xf0\x80"
 
 logger = logging.getLogger(__name__)
 
@@ -49,28 +45,6 @@ class Bounds:
     proxies: TrustedProxies
 
 
-class _MaskedFrames:
-    """The reader of a socket's frames, behind a look at their masks."""
-
-    __slots__ = ("_masks", "_parser")
-
-    def __init__(self, parser: Any) -> None:
-        self._parser = parser
-        self._masks = FrameMasks()
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """As aiohttp's readers have it: whether it is over, and what was left."""
-        if self._masks.failed:
-            return True, b""
-        readable = self._masks.readable(data)
-        if self._masks.failed:
-            readable += _REFUSED_FRAME
-        return cast(tuple[bool, bytes], self._parser.feed_data(readable))
-
-    def feed_eof(self) -> None:
-        self._parser.feed_eof()
-
-
 class BoundedConnection(LaneConnection):
     """One connection, closed when its client is too slow."""
 
@@ -80,7 +54,6 @@ class BoundedConnection(LaneConnection):
         "_forwarded_for",
         "_head_timer",
         "_idle_since",
-        "_is_socket",
         "_server",
         "_write_timer",
     )
@@ -93,7 +66,6 @@ class BoundedConnection(LaneConnection):
         self._head_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_since = self._loop.time()
-        self._is_socket = False
         #: Of the last request; ``None`` before the first.
         self._forwarded_for: tuple[str, ...] | None = None
 
@@ -106,7 +78,7 @@ class BoundedConnection(LaneConnection):
         """The client's address and since when nothing was asked; ``None`` if it is not to go."""
         if self.proven or self.transport is None:
             return None
-        if self._current_request is not None and not self._is_socket:
+        if self._current_request is not None:
             return None
         if now - self._idle_since < LEAST_SECONDS:
             return None
@@ -145,13 +117,25 @@ class BoundedConnection(LaneConnection):
         elif self._head_timer is None and self.is_resting:
             self._await_head()  # between requests, and these bytes did not complete one
 
-    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
-        # A socket, which is idle until it has authenticated.
-        self._is_socket = True
-        if self._current_request is not None:
-            self._keep_forwarded_for(self._current_request)
-        masked = cast(Any, _MaskedFrames(parser))
-        super().set_parser(masked, data_received_cb)
+    def hand_over(self, request: web.BaseRequest, to: UpgradedConnection) -> bytes:
+        """Let another protocol have the connection after ``request``; what came behind that.
+        Raises ``ConnectionResetError`` where the client has left."""
+        transport, behind = self.transport, self._message_tail
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client has left")
+        paused = self._buffer_paused
+        if not self.proven:
+            address = self._bounds.proxies.client_of(request)
+            self._server.strangers[to] = (address, self._idle_since)
+        self._counted = False  # the other one counts from now on
+        # For aiohttp the connection is lost, though not closed: its parser, timers and task go.
+        self.transport = None
+        self.connection_lost(None)
+        transport.set_protocol(to)
+        to.taken_over(self._server, transport)
+        if paused:
+            transport.resume_reading()
+        return behind
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -13,6 +13,9 @@ from __future__ import annotations
 from typing import Final
 
 _MASKED: Final = 0x80
+#: Of a head's first byte: the message's last frame, and a control frame.
+_LAST: Final = 0x80
+_CONTROL: Final = 0x08
 _MASK_BYTES: Final = 4
 #: What follows the two bytes of a head whose length is told as this (RFC 6455, section 5.2).
 _LENGTH_BYTES: Final = {126: 2, 127: 8}
@@ -21,7 +24,7 @@ _LENGTH_BYTES: Final = {126: 2, 127: 8}
 class FrameMasks:
     """The frames of one client, in whatever chunks they come."""
 
-    __slots__ = ("_head", "_passed_on", "_payload_left", "failed")
+    __slots__ = ("_head", "_passed_on", "_payload_left", "_unfinished", "failed")
 
     def __init__(self) -> None:
         #: The beginning of a head, and how much of it went on.
@@ -31,6 +34,13 @@ class FrameMasks:
         self._payload_left = 0
         #: A frame without a mask came: nothing more is read.
         self.failed = False
+        #: The last frame of a message was not its last one.
+        self._unfinished = False
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether all that came was read, and is whole messages."""
+        return not (self._payload_left or self._head or self._unfinished or self.failed)
 
     def readable(self, data: bytes) -> bytes:
         """What may be read now: all up to a frame without a mask, or to a lone first byte."""
@@ -52,6 +62,8 @@ class FrameMasks:
                 if payload_at > end:
                     break
                 length = int.from_bytes(data[at + 2 : payload_at], "big")
+            if not (first := data[at]) & _CONTROL:
+                self._unfinished = not first & _LAST
             at = payload_at + _MASK_BYTES + length
         if at >= end:
             self._payload_left = at - end

@@ -16,7 +16,7 @@
 7. Bodies stay packed: aiohttp would unpack what nobody reads, without end, on the loop that all
    others wait for. The handler that reads one unpacks it (``schemas.http.content_encoding``).
 8. What aiohttp would answer by itself is answered as ``schemas.http.responses`` has it.
-9. A socket whose client does not mask a frame is closed with 1002 (``schemas.http.frame_masks``).
+9. A connection that became a socket leaves aiohttp (``schemas.http.upgraded``), and is counted on.
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server, and a *direct* call less: the few calls that nearly all requests
@@ -37,13 +37,14 @@ from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 
 from schemas.http.connection import BoundedConnection, Bounds, plain
-from schemas.http.idle_connections import Idle, is_crowded, to_close
+from schemas.http.idle_connections import LEAST_SECONDS, Idle, is_crowded, to_close
 from schemas.http.lane import Lanes
 from schemas.http.metrics import HttpMetrics
 from schemas.http.paths import frozen_path
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, plain_response, request_id_of
 from schemas.http.settings import HttpSettings
+from schemas.http.upgraded import UpgradedConnection
 from schemas.service.shutdown import Stop
 
 #: After a look for connections that may make room and that found too few, until the next: each is
@@ -78,6 +79,8 @@ class BoundedServer(web.Server):
         self._bounds = bounds
         self._lanes = lanes
         self.open_connections = 0
+        #: Upgraded connections that have shown no token yet: client address, idle since.
+        self.strangers: dict[UpgradedConnection, tuple[str, float]] = {}
         self.draining = False
         self._look_again_at = 0.0
 
@@ -100,19 +103,29 @@ class BoundedServer(web.Server):
         now = self._loop.time()
         if now < self._look_again_at:
             return
-        connections = self.connections
+        connections: list[RequestHandler | UpgradedConnection] = [*self.connections]
         idle = [
             Idle(*found, place)
             for place, connection in enumerate(connections)
             if isinstance(connection, BoundedConnection)
             and (found := connection.idle(now)) is not None
         ]
+        for stranger, (address, since) in self.strangers.items():
+            if now - since >= LEAST_SECONDS:
+                idle.append(Idle(address, since, len(connections)))
+                connections.append(stranger)
         closing = to_close(idle, self._http_connections, most)
         if is_crowded(self._http_connections - len(closing), most):
             self._look_again_at = now + LOOK_SECONDS
         for place in closing:
             self._bounds.metrics.made_room.inc()
             connections[place].force_close()
+
+    def upgraded_lost(self, connection: UpgradedConnection) -> None:
+        """One that was handed over has ended."""
+        self.strangers.pop(connection, None)
+        self.open_connections -= 1
+        self._bounds.metrics.connections.dec()
 
 
 class BoundedRunner(web.AppRunner):

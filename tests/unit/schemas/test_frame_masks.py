@@ -70,3 +70,20 @@ def test_a_payload_that_looks_like_an_unmasked_frame_is_a_payload() -> None:
 def test_a_length_beyond_all_that_comes_is_left_to_the_reader() -> None:
     sent = b"\x81\xff" + (2**63 - 1).to_bytes(8, "big") + b"mask"
     assert read(sent, b"\x81\x00" * 100) == (sent + b"\x81\x00" * 100, False)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_it_knows_when_all_that_came_is_whole_messages(size: int) -> None:
+    parts = [
+        Frame(Opcode.TEXT, b"x" * size, fin=False).serialize(mask=True),
+        Frame(Opcode.PING, b"p").serialize(mask=True),
+        Frame(Opcode.CONT, b"y" * size).serialize(mask=True),
+    ]
+    masks = FrameMasks()
+    assert masks.between_messages
+    for number, part in enumerate(parts):
+        for cut in range(min(len(part), 20)):
+            masks.readable(part[cut : cut + 1])
+            assert not masks.between_messages or cut == len(part) - 1
+        masks.readable(part[20:])
+        assert masks.between_messages == (number == 2)

@@ -1,0 +1,72 @@
+"""One timer for all sockets of a process: wakes those whose deadline has come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final, Protocol
+
+from ingest.socket.deadlines import Deadlines
+
+#: Woken in one turn of the event loop, so that others get theirs: some milliseconds.
+MOST_AT_ONCE: Final = 500
+
+logger = logging.getLogger(__name__)
+
+
+class Woken(Protocol):
+    """A socket, to the sweep."""
+
+    tick: int
+
+    def wake(self, now: float) -> None:
+        """The time that it was filed under has come, and it is not filed any more."""
+
+    def force_close(self) -> None: ...
+
+
+class Sweep:
+    """On the event loop that runs when the first socket is filed."""
+
+    def __init__(self) -> None:
+        self._deadlines: Deadlines[Woken] = Deadlines()
+        self._woken: deque[Woken] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    def file(self, socket: Woken, at: float) -> None:
+        """Wake ``socket`` at ``at``, in seconds of the event loop's clock, or before."""
+        self._deadlines.file(socket, at)
+        if at < self._timer_at:
+            self._set_timer()
+
+    def drop(self, socket: Woken) -> None:
+        self._deadlines.drop(socket)
+
+    def _set_timer(self) -> None:
+        at = self._deadlines.next_at
+        if at is None or at >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = asyncio.get_running_loop().call_at(at, self._run)
+
+    def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._timer, self._timer_at = None, float("inf")
+        self._woken += self._deadlines.due(now)
+        for _ in range(min(MOST_AT_ONCE, len(self._woken))):
+            socket = self._woken.popleft()
+            try:
+                socket.wake(now)
+            except Exception:  # the others are due too
+                logger.exception("A socket could not be woken")
+                socket.force_close()
+        if self._woken:
+            self._timer_at = now
+            self._timer = loop.call_later(0, self._run)
+        else:
+            self._set_timer()
