@@ -11,6 +11,9 @@ from ingest.socket.deadlines import Deadlines
 
 #: Woken in one turn of the event loop, so that others get theirs: some milliseconds.
 MOST_AT_ONCE: Final = 500
+#: A process that stood still for longer reads what came meanwhile before it calls anybody lost.
+LATE_SECONDS: Final = 0.1
+_UNTIL_READ_SECONDS: Final = 0.002
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,7 @@ class Sweep:
         self._woken: deque[Woken] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
+        self._has_read = False
 
     def file(self, socket: Woken, at: float) -> None:
         """Wake ``socket`` at ``at``, in seconds of the event loop's clock, or before."""
@@ -56,6 +60,11 @@ class Sweep:
     def _run(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
+        if now - self._timer_at > LATE_SECONDS and not self._has_read:
+            self._has_read = True
+            self._timer = loop.call_later(_UNTIL_READ_SECONDS, self._run)
+            return
+        self._has_read = False
         self._timer, self._timer_at = None, float("inf")
         self._woken += self._deadlines.due(now)
         for _ in range(min(MOST_AT_ONCE, len(self._woken))):
