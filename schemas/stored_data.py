@@ -52,6 +52,14 @@ TABLES: Final[dict[str, Stored]] = {
         "first_day active_day timer running_timers",
         runs="partition log_offset",
     ),
+    "signs_of_life": Stored(
+        "until when a user is online if nothing more is heard of them",
+        "as long as the user's row of `presence`",
+        "with it",
+        names="user_id token",
+        tells="last_active expires_at sockets",
+        runs="log_offset",
+    ),
     "changes": Stored(
         "time travel, a user's timeline, the feed, `presence.changes`",
         "`ROLLCALL_CHANGES_RETENTION_DAYS`",
@@ -250,7 +258,7 @@ TABLES: Final[dict[str, Stored]] = {
         "with the database",
         counts="foreground background",
         runs="partition next_offset log_time published_through policy graces silence last_read "
-        "live_screens_offset",
+        "live_screens_offset signs_of_life_offset",
     ),
     "privacy_flags": Stored(
         "who opted out or was erased, by a keyed hash",
@@ -328,7 +336,7 @@ TABLES: Final[dict[str, Stored]] = {
         "which log the database belongs to",
         _FOREVER,
         "with the database",
-        runs="only_row topic topic_id partitions created_at log_base former_topic_ids",
+        runs="only_row topic topic_id partitions created_at signs_of_life log_base former_topic_ids",
     ),
     "policies": Stored(
         "which durations were in force",

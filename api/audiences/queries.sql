@@ -16,8 +16,8 @@ SELECT set_config('cursor_tuple_fraction', '1', true)
 -- name: wanted
 -- Who fits the conditions about users themselves; conditions about sights are put after it.
 SELECT user_id FROM {users}
-WHERE (%(active_from)s::timestamptz IS NULL OR last_active >= %(active_from)s::timestamptz)
-  AND (%(active_to)s::timestamptz IS NULL OR last_active < %(active_to)s::timestamptz)
+WHERE (%(active_from)s::timestamptz IS NULL OR {last_active} >= %(active_from)s::timestamptz)
+  AND (%(active_to)s::timestamptz IS NULL OR {last_active} < %(active_to)s::timestamptz)
   AND (%(online)s::boolean IS NULL OR (state <> 'offline') = %(online)s::boolean)
   AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
   AND (%(screen)s::text IS NULL OR state <> 'offline' AND screen = %(screen)s::text)
@@ -76,16 +76,24 @@ hashtextextended(user_id, 0)
 WITH audience AS MATERIALIZED ({audience}),
 sample AS (SELECT user_id FROM audience ORDER BY {order} LIMIT %(sample)s)
 SELECT {columns}, (SELECT count(*) FROM audience) AS matching
-FROM sample JOIN presence USING (user_id)
+FROM sample JOIN current_presence USING (user_id)
 ORDER BY {order}
 
 -- name: all_users
 -- Every user.
-presence AS users
+current_presence AS users
 
 -- name: some_users
 -- Whole pages: few reads, and users that came at one time may be there together.
 presence AS users TABLESAMPLE SYSTEM (%(percent)s::real) REPEATABLE (1)
+
+-- name: last_active_of_all
+-- When a user was last active, where every user is read.
+last_active
+
+-- name: last_active_of_some
+-- The same of a sample, which is one of a table: user by user.
+(SELECT c.last_active FROM current_presence AS c WHERE c.user_id = users.user_id)
 
 -- name: size
 -- Users, as PostgreSQL knows without counting; -1: it has never counted.

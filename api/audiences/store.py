@@ -250,7 +250,10 @@ class AudienceStore:
         return [row["app_version"] for row in rows if wanted.app_version.holds(row["app_version"])]
 
     def _audience(self, wanted: AudienceFilter, users: str) -> bytes:
-        query = filled(self._queries["wanted"], users=self._queries[users])
+        active = "last_active_of_some" if users == "some_users" else "last_active_of_all"
+        query = filled(
+            self._queries["wanted"], users=self._queries[users], last_active=self._queries[active]
+        )
         order = self._queries["one_by_one"] if users == "some_users" else b""
         for name in _SIGHTS:
             if getattr(wanted, name) is not None:

@@ -109,12 +109,12 @@ SELECT count(*) FROM (
 -- Two reads of the index, so that many users with one changed_at (the end of an outage) cost no
 -- page more than its own length: those with the cursor's very time, then those before it.
 SELECT {columns} FROM (
-    (SELECT * FROM presence
+    (SELECT * FROM current_presence
      WHERE {audience} AND {matching}
        AND changed_at = %(at)s::timestamptz AND user_id > %(after)s::text
      ORDER BY user_id LIMIT %(limit)s)
     UNION ALL
-    (SELECT * FROM presence
+    (SELECT * FROM current_presence
      WHERE {audience} AND {matching}
        AND (%(at)s::timestamptz IS NULL OR changed_at < %(at)s::timestamptz)
      ORDER BY changed_at DESC, user_id LIMIT %(limit)s)
@@ -124,12 +124,12 @@ ORDER BY changed_at DESC, user_id LIMIT %(limit)s
 -- name: by_arrival
 -- As by_change, of users online: they keep their places while they use the app.
 SELECT {columns} FROM (
-    (SELECT * FROM presence
+    (SELECT * FROM current_presence
      WHERE {audience} AND {matching}
        AND online_since = %(at)s::timestamptz AND user_id > %(after)s::text
      ORDER BY user_id LIMIT %(limit)s)
     UNION ALL
-    (SELECT * FROM presence
+    (SELECT * FROM current_presence
      WHERE {audience} AND {matching}
        AND (%(at)s::timestamptz IS NULL OR online_since < %(at)s::timestamptz)
      ORDER BY online_since DESC, user_id LIMIT %(limit)s)
@@ -138,7 +138,7 @@ ORDER BY online_since DESC, user_id LIMIT %(limit)s
 
 -- name: by_activity
 -- In no index, so that heartbeats stay cheap: the top of what matches. 'epoch': never active.
-SELECT {columns} FROM presence
+SELECT {columns} FROM current_presence
 WHERE {audience} AND {matching}
   AND (%(at)s::timestamptz IS NULL
        OR coalesce(last_active, 'epoch') < %(at)s::timestamptz
@@ -147,7 +147,7 @@ ORDER BY coalesce(last_active, 'epoch') DESC, user_id LIMIT %(limit)s
 
 -- name: by_user
 -- A page by user id.
-SELECT {columns} FROM presence
+SELECT {columns} FROM current_presence
 WHERE {audience} AND {matching} AND (%(after)s::text IS NULL OR user_id > %(after)s::text)
 ORDER BY user_id LIMIT %(limit)s
 
@@ -155,7 +155,7 @@ ORDER BY user_id LIMIT %(limit)s
 -- One user with their devices.
 SELECT {columns}, device, devices, signed_out,
        coalesce(timer @> '{"runs_on": true}', false) AS timer_runs_on
-FROM presence WHERE user_id = %(user_id)s
+FROM current_presence WHERE user_id = %(user_id)s
 
 -- name: other_users
 -- Of each name the other users who began a session under it last, and have not logged out there: of
@@ -181,7 +181,7 @@ ORDER BY others.at DESC, others.user_id
 
 -- name: lookup
 -- Users by id.
-SELECT {columns} FROM presence WHERE user_id = ANY(%(user_ids)s)
+SELECT {columns} FROM current_presence WHERE user_id = ANY(%(user_ids)s)
 
 -- name: read_only
 -- Whether a connection's transactions may write: on or off.

@@ -53,7 +53,7 @@ FROM retention_progress
 
 -- name: presence
 -- The user's row, as it is stored.
-SELECT (to_jsonb(p) - '{partition, log_offset}'::text[])::text FROM presence p
+SELECT (to_jsonb(p) - '{partition, log_offset}'::text[])::text FROM current_presence p
 WHERE user_id = %(user_id)s LIMIT %(most)s
 
 -- name: changes

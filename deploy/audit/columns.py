@@ -56,6 +56,7 @@ IN_PART: Final[dict[str, tuple[str, ...]]] = {
 
 AUDITED: Final[dict[str, str]] = {
     "presence": "one row a user and, in `devices`, each of their devices",
+    "signs_of_life": "with `presence`, whose newer half it is",
     "changes": "every row",
     "spans": "every row",
     "sessions": "every row",
@@ -95,6 +96,10 @@ EXEMPT_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "stay": "shows in the span and the session that follow",
         "log_offset": "how rows are read again, no answer is made of it",
     },
+    "signs_of_life": {
+        "sockets": "shows in what later events do",
+        "log_offset": "says which row is to be believed, and so compared",
+    },
     "stream_offsets": {
         "published_through": "how far the feed is, not what it says",
         "policy": "input: what the log is read under",
@@ -102,6 +107,7 @@ EXEMPT_COLUMNS: Final[dict[str, dict[str, str]]] = {
         "silence": "shows in outages",
         "last_read": "how the log is known again",
         "live_screens_offset": "says whether `live_screens` is to be believed, and so compared",
+        "signs_of_life_offset": "tells of processors of earlier releases",
     },
     "privacy_flags": {"fence_until": "shows in what later events do"},
     "erasures": {

@@ -31,7 +31,7 @@ SELECT "partition", log_offset, user_id, name, state::text, screen, reason::text
        platform, token, to_ms(expires_at), signed_out, ended_in_foreground,
        first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text,
        timer::text, running_timers
-FROM presence ORDER BY "partition"
+FROM current_presence ORDER BY "partition"
 
 -- name: changes
 -- Changes that are kept still.
@@ -134,6 +134,9 @@ DELETE FROM audits USING noted WHERE audits.id <= noted.id - 400
 -- Rows of users who left, of before they did: there are none.
 SELECT 'presence', user_id, log_offset FROM presence
 WHERE user_id = %(user)s AND log_offset < %(offset)s AND %(before)s::bigint IS NULL
+UNION ALL
+SELECT 'signs_of_life', user_id, log_offset FROM signs_of_life
+WHERE user_id = %(user)s AND log_offset < %(offset)s
 UNION ALL
 SELECT 'changes', user_id, log_offset FROM changes
 WHERE user_id = %(user)s AND log_offset < %(offset)s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -47,6 +47,14 @@ def migrate(
             help="Build the index of searches, where the server can; or drop it.",
         ),
     ] = True,
+    signs_of_life: Annotated[
+        Literal["apart", "together"] | None,
+        typer.Option(
+            help="Keep what every heartbeat changes apart, where it costs least, once every "
+            "processor is of this release; or together with the rest, before one of an earlier "
+            "release is to work again."
+        ),
+    ] = None,
     wait: WaitSeconds = 0.0,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
@@ -63,6 +71,7 @@ def migrate(
     from deploy.given import given
     from deploy.roles.api_role import API_URL_VARIABLE, ApiRoleError, make_api_role
     from schemas.database import migrate as schema
+    from schemas.database import signs_of_life as signs
     from schemas.database.search_index import drop_search_index, make_search_index
 
     made = False
@@ -94,12 +103,15 @@ def migrate(
             api_role, made = make_api_role(url, api_url)
         applied = schema.migrate(url)
         searching = make_search_index(url) if search_index else drop_search_index(url)
+        kept = signs.keep_signs_of_life(url, signs_of_life) if signs_of_life else None
         if analyst_role:
             schema.grant_analytics(url, analyst_role, with_people=with_people)
         if api_role:
             schema.grant_api(url, api_role)
         if notify_role:
             schema.grant_notify(url, notify_role)
+    except signs.SignsOfLifeError as error:
+        fail(f"--signs-of-life {signs_of_life}: {error}", FAILURE)
     except ApiRoleError as error:
         fail(str(error), FAILURE)
     except (schema.MigrationError, psycopg.Error) as error:
@@ -112,6 +124,8 @@ def migrate(
     if not applied:
         typer.echo("up to date")
     typer.echo(searching)
+    if kept:
+        typer.echo(kept)
     if analyst_role:
         people = " and people's visits and sessions" if with_people else ""
         typer.echo(f"{analyst_role} may read the aggregates of analytics{people}")

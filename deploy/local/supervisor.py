@@ -27,6 +27,7 @@ from deploy.local.postgres import POSTGRES_NAME
 from deploy.local.screen import Screen
 from deploy.local.stack import SIMULATION_NAME, Stack
 from schemas.database.migrate import MigrationError, migrate
+from schemas.database.signs_of_life import keep_signs_of_life
 from schemas.log.topic_retention import apply_retentions
 from schemas.log.topics import TopicProblemError, create_topics
 from schemas.service.restarts import RestartPolicy
@@ -113,7 +114,9 @@ class Supervisor:
 
     async def _migrate(self) -> None:
         started = time.monotonic()
-        applied = await asyncio.to_thread(migrate, self._stack.postgres.dsn)
+        dsn = self._stack.postgres.dsn
+        applied = await asyncio.to_thread(migrate, dsn)
+        await asyncio.to_thread(keep_signs_of_life, dsn, "apart", ours_alone=True)
         news = f"{len(applied)} migrations applied" if applied else "schema up to date"
         self._screen.done(f"database: {news}", time.monotonic() - started)
 

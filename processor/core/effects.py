@@ -84,14 +84,17 @@ class Reject:
 @dataclass(slots=True)
 class Effects:
     """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
-    whose rows are to be written, with the offset of the last record that changed them;
-    ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time stepped
-    back, of users whom nothing has changed since. ``flags`` are what is known of users by hash
-    after their last privacy event, ``stragglers`` opted-out users of whom something arrived. For
-    metrics only: how many devices were ``forgotten`` to make room, how many were ``told_apart`` by
-    which mark, and the ``intervals`` of ``processor/core/intervals.py`` that were looked at."""
+    whose rows are to be written, with the offset of the last record that changed them,
+    ``heard`` those who gave a sign of life that changed nothing else, with the last one's;
+    ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time
+    stepped back, of users whom nothing has changed since. ``flags`` are what is known of users
+    by hash after their last privacy event, ``stragglers`` opted-out users of whom something
+    arrived. For metrics only: how many devices were ``forgotten`` to make room, how many were
+    ``told_apart`` by which mark, and the ``intervals`` of ``processor/core/intervals.py`` that
+    were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, int] = field(default_factory=dict)
     settled: dict[str, tuple[User, int]] = field(default_factory=dict)
     steps: list[ClockStep] = field(default_factory=list)
     changes: list[LoggedChange] = field(default_factory=list)
@@ -111,10 +114,19 @@ class Effects:
     told_apart: Counter[str] = field(default_factory=Counter)
     intervals: list[tuple[str | None, int]] = field(default_factory=list)
 
+    def hear(self, user_id: str, offset: int) -> None:
+        """The record at ``offset`` has a sign of life of the user, and nothing else of them."""
+        if user_id in self.touched:
+            self.touched[user_id] = offset
+        else:
+            self.heard[user_id] = offset
+
     def step_back(self, step: ClockStep, users: Mapping[str, User]) -> None:
         """What ``users`` come to by ``step`` is not what earlier records made of them: rows are the
-        same however the log is cut into batches."""
+        same however the log is cut into batches. Whoever was only heard is online, and so touched
+        by the step."""
         self.steps.append(step)
+        self.heard.clear()
         self.settled |= {name: (users[name], offset) for name, offset in self.touched.items()}
         self.touched.clear()
 
@@ -123,6 +135,7 @@ class Effects:
         row."""
         if before_ms is None:
             self.touched.pop(user_id, None)
+            self.heard.pop(user_id, None)
             self.settled.pop(user_id, None)
 
         def stays(of: str, at_ms: int) -> bool:
@@ -152,3 +165,8 @@ class Effects:
         """Whose rows are to be written, each with the offset of the last record that changed it."""
         rows = {**self.settled, **{name: (users[name], o) for name, o in self.touched.items()}}
         return [rows[name] for name in sorted(rows)]
+
+    def only_heard(self, users: Mapping[str, User]) -> list[tuple[User, int]]:
+        """Of whom the signs of life are to be written, as :meth:`written`, and nothing else."""
+        touched = self.touched
+        return [(users[n], self.heard[n]) for n in sorted(self.heard) if n not in touched]

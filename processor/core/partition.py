@@ -18,6 +18,7 @@ from processor.core.outcome import APPLIED, FENCED, OPTED_OUT, Outcome
 from processor.core.presence import apply_disconnect, apply_heartbeat, apply_renew
 from processor.core.privacy import Erasure, Privacy, Removal, heard_since, is_heard_since, remove
 from processor.core.sign_outs import apply_logout
+from processor.core.signs_of_life import is_flat, only_heard
 from processor.core.timed_users import TimedUsers
 from processor.core.usual import still_there
 from schemas.log.events import (
@@ -186,6 +187,8 @@ class Partition(TimedUsers):
             user, findings = follow(before, user, ended, now_ms)
             self._analytics.left(event.user, findings)
             self._settle(offset, before, user, Outcome(user, ended), effects)
+            # Their sign of life is erased: it may be of what is older.
+            effects.touched[event.user] = offset
             return
         removed = remove(before, event, now_ms)
         _, findings = follow(before, removed.user, removed.ended, now_ms)
@@ -208,16 +211,22 @@ class Partition(TimedUsers):
         now_ms = user.devices[0].last_active_ms
         if index == 0 and (interval := quiet_interval(before, event, now_ms)) is not None:
             effects.intervals.append(interval)
-        user = self._analytics.heard_of(user, (), index)
-        self.users[user.user_id] = user
-        effects.touched[user.user_id] = offset
+        active = self._analytics.heard_of(user, (), index)
+        self.users[user.user_id] = active
+        if active is user and is_flat(user):
+            effects.hear(user.user_id, offset)
+        else:
+            effects.touched[user.user_id] = offset
         self._deadlines.watch_at(user.user_id, user.devices[0].expires_ms)
 
     def _settle(
         self, offset: int, before: User | None, user: User, outcome: Outcome, effects: Effects
     ) -> None:
         self.users[user.user_id] = user
-        effects.touched[user.user_id] = offset
+        if before is not None and not outcome.changes and only_heard(before, user):
+            effects.hear(user.user_id, offset)
+        else:
+            effects.touched[user.user_id] = offset
         if outcome.changes:
             if before is not None:
                 self.tally.count(before, -1)

@@ -107,6 +107,8 @@ WITH unseen AS (
 ), removed AS (
     DELETE FROM presence USING unseen WHERE presence.user_id = unseen.user_id
     RETURNING presence.user_id
+), heard AS (
+    DELETE FROM signs_of_life USING unseen WHERE signs_of_life.user_id = unseen.user_id
 )
 SELECT count(*) FROM removed
 

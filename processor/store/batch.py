@@ -23,7 +23,12 @@ from processor.store.analytics_rows import (
     user_day_row,
     window_rows_of,
 )
-from processor.store.presence_row import PRESENCE_TYPES, presence_row
+from processor.store.presence_row import (
+    PRESENCE_TYPES,
+    SIGN_OF_LIFE_TYPES,
+    presence_row,
+    sign_of_life_row,
+)
 from processor.store.rows import (
     CHANGE_TYPES,
     CLOCK_STEP_TYPES,
@@ -42,12 +47,14 @@ Row: TypeAlias = tuple[Any, ...]
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one batch made of one partition. ``state`` is as of the batch's end; ``users`` come
-    with the offset of the last record that changed them; ``last_read`` is the batch's last."""
+    with the offset of the last record that changed them, ``heard`` with that of their last sign of
+    life, which changed nothing else; ``last_read`` is the batch's last."""
 
     state: Partition
     expected_offset: int
     published_through: int
     users: Sequence[tuple[User, int]]
+    heard: Sequence[tuple[User, int]]
     effects: Effects
     live_screens: LiveRows
     last_read: LastRead
@@ -59,6 +66,11 @@ def copies(batches: Sequence[Batch]) -> list[tuple[str, Sequence[str], list[Row]
     return [
         ("copy_offsets", OFFSET_TYPES, [_offset_row(batch) for batch in batches]),
         ("copy_presence", PRESENCE_TYPES, _presence_rows(batches)),
+        (
+            "copy_signs_of_life",
+            SIGN_OF_LIFE_TYPES,
+            [sign_of_life_row(user, offset) for batch in batches for user, offset in batch.heard],
+        ),
         (
             "copy_changes",
             CHANGE_TYPES,

@@ -1,8 +1,9 @@
-"""The columns of ``presence``, stated once, and users as its rows and back. PURE.
+"""The columns of ``presence`` and ``signs_of_life``, stated once, and users as rows and back. PURE.
 
 :class:`PresenceRow` is a row as it is copied to PostgreSQL and read from there, in this order. From
 it come the types of the COPY, the table that is copied to, and the parts of ``queries.sql`` that
 insert, update and read: :data:`PRESENCE_PARTS`. A new column is a field here and a migration.
+:class:`SignOfLifeRow` has those that a sign of life changes; what is read is the newer of both.
 
 A one-device user is one flat row; ``devices`` is written only for the others (design, section 7),
 and for a device of which more is to be remembered than the row has columns for.
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Final, NamedTuple, cast, get_type_hints
 import msgspec
 
 from processor.core.model import Device, SignOut, Sockets, Stay, Timer, User, shared, visible_device
+from processor.core.signs_of_life import is_flat
 from schemas.log.changes import Reason, State
 
 
@@ -85,6 +87,17 @@ class PresenceRow(NamedTuple):
     running_timers: Annotated[int, _SMALL]
 
 
+class SignOfLifeRow(NamedTuple):
+    """A user of ``signs_of_life``: fields of :class:`PresenceRow`, by the same names."""
+
+    user_id: str
+    last_active_ms: int
+    expires_ms: int
+    token: str | None
+    sockets: str | None
+    log_offset: int
+
+
 def _kinds() -> dict[str, Kind]:
     hints = get_type_hints(PresenceRow, include_extras=True)
     return {name: hints[name].__metadata__[0] for name in PresenceRow._fields}
@@ -94,6 +107,7 @@ def _parts() -> dict[str, str]:
     kinds = _kinds()
     batch = {field: f'"{field}"' for field in kinds}
     stored = {field: f'"{kind.name or field}"' for field, kind in kinds.items()}
+    heard = SignOfLifeRow._fields
     return {
         "batch_presence_columns": ", ".join(f"{batch[f]} {kind.type}" for f, kind in kinds.items()),
         "presence_columns": ", ".join(stored.values()),
@@ -102,11 +116,20 @@ def _parts() -> dict[str, str]:
             f"{name} = EXCLUDED.{name}" for field, name in stored.items() if field != "user_id"
         ),
         "presence_read": ", ".join(k.read.format(stored[f]) for f, k in kinds.items()),
+        "batch_sign_columns": ", ".join(f"{batch[f]} {kinds[f].type}" for f in heard),
+        "sign_columns": ", ".join(stored[f] for f in heard),
+        "sign_values": ", ".join(kinds[f].stored.format(f"b.{batch[f]}") for f in heard),
+        "sign_updates": ", ".join(
+            f"{stored[f]} = {kinds[f].stored.format(f'b.{batch[f]}')}"
+            for f in heard
+            if f != "user_id"
+        ),
     }
 
 
 #: PostgreSQL's types of the COPY columns.
 PRESENCE_TYPES: Final = [kind.copied for kind in _kinds().values()]
+SIGN_OF_LIFE_TYPES: Final = [_kinds()[field].copied for field in SignOfLifeRow._fields]
 #: What ``{name}`` stands for in ``queries.sql``.
 PRESENCE_PARTS: Final = _parts()
 
@@ -126,7 +149,6 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
     if several:
         last_active_ms = max(d.last_active_ms for d in user.devices)
         device_count = sum(d.online for d in user.devices)
-    in_columns = shown is not None and not several and _is_in_columns(user, shown)
     return PresenceRow(
         user_id=user.user_id,
         partition=partition,
@@ -145,7 +167,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
         token=shown.token if shown is not None else None,
         expires_ms=shown.expires_ms if shown is not None else None,
         signed_out=shown is not None and shown.signed_out,
-        devices=None if in_columns else _text(user.devices),
+        devices=None if is_flat(user) else _text(user.devices),
         sign_outs=_text(user.sign_outs) if user.sign_outs else None,
         sockets=_text(shown.sockets if shown is not None else None),
         ended_in_foreground=shown is not None and shown.ended_in_foreground,
@@ -158,15 +180,17 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
     )
 
 
-def _is_in_columns(user: User, only: Device) -> bool:
-    """Whether the columns of ``user`` say everything of their only device: not of one that others
-    left behind, by an erasure of what is older."""
-    return (
-        not only.replaced
-        and only.twin_of is None
-        and only.changed_ms == user.changed_ms
-        and only.online_since_ms == user.online_since_ms
-        and only.reason == user.reason
+def sign_of_life_row(user: User, log_offset: int) -> SignOfLifeRow:
+    """What the last sign of life of a user left of their only device, where it changed nothing
+    else; ``log_offset`` is of its record."""
+    device = user.devices[0]
+    return SignOfLifeRow(
+        user.user_id,
+        device.last_active_ms,
+        device.expires_ms,
+        device.token,
+        _text(device.sockets),
+        log_offset,
     )
 
 

@@ -66,6 +66,11 @@ BEGIN
             RETURNING user_id
         )
         INSERT INTO batch_removed SELECT user_id, 'presence', count(*) FROM gone GROUP BY 1;
+        -- Who stays has a row of presence that is newer.
+        WITH gone AS (
+            DELETE FROM signs_of_life WHERE user_id = ANY (wanted.users) RETURNING user_id
+        )
+        INSERT INTO batch_removed SELECT user_id, 'signs_of_life', count(*) FROM gone GROUP BY 1;
         WITH gone AS (
             DELETE FROM changes
             WHERE user_id = ANY (wanted.users) AND (wanted.before IS NULL OR at < wanted.before)

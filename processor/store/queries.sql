@@ -76,11 +76,11 @@ SELECT log_offset, to_ms(from_time), to_ms(to_time) FROM (
 
 -- name: load_online
 -- Everybody of a partition who is online.
-SELECT {presence_read} FROM presence WHERE "partition" = %s AND state <> 'offline'
+SELECT {presence_read} FROM current_presence WHERE "partition" = %s AND state <> 'offline'
 
 -- name: load_users
 -- Users who are named in a batch, online or not.
-SELECT {presence_read} FROM presence WHERE user_id = ANY(%s)
+SELECT {presence_read} FROM current_presence WHERE user_id = ANY(%s)
 
 -- name: unpublished_changes
 -- Those of users who left are in a table of their own (promise 8). What a user showed before is told by
@@ -118,6 +118,7 @@ CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
     silence text, last_read text
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_presence ({batch_presence_columns}) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS batch_signs_of_life ({batch_sign_columns}) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS batch_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
     user_id text, device text, reason text, previous_state text, state text,
@@ -130,6 +131,28 @@ CREATE TEMP TABLE IF NOT EXISTS batch_outages (
 CREATE TEMP TABLE IF NOT EXISTS batch_clock_steps (
     "partition" integer, log_offset bigint, from_ms bigint, to_ms bigint
 ) ON COMMIT DELETE ROWS
+
+-- name: create_apply_signs_of_life
+-- Rows by their keys, however many the batch has: a plan that reads all of a table is never the cheaper one. Asked
+-- after the fence: `rollcall migrate --signs-of-life` changes the answer, and waits for batches that had another one.
+CREATE OR REPLACE FUNCTION pg_temp.apply_signs_of_life() RETURNS void LANGUAGE plpgsql
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    updated bigint;
+BEGIN
+    IF (SELECT signs_of_life = 'apart' FROM deployment) THEN
+        UPDATE signs_of_life s SET {sign_updates} FROM batch_signs_of_life b
+        WHERE s.user_id = b.user_id;
+        GET DIAGNOSTICS updated = ROW_COUNT;
+        IF updated < (SELECT count(*) FROM batch_signs_of_life) THEN
+            INSERT INTO signs_of_life ({sign_columns}) SELECT {sign_values} FROM batch_signs_of_life b
+            WHERE NOT EXISTS (SELECT FROM signs_of_life s WHERE s.user_id = b.user_id);
+        END IF;
+    ELSE
+        UPDATE presence p SET {sign_updates} FROM batch_signs_of_life b WHERE p.user_id = b.user_id;
+    END IF;
+END
+$$
 
 -- name: create_apply_batch
 -- The one round trip that stores a batch: the offset fence first.
@@ -156,7 +179,8 @@ BEGIN
         graces = b.graces::jsonb,
         silence = b.silence::jsonb,
         last_read = b.last_read::jsonb,
-        live_screens_offset = b.next_offset
+        live_screens_offset = b.next_offset,
+        signs_of_life_offset = b.next_offset
     FROM batch_offsets b
     WHERE s."partition" = b."partition" AND s.next_offset = b.expected_offset;
     GET DIAGNOSTICS advanced = ROW_COUNT;
@@ -171,6 +195,7 @@ BEGIN
     INSERT INTO presence ({presence_columns})
     SELECT {presence_values} FROM batch_presence
     ON CONFLICT (user_id) DO UPDATE SET {presence_updates};
+    PERFORM pg_temp.apply_signs_of_life();
 
     INSERT INTO changes (
         at, "partition", log_offset, event_index, ordinal, user_id, device, reason,
@@ -206,6 +231,10 @@ COPY batch_offsets FROM STDIN (FORMAT binary)
 -- name: copy_presence
 -- Users as the batch leaves them.
 COPY batch_presence FROM STDIN (FORMAT binary)
+
+-- name: copy_signs_of_life
+-- Users of whom the batch has a sign of life and nothing else.
+COPY batch_signs_of_life FROM STDIN (FORMAT binary)
 
 -- name: copy_changes
 -- Changes of the batch.

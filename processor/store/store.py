@@ -301,6 +301,7 @@ class Store:
             await connection.execute(self.queries["create_batch_tables"])
             await connection.execute(self.queries["create_privacy_tables"])
             await connection.execute(self.queries["create_apply_privacy"])
+            await connection.execute(self.queries["create_apply_signs_of_life"])
             await connection.execute(self.queries["create_apply_batch"])
             await connection.execute(self.queries["create_analytics_tables"])
             await connection.execute(self.queries["create_apply_analytics"])

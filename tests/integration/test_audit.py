@@ -165,6 +165,16 @@ ALTERED = {
         "DELETE FROM presence WHERE user_id = 'user-07'",
         "user-07",
     ),
+    "signs of life: until when": (
+        "presence",
+        "UPDATE signs_of_life SET expires_at = expires_at + interval '1 s' WHERE "
+        + one(
+            "signs_of_life",
+            "log_offset > (SELECT p.log_offset FROM presence p"
+            " WHERE p.user_id = signs_of_life.user_id)",
+        ),
+        "expires_at",
+    ),
     "counts": (
         "stream_offsets",
         'UPDATE stream_offsets SET foreground = foreground + 1 WHERE "partition" = 1',

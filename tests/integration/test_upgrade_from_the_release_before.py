@@ -9,23 +9,30 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from api.analytics.screens import screens_now_query
-from schemas.log.events import Heartbeat, OptOut, Tick, encode_batch, partition_of
+from schemas.database.signs_of_life import SignsOfLifeError, keep_signs_of_life
+from schemas.log.events import Event, Heartbeat, OptOut, Tick, encode_batch, partition_of
 from schemas.log.settings import KafkaSettings
+from schemas.log.topics import EVENTS, topic_name
 from tests.rigs.privacy_rig import running_processor, traces
-from tests.rigs.rig import batch, processor_environment, produce, rows, wait_for
+from tests.rigs.rig import batch, processor_environment, produce, rows, stored_through, wait_for
 
 #: The last commit before event version 2 was read.
 BEFORE = "2f43560"
 ROOT = Path(__file__).parents[2]
 ADA = "ada-1c55b9e0"
+OFFLINE_AFTER_SECONDS = 6
+SHORT = {"OFFLINE_AFTER_SECONDS": str(OFFLINE_AFTER_SECONDS)}
 
 
 @pytest.fixture
@@ -53,11 +60,13 @@ def processor_before(
 def start_before(
     release_before: Path, kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
 ) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    """Starts it."""
+    """Starts it, at a database in which it was before: signs of life are together."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute("ALTER TABLE deployment ALTER signs_of_life SET DEFAULT 'together'")
     log = tmp_path / "before.log"
     environment = {
         **os.environ,
-        **processor_environment(kafka_settings, database_url),
+        **processor_environment(kafka_settings, database_url, **SHORT),
         "ROLLCALL_PROCESSOR_ADMIN_PORT": "0",
         "PYTHONPATH": str(release_before),
     }
@@ -133,6 +142,108 @@ def test_who_is_where_is_right_while_partitions_go_back_and_forth(
         move("C")
         wait_for("it is put right", lambda: stored() == [(partition, "C", 1)])
         assert "written anew" in log.read_text()
+
+
+class Fleet:
+    """Phones that beat twice a second and change nothing, and what is stored of them."""
+
+    def __init__(self, kafka: KafkaSettings, database_url: str) -> None:
+        self._kafka, self._url = kafka, database_url
+        self._by_partition: dict[int, list[Event]] = {}
+        for n in range(20):
+            beat = Heartbeat(user=f"user-{n}", token="t", device_id="phone", screen="Home")
+            place = partition_of(beat.user, kafka.partitions)
+            self._by_partition.setdefault(place, []).append(beat)
+        self.beats = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    async def _run(self) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self._kafka.kafka_bootstrap, acks="all")
+        await producer.start()
+        topic = topic_name(self._kafka, EVENTS)
+        try:
+            while not self._stopped.is_set():
+                for place, beats in self._by_partition.items():
+                    await producer.send_and_wait(topic, encode_batch(beats), partition=place)
+                self.beats += 1
+                await asyncio.sleep(0.5)
+        finally:
+            await producer.stop()
+
+    def log_time(self) -> int:
+        query = "SELECT coalesce(min(to_ms(log_time)), 0) FROM stream_offsets WHERE foreground > 0"
+        return int(rows(self._url, query)[0][0])
+
+    def wait(self) -> None:
+        """Until whoever has the partitions now has stored more of them than a phone may be silent;
+        nobody went offline by then."""
+        wait_for("all are online", lambda: self.log_time() > 0)
+        until = self.log_time() + 1000 * (OFFLINE_AFTER_SECONDS + 2)
+        wait_for("it is stored", lambda: self.log_time() > until)
+        assert rows(self._url, "SELECT user_id FROM changes WHERE reason <> 'started'") == []
+        online = "SELECT sum(foreground)::int FROM stream_offsets"
+        assert rows(self._url, online) == [(20,)]
+
+
+def test_nobody_is_offline_while_partitions_go_back_and_forth(
+    kafka_settings: KafkaSettings,
+    database_url: str,
+    start_before: Callable[[], subprocess.Popen[bytes]],
+    tmp_path: Path,
+) -> None:
+    """Deadlines are where the one that takes a partition over looks for them, or it takes none."""
+
+    def stop(process: subprocess.Popen[bytes]) -> None:
+        process.terminate()
+        process.wait(60)
+
+    def times_loaded() -> int:
+        return (tmp_path / "before.log").read_text().count("users online")
+
+    apart = "SELECT count(*) FROM signs_of_life"
+    after = partial(
+        running_processor, kafka_settings, database_url, tmp_path / "after.log", **SHORT
+    )
+    with Fleet(kafka_settings, database_url) as fleet:
+        before = start_before()
+        fleet.wait()
+        with pytest.raises(SignsOfLifeError, match="end all processors of earlier releases"):
+            keep_signs_of_life(database_url, "apart")
+        stop(before)
+        with after() as processor:
+            fleet.wait()
+            assert rows(database_url, apart) == [(0,)]
+            keep_signs_of_life(database_url, "apart")
+            fleet.wait()
+            assert rows(database_url, apart) == [(20,)]
+            processor.stop()
+        stands = stored_through(database_url)
+        loaded = times_loaded()
+        refused = start_before()
+        wait_for("it loads", lambda: times_loaded() > loaded)
+        beats = fleet.beats
+        wait_for("there is something to store", lambda: fleet.beats > beats + 10)
+        # It stores nothing. Whether it ends is that release's own affair.
+        assert stored_through(database_url) == stands
+        refused.kill()
+        refused.wait()
+        with after() as processor:
+            fleet.wait()
+            keep_signs_of_life(database_url, "together")
+            fleet.wait()
+            processor.stop()
+        before = start_before()
+        fleet.wait()
+        stop(before)
 
 
 def test_it_reads_what_this_release_writes_and_leaves_an_opt_out_to_its_successor(

@@ -47,6 +47,8 @@ def user(url: str, name: str, *, days: float, state: str = "offline") -> None:
             " device_count, signed_out) VALUES (%s, 0, %s, 'timed_out', %s, %s, 0, false)",
             (name, state, seen, seen),
         )
+        sign = "INSERT INTO signs_of_life VALUES (%s, %s, %s, 't', NULL, -1)"
+        db.execute(sign, (name, seen, seen))
 
 
 def left(url: str) -> list[str]:
@@ -60,6 +62,10 @@ def test_users_who_were_not_seen_for_ninety_days_are_removed_and_nobody_else(kep
     registry = CollectorRegistry()
     assert housekeeper(kept, registry=registry).run_once()
     assert left(kept) == ["away", "online-for-ever"]
+    assert rows(kept, "SELECT user_id FROM signs_of_life ORDER BY 1") == [
+        ("away",),
+        ("online-for-ever",),
+    ]
     removed = registry.get_sample_value(
         "rollcall_processor_retention_removed_total", {"table": "presence"}
     )

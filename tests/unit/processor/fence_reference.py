@@ -58,7 +58,7 @@ class ReferenceRun:
             minutes[minute_ms, state.partition, screen] = sums
         written = {
             user.user_id: presence_row(user, state.partition, offset)
-            for user, offset in effects.written(state.users)
+            for user, offset in (*effects.written(state.users), *effects.only_heard(state.users))
         }
         counts_now = (state.tally.foreground, state.tally.background)
         self.at.append(Reference({**before.users, **written}, counts_now, minutes))

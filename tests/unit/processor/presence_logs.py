@@ -28,7 +28,12 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.partition import Partition
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
-from processor.store.presence_row import PresenceRow, presence_row, user_of_row
+from processor.store.presence_row import (
+    PresenceRow,
+    presence_row,
+    sign_of_life_row,
+    user_of_row,
+)
 from schemas.log.events import (
     BadEvent,
     Connect,
@@ -89,6 +94,8 @@ class Processor:
     last_changes: list[LoggedChange] = field(default_factory=list)
     #: Users in the foreground by screen.
     live_screens: dict[str, int] = field(default_factory=dict)
+    #: How often a batch had a user's sign of life and nothing else.
+    only_heard: int = 0
     #: What was stored for analytics so far, windows summed up.
     effects: Effects = field(default_factory=Effects)
 
@@ -138,6 +145,12 @@ class Processor:
         for user, log_offset in effects.written(memory.users):
             row = presence_row(user, memory.partition, log_offset)
             self.rows[user.user_id] = dict(zip(columns_written(), row, strict=True))
+        for user, log_offset in effects.only_heard(memory.users):
+            self.rows[user.user_id] |= sign_of_life_row(user, log_offset)._asdict()
+            # What else is stored is what the whole row would say.
+            whole = presence_row(user, memory.partition, log_offset)
+            assert self.rows[user.user_id] == dict(zip(columns_written(), whole, strict=True))
+            self.only_heard += 1
         self.next_offset = memory.next_offset
         self.log_time_ms = memory.log_time_ms
         self.after_loss = memory.after_loss

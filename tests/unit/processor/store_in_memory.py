@@ -21,7 +21,7 @@ from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy
 from processor.store.batch import Batch, Row, copies, window_rows
-from processor.store.presence_row import PresenceRow, user_of_row
+from processor.store.presence_row import PresenceRow, SignOfLifeRow, user_of_row
 from processor.store.store import FenceLostError, Store, Stored
 from schemas.log.changes import Change
 from schemas.log.privacy_flags import Flag
@@ -95,6 +95,9 @@ class Database:
         for row in batch.rows["copy_presence"]:
             presence = PresenceRow._make(row)
             self.presence[presence.user_id] = presence
+        for row in batch.rows["copy_signs_of_life"]:
+            heard = SignOfLifeRow._make(row)._asdict()
+            self.presence[heard["user_id"]] = self.presence[heard["user_id"]]._replace(**heard)
         for name in _INSERTED:
             self.inserted[name] += batch.rows[name]
         for minute_ms, partition, screen, views, visits, *_ in batch.minutes:

@@ -20,7 +20,13 @@ from processor.store.analytics_rows import (
     span_row,
     user_day_row,
 )
-from processor.store.presence_row import PRESENCE_PARTS, PRESENCE_TYPES, PresenceRow
+from processor.store.presence_row import (
+    PRESENCE_PARTS,
+    PRESENCE_TYPES,
+    SIGN_OF_LIFE_TYPES,
+    PresenceRow,
+    SignOfLifeRow,
+)
 from processor.store.rows import (
     CHANGE_TYPES,
     OFFSET_TYPES,
@@ -49,6 +55,9 @@ def test_the_types_of_the_copy_are_those_of_the_batch_tables() -> None:
     presence = declared("batch_presence")
     assert [kind for _, kind in presence] == PRESENCE_TYPES
     assert tuple(name for name, _ in presence) == PresenceRow._fields
+    heard = declared("batch_signs_of_life")
+    assert [kind for _, kind in heard] == SIGN_OF_LIFE_TYPES
+    assert tuple(name for name, _ in heard) == SignOfLifeRow._fields
     assert [kind for _, kind in declared("batch_changes")] == CHANGE_TYPES
     assert [kind for _, kind in declared("batch_offsets")] == OFFSET_TYPES
     assert [kind for _, kind in declared("batch_outages")] == OUTAGE_TYPES

@@ -1,0 +1,45 @@
+"""Signs of life that change nothing that people look at, nor what else is remembered. PURE.
+
+Nearly every event is one. Of its user only what :data:`CHANGED` names is stored, in narrow rows of
+their own (design, section 7). An outage's grace, which is stored with the partition and not with
+each user, gives later deadlines and nothing else; so whatever memory holds of a user beyond their
+stored row is among these fields too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from processor.core.model import User
+
+#: What a sign of life may change, of the user's only device.
+CHANGED: Final = ("last_active_ms", "expires_ms", "token", "sockets")
+
+
+def is_flat(user: User) -> bool:
+    """Whether the columns of ``user`` say everything of their devices: of an only one, and not of
+    one that others left behind, by an erasure of what is older."""
+    devices = user.devices
+    if len(devices) != 1:
+        return False
+    only = devices[0]
+    return (
+        not only.replaced
+        and only.twin_of is None
+        and only.changed_ms == user.changed_ms
+        and only.online_since_ms == user.online_since_ms
+        and only.reason == user.reason
+    )
+
+
+def only_heard(before: User, after: User) -> bool:
+    """Whether all that made ``after`` of ``before`` is a sign of life."""
+    if len(before.devices) != 1 or not is_flat(after):
+        return False
+    device = after.devices[0]
+    if not device.online:
+        return False
+    heard = replace(before.devices[0], **{name: getattr(device, name) for name in CHANGED})
+    return heard == device and replace(before, devices=after.devices) == after
