@@ -133,6 +133,9 @@ def one(table: str, where: str = "true") -> str:
 NEW_USER = """INSERT INTO presence (
     user_id, "partition", state, reason, changed_at, device_count, signed_out
 ) """
+NEW_SIGN = """INSERT INTO signs_of_life
+SELECT user_id, last_active + interval '1 s', expires_at, token, sockets, log_offset + 1
+FROM presence WHERE user_id = 'user-05'"""
 NEW_CHANGE = """INSERT INTO changes
 SELECT at, "partition", {offset}, event_index, 100, {user}, device, reason, previous_state, state,
        previous_screen, screen, user_state, user_screen
@@ -165,15 +168,10 @@ ALTERED = {
         "DELETE FROM presence WHERE user_id = 'user-07'",
         "user-07",
     ),
-    "signs of life: until when": (
+    "signs of life: a later one": (
         "presence",
-        "UPDATE signs_of_life SET expires_at = expires_at + interval '1 s' WHERE "
-        + one(
-            "signs_of_life",
-            "log_offset > (SELECT p.log_offset FROM presence p"
-            " WHERE p.user_id = signs_of_life.user_id)",
-        ),
-        "expires_at",
+        NEW_SIGN,
+        "last_active",
     ),
     "counts": (
         "stream_offsets",

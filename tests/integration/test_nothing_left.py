@@ -107,7 +107,7 @@ async def test_of_who_has_gone_no_table_holds_a_row_and_kafka_no_byte_after_rete
                 "Ada's socket is known",
                 lambda: rows(
                     database_url,
-                    "SELECT FROM presence WHERE user_id = %s AND sockets IS NOT NULL",
+                    "SELECT FROM current_presence WHERE user_id = %s AND sockets IS NOT NULL",
                     ADA,
                 ),
             )

@@ -87,7 +87,9 @@ async def test_whoever_opts_out_is_gone_and_stays_out_until_they_opt_in(
             socket = await http.ws_connect(url, headers=header)
             await socket.send_json({"screen": "Film", "device_id": PHONE, "id": 1})
             await until("both are online", lambda: online(database_url) == 2)
-            opened = "SELECT sockets IS NOT NULL FROM presence WHERE user_id = 'ada-7f3e91c2'"
+            opened = (
+                "SELECT sockets IS NOT NULL FROM current_presence WHERE user_id = 'ada-7f3e91c2'"
+            )
             await until("the socket is known", lambda: rows(database_url, opened) == [(True,)])
             assert any(part["rows"] for part in (await ada.data())["stored"])
 

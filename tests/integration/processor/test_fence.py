@@ -204,7 +204,8 @@ def test_a_zombie_and_a_kill_change_nothing(
     expected = recount(kafka_settings)
     stored = rows(
         database_url,
-        "SELECT user_id, state::text, screen, to_ms(changed_at), to_ms(last_active) FROM presence",
+        "SELECT user_id, state::text, screen, to_ms(changed_at), to_ms(last_active) "
+        "FROM current_presence",
     )
     assert {row[0]: row[1:] for row in stored} == {
         user: (c.state, c.screen, c.changed, c.last_active) for user, c in expected.items()

@@ -132,7 +132,7 @@ def test_sockets_outlive_a_restart_and_a_logout_names_them(
     assert rows(database_url, "SELECT connections FROM changes WHERE connections IS NOT NULL") == [
         (["c1"],)
     ]
-    assert rows(database_url, "SELECT state::text, screen, log_offset FROM presence") == [
+    assert rows(database_url, "SELECT state::text, screen, log_offset FROM current_presence") == [
         ("foreground", "Home", 1)
     ]
 
