@@ -54,8 +54,8 @@ def keep_signs_of_life(dsn: str, where: Kept, *, ours_alone: bool = False, step:
                     )
                 connection.execute(queries["keep"], (where,))
             return (
-                "signs of life are kept apart from now on; a processor of an earlier release "
-                "would end before it stores anything"
+                "signs of life are kept apart from now on; the database refuses what a processor "
+                "of an earlier release would store"
             )
         users = _join(connection, queries, step)
     return (
