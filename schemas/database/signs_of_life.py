@@ -1,4 +1,4 @@
-"""Where batches keep signs of life: ``rollcall migrate --signs-of-life`` (deploy/adr/0010).
+"""Where batches keep signs of life: ``rollcall migrate --signs-of-life`` (deploy/adr/0012).
 
 Apart, in ``signs_of_life``, a heartbeat costs least. Together with the rest, in ``presence``, a
 processor of an earlier release can take a partition back. The database knows which holds, so that

@@ -1,4 +1,4 @@
--- What every sign of life changes, apart from what people look at (design, section 7; deploy/adr/0010).
+-- What every sign of life changes, apart from what people look at (design, section 7; deploy/adr/0012).
 
 -- What the latest heartbeat, connect or renewal of a user's only device changed, where it changed nothing else.
 -- Narrow rows in no index but that of the key, with room beside them: every update is HOT. The row of a user whom
