@@ -161,6 +161,14 @@ class IngestSettings(
         False, description="Offer permessage-deflate: some 300 KB of memory per socket."
     )
 
+    canary_claim: str | None = Field(
+        None,
+        min_length=1,
+        description="Claim that is `true` in tokens of canaries, synthetic users who are in no "
+        "count ([canaries](canary.md)): its name, a path or a JSON pointer. One that only the "
+        "issuer sets: a user who could set it would hide from counts. Default: nobody is a "
+        "canary.",
+    )
     drop_name: bool = Field(
         False,
         description="Never read users' names in tokens, so that none is stored; a user's stored "
@@ -226,7 +234,7 @@ class IngestSettings(
         )
 
     def _rules(self, issuer: str | None, audience: str | None) -> ClaimRules:
-        rules = super()._rules(issuer, audience)
+        rules = replace(super()._rules(issuer, audience), canary_claim=self.canary_claim)
         return replace(rules, name_claim=None) if self.drop_name else rules
 
     @property

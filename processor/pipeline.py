@@ -214,7 +214,9 @@ class Pipeline:
         finally:
             self._forget()
         changes = [change for work in works for change in work.effects.changes]
-        return list(dict.fromkeys(c.changed.user_id for c in changes if c.index == TIME_PASSED))
+        users = [c.changed.user_id for c in changes if c.index == TIME_PASSED]
+        users += [user_id for work in works for user_id in work.effects.canaries_expired]
+        return list(dict.fromkeys(users))
 
     async def _attempt(self, records: Sequence[RawRecord], refused: Refused) -> None:
         works = await self._reduce(records, refused)

@@ -50,7 +50,7 @@ TABLES: Final[dict[str, Stored]] = {
         tells="state reason screen changed_at online_since last_active device_count app_version "
         "device_info platform expires_at signed_out sign_outs sockets ended_in_foreground stay "
         "first_day active_day timer running_timers",
-        runs="partition log_offset",
+        runs="partition log_offset canary",
     ),
     "signs_of_life": Stored(
         "until when a user is online if nothing more is heard of them",

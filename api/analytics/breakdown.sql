@@ -27,13 +27,13 @@ FROM (
         SELECT e.* FROM jsonb_to_recordset(devices) AS e (
             app_version text, platform text, device_info text, timer jsonb)
     ) AS d
-    WHERE running_timers > 0 AND d.timer @> '{"runs_on": true}'
+    WHERE running_timers > 0 AND NOT canary AND d.timer @> '{"runs_on": true}'
 ) AS devices
 GROUP BY 1
 
 -- name: online_now
 -- Users who are online, as they are now.
-SELECT app_version, platform, device_info FROM presence WHERE state <> 'offline'
+SELECT app_version, platform, device_info FROM presence WHERE state <> 'offline' AND NOT canary
 
 -- name: active_in_days
 -- Each user once, with what they used on their last active day of the range.

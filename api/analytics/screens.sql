@@ -122,7 +122,7 @@ UNION ALL
 -- Part: who is online in partitions with which a release went on that does not count them; the first
 -- condition keeps everybody from being read where there is none.
 SELECT screen, state FROM presence
-WHERE (SELECT count(*) FILTER (WHERE live_screens_offset = next_offset) FROM stream_offsets)
+WHERE NOT canary AND (SELECT count(*) FILTER (WHERE live_screens_offset = next_offset) FROM stream_offsets)
       IS DISTINCT FROM (SELECT partitions FROM deployment)
   AND state <> 'offline'
   AND "partition" <> ALL (ARRAY(

@@ -14,9 +14,10 @@ SELECT set_config('statement_timeout', %(timeout_ms)s, true)
 SELECT set_config('cursor_tuple_fraction', '1', true)
 
 -- name: wanted
--- Who fits the conditions about users themselves; conditions about sights are put after it.
+-- Which people fit the conditions about users themselves; conditions about sights are put after it.
 SELECT user_id FROM {users}
-WHERE (%(active_from)s::timestamptz IS NULL OR {last_active} >= %(active_from)s::timestamptz)
+WHERE NOT canary
+  AND (%(active_from)s::timestamptz IS NULL OR {last_active} >= %(active_from)s::timestamptz)
   AND (%(active_to)s::timestamptz IS NULL OR {last_active} < %(active_to)s::timestamptz)
   AND (%(online)s::boolean IS NULL OR (state <> 'offline') = %(online)s::boolean)
   AND (%(state)s::presence_state IS NULL OR state = %(state)s::presence_state)
@@ -105,7 +106,7 @@ SELECT count(*) AS examined FROM {users}
 
 -- name: versions
 -- The versions that users have: which are newer than another is not for SQL.
-SELECT DISTINCT app_version FROM {users} WHERE app_version IS NOT NULL LIMIT %(most)s
+SELECT DISTINCT app_version FROM {users} WHERE app_version IS NOT NULL AND NOT canary LIMIT %(most)s
 
 -- name: begin_export
 -- An export starts: who took which list.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from msgspec import UNSET, UnsetType
-from msgspec.structs import asdict
+from msgspec import UNSET, UnsetType, to_builtins
 
 from api.freshness import Freshness
 from api.http import words
@@ -68,6 +67,14 @@ class User(Answer):
         str | None, instant("When state or screen changed last.", "2026-03-30T11:58:02.114Z")
     ]
     device_count: Annotated[int, count("Devices that are online.", 1)]
+    canary: (
+        Annotated[bool, told("Always `true`: a synthetic user, who is in no count.", True)]
+        | UnsetType
+    ) = UNSET
+
+
+#: What every user has, in the order of a file's columns.
+USER_FIELDS: Final = tuple(name for name in User.__struct_fields__ if name != "canary")
 
 
 class Users(Answer, kw_only=True):
@@ -131,6 +138,7 @@ def user_answer(row: UserRow) -> User:
         online_since=rfc3339(row.online_since),
         changed_at=rfc3339(row.changed_at),
         device_count=row.device_count,
+        canary=row.canary or UNSET,
     )
 
 
@@ -144,7 +152,7 @@ def single_user_answer(row: UserWithDevices) -> dict[str, Any]:
     devices.sort(key=lambda device: device["last_active"] or "", reverse=True)
     devices.sort(key=lambda device: _STATE_RANK[device["state"]])
     return {
-        **asdict(user_answer(row)),
+        **to_builtins(user_answer(row)),
         "devices": devices,
         "offline_since": rfc3339(row.changed_at) if row.state == "offline" else None,
     }

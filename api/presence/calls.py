@@ -21,9 +21,9 @@ from api.http.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, c
 from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.presence.answers import (
+    USER_FIELDS,
     Count,
     LookedUp,
-    User,
     Users,
     count_answer,
     single_user_answer,
@@ -189,8 +189,7 @@ def _file(page: Page, wanted: Format, quality: Mapping[str, Any]) -> web.Respons
     rows = [user_answer(row) for row in page.rows]
     body = ndjson_rows(rows)
     if wanted == "csv":
-        fields = User.__struct_fields__
-        body = csv_head(fields) + csv_rows(fields, map(asdict, rows))
+        body = csv_head(USER_FIELDS) + csv_rows(USER_FIELDS, map(asdict, rows))
     headers = {
         "Content-Type": CONTENT_TYPES[wanted],
         "Vary": "Accept",

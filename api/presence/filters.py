@@ -11,6 +11,7 @@ version and device of the device shown.
     search                anywhere in the id or the name, whatever the case and the accents; as q
                           below MIN_SEARCH characters, which half of all names contain
     at                    those online at that instant (design, section 7), by user_id
+    canary                those who are no people (design, section 2), in the place of all others
 """
 
 from __future__ import annotations
@@ -72,13 +73,16 @@ class UserFilter(msgspec.Struct, frozen=True):
     q: str | None = None
     search: str | None = None
     at: datetime | None = None
+    canary: bool = False
     sort: Sort = "-changed_at"
 
     @property
     def is_indexed(self) -> bool:
         """Whether an index gives a page of it, however few match; else a page may read everybody.
         Searches (``q``) have indexes of their own."""
-        if self.device or self.app_version or self.platform or self.search or self.at is not None:
+        if self.device or self.app_version or self.platform or self.search or self.canary:
+            return False
+        if self.at is not None:
             return False
         if self.sort == "user_id":
             # The key holds those who are offline, too.
@@ -123,6 +127,7 @@ def filter_parameters(wanted: UserFilter) -> dict[str, object]:
         "search": like_substring(folded(wanted.search)) if wanted.search else None,
         "search_text": folded(wanted.search) if wanted.search else None,
         "searched": MOST_SEARCHED,
+        "canary": wanted.canary,
     }
 
 
@@ -155,6 +160,11 @@ def list_request(
     limit = values.pop("limit", MAX_FILE_ROWS if is_file else DEFAULT_LIMIT)
     cursor = values.pop("cursor", None)
     counts = values.pop("count", "false") == "true"
+    values["canary"] = values.get("canary") == "true"
+    if values["canary"] and values.get("at") is not None:
+        raise bad_parameter(
+            "canary", "must be false where at is given: nothing of canaries is kept"
+        )
     if len(values.get("search") or "") < MIN_SEARCH and "search" in values:
         start = values.pop("search")
         if start and values.setdefault("q", start) != start:
@@ -193,6 +203,9 @@ _LISTED: Final = (
     FILE_LIMIT,
     CURSOR,
     word_parameter("count", "`true`: the answer has `count`, too.", ("true", "false")),
+    word_parameter(
+        "canary", "`true`: canaries in the place of people; not with `at`.", ("true", "false")
+    ),
 )
 ONLINE_USERS: Final = (
     name_parameter("screen", "Equal, case-sensitive.", "Cart"),

@@ -42,15 +42,15 @@ LEFT JOIN LATERAL (
 -- name: columns
 -- What lists and answers show of a user.
 user_id, name, state::text AS state, reason::text AS reason, screen, changed_at, online_since,
-last_active, device_count, app_version, device_info, platform
+last_active, device_count, app_version, device_info, platform, canary
 
 -- name: online
--- The audience of /online-users.
-state <> 'offline'
+-- The audience of /online-users. Canaries are no people (design, section 2): a list has either.
+state <> 'offline' AND canary = %(canary)s::boolean
 
 -- name: known
 -- The audience of /users.
-true
+canary = %(canary)s::boolean
 
 -- name: matching
 -- The filters of lists; what is not asked for is NULL and costs nothing.
@@ -93,7 +93,8 @@ lower(CASE WHEN octet_length({text}) = length({text}) THEN {text}
 
 -- name: searched
 -- Of all that are known those who changed last: without an index a search reads them one by one.
-user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id LIMIT %(searched)s)
+canary = %(canary)s::boolean
+AND user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id LIMIT %(searched)s)
 
 -- name: one_moment
 -- All that follows in the transaction is of one moment.

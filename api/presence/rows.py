@@ -13,7 +13,8 @@ from schemas.log.changes import Reason, State
 @dataclass(frozen=True, slots=True)
 class UserRow:
     """A user as lists show them. ``reason`` and ``changed_at`` are known of every user but who was
-    offline at an instant of which nothing is kept."""
+    offline at an instant of which nothing is kept. A ``canary`` is no person (design, section
+    2)."""
 
     user_id: str
     name: str | None
@@ -27,6 +28,7 @@ class UserRow:
     app_version: str | None
     device_info: str | None
     platform: str | None
+    canary: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 -- Who was online at an instant (design, section 7): spans that hold it and open ones. Those that hold
--- it end before %(until)s: a span is open for 24 h, and what the next sign of life is late, at most.
+-- it end before %(until)s: a span is open for 24 h, and what the next sign of life is late, at most. Of canaries
+-- nothing is kept.
 -- {who}, {not_passed_again} and {matching} stand for the parts named so.
 
 -- name: devices_at
@@ -31,7 +32,7 @@ UNION ALL
 SELECT user_id, name, device, state, screen, changed_at, online_since, online_since,
        app_version, device_info, platform, stay -> 'told_before'
 FROM presence
-WHERE state <> 'offline' AND devices IS NULL
+WHERE state <> 'offline' AND devices IS NULL AND NOT canary
   AND coalesce(from_ms((stay ->> 'since_ms')::bigint), changed_at) <= %(at)s AND {who}
 UNION ALL
 SELECT user_id, name, d.device, d.state::presence_state, d.screen, from_ms(d.changed_ms),
@@ -40,7 +41,7 @@ SELECT user_id, name, d.device, d.state::presence_state, d.screen, from_ms(d.cha
 FROM presence CROSS JOIN LATERAL jsonb_to_recordset(devices) AS d (
     device text, state text, screen text, changed_ms bigint, online_since_ms bigint,
     app_version text, device_info text, platform text, stay jsonb)
-WHERE presence.state <> 'offline' AND devices IS NOT NULL AND d.state <> 'offline'
+WHERE presence.state <> 'offline' AND devices IS NOT NULL AND NOT canary AND d.state <> 'offline'
   AND from_ms(coalesce((d.stay ->> 'since_ms')::bigint, d.changed_ms)) <= %(at)s AND {who}
 
 -- name: not_passed_again
@@ -89,7 +90,8 @@ WHERE is_shown ORDER BY log_offset DESC, event_index DESC, ordinal DESC LIMIT 1
 -- A page of those who were online, by user id.
 SELECT users.user_id, name, state::text AS state, change.reason::text AS reason, screen,
        coalesce(change.at, changed_at) AS changed_at, online_since,
-       NULL::timestamptz AS last_active, device_count, app_version, device_info, platform
+       NULL::timestamptz AS last_active, device_count, app_version, device_info, platform,
+       false AS canary
 FROM (SELECT * FROM ({users_at}) AS every WHERE {matching}
       ORDER BY user_id LIMIT %(limit)s) AS users
 LEFT JOIN LATERAL ({last_shown_change}) AS change ON true
@@ -104,7 +106,9 @@ SELECT count(*) FROM ({users_at}) AS every WHERE {matching}
 SELECT users.user_id, users.name, users.state::text AS state, change.reason::text AS reason,
        users.screen, coalesce(change.at, users.changed_at) AS changed_at, users.online_since,
        NULL::timestamptz AS last_active, users.device_count, users.app_version, users.device_info,
-       users.platform, NULL::text AS device, NULL::boolean AS timer_runs_on,
+       users.platform, coalesce((SELECT canary FROM presence WHERE user_id = %(user_id)s), false)
+           AS canary,
+       NULL::text AS device, NULL::boolean AS timer_runs_on,
        NULL::boolean AS signed_out,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
                      'device', d.device, 'state', d.state, 'reason', (

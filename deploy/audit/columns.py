@@ -28,6 +28,7 @@ PRESENCE: Final = (
     *("user_id", "name", "state", "screen", "reason", "changed_at", "online_since"),
     *("last_active", "device_count", "device", *_TOLD, "token", "expires_at", "signed_out"),
     *("ended_in_foreground", "first_day", "active_day", "devices", "timer", "running_timers"),
+    "canary",
 )
 MINUTES: Final = (
     *("views", "visits", "dwell_ms", "silent_dwell_ms", "exits", "bounces", "dwell_histogram"),

@@ -63,7 +63,10 @@ class Evaluator:
         state, presence = self.state, self.presence
         gap_ms = presence.policy.outage_gap_ms
         presence.offset, presence.index, presence.ordinal = offset, -1, 0
-        heard = any(isinstance(event, Heartbeat | Logout | Renew) for event in events or ())
+        heard = any(
+            isinstance(event, Heartbeat | Logout | Renew) and not event.canary
+            for event in events or ()
+        )
         if state.began and state.now - timestamp > gap_ms:
             step_back(presence, timestamp)
         jump = state.began and (lost > 0 or timestamp - state.now > gap_ms)

@@ -34,6 +34,7 @@ def beat(presence: Presence, user_id: str, user: User, event: Heartbeat) -> None
             return
         if wants_evidence(user, event, name, now) and not is_evidence(event):
             return
+    presence.meets(user, event)
     named = name_of(event)
     parted: GaveWay | None = None
     like: list[Device] = []
@@ -109,6 +110,7 @@ def renew(presence: Presence, user_id: str, user: User, event: Renew) -> None:
     cut_off = device.reason in ("timed_out", "disconnected") and not device.signed_out
     if not device.online and not (cut_off and device.ended_in_foreground):
         return
+    presence.meets(user, event)
     user.touched = presence.offset
     told = device.told(user.name)
     _mark(device, event)

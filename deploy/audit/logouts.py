@@ -40,6 +40,7 @@ def log_out(presence: Presence, user_id: str, user: User, event: Logout) -> None
     names = [n for n in names if all(n in one.spared for one in fences)]
     if fences and not names:
         return
+    presence.meets(user, event)
     presence.state.users[user_id] = user
     user.touched = presence.offset
     tokens = {event.token} | {user.devices[n].token for n in names}

@@ -8,6 +8,7 @@ from typing import Any
 
 from deploy.audit.states import RANK, Device, Finding, PartitionState, Policy, Told, User
 from deploy.audit.stays import Place, Stays
+from schemas.log.events import Heartbeat, Logout, Renew
 
 
 class Presence:
@@ -63,6 +64,11 @@ class Presence:
         if not was_online and reason == "logged_out":
             device.signed_out = True
 
+    def meets(self, user: User, event: Heartbeat | Renew | Logout) -> None:
+        """``event`` counts: one that finds the user offline says whether they are a canary."""
+        if user.state == "offline":
+            user.canary = event.canary
+
     def shows(
         self,
         user_id: str,
@@ -78,7 +84,37 @@ class Presence:
         moved: bool = False,
     ) -> None:
         """The device shows this from now on; ``told`` is what was known of it before."""
-        state, place = self.state, self.place()
+        found = len(self.findings)
+        self._shows(
+            user_id,
+            user,
+            device,
+            after,
+            reason,
+            at,
+            changed,
+            told,
+            connections,
+            moved=moved,
+        )
+        if user.canary:
+            del self.findings[found:]
+
+    def _shows(
+        self,
+        user_id: str,
+        user: User,
+        device: Device,
+        after: tuple[str, str | None],
+        reason: str | None,
+        at: int,
+        changed: int,
+        told: Told,
+        connections: Sequence[str],
+        *,
+        moved: bool,
+    ) -> None:
+        place = self.place()
         before = (device.state, device.screen)
         is_event = reason is None
         if before == after:
@@ -93,9 +129,10 @@ class Presence:
         piece = self.stays.ends(user_id, user, device, at, reason, place, told, moved=moved)
         if after[0] == "offline" and before[0] != "offline":
             self.stays.session_ends(user_id, device, at, reason, place, told, piece)
-        state.foreground_devices += (after[0] == "foreground") - (before[0] == "foreground")
+        self.count_device(user, device, -1)
         self.count(user, -1)
         device.state, device.screen = after
+        self.count_device(user, device, 1)
         device.changed, device.reason = changed, reason
         if before[0] == "offline":
             device.online_since = at
@@ -140,6 +177,8 @@ class Presence:
             self._active_at(user_id, user, at, device.told(user.name))
 
     def _active_at(self, user_id: str, user: User, at: int, told: Told) -> None:
+        if user.canary:
+            return
         day = self.stays.day(at, self.policy.reporting_time_zone)
         if user.active_day is None or day > user.active_day:
             is_new = user.active_day is None
@@ -149,6 +188,8 @@ class Presence:
 
     def count(self, user: User, by: int) -> None:
         """The user is one of those whom samples count, or no more."""
+        if user.canary:
+            return
         state = self.state
         if user.state == "foreground":
             state.foreground += by
@@ -159,6 +200,16 @@ class Presence:
                 del state.by_screen[user.screen]
         elif user.state == "background":
             state.background += by
+
+    def count_device(self, user: User, device: Device, by: int) -> None:
+        """One more or less of which events are due, if it is in the foreground."""
+        if device.state == "foreground" and not user.canary:
+            self.state.foreground_devices += by
+
+    def counts_until(self, user: User, device: Device, user_id: str, kind: str) -> None:
+        """A device of a user who leaves: sums end here, and no row tells of it."""
+        if not user.canary:
+            self.stays.counts_until(device, user_id, self.state.now, kind, self.place())
 
     def enqueue(self, user_id: str, device: Device) -> None:
         """Let the device wait for its deadline."""

@@ -46,8 +46,8 @@ def _cut(presence: Presence, user_id: str, user: User, older: int) -> None:
     for device in gone:
         shown = user.shown
         if device.online:
-            presence.stays.counts_until(device, user_id, state.now, "erased", presence.place())
-        state.foreground_devices -= device.state == "foreground"
+            presence.counts_until(user, device, user_id, "erased")
+        presence.count_device(user, device, -1)
         presence.count(user, -1)
         del user.devices[device.device]
         user.state, user.screen = shown_by(user)
@@ -71,9 +71,8 @@ def _leave(presence: Presence, user_id: str, user: User, kind: str) -> None:
     state = presence.state
     for device in sorted(user.devices.values(), key=lambda d: d.device):
         if device.online:
-            place = presence.place()
-            presence.stays.counts_until(device, user_id, state.now, kind, place)
+            presence.counts_until(user, device, user_id, kind)
     presence.count(user, -1)
     for device in user.devices.values():
-        state.foreground_devices -= device.state == "foreground"
+        presence.count_device(user, device, -1)
     del state.users[user_id]

@@ -30,7 +30,7 @@ SELECT "partition", log_offset, user_id, name, state::text, screen, reason::text
        to_ms(online_since), to_ms(last_active), device_count, device, app_version, device_info,
        platform, token, to_ms(expires_at), signed_out, ended_in_foreground,
        first_day - date '1970-01-01', active_day - date '1970-01-01', devices::text,
-       timer::text, running_timers
+       timer::text, running_timers, canary
 FROM current_presence ORDER BY "partition"
 
 -- name: changes

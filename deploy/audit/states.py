@@ -149,6 +149,8 @@ class User(msgspec.Struct):
     #: Days since 1970 in the reporting zone.
     first_day: int | None = None
     active_day: int | None = None
+    #: Synthetic: in no count, and nothing but the row is stored of them.
+    canary: bool = False
 
     @property
     def shown(self) -> Shown:

@@ -107,6 +107,7 @@ def _as_row(user: User) -> dict[str, Any]:
         "timer": timer_of(shown) if shown else None,
         "running_timers": sum(d.timer_beats == SURE_BEATS for d in devices),
         "devices": [_device(device) for device in devices] if len(devices) > 1 else None,
+        "canary": user.canary,
     }
 
 

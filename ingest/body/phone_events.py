@@ -20,6 +20,7 @@ def heartbeat_event(identity: Identity, sent: Sent) -> Heartbeat:
         app_version=sent.app_version,
         screen=sent.screen,
         app_state=sent.app_state,
+        canary=identity.canary,
     )
 
 
@@ -38,4 +39,5 @@ def logout_event(
         claimed_device=claimed_device,
         token_expires_ms=None if until is None else int(until * 1000),
         connection=connection,
+        canary=identity.canary,
     )

@@ -56,6 +56,7 @@ class SocketDevice:
             device_id=self.device_id,
             claimed_device=self.claimed,
             device_info=self.device_info,
+            canary=identity.canary,
         )
 
     def logout(self, identity: Identity) -> Logout:

@@ -89,9 +89,9 @@ class Effects:
     ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time
     stepped back, of users whom nothing has changed since. ``flags`` are what is known of users
     by hash after their last privacy event, ``stragglers`` opted-out users of whom something
-    arrived. For metrics only: how many devices were ``forgotten`` to make room, how many were
-    ``told_apart`` by which mark, and the ``intervals`` of ``processor/core/intervals.py`` that
-    were looked at."""
+    arrived, ``canaries_expired`` those of whom no change tells. For metrics only: how many devices
+    were ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the
+    ``intervals`` of ``processor/core/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)
@@ -105,6 +105,7 @@ class Effects:
     sessions: list[Logged[Session]] = field(default_factory=list)
     windows: Windows = field(default_factory=Windows)
     samples: list[Sample] = field(default_factory=list)
+    canaries_expired: list[str] = field(default_factory=list)
     user_days: list[UserDay] = field(default_factory=list)
     erasures: list[Erasure] = field(default_factory=list)
     last_changes: list[LoggedChange] = field(default_factory=list)

@@ -171,7 +171,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
     """A user and their devices, ordered as they were first seen. ``changed_ms`` and ``reason`` are
     of the last change of what :func:`visible_device` shows. ``first_day`` and ``active_day`` are
     the first and the last day of the reporting zone (days since 1970-01-01) on which the user was
-    in the foreground."""
+    in the foreground. A ``canary`` is in no count (``processor/core/canaries.py``)."""
 
     user_id: str
     state: State
@@ -184,6 +184,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
     sign_outs: tuple[SignOut, ...] = ()
     first_day: int | None = None
     active_day: int | None = None
+    canary: bool = False
 
     @property
     def online(self) -> bool:

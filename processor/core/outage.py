@@ -12,11 +12,11 @@ the devices that were in the foreground when the silence began: their number × 
 ``client_interval``, the longest interval at which apps in the field beat, and for no longer than
 ``offline_after``: who has timed out owes nothing, so a quiet night is no outage. With 30 expected,
 none by chance is e⁻³⁰. The silence begins with the last record that has a client event: a
-heartbeat, connect, renewal or logout, whatever came of it, for it shows that the path works. Ticks
-and disconnects are ours, and what could not be read shows nothing: neither ends a silence. A jump
-begins it anew, as the time before has been accounted for. The test fires at a record, before the
-expiries of that record and never at one with a client event; what was decided before stands. The
-outage lasts to the next record with a client event.
+heartbeat, connect, renewal or logout, whatever came of it, for it shows that the path works. Ticks,
+disconnects and what canaries send are ours, and what could not be read shows nothing: none of them
+ends a silence. A jump begins it anew, as the time before has been accounted for. The test fires at
+a record, before the expiries of that record and never at one with a client event; what was decided
+before stands. The outage lasts to the next record with a client event.
 
 During an outage nobody goes offline by ``offline_after`` or ``disconnect_grace`` in its first
 ``outage_hold``: whose deadline has come by then goes at the end of the hold (in order of user and
@@ -97,7 +97,9 @@ class Passage(msgspec.Struct, frozen=True):
 
 def is_heard(events: Iterable[Event | BadEvent]) -> bool:
     """Does one of them show that clients reach us?"""
-    return any(isinstance(event, Heartbeat | Renew | Logout) for event in events)
+    return any(
+        isinstance(event, Heartbeat | Renew | Logout) and not event.canary for event in events
+    )
 
 
 def passage(

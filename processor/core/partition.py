@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from processor.core.analytics.screen_names import ScreenNames
 from processor.core.analytics.spans_and_sessions import follow
+from processor.core.canaries import marked
 from processor.core.clock_steps import ClockStep
 from processor.core.effects import Effects, LoggedChange, Record, Reject, RejectCause
 from processor.core.intervals import quiet_interval
@@ -144,10 +145,14 @@ class Partition(TimedUsers):
                 kept_ms = max((grace.until_ms for grace in self.graces), default=0)
                 outcome = apply_disconnect(before, event, now_ms, self.policy, kept_ms)
             user, findings = follow(before, outcome.user, outcome.changes, now_ms)
+            user = marked(before, user, event)
         except Exception as error:  # noqa: BLE001  (the bad event is rejected alone)
             return told_with_place(error)
         effects.verdicts[outcome.verdict] += 1
         if outcome.verdict == APPLIED:
+            if user.canary:
+                self._settle(offset, before, user, outcome, effects)
+                return None
             if index == 0 and not outcome.changes:
                 # One event of a record is sample enough, and costs the others nothing.
                 interval = quiet_interval(before, event, now_ms)
@@ -185,16 +190,19 @@ class Partition(TimedUsers):
         if before_ms is not None:
             user, ended = heard_since(before, before_ms, now_ms)
             user, findings = follow(before, user, ended, now_ms)
-            self._analytics.left(event.user, findings)
+            if not user.canary:
+                self._analytics.left(event.user, findings)
             self._settle(offset, before, user, Outcome(user, ended), effects)
             # Their sign of life is erased: it may be of what is older.
             effects.touched[event.user] = offset
             return
         removed = remove(before, event, now_ms)
         _, findings = follow(before, removed.user, removed.ended, now_ms)
-        self._analytics.left(event.user, findings)
         self.tally.count(before, -1)
         del self.users[event.user]
+        if before.canary:
+            return
+        self._analytics.left(event.user, findings)
         effects.last_changes.append(LoggedChange(offset, index, 0, removed.last))
 
     def _settle_usual(
@@ -209,9 +217,11 @@ class Partition(TimedUsers):
         """As what follows an outcome without changes or findings."""
         effects.verdicts[APPLIED] += 1
         now_ms = user.devices[0].last_active_ms
-        if index == 0 and (interval := quiet_interval(before, event, now_ms)) is not None:
-            effects.intervals.append(interval)
-        active = self._analytics.heard_of(user, (), index)
+        active = user
+        if not user.canary:
+            if index == 0 and (interval := quiet_interval(before, event, now_ms)) is not None:
+                effects.intervals.append(interval)
+            active = self._analytics.heard_of(user, (), index)
         self.users[user.user_id] = active
         if active is user and is_flat(user):
             effects.hear(user.user_id, offset)

@@ -21,6 +21,8 @@ class Tally:
 
     def count(self, user: User, by: int) -> None:
         """``user`` comes (1) or goes (-1)."""
+        if user.canary:
+            return
         if user.state == "foreground":
             self.foreground += by
             devices = user.devices

@@ -202,11 +202,14 @@ class TimedUsers:
             device = next(d for d in before.devices if d.device == key)
             user, changed = expire(before, device, deadline_ms)
             user, findings = follow(before, user, (changed,), self._now_ms)
-            user = self._analytics.expired(user, findings, ordinal)
+            if user.canary:
+                effects.canaries_expired.append(user_id)
+            else:
+                user = self._analytics.expired(user, findings, ordinal)
+                effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
             self.tally.count(before, -1)
             self.tally.count(user, 1)
             self.users[user_id] = user
             effects.touched[user_id] = offset
-            effects.changes.append(LoggedChange(offset, TIME_PASSED, ordinal, changed))
         for user_id in looked_at:
             self._deadlines.watch(self.users[user_id])

@@ -85,6 +85,7 @@ class PresenceRow(NamedTuple):
     active_day: Annotated[int | None, _DAY]
     timer: Annotated[str | None, _JSON]
     running_timers: Annotated[int, _SMALL]
+    canary: Annotated[bool, _BOOLEAN]
 
 
 class SignOfLifeRow(NamedTuple):
@@ -177,6 +178,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
         active_day=user.active_day,
         timer=_text(shown.timer if shown is not None else None),
         running_timers=sum(d.timer is not None and d.timer.runs_on for d in user.devices),
+        canary=user.canary,
     )
 
 
@@ -221,6 +223,7 @@ def user_of_row(values: tuple[Any, ...]) -> tuple[User, int]:
         sign_outs=_sign_outs.decode(row.sign_outs) if row.sign_outs is not None else (),
         first_day=row.first_day,
         active_day=row.active_day,
+        canary=row.canary,
     )
     return user, row.log_offset
 

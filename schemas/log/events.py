@@ -94,7 +94,8 @@ class Heartbeat(_Event, frozen=True, tag="heartbeat"):
 
     ``token`` is the token identity: ``sid:`` and the claim, else ``sha256:`` and the first 16
     bytes of the token's hash, URL-safe base64. ``claimed_device`` is the token's ``device_id`` or
-    ``sid`` claim. ``connection`` is the socket's random id, ``None`` over HTTP.
+    ``sid`` claim. ``connection`` is the socket's random id, ``None`` over HTTP. ``canary``: the
+    token is that of a synthetic user, who is in no count (design, section 2).
     """
 
     user: _User
@@ -108,11 +109,13 @@ class Heartbeat(_Event, frozen=True, tag="heartbeat"):
     screen: _Screen | None = None
     app_state: _AppState | None = None
     connection: _Connection | None = None
+    canary: bool = False
 
 
 class Logout(_Event, frozen=True, tag="logout"):
     """The user signed out. ``token_expires_ms`` is the last instant (Unix milliseconds) at which
-    ingest accepts the token, leeway included; ``None`` where it has no expiry."""
+    ingest accepts the token, leeway included; ``None`` where it has no expiry. ``canary`` as in a
+    heartbeat."""
 
     user: _User
     token: _Token
@@ -120,6 +123,7 @@ class Logout(_Event, frozen=True, tag="logout"):
     claimed_device: _DeviceId | None = None
     token_expires_ms: int | None = None
     connection: _Connection | None = None
+    canary: bool = False
 
 
 class Connect(Heartbeat, frozen=True, tag="connect"):
@@ -138,7 +142,8 @@ class Renew(_Event, frozen=True, tag="renew"):
     """A socket answered pings, or its token was replaced: the phone is there.
 
     ``token`` is that of the socket now. ``device_id`` or ``claimed_device`` or ``device_info``
-    name the socket's device, for where its connection has been forgotten.
+    name the socket's device, for where its connection has been forgotten. ``canary`` as in a
+    heartbeat.
     """
 
     user: _User
@@ -147,6 +152,7 @@ class Renew(_Event, frozen=True, tag="renew"):
     device_id: _DeviceId | None = None
     claimed_device: _DeviceId | None = None
     device_info: _DeviceInfo | None = None
+    canary: bool = False
 
 
 class Disconnect(_Event, frozen=True, tag="disconnect"):

@@ -74,9 +74,10 @@ def _event(struct: type[msgspec.Struct], made: dict[str, Any]) -> dict[str, Any]
         for name, field in zip(struct.__struct_fields__, fields, strict=True)
     ]
     least = made["minItems"]
-    if struct is Connect:  # it names its connection, which is its last field
-        named[-1] = {"title": named[-1]["title"], **named[-1]["anyOf"][0]}
-        least = 1 + len(named)
+    if struct is Connect:  # it names its connection
+        place = struct.__struct_fields__.index("connection")
+        named[place] = {"title": named[place]["title"], **named[place]["anyOf"][0]}
+        least = 2 + place
     return {
         "description": " ".join((inspect.getdoc(struct) or "").split()),
         "type": "array",

@@ -6,6 +6,7 @@
 3. ``exp`` is seconds since 1970, perhaps with a fraction (RFC 7519; Laravel Passport's have one).
    Anything else is refused, and told what it looks like.
 4. Names and devices only describe: what cannot be used counts as absent.
+5. The claim of a canary is true as a boolean, a 1 or the text of either; anything else is not.
 
 PURE.
 """
@@ -74,7 +75,8 @@ class ClaimRules:
     ``user_claims`` are tried in order. One of ``issuers`` and of ``audiences`` is required where
     there are any; ``audience_claim`` is where the token says whom it is for. ``leeway_seconds`` is
     the clock skew tolerated in times. With ``max_age_seconds`` no token counts for longer from its
-    ``iat`` on. Without a ``name_claim`` every name is empty.
+    ``iat`` on. Without a ``name_claim`` every name is empty, without a ``canary_claim`` nobody is
+    a canary.
     """
 
     user_claims: tuple[str, ...]
@@ -85,6 +87,7 @@ class ClaimRules:
     leeway_seconds: float
     max_age_seconds: float | None = None
     requires_exp: bool = False
+    canary_claim: str | None = None
 
     def identity(self, token: str, claims: dict[str, Any]) -> Identity:
         """Who the claims of ``token`` speak for.
@@ -102,6 +105,7 @@ class ClaimRules:
             device=_text_claim(claims, "device_id", MAX_DEVICE_ID) or session,
             scopes=_first_equal(frozenset(_scopes(claims))),
             accepted_until=self._accepted_until(claims),
+            canary=self._is_canary(claims),
         )
 
     def person(self, token: str, answer: dict[str, Any]) -> Identity:
@@ -118,6 +122,7 @@ class ClaimRules:
             device=None,
             scopes=_first_equal(frozenset()),
             accepted_until=None,
+            canary=self._is_canary(answer),
         )
 
     def _check_issuer(self, claims: dict[str, Any]) -> None:
@@ -178,6 +183,12 @@ class ClaimRules:
 
     def _name(self, claims: dict[str, Any]) -> str | None:
         return "" if self.name_claim is None else _text_claim(claims, self.name_claim, MAX_NAME)
+
+    def _is_canary(self, claims: dict[str, Any]) -> bool:
+        if self.canary_claim is None:
+            return False
+        value = find_claim(claims, self.canary_claim)
+        return value is True or (isinstance(value, int | str) and str(value) in ("1", "true"))
 
     def _user(self, claims: dict[str, Any]) -> str:
         value, claim = None, self.user_claims[0]

@@ -36,7 +36,8 @@ class Identity:
     ``token`` is the token identity of design, section 2. ``accepted_until`` is the Unix time in
     seconds, leeway included, after which the token is refused (``None``: no expiry). ``name`` is
     empty where names are not to be known. ``kind`` is who vouches for ``user``: names of one kind
-    may look like those of another.
+    may look like those of another. ``canary``: the issuer says that this is no person
+    (design, section 2).
     """
 
     user: str
@@ -46,6 +47,7 @@ class Identity:
     scopes: frozenset[str]
     accepted_until: float | None
     kind: PrincipalKind = "token"
+    canary: bool = False
 
 
 class TokenRefusedError(ProblemError):

@@ -8,7 +8,7 @@ from api.http.answers import schemas_of
 from api.http.call import Call
 from api.http.words import NAMED, USER_ID
 from api.periods.parameters import AT
-from api.presence.answers import LookedUp, Users
+from api.presence.answers import USER_FIELDS, LookedUp, Users
 from api.presence.filters import KNOWN_USERS, LOOKUP, MAX_LOOKUP, ONLINE_USERS
 from schemas.openapi.answers import QUALITY, ok, table
 from schemas.openapi.forms import (
@@ -28,7 +28,10 @@ TAG: Final = {
 }
 
 _LISTED: Final = schemas_of(Users, LookedUp)
-_USER: Final[dict[str, Json]] = _LISTED["User"]["properties"]
+_USER: Final[dict[str, Json]] = {
+    name: schema for name, schema in _LISTED["User"]["properties"].items() if name in USER_FIELDS
+}
+_CANARY: Final = {"canary": _LISTED["User"]["properties"]["canary"]}
 #: Of a device as of the user who has it.
 _SHOWN: Final = {
     name: schema
@@ -79,7 +82,7 @@ SCHEMAS: Final[dict[str, Json]] = {
             ),
             "offline_since": nullable(instant("`null` while online.", "2026-03-30T12:03:10.000Z")),
         },
-        sometimes={**_AT_SHOWN, **QUALITY},
+        sometimes={**_CANARY, **_AT_SHOWN, **QUALITY},
         about="A user with every device. `at`, `as_of` and `stale` are there if `at` was given.",
     ),
 }

@@ -77,6 +77,33 @@ async def test_a_list_says_how_good_it_is(api: Api, table: Table) -> None:
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
+async def test_canaries_are_in_no_list_of_people(api: Api, table: Table) -> None:
+    table.user("ann", name="Ann")
+    for number, state in enumerate(("foreground", "background", "offline")):
+        table.user(f"canary-{number}", state, name="Canary", canary=True)
+    for path in (ONLINE, KNOWN):
+        for sort in SORTS if path == ONLINE else KNOWN_SORTS:
+            assert await ids(api, path, sort=sort) == ["ann"]
+        assert await ids(api, path, search="canary") == []
+        assert await ids(api, path, q="canary") == []
+    listed = await api.get(KNOWN, canary="true", sort="user_id", count="true")
+    assert listed.user_ids == ["canary-0", "canary-1", "canary-2"]
+    assert listed.json["count"] == 3
+    assert all(item["canary"] is True for item in listed.json["items"])
+    assert await ids(api, ONLINE, canary="true", sort="user_id") == ["canary-0", "canary-1"]
+    one = (await api.get(f"{KNOWN}/canary-0")).json
+    assert (one["canary"], one["state"]) == (True, "foreground")
+    assert "canary" not in (await api.get(f"{KNOWN}/ann")).json
+    looked_up = await api.call(LOOKUP, method="POST", json={"user_ids": ["canary-0", "ann"]})
+    assert [item.get("canary") for item in looked_up.json["items"]] == [True, None]
+    # Of the past nothing of them is kept.
+    now = "2024-05-17T12:00:00.123Z"
+    assert await ids(api, ONLINE, at=now) == ["ann"]
+    assert_refused(await api.get(ONLINE, at=now, canary="true"), "bad_parameter", "canary")
+    by_version = await api.get("/api/v1/breakdown", by="app_version")
+    assert by_version.status in (200, 404)
+
+
 async def test_a_user_has_exactly_these_fields(api: Api, table: Table) -> None:
     table.user(
         "u1",

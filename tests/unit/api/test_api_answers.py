@@ -76,6 +76,7 @@ def row(**changes: Any) -> UserWithDevices:
         ("name", "screen", "online_since", "last_active", "app_version", "device_info", "platform")
     )
     columns |= {"user_id": "u", "state": "offline", "reason": "timed_out", "changed_at": NOON}
+    columns |= {"canary": False}
     return UserWithDevices(
         **{
             **columns,

@@ -24,6 +24,7 @@ from tests.unit.processor.presence_logs import (
     LONGEST,
     Written,
     ahead,
+    canary_marks,
     day_logs,
     day_policies,
     day_steps_back,
@@ -36,9 +37,12 @@ from tests.unit.processor.presence_logs import (
     privacy_events,
     steps_back,
     timer_logs,
+    with_canaries,
+    with_canary,
     with_losses,
     with_privacy,
     with_steps_back,
+    without,
 )
 
 
@@ -145,6 +149,7 @@ def _user(user: User, now: int) -> dict[str, Any]:
             }
             for d in user.devices.values()
         ],
+        "canary": user.canary,
     }
 
 
@@ -271,6 +276,44 @@ def test_they_agree_about_users_who_opt_out_come_back_and_are_erased(
     for each in (log, with_steps_back(log, steps)):
         private = with_privacy(each, events)
         agree(evaluated(private, policy), oracle_of(private, policy))
+
+
+@EXAMPLES
+@given(logs, policies, canary_marks, steps_back, privacy_events)
+def test_they_agree_about_users_who_are_canaries_at_times(
+    log: list[Written],
+    policy: ProcessorPolicy,
+    marks: list[bool],
+    steps: dict[int, int],
+    events: dict[int, PrivacyEvent],
+) -> None:
+    log = with_canaries(with_privacy(with_steps_back(log, steps), events), marks)
+    evaluator, oracle = evaluated(log, policy), oracle_of(log, policy)
+    agree(evaluator, oracle)
+    everybody = {user for user in oracle.users() if not oracle.is_canary(user)}
+    shown = [oracle.shown_by_user(user) for user in everybody]
+    in_front = Counter(screen for state, screen in shown if state == "foreground")
+    assert evaluator.state.by_screen == in_front
+
+
+@EXAMPLES
+@given(logs, policies)
+def test_what_the_audit_counts_is_that_of_the_log_without_canaries(
+    log: list[Written], policy: ProcessorPolicy
+) -> None:
+    found = evaluated(with_canary(log, "bob"), policy)
+    wanted = evaluated(without(log, "bob"), policy)
+
+    def counted(evaluator: Evaluator) -> Counter[str]:
+        # Of what time brings to several users at once the ordinal is a place, no count.
+        return Counter(
+            repr((table, *row[:1], *row[3:]) if row[1:2] == (-1,) else (table, *row))
+            for table, row in evaluator.findings
+        )
+
+    assert counted(found) == counted(wanted)
+    for name in ("foreground", "background", "by_screen", "foreground_devices", "last_heard"):
+        assert getattr(found.state, name) == getattr(wanted.state, name)
 
 
 @EXAMPLES

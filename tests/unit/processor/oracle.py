@@ -71,11 +71,15 @@ class Oracle:
     ) -> None:
         """``events`` is ``None`` for a record that could not be decoded. ``lost`` is how many
         records before it somebody has accepted as lost."""
-        heard = any(isinstance(e, Heartbeat | Logout | Renew) for e in events or ())
+        heard = any(
+            isinstance(e, Heartbeat | Logout | Renew) and not e.canary for e in events or ()
+        )
         if self.began and self.now - timestamp > self.policy["outage_gap"]:
             self._step_back(offset, timestamp)
         jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
         self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
+        for change in self.changes:
+            change.setdefault("canary", self.is_canary(change["user"]))
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -83,24 +87,19 @@ class Oracle:
             if isinstance(event, Heartbeat | Logout | Renew | Disconnect):
                 if index in refused:
                     self.rejected.append((offset, index))
-                elif self._keeps_out(event.user):
-                    pass
-                elif isinstance(event, Heartbeat):
-                    self._heartbeat(event)
-                elif isinstance(event, Renew):
-                    self._renew(event)
-                elif isinstance(event, Disconnect):
-                    self._disconnect(event)
-                else:
-                    self._logout(event)
+                elif not self._keeps_out(event.user):
+                    self._event(event)
             elif isinstance(event, OptOut | OptIn | Erase):
                 if index in refused:
                     self.rejected.append((offset, index))
                 else:
+                    canary = self.is_canary(event.user)
                     self._privacy(event)
+                    for change in self.changes:
+                        change.setdefault("canary", canary)
             elif type(event).__name__ != "Tick":
                 self.rejected.append((offset, index))
-        shown = [self.shown_by_user(user) for user in self.users()]
+        shown = [self.shown_by_user(user) for user in self.users() if not self.is_canary(user)]
         states = [state for state, _ in shown]
         self.counts.append((states.count("foreground"), states.count("background")))
         self.records.append(
@@ -115,9 +114,32 @@ class Oracle:
                     self.shown(user, device)[0] == "foreground"
                     for user in self.users()
                     for device in self.devices(user)
+                    if not self.is_canary(user)
                 ),
             }
         )
+
+    def _event(self, event: Heartbeat | Renew | Disconnect | Logout) -> None:
+        was_offline = self.shown_by_user(event.user) == NOTHING
+        number = len(self.facts)
+        if isinstance(event, Heartbeat):
+            self._heartbeat(event)
+        elif isinstance(event, Renew):
+            self._renew(event)
+        elif isinstance(event, Disconnect):
+            self._disconnect(event)
+        else:
+            self._logout(event)
+        counted = self.facts[number:]
+        if counted and was_offline and not isinstance(event, Disconnect):
+            counted[-1]["canary"] = event.canary
+        for change in self.changes:
+            change.setdefault("canary", self.is_canary(event.user))
+
+    def is_canary(self, user: str) -> bool:
+        """Whether the last event that found the user offline said so."""
+        said = [f["canary"] for f in self.facts if f["user"] == user and "canary" in f]
+        return bool(said) and bool(said[-1])
 
     def _keeps_out(self, user: str) -> bool:
         fenced = self.now < self.erasure_fences.get(user, self.now)
@@ -141,7 +163,7 @@ class Oracle:
                     change["erased"] = True
             self._take([d for d in devices if self.last_active(user, d) < older], user)
             return
-        if user in self.users():
+        if user in self.users() and not self.is_canary(user):
             online = [d for d in devices if self.shown(user, d) != NOTHING]
             self.last_changes.append(
                 {
@@ -175,8 +197,8 @@ class Oracle:
                 logout["forgotten"] = True
 
     def stored_changes(self) -> list[Fact]:
-        """Those that no erasure took."""
-        return [change for change in self.changes if not change.get("erased")]
+        """Those that no erasure took, of people."""
+        return [c for c in self.changes if not c.get("erased") and not c["canary"]]
 
     def _step_back(self, offset: int, timestamp: int) -> None:
         back, latest = self.now - timestamp, timestamp - 1
@@ -797,6 +819,7 @@ class Oracle:
             "device_count": sum(self.shown(user, d) != NOTHING for d in devices),
             "device": self.visible(user),
             "devices": [self._device_row(user, device) for device in devices],
+            "canary": self.is_canary(user),
         }
 
     def _device_row(self, user: str, device: str) -> Fact:

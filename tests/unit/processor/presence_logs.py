@@ -12,6 +12,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any
 
 import msgspec
@@ -325,7 +326,8 @@ def agree(processor: Processor, oracle: Oracle) -> None:
     assert stored.keys() == wanted.keys()
     for user_id, row in stored.items():
         assert _row(row, processor.log_time_ms or 0) == wanted[user_id]
-    agree_on_screens(processor, Counter(oracle.shown_by_user(user) for user in wanted))
+    people = [user for user in wanted if not oracle.is_canary(user)]
+    agree_on_screens(processor, Counter(oracle.shown_by_user(user) for user in people))
 
 
 def agree_on_screens(processor: Processor, shown: Counter[tuple[str, str | None]]) -> None:
@@ -381,7 +383,10 @@ _OF_SHOWN = (
 
 def _row(row: dict[str, Any], now: int) -> dict[str, Any]:
     """A row of ``presence`` in the oracle's form."""
-    user = {name: row[name] for name in (*_OF_USER, "last_active_ms", "device_count", "device")}
+    user = {
+        name: row[name]
+        for name in (*_OF_USER, "last_active_ms", "device_count", "device", "canary")
+    }
     if row["devices"] is None:
         times = ("state", "screen", "reason", "changed_ms", "online_since_ms", "last_active_ms")
         devices = [{name: row[name] for name in (*_OF_SHOWN, *times, "expires_ms", "sockets")}]
@@ -821,6 +826,58 @@ day_steps_back = st.dictionaries(
     min_size=1,
     max_size=3,
 )
+
+
+def with_canaries(log: list[Written], marks: Sequence[bool]) -> list[Written]:
+    """The log in which tokens say of every user now this, now that: one mark an event, in turn."""
+    said = cycle(marks)
+    return [
+        replace(
+            record,
+            events=record.events
+            and tuple(
+                msgspec.structs.replace(event, canary=next(said))
+                if isinstance(event, Heartbeat | Renew | Logout)
+                else event
+                for event in record.events
+            ),
+        )
+        for record in log
+    ]
+
+
+canary_marks = st.lists(st.booleans(), min_size=1, max_size=7)
+
+
+def with_canary(log: list[Written], user: str) -> list[Written]:
+    """The log in which that user's tokens are a canary's."""
+    return [
+        replace(
+            record,
+            events=record.events
+            and tuple(
+                msgspec.structs.replace(event, canary=True)
+                if isinstance(event, Heartbeat | Renew | Logout) and event.user == user
+                else event
+                for event in record.events
+            ),
+        )
+        for record in log
+    ]
+
+
+def without(log: list[Written], user: str) -> list[Written]:
+    """The log in which a tick stands for each event of that user: places stay what they are."""
+    return [
+        replace(
+            record,
+            events=record.events
+            and tuple(
+                Tick() if getattr(event, "user", None) == user else event for event in record.events
+            ),
+        )
+        for record in log
+    ]
 
 
 def with_losses(log: list[Written], losses: Mapping[int, int]) -> list[Written]:

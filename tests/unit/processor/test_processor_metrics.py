@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -64,7 +65,7 @@ def intervals(*beats: tuple[float, Event]) -> list[tuple[str | None, int]]:
     return effects.intervals
 
 
-def beat(screen: str | None = None, **fields: str) -> Heartbeat:
+def beat(screen: str | None = None, **fields: Any) -> Heartbeat:
     return Heartbeat(user="ada", token="t", screen=screen, app_version="1.2", **fields)
 
 
@@ -108,3 +109,8 @@ def test_phones_of_one_name_are_counted_by_what_told_them_apart() -> None:
     name = "rollcall_processor_devices_told_apart_total"
     told = {mark: registry.get_sample_value(name, {"mark": mark}) for mark in MARKS}
     assert told == {"device_info": 1, "token": 1}
+
+
+def test_what_a_canary_sends_is_no_interval_of_an_app() -> None:
+    beats = [(seconds, beat("Home", canary=True)) for seconds in (0, 90, 180)]
+    assert intervals(*beats) == []

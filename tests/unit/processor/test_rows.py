@@ -102,6 +102,7 @@ def test_the_row_of_a_one_device_user_is_flat() -> None:
         "active_day": START_MS // 86_400_000,
         "timer": None,
         "running_timers": 0,
+        "canary": False,
     }
 
 

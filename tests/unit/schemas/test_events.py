@@ -134,10 +134,10 @@ def test_the_bytes_of_a_record_never_change() -> None:
     assert msgspec.msgpack.decode(record) == [
         1,
         [
-            ["heartbeat", "u", "t", "n", "d", "c", "i", "p", "v", "s", "a", "x"],
-            ["logout", "u", "t", None, None, 1, None],
-            ["connect", "u", "t", *[None] * 6, "s", None, "x"],
-            ["renew", "u", "t", "x", None, None, "i"],
+            ["heartbeat", "u", "t", "n", "d", "c", "i", "p", "v", "s", "a", "x", False],
+            ["logout", "u", "t", None, None, 1, None, False],
+            ["connect", "u", "t", *[None] * 6, "s", None, "x", False],
+            ["renew", "u", "t", "x", None, None, "i", False],
             ["disconnect", "u", "x", True, 7],
             ["tick"],
         ],

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from schemas.http.problems import TOKEN_CODES, ProblemError
 from schemas.log.events import MAX_NAME, MAX_USER_ID
+from schemas.tokens.claims import ClaimRules
 from schemas.tokens.identity import (
     LOGOUT_EXPIRY_TOLERANCE_SECONDS,
     MAX_TOKEN_CHARACTERS,
@@ -271,6 +272,25 @@ async def test_the_user_claim_can_be_another() -> None:
     identity = await by.verify(jwt.encode({"uid": 5, "nick": "N"}, SECRET, "HS256"))
     assert (identity.user, identity.name) == ("5", "N")
     assert await refused(signed(), by) == "token_invalid"
+
+
+def is_canary(claim: str | None, claims: dict[str, Any]) -> bool:
+    rules = ClaimRules(("sub",), None, (), (), "aud", 30.0, canary_claim=claim)
+    found = rules.identity("t", {"sub": "u", **claims}).canary
+    assert rules.person("t", {"sub": "u", **claims}).canary is found
+    return found
+
+
+@pytest.mark.parametrize("said", [True, 1, "1", "true"])
+def test_a_token_may_say_that_it_is_a_canarys(said: object) -> None:
+    assert is_canary("https://example.org/canary", {"https://example.org/canary": said})
+    assert is_canary("app.canary", {"app": {"canary": said}})
+    assert not is_canary(None, {"canary": said})
+
+
+@pytest.mark.parametrize("said", [False, None, 0, "", "false", "yes", 2, 1.0, [True], {"a": True}])
+def test_whatever_else_the_claim_says_is_no_canary(said: object) -> None:
+    assert not is_canary("canary", {"canary": said})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,25 @@
+"""Canaries: synthetic users whose state somebody knows, and who are in no count. PURE.
+
+Ingest marks the events whose token carries the claim of a canary; so the issuer of tokens says who
+is one, and nobody hides from a count by a name of their choice. A user is a canary if the event
+that found them offline or unknown, and that counted, said so, and stays one for as long as they are
+online: nobody moves into a count or out of it while they are in it.
+
+A canary has a row in ``presence``, which follows the same rules as every other one, and nothing
+else: no change that is stored or published, no span, session, sum, sample, day or place among the
+screens. Their events do not show that phones reach us, and none is due from them (``outage``).
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from processor.core.model import User
+from schemas.log.events import ClientEvent, Disconnect
+
+
+def marked(before: User | None, user: User, event: ClientEvent) -> User:
+    """``user``, who was ``before`` until ``event`` counted, as the canary that it makes of them."""
+    if isinstance(event, Disconnect) or (before is not None and before.online):
+        return user
+    return user if user.canary is event.canary else replace(user, canary=event.canary)
