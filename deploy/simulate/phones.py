@@ -188,7 +188,9 @@ class SocketPhone:
             return
         await self._deliver(socket)
         try:
-            message = await socket.receive(seconds)
+            # A timeout of its own begins anew with each ping.
+            async with asyncio.timeout(seconds):
+                message = await socket.receive()
         except TimeoutError:
             return
         if message.type is not aiohttp.WSMsgType.TEXT:
