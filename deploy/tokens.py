@@ -20,6 +20,9 @@ from schemas.tokens.jwt_keys import algorithms_of_secret, secret_bytes
 
 SECRET_VARIABLE = "ROLLCALL_JWT_SECRET"  # noqa: S105 - the name of one
 STAFF_SECRET_VARIABLE = "ROLLCALL_STAFF_JWT_SECRET"  # noqa: S105 - the name of one
+CANARY_CLAIM_VARIABLE = "ROLLCALL_CANARY_CLAIM"
+#: Of the tokens that are made here, where it is not set.
+CANARY_CLAIM = "rollcall_canary"
 FOREIGN_STAFF_KEYS = ("ROLLCALL_STAFF_JWKS_URL", "ROLLCALL_STAFF_JWT_PUBLIC_KEY")
 #: Of a data directory: the key under which webhooks' secrets are stored.
 ENCRYPTION_KEY_FILE = "encryption-key"
@@ -104,6 +107,7 @@ def make_token(
     device_id: str | None = None,
     name: str | None = None,
     scope: str | None = None,
+    canary: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> str:
     """One JWT, in the claims that services with this environment expect."""
@@ -126,6 +130,8 @@ def make_token(
         ),
     }
     claims |= {claim: value for claim, value in optional.items() if value}
+    if canary:
+        claims[environment.get(CANARY_CLAIM_VARIABLE) or CANARY_CLAIM] = True
     secret = secret_bytes(key)
     named = environment.get("ROLLCALL_JWT_ALGORITHMS", "").replace(" ", "").split(",")
     possible = algorithms_of_secret(secret)

@@ -16,6 +16,7 @@ import typer
 from deploy.cli import alerts as alert_commands
 from deploy.cli import annotate as annotate_command
 from deploy.cli import audit as audit_command
+from deploy.cli import canary as canary_command
 from deploy.cli import erase as erase_command
 from deploy.cli import keys as key_commands
 from deploy.cli import migrate as migrate_command
@@ -36,6 +37,8 @@ from deploy.terminal import (
     check_positive,
     fail,
 )
+
+MAX_CANARIES = 100
 
 app = typer.Typer(
     name="rollcall",
@@ -59,6 +62,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 )
 app.command()(annotate_command.annotate)
 app.command()(audit_command.audit)
+app.command()(canary_command.canary)
 app.command()(erase_command.erase)
 app.command()(migrate_command.migrate)
 app.command()(replay_command.replay)
@@ -115,6 +119,15 @@ def up(
             help="Users of a synthetic fleet that uses the app meanwhile; 0: none.",
         ),
     ] = 0,
+    canaries: Annotated[
+        int,
+        typer.Option(
+            envvar="ROLLCALL_CANARIES",
+            min=0,
+            max=MAX_CANARIES,
+            help="Canaries: devices in no count, which measure whether they are shown right.",
+        ),
+    ] = 0,
     webhooks: Annotated[
         bool,
         typer.Option(
@@ -141,6 +154,7 @@ def up(
         *(host, port, data_dir, offline_after, heartbeat_interval, allow_short_timing),
         simulated_users=simulate,
         webhooks=webhooks,
+        canaries=canaries,
     )
     try:
         up.run(options, started)

@@ -42,6 +42,13 @@ def token(
             "default.",
         ),
     ] = None,
+    canary: Annotated[
+        bool,
+        typer.Option(
+            "--canary",
+            help="Of a canary: with the claim that ROLLCALL_CANARY_CLAIM names (rollcall_canary).",
+        ),
+    ] = False,
     expires: Annotated[
         float,
         typer.Option(envvar="ROLLCALL_TOKEN_EXPIRES_SECONDS", help="Validity in seconds."),
@@ -69,7 +76,13 @@ def token(
         fail(str(error), USAGE)
     typer.echo(
         make_token(
-            key, user=user, device_id=device_id, name=name, scope=scope, expires_seconds=expires
+            key,
+            user=user,
+            device_id=device_id,
+            name=name,
+            scope=scope,
+            canary=canary,
+            expires_seconds=expires,
         )
     )
 

@@ -97,6 +97,8 @@ class Screen:
         self._line(f"  {stack.admin_url('processor')}/metrics   processor")
         if options.webhooks:
             self._line(f"  {stack.admin_url('notify')}/metrics   notify")
+        if options.canaries:
+            self._line(f"  {stack.admin_url('canary')}/metrics   {options.canaries} canaries")
         self._line(f"Logs: {stack.log_dir}")
         self._line("")
         self._line("Ctrl-C stops everything")

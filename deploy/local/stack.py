@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local.child import Child
@@ -13,6 +13,8 @@ from deploy.local.ports import remembered_ports
 from deploy.local.postgres import LocalPostgres
 from deploy.local.private import make_private
 from deploy.tokens import (
+    CANARY_CLAIM,
+    CANARY_CLAIM_VARIABLE,
     SECRET_VARIABLE,
     NoKeyError,
     is_staffs,
@@ -29,9 +31,12 @@ PARTITIONS = 4
 USER_HASH_KEY_VARIABLE = "ROLLCALL_USER_HASH_KEY"
 ENCRYPTION_KEY_VARIABLE = "ROLLCALL_ENCRYPTION_KEY"
 SIMULATION_NAME = "simulation"
+CANARY_NAME = "canary"
+#: Nobody renews them here.
+CANARY_TOKEN_SECONDS = 365 * 86_400.0
 PORTS = (
     *("kafka", "kafka_controller", "postgres"),
-    *("front_admin", "processor_admin", "notify_admin"),
+    *("front_admin", "processor_admin", "notify_admin", "canary_admin"),
 )
 LOCAL_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Where keys come from elsewhere, the development key must not open a second door.
@@ -65,6 +70,8 @@ class UpOptions:
     simulated_users: int = 0
     #: Whether changes are delivered to webhooks.
     webhooks: bool = False
+    #: So many canaries run; 0: none.
+    canaries: int = 0
 
 
 class Stack:
@@ -152,6 +159,7 @@ class Stack:
             USER_HASH_KEY_VARIABLE: self._user_hash_key,
             ENCRYPTION_KEY_VARIABLE: self._encryption_key,
             "ROLLCALL_WEBHOOK_PRIVATE_HOSTS": LOCAL_HOSTS,
+            CANARY_CLAIM_VARIABLE: CANARY_CLAIM,
             # All services are of one release.
             "ROLLCALL_EVENT_VERSION": "2",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
@@ -185,6 +193,32 @@ class Stack:
             environment=self.environment(),
             stop_seconds=SERVICE_STOP_SECONDS,
         )
+
+    def canaries(self) -> Child:
+        """The canaries as a supervised child; the file of their tokens lies beside the keys."""
+        path = self.data_dir / "canary-tokens"
+        key = signing_key(self.data_dir)
+        tokens = [
+            make_token(
+                key,
+                user=f"canary-{number}",
+                expires_seconds=CANARY_TOKEN_SECONDS,
+                canary=True,
+                environment={**os.environ, **self.environment()},
+            )
+            for number in range(self.options.canaries)
+        ]
+        path.write_text("".join(f"{token}\n" for token in tokens))
+        reader = self.token("canaries", scope="presence:read", expires_seconds=CANARY_TOKEN_SECONDS)
+        child = self.service(CANARY_NAME, "deploy.cli", "canary")
+        settings = {
+            "ROLLCALL_CANARY_TOKENS_FILE": str(path),
+            "ROLLCALL_CANARY_API_KEY": reader or "",
+            "ROLLCALL_CANARY_URL": self.public_url,
+            "ROLLCALL_CANARY_HEARTBEAT_SECONDS": f"{self.options.heartbeat_interval_seconds:g}",
+            "ROLLCALL_CANARY_ADMIN_PORT": str(self._ports["canary_admin"]),
+        }
+        return replace(child, environment={**child.environment, **settings})
 
     def simulation(self) -> Child:
         """The synthetic fleet as a supervised child."""

@@ -95,6 +95,8 @@ class Supervisor:
                 await _all(*serving)
             if stack.options.simulated_users:
                 self._launch(stack.simulation())
+            if stack.options.canaries:
+                self._launch(stack.canaries())
         except START_FAILURES as error:
             raise StackFailedError(str(error)) from error
 

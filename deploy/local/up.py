@@ -76,9 +76,11 @@ def _check_writable(data_dir: Path) -> None:
 
 
 def _check_simulation(stack: Stack) -> None:
-    if stack.options.simulated_users and stack.token("sim", expires_seconds=60) is None:
+    signs = {"--simulate": stack.options.simulated_users, "--canaries": stack.options.canaries}
+    option = next((name for name, wanted in signs.items() if wanted), None)
+    if option and stack.token("sim", expires_seconds=60) is None:
         raise CannotStartError(
-            "--simulate signs tokens with the key of the data directory, and phones' tokens come "
+            f"{option} signs tokens with the key of the data directory, and phones' tokens come "
             "from another issuer here: leave it out, or unset that issuer's ROLLCALL_… variable"
         )
 

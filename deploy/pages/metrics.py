@@ -19,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 
 from api.metrics import ApiMetrics
 from api.openapi import CALLS
+from deploy.canary.metrics import CanaryMetrics
 from ingest.metrics import IngestMetrics, WorkersMetrics
 from processor.alerts.metrics import AlertMetrics
 from processor.notify.metrics import NotifyMetrics
@@ -86,7 +87,8 @@ class UnboundedLabelError(Exception):
 
 def services() -> dict[str, CollectorRegistry]:
     """Registries with the metrics of a service, as it makes them at its start."""
-    found = {name: CollectorRegistry() for name in ("ingest", "processor", "notify", "api")}
+    names = ("ingest", "processor", "notify", "api", "canary")
+    found = {name: CollectorRegistry() for name in names}
     IngestMetrics(found["ingest"])
     WorkersMetrics(found["ingest"])
     Metrics(found["processor"])
@@ -94,6 +96,7 @@ def services() -> dict[str, CollectorRegistry]:
     NotifyMetrics(found["notify"])
     AlertMetrics(found["notify"])
     ApiMetrics(found["api"], (call.route for call in CALLS))
+    CanaryMetrics(found["canary"])
     return found
 
 

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from api.settings import ApiSettings
+from deploy.canary.settings import CanarySettings
 from ingest.settings import IngestSettings
 from processor.notify.settings import NotifySettings
 from processor.settings import ProcessorSettings
@@ -19,6 +20,7 @@ SERVICES: dict[str, type[Settings]] = {
     "processor": ProcessorSettings,
     "notify": NotifySettings,
     "api": ApiSettings,
+    "canary": CanarySettings,
 }
 HEAD = """\
 # Settings

@@ -98,7 +98,7 @@ def test_an_event_that_postgresql_refuses_leaves_nothing_in_analytics(
         db.execute("ALTER TABLE presence ADD CHECK (app_version <> 'refused')")
     where = partition_of("ada", kafka_settings.partitions)
 
-    def beat(screen: str, **fields: str) -> Heartbeat:
+    def beat(screen: str, **fields: Any) -> Heartbeat:
         return Heartbeat(user="ada", token="t", device_id="phone", screen=screen, **fields)
 
     events: list[Event] = [

@@ -17,6 +17,7 @@ import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
+from deploy.canary.run import STOP_SECONDS as CANARY_STOP_SECONDS
 from deploy.pages.settings import SERVICES
 from deploy.roles.compose_secrets import (
     KAFKA_USERS,
@@ -137,6 +138,7 @@ def test_services_are_given_longer_to_end_than_they_take() -> None:
         "ingest": stop_seconds(ingest),
         "processor": STOP_SECONDS,
         "notify": NOTIFY_STOP_SECONDS,
+        "canary": CANARY_STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }
@@ -339,6 +341,7 @@ def test_services_start_in_order() -> None:
     assert after("notify") == {"migrate": done, "topics": done}
     assert after("api") == {"migrate": done, "topics": done}
     assert after("gateway") == {"ingest": healthy, "api": healthy}
+    assert after("canary") == {"gateway": healthy}
 
 
 def test_those_who_talk_share_a_network_and_only_the_origin_has_a_way_out() -> None:
@@ -352,6 +355,7 @@ def test_those_who_talk_share_a_network_and_only_the_origin_has_a_way_out() -> N
         ("topics", "kafka"),
         ("processor", "kafka"),
         ("processor", "postgres"),
+        ("canary", "gateway"),
         ("notify", "kafka"),
         ("notify", "postgres"),
         ("roles", "postgres"),

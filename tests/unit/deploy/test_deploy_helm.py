@@ -16,6 +16,7 @@ import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
+from deploy.canary.run import STOP_SECONDS as CANARY_STOP_SECONDS
 from ingest.settings import IngestSettings
 from ingest.worker import stop_seconds
 from processor.__main__ import STOP_SECONDS
@@ -196,6 +197,7 @@ def test_services_and_probes_name_ports_that_are_there(manifests: list[Manifest]
         "api": ApiSettings(jwt_secret=SECRET).api_admin_port,
         "processor": 9083,
         "notify": 9084,
+        "canary": 9085,
         "gateway": 8404,
     }
     for deployment in of_kind(manifests, "Deployment"):
@@ -300,6 +302,7 @@ def test_secrets_are_mounted_where_they_are_needed_and_nowhere_else() -> None:
         "ingest": {"rollcall-kafka", "rollcall-privacy"},
         "processor": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
         "notify": {"rollcall-notify", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
+        "canary": {"rollcall-canary"},
         "api": {"rollcall-api", "rollcall-kafka", "rollcall-privacy", "rollcall-webhooks"},
         "gateway": {"rollcall-tls"},
         "audit": {"rollcall-owner", "rollcall-kafka", "rollcall-privacy"},
@@ -331,6 +334,7 @@ def test_pods_are_given_longer_to_end_than_they_take(manifests: list[Manifest]) 
         "ingest": stop_seconds(IngestSettings(jwt_secret=SECRET)),
         "processor": STOP_SECONDS,
         "notify": NOTIFY_STOP_SECONDS,
+        "canary": CANARY_STOP_SECONDS,
         "api": api.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
         "gateway": gateway_stop_seconds(),
     }
@@ -463,6 +467,7 @@ def test_a_pod_connects_to_what_it_needs_and_to_nothing_else() -> None:
     assert ports(full["processor"]) == [dns, [9094, 9093], [5432, 6432]]
     assert ports(full["notify"]) == [dns, [9094, 9093], [5432, 6432], [443]]
     assert [9084] in ports(full["api"])
+    assert ports(full["canary"]) == [dns, [8080, 8443, 80, 443]]
     assert full["processor"][2]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
     assert set(rules("no-gateway").values()) == {None}
 

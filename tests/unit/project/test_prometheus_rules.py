@@ -18,7 +18,7 @@ SEVERITIES = {"page", "ticket"}
 WITHOUT_NUMBER = {
     *("RollcallNoProcessor", "RollcallNoIngest", "RollcallNoApi", "RollcallNoTicks"),
     *("RollcallMaintenanceStopped", "RollcallRetentionStopped", "RollcallTargetDown"),
-    *("RollcallIngestKafkaAway", "RollcallApiCannotReadPostgres"),
+    *("RollcallIngestKafkaAway", "RollcallApiCannotReadPostgres", "RollcallCanariesBlind"),
 }
 
 

@@ -27,6 +27,7 @@ notify: {{ list $dns $kafka $database (include "rollcall.egressRule" (list $v.we
 api: {{ concat (list $dns $kafka $database $issuer) $admin | toJson }}
 migrate: {{ list $dns $database | toJson }}
 topics: {{ list $dns $kafka | toJson }}
+canary: {{ list $dns (include "rollcall.egressRule" (list list (list 8080 8443 80 443)) | fromJson) | toJson }}
 audit: {{ list $dns $kafka $database | toJson }}
 gateway: {{ $ours | toJson }}
 {{- end }}

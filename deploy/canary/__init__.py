@@ -1,0 +1,1 @@
+"""Canaries: synthetic devices in production, and whether what is shown of them is true."""
