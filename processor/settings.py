@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from typing import Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from processor.core.model import Policy
 from schemas.log.settings import KafkaSettings
@@ -16,6 +16,8 @@ from schemas.service.settings import (
     PrivacySettings,
     TimingSettings,
 )
+
+SHORTEST_TIMER_SECONDS: Final = 30
 
 
 class GroupSettings(KafkaSettings):
@@ -57,6 +59,14 @@ class ProcessorSettings(
         gt=0,
         description="The longest interval at which apps in the field send heartbeats in the "
         "foreground, in seconds: tells a silence of theirs from one of ours.",
+    )
+    background_timer_seconds: float = Field(
+        120.0,
+        ge=0,
+        le=3_600,
+        description="The period of the timer that apps of the guide's kind leave running in the "
+        "background, in seconds: an Unknown on its grid is the timer, any other a person who came "
+        "back. 0: each is a person, and only marked.",
     )
     ready_lag_seconds: float = Field(
         30.0,
@@ -132,6 +142,16 @@ class ProcessorSettings(
         description="Days after which an API key that nobody used is removed, revoked or not.",
     )
 
+    @field_validator("background_timer_seconds")
+    @classmethod
+    def _a_timer_has_a_grid(cls, seconds: float) -> float:
+        if 0 < seconds < SHORTEST_TIMER_SECONDS:
+            raise ValueError(
+                f"is {seconds:g}: a person could not be told from a timer that beats so often; "
+                f"use {SHORTEST_TIMER_SECONDS} or more, or 0 to take each beat for a person"
+            )
+        return seconds
+
     @model_validator(mode="after")
     def _the_log_is_kept_long_enough(self) -> Self:
         problem = None if self.allow_create_time else self._log_retention_problem()
@@ -189,6 +209,7 @@ class ProcessorSettings(
             max_screens=self.max_screens,
             reporting_time_zone=self.reporting_time_zone,
             client_interval_ms=_ms(self.client_interval_seconds),
+            background_timer_ms=_ms(self.background_timer_seconds),
         )
 
 

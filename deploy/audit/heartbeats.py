@@ -18,7 +18,7 @@ from deploy.audit.naming import (
 from deploy.audit.presence import Presence
 from deploy.audit.sockets import end_if_left, forget_connection, left_by, sign_of_life
 from deploy.audit.states import Device, GaveWay, User
-from deploy.audit.timers import note_beat
+from deploy.audit.timers import is_left_on, note_beat
 from schemas.log.events import Heartbeat, Renew
 
 MAX_DEVICES: Final = 16
@@ -29,6 +29,9 @@ def beat(presence: Presence, user_id: str, user: User, event: Heartbeat) -> None
     """A heartbeat or a connect."""
     state, now = presence.state, presence.state.now
     name = device_of(user, event, now)
+    period = presence.policy.background_timer_ms
+    if name in user.devices and is_left_on(user.devices[name], event, now, period):
+        return
     if user.sign_outs:
         if is_fenced(user, event.token, name, now):
             return
@@ -68,7 +71,7 @@ def beat(presence: Presence, user_id: str, user: User, event: Heartbeat) -> None
         if event.name is not None and event.name != name_before
         else []
     )
-    note_beat(device, event, now)
+    note_beat(device, event, now, period)
     _mark(device, event)
     if event.name is not None:
         user.name = event.name

@@ -159,6 +159,7 @@ def _move_back(user: User, back: int, latest: int) -> None:
     for device in devices:
         device.online_since = min(device.online_since, latest)
         device.span_start = min(device.span_start, latest)
+        device.timer_grid = min(device.timer_grid, latest)
         device.silence_deadline -= back
         if device.http_deadline is not None:
             device.http_deadline -= back

@@ -46,6 +46,7 @@ class Presence:
             connections = [c for c, until in device.connections if self.state.now < until]
         was_online = device.online
         foreground = device.state == "foreground"
+        paused = device.state == "background" and reason == "timed_out"
         if reason == "evicted":
             # It goes from the row as it goes offline: what the user shows is told by the others.
             del user.devices[device.device]
@@ -54,6 +55,7 @@ class Presence:
         )
         if was_online:
             device.ended_in_foreground = foreground
+        device.timer_grid = device.timer_grid if paused else 0
         device.connections = []
         device.http_deadline = None
         device.timer_beats, device.timer_period = -1, 0

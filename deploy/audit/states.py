@@ -32,6 +32,7 @@ class Policy(msgspec.Struct, frozen=True):
     outage_hold_ms: int = 900_000
     disconnect_grace_ms: int = 30_000
     client_interval_ms: int = 180_000
+    background_timer_ms: int = 0
     max_screens: int = 200
     reporting_time_zone: str = "UTC"
 
@@ -89,6 +90,8 @@ class Device(msgspec.Struct):
     #: Beats so far that may be a timer's which runs on, and its period; -1: it is no timer.
     timer_beats: int = -1
     timer_period: int = 0
+    #: When the timer beat; 0: unknown, and in the foreground when the session began.
+    timer_grid: int = 0
     gave_way: list[GaveWay] = []
     # The span and the session that run.
     span_start: int = 0

@@ -1,6 +1,6 @@
 """What a handshake offers, before it is a socket, and the answer to it.
 
-What of aiohttp is done here in its place is listed in :data:`REPLACED` (ADR 10).
+What of aiohttp is done here in its place is listed in :data:`REPLACED` (ADR 11).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A reader is clean between messages, and most sockets are there nearly always: so a process has one
 for all of them, and a socket has one of its own only in the middle of a message, or with
 compression, whose context lasts. The reader hands a message to its queue; ours keeps it for who
-fed the bytes, where aiohttp's would wake a task (ADR 10).
+fed the bytes, where aiohttp's would wake a task (ADR 11).
 """
 
 from __future__ import annotations

@@ -124,6 +124,7 @@ def _device(device: Device, back_ms: int, latest_ms: int) -> Device:
         replaced=tuple(
             replace(one, changed_ms=min(one.changed_ms, latest_ms)) for one in device.replaced
         ),
+        timer=device.timer and replace(device.timer, beat_ms=min(device.timer.beat_ms, latest_ms)),
     )
 
 

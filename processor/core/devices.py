@@ -25,6 +25,7 @@ from msgspec.structs import replace
 
 from processor.core.model import DEFAULT_DEVICE, MAX_DEVICES, Changed, Device, User, visible_device
 from processor.core.sockets import device_of_connection, open_connections
+from processor.core.timers import timer_left
 from processor.core.twins import device_of_name, devices_of_name, gave_way_on, naming_of
 from schemas.log.changes import Reason
 from schemas.log.events import Connect, Heartbeat, Logout, Renew
@@ -134,7 +135,7 @@ def end_session(user: User, device: Device, reason: Reason, at_ms: int) -> tuple
         sockets=None,
         ended_in_foreground=device.state == "foreground",
         replaced=(),
-        timer=None,
+        timer=timer_left(device, reason),
     )
     closing = tuple(c.id for c in open_connections(device, at_ms)) if signing_out else ()
     return change(user, device, ended, reason, at_ms, closing)

@@ -36,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True):
     max_screens: int = 200
     reporting_time_zone: str = "UTC"
     client_interval_ms: int = 180_000
+    #: 0: whatever comes from a device in the background is a person (``processor/core/timers.py``).
+    background_timer_ms: int = 0
 
 
 class Connection(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,11 +96,14 @@ class Stay(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Timer(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the beats since a device was last in the background look like
     (``processor/core/timers.py``). ``beats`` counts to 3; after one ``period_ms`` is how long it
-    took to come. ``runs_on``: these are a timer's, and nothing tells of a person."""
+    took to come. ``runs_on``: these are a timer's, and nothing tells of a person. ``beat_ms`` is
+    when the timer beat, where the policy knows its period; in the foreground 0 is the beginning of
+    the session."""
 
     beats: int = 0
     period_ms: int = 0
     runs_on: bool = False
+    beat_ms: int = 0
 
 
 class Replaced(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -10,7 +10,9 @@ from processor.core.model import Changed, User
 APPLIED, FENCED, SIGNED_OUT, IGNORED = "applied", "fenced", "signed_out", "ignored"
 #: The user has opted out (``processor/core/privacy.py``).
 OPTED_OUT = "opted_out"
-VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT)
+#: A timer that runs on in the background (``processor/core/timers.py``).
+TIMER = "timer"
+VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT, TIMER)
 #: What told two phones of one name apart (``processor/core/twins.py``).
 MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
 

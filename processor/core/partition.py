@@ -123,8 +123,9 @@ class Partition(TimedUsers):
         self, offset: int, index: int, event: ClientEvent, now_ms: int, effects: Effects
     ) -> str | None:
         before = self.users.get(event.user)
+        timer_ms = self.policy.background_timer_ms
         if before is not None and type(event) is Heartbeat:
-            beaten = still_there(before, event, now_ms, self._expires_ms)
+            beaten = still_there(before, event, now_ms, self._expires_ms, timer_ms)
             if beaten is not None:
                 self._settle_usual(offset, index, event, before, beaten, effects)
                 return None

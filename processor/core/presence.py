@@ -34,7 +34,7 @@ from processor.core.devices import change, device_of, end_session, make_room, wi
 from processor.core.heartbeats import is_background, is_evidence, real_screen
 from processor.core.model import Changed, Device, Policy, Replaced, Timer, User, shared
 from processor.core.moves import device_left, end_if_left
-from processor.core.outcome import DEVICE_INFO, FENCED, IGNORED, SIGNED_OUT, TOKEN, Outcome
+from processor.core.outcome import DEVICE_INFO, FENCED, IGNORED, SIGNED_OUT, TIMER, TOKEN, Outcome
 from processor.core.sign_outs import fenced, needs_evidence, without_dead_sign_outs
 from processor.core.sockets import (
     device_of_connection,
@@ -44,7 +44,7 @@ from processor.core.sockets import (
     silence_expires_ms,
     without_connection,
 )
-from processor.core.timers import timer_after
+from processor.core.timers import is_timers_beat, timer_after
 from processor.core.twins import named_by_text, naming_of, part, replaced_after
 from schemas.log.changes import SILENT_ENDS, Reason, State
 from schemas.log.events import Disconnect, Heartbeat, Renew
@@ -55,6 +55,8 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     if user is None:
         user = _unknown(event.user, "started", now_ms)
     key, device = device_of(user, event, now_ms)
+    if device is not None and is_timers_beat(device, event, now_ms, policy.background_timer_ms):
+        return Outcome(user, verdict=TIMER)
     if user.sign_outs:
         if fenced(user, key, event.token, now_ms):
             return Outcome(user, verdict=FENCED)
@@ -100,9 +102,9 @@ def apply_heartbeat(user: User | None, event: Heartbeat, now_ms: int, policy: Po
     else:
         sockets = heard_over_http(device, expires_ms, now_ms)
     timer: Timer | None = None
-    if background or (device is not None and device.timer is not None):
-        named = real_screen(event) is not None
-        timer = timer_after(device, event, now_ms, background=background, named=named)
+    period_ms = policy.background_timer_ms
+    if background or period_ms or (device is not None and device.timer is not None):
+        timer = timer_after(device, event, now_ms, period_ms)
     state: State = "background" if background else "foreground"
     changed_ms = now_ms if reason or device is None else device.changed_ms
     if parted is not None and (parted.state, parted.screen) == (state, screen):

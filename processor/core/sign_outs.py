@@ -40,7 +40,8 @@ def apply_logout(user: User | None, event: Logout, now_ms: int, policy: Policy) 
             user, changed = end_session(user, device, "logged_out", now_ms)
             changes.append(changed)
         else:
-            signed_out = replace(device, signed_out=True)
+            # The app stops its timer as it logs out.
+            signed_out = replace(device, signed_out=True, timer=None)
             user = replace(user, devices=with_device(user.devices, signed_out))
     sign_out = SignOut(
         token=event.token,

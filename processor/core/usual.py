@@ -16,15 +16,18 @@ from msgspec.structs import replace
 
 from processor.core.analytics.spans_and_sessions import LONGEST_SPAN_MS
 from processor.core.model import User
+from processor.core.timers import has_grid_alone, is_on_grid
 from schemas.log.events import FOREGROUND_APP_STATES, Heartbeat
 
 #: Words that are never a screen's name (``presence``).
 _NO_SCREENS: Final = ("background", "unknown", "")
 
 
-def still_there(user: User, event: Heartbeat, now_ms: int, expires_ms: int) -> User | None:
+def still_there(
+    user: User, event: Heartbeat, now_ms: int, expires_ms: int, timer_ms: int
+) -> User | None:
     """``user`` after a heartbeat that is no connect, if it is a usual one; ``expires_ms`` is the
-    deadline that it gives."""
+    deadline that it gives, ``timer_ms`` the policy's ``background_timer_ms``."""
     devices = user.devices
     if len(devices) != 1 or user.sign_outs or event.connection is not None:
         return None
@@ -34,7 +37,7 @@ def still_there(user: User, event: Heartbeat, now_ms: int, expires_ms: int) -> U
         device.token != event.token
         or device.state != "foreground"
         or device.sockets is not None
-        or device.timer is not None
+        or (device.timer is not None and not (timer_ms and has_grid_alone(device)))
         or device.signed_out
         or device.ended_in_foreground
         or stay is None
@@ -49,7 +52,8 @@ def still_there(user: User, event: Heartbeat, now_ms: int, expires_ms: int) -> U
         return None
     # `Unknown` is no news of the screen.
     if screen is None or screen == "Unknown":
-        pass
+        if timer_ms and not is_on_grid(device, now_ms, timer_ms):
+            return None
     elif screen != device.screen or screen.strip().lower() in _NO_SCREENS:
         return None
     beaten = replace(device, last_active_ms=now_ms, expires_ms=expires_ms)

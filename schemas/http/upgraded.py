@@ -2,7 +2,7 @@
 
 aiohttp's connection of a request is an object of some kilobytes: a parser, a queue, a task, and all
 that its handler holds. A socket lives for hours after its one request. So the transport is handed
-to a protocol that knows nothing of HTTP, and the old one goes (ADR 10).
+to a protocol that knows nothing of HTTP, and the old one goes (ADR 11).
 """
 
 from __future__ import annotations

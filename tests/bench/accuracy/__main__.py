@@ -1,4 +1,5 @@
-"""``make accuracy``: the table and the picture of the loss contract in docs/accuracy.md.
+"""``make accuracy``: the tables and the picture of the loss contract in docs/accuracy.md, and what
+two rules show of the guide's app in the background (``background_page``).
 
 A fleet that never leaves lives for virtual days over networks that lose: calls at the intervals of
 apps in the field, and sockets. What the processor's core shows offline is counted beside the closed
@@ -22,7 +23,7 @@ from rich.progress import track
 from deploy.simulate.report.chart import Axis, Line, standing_alone
 from ingest.settings import IngestSettings
 from processor.settings import ProcessorSettings
-from tests.bench.accuracy import closed_form
+from tests.bench.accuracy import background_page, closed_form
 from tests.bench.accuracy.live import measure_live
 from tests.bench.accuracy.measure import Measured, measure, path_of
 from tests.bench.accuracy.phones import CallingPhone, SocketPhone, VirtualPhone
@@ -97,6 +98,9 @@ def main(
     docs: Annotated[File, typer.Option(help="The folder whose page and picture are made.")] = (
         ROOT / "docs"
     ),
+    only: Annotated[
+        str, typer.Option(help="loss or background: that part of the page alone.")
+    ] = "",
     live: Annotated[
         float, typer.Option(help="Instead, so many seconds of real time against a stack.")
     ] = 0.0,
@@ -114,6 +118,10 @@ def main(
     if smoke:
         users, hours = 20, 1.0
     policy = ProcessorSettings().policy
+    if only != "loss":
+        background_page.measure(seed, policy, docs, console, smoke=smoke)
+    if only == "background":
+        return
     results: dict[tuple[Transport, float], Measured] = {}
     cells = [(each, loss) for each in transports() for loss in LOSSES]
     for transport, loss in track(cells, "virtual days", console=console):

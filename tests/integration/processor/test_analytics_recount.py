@@ -53,6 +53,7 @@ POLICY = {
     "outage_gap": 3_600_000,
     "outage_hold": 0,
     "client_interval": 3_600_000,
+    "background_timer": 120_000,
     "max_screens": MAX_SCREENS,
     "time_zone": ZONE,
 }

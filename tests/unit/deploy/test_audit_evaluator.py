@@ -37,6 +37,7 @@ from tests.unit.processor.presence_logs import (
     privacy_events,
     steps_back,
     timer_logs,
+    timer_policies,
     with_canaries,
     with_canary,
     with_losses,
@@ -317,10 +318,12 @@ def test_what_the_audit_counts_is_that_of_the_log_without_canaries(
 
 
 @EXAMPLES
-@given(timer_logs)
-def test_they_agree_about_timers_that_run_on(log: list[Written]) -> None:
-    policy = ProcessorPolicy(300_000, 30_000, 200_000, outage_gap_ms=1_000_000)
-    agree(evaluated(log, policy), oracle_of(log, policy))
+@given(timer_logs, timer_policies, steps_back)
+def test_they_agree_about_timers_that_run_on(
+    log: list[Written], policy: ProcessorPolicy, steps: dict[int, int]
+) -> None:
+    for each in (log, with_steps_back(log, steps)):
+        agree(evaluated(each, policy), oracle_of(each, policy))
 
 
 @EXAMPLES

@@ -4,14 +4,19 @@ each thing that the app does. Its events are those that ingest makes of its byte
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tests.guide_app import BACKGROUND, MOVIE_DETAILS, TIMER_SECONDS, UNKNOWN, event_of, logout_of
-from tests.unit.processor.presence_story import Story
+from tests.unit.processor.presence_story import POLICY, Story
 
 TOKEN = "sha256:guide"
 
 
 class GuideApp(Story):
     """One phone; a tick comes every 10 s."""
+
+    def __init__(self, timer_seconds: float = 120) -> None:
+        super().__init__(replace(POLICY, background_timer_ms=round(1000 * timer_seconds)))
 
     def sends(self, body: bytes, after: float = 0) -> GuideApp:
         self.wait(after)
@@ -29,13 +34,13 @@ class GuideApp(Story):
         return row["state"], row["screen"], self.seconds(row["last_active_ms"])
 
 
-def started() -> GuideApp:
-    return GuideApp().sends(UNKNOWN)
+def started(timer_seconds: float = 120) -> GuideApp:
+    return GuideApp(timer_seconds).sends(UNKNOWN)
 
 
-def watching() -> GuideApp:
+def watching(timer_seconds: float = 120) -> GuideApp:
     """On MovieDetails since second 30."""
-    return started().sends(MOVIE_DETAILS, after=30)
+    return started(timer_seconds).sends(MOVIE_DETAILS, after=30)
 
 
 def test_start_is_online_on_no_screen_yet() -> None:
@@ -74,9 +79,19 @@ def test_resume_is_the_foreground_on_the_screen_known_before() -> None:
     assert story.user()["reason"] == "resumed"
 
 
-def test_the_timer_after_a_pause_looks_like_a_resume_and_is_marked() -> None:
-    """Until a better rule is proven: the session is shown, and says that its timer runs on."""
-    story = watching().sends(BACKGROUND, after=20).sends(UNKNOWN, after=70)
+def test_the_timer_after_a_pause_changes_nothing_and_the_app_goes_offline() -> None:
+    """The guide's fourth step, on a system that lets timers run."""
+    story = watching().sends(BACKGROUND, after=20)
+    for after in (70, TIMER_SECONDS):
+        assert story.sends(UNKNOWN, after=after).seen() == ("background", "MovieDetails", 50)
+    for after in (TIMER_SECONDS, TIMER_SECONDS, 20 * TIMER_SECONDS):
+        assert story.sends(UNKNOWN, after=after).seen() == ("offline", None, 50)
+    assert story.went("Flutter App") == ("timed_out", 350)
+
+
+def test_without_a_period_the_timer_after_a_pause_looks_like_a_resume_and_is_marked() -> None:
+    """The session is shown, and says that its timer runs on."""
+    story = watching(timer_seconds=0).sends(BACKGROUND, after=20).sends(UNKNOWN, after=70)
     assert story.seen() == ("foreground", "MovieDetails", 120)
     for beat in range(2, 31):
         story.sends(UNKNOWN, after=TIMER_SECONDS)

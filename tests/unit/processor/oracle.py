@@ -309,6 +309,8 @@ class Oracle:
         user = event.user
         named = event.device_id or event.claimed_device or event.device_info
         device = self._device_of(event)
+        if self._is_a_timer_left_on(event, device):
+            return
         if self._fenced(event, device):
             return
         if self._wants_evidence(event, named, device) and not _is_evidence(event):
@@ -335,6 +337,7 @@ class Oracle:
                 "deadline": self.now + self.policy["offline_after"],
                 "connection": event.connection,
                 "forgotten": self.now + self.policy["offline_after"],
+                "timer": self.policy["background_timer"],
             },
             None,
         )
@@ -845,7 +848,7 @@ class Oracle:
             "platform": self.told(user, device, "platform"),
             "token": self.token(user, device),
             "twin_of": self._twin_of(user, device),
-            "timer": self._timer(user, device) if online else None,
+            "timer": self._timer_row(user, device),
             "replaced": [
                 [g["mark"], *g["shown"], g["changed"]] for g in self.gave_way(user, device)
             ],
@@ -861,6 +864,55 @@ class Oracle:
         first = self.life(user, device)[0]["event"]
         named = first.device_id or first.claimed_device or first.device_info
         return named if named and named != device else None
+
+    def _is_a_timer_left_on(self, event: Heartbeat, device: str) -> bool:
+        user, period = event.user, self.policy["background_timer"]
+        if not period or device not in self.devices(user) or not _says_nothing(event):
+            return False
+        paused, _, beat = self._grid(user, device)
+        same = self.token(user, device) == event.token
+        later = self.now - beat >= period - 2_000
+        return paused and same and later and _off_grid(self.now, beat, period) <= 2_000
+
+    def _grid(self, user: str, device: str) -> tuple[bool, bool, int]:
+        """Was it paused by an app that leaves its timer on, is that one's grid another than the
+        session's, and when did it beat?"""
+        paused, moved, start, beat, state = False, False, 0, 0, "offline"
+        for fact in self.facts:
+            at = fact.get("at", 0)
+            if fact["what"] == "step":
+                start, beat = min(start, fact["latest"]), min(beat, fact["latest"])
+            if (fact["user"], fact["device"]) != (user, device):
+                continue
+            if fact["what"] == "gone":
+                paused = paused and state == "background" and fact["reason"] == "timed_out"
+                state = "offline"
+            elif "event" in fact and state == "offline":
+                start = beat = at
+            if fact["what"] == "renewal":
+                if state == "offline":
+                    paused, state = False, "foreground"
+            elif fact["what"] == "beat":
+                event, period = fact["event"], fact["timer"]
+                of_the_kind = not event.app_state and not event.connection
+                if not period:
+                    beat = start
+                elif state == "foreground" and _says_nothing(event):
+                    beat = at if _off_grid(at, beat, period) > 2_000 else beat
+                state = "background" if _in_background(event) else "foreground"
+                paused = state == "background" and of_the_kind and bool(period)
+                if state == "background" and not paused:
+                    beat = start
+                moved = beat != start
+        return paused, moved, beat
+
+    def _timer_row(self, user: str, device: str) -> Fact | None:
+        paused, moved, beat = self._grid(user, device)
+        online = self.shown(user, device) != NOTHING
+        timer = self._timer(user, device) if online else None
+        if paused or (online and moved):
+            timer = {**(timer or {}), "beat_ms": beat}
+        return timer
 
     def _timer(self, user: str, device: str) -> Fact | None:
         """Beats as if by a timer since the device was last in the background."""
@@ -925,6 +977,16 @@ def _mark(event: Heartbeat | Renew) -> str | None:
 def _names_screen(event: Heartbeat) -> bool:
     nothing = (event.screen or "").strip().lower() in ("", "unknown")
     return not nothing and not _in_background(event)
+
+
+def _says_nothing(event: Heartbeat) -> bool:
+    """As the guide's timer and its resume do."""
+    quiet = event.app_state is None and event.connection is None
+    return quiet and not _names_screen(event) and not _in_background(event)
+
+
+def _off_grid(at: int, beat: int, period: int) -> int:
+    return min((at - beat) % period, (beat - at) % period)
 
 
 def _is_evidence(event: Heartbeat) -> bool:

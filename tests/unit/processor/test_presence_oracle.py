@@ -23,6 +23,7 @@ from tests.unit.processor.presence_logs import (
     stated,
     steps_back,
     timer_logs,
+    timer_policies,
     with_losses,
     with_privacy,
     with_steps_back,
@@ -87,13 +88,14 @@ def test_they_agree_about_users_who_opt_out_come_back_and_are_erased(
 
 
 @EXAMPLES
-@given(timer_logs)
-def test_they_agree_about_timers_that_run_on_in_the_background(log: list[Written]) -> None:
-    # Ticks are left out: the silence between beats is no outage.
-    policy = Policy(300_000, 30_000, 200_000, outage_gap_ms=1_000_000)
-    processor = Processor(policy)
-    processor.batch(log)
-    agree(processor, oracle_of(log, policy))
+@given(timer_logs, timer_policies, steps_back)
+def test_they_agree_about_timers_that_run_on_in_the_background(
+    log: list[Written], policy: Policy, steps: dict[int, int]
+) -> None:
+    for each in (log, with_steps_back(log, steps)):
+        processor = Processor(policy)
+        processor.batch(each)
+        agree(processor, oracle_of(each, policy))
 
 
 @EXAMPLES
