@@ -2,7 +2,8 @@
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
 	smoke-lanes smoke-benches smoke-others \
-	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store accuracy mutants \
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store accuracy \
+	mutants fuzz \
 	lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
 
@@ -30,6 +31,7 @@ help:
 	@echo "make test-faults              twenty minutes of faults, one after the other, under a fleet of phones"
 	@echo "make test-restore             lose PostgreSQL under a fleet, restore it from a dump, compare (minutes)"
 	@echo "make mutants                  change the pure core in thousands of ways: which change does no test see? (hours)"
+	@echo "make fuzz                     what parsers promise of any bytes, hunted with coverage for ten minutes"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (a minute)"
 	@echo "make test-engine              the image and docker-compose.yml on a Docker engine (20 minutes)"
@@ -164,6 +166,7 @@ smoke-others:
 	$(MAKE) test-restore ARGS=--smoke
 	$(MAKE) bench-analytics ARGS=--smoke
 	$(MAKE) accuracy ARGS=--smoke
+	$(MAKE) fuzz ARGS=--smoke
 	$(MAKE) test-long ARGS='--collect-only -qq' EXAMPLES=2 PROPERTIES=tests/unit/processor/test_presence_oracle.py
 	$(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/schemas/test_events.py tests/unit/schemas/test_nesting.py'
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
@@ -229,6 +232,16 @@ mutants: install $(MUTMUT)/.locked
 	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut run --max-children 2 $(MUTANTS)
 	PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m mutmut results
 
+# Beside the environment too: the fuzzer has wheels for some platforms alone. ARGS='--only body' is one target,
+# ARGS='--minutes 60 --keep' looks longer and keeps what reaches something new: docs/security.md.
+FUZZ := .venv-fuzz
+$(FUZZ)/.locked: tests/fuzz.lock
+	rm -rf $(FUZZ)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --target $(FUZZ) -r $<
+	@touch $@
+fuzz: install $(FUZZ)/.locked
+	PYTHONPATH=$(CURDIR)/$(FUZZ) $(BIN)/python -m tests.fuzz $(ARGS)
+
 # Universal: one lock for every platform and Python that we support, no index host inside.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -237,6 +250,7 @@ lock:
 	$(LOCK) -c requirements.lock deploy/build.in -o deploy/build.lock
 	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(LOCK) --no-deps tests/mutants.in -o tests/mutants.lock
+	$(LOCK) --no-deps tests/fuzz.in -o tests/fuzz.lock
 
 # Pages that are made from the code.
 MADE_IN := .
@@ -268,4 +282,4 @@ providers: install
 	$(BIN)/python tests/fixtures/providers/generate.py
 
 clean:
-	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) $(MUTMUT) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) $(MUTMUT) $(FUZZ) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

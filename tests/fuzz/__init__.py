@@ -1,0 +1,1 @@
+"""``make fuzz``: what parsers promise of any bytes, hunted for with coverage."""
