@@ -336,7 +336,8 @@ TABLES: Final[dict[str, Stored]] = {
         "which log the database belongs to",
         _FOREVER,
         "with the database",
-        runs="only_row topic topic_id partitions created_at signs_of_life log_base former_topic_ids",
+        runs="only_row topic topic_id partitions created_at signs_of_life log_base "
+        "former_topic_ids",
     ),
     "policies": Stored(
         "which durations were in force",

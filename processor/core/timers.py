@@ -1,7 +1,7 @@
 """Timers that run on in the background: a session that looks in use because of one. PURE.
 
 The guide's app does not stop its timer when it goes to the background, and its timer says what a
-resume says: ``Unknown``. Two rules of the policy say what such a beat is (decision 10).
+resume says: ``Unknown``. Two rules of the policy say what such a beat is (decision 14).
 
 **By its grid**, where the policy has a ``background_timer_ms``. The timer is periodic from the
 first beat of its session: what comes whole periods later, exact to 2 s, is on its grid. A beat

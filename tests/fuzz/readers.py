@@ -13,14 +13,15 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from api.audiences.filter import MAX_CAP, parse_filter
-from api.http.parameters import MAX_LIMIT
+from api.http.parameters import MAX_LIMIT, Parameter, parse
+from api.periods.parameters import AT
 from api.presence.filters import (
+    KNOWN_USERS,
+    LOOKUP,
     MAX_LOOKUP,
+    ONLINE_USERS,
     filter_parameters,
-    parse_at,
-    parse_lookup,
-    parse_online_users,
-    parse_users,
+    list_request,
 )
 from api.signing.cursor import Position, decode_cursor, encode_cursor
 from schemas.http.problems import ProblemError
@@ -63,20 +64,24 @@ def filters(data: bytes) -> None:
     query = rest.decode("latin-1")
     try:
         if kind == 0:
-            _is_list(parse_online_users(query))
+            _is_list(list_request("online", _given(query, ONLINE_USERS)))
         elif kind == 1:
-            _is_list(parse_users(query))
+            _is_list(list_request("known", _given(query, KNOWN_USERS)))
         elif kind == 2:
-            at = parse_at(query)
+            at = _given(query, (AT,)).get("at")
             assert at is None or at.tzinfo is not None
         elif kind == 3:
-            user_ids = parse_lookup(rest)
+            user_ids = LOOKUP.parse(rest)
             assert 1 <= len(set(user_ids)) == len(user_ids) <= MAX_LOOKUP
             _is_storable(user_ids)
         else:
             _is_audience(rest)
     except ProblemError as refused:
         _names_what_is_wrong(refused)
+
+
+def _given(query: str, parameters: Iterable[Parameter]) -> dict[str, Any]:
+    return parse(query, {each.name: each for each in parameters})
 
 
 def _names_what_is_wrong(refused: ProblemError) -> None:

@@ -1,5 +1,5 @@
 """What comes on the grid of the timer that the guide's app leaves running in the background counts
-for nothing, and what comes off it is a person (``processor/core/timers.py``, decision 10)."""
+for nothing, and what comes off it is a person (``processor/core/timers.py``, decision 14)."""
 
 from __future__ import annotations
 
