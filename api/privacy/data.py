@@ -25,6 +25,12 @@ class Kept:
     about: str
     days: int | None
     until: str
+    #: Another table whose values are shown as columns of these rows.
+    beside: str = ""
+
+    @property
+    def where(self) -> str:
+        return f"the table {self.table}" + (f" and {self.beside}" if self.beside else "")
 
 
 TABLES: Final = (
@@ -33,6 +39,7 @@ TABLES: Final = (
         "Whether you are online, on which screen and device, and when you were last there.",
         90,
         "you opt out, are erased, or were not seen for {days} days",
+        beside="signs_of_life",
     ),
     Kept("changes", "When your state or screen changed, and why.", 7, "{days} days after each"),
     Kept("spans", "Which screens you opened, from when until when.", 14, "{days} days after each"),
@@ -169,7 +176,7 @@ def stored_answer(
         "tracking": {"enabled": enabled},
         "stored": [
             {
-                "where": f"the table {kept.table}",
+                "where": kept.where,
                 "about": kept.about,
                 "until": kept.until.format(days=kept_days.get(kept.table, kept.days)),
                 "rows": rows[kept.table][:MAX_ROWS],

@@ -40,9 +40,9 @@ def test_a_cursor_that_any_list_takes_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_error_that_no_door_answers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_query: str) -> None:
+    def fails(*_: object) -> None:
         raise OverflowError("date value out of range")
 
-    monkeypatch.setattr(readers, "parse_users", fails)
+    monkeypatch.setattr(readers, "list_request", fails)
     with pytest.raises(OverflowError):
         readers.filters(b"\x01state=offline")
