@@ -43,7 +43,8 @@ _RULED_BY_MORE: Final = frozenset(
         *("from", "to", "tz", "at", "bucket", "sort", "limit", "cursor"),
         *("last_active", "saw", "did_not_see"),  # periods of an audience
         "address",  # of a saved view: a page's
-        "url",  # of a webhook
+        *("url", "email"),  # of a webhook or an alert
+        "canary",  # not beside an instant
     }
 )
 

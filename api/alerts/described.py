@@ -11,7 +11,7 @@ from api.http.call import MANAGERS, Call
 from api.http.parameters import Parameter
 from api.managed.receiver import URL_FIELD
 from api.managed.rotation import ROTATION, SecretRotated
-from schemas.alerts.address import MAX_ADDRESS, check_email
+from schemas.alerts.address import ADDRESS_PATTERN, MAX_ADDRESS, check_email
 from schemas.alerts.message import Target
 from schemas.alerts.rule import (
     RULE_FIELDS,
@@ -55,6 +55,7 @@ _WANTED: Final = object_body(
                 "ops@example.com",
                 minLength=3,
                 maxLength=MAX_ADDRESS,
+                pattern=ADDRESS_PATTERN,
             ),
             check_email,
         ),

@@ -7,11 +7,12 @@ from typing import Final
 
 #: As browsers take them (HTML's type=email), which is all that mail servers take: no quotes, no
 #: comments, nothing that a header could be broken with.
-_ADDRESS: Final = re.compile(
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+ADDRESS_PATTERN: Final = (
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$"
 )
+_ADDRESS: Final = re.compile(ADDRESS_PATTERN)
 MAX_ADDRESS: Final = 254
 
 

@@ -26,7 +26,7 @@ CSV = "text/csv"
 EXPORTER = token("marketing", scope="presence:export")
 HEADERS = {"Authorization": f"Bearer {EXPORTER}"}
 READ_GRANT = """SELECT ON deployment, stream_offsets, rollup_progress, reporting_zone, small_groups,
-    retention_progress, presence, spans, api_secret, clock_steps, audits"""
+    retention_progress, presence, current_presence, spans, api_secret, clock_steps, audits"""
 AUDIT_GRANT = """SELECT, INSERT (id, who, who_kind, format, filter),
     UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports"""
 READS_GRANT = "SELECT, INSERT, UPDATE (calls, users) ON reads_audit"

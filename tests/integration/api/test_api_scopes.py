@@ -131,6 +131,8 @@ CALLS: Final = (
     page("/health"),
     Call("GET", "/views/{id}", (READ_SCOPE,), status=404, is_page=True),
     page("/audience", EXPORT_SCOPE),
+    page("/alerts", MANAGE_SCOPE),
+    page("/webhooks", MANAGE_SCOPE),
     page("/audit", AUDIT_SCOPE),
     Call(
         "POST",
