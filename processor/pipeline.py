@@ -328,7 +328,13 @@ class Pipeline:
             self._metrics.replays.inc()
 
     async def _remember(self, works: Iterable[Work]) -> None:
-        absent = {name: w.state for w in works for name in w.named if name not in w.state.users}
+        # Who was written to another partition than theirs is refused there, not remembered.
+        absent = {
+            name: work.state
+            for work in works
+            for name in work.named
+            if name not in work.state.users and work.state.is_home_of(name)
+        }
         if absent:
             for user, log_offset in await self._store.load_users(absent):
                 absent[user.user_id].remember(user, log_offset)

@@ -114,8 +114,12 @@ class Partition(TimedUsers):
         effects.rejects.append(Reject(offset, None, error, raw, "undecodable"))
         self.next_offset = offset + 1
 
+    def is_home_of(self, user_id: str) -> bool:
+        """Whether it is this partition that their events are written to."""
+        return partition_of(user_id, self.partitions) == self.partition
+
     def _problem(self, event: ClientEvent | PrivacyEvent) -> str | None:
-        if partition_of(event.user, self.partitions) != self.partition:
+        if not self.is_home_of(event.user):
             return "the user belongs to another partition"
         return None
 
