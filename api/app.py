@@ -34,6 +34,8 @@ from api.audiences.store import AudienceStore
 from api.dashboard.audience_download import AudienceDownload
 from api.dashboard.pages import Dashboard
 from api.dashboard.saved_view import SavedViewLink
+from api.deliveries.calls import DeliveryCalls
+from api.deliveries.store import DeliveryStore
 from api.feed.calls import FeedCall
 from api.feed.hub import Hub
 from api.feed.reader import FeedReader
@@ -132,6 +134,7 @@ def install(
         TimelineCalls(calls, secret, reads),
         PrivacyCalls(privacy, privacy_store, reads, TopicAges(settings)),
         AudienceCalls(audiences, exporter, audit, reads, quality),
+        DeliveryCalls(settings, DeliveryStore(database, audiences), reads),
         ScreenCalls(calls, time_travel),
         ScreenRulesCalls(calls, settings.screens),
         TrendCalls(calls),

@@ -31,6 +31,7 @@ QUERIES: Final = (
     *("feed", "feed_fleet", "feed_peaks"),
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
+    *("audience_delivery_begin", "audience_deliveries"),
     *("reads", "reads_noted", "health"),
     *("privacy", "privacy_data"),
     *("annotations", "annotation_write", "views", "view_write"),

@@ -16,6 +16,7 @@ from api.alerts import described as alerts
 from api.analytics.described import journeys, over_time, screen_habits, screen_rules, screens
 from api.annotations import described as notes
 from api.audiences import described as audiences
+from api.deliveries import described as deliveries
 from api.feed import described as feed
 from api.health import described as health
 from api.http.call import ANYBODY, Call
@@ -84,7 +85,7 @@ READ_OPENAPI: Final = Call(
 _ROOMS: Final = (
     *(count, people, timeline, feed),
     *(screens, screen_habits, screen_rules, journeys, over_time),
-    *(audiences, notes, views, reads, health, privacy, webhooks, alerts),
+    *(audiences, deliveries, notes, views, reads, health, privacy, webhooks, alerts),
 )
 #: Every call of the API.
 CALLS: Final = (*(call for room in _ROOMS for call in room.CALLS), READ_OPENAPI)

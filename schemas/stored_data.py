@@ -214,9 +214,25 @@ TABLES: Final[dict[str, Stored]] = {
         "who took a list of users out",
         "`ROLLCALL_AUDIENCE_EXPORTS_RETENTION_DAYS`",
         _BY_ROW,
-        staff="started_at ended_at who who_kind format filter outcome as_of problem",
+        staff="started_at ended_at who who_kind format filter outcome as_of problem destination",
         counts="rows",
         runs="id",
+    ),
+    "audience_deliveries": Stored(
+        "audiences that are sent to a push provider, and how far each is",
+        "`ROLLCALL_AUDIENCE_EXPORTS_RETENTION_DAYS`",
+        _BY_ROW,
+        staff="name push created_at cancel_wanted_at",
+        counts="users sent left_out",
+        runs="id destination calls_per_second as_of pages next_page attempts problem next_at "
+        "holder held_until ended_at",
+    ),
+    "audience_pages": Stored(
+        "users of an audience who are still to be sent",
+        "until they were sent, a day at most",
+        "an erasure or opt-out removes the user; notify",
+        names="user_ids",
+        runs="delivery page",
     ),
     "annotations": Stored(
         "notes on the time axis, such as releases",
@@ -307,6 +323,14 @@ TABLES: Final[dict[str, Stored]] = {
         "notify",
         runs="id webhook partition from_offset next_offset changes why first_at last_at "
         "replaying_since",
+    ),
+    "webhook_told": Stored(
+        "whom a live audience has told, so that it does not tell them again",
+        "the window of the live audience, 30 days at most",
+        "notify, when the window is over or the user was erased or opted out",
+        names="user_id",
+        tells="told at until",
+        runs="webhook dead_letter partition",
     ),
     "alerts": Stored(
         "rules of product alerts, whom each tells (perhaps an e-mail address of your staff), and "

@@ -45,6 +45,7 @@ _RULED_BY_MORE: Final = frozenset(
         "address",  # of a saved view: a page's
         *("url", "email"),  # of a webhook or an alert
         "canary",  # not beside an instant
+        "push",  # of a timer: OneSignal may not be set up
     }
 )
 

@@ -35,7 +35,7 @@ TAG: Final = {
     "to be messaged.",
 }
 OUTCOMES: Final = ("running", "completed", "cancelled", "failed", "unknown")
-FORMATS: Final = ("csv", "ndjson")
+FORMATS: Final = ("csv", "ndjson", "push")
 
 
 def _together(fields: Fields) -> Json:
@@ -55,7 +55,7 @@ _EXPORT: Final = {
             PRINCIPAL_KINDS,
         )
     ),
-    "format": word("Of the file.", FORMATS),
+    "format": word("Of the file; `push`: none, it was sent to a provider.", FORMATS),
     "filter": {
         "type": "object",
         "description": "As it was sent, with the number of `exclude_user_ids` instead of them.",
@@ -63,9 +63,10 @@ _EXPORT: Final = {
         "examples": [{"online": True, "exclude_user_ids": {"count": 3}}],
     },
     "outcome": word("`cancelled`: the client left. `unknown`: nobody could write it.", OUTCOMES),
-    "rows": whole("Users handed to the connection.", 1283),
+    "rows": whole("Users handed to the connection, or in calls that were accepted.", 1283),
     "as_of": QUALITY["as_of"],
     "problem": nullable(text("Why it failed.", "The database took too long for this answer.")),
+    "destination": nullable(text("Where it was sent; `null`: a file.", "onesignal")),
 }
 SCHEMAS: Final[dict[str, Json]] = {
     "AudiencePeriod": schema_of(

@@ -47,7 +47,6 @@ from schemas.bodies.fields import (
     name_field,
     number_field,
     parsed_field,
-    read_fields,
     read_list,
     read_object,
     read_text,
@@ -123,11 +122,16 @@ def parse_filter(body: bytes) -> AudienceFilter:
 
     Raises ``ProblemError``: ``bad_json`` if it is no JSON object, ``bad_field`` naming the fields.
     """
-    document = document_of(body)
     try:
-        values = read_fields(document, FIELDS, _together)
+        return filter_of(document_of(body))
     except BadFieldsError as error:
         raise refusal(error.problems) from None
+
+
+def filter_of(document: Any) -> AudienceFilter:
+    """The filter that a value of JSON is. Raises ``ValueError``, where fields are wrong
+    ``BadFieldsError``."""
+    values = read_object(document, FIELDS, _together)
     excluded = values.get("exclude_user_ids", ())
     if excluded:
         document = {**document, "exclude_user_ids": {"count": len(excluded)}}

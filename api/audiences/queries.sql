@@ -122,11 +122,12 @@ SET ended_at = now(), outcome = %(outcome)s, rows = %(rows)s, as_of = %(as_of)s,
 WHERE id = %(id)s AND outcome = 'running'
 
 -- name: exports
--- Newest first. One that runs longer than any may has ended without its end being written.
+-- Newest first. A file that takes longer than any may has ended without its end being written; what is
+-- sent to a push provider goes on through restarts.
 SELECT id::text AS id, started_at, ended_at, who, who_kind, format, filter,
-       CASE WHEN outcome = 'running' AND started_at < now() - %(longest_seconds)s * interval '1 second'
+       CASE WHEN outcome = 'running' AND format <> 'push' AND started_at < now() - %(longest_seconds)s * interval '1 second'
             THEN 'unknown' ELSE outcome END AS outcome,
-       rows, as_of, problem
+       rows, as_of, problem, destination
 FROM audience_exports
 WHERE %(at)s::timestamptz IS NULL OR (started_at, id) < (%(at)s::timestamptz, %(after)s::uuid)
 ORDER BY started_at DESC, id DESC

@@ -170,19 +170,27 @@ class AudienceStore:
         cursor: AsyncServerCursor[TupleRow],
         wanted: AudienceFilter,
     ) -> Freshness:
-        left = _TimeLeft(self._queries, self._export_seconds)
         async with connection.transaction():
             await connection.execute(self._queries["one_moment"])
             await connection.execute(self._queries["want_every_row"])
-            freshness = await self._quality.freshness(connection)
-            values = await self._resolved(connection, wanted, freshness)
-            versions = await self._versions(connection, wanted, values, "all_users", left)
-            query = self._audience(wanted, "all_users")
-            if wanted.cap is not None:
-                query = filled(self._queries["capped"], audience=query)
-            await left.limit(connection)
-            await cursor.execute(query, {**values, "versions": versions})
+            freshness, query, values = await self.everybody(connection, wanted)
+            await cursor.execute(query, values)
         return freshness
+
+    async def everybody(
+        self, connection: Connection, wanted: AudienceFilter
+    ) -> tuple[Freshness, bytes, dict[str, Any]]:
+        """A query for all of an audience's users, and what is filled in. In a transaction of one
+        moment, whose next statement may take what is left of an export's time."""
+        left = _TimeLeft(self._queries, self._export_seconds)
+        freshness = await self._quality.freshness(connection)
+        values = await self._resolved(connection, wanted, freshness)
+        versions = await self._versions(connection, wanted, values, "all_users", left)
+        query = self._audience(wanted, "all_users")
+        if wanted.cap is not None:
+            query = filled(self._queries["capped"], audience=query)
+        await left.limit(connection)
+        return freshness, query, {**values, "versions": versions}
 
     async def _resolved(
         self, connection: Connection, wanted: AudienceFilter, freshness: Freshness

@@ -114,16 +114,27 @@ NOT_LISTED: Final = (
         "until": "{days} days",
     },
     {
-        "where": "the tables reads_audit, audience_exports, browser_sessions, annotations, "
-        "saved_views, webhooks, alerts and api_keys",
+        "where": "the tables reads_audit, audience_exports, audience_deliveries, browser_sessions, "
+        "annotations, saved_views, webhooks, alerts and api_keys",
         "about": "If you work for this operator: when you logged in, at whom you looked, what you "
-        "exported, noted and saved, which webhooks and alerts you made, and which keys were made.",
+        "exported, sent, noted and saved, which webhooks and alerts you made, and which keys were "
+        "made.",
         "until": "as its page on privacy says",
     },
     {
         "where": "the table webhook_cursors",
         "about": "What is being delivered to programs of this operator: your changes among it.",
         "until": "delivered, about a day at most",
+    },
+    {
+        "where": "the table audience_pages",
+        "about": "That this operator is about to send you a push message.",
+        "until": "sent, a day at most, or you opt out or are erased",
+    },
+    {
+        "where": "the table webhook_told",
+        "about": "That a program of this operator was told that you stay on a screen, or away.",
+        "until": "30 days at most, or you opt out or are erased",
     },
     {
         "where": "backups, and files that this operator exported",

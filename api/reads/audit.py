@@ -46,6 +46,7 @@ Call: TypeAlias = Literal[
     "feed_end",
     "audience_preview",
     "audience_export",
+    "audience_delivery",
 ]
 
 #: How long a row may wait for company.

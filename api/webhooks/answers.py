@@ -13,19 +13,22 @@ Why: TypeAlias = Literal["retries", "disabled", "lost"]
 _NOON: Final = "2026-03-30T12:00:00.000Z"
 _AN_ID: Final = told("Of the webhook.", "wh_5b0c9a2f7d31e846")
 _AN_URL: Final = told(
-    "https, at a public address unless the operator allows others.",
+    "Where it goes, or `onesignal`.",
     "https://crm.example.com/rollcall",
     minLength=1,
     maxLength=MAX_URL,
 )
-_A_SECRET: Final = told("Shown now and never again.", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+_A_SECRET: Final = told(
+    "Shown now and never again; `null`: nothing is signed for OneSignal.",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+)
 
 
 class WebhookMade(Answer):
     id: Annotated[str, _AN_ID]
     url: Annotated[str, _AN_URL]
     filter: Annotated[dict[str, Any], of("WebhookFilter")]
-    secret: Annotated[str, _A_SECRET]
+    secret: Annotated[str | None, _A_SECRET]
 
 
 class Webhook(Answer):

@@ -13,7 +13,7 @@ from api.http.call import Call
 from api.http.documents import json_answer
 from api.http.door import Handler
 from api.http.routes import body_of, values_of
-from api.managed.receiver import check_url, key_of
+from api.managed.receiver import URL_FIELD, check_url, key_of
 from api.managed.rotation import SecretRotated
 from api.periods.instants import rfc3339
 from api.settings import ApiSettings
@@ -41,6 +41,8 @@ from schemas.webhooks.filter import ChangeFilter
 from schemas.webhooks.forms import (
     MAX_WEBHOOKS,
     NO_KEY,
+    NO_ONESIGNAL,
+    ONESIGNAL,
     OVERLAP_HOURS,
     is_webhook_id,
     new_webhook,
@@ -72,14 +74,14 @@ class WebhookCalls:
 
     async def create(self, request: web.Request) -> web.Response:
         asked = body_of(request)
-        url: str = asked["url"]
-        check_url(self._settings, url)
         wanted: ChangeFilter = asked.get("filter") or ChangeFilter()
+        url = self._url(asked.get("url"), wanted)
         made = new_webhook(url, wanted, reader_of(request).user, key_of(self._box, NO_KEY))
         if not await self._store.create(made.row):
             message = f"is one too many: there are {MAX_WEBHOOKS} webhooks, delete some"
             raise refusal([FieldProblem("url", message)])
-        answer = WebhookMade(id=made.id, url=url, filter=wanted.document, secret=made.secret)
+        secret = None if url == ONESIGNAL else made.secret
+        answer = WebhookMade(id=made.id, url=url, filter=wanted.document, secret=secret)
         return json_answer(answer, status=201)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -116,6 +118,20 @@ class WebhookCalls:
         if not await self._store.enable(_named(request)):
             raise _not_found()
         return web.Response(status=204)
+
+    def _url(self, url: str | None, wanted: ChangeFilter) -> str:
+        """Where it goes: a timer's ``push`` stands instead of an address."""
+        if wanted.timer is not None and wanted.timer.push is not None:
+            if url is not None:
+                message = "must be left out: a timer with a push goes to OneSignal"
+                raise refusal([FieldProblem("url", message)])
+            if not self._settings.onesignal_app_id:
+                raise refusal([FieldProblem("filter.timer.push", NO_ONESIGNAL)])
+            return ONESIGNAL
+        if url is None:
+            raise refusal([FieldProblem("url", URL_FIELD.missing)])
+        check_url(self._settings, url)
+        return url
 
 
 def _named(request: web.Request) -> str:

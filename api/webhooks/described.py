@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from api.http.answers import schemas_of
@@ -17,7 +18,7 @@ from api.webhooks.answers import (
 )
 from schemas.bodies.body import object_body
 from schemas.bodies.fields import Field, schema_of
-from schemas.openapi.answers import REQUEST_ID, ok
+from schemas.openapi.answers import REQUEST_ID, accepted, created, ok
 from schemas.openapi.forms import (
     Json,
     closed,
@@ -25,7 +26,8 @@ from schemas.openapi.forms import (
     text,
     word,
 )
-from schemas.webhooks.filter import CONDITIONS, parse_filter
+from schemas.webhooks.filter import CONDITIONS, OF_AUDIENCES, parse_filter
+from schemas.webhooks.push import PUSH
 from schemas.webhooks.timer import TIMER_FIELDS
 
 TAG: Final = {
@@ -33,6 +35,9 @@ TAG: Final = {
     "description": "Your back ends are told of changes by signed requests (Standard Webhooks). "
     "Without `ROLLCALL_ENCRYPTION_KEY` none can be made: a `503` that says so.",
 }
+
+#: Of a live audience: other timers have neither.
+_LIVE: Final = ("once_in_seconds", "push")
 
 
 def _timer(lasting: str, about: str) -> Json:
@@ -42,18 +47,22 @@ def _timer(lasting: str, about: str) -> Json:
         del fields["screen"]
     described = {name: each.schema for name, each in fields.items()}
     described["while"] = word("Its state.", (lasting,))
-    return closed(described, required=list(fields), description=about)
+    required = [name for name in fields if name not in _LIVE]
+    return closed(described, required=required, description=about)
 
 
 _ID: Final = text("Of the webhook.", "wh_5b0c9a2f7d31e846")
 SCHEMAS: Final[dict[str, Json]] = {
     "WebhookFilter": {
-        "oneOf": [ref("WebhookConditions"), ref("WebhookTimed")],
+        "oneOf": [ref("WebhookConditions"), ref("WebhookOfAudiences"), ref("WebhookTimed")],
         "description": "Which changes are told, or with a timer who stays for so long. That a user "
         "was erased or opted out is always told.",
     },
     "WebhookConditions": schema_of(
         CONDITIONS, description="Changes for which every condition holds."
+    ),
+    "WebhookOfAudiences": schema_of(
+        OF_AUDIENCES, description="No changes, but audiences that are sent here."
     ),
     "WebhookTimed": closed(
         {
@@ -68,20 +77,22 @@ SCHEMAS: Final[dict[str, Json]] = {
         description="Who stays for so long, and no changes. Times are log time; what is due in an "
         "outage is due after it.",
     ),
+    "Push": PUSH,
     **schemas_of(WebhookMade, Webhooks, WebhookDeadLetters, SecretRotated, WebhookReplay),
 }
 _WANTED: Final = object_body(
     "WebhookWanted",
-    {"url": URL_FIELD, "filter": Field(ref("WebhookFilter"), parse_filter)},
+    {
+        "url": replace(URL_FIELD, missing=""),
+        "filter": Field(ref("WebhookFilter"), parse_filter),
+    },
     example='{"url": "https://crm.example.com/rollcall"}',
     max_bytes=65_536,
+    description="Without a `url` is a timer with a `push` alone, which goes to OneSignal.",
+    anyOf=[{"required": ["url"]}, {"required": ["filter"]}],
 )
 _NAMED: Final = Parameter("webhook_id", _ID, place="path")
 _NOTHING: Final[dict[str, Json]] = {"204": {"description": "Done.", "headers": REQUEST_ID}}
-
-
-def _as(status: str, schema: Json, description: str) -> dict[str, Json]:
-    return {status: ok(schema, description)["200"]}
 
 
 LIST_WEBHOOKS: Final = Call(
@@ -103,7 +114,7 @@ CREATE_WEBHOOK: Final = Call(
     operation="createWebhook",
     summary="Make a webhook",
     about="It is told of what changes from now on. The answer has its secret, once.",
-    answers=_as("201", ref("WebhookMade"), "It is made."),
+    answers=created(ref("WebhookMade"), "It is made."),
     may=MANAGERS,
     body=_WANTED,
 )
@@ -155,7 +166,7 @@ REPLAY_WEBHOOK: Final = Call(
     operation="replayWebhook",
     summary="Deliver dead letters",
     about="Beside later changes, which go on. What Kafka has deleted cannot be.",
-    answers=_as("202", ref("WebhookReplay"), "They are on their way."),
+    answers=accepted(ref("WebhookReplay"), "They are on their way."),
     may=MANAGERS,
     parameters=(_NAMED,),
     refuses=("NoSuchWebhook",),

@@ -124,6 +124,7 @@ _INPUT: Final = "input of the audit: what the log is read under"
 _MAINTENANCE: Final = "work that maintenance has to do, not what it shows"
 _STAFF: Final = "says nothing of users: the operator's own people and programs"
 _DELIVERIES: Final = "how far webhooks are with presence.changes, not what the log says"
+_TARGETING: Final = "who is still to be sent, and who was told not long ago, not what the log says"
 _OURS: Final = "is not made of the log"
 EXEMPT: Final[dict[str, str]] = {
     **dict.fromkeys(("policies", "lost_ranges", "deployment", "retention_progress"), _INPUT),
@@ -139,6 +140,7 @@ EXEMPT: Final[dict[str, str]] = {
         _STAFF,
     ),
     **dict.fromkeys(("webhook_cursors", "webhook_dead_letters"), _DELIVERIES),
+    **dict.fromkeys(("audience_deliveries", "audience_pages", "webhook_told"), _TARGETING),
     **dict.fromkeys(
         (
             *("sketch_keys", "user_hash_key", "small_groups", "reporting_zone", "api_secret"),

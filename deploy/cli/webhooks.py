@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from deploy.webhooks import WebhookTable
 
 HEADINGS: Final = ("ID", "STATE", "URL", "FILTER", "DEAD LETTERS", "PROBLEM")
+MOST_ONCE_HOURS: Final = 30 * 24
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smh])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
+_PUSH_OPTIONS: Final = {
+    "timer.push.title": "--push-title",
+    "timer.push.text": "--push-text",
+    "timer.push.template_id": "--push-template",
+}
 
 app = typer.Typer(
     name="webhooks",
@@ -33,9 +39,15 @@ WebhookId = Annotated[str, typer.Argument(help="Id of the webhook, such as wh_01
 
 @app.command()
 def create(
-    url: Annotated[str, typer.Option(help="Where messages go.")],
+    url: Annotated[
+        str | None, typer.Option(help="Where messages go; left out with --push-….")
+    ] = None,
     of: Annotated[
-        str, typer.Option(help="device: every change; user: those that show in the user's state.")
+        str,
+        typer.Option(
+            help="device: every change; user: those that show in the user's state; audience: "
+            "audiences that are sent to it."
+        ),
     ] = "device",
     reason: Annotated[list[str] | None, typer.Option(help="Only such; may be repeated.")] = None,
     state: Annotated[
@@ -58,6 +70,15 @@ def create(
     for_: Annotated[
         str | None, typer.Option("--for", help="How long, with --on-screen: 30s, 5m, 2h.")
     ] = None,
+    once_per: Annotated[
+        str | None,
+        typer.Option(help="A live audience: tell of each user once in so long, such as 24h."),
+    ] = None,
+    push_title: Annotated[str | None, typer.Option(help="Tell it through OneSignal.")] = None,
+    push_text: Annotated[str | None, typer.Option(help="Tell it through OneSignal.")] = None,
+    push_template: Annotated[
+        str | None, typer.Option(help="Tell it through OneSignal, by the id of a template.")
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Make a webhook, and print its id and its secret, once.
@@ -68,30 +89,53 @@ def create(
     from schemas.bodies.fields import BadFieldsError
     from schemas.service.settings import load_or_exit
     from schemas.webhooks.filter import parse_filter
+    from schemas.webhooks.forms import NO_ONESIGNAL, ONESIGNAL
     from schemas.webhooks.settings import WebhookSettings
 
     lists = {"reasons": reason, "states": state, "screens": screen, "app_versions": app_version}
     said: dict[str, Any] = {name: values for name, values in lists.items() if values}
     timer = _timer(offline_for, on_screen, for_)
+    push = {"title": push_title, "text": push_text, "template_id": push_template}
+    push = {name: value for name, value in push.items() if value is not None}
     if timer is None:
         said["of"] = of
+        if once_per is not None or push:
+            fail("--once-per and --push-… go with --offline-for or --on-screen", USAGE)
     else:
+        if once_per is not None:
+            timer["once_in_seconds"] = _seconds("--once-per", once_per, MOST_ONCE_HOURS)
+        if push:
+            timer["push"] = push
         said["timer"] = timer
         if len(said) > 1 or of != "device":
             fail(f"{_option(timer)} stands alone: make another webhook for changes", USAGE)
     try:
         wanted = parse_filter(said)
-        settings_of_stack(load_or_exit(WebhookSettings), data_dir).check_webhook_url(url)
+        settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
+        if push:
+            if url is not None:
+                fail("--url must be left out: --push-… goes to OneSignal", USAGE)
+            if not settings.onesignal_app_id:
+                fail(f"--push-… {NO_ONESIGNAL}", USAGE)
+            url = ONESIGNAL
+        elif url is None:
+            fail("--url is missing: say where messages go", USAGE)
+        else:
+            settings.check_webhook_url(url)
     except BadFieldsError as error:
         problem = error.problems[0]
         if timer is not None:
-            fail(f"{_option(timer)} {problem.message}", USAGE)
+            option = _PUSH_OPTIONS.get(problem.field, _option(timer))
+            fail(f"{option} {problem.message}", USAGE)
         option = problem.field.partition("[")[0].removesuffix("s").replace("_", "-")
         fail(f"--{option} {problem.message}", USAGE)
     except ValueError as error:
         fail(f"--url {error}", USAGE)
     with _table(data_dir) as table:
         made = table.create(url, wanted, f"command:{user_here()}")
+    if push:
+        typer.echo(made.id)
+        return
     note("the secret is shown only now: give it to the receiver")
     typer.echo(f"{made.id} {made.secret}")
 
@@ -210,11 +254,11 @@ def _option(timer: dict[str, Any]) -> str:
     return "--offline-for" if timer["while"] == "offline" else "--on-screen"
 
 
-def _seconds(option: str, text: str) -> int:
+def _seconds(option: str, text: str, most_hours: int = 24) -> int:
     found = _DURATION.fullmatch(text)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
-    if not 1 <= seconds <= _UNITS["h"] * 24:
-        fail(f"{option} {text}: write 30s, 10m or 2h, up to 24h", USAGE)
+    if not 1 <= seconds <= _UNITS["h"] * most_hours:
+        fail(f"{option} {text}: write 30s, 10m or 2h, up to {most_hours}h", USAGE)
     return seconds
 
 

@@ -23,6 +23,7 @@ from deploy.canary.metrics import CanaryMetrics
 from ingest.metrics import IngestMetrics, WorkersMetrics
 from processor.alerts.metrics import AlertMetrics
 from processor.notify.metrics import NotifyMetrics
+from processor.targeting.metrics import TargetingMetrics
 from processor.watch.metrics import MOST_VERSIONS, ROLLUPS, Metrics
 from processor.watch.partition_metrics import MOST_SCREENS, PartitionMetrics
 from schemas.http.problems import CODES
@@ -95,6 +96,7 @@ def services() -> dict[str, CollectorRegistry]:
     found["processor"].register(PartitionMetrics())
     NotifyMetrics(found["notify"])
     AlertMetrics(found["notify"])
+    TargetingMetrics(found["notify"])
     ApiMetrics(found["api"], (call.route for call in CALLS))
     CanaryMetrics(found["canary"])
     return found

@@ -14,13 +14,16 @@ from processor.alerts.mail import Mailer
 from processor.alerts.metrics import AlertMetrics
 from processor.alerts.store import AlertStore
 from processor.alerts.watcher import Watcher
-from processor.notify.lane import Means
+from processor.notify.means import Means
 from processor.notify.metrics import NotifyMetrics
 from processor.notify.notifier import Notifier
 from processor.notify.records import Rereader
 from processor.notify.sender import Sender
 from processor.notify.settings import NotifySettings
 from processor.notify.store import NotifyStore
+from processor.targeting.courier import Courier
+from processor.targeting.metrics import TargetingMetrics
+from processor.targeting.store import TargetingStore
 from schemas.http.admin_port import create_admin_app
 from schemas.log.diagnosis import why_away
 from schemas.log.topics import TopicMissingError, TopicProblemError, check_topics
@@ -44,7 +47,10 @@ async def serve(settings: NotifySettings) -> int:
     store, rereader = NotifyStore(settings), Rereader(settings)
     sender = Sender(settings.private_hosts, settings.notify_timeout_seconds)
     metrics = NotifyMetrics(registry)
-    means = Means(store, rereader, sender, settings.retry_policy, metrics, settings.user_hash)
+    onesignal = settings.onesignal
+    means = Means(
+        *(store, rereader, sender, settings.retry_policy, metrics, settings.user_hash), onesignal
+    )
     notifier = Notifier(settings, means)
     alert_store = AlertStore(settings)
     watcher = Watcher(
@@ -55,6 +61,17 @@ async def serve(settings: NotifySettings) -> int:
         AlertMetrics(registry),
         timeout_seconds=settings.notify_timeout_seconds,
         retry_seconds=settings.notify_retry_seconds,
+    )
+    targeting_store = TargetingStore(settings)
+    courier = Courier(
+        targeting_store,
+        sender,
+        means.forgotten,
+        settings.secret_box,
+        onesignal,
+        TargetingMetrics(registry),
+        disable=store.disable,
+        give_up_seconds=settings.notify_retry_seconds,
     )
     waiting_for = "starting"
 
@@ -77,8 +94,12 @@ async def serve(settings: NotifySettings) -> int:
     await web.TCPSite(admin, settings.notify_admin_host, settings.notify_admin_port).start()
     await store.open()
     await alert_store.open()
-    # Alerts want PostgreSQL alone: they go on while Kafka is away.
-    watching = asyncio.create_task(watcher.run(), name="alerts")
+    await targeting_store.open()
+    # These want PostgreSQL alone: they go on while Kafka is away.
+    beside = {
+        asyncio.create_task(watcher.run(), name="alerts"),
+        asyncio.create_task(courier.run(), name="audiences"),
+    }
     try:
         while not stop.is_set():
             try:
@@ -96,12 +117,14 @@ async def serve(settings: NotifySettings) -> int:
     finally:
         stop.set()
         stop.doing = "closing"
-        watching.cancel()
-        await asyncio.wait({watching})
+        for task in beside:
+            task.cancel()
+        await asyncio.wait(beside)
         await rereader.close()
         await sender.close()
         await store.close()
         await alert_store.close()
+        await targeting_store.close()
         await admin.cleanup()
 
 

@@ -14,23 +14,20 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import psycopg
 from aiokafka.errors import KafkaError
 
+from processor.notify.means import Means
 from processor.notify.messages import Gathering, Record
-from processor.notify.metrics import NotifyMetrics
-from processor.notify.records import LostError, Rereader
-from processor.notify.retries import RetryPolicy, pause_seconds
-from processor.notify.sender import Attempt, Sender
-from processor.notify.store import Message, MovedError, NotifyStore, Place
+from processor.notify.records import LostError
+from processor.notify.retries import pause_seconds
+from processor.notify.sender import Attempt
+from processor.notify.store import Message, MovedError, Place
 from processor.notify.target import Target
 from processor.notify.window import Window
-from schemas.service.user_hash import UserHash
+from schemas.service.user_hash import UserHashKeyError
 
 log = logging.getLogger(__name__)
 
@@ -41,36 +38,6 @@ ADVANCE_SECONDS: Final = 60.0
 TROUBLE_SECONDS: Final = 1.0
 #: While the circuit lets nobody through.
 CLOSED_DOOR_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What all lanes of a process share."""
-
-    store: NotifyStore
-    rereader: Rereader
-    sender: Sender
-    policy: RetryPolicy
-    metrics: NotifyMetrics
-    #: Without one it is not known who was erased.
-    user_hash: UserHash | None
-
-    async def known(self, records: Sequence[Record]) -> list[Record]:
-        """Without what users did before they were erased or opted out, for who reads of long ago.
-        Their last change, which says so, stays."""
-        hashed = self.user_hash
-        if hashed is None:
-            return list(records)
-        users = {record.change.user_id for record in records if record.change is not None}
-        hashes = {user: hashed(user) for user in users}
-        erased = await self.store.erased(hashes.values()) if users else {}
-
-        def is_known(record: Record) -> bool:
-            change = record.change
-            until = None if change is None else erased.get(hashes[change.user_id])
-            return change is None or until is None or datetime.fromisoformat(change.at) >= until
-
-        return [record for record in records if is_known(record)]
 
 
 class Lane:
@@ -114,7 +81,7 @@ class Lane:
                 return
             except MovedError as error:
                 log.info("%s", error)
-            except (psycopg.Error, KafkaError, OSError) as error:
+            except (psycopg.Error, KafkaError, OSError, UserHashKeyError) as error:
                 if not told:
                     log.warning("webhook %s waits: %s", self.place.webhook, error)
                 told = True
@@ -288,9 +255,7 @@ class Lane:
             started = time.monotonic()
             if not target.door.circuit.allows(started):
                 return None
-            attempt = await self._means.sender.send(
-                target.url, target.keys, message.id, message.body
-            )
+            attempt = await self._send(message)
         ended = time.monotonic()
         metrics.attempt_seconds.observe(ended - started)
         metrics.deliveries.labels(attempt.outcome).inc()
@@ -299,3 +264,7 @@ class Lane:
         else:
             target.door.circuit.failed(ended)
         return attempt
+
+    async def _send(self, message: Message) -> Attempt:
+        target = self._target
+        return await self._means.sender.send(target.url, target.keys, message.id, message.body)

@@ -19,7 +19,8 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from processor.notify.clock import Clock
-from processor.notify.lane import Lane, Means
+from processor.notify.lane import Lane
+from processor.notify.means import Means
 from processor.notify.messages import record_of
 from processor.notify.settings import NotifySettings
 from processor.notify.store import Place, Webhook

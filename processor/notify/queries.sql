@@ -134,13 +134,56 @@ INSERT INTO webhook_dead_letters (webhook, "partition", from_offset, next_offset
 SELECT %(webhook)s, %(partition)s, %(from_offset)s, %(to_offset)s, 0, 'lost' FROM moved
 WHERE %(from_offset)s < %(to_offset)s
 
+-- name: told
+-- Whom a live audience told, in the window that is remembered; a replay has a memory of its own too.
+SELECT user_id, told, to_ms(at) FROM webhook_told
+WHERE webhook = %(webhook)s AND user_id = ANY(%(users)s) AND dead_letter IN (0, %(dead_letter)s)
+
+-- name: remember_told
+-- With the message that tells them.
+INSERT INTO webhook_told AS t (webhook, user_id, dead_letter, "partition", told, at, until)
+SELECT DISTINCT ON (user_id) %(webhook)s, user_id, %(dead_letter)s, %(partition)s, told, at,
+       at + %(window_seconds)s * interval '1 second'
+FROM unnest(%(users)s::text[], %(timers)s::text[], %(at)s::timestamptz[]) AS new (user_id, told, at)
+ORDER BY user_id, at DESC
+ON CONFLICT (webhook, user_id, dead_letter) DO UPDATE
+SET "partition" = EXCLUDED."partition", told = EXCLUDED.told, at = EXCLUDED.at, until = EXCLUDED.until
+
+-- name: forget_told_users
+-- Who was erased or opted out.
+DELETE FROM webhook_told WHERE webhook = %(webhook)s AND user_id = ANY(%(forgotten)s::text[])
+
+-- name: forget_told
+-- Whose window is over.
+DELETE FROM webhook_told
+WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
+  AND until <= %(until)s
+
+-- name: forget_old_told
+-- Of webhooks that are disabled nobody else does, and log time goes on without them.
+DELETE FROM webhook_told t USING webhooks w
+WHERE w.id = t.webhook AND w.disabled_at < now() - interval '1 day' AND t.until < now()
+
+-- name: asked_to_forget
+-- Who is not to be told of any more, whether or not that was processed.
+SELECT user_hash FROM privacy_flags WHERE user_hash = ANY(%(hashes)s) AND opted_out
+UNION
+SELECT user_hash FROM erasures WHERE user_hash = ANY(%(hashes)s) AND erased_at IS NULL
+
+-- name: hash_key
+-- Of the key by which the deployment knows who opted out; no row: nobody could yet.
+SELECT fingerprint FROM user_hash_key
+
 -- name: replayed
--- A replay has come to its end: its cursor and its dead letter go.
+-- A replay has come to its end: its cursor and its dead letter go, and whom it told.
 WITH ended AS (
     DELETE FROM webhook_cursors
     WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
       AND next_offset >= until_offset AND message_id IS NULL
-    RETURNING dead_letter
+    RETURNING webhook, dead_letter
+), forgotten AS (
+    DELETE FROM webhook_told t USING ended e
+    WHERE t.webhook = e.webhook AND t.dead_letter = e.dead_letter AND t.dead_letter <> 0
 )
 DELETE FROM webhook_dead_letters WHERE id IN (SELECT dead_letter FROM ended)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -30,11 +30,13 @@ AGENT: Final = "Rollcall-Webhooks/1"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of one; ``problem`` is for people, without anything that the receiver wrote."""
+    """What became of one; ``problem`` is for people, without anything that the receiver wrote.
+    ``status`` is ``None`` if there was no response."""
 
     outcome: Outcome
     problem: str = ""
     retry_after: float | None = None
+    status: int | None = None
 
 
 class NotAllowedError(OSError):
@@ -79,10 +81,13 @@ class Sender:
 
     async def send(self, url: str, keys: Sequence[bytes], message_id: str, body: bytes) -> Attempt:
         """Sign now, post, and say what came of it."""
+        return await self.post(url, body, signed_headers(keys, message_id, int(time.time()), body))
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Attempt:
+        """As it is."""
         host = urlsplit(url).hostname or ""
         if _is_address(host) and not self._private.allows(host, host):
             return Attempt("not_allowed", f"{host} is in a private network")
-        headers: dict[str, Any] = signed_headers(keys, message_id, int(time.time()), body)
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
@@ -105,11 +110,12 @@ class Sender:
 
 def _attempt(response: aiohttp.ClientResponse) -> Attempt:
     if 200 <= response.status < 300:
-        return Attempt("delivered")
+        return Attempt("delivered", status=response.status)
     problem = f"status {response.status}"
     if response.status == GONE:
-        return Attempt("gone", problem)
-    return Attempt("refused", problem, retry_after_seconds(response.headers.get("Retry-After")))
+        return Attempt("gone", problem, status=response.status)
+    retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+    return Attempt("refused", problem, retry_after, response.status)
 
 
 def _is_address(host: str) -> bool:

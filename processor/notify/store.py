@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from processor.notify.clock import Reading
+from processor.notify.once import Telling
 from schemas.database.named_queries import load_queries
 from schemas.service.settings import DatabaseSettings
 from schemas.webhooks.forms import MAX_WEBHOOKS
@@ -67,6 +68,15 @@ class Cursor:
     next_offset: int
     until_offset: int | None
     message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a message changes of whom a live audience has told."""
+
+    window_seconds: int
+    told: Sequence[Telling]
+    forgotten: Collection[str]
 
 
 class MovedError(RuntimeError):
@@ -141,9 +151,11 @@ class NotifyStore:
         return int(row[0]) if row is not None else 0
 
     async def forget_old_dead_letters(self) -> None:
+        """And of disabled webhooks whom they told."""
         values = {"days": DEAD_LETTERS_KEPT_DAYS}
         async with self._pool.connection() as connection:
             await connection.execute(self._queries["forget_old_dead_letters"], values)
+            await connection.execute(self._queries["forget_old_told"])
 
     async def cursor(self, place: Place) -> Cursor | None:
         """``None``: there is none yet, or its webhook is gone."""
@@ -167,19 +179,67 @@ class NotifyStore:
     async def advance(self, place: Place, from_offset: int, next_offset: int) -> None:
         await self._change("advance", place, from_offset=from_offset, next_offset=next_offset)
 
-    async def fix(self, place: Place, from_offset: int, message: Message) -> None:
-        """Before the first attempt."""
-        await self._change(
-            "fix",
-            place,
-            from_offset=from_offset,
-            message_id=message.id,
-            body=message.body,
-            changes=message.changes,
-            next_offset=message.next_offset,
-            oldest_at=_instant(message.oldest_at),
-            fixed_at=_instant(message.fixed_at),
-        )
+    async def fix(
+        self, place: Place, from_offset: int, message: Message, memory: Memory | None = None
+    ) -> None:
+        """Before the first attempt; of a live audience with whom it tells, or nothing is stored."""
+        values = {
+            "from_offset": from_offset,
+            "message_id": message.id,
+            "body": message.body,
+            "changes": message.changes,
+            "next_offset": message.next_offset,
+            "oldest_at": _instant(message.oldest_at),
+            "fixed_at": _instant(message.fixed_at),
+        }
+        if memory is None:
+            await self._change("fix", place, **values)
+            return
+        remembered = {
+            **place._asdict(),
+            "users": [each.user_id for each in memory.told],
+            "timers": [each.timer for each in memory.told],
+            "at": [_instant(each.at_ms / 1000) for each in memory.told],
+            "window_seconds": memory.window_seconds,
+            "forgotten": list(memory.forgotten),
+        }
+        connection: AsyncConnection[Any]
+        async with self._pool.connection() as connection, connection.transaction():
+            placed = {**place._asdict(), **values}
+            if not (await connection.execute(self._queries["fix"], placed)).rowcount:
+                raise MovedError(f"fix: the cursor of {place} was moved by somebody else")
+            await connection.execute(self._queries["forget_told_users"], remembered)
+            await connection.execute(self._queries["remember_told"], remembered)
+
+    async def told(self, place: Place, users: Collection[str]) -> dict[str, list[Telling]]:
+        """Whom of these users a live audience has told, as far as it is remembered."""
+        values = {**place._asdict(), "users": list(users)}
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(self._queries["told"], values)).fetchall()
+        found: dict[str, list[Telling]] = {}
+        for user_id, timer, at_ms in rows:
+            found.setdefault(user_id, []).append(Telling(user_id, timer, at_ms))
+        return found
+
+    async def forget_told(self, place: Place, log_ms: int) -> None:
+        """Those whose window was over by then."""
+        await self._run("forget_told", place, until=_instant(log_ms / 1000))
+
+    async def asked_to_forget(self, hashes: Collection[bytes]) -> set[bytes]:
+        """Who of these has opted out, or asked for an erasure that is not done yet."""
+        values = {"hashes": list(hashes)}
+        async with self._pool.connection() as connection:
+            rows = await (
+                await connection.execute(self._queries["asked_to_forget"], values)
+            ).fetchall()
+        return {user_hash for (user_hash,) in rows}
+
+    async def hash_key(self) -> str | None:
+        """The fingerprint of the deployment's key of hashes; ``None``: nobody can have opted
+        out."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(self._queries["hash_key"])).fetchone()
+        return None if row is None else str(row[0])
 
     async def failed(self, place: Place, message_id: str, attempts: int, problem: str) -> None:
         await self._change(

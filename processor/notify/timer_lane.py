@@ -9,19 +9,31 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
 from processor.notify.clock import Clock, Told
-from processor.notify.lane import ADVANCE_RECORDS, ADVANCE_SECONDS, Lane, Means
+from processor.notify.lane import ADVANCE_RECORDS, ADVANCE_SECONDS, Lane
+from processor.notify.means import Means
 from processor.notify.messages import MAX_BYTES, MAX_CHANGES, Record
+from processor.notify.once import Telling, tellings
+from processor.notify.onesignal import NOT_SET_UP, message_of
 from processor.notify.records import LostError
+from processor.notify.sender import Attempt
 from processor.notify.stays import Stay, Stays, place_in_log, rfc3339
-from processor.notify.store import Message, Place
+from processor.notify.store import Memory, Message, Place
 from processor.notify.target import Target
 from processor.notify.window import Window
 from schemas.webhooks.message import TIMERS, TYPE, message_body, message_bytes
+from schemas.webhooks.push import Push
 from schemas.webhooks.timer import Timer
+
+#: Everybody whom it would have told is gone.
+NOTHING_TO_SEND: Final = Attempt("delivered")
 
 
 class TimerLane(Lane):
@@ -35,6 +47,7 @@ class TimerLane(Lane):
         self._clock = clock
         #: Of a replay: what began there or later is not its own.
         self._ends: int | None = None
+        self._forget_at = 0.0
         super().__init__(place, target, window, means)
 
     def _restart(self, offset: int) -> None:
@@ -73,9 +86,13 @@ class TimerLane(Lane):
             if told is not None and await self._take_in(told):
                 self._stays.passed(told.log_ms)
             if self._stays.decided() is not None:
-                message = self._packed()
-                await self._means.store.fix(self.place, self._stored, message)
-                return message
+                message = await self._packed()
+                if message is not None:
+                    return message
+                await self._advance(self._told_through)
+                continue
+            if told is not None:
+                await self._forget_told(told.log_ms)
             if not len(self._stays) and self._stays.resume_at is not None:
                 resume_at = self._stays.resume_at
                 await self._advance(resume_at)
@@ -125,32 +142,104 @@ class TimerLane(Lane):
             self._advanced_at, due = now, now + ADVANCE_SECONDS
         return due - now
 
-    def _packed(self) -> Message:
-        """Of what is decided, as much as goes into one message: timers, or changes."""
-        stays, first = self._stays, self._stays.decided()
-        assert first is not None  # noqa: S101 - the caller has looked
-        is_timer = first.told is None
-        told: list[bytes] = []
-        size = message_bytes(())
-        oldest_ms = last_ms = stays.due_ms(first) or 0
-        stay: Stay | None = first
-        while stay is not None and (stay.told is None) is is_timer:
-            value = msgspec.json.encode(stays.fired(stay)) if stay.told is None else stay.told.value
-            size += len(value) + 1
-            if told and (len(told) >= MAX_CHANGES or size > MAX_BYTES):
-                break
-            last_ms = stays.due_ms(stay) or 0
-            told.append(value)
-            stays.pop()
-            stay = stays.decided()
-        return Message(
+    async def _packed(self) -> Message | None:
+        """Of what is decided, as much as goes into one message, stored: timers, or changes.
+        ``None``: nobody is told of it, because they were not long ago."""
+        stays = self._gathered()
+        memory = None
+        if self._timer.once_in_seconds is not None:
+            stays, memory = await self._once(stays, self._timer.once_in_seconds)
+        if not stays:
+            return None
+        values = [value for _, value in stays]
+        due = [self._stays.due_ms(stay) or 0 for stay, _ in stays]
+        message_type = TYPE if stays[0][0].told is not None else TIMERS
+        message = Message(
             id=f"msg_{secrets.token_hex(12)}",
-            body=message_body(told, rfc3339(last_ms), TIMERS if is_timer else TYPE),
-            changes=len(told),
+            body=message_body(values, rfc3339(due[-1]), message_type),
+            changes=len(values),
             next_offset=self._told_through,
-            oldest_at=oldest_ms / 1000,
+            oldest_at=due[0] / 1000,
             fixed_at=time.time(),
         )
+        await self._means.store.fix(self.place, self._stored, message, memory)
+        return message
+
+    def _gathered(self) -> list[tuple[Stay, bytes]]:
+        """Stays that are decided, of one kind, with what is told of them."""
+        found: list[tuple[Stay, bytes]] = []
+        size = message_bytes(())
+        stay = self._stays.decided()
+        while stay is not None and (not found or (stay.told is None) is (found[0][0].told is None)):
+            if stay.told is None:
+                value = msgspec.json.encode(self._stays.fired(stay))
+            else:
+                value = stay.told.value
+            size += len(value) + 1
+            if found and (len(found) >= MAX_CHANGES or size > MAX_BYTES):
+                break
+            found.append((stay, value))
+            self._stays.pop()
+            stay = self._stays.decided()
+        return found
+
+    # -- a live audience
+
+    async def _once(
+        self, stays: list[tuple[Stay, bytes]], seconds: int
+    ) -> tuple[list[tuple[Stay, bytes]], Memory]:
+        """Those who were not told of in the window, and what is remembered of it."""
+        if stays[0][0].told is not None:
+            return stays, Memory(seconds, (), {stay.user_id for stay, _ in stays})
+        due = [
+            Telling(stay.user_id, self._stays.fired(stay).id, self._stays.due_ms(stay) or 0)
+            for stay, _ in stays
+        ]
+        told = await self._means.store.told(self.place, {each.user_id for each in due})
+        wanted = tellings(due, told, seconds * 1000)
+        kept = {each.timer for each in wanted}
+        pairs = [pair for pair, each in zip(stays, due, strict=True) if each.timer in kept]
+        return pairs, Memory(seconds, wanted, ())
+
+    async def _forget_told(self, log_ms: int) -> None:
+        """Whose window is over: whatever is told from now on is due later than that."""
+        now = time.monotonic()
+        if self._timer.once_in_seconds is not None and now >= self._forget_at:
+            await self._means.store.forget_told(self.place, log_ms)
+            self._forget_at = now + ADVANCE_SECONDS
+
+    async def _send(self, message: Message) -> Attempt:
+        """Of a live audience without who opted out or was erased until now: the same id, and the
+        same bytes but for them."""
+        if not self._timer.is_live:
+            return await super()._send(message)
+        said = msgspec.json.decode(message.body)
+        timers = said["data"].get("timers")
+        if timers is None:  # somebody is to be forgotten: OneSignal is not ours to tell that
+            return NOTHING_TO_SEND if self._timer.push else await super()._send(message)
+        since = {each["user_id"]: datetime.fromisoformat(each["since"]) for each in timers}
+        gone = await self._means.forgotten.among(since)
+        left = [each for each in timers if each["user_id"] not in gone]
+        if not left:
+            return NOTHING_TO_SEND
+        if self._timer.push is not None:
+            return await self._push(self._timer.push, message.id, left)
+        if gone:
+            values = [msgspec.json.encode(each) for each in left]
+            body = message_body(values, said["timestamp"], TIMERS)
+            message = replace(message, body=body)
+        return await super()._send(message)
+
+    async def _push(self, push: Push, message_id: str, timers: list[dict[str, Any]]) -> Attempt:
+        onesignal = self._means.onesignal
+        if onesignal is None:
+            return Attempt("not_allowed", NOT_SET_UP)
+        user_ids = list(dict.fromkeys(each["user_id"] for each in timers))
+        key = uuid5(NAMESPACE_OID, message_id)
+        body = message_of(onesignal.app_id, push, user_ids, key)
+        attempt = await onesignal.send(self._means.sender, body)
+        # A wrong key is mended without making the audience anew.
+        return replace(attempt, outcome="refused") if attempt.outcome == "gone" else attempt
 
 
 def _is_known(record: Record, told: Told) -> bool:

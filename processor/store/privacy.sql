@@ -112,6 +112,17 @@ BEGIN
             INSERT INTO erased_days SELECT DISTINCT day FROM gone ON CONFLICT DO NOTHING
         )
         INSERT INTO batch_removed SELECT user_id, 'user_days', count(*) FROM gone GROUP BY 1;
+        -- A page that notify has at this moment is looked through by itself before it is sent.
+        WITH held AS (
+            SELECT delivery, page FROM audience_pages
+            WHERE user_ids && wanted.users FOR UPDATE SKIP LOCKED
+        )
+        UPDATE audience_pages p
+        SET user_ids = ARRAY(
+            SELECT user_id FROM unnest(p.user_ids) WITH ORDINALITY AS each (user_id, place)
+            WHERE user_id <> ALL (wanted.users) ORDER BY place
+        )
+        FROM held WHERE p.delivery = held.delivery AND p.page = held.page;
     END LOOP;
 
     INSERT INTO privacy_flags AS f (

@@ -146,6 +146,11 @@ def created(schema: Json, description: str) -> dict[str, Json]:
     return {"201": ok(schema, description)["200"]}
 
 
+def accepted(schema: Json, description: str) -> dict[str, Json]:
+    """A 202 with JSON."""
+    return {"202": ok(schema, description)["200"]}
+
+
 def table(
     schema: Json, row: str, description: str, headers: Mapping[str, Json] | None = None
 ) -> dict[str, Json]:
@@ -231,6 +236,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "NoSuchErasure": ("not_found",),
     "NotThere": ("not_found",),
     "NoSuchWebhook": ("not_found",),
+    "NoSuchDelivery": ("not_found",),
     "BodyTooLarge": ("body_too_large",),
     "HeadersTooLarge": ("headers_too_large",),
     "UnsupportedEncoding": ("unsupported_encoding",),

@@ -9,6 +9,8 @@
    device.
 4. A webhook with a ``timer`` is told of who stays for so long (``timer.py``), of no change but
    those of the first rule, and has no other condition.
+5. ``of: audience`` is told of no change but those of the first rule: audiences are sent to it
+   (``processor/targeting``).
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from schemas.log.events import MAX_TEXT
 from schemas.openapi.forms import many
 from schemas.webhooks.timer import Timer, parse_timer
 
-Of = Literal["device", "user"]
+Of = Literal["device", "user", "audience"]
 
 ALWAYS: Final = ("erased", "opted_out")
 MAX_CHOICES: Final = 100
@@ -44,7 +46,7 @@ class ChangeFilter(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether the change is told."""
         if change.reason in ALWAYS:
             return True
-        if self.timer is not None:
+        if self.timer is not None or self.of == "audience":
             return False
         state, screen = change.state, change.screen
         if self.of == "user":
@@ -75,6 +77,8 @@ def parse_filter(said: object) -> ChangeFilter:
 def _alone(values: dict[str, Any], _: set[str]) -> list[FieldProblem]:
     if "timer" in values and len(values) > 1:
         return [FieldProblem("timer", "stands alone: make another webhook for changes")]
+    if values.get("of") == "audience" and len(values) > 1:
+        return [FieldProblem("of", "audience stands alone: it is told of no changes")]
     return []
 
 
@@ -94,9 +98,9 @@ def _choices(about: str, of: Field) -> Field:
     return Field(schema, lambda said: frozenset(read_list(said, of, 1, MAX_CHOICES)))
 
 
-#: Beside a timer there are none.
+#: Beside a timer, or of audiences, there are none.
 CONDITIONS: Final[dict[str, Field]] = {
-    "of": word_field("`user`: only what shows in the user's own state.", get_args(Of)),
+    "of": word_field("`user`: only what shows in the user's own state.", ("device", "user")),
     "reasons": _choices("Why it changed.", word_field("One of them.", get_args(Reason))),
     "states": _choices(
         "After the change, of the device or, `of` the `user`, theirs.",
@@ -110,4 +114,10 @@ CONDITIONS: Final[dict[str, Field]] = {
     ),
 }
 _LISTS: Final = tuple(name for name in CONDITIONS if name != "of")
-FILTER_FIELDS: Final[dict[str, Field]] = {**CONDITIONS, "timer": Field({}, parse_timer)}
+#: Instead of changes.
+OF_AUDIENCES: Final = {"of": word_field("Of audiences.", ("audience",), "is missing")}
+FILTER_FIELDS: Final[dict[str, Field]] = {
+    **CONDITIONS,
+    "of": word_field("Of what.", get_args(Of)),
+    "timer": Field({}, parse_timer),
+}

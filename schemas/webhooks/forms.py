@@ -28,6 +28,11 @@ NO_KEY: Final = (
     "Webhooks need ROLLCALL_ENCRYPTION_KEY: set it, to the same of 32 characters or more, for the "
     "API, notify and the commands."
 )
+#: Instead of an address: a live audience's, and as where an audience is sent.
+ONESIGNAL: Final = "onesignal"
+NO_ONESIGNAL: Final = (
+    "goes to OneSignal, which is not set up: set ROLLCALL_ONESIGNAL_APP_ID for the API and notify"
+)
 _ID: Final = re.compile(r"wh_[0-9a-f]{16}")
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, get_args
 
+import msgspec
+
+from schemas.log.events import MAX_USER_ID
+from schemas.webhooks.push import PUSH_FIELDS
 from schemas.webhooks.timer import MOST_SECONDS, While
 
 TYPE: Final = "presence.changes"
 #: Of those who stayed for as long as a timer says.
 TIMERS: Final = "presence.timers"
+#: Of a page of an audience (``audience_body``).
+AUDIENCE: Final = "presence.audience"
 #: What a message of a type holds, in ``data``.
 _ITEMS: Final = {TYPE: "changes", TIMERS: "timers"}
 _TAIL: Final = b"]}}"
@@ -24,6 +30,28 @@ _TIMESTAMP_BYTES: Final = 24
 def message_body(items: Sequence[bytes], at: str, message_type: str = TYPE) -> bytes:
     """``items``: changes or timers, each as JSON. ``at``: when the last of them was."""
     return b"".join([_head(message_type, at), b",".join(items), _TAIL])
+
+
+def audience_body(
+    *,
+    delivery: str,
+    name: str,
+    page: int,
+    pages: int,
+    push: Mapping[str, Any] | None,
+    user_ids: Sequence[str],
+    at: str,
+) -> bytes:
+    """A page of an audience, from 1. ``at``: log time of which the audience is."""
+    data = {
+        "delivery": delivery,
+        "name": name,
+        "page": page,
+        "pages": pages,
+        "push": push,
+        "user_ids": user_ids,
+    }
+    return msgspec.json.encode({"type": AUDIENCE, "timestamp": at, "data": data})
 
 
 def message_bytes(changes: Sequence[bytes]) -> int:
@@ -40,7 +68,12 @@ def _head(message_type: str, at: str) -> bytes:
 def message_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12); a change is one of ``presence.changes``."""
     change = json.loads(files("schemas.log").joinpath("changes.schema.json").read_text("utf-8"))
-    definitions = {**change.pop("$defs"), "change": change, "timer": _timer_schema()}
+    definitions = {
+        **change.pop("$defs"),
+        "change": change,
+        "timer": _timer_schema(),
+        "audience": _audience_schema(),
+    }
     change.pop("$schema")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -53,14 +86,23 @@ def message_schema() -> dict[str, Any]:
         "additionalProperties": True,
         "$defs": definitions,
         "properties": {
-            "type": {"enum": list(_ITEMS)},
+            "type": {"enum": [*_ITEMS, AUDIENCE]},
             "timestamp": {
                 "type": "string",
                 "format": "date-time",
-                "description": "Log time of the last change, or at which the last timer was due.",
+                "description": "Log time of the last change, at which the last timer was due, or "
+                "of which the audience is.",
             },
         },
-        "oneOf": [_holds(message_type) for message_type in _ITEMS],
+        "oneOf": [
+            *(_holds(message_type) for message_type in _ITEMS),
+            {
+                "properties": {
+                    "type": {"const": AUDIENCE},
+                    "data": {"$ref": "#/$defs/audience"},
+                }
+            },
+        ],
     }
 
 
@@ -77,6 +119,35 @@ def _holds(message_type: str) -> dict[str, Any]:
                 "properties": {items: {**many, "items": {"$ref": f"#/$defs/{items[:-1]}"}}},
             },
         }
+    }
+
+
+def _audience_schema() -> dict[str, Any]:
+    user_id = {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID}
+    return {
+        "title": "presence.audience",
+        "description": "A page of an audience that somebody sent here. Sent again it has the same "
+        "users, but for those who have opted out or were erased since.",
+        "type": "object",
+        "required": ["delivery", "name", "page", "pages", "push", "user_ids"],
+        "additionalProperties": True,
+        "properties": {
+            "delivery": {
+                "type": "string",
+                "format": "uuid",
+                "description": "The same of all pages.",
+            },
+            "name": {"type": "string", "description": "As whoever sent it calls it."},
+            "page": {"type": "integer", "minimum": 1, "description": "In their order."},
+            "pages": {"type": "integer", "minimum": 1},
+            "push": {
+                "type": ["object", "null"],
+                "description": "What to tell them, if that was said.",
+                "properties": {name: each.schema for name, each in PUSH_FIELDS.items()},
+                "additionalProperties": True,
+            },
+            "user_ids": {"type": "array", "minItems": 1, "items": user_id},
+        },
     }
 
 

@@ -29,6 +29,14 @@ class WebhookSettings(OutgoingSettings):
         "addresses.",
     )
 
+    onesignal_app_id: str = Field(
+        "",
+        max_length=100,
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Id of the OneSignal app that audiences may be sent to: the same for the API "
+        "and notify. Without one nothing goes to OneSignal.",
+    )
+
     @field_validator("encryption_key")
     @classmethod
     def _is_long_enough(cls, key: SecretStr) -> SecretStr:

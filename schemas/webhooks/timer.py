@@ -17,25 +17,37 @@ from schemas.bodies.fields import (
 from schemas.http.problems import FieldProblem
 from schemas.log.changes import State
 from schemas.log.events import MAX_TEXT
+from schemas.openapi.forms import ref
+from schemas.webhooks.push import Push, parse_push
 
 While = Literal["offline", "on_screen"]
 
 #: Who takes a partition over reads the changes of so long again.
 MOST_SECONDS: Final = 86_400
+#: For as long it is remembered who was told.
+MOST_ONCE_SECONDS: Final = 30 * 86_400
 
 
 class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who stays so long in one state is told. ``on_screen``: in the foreground on ``screen``."""
+    """Who stays so long in one state is told. ``on_screen``: in the foreground on ``screen``.
+    ``once_in_seconds``: a user is told of once in so much log time. ``push``: to OneSignal."""
 
     lasting: While = msgspec.field(name="while")
     seconds: int
     screen: str | None = None
+    once_in_seconds: int | None = None
+    push: Push | None = None
 
     def holds(self, state: State, screen: str | None) -> bool:
         """Whether a user who shows this stays."""
         if self.lasting == "offline":
             return state == "offline"
         return state == "foreground" and screen == self.screen
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a live audience: nobody leaves who has opted out since."""
+        return self.once_in_seconds is not None or self.push is not None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -61,7 +73,13 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
 def parse_timer(said: object) -> Timer:
     """A timer as JSON says it. Raises ``ValueError``, where fields are wrong ``BadFieldsError``."""
     values = read_object(without_nulls(said, ("screen",)), TIMER_FIELDS, _together)
-    return Timer(values["while"], values["seconds"], values.get("screen"))
+    return Timer(
+        values["while"],
+        values["seconds"],
+        values.get("screen"),
+        values.get("once_in_seconds"),
+        values.get("push"),
+    )
 
 
 def _together(values: dict[str, Any], wrong: set[str]) -> list[FieldProblem]:
@@ -82,5 +100,15 @@ TIMER_FIELDS: Final[dict[str, Field]] = {
     "screen": text_field("Of the screen.", "Checkout", MAX_TEXT["screen"]),
     "seconds": number_field(
         "How long.", 600, 1, MOST_SECONDS, f"is missing: a whole number from 1 to {MOST_SECONDS}"
+    ),
+    "once_in_seconds": number_field(
+        "A live audience: each user is told of at most once in so long.",
+        86_400,
+        1,
+        MOST_ONCE_SECONDS,
+    ),
+    "push": Field(
+        {**ref("Push"), "description": "A live audience that goes to OneSignal, and to no `url`."},
+        parse_push,
     ),
 }

@@ -65,6 +65,21 @@ async def until(what: str, condition: object, seconds: float = 60.0) -> None:
     await asyncio.to_thread(wait_for, what, condition, seconds)  # type: ignore[arg-type]
 
 
+def about_to_be_sent(database_url: str, users: list[str]) -> None:
+    """A page of an audience that nobody sends here."""
+    with psycopg.connect(database_url) as db:
+        db.execute(
+            "INSERT INTO audience_exports (id, who, format, filter, destination) "
+            "VALUES (gen_random_uuid(), 'staff', 'push', '{}', 'onesignal')"
+        )
+        db.execute(
+            "INSERT INTO audience_deliveries "
+            "(id, destination, name, calls_per_second, as_of, users, pages) "
+            "SELECT id, destination, 'Sale', 5, now(), 3, 1 FROM audience_exports"
+        )
+        db.execute("INSERT INTO audience_pages SELECT id, 0, %s FROM audience_deliveries", (users,))
+
+
 async def test_whoever_opts_out_is_gone_and_stays_out_until_they_opt_in(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
 ) -> None:
@@ -93,6 +108,7 @@ async def test_whoever_opts_out_is_gone_and_stays_out_until_they_opt_in(
             await until("the socket is known", lambda: rows(database_url, opened) == [(True,)])
             assert any(part["rows"] for part in (await ada.data())["stored"])
 
+            await asyncio.to_thread(about_to_be_sent, database_url, ["zoe", ADA, BOB])
             started = time.monotonic()
             assert await ada.set_tracking(OPT_OUT) == (200, {"enabled": False, "done": True})
             async with asyncio.timeout(20):
@@ -135,6 +151,8 @@ async def test_whoever_opts_out_is_gone_and_stays_out_until_they_opt_in(
             await until(
                 "no trace is left", lambda: not traces(database_url, ADA, PHONE), seconds=20
             )
+            page = "SELECT user_ids FROM audience_pages"
+            assert rows(database_url, page) == [(["zoe", BOB],)]
             processor.kill()
             with running_processor(kafka, database_url, log):
                 await produce(kafka, [(partition, batch(straggler))])

@@ -57,8 +57,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
 REVOKE ALL ON sketch_keys FROM {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
 GRANT UPDATE (last_used_at) ON api_keys TO {role};
-GRANT INSERT (id, who, who_kind, format, filter), UPDATE (ended_at, outcome, rows, as_of, problem)
-    ON audience_exports TO {role};
+GRANT INSERT (id, who, who_kind, format, filter, destination),
+    UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports TO {role};
+GRANT INSERT (id, destination, name, push, calls_per_second, as_of, users, pages),
+    UPDATE (users, pages, cancel_wanted_at) ON audience_deliveries TO {role};
+GRANT INSERT ON audience_pages TO {role};
 GRANT INSERT, UPDATE (calls, users) ON reads_audit TO {role};
 GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), DELETE
     ON browser_sessions TO {role};
@@ -75,12 +78,20 @@ GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
 
 -- name: grant_notify
 -- What notify does, and no more: it reads who is told, how far the log is and what product alerts measure, and keeps
--- its cursors, how far alerts were looked at, and what could not be delivered. It reads nothing about people but who
--- was erased, by hash.
+-- its cursors, how far alerts were looked at, and what could not be delivered. About people it reads who was erased or
+-- opted out, by hash, the pages of audiences that it sends, and whom live audiences told.
 GRANT USAGE ON SCHEMA public TO {role};
 GRANT SELECT ON webhooks, webhook_cursors, webhook_dead_letters, outages TO {role};
 GRANT SELECT ("partition", next_offset, log_time, published_through, policy) ON stream_offsets TO {role};
-GRANT SELECT (user_hash, erased_until) ON privacy_flags TO {role};
+GRANT SELECT (user_hash, erased_until, opted_out) ON privacy_flags TO {role};
+GRANT SELECT (user_hash, erased_at) ON erasures TO {role};
+GRANT SELECT (fingerprint) ON user_hash_key TO {role};
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_told TO {role};
+GRANT SELECT, UPDATE, DELETE ON audience_pages TO {role};
+GRANT SELECT ON audience_deliveries TO {role};
+GRANT UPDATE (next_page, sent, left_out, attempts, problem, next_at, holder, held_until, ended_at)
+    ON audience_deliveries TO {role};
+GRANT SELECT (id, outcome), UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports TO {role};
 GRANT UPDATE (disabled_at, disabled_why) ON webhooks TO {role};
 GRANT INSERT, UPDATE, DELETE ON webhook_cursors, webhook_dead_letters TO {role};
 GRANT EXECUTE ON FUNCTION to_ms(timestamptz), min_group_size() TO {role};

@@ -141,6 +141,40 @@ def test_a_filter_is_built_exported_and_recorded(audience: Page, fleet: Table) -
     look(audience, "audience")
 
 
+def test_an_audience_is_sent_followed_and_cancelled(audience: Page, fleet: Table) -> None:
+    send = audience.get_by_role("form", name="Send this audience")
+    button = send.get_by_role("button", name="Send to this audience")
+    expect(send).to_contain_text("There is nowhere to send it")
+    expect(button).to_be_disabled()
+    fleet.run(
+        "INSERT INTO webhooks (id, url, filter, created_by, secret) VALUES (%s, "
+        """'https://crm.example.com/rollcall', '{"of": "audience"}', 'admin', '')""",
+        "wh_" + "5" * 16,
+    )
+    audience.reload()
+    audience.get_by_label("State").select_option(label="offline")
+    counts(audience, "30")
+    send.get_by_label("Name").fill("<b>Sale</b>")
+    send.get_by_label("Text").fill("It begins")
+    expect(send.get_by_label("To")).to_contain_text("https://crm.example.com (wh_5555")
+    button.click()
+    [row] = [audience.locator("#deliveries-rows tr")]
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("<b>Sale</b>")
+    expect(row).to_contain_text("0 of 30")
+    expect(row.locator(".ended")).to_have_text("running")
+    assert_accessible(audience)
+    look(audience, "audience-sent")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.locator(".ended")).to_have_text("cancelling")
+    # Notify has ended it.
+    fleet.run("UPDATE audience_deliveries SET ended_at = now(), sent = 10")
+    fleet.run("UPDATE audience_exports SET ended_at = now(), outcome = 'cancelled', rows = 10")
+    expect(row.locator(".ended")).to_have_text("cancelled")
+    expect(row).to_contain_text("10 of 30")
+    expect(audience.locator("#exports-rows .rows")).to_have_text(["10"])
+
+
 def test_the_filter_is_in_the_address_and_comes_back_from_the_record(
     audience: Page, fleet: Table
 ) -> None:

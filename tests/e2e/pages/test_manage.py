@@ -108,6 +108,21 @@ def test_a_timer_is_made(lead: Page, api: Api) -> None:
     expect(rows.first).to_contain_text("Users who are on Checkout for 5 minutes")
 
 
+def test_live_and_other_audiences_are_told_as_such(lead: Page, api: Api, table: Table) -> None:
+    table.run(
+        "INSERT INTO webhooks (id, url, filter, created_by, secret) VALUES ('wh_1', 'onesignal', "
+        """'{"timer": {"while": "offline", "seconds": 600, "once_in_seconds": 86400, "push": """
+        """{"text": "Come back"}}}', 'lead', '')"""
+    )
+    rows = show(lead, api, "/webhooks")
+    expect(rows.first).to_contain_text("offline for 10 minutes; each once in 24 hours")
+    expect(rows.first.get_by_role("button", name=re.compile("^New secret"))).to_have_count(0)
+    lead.get_by_label("Address of the receiver").fill(URL)
+    lead.get_by_label("audiences that somebody sends to it").check()
+    lead.get_by_role("button", name="Make the webhook").click()
+    expect(rows.nth(1)).to_contain_text("Audiences that are sent to it")
+
+
 def history(table: Table) -> None:
     """A sample of 20 users each minute of 200, of 2 in the minutes from 51 to 53."""
     table.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,8 @@ FORBIDDEN = (
     "UPDATE api_keys SET revoked_at = NULL",
     "INSERT INTO api_keys (name, digest, scopes) VALUES ('x', decode('', 'hex'), '{}')",
     "DELETE FROM audience_exports",
+    "DELETE FROM audience_pages",
+    "UPDATE audience_deliveries SET sent = 0",
     "DELETE FROM reads_audit",
     "UPDATE annotations SET who = 'nobody'",
     "UPDATE saved_views SET who = 'nobody'",
@@ -112,8 +115,20 @@ async def test_the_role_can_do_what_the_api_does_and_nothing_else(
         assert answer.status == 200, answer.body
         assert b"ada" in answer.body
 
+        receiver = (
+            "INSERT INTO webhooks (id, url, filter, created_by, secret) VALUES (%s, %s, %s, %s, '')"
+        )
+        webhook = "wh_" + "0" * 16
+        table.run(receiver, webhook, "https://crm.example.com", '{"of": "audience"}', "tests")
+        wish = json.dumps({"filter": {}, "to": webhook, "name": "Sale"}).encode()
+        sent = await api.call("/api/v1/audiences/deliveries", "POST", bearer=exporter, data=wish)
+        assert (sent.status, sent.json["users"]) == (202, 1), sent.body
+        cancel = f"/api/v1/audiences/deliveries/{sent.json['id']}/cancel"
+        assert (await api.call(cancel, "POST", bearer=exporter)).status == 202
+
         async def audited() -> bool:
-            return table.run("SELECT outcome, rows FROM audience_exports") == [("completed", 1)]
+            files = "SELECT outcome, rows FROM audience_exports WHERE format <> 'push'"
+            return table.run(files) == [("completed", 1)]
 
         await wait_until(audited)
     table.close()

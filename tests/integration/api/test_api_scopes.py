@@ -86,6 +86,8 @@ SENT: Final[dict[str, dict[str, Any]]] = {
     "readBreakdown": {"params": {"by": "platform"}},
     "previewAudience": {"data": b"{}"},
     "exportAudience": {"data": b"{}"},
+    # There is nowhere to send it.
+    "sendAudience": {"json": {"filter": {}, "to": "wh_0123456789abcdef", "name": "Sale"}},
     "addNote": {"json": {"text": "Release 4.2"}},
     "addView": VIEW,
     "changeView": VIEW,
@@ -102,6 +104,8 @@ STATUS: Final = {
     **dict.fromkeys(("readErasure", "deleteNote", "readView", "changeView", "deleteView"), 404),
     **dict.fromkeys(("deleteWebhook", "listWebhookDeadLetters", "replayWebhook"), 404),
     **dict.fromkeys(("enableWebhook", "deleteAlert"), 404),
+    "sendAudience": 422,
+    **dict.fromkeys(("readDelivery", "cancelDelivery"), 404),
 }
 CALLS: Final = (
     *(
@@ -152,6 +156,7 @@ def addressed(call: Call) -> str:
         id="0" * 32,
         webhook_id="wh_0123456789abcdef",
         alert_id="al_0123456789abcdef",
+        delivery_id="0" * 32,
     )
 
 

@@ -102,6 +102,12 @@ ASKED_BY_NOBODY = {
     "rollcall_processor_retention_last_run_timestamp_seconds": "looked up for docs/privacy.md; "
     "maintenance that fails or stopped has alerts",
     "rollcall_processor_retention_removed_total": "looked up for docs/privacy.md",
+    "rollcall_targeting_calls_total": "looked up where a delivery is stuck, which has an alert",
+    "rollcall_targeting_deliveries": "the Audience page says more of each",
+    "rollcall_targeting_failures_total": "looked up where a delivery is stuck",
+    "rollcall_targeting_left_out_users_total": "of each delivery it is told with it",
+    "rollcall_targeting_oldest_seconds": "looked up where a delivery is stuck",
+    "rollcall_targeting_users_total": "of each delivery it is told with it",
     "rollcall_processor_users_online": "by partition; the fleet's is rollcall_online_users",
 }
 

@@ -66,6 +66,21 @@ def test_a_webhook_with_a_timer_is_told_of_no_change_but_who_is_to_be_forgotten(
     assert found.wants(change(reason="erased"))
 
 
+def test_a_webhook_of_audiences_is_told_of_no_change_but_who_is_to_be_forgotten() -> None:
+    found = parse_filter({"of": "audience"})
+    assert found.document == {"of": "audience"}
+    assert not found.wants(CHANGE)
+    assert found.wants(change(reason="erased"))
+
+
+def test_a_live_audience_is_shown_as_it_was_said() -> None:
+    timer = {"while": "offline", "seconds": 60, "once_in_seconds": 3600, "push": {"text": "Hi"}}
+    found = parse_filter({"timer": timer})
+    assert found.document == {"timer": timer}
+    assert found.timer is not None
+    assert found.timer.is_live
+
+
 @pytest.mark.parametrize("reason", ["erased", "opted_out"])
 def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: str) -> None:
     gone = change(reason=reason, device="", state="offline", user_state="offline", screen=None)
@@ -76,8 +91,17 @@ def test_that_somebody_is_to_be_forgotten_is_told_whatever_the_filter(reason: st
     ("said", "field", "message"),
     [
         ({"screen": ["A"]}, "screen", "is no field here"),
-        ({"of": "everybody"}, "of", "must be device or user"),
-        ({"of": ["user"]}, "of", "must be device or user"),
+        ({"of": "everybody"}, "of", "must be device or user or audience"),
+        ({"of": ["user"]}, "of", "must be device or user or audience"),
+        ({"of": "audience", "states": ["offline"]}, "of", "audience stands alone"),
+        (
+            {"timer": {"while": "offline", "seconds": 60, "once_in_seconds": 0}},
+            *("timer.once_in_seconds", "1 to 2592000"),
+        ),
+        (
+            {"timer": {"while": "offline", "seconds": 60, "push": {"text": 7}}},
+            *("timer.push.text", "must be a text"),
+        ),
         ({"reasons": ["tired"]}, "reasons[0]", "must be started or "),
         ({"reasons": [["started"]]}, "reasons[0]", "must be started or "),
         ({"states": "offline"}, "states", "must be a list of 1 to 100"),

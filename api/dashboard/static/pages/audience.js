@@ -3,6 +3,7 @@
 import { userPage } from "../lib/addresses.js";
 import { Away, LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
 import { curl, fill, filterOf, inWords, isFillable, showFields } from "./audience_filter.js";
+import { offer, watchDeliveries } from "./audience_send.js";
 import { copyButton, debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { suggest } from "../ui/suggestions.js";
@@ -19,6 +20,7 @@ const MOST_IN_ADDRESS = 4000;
 const GROUPS = { online: "now", state: "now", screen: "now", app_version: "app", platform: "app", cap: "size", seed: "size" };
 const PARTS = { screen: "The screen", version: "The version", op: "The comparison", cap: "The number", seed: "The random seed", platform: "The platform", exclude_user_ids: "The list" };
 
+const FORMATS = { csv: "CSV", ndjson: "NDJSON", push: "sent" };
 const form = element("filter");
 const downloads = [...element("download").querySelectorAll("button")];
 let asking;
@@ -57,6 +59,7 @@ function show(filter, found) {
   complain(null);
   for (const note of form.querySelectorAll(".refusal")) note.remove();
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+  if (isCounting) offer(null);
   if (isCounting) return setText(element("count-note"), "Counting");
   showCount((found.is_exact ? "" : "≈ ") + words.count(found.count));
   setText(element("count-note"), note(filter, found));
@@ -65,6 +68,7 @@ function show(filter, found) {
   element("nobody").hidden = found.sample.length > 0;
   element("sample-rows").replaceChildren(...found.sample.map(sampleRow));
   element("download-filter").value = JSON.stringify(filter);
+  offer(filter, found.count);
   setText(element("curl"), curl(location.origin, filter));
   setText(element("copied"), "");
   remember(filter);
@@ -223,7 +227,7 @@ function exportRow(item) {
   outcome.dataset.outcome = item.outcome;
   if (item.problem !== null) outcome.append(make("span", "why", item.problem));
   const filter = make("td", "what");
-  filter.append(inWords(item.filter), make("span", "format", item.format === "csv" ? "CSV" : "NDJSON"));
+  filter.append(inWords(item.filter), make("span", "format", FORMATS[item.format]));
   const again = make("td", "again");
   if (isFillable(item.filter)) {
     const button = make("button", "plain", "Use again");
@@ -255,6 +259,7 @@ recall();
 showFields(form);
 preview();
 showExports();
+watchDeliveries(showExports);
 suggest("screens", "/api/v1/screens?limit=500", "screen");
 suggest("versions", "/api/v1/breakdown?by=app_version", "value");
 suggest("platforms", "/api/v1/breakdown?by=platform", "value");

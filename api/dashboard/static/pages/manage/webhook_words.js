@@ -10,9 +10,11 @@ export const stateWord = (state) => STATES[state] ?? state;
 
 /** Parts of a sentence (ui/dom.js): names are those of apps. */
 export function told({ of = "device", reasons, states, screens, app_versions: versions, timer }) {
+  if (of === "audience") return ["Audiences that are sent to it"];
   if (timer !== undefined) {
     const stay = timer.while === "offline" ? ["Users who are offline"] : ["Users who are on ", { name: timer.screen }];
-    return [...stay, ` for ${howLong(timer.seconds)}`];
+    const once = timer.once_in_seconds === undefined ? "" : `; each once in ${howLong(timer.once_in_seconds)}`;
+    return [...stay, ` for ${howLong(timer.seconds)}${once}`];
   }
   const what = of === "user" ? "What changes of what a user shows" : "Every change of a device";
   return [

@@ -54,7 +54,8 @@ class WebhookRow {
     this.row = new KeptRow(url, [
       this.enable,
       this.letters,
-      keeper.pressedTwice("New secret", "Really a new secret", () => this.rotate(), url),
+      // Nothing is signed for OneSignal.
+      ...(url === "onesignal" ? [] : [keeper.pressedTwice("New secret", "Really a new secret", () => this.rotate(), url)]),
       keeper.deleter(() => this.act("DELETE", "", "Deleted."), url),
     ]);
     this.about = line("quiet");
@@ -136,6 +137,7 @@ class WebhookRow {
 }
 
 function filter() {
+  if (form.elements.kind.value === "audiences") return { of: "audience" };
   if (form.elements.kind.value === "timer") {
     const lasting = form.elements.while.value;
     const screen = lasting === "on_screen" ? { screen: form.elements.timer_screen.value } : {};
@@ -152,9 +154,9 @@ function filter() {
 
 /** Fields of what is not chosen are out of the way. */
 function layOut() {
-  const isTimer = form.elements.kind.value === "timer";
-  element("changes").hidden = isTimer;
-  element("timer").hidden = !isTimer;
+  const kind = form.elements.kind.value;
+  element("changes").hidden = kind !== "changes";
+  element("timer").hidden = kind !== "timer";
   element("timer-screen").hidden = form.elements.while.value !== "on_screen";
 }
 

@@ -1,0 +1,1 @@
+"""Audiences on their way to a push provider, page by page."""
