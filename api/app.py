@@ -34,6 +34,7 @@ from api.audiences.store import AudienceStore
 from api.dashboard.audience_download import AudienceDownload
 from api.dashboard.pages import Dashboard
 from api.dashboard.saved_view import SavedViewLink
+from api.dashboard.shared_page import SharedPage
 from api.deliveries.calls import DeliveryCalls
 from api.deliveries.store import DeliveryStore
 from api.feed.calls import FeedCall
@@ -61,6 +62,9 @@ from api.quality import Quality
 from api.reads.audit import ReadAudit
 from api.reads.calls import AuditCalls
 from api.settings import ApiSettings
+from api.sharing.calls import SharingCalls
+from api.sharing.store import ShareStore
+from api.sharing.visitors import Visitors
 from api.signing.secret import ApiSecret
 from api.views.calls import ViewCalls
 from api.views.store import ViewStore
@@ -127,6 +131,8 @@ def install(
     exporter = Exporter(database, audiences, audit, reads, quality, metrics)
     hub = Hub(FeedReader(database, quality, settings), settings, metrics)
     views = ViewStore(database)
+    shares = ShareStore(database, quality)
+    visitors = Visitors(settings, shares, metrics)
     health = HealthCalls(calls, settings)
     handlers: dict[Call, Handler] = {}
     for room in (
@@ -152,6 +158,7 @@ def install(
         ViewCalls(views),
         WebhookCalls(settings, WebhookStore(database)),
         AlertCalls(settings, AlertStore(database)),
+        SharingCalls(settings, shares, visitors),
         health,
         OpenApi(),
     ):
@@ -160,6 +167,7 @@ def install(
     Dashboard(settings, readers, sessions, quality, metrics, command).install(app, door)
     AudienceDownload(readers, exporter, metrics).add_routes(app.router, door)
     SavedViewLink(readers, views).add_routes(app.router, door)
+    SharedPage(visitors).add_routes(app.router, door)
     app.on_response_prepare.append(sessions.renew)
     app[STORE] = store
     app[PRIVACY] = privacy

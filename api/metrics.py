@@ -14,11 +14,11 @@ from schemas.service.build_info import tell_version
 
 #: Those of the dashboard, and of what is nowhere; beside them each declared call has one.
 PAGE_ROUTES: Final = (
-    *("view_link", *(page.route for page in PAGES)),
+    *("view_link", "shared_page", *(page.route for page in PAGES)),
     *("login", "logout", "audience_download", "static", "other"),
 )
 #: Those that are limited by client address.
-LIMITED_ROUTES: Final = ("count",)
+LIMITED_ROUTES: Final = ("count", "shared")
 ANSWERED: Final = "answered"
 #: The client went away before its answer.
 GONE: Final = "gone"
@@ -37,6 +37,7 @@ QUERIES: Final = (
     *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
     *("webhooks", "alerts", "alert_try"),
+    *("share_links", "shared_live"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.

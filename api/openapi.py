@@ -24,6 +24,7 @@ from api.http.door import Handler
 from api.presence.described import count, people, timeline
 from api.privacy import described as privacy
 from api.reads import described as reads
+from api.sharing import described as sharing
 from api.views import described as views
 from api.webhooks import described as webhooks
 from schemas.openapi import phones
@@ -85,7 +86,7 @@ READ_OPENAPI: Final = Call(
 _ROOMS: Final = (
     *(count, people, timeline, feed),
     *(screens, screen_habits, screen_rules, journeys, over_time),
-    *(audiences, deliveries, notes, views, reads, health, privacy, webhooks, alerts),
+    *(audiences, deliveries, notes, views, reads, health, privacy, webhooks, alerts, sharing),
 )
 #: Every call of the API.
 CALLS: Final = (*(call for room in _ROOMS for call in room.CALLS), READ_OPENAPI)

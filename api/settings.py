@@ -103,10 +103,13 @@ class ApiSettings(
         50.0,
         gt=0,
         description="Public counts that a client address may ask for in the long run; above it "
-        "429.",
+        "429. Pages of share links have a limit of their own, which is the same.",
     )
     count_calls_burst: int = Field(
-        500, ge=1, description="Public counts that a client address may ask for at once."
+        500,
+        ge=1,
+        description="Public counts that a client address may ask for at once; of pages of share "
+        "links as many.",
     )
     admin_targets: str = Field(
         "",

@@ -255,6 +255,13 @@ TABLES: Final[dict[str, Stored]] = {
         staff="name digest scopes created_at expires_at last_used_at revoked_at",
         runs="id",
     ),
+    "share_links": Stored(
+        "links by which people without a login see the numbers of Live; of a token its hash",
+        "until it ends: 30 days at most",
+        "maintenance, or somebody with `presence:manage`",
+        staff="name created_by created_at expires_at",
+        runs="id token_hash",
+    ),
     "browser_sessions": Stored(
         "the dashboard's sessions; tokens sealed with a key that only the cookie gives",
         "`ROLLCALL_SESSION_SECONDS` after the last use",

@@ -37,8 +37,14 @@ class SharedRead(Generic[T]):
         # Shielded: a caller that leaves must not end the read that others wait for.
         return await asyncio.shield(self._flight)
 
+    def forget(self) -> None:
+        """What was read is not what is there any more: whoever asks next reads anew."""
+        self._kept = None
+        self._flight = None
+
     async def _fly(self) -> T:
         started = self._clock()
         value = await self._read()
-        self._kept = started, value
+        if self._flight is asyncio.current_task():  # not forgotten meanwhile
+            self._kept = started, value
         return value

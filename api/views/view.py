@@ -29,7 +29,7 @@ _AUDIENCE: Final = "/audience"
 _SCREEN: Final = "/screens/"
 PAGES: Final = (
     *("/", "/users", "/screens", "/screen-rules", "/funnel", "/active-users", "/retention"),
-    *("/webhooks", "/alerts", "/health"),
+    *("/webhooks", "/alerts", "/share-links", "/health"),
     _AUDIENCE,
 )
 #: Parameters of pages that look for a user.

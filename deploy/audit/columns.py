@@ -136,6 +136,7 @@ EXEMPT: Final[dict[str, str]] = {
         (
             *("reads_audit", "audience_exports", "api_keys", "browser_sessions"),
             *("annotations", "saved_views", "webhooks", "alerts", "alert_notices"),
+            "share_links",
         ),
         _STAFF,
     ),

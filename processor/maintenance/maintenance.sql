@@ -120,6 +120,11 @@ DELETE FROM api_keys WHERE id IN (
 )
 RETURNING id
 
+-- name: delete_ended_links
+-- By which nobody sees anything any more.
+DELETE FROM share_links WHERE id IN (SELECT id FROM share_links WHERE expires_at <= now() LIMIT %s)
+RETURNING id
+
 -- name: delete_names
 -- Names of minutes that no event can reach any more.
 DELETE FROM screen_names WHERE minute < (

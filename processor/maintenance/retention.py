@@ -162,6 +162,9 @@ class Retention:
             deleted = len(session.all("delete_unused_keys", (first_kept, MOST_ROWS)))
             self._count("api_keys", deleted)
         yield
+        with session.transaction():
+            self._count("share_links", len(session.all("delete_ended_links", (MOST_ROWS,))))
+        yield
         for table, column, days in _privacy_tables(settings):
             with session.transaction():
                 first_kept = today - timedelta(days)

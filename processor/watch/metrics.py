@@ -35,6 +35,7 @@ RETAINED_TABLES: Final = (
         "presence",
         "reads_audit",
         "saved_views",
+        "share_links",
     ),
     *("screen_days", "screen_hour_users", "screen_hours", "screen_version_hours"),
     *("screen_minutes", "screen_quarters", "screen_samples", "screen_transitions"),

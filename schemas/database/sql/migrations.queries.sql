@@ -74,6 +74,7 @@ GRANT INSERT (webhook, "partition", dead_letter, next_offset, until_offset) ON w
 GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (id, rule, target, address, secret, created_by), DELETE ON alerts TO {role};
 GRANT UPDATE (secret, previous_secret, previous_until) ON alerts TO {role};
+GRANT INSERT (id, token_hash, name, created_by, expires_at), DELETE ON share_links TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
 
 -- name: grant_notify

@@ -101,6 +101,7 @@ async def test_the_role_can_do_what_the_api_does_and_nothing_else(
         for path, body in (
             ("/api/v1/annotations", b'{"text": "Release"}'),
             ("/api/v1/views", b'{"name": "All", "address": "/users"}'),
+            ("/api/v1/share-links", b'{"name": "Lobby"}'),
         ):
             added = await api.call(path, "POST", bearer=manager, data=body)
             assert added.status == 201, added.body

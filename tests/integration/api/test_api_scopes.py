@@ -94,16 +94,17 @@ SENT: Final[dict[str, dict[str, Any]]] = {
     "createWebhook": {"json": URL_SENT},
     "createAlert": {"json": {**RULE, **URL_SENT}},
     "tryAlert": {"json": RULE},
+    "createShareLink": {"json": {"name": "Lobby"}},
 }
 _SIGNING = ("createWebhook", "rotateWebhookSecret", "createAlert", "rotateAlertSecret")
 STATUS: Final = {
     **dict.fromkeys(("setMyTracking", "eraseMe", "setTracking", "eraseUser"), NOT_YET),
     # Without ROLLCALL_ENCRYPTION_KEY no secret is made.
     **dict.fromkeys(_SIGNING, NOT_YET),
-    **dict.fromkeys(("addNote", "addView"), 201),
+    **dict.fromkeys(("addNote", "addView", "createShareLink"), 201),
     **dict.fromkeys(("readErasure", "deleteNote", "readView", "changeView", "deleteView"), 404),
     **dict.fromkeys(("deleteWebhook", "listWebhookDeadLetters", "replayWebhook"), 404),
-    **dict.fromkeys(("enableWebhook", "deleteAlert"), 404),
+    **dict.fromkeys(("enableWebhook", "deleteAlert", "deleteShareLink", "readShared"), 404),
     "sendAudience": 422,
     **dict.fromkeys(("readDelivery", "cancelDelivery"), 404),
 }
@@ -129,15 +130,15 @@ CALLS: Final = (
     Call("GET", "/login"),
     Call("POST", "/login", status=401),
     Call("POST", "/logout", status=303),
+    Call("GET", "/shared/{token}", status=404),
     # The dashboard's: who may not is led to the login, or told on a page.
     *(page(path) for path in ("/", "/users", "/users/{user_id}", "/screens", "/screens/{screen}")),
     *(page(path) for path in ("/funnel", "/active-users", "/retention", "/screen-rules")),
     page("/health"),
     Call("GET", "/views/{id}", (READ_SCOPE,), status=404, is_page=True),
     page("/audience", EXPORT_SCOPE),
-    page("/alerts", MANAGE_SCOPE),
-    page("/webhooks", MANAGE_SCOPE),
     page("/audit", AUDIT_SCOPE),
+    *(page(path, MANAGE_SCOPE) for path in ("/alerts", "/webhooks", "/share-links")),
     Call(
         "POST",
         "/audience/export",
@@ -157,6 +158,7 @@ def addressed(call: Call) -> str:
         webhook_id="wh_0123456789abcdef",
         alert_id="al_0123456789abcdef",
         delivery_id="0" * 32,
+        token="x" * 43,
     )
 
 

@@ -201,6 +201,18 @@ def test_api_keys_that_nobody_used_are_removed(kept: str) -> None:
     assert rows(kept, "SELECT name FROM api_keys ORDER BY name") == [("in-use",), ("new",)]
 
 
+def test_share_links_that_have_ended_are_removed(kept: str) -> None:
+    with psycopg.connect(kept) as db:
+        for number, hours in enumerate((-1, 1)):
+            db.execute(
+                "INSERT INTO share_links (id, token_hash, name, created_by, expires_at) VALUES "
+                "(%s, sha256(%s), 'x', 'lead', now() + %s * interval '1 hour')",
+                (f"sl_{number:016x}", str(number).encode(), hours),
+            )
+    run(kept)
+    assert rows(kept, "SELECT id FROM share_links") == [(f"sl_{1:016x}",)]
+
+
 @pytest.fixture
 def processor(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path

@@ -163,13 +163,13 @@ def test_staff_need_the_scope_that_the_api_asks_for() -> None:
                 {"staffToken": [PRIVACY_SCOPE]},
                 {"apiKey": [PRIVACY_SCOPE]},
             ], path
-        elif path == "/api/v1/count/badge.svg":
+        elif path in ("/api/v1/count/badge.svg", "/api/v1/shared/{token}"):
             assert each["security"] == [{}]  # everybody's, as the count is
         elif path.startswith("/api/v1/"):
             scope = EXPORT_SCOPE if path.startswith("/api/v1/audiences/") else READ_SCOPE
             if path == "/api/v1/audit":
                 scope = AUDIT_SCOPE
-            if path.startswith(("/api/v1/webhooks", "/api/v1/alerts")) or (
+            if path.startswith(("/api/v1/webhooks", "/api/v1/alerts", "/api/v1/share-links")) or (
                 path.startswith("/api/v1/annotations") and method != "get"
             ):
                 scope = MANAGE_SCOPE

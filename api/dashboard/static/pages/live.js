@@ -3,8 +3,9 @@
 import { screenPage, usersAt } from "../lib/addresses.js";
 import { now } from "../lib/api.js";
 import { showChanges } from "./changes.js";
+import { showBars } from "../ui/bars.js";
 import { setTitle } from "../ui/connection.js";
-import { element, hasPage, make, setText, setTime } from "../ui/dom.js";
+import { element, hasPage, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { showHour } from "./hour.js";
 import { many, t } from "../lib/texts.js";
@@ -149,38 +150,6 @@ function tellTimers(versions) {
     return many(devices, "{version}: {n} device", "{version}: {n} devices", { version, n: words.count(devices) });
   });
   setText(note, t("The app’s timer runs on in the background, so that it looks as if it were in the foreground ({versions}).", { versions: each.join(", ") }));
-}
-
-/** Bars by name, with what they are of `total`; rows that stay are moved, not made again. */
-function showBars(id, bars, total) {
-  const list = element(id);
-  const known = new Map([...list.children].map((row) => [row.barKey, row]));
-  const rows = bars.map(({ key, label, users, href }) => {
-    const row = known.get(key) ?? newBar(key, href);
-    const [name, count, bar] = row.querySelectorAll(".bar-name bdi, .bar-count, .bar-fill");
-    setText(name, label);
-    name.title = label;
-    setText(count, words.count(users));
-    count.title = words.share(users, total);
-    bar.style.transform = `scaleX(${total > 0 ? users / total : 0})`;
-    return row;
-  });
-  rows.forEach((row, index) => {
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
-  while (list.children.length > rows.length) list.lastElementChild.remove();
-}
-
-function newBar(key, href) {
-  const row = make("li");
-  row.barKey = key;
-  const name = make(href === null ? "span" : "a", "bar-name");
-  if (href !== null) name.href = href;
-  name.append(make("bdi"));
-  const track = make("span", "bar-track");
-  track.append(make("span", "bar-fill"));
-  row.append(name, make("span", "bar-count"), track);
-  return row;
 }
 
 document.body.classList.toggle("wall", new URLSearchParams(location.search).has("wall"));

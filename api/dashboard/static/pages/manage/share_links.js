@@ -1,0 +1,63 @@
+// By which links people without a login see the numbers: made, listed and ended.
+
+import { read, send } from "../../lib/api.js";
+import { follow } from "../../lib/feed.js";
+import { Rounds } from "../../lib/rounds.js";
+import { arrange, element, make, momentOf } from "../../ui/dom.js";
+import { Teller } from "../../ui/teller.js";
+import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
+
+const CALL = "/api/v1/share-links";
+const EVERY_MS = 5_000;
+
+const form = element("new");
+const maker = new Teller(element("new-said"), { name: "The name", expires_in_hours: "The time in hours" });
+const keeper = new Teller(element("list-said"));
+const reader = new Teller(element("list-trouble"));
+const rows = new Map();
+const rounds = new Rounds(refresh, EVERY_MS);
+
+async function refresh() {
+  const isRead = await reader.attempt(async () => show((await read(CALL)).items));
+  element("list").setAttribute("aria-busy", "false");
+  return { isRead, movesOn: true };
+}
+
+function show(items) {
+  element("list-empty").hidden = items.length > 0;
+  for (const id of rows.keys()) if (!items.some((item) => item.id === id)) rows.delete(id);
+  arrange(element("list"), items.map((item) => {
+    if (!rows.has(item.id)) rows.set(item.id, rowOf(item));
+    return rows.get(item.id).node;
+  }));
+}
+
+/** Nothing of a link changes. */
+function rowOf({ id, name, created_at: createdAt, created_by: createdBy, expires_at: expiresAt }) {
+  const row = new KeptRow(name, [keeper.pressedTwice("End", "Really end", () => end(id), name)]);
+  const made = line("quiet", "Made ", momentOf(createdAt), " by ");
+  made.append(make("bdi", "", createdBy));
+  row.show("live", "Open", [line("quiet", "Ends ", momentOf(expiresAt)), made]);
+  return row;
+}
+
+async function end(id) {
+  if (!(await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), "Ended: pages that are open say so."))) return;
+  hideSecret();
+  await rounds.begin();
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  hideSecret();
+  await maker.attempt(async () => {
+    const wanted = { name: form.elements.name.value, expires_in_hours: Number(form.elements.hours.value) };
+    const made = await send("POST", CALL, wanted);
+    form.reset();
+    showSecret(location.origin + made.path, `The link of ${made.name}. Whoever has it sees the numbers until it ends.`);
+  }, "Made.");
+  rounds.begin();
+});
+
+follow({});
+rounds.begin();
