@@ -46,7 +46,7 @@ SELECT next_offset, until_offset, message_id, body, changes, message_next_offset
        attempts
 FROM webhook_cursors
 WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
-  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
+  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL FOR SHARE)
 
 -- name: begin
 -- No row: the webhook is gone, or the cursor is there.
@@ -62,7 +62,8 @@ WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(
   AND next_offset = %(from_offset)s AND message_id IS NULL
 
 -- name: fix
--- A message is fixed before its first attempt: same id and bytes through retries.
+-- A message is fixed before its first attempt: same id and bytes through retries. Of a webhook that is being
+-- disabled none is: it would stay.
 UPDATE webhook_cursors
 SET message_id = %(message_id)s, body = %(body)s, changes = %(changes)s,
     message_next_offset = %(next_offset)s, oldest_at = %(oldest_at)s, fixed_at = %(fixed_at)s,
@@ -186,6 +187,10 @@ WITH ended AS (
     WHERE t.webhook = e.webhook AND t.dead_letter = e.dead_letter AND t.dead_letter <> 0
 )
 DELETE FROM webhook_dead_letters WHERE id IN (SELECT dead_letter FROM ended)
+
+-- name: hold
+-- Messages that are being fixed are fixed first, and no more are, until the end of the transaction.
+SELECT FROM webhooks WHERE id = %(webhook)s FOR UPDATE
 
 -- name: disable
 -- No message of it stays: each becomes a dead letter.

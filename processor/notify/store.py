@@ -260,7 +260,8 @@ class NotifyStore:
         await self._run("replayed", place)
 
     async def disable(self, webhook: str) -> None:
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
+            await connection.execute(self._queries["hold"], {"webhook": webhook})
             await connection.execute(self._queries["disable"], {"webhook": webhook})
 
     async def _change(self, query: str, place: Place, **values: Any) -> None:
