@@ -36,11 +36,11 @@ def catalogue(language: str) -> dict[str, Any]:
 
 
 def translator(language: str) -> Callable[[str], str]:
-    """``t`` of templates."""
+    """``t`` of templates. What has two meanings in English says after a bar which."""
     texts = catalogue(language)
 
     def t(text: str) -> str:
-        return str(texts.get(text, text))
+        return str(texts.get(text, text.partition("|")[0]))
 
     return t
 

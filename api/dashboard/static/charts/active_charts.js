@@ -6,6 +6,7 @@ import { several } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { lineIn, ringsIn } from "./series.js";
 import { dayInWords, momentInWords, timeInWords, wallTime } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 const SAMPLE_MS = 10_000;
 const HALF_DAY_MS = 43_200_000;
@@ -15,9 +16,9 @@ const COUNTING = 0.4;
 // Outages of a day, where there is little room.
 const MOST_TOLD = 3;
 
-export const ACTIVE_LINES = [["Daily", "active"], ["Weekly", "weekly_active"], ["Monthly", "monthly_active"]];
-export const NEW_BARS = [["Returning", "returning"], ["New", "new"]];
-export const DAY_LINES = [["Online", "online_avg"], ["Foreground", "foreground_avg"]];
+export const ACTIVE_LINES = [[t("Daily"), "active"], [t("Weekly"), "weekly_active"], [t("Monthly"), "monthly_active"]];
+export const NEW_BARS = [[t("Returning"), "returning"], [t("New"), "new"]];
+export const DAY_LINES = [[t("Online"), "online_avg"], [t("Foreground"), "foreground_avg"]];
 
 /** Daily, weekly and monthly active users. `online` is what `peakDays` and its answer say of the same
  * days, with their outages. */
@@ -37,7 +38,7 @@ export function activeLines(days, online) {
       note: noteOf(days, online),
     },
     table: {
-      heads: ["Day", ...ACTIVE_LINES.map(([name]) => name)],
+      heads: [t("Day"), ...ACTIVE_LINES.map(([name]) => name)],
       rows: days.map((each) => [dayOf(each), ...ACTIVE_LINES.map(([, field]) => figures.count(each[field]))]),
     },
   };
@@ -59,7 +60,7 @@ export function newBars(days, online) {
       note: noteOf(days, online),
     },
     table: {
-      heads: ["Day", "New", "Returning"],
+      heads: [t("Day"), t("New"), t("Returning")],
       rows: days.map((each) => [dayOf(each), figures.count(each.new), figures.count(each.returning)]),
     },
   };
@@ -91,17 +92,17 @@ export function peakBars(days, online) {
         {
           ...barsIn(0, "", days, online),
           values: days.map(({ online_peak: peak }) => peak),
-          word: (index) => `${figures.count(days[index].online_peak)} online at ${instant(days[index], zone)}`,
+          word: (index) => t("{n} online at {time}", { n: figures.count(days[index].online_peak), time: instant(days[index], zone) }),
         },
       ],
       bands: outageBands(online),
       note: noteOf(days, online),
     },
     table: {
-      heads: ["Day", "Peak", "At", "Counted", "Outages"],
+      heads: [t("Day"), t("Peak"), t("At"), t("Counted"), t("Outages")],
       rows: days.map((day) => [
         dayOf(day), figures.count(day.online_peak), instant(day, zone),
-        day.counted >= NEARLY_ALL ? "all of it" : `${percent(Math.floor(100 * day.counted) / 100)} of it`,
+        day.counted >= NEARLY_ALL ? t("all of it") : t("{share} of it", { share: percent(Math.floor(100 * day.counted) / 100) }),
         day.outages.map((gap) => outages.sentence(gap, zone)).join("; "),
       ]),
     },
@@ -129,11 +130,11 @@ export function dayLines({ items, gaps, as_of: asOf, tz }) {
       bands: outages.bands(gaps, { start, end: begun.at(-1)?.end ?? end }),
     },
     table: {
-      heads: ["From", "Online", "Foreground", "Counted"],
+      heads: [t("From"), t("Online"), t("Foreground"), t("Counted")],
       rows: begun.map((item) => [
         timeInWords(Date.parse(item.start), tz),
         ...DAY_LINES.map(([, field]) => figures.count(item[field])),
-        item.samples > 0 ? several(item.samples, "sample") : "nothing",
+        item.samples > 0 ? several(item.samples, "sample") : t("nothing"),
       ]),
     },
   };
@@ -171,7 +172,7 @@ const barsIn = (slot, name, days, online) => ({
   strengths: days.map(({ complete }) => (complete ? 1 : COUNTING)),
 });
 
-const dayOf = ({ day, complete }) => (complete ? dayInWords(day) : `${dayInWords(day)}, still counted`);
+const dayOf = ({ day, complete }) => (complete ? dayInWords(day) : t("{day}, still counted", { day: dayInWords(day) }));
 
 const instant = ({ online_peak_at: at }, zone) => (at === null ? "–" : momentInWords(Date.parse(at), zone));
 

@@ -54,7 +54,7 @@ function tellNotes(figure, notes) {
   details?.querySelector(".chart-notes")?.remove();
   if (!details || notes.length === 0) return;
   const list = make("ul", "chart-notes small");
-  list.setAttribute("aria-label", "Notes");
+  list.setAttribute("aria-label", t("Notes"));
   list.append(
     ...notes.map(({ text, kind }) => {
       const item = make("li", "", `${KINDS[kind] ?? kind}: `);

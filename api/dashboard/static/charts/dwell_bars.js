@@ -3,6 +3,7 @@
 
 import * as figures from "../lib/figures.js";
 import { several } from "../lib/moments.js";
+import { t } from "../lib/texts.js";
 
 const MARKS_MS = [250, 1000, 5000, 15_000, 60_000, 300_000, 900_000, 3_600_000, 4 * 3_600_000, 24 * 3_600_000];
 const SHORTEST_MS = 250;
@@ -32,7 +33,7 @@ export function barsOf(items, percentiles) {
       lines: lines.map(([text, ms]) => ({ at: place(ms), text })),
     },
     table: {
-      heads: ["Dwell", "Visits", "Share"],
+      heads: [t("Dwell"), t("Visits"), t("Share")],
       rows: items.map((item) => [lengths(item), figures.count(item.visits), figures.share(item.share)]),
     },
   };
@@ -42,4 +43,4 @@ export function barsOf(items, percentiles) {
 const place = (ms) => (ms < SHORTEST_MS ? -1 : 4 * Math.log2(ms / SHORTEST_MS));
 
 const lengths = ({ from_ms: from, to_ms: to }) =>
-  to === null ? `${figures.span(from)} or longer` : `${figures.span(from)} to ${figures.span(to)}`;
+  to === null ? t("{length} or longer", { length: figures.span(from) }) : t("{from} to {to}", { from: figures.span(from), to: figures.span(to) });

@@ -2,6 +2,7 @@
 
 import { make } from "../ui/dom.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +16,7 @@ export function showLegend(list, entries, remove = null) {
       label.append(sample(slot, isBar), make("bdi", "screen-name", words.screen(name)));
       if (remove !== null) {
         label.type = "button";
-        label.title = "Take out of the chart";
+        label.title = t("Take out of the chart");
         label.append(make("span", "quiet", "×"));
         label.addEventListener("click", () => remove(name));
       }

@@ -5,6 +5,7 @@
 
 import * as figures from "../lib/figures.js";
 import * as words from "../lib/words.js";
+import { many, t } from "../lib/texts.js";
 
 const ENDS = ["(start)", "(end)"];
 const REST = "(other)";
@@ -77,11 +78,16 @@ export function around(screen, flows) {
 
 /** The same as a table. */
 export const flowRows = (flows) => ({
-  heads: ["From", "To", "Transitions", "Of all from there", "Of all to there"],
+  heads: [t("From|screen"), t("To|screen"), t("Transitions"), t("Of all from there"), t("Of all to there")],
   rows: flows.map((flow) => [
     flow.from_screen, flow.to_screen, figures.count(flow.transitions), figures.share(flow.from_share), figures.share(flow.to_share),
   ]),
 });
+
+/** What became of the screens that are not among those drawn. */
+export function foldedNote(folded) {
+  return many(folded, "{n} more screen with fewer transitions is folded into (other).", "{n} more screens with fewer transitions are folded into (other).", { n: figures.count(folded) });
+}
 
 function sums(flows, side) {
   const totals = new Map();

@@ -54,7 +54,7 @@ export function assembled(parts, inner, scale) {
     y += part.height;
   }
   return new Promise((done, failed) => {
-    canvas.toBlob((blob) => (blob === null ? failed(new Error("the picture is too large")) : done(blob)), "image/png");
+    canvas.toBlob((blob) => (blob === null ? failed(new Error(t("the picture is too large"))) : done(blob)), "image/png");
   });
 }
 

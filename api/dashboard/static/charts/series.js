@@ -2,8 +2,9 @@
 
 import * as figures from "../lib/figures.js";
 import * as outages from "../lib/outages.js";
-import { bucketInWords } from "../lib/period.js";
+import { bucketHead } from "../lib/period.js";
 import { dayInWords, momentInWords, wallTime } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 /** As many series as are told apart by colour and by dashes. */
 export const MOST_SERIES = 6;
@@ -32,7 +33,7 @@ export const besideEachOther = (series, others) =>
   series.flatMap((mine, index) => [
     mine,
     {
-      name: `${mine.name}, beside`,
+      name: t("{name}, beside", { name: mine.name }),
       slot: (index + series.length) % MOST_SERIES,
       items: mine.items.map(({ start, end }, at) => ({ start, end, other: others[at] ?? null })),
       value: ({ other }) => (other === null ? null : mine.value(other)),
@@ -90,7 +91,7 @@ export function linesOf(series, { isTime, asOf, zone, bucket, gaps }) {
       note: (index) => told[index],
     },
     table: {
-      heads: [bucketInWords(bucket).replace(/^./, (letter) => letter.toUpperCase()), ...series.map(({ name }) => name), ...(gaps.length > 0 ? ["Outages"] : [])],
+      heads: [bucketHead(bucket), ...series.map(({ name }) => name), ...(gaps.length > 0 ? [t("Outages")] : [])],
       rows: buckets.map(({ start }, index) => [
         bucket === "1d" ? dayInWords(wallTime(Date.parse(start), zone).slice(0, 10)) : momentInWords(Date.parse(start), zone),
         ...values.map((mine) => words(mine[index] ?? null)),

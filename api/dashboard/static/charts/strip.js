@@ -9,13 +9,14 @@ import { shownZone, zoneLabel } from "../lib/formats.js";
 import { dayOf, length, moment } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import { deviceName, inShort } from "../lib/reasons.js";
-import { clock, isolated, screen } from "../lib/words.js";
+import { clock, isolated, screen, stateWord } from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 /** The lengths that a strip can have; `marks` are minutes between two marks of its axis. */
 export const RANGES = {
-  "1h": { words: "hour", ms: 3_600_000, marks: 10 },
-  "24h": { words: "24 hours", ms: 86_400_000, marks: 180 },
-  "7d": { words: "7 days", ms: 7 * 86_400_000, marks: 1440 },
+  "1h": { last: t("The last hour"), upTo: (time) => t("The hour up to {time}", { time }), ms: 3_600_000, marks: 10 },
+  "24h": { last: t("The last 24 hours"), upTo: (time) => t("The 24 hours up to {time}", { time }), ms: 86_400_000, marks: 180 },
+  "7d": { last: t("The last 7 days"), upTo: (time) => t("The 7 days up to {time}", { time }), ms: 7 * 86_400_000, marks: 1440 },
 };
 
 // Of the strip: what is shorter would be less than a pixel or two.
@@ -27,10 +28,10 @@ const LAST_MARK = 0.94;
 const LEAST_BETWEEN_PERCENT = 8;
 const TABLE_ROWS = 500;
 const KINDS = {
-  foreground: "In the foreground",
-  background: "In the background",
-  silent: "Shown online, but silent",
-  offline: "Offline",
+  foreground: t("In the foreground"),
+  background: t("In the background"),
+  silent: t("Shown online, but silent"),
+  offline: t("Offline"),
 };
 
 /** Draws spans into the <figure>, up to `end`. `knownFrom` is from when on they are all there. Both are
@@ -50,7 +51,7 @@ export function drawStrip(figure, spans, range, knownFrom, end, gaps) {
     axisNode(marksOf(start, end, marks, shownZone), range, start, ms, place),
   );
   mark(figure.querySelector(".lanes"), start, end, place);
-  const hatched = bands.length > 0 ? " Hatched: outages of ours, in which we could hear of nobody." : "";
+  const hatched = bands.length > 0 ? ` ${t("Hatched: outages of ours, in which we could hear of nobody.")}` : "";
   setText(figure.querySelector("figcaption"), `${caption(lanes, range, from > start ? from : null, end)}${hatched}`);
   fillTable(figure.querySelector("details"), spans.filter((span) => span.at === null || Date.parse(span.at) > from));
 }
@@ -62,7 +63,7 @@ function labelsNode(bands, place) {
   for (const { from, text } of bands) {
     if (last - parseFloat(place(from)) < LEAST_BETWEEN_PERCENT) continue;
     last = parseFloat(place(from));
-    const label = make("span", "mark outage-label", "Outage");
+    const label = make("span", "mark outage-label", t("Outage"));
     label.style.left = `min(${place(from)}, 100% - 3.5rem)`;
     label.title = text;
     labels.append(label);
@@ -86,7 +87,7 @@ function laneNode({ span, pieces }, start, ms, place, bands) {
     const node = make("span", "outage");
     node.style.left = place(from);
     node.style.width = `${(100 * (to - from)) / ms}%`;
-    node.title = `${text}, ${moment(from, now())} to ${moment(to, now())}`;
+    node.title = `${text}, ${t("{from} to {to}", { from: moment(from, now()), to: moment(to, now()) })}`;
     track.append(node);
   }
   lane.append(make("p", "lane-name", deviceName(span)), track);
@@ -123,26 +124,26 @@ const label = (one) => (one.kind === "offline" ? one.endedBy && inShort(one.ende
 
 function title(one) {
   const at = now();
-  const where = one.screen === null ? "" : ` on ${isolated(one.screen)}`;
-  const times = `${moment(one.start, at)} to ${moment(one.end, at)}, ${length((one.end - one.start) / 1000)}`;
-  const end = one.kind === "foreground" && one.endedBy ? `, then ${inShort(one.endedBy)}` : "";
-  const more = one.count > 1 ? `, and ${one.count - 1} shorter between` : "";
-  const unknown = one.kind === "offline" && !one.endedBy ? ", or before what is kept" : "";
+  const where = one.screen === null ? "" : ` ${t("on {name}", { name: isolated(one.screen) })}`;
+  const times = `${t("{from} to {to}", { from: moment(one.start, at), to: moment(one.end, at) })}, ${length((one.end - one.start) / 1000)}`;
+  const end = one.kind === "foreground" && one.endedBy ? `, ${t("then {what}", { what: inShort(one.endedBy) })}` : "";
+  const more = one.count > 1 ? `, ${t("and {n} shorter between", { n: one.count - 1 })}` : "";
+  const unknown = one.kind === "offline" && !one.endedBy ? `, ${t("or before what is kept")}` : "";
   return `${KINDS[one.kind]}${where}${unknown}: ${times}${end}${more}`;
 }
 
 function caption(lanes, range, knownFrom, end) {
   const totals = totalsOf(lanes);
   const told = [
-    [totals.foreground, "in the foreground"],
-    [totals.background, "in the background"],
-    [totals.silent, "shown online, but silent"],
+    [totals.foreground, (time) => t("{time} in the foreground", { time })],
+    [totals.background, (time) => t("{time} in the background", { time })],
+    [totals.silent, (time) => t("{time} shown online, but silent", { time })],
   ].filter(([ms]) => ms >= 500);
-  const said = told.map(([ms, where]) => `${length(ms / 1000)} ${where}`).join(", ");
-  const cut = knownFrom === null ? "" : ` Only from ${moment(knownFrom, now())} on: before it there is too much to draw.`;
+  const said = told.map(([ms, where]) => where(length(ms / 1000))).join(", ");
+  const cut = knownFrom === null ? "" : ` ${t("Only from {time} on: before it there is too much to draw.", { time: moment(knownFrom, now()) })}`;
   const isOld = now() - end > OLD_MS;
-  const which = isOld ? `The ${RANGES[range].words} up to ${moment(end, now())}` : `The last ${RANGES[range].words}`;
-  return `${which}: ${said || "not seen online"}.${cut} Times in ${zoneLabel(end)}.`;
+  const which = isOld ? RANGES[range].upTo(moment(end, now())) : RANGES[range].last;
+  return `${which}: ${said || t("not seen online")}.${cut} ${t("Times in {zone}.", { zone: zoneLabel(end) })}`;
 }
 
 /** Rows are made when somebody opens the table. */
@@ -160,8 +161,8 @@ function rowOf(span) {
   from.scope = "row";
   from.append(momentOf(span.started_at));
   const until = make("td");
-  until.append(span.shown_until === null ? "now" : momentOf(span.shown_until));
-  const texts = [span.state, screen(span.screen), deviceName(span), inShort(span.ended_by)];
+  until.append(span.shown_until === null ? t("now") : momentOf(span.shown_until));
+  const texts = [stateWord(span.state), screen(span.screen), deviceName(span), inShort(span.ended_by)];
   row.append(from, until, ...texts.map((text) => make("td", "", text)));
   return row;
 }

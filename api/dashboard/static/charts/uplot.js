@@ -1,6 +1,7 @@
 // uPlot: comes after the first paint, once, with its own rules.
 
 import { make } from "../ui/dom.js";
+import { t } from "../lib/texts.js";
 
 let loading;
 
@@ -41,6 +42,6 @@ async function reason(address) {
   try {
     return (await (await fetch(address)).json()).detail;
   } catch (error) {
-    return "uPlot cannot be loaded";
+    return t("uPlot cannot be loaded");
   }
 }

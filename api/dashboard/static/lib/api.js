@@ -1,6 +1,7 @@
 // The API as pages read it, and the server's clock.
 
 import { showBanner } from "../ui/connection.js";
+import { t } from "./texts.js";
 
 const TIMEOUT_MS = 8000;
 const LOGIN = "/login";
@@ -55,7 +56,7 @@ export async function logIn(code = "token_missing") {
     if (await isThere(LOGIN)) answers += 1;
     else {
       answers = 0;
-      showBanner("signed-out", "bad", "Signed out.", "The login follows as soon as the server answers.");
+      showBanner("signed-out", "bad", t("Signed out."), t("The login follows as soon as the server answers."));
     }
     if (answers < 2) await new Promise((done) => setTimeout(done, SETTLE_MS));
   }
@@ -94,7 +95,7 @@ async function ask(path, options) {
   try {
     answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS), ...options });
   } catch (error) {
-    if (error instanceof TypeError || error.name === "TimeoutError") throw new Away("Connection lost");
+    if (error instanceof TypeError || error.name === "TimeoutError") throw new Away(t("Connection lost"));
     throw error;
   }
   if (answer.status === 401) {
@@ -103,8 +104,8 @@ async function ask(path, options) {
     throw new LoggedOut();
   }
   hearClock(Date.parse(answer.headers.get("Date")));
-  if (AWAY.has(answer.status)) throw new Away("Database away", (await answer.json().catch(() => ({}))).detail);
-  if (answer.status === 429) throw new Away("Too many questions at once");
+  if (AWAY.has(answer.status)) throw new Away(t("Database away"), (await answer.json().catch(() => ({}))).detail);
+  if (answer.status === 429) throw new Away(t("Too many questions at once"));
   return answer;
 }
 
@@ -115,7 +116,7 @@ async function call(path, options) {
   try {
     content = await answer.json();
   } catch (error) {
-    throw new Away("Connection lost");
+    throw new Away(t("Connection lost"));
   }
   if (!answer.ok) throw new ProblemError(content);
   return content;

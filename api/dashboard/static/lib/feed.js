@@ -76,7 +76,7 @@ async function lose(lost) {
     await reach(PATH);
   } catch (error) {
     if (!(error instanceof Away)) return; // on the way to the login
-    if (error.message === "Database away") trouble = t("The API answers, and is busy or without its database.");
+    if (error.message === t("Database away")) trouble = t("The API answers, and is busy or without its database.");
   }
   setTimeout(() => source === undefined && !document.hidden && open(), RETRY_MS);
 }

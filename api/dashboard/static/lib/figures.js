@@ -2,6 +2,7 @@
 
 import { decimal, percent } from "./formats.js";
 import { pair } from "./moments.js";
+import { t } from "./texts.js";
 
 const UNKNOWN = "–";
 
@@ -39,7 +40,7 @@ export function change(relative) {
 /** "1,200 beside it, +6.9 %": of two numbers the other one, in `words`, and how much more this one is. */
 export function beside(mine, other, words) {
   const more = mine === null || !other ? "" : change(mine / other - 1);
-  return [`${words(other)} beside it`, more].filter(Boolean).join(", ");
+  return [t("{n} beside it", { n: words(other) }), more].filter(Boolean).join(", ");
 }
 
 /** Users of the API's row: one number, or at least and at most so many. */
@@ -53,7 +54,7 @@ export function users(found) {
 
 /** Between which two numbers users are, 19 times in 20. */
 export const usersBetween = ({ atLeast, atMost }) =>
-  `${count(Math.round(atLeast * (1 - USERS_ERROR)))} to ${count(Math.round(atMost * (1 + USERS_ERROR)))}`;
+  t("{from} to {to}", { from: count(Math.round(atLeast * (1 - USERS_ERROR))), to: count(Math.round(atMost * (1 + USERS_ERROR))) });
 
 /** The unit in which an axis tells lengths of time up to `mostMs`. */
 export function unitFor(mostMs) {

@@ -2,6 +2,7 @@
 
 import { isSameDay, time } from "./formats.js";
 import { count, duration, timeOfDay } from "./words.js";
+import { many } from "./texts.js";
 
 /** The time of day today, with the date on any other day. */
 export function moment(at, now) {
@@ -29,7 +30,24 @@ export function length(seconds) {
 }
 
 /** "1 session", "1,200 sessions". */
-export const several = (n, noun) => `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
+export const several = (n, noun) => NOUNS[noun](n, { n: count(n) });
+
+const NOUNS = {
+  change: (n, values) => many(n, "{n} change", "{n} changes", values),
+  "dead letter": (n, values) => many(n, "{n} dead letter", "{n} dead letters", values),
+  difference: (n, values) => many(n, "{n} difference", "{n} differences", values),
+  hour: (n, values) => many(n, "{n} hour", "{n} hours", values),
+  message: (n, values) => many(n, "{n} message", "{n} messages", values),
+  minute: (n, values) => many(n, "{n} minute", "{n} minutes", values),
+  record: (n, values) => many(n, "{n} record", "{n} records", values),
+  sample: (n, values) => many(n, "{n} sample", "{n} samples", values),
+  second: (n, values) => many(n, "{n} second", "{n} seconds", values),
+  name: (n, values) => many(n, "{n} name", "{n} names", values),
+  screen: (n, values) => many(n, "{n} screen", "{n} screens", values),
+  session: (n, values) => many(n, "{n} session", "{n} sessions", values),
+  user: (n, values) => many(n, "{n} user", "{n} users", values),
+  visit: (n, values) => many(n, "{n} visit", "{n} visits", values),
+};
 
 /** "2 h 10 min", "2 h". */
 export function pair(whole, large, largeName, small, smallName) {

@@ -2,14 +2,15 @@
 
 import { read } from "./api.js";
 import { instantOf, wallTime } from "./zones.js";
+import { t } from "./texts.js";
 
 const DAY_MS = 86_400_000;
 const FRESH_MS = 60_000;
 const MOST_RANGES = 8;
 export const CALL = "/api/v1/annotations";
 /** What readers write, by the API's word. */
-export const WRITTEN = { release: "Release", incident: "Incident", campaign: "Campaign", note: "Note" };
-export const KINDS = { ...WRITTEN, alert: "Alert" };
+export const WRITTEN = { release: t("Release"), incident: t("Incident"), campaign: t("Campaign"), note: t("Note") };
+export const KINDS = { ...WRITTEN, alert: t("Alert") };
 
 // By range of whole days: when it was asked for, and what came.
 const known = new Map();

@@ -2,13 +2,14 @@
 
 import * as figures from "./figures.js";
 import { labelledTime, momentInWords, timeInWords } from "./zones.js";
+import { t } from "./texts.js";
 
 // Of one bucket.
 const MOST_TOLD = 3;
 const CAUSES = {
-  jump: "Kafka, or all of ingest, was away",
-  ticks_only: "no phone reached us (gateway, DNS, certificate or key)",
-  lost_range: "a part of the log was lost",
+  jump: t("Kafka, or all of ingest, was away"),
+  ticks_only: t("no phone reached us (gateway, DNS, certificate or key)"),
+  lost_range: t("a part of the log was lost"),
 };
 
 export const cause = ({ kind }) => CAUSES[kind] ?? kind;
@@ -20,15 +21,15 @@ export const within = (gaps, start, end) =>
 /** "11:31 to 11:33 CET (2 min 38 s): Kafka, or all of ingest, was away" */
 export function sentence(gap, zone) {
   const start = Date.parse(gap.started_at);
-  if (gap.ended_at === null) return `since ${momentInWords(start, zone)}: ${cause(gap)}`;
+  if (gap.ended_at === null) return `${t("since {time}", { time: momentInWords(start, zone) })}: ${cause(gap)}`;
   const end = Date.parse(gap.ended_at);
-  return `${timeInWords(start, zone)} to ${labelledTime(end, zone)} (${figures.span(end - start)}): ${cause(gap)}`;
+  return `${t("{from} to {to}", { from: timeInWords(start, zone), to: labelledTime(end, zone) })} (${figures.span(end - start)}): ${cause(gap)}`;
 }
 
 /** Rows of a table: from, to, how long, why. */
 export const row = (gap, zone) => [
   momentInWords(Date.parse(gap.started_at), zone),
-  gap.ended_at === null ? "lasts" : momentInWords(Date.parse(gap.ended_at), zone),
+  gap.ended_at === null ? t("lasts") : momentInWords(Date.parse(gap.ended_at), zone),
   gap.ended_at === null ? "" : figures.span(Date.parse(gap.ended_at) - Date.parse(gap.started_at)),
   cause(gap).replace(/^./, (letter) => letter.toUpperCase()),
 ];
@@ -38,17 +39,20 @@ export const row = (gap, zone) => [
 export const bands = (gaps, { start, end, place = (ms) => ms }) =>
   within(gaps, start, end).map((gap) => {
     const [from, to] = [gap.started_at, gap.ended_at ?? end].map((at) => place(Math.min(Date.parse(end), Math.max(Date.parse(start), Date.parse(at)))));
-    return { from, to, color: "--background / 14%", text: `Outage: ${cause(gap)}`, short: "Outage", isHatched: true };
+    return { from, to, color: "--background / 14%", text: t("Outage: {cause}", { cause: cause(gap) }), short: t("Outage"), isHatched: true };
   });
 
 /** By bucket of {start, end} which outages were in it, in words; nothing where there was none. */
 export function notes(buckets, gaps, zone) {
   return buckets.map(({ start, end }) => {
     const mine = gaps.length === 0 ? [] : within(gaps, start, end);
-    const more = mine.length > MOST_TOLD ? `; and ${mine.length - MOST_TOLD} more` : "";
+    const more = mine.length > MOST_TOLD ? `; ${t("and {n} more", { n: mine.length - MOST_TOLD })}` : "";
     return mine.slice(0, MOST_TOLD).map((gap) => sentence(gap, zone)).join("; ") + more;
   });
 }
 
-/** What a caption says of them; `what` goes before, where it is more than they that is hatched. */
-export const caption = (gaps, what = "") => (gaps.length > 0 ? ` Hatched: ${what}outages of ours, in which too little was counted.` : "");
+/** What a caption says of them. */
+export const caption = (gaps) => (gaps.length > 0 ? ` ${t("Hatched: outages of ours, in which too little was counted.")}` : "");
+
+/** Where whole days are hatched. */
+export const captionOfDays = (gaps) => (gaps.length > 0 ? ` ${t("Hatched: days with outages of ours, in which too little was counted.")}` : "");

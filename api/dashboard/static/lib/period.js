@@ -5,6 +5,7 @@
 // the same whoever opens it.
 
 import { daysLater, isZone, wallTime } from "./zones.js";
+import { t } from "./texts.js";
 
 export const QUARTER_MS = 900_000;
 export const HOUR_MS = 4 * QUARTER_MS;
@@ -49,8 +50,8 @@ function rangeIn(given) {
 
 /** What became of an address that could not be taken as it was; empty if it could. */
 export function noteOf({ isMoved, isUnusable }) {
-  if (isMoved) return "The address names times between quarter-hours: this is the range of whole ones around it. ";
-  return isUnusable ? "The address names no range that can be used (from must be before to, both as 2026-03-30T12:00:00Z): these are the last 24 hours. " : "";
+  if (isMoved) return `${t("The address names times between quarter-hours: this is the range of whole ones around it.")} `;
+  return isUnusable ? `${t("The address names no range that can be used (from must be before to, both as 2026-03-30T12:00:00Z): these are the last 24 hours.")} ` : "";
 }
 
 /** The part of an address's query that asks for it. */
@@ -107,8 +108,29 @@ export function trendOf(wanted) {
   return { bucket, limit: Math.min(MOST_TRENDS, Math.max(1, Math.floor(MOST_POINTS / 2 / points))) };
 }
 
-/** "quarter-hour" */
+/** "quarter-hour", in the name of a file. */
 export const bucketInWords = (bucket) => ({ "1m": "minute", "15m": "quarter-hour", "1h": "hour", "1d": "day" })[bucket];
+
+/** The same at the head of a column. */
+export const bucketHead = (bucket) => ({ "1m": t("Minute"), "15m": t("Quarter-hour"), "1h": t("Hour"), "1d": t("Day") })[bucket];
+
+/** "Views by hour, in Europe/Berlin." */
+export const titleBy = (bucket, title, zone) =>
+  ({
+    "1m": t("{title} by minute, in {zone}.", { title, zone }),
+    "15m": t("{title} by quarter-hour, in {zone}.", { title, zone }),
+    "1h": t("{title} by hour, in {zone}.", { title, zone }),
+    "1d": t("{title} by day, in {zone}.", { title, zone }),
+  })[bucket];
+
+/** That the last bucket is not over. */
+export const stillCounted = (bucket) =>
+  ({
+    "1m": t("The last minute, in shade, is still counted."),
+    "15m": t("The last quarter-hour, in shade, is still counted."),
+    "1h": t("The last hour, in shade, is still counted."),
+    "1d": t("The last day, in shade, is still counted."),
+  })[bucket];
 
 export const instant = (ms) => new Date(ms).toISOString();
 

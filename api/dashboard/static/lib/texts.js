@@ -7,8 +7,9 @@ const language = document.documentElement.lang;
 const catalogue = language === "en" ? {} : await read(new URL(`../texts/${language}.json`, import.meta.url));
 const plurals = new Intl.PluralRules(language);
 
-/** A text with {names} for `values`. */
-export const t = (text, values = {}) => filled(catalogue[text] ?? text, values);
+/** A text with {names} for `values`. What has two meanings in English says after a bar which: it is not
+ * shown. */
+export const t = (text, values = {}) => filled(catalogue[text] ?? text.replace(/\|.*/, ""), values);
 
 /** A text about `n` things: in English one of two. A language may have more forms, by the names that
  * Intl.PluralRules gives them; {n} of the text is among `values`. */
@@ -16,6 +17,11 @@ export function many(n, one, other, values = {}) {
   const forms = catalogue[other] ?? { one, other };
   return filled(forms[plurals.select(n)] ?? forms.other, values);
 }
+
+/** A text whose holes are not texts, as the parts of a sentence (`setParts` of ui/dom.js): a value is a
+ * part or an array of them. */
+export const pieces = (text, values) =>
+  text.split(/\{(\w+)\}/).flatMap((piece, index) => (index % 2 === 1 ? values[piece] : piece === "" ? [] : [piece]));
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 

@@ -119,6 +119,11 @@ export function quality(asOf, seconds, now) {
   return asOf === null ? online : `${t("As of {time}, {ago}.", { time: timeOfDay(asOf), ago: ago(asOf, now) })} ${online}`;
 }
 
+const STATES = { foreground: t("foreground"), background: t("background"), online: t("online"), offline: t("offline") };
+
+/** The API's word of a state, as people read it. */
+export const stateWord = (state) => STATES[state] ?? state;
+
 const PLATFORMS = { android: "Android", ios: "iOS", linux: "Linux", macos: "macOS", web: "Web", windows: "Windows" };
 
 export const platform = (value) => (Object.hasOwn(PLATFORMS, value ?? "") ? PLATFORMS[value] : value);

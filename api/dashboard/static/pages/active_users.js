@@ -14,6 +14,7 @@ import { showLegend } from "../charts/legend.js";
 import * as outages from "../lib/outages.js";
 import { Rounds } from "../lib/rounds.js";
 import { dayInWords, daysLater, labelledTime, momentInWords, wallTime } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 // Samples of 10 s are kept at least so long, if nobody has set otherwise; older days are by quarter-hours.
 const FINE_DAYS = 13;
@@ -58,35 +59,35 @@ function loadLatest() {
     about: JSON.stringify(form.wanted),
     reading: withOutages,
     nothing({ items }) {
-      setText(element("latest-title"), "The last complete day");
-      return items.some(({ complete }) => complete) ? "" : "No day of the range is complete yet.";
+      setText(element("latest-title"), t("The last complete day"));
+      return items.some(({ complete }) => complete) ? "" : t("No day of the range is complete yet.");
     },
     show({ items, online, tz }) {
       const day = items.findLast(({ complete }) => complete);
       const peak = online.days.find((each) => each.day === day.day);
       const [, allTime] = [online.peaks.today, online.peaks.all_time];
-      setText(element("latest-title"), `${dayInWords(day.day)}, the last complete day`);
+      setText(element("latest-title"), t("{day}, the last complete day", { day: dayInWords(day.day) }));
       showFigures(element("figures"), [
-        { name: "Daily active", value: figures.count(day.active), note: `${figures.count(day.new)} new, ${figures.count(day.returning)} returning`, about: "active" },
-        { name: "Weekly active", value: figures.count(day.weekly_active), note: rolledUp(day.weekly_active, "in 7 days up to it") },
-        { name: "Monthly active", value: figures.count(day.monthly_active), note: rolledUp(day.monthly_active, "in 30 days up to it") },
-        { name: "Stickiness", value: figures.share(day.monthly_active ? day.active / day.monthly_active : null), note: "daily of monthly active" },
-        peakFigure("Most at once", peak?.online_peak ?? null, peak?.online_peak_at ?? null, (at) => labelledTime(at, tz)),
-        peakFigure("Most at once ever", allTime?.online ?? null, allTime?.at ?? null, (at) => momentInWords(at, tz)),
+        { name: t("Daily active"), value: figures.count(day.active), note: t("{new} new, {returning} returning", { new: figures.count(day.new), returning: figures.count(day.returning) }), about: "active" },
+        { name: t("Weekly active"), value: figures.count(day.weekly_active), note: rolledUp(day.weekly_active, t("in 7 days up to it")) },
+        { name: t("Monthly active"), value: figures.count(day.monthly_active), note: rolledUp(day.monthly_active, t("in 30 days up to it")) },
+        { name: t("Stickiness"), value: figures.share(day.monthly_active ? day.active / day.monthly_active : null), note: t("daily of monthly active") },
+        peakFigure(t("Most at once"), peak?.online_peak ?? null, peak?.online_peak_at ?? null, (at) => labelledTime(at, tz)),
+        peakFigure(t("Most at once ever"), allTime?.online ?? null, allTime?.at ?? null, (at) => momentInWords(at, tz)),
       ]);
     },
   });
 }
 
-const rolledUp = (value, words) => (value === null ? "known once the day is rolled up" : words);
+const rolledUp = (value, words) => (value === null ? t("known once the day is rolled up") : words);
 
 const peakFigure = (name, value, at, inWords) => ({
-  name, value: figures.count(value), note: at === null ? "nothing was counted" : inWords(Date.parse(at)), about: "peak",
+  name, value: figures.count(value), note: at === null ? t("nothing was counted") : inWords(Date.parse(at)), about: "peak",
 });
 
 const ofDays = ({ from, to }) => ({ paths: [activeCall({ from, to })], name: `active-users-${from}.csv` });
-const nobody = ({ items }) => (items.length === 0 ? "Nothing is kept of these days." : "");
-const countingNote = (items) => (items.some(({ complete }) => !complete) ? " Today is still counted." : "");
+const nobody = ({ items }) => (items.length === 0 ? t("Nothing is kept of these days.") : "");
+const countingNote = (items) => (items.some(({ complete }) => !complete) ? ` ${t("Today is still counted.")}` : "");
 
 function loadActive() {
   return activeCard.load({
@@ -96,7 +97,7 @@ function loadActive() {
     show({ items, online }) {
       legend("active-legend", ACTIVE_LINES);
       return activeCard.draw(
-        `Users active on the day, on any of the 7 and on any of the 30 days that end with it.${countingNote(items)}${outages.caption(online.gaps)}`,
+        `${t("Users active on the day, on any of the 7 and on any of the 30 days that end with it.")}${countingNote(items)}${outages.caption(online.gaps)}`,
         activeLines(items, online),
       );
     },
@@ -112,7 +113,7 @@ function loadNew() {
     show({ items, online }) {
       legend("new-legend", NEW_BARS, true);
       return newCard.draw(
-        `Users of each day: who was never active before, on top of who was.${countingNote(items)}${outages.caption(online.gaps, "days with ")}`,
+        `${t("Users of each day: who was never active before, on top of who was.")}${countingNote(items)}${outages.captionOfDays(online.gaps)}`,
         newBars(items, online),
       );
     },
@@ -124,11 +125,11 @@ function loadPeaks() {
   return peaksCard.load({
     about: JSON.stringify(form.wanted),
     reading: () => peaks,
-    nothing: ({ days }) => (days.every(({ samples }) => samples === 0) ? "Nothing is kept of these days." : ""),
+    nothing: ({ days }) => (days.every(({ samples }) => samples === 0) ? t("Nothing is kept of these days.") : ""),
     show(online) {
       const { days, tz } = online;
       const shown = fromFirst(days);
-      return peaksCard.draw(`The most users online at once on each day, in ${tz}.${countingNote(shown)}${outages.caption(online.gaps, "days with ")}`, peakBars(shown, online));
+      return peaksCard.draw(`${t("The most users online at once on each day, in {zone}.", { zone: tz })}${countingNote(shown)}${outages.captionOfDays(online.gaps)}`, peakBars(shown, online));
     },
     files: ({ from, to, tz }) => ({ paths: [concurrencyCall({ from, to, tz, bucket: "1d" })], name: `peaks-${from.slice(0, 10)}.csv` }),
   });
@@ -145,15 +146,16 @@ function loadDay() {
       const parameters = { from: day, to: daysLater(day, 1), tz, bucket };
       return { ...(await read(concurrencyCall(parameters))), day, parameters, ofRange: range.gaps };
     },
-    nothing: ({ day }) => (day === null ? "Nothing is kept of these days." : ""),
+    nothing: ({ day }) => (day === null ? t("Nothing is kept of these days.") : ""),
     show(answer) {
       const { day, tz, bucket, items, ofRange } = answer;
       legend("day-legend", DAY_LINES);
       element("outages").hidden = ofRange.length === 0;
       element("outage-rows").replaceChildren(...ofRange.map((gap) => tableRow(outages.row(gap, tz))));
-      const fine = bucket === "1m" ? "minute" : "quarter-hour";
-      const why = items.some(({ samples }) => samples > 0) ? "" : " Nothing was counted on this day.";
-      return dayCard.draw(`Users online on ${dayInWords(day)}, in ${tz}: the average of each ${fine}.${why}`, dayLines(answer));
+      const about = { day: dayInWords(day), zone: tz };
+      const what = bucket === "1m" ? t("Users online on {day}, in {zone}: the average of each minute.", about) : t("Users online on {day}, in {zone}: the average of each quarter-hour.", about);
+      const why = items.some(({ samples }) => samples > 0) ? "" : ` ${t("Nothing was counted on this day.")}`;
+      return dayCard.draw(`${what}${why}`, dayLines(answer));
     },
     files: ({ parameters, day }) => (day === null ? null : { paths: [concurrencyCall(parameters)], name: `online-${day}.csv` }),
   });

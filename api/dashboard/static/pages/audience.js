@@ -8,6 +8,7 @@ import { copyButton, debounce, element, hasPage, make, setText, setTime } from "
 import { follow } from "../lib/feed.js";
 import { suggest } from "../ui/suggestions.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 const WAIT_MS = 350;
 const RETRY_MS = 4000;
@@ -18,9 +19,17 @@ const PAGE = 10;
 const MOST_IN_ADDRESS = 4000;
 // What the API calls by field, as the form has it.
 const GROUPS = { online: "now", state: "now", screen: "now", app_version: "app", platform: "app", cap: "size", seed: "size" };
-const PARTS = { screen: "The screen", version: "The version", op: "The comparison", cap: "The number", seed: "The random seed", platform: "The platform", exclude_user_ids: "The list" };
+const PARTS = { screen: t("The screen"), version: t("The version"), op: t("The comparison"), cap: t("The number"), seed: t("The random seed"), platform: t("The platform"), exclude_user_ids: t("The list") };
 
-const FORMATS = { csv: "CSV", ndjson: "NDJSON", push: "sent" };
+const OUTCOMES = {
+  running: t("running"),
+  completed: t("completed"),
+  cancelled: t("cancelled"),
+  failed: t("failed"),
+  unknown: t("unknown"),
+};
+
+const FORMATS = { csv: "CSV", ndjson: "NDJSON", push: t("sent") };
 const form = element("filter");
 const downloads = [...element("download").querySelectorAll("button")];
 let asking;
@@ -43,7 +52,7 @@ async function preview() {
     if (asking !== mine || error instanceof LoggedOut) return;
     setText(element("count-note"), "");
     if (error instanceof ProblemError) return refuse(error.problem);
-    complain(error instanceof Away ? "The API has no answer right now: it is busy, or without its database. Trying again." : "This page met an error that nobody foresaw. Load it again.");
+    complain(error instanceof Away ? t("The API has no answer right now: it is busy, or without its database. Trying again.") : t("This page met an error that nobody foresaw. Load it again."));
     if (error instanceof Away) retry = setTimeout(preview, RETRY_MS);
   }
 }
@@ -60,10 +69,10 @@ function show(filter, found) {
   for (const note of form.querySelectorAll(".refusal")) note.remove();
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
   if (isCounting) offer(null);
-  if (isCounting) return setText(element("count-note"), "Counting");
+  if (isCounting) return setText(element("count-note"), t("Counting"));
   showCount((found.is_exact ? "" : "≈ ") + words.count(found.count));
   setText(element("count-note"), note(filter, found));
-  setText(element("sample-note"), found.sample.length > 0 ? `${words.count(found.sample.length)} of them` : "");
+  setText(element("sample-note"), found.sample.length > 0 ? t("{n} of them", { n: words.count(found.sample.length) }) : "");
   element("sample").hidden = found.sample.length === 0;
   element("nobody").hidden = found.sample.length > 0;
   element("sample-rows").replaceChildren(...found.sample.map(sampleRow));
@@ -76,16 +85,16 @@ function show(filter, found) {
 
 function note(filter, found) {
   const told = [];
-  if (filter.cap !== undefined && found.matching > found.count) told.push(`Drawn from ${found.is_exact ? "" : "about "}${words.count(found.matching)} who match.`);
-  if (!found.is_exact) told.push(`An estimate from ${words.count(found.estimated_from)} users looked at: counting all would take too long. The download is exact.`);
-  const asOf = found.as_of === null ? "" : `, as of ${words.timeOfDay(found.as_of)}`;
-  if (found.is_exact) told.push(`${Object.keys(filter).length === 0 ? "Everybody who was ever seen" : "Counted exactly"}${asOf}.`);
+  if (filter.cap !== undefined && found.matching > found.count) told.push(t("Drawn from {n} who match.", { n: (found.is_exact ? "" : "≈ ") + words.count(found.matching) }));
+  if (!found.is_exact) told.push(t("An estimate from {n} users looked at: counting all would take too long. The download is exact.", { n: words.count(found.estimated_from) }));
+  const asOf = found.as_of === null ? "" : `, ${t("as of {time}", { time: words.timeOfDay(found.as_of) })}`;
+  if (found.is_exact) told.push(`${Object.keys(filter).length === 0 ? t("Everybody who was ever seen") : t("Counted exactly")}${asOf}.`);
   return told.join(" ");
 }
 
 function showCount(count) {
   setText(element("count"), count);
-  setText(element("jump-count"), count === "1" ? "1 user" : `${count} users`);
+  setText(element("jump-count"), count === "1" ? t("1 user") : t("{count} users", { count }));
 }
 
 /** Says why there is no count; `null`: there is nothing to say. */
@@ -100,7 +109,7 @@ function complain(message) {
 
 /** Says what the API cannot use, where it was filled in. */
 function refuse(problem) {
-  complain(problem.errors.length > 0 ? "Something in the filter cannot be used: see there." : problem.detail);
+  complain(problem.errors.length > 0 ? t("Something in the filter cannot be used: see there.") : problem.detail);
   for (const { field, message } of problem.errors) {
     const [name, rest] = field.split(/[.[]/);
     const fields = form.querySelector(`[data-condition="${CSS.escape(GROUPS[name] ?? name)}"]`);
@@ -108,7 +117,7 @@ function refuse(problem) {
       complain(`${field} ${message}.`);
       continue;
     }
-    const place = field.includes("[") ? `User id ${Number.parseInt(rest, 10) + 1}` : (PARTS[rest ?? name] ?? "The period");
+    const place = field.includes("[") ? t("User id {n}", { n: Number.parseInt(rest, 10) + 1 }) : (PARTS[rest ?? name] ?? t("The period"));
     fields.append(make("p", "problem small refusal", `${place} ${message}.`));
     const input = fields.querySelector(`[data-part="${CSS.escape(rest ?? name)}"]`) ?? fields.querySelector("input, select, textarea");
     input.setAttribute("aria-invalid", "true");
@@ -126,7 +135,7 @@ function sampleRow(user) {
   const state = make("td", "state");
   const dot = make("span", "dot");
   dot.dataset.state = user.state;
-  state.append(dot, make("span", "word", user.state));
+  state.append(dot, make("span", "word", words.stateWord(user.state)));
   const at = make("time");
   const lastActive = make("td", "last-active");
   lastActive.append(at);
@@ -184,11 +193,11 @@ element("copy").addEventListener("click", async () => {
   const code = element("curl");
   try {
     await navigator.clipboard.writeText(code.textContent);
-    setText(element("copied"), "Copied.");
+    setText(element("copied"), t("Copied."));
   } catch (error) {
     // Browsers give the clipboard to https and localhost only.
     getSelection().selectAllChildren(code);
-    setText(element("copied"), "Selected: press Ctrl+C.");
+    setText(element("copied"), t("Selected: press Ctrl+C."));
   }
 });
 
@@ -201,20 +210,20 @@ async function showExports() {
     const { items, next_cursor: next } = await read(`/api/v1/audiences/exports?limit=${exportsShown}`);
     element("exports").hidden = items.length === 0;
     element("exports-empty").hidden = items.length > 0;
-    setText(element("exports-empty"), "Nobody has exported anything yet.");
+    setText(element("exports-empty"), t("Nobody has exported anything yet."));
     element("exports-rows").replaceChildren(...items.map(exportRow));
     element("older").hidden = next === null || exportsShown >= 500;
   } catch (error) {
     if (error instanceof LoggedOut) return;
     element("exports-empty").hidden = false;
-    setText(element("exports-empty"), "The record cannot be read right now.");
+    setText(element("exports-empty"), t("The record cannot be read right now."));
   }
 }
 
 // A token may name a user "key:CRM": only an API key is called one.
 function whoInWords({ who, who_kind: kind }) {
-  if (kind === "api_key") return `API key ${who.replace(/^key:/, "")}`;
-  return kind === "single_sign_on" ? `${who} (single sign-on)` : who;
+  if (kind === "api_key") return t("API key {name}", { name: who.replace(/^key:/, "") });
+  return kind === "single_sign_on" ? t("{name} (single sign-on)", { name: who }) : who;
 }
 
 function exportRow(item) {
@@ -223,20 +232,20 @@ function exportRow(item) {
   const at = make("time");
   setTime(at, item.started_at, words.ago);
   started.append(at);
-  const outcome = make("td", "ended", item.outcome);
+  const outcome = make("td", "ended", OUTCOMES[item.outcome] ?? item.outcome);
   outcome.dataset.outcome = item.outcome;
   if (item.problem !== null) outcome.append(make("span", "why", item.problem));
   const filter = make("td", "what");
   filter.append(inWords(item.filter), make("span", "format", FORMATS[item.format]));
   const again = make("td", "again");
   if (isFillable(item.filter)) {
-    const button = make("button", "plain", "Use again");
+    const button = make("button", "plain", t("Use again"));
     button.type = "button";
     button.addEventListener("click", () => {
       fill(form, item.filter);
       changed();
       const { count } = item.filter.exclude_user_ids ?? {};
-      if (count) setText(element("excluded-count"), `(${words.count(count)} were left out then; who they are is not kept)`);
+      if (count) setText(element("excluded-count"), `(${t("{n} were left out then; who they are is not kept", { n: words.count(count) })})`);
       element("main").scrollIntoView();
       form.querySelector("select").focus();
     });

@@ -3,12 +3,19 @@
 import { shownZone } from "../lib/formats.js";
 import * as words from "../lib/words.js";
 import { instantOf, wallTime } from "../lib/zones.js";
+import { many, t } from "../lib/texts.js";
 
-const UNITS = { 86400: "day", 3600: "hour", 60: "minute", 1: "second" };
+// The dative of languages that have one: "{n} days ago".
+const UNITS = {
+  86400: (n, values) => many(n, "{n} day", "{n} days", values),
+  3600: (n, values) => many(n, "{n} hour", "{n} hours", values),
+  60: (n, values) => many(n, "{n} minute", "{n} minutes", values),
+  1: (n, values) => many(n, "{n} second", "{n} seconds", values),
+};
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)$/;
 // Of a bound's edges: the fields of the API that hold it.
 const FIELDS = { start: ["within_seconds", "from"], end: ["not_within_seconds", "to"] };
-const OPERATORS = { "<": "before", "<=": "up to", "=": "", ">=": "from", ">": "after" };
+const OPERATORS = { "<": t("before"), "<=": t("up to"), "=": "", ">=": t("from"), ">": t("after") };
 
 const group = (form, condition) => form.querySelector(`[data-condition="${condition}"]`);
 const part = (parent, name) => parent.querySelector(`[data-part="${name}"]`);
@@ -124,32 +131,32 @@ const unitOf = (seconds) => Number(Object.keys(UNITS).findLast((unit) => seconds
 function exactly(seconds) {
   const unit = unitOf(seconds);
   const n = seconds / unit;
-  return `${words.count(n)} ${UNITS[unit]}${n === 1 ? "" : "s"}`;
+  return UNITS[unit](n, { n: words.count(n) });
 }
 
 /** A filter in words, for people. */
 export function inWords(filter) {
   const told = [];
-  if (filter.last_active) told.push(`last active ${periodInWords(filter.last_active)}`);
-  if (filter.state) told.push(`in the ${filter.state}`);
-  else if (filter.online !== undefined) told.push(filter.online ? "online" : "offline");
-  if (filter.screen) told.push(`on ${filter.screen}`);
-  if (filter.saw) told.push(`saw ${filter.saw.screen} ${periodInWords(filter.saw)}`);
-  if (filter.did_not_see) told.push(`did not see ${filter.did_not_see.screen} ${periodInWords(filter.did_not_see)}`);
-  if (filter.app_version) told.push(["version", OPERATORS[filter.app_version.op], filter.app_version.version].filter(Boolean).join(" "));
+  if (filter.last_active) told.push(t("last active {period}", { period: periodInWords(filter.last_active) }));
+  if (filter.state) told.push(filter.state === "foreground" ? t("in the foreground") : t("in the background"));
+  else if (filter.online !== undefined) told.push(words.stateWord(filter.online ? "online" : "offline"));
+  if (filter.screen) told.push(t("on {name}", { name: filter.screen }));
+  if (filter.saw) told.push(t("saw {screen} {period}", { screen: filter.saw.screen, period: periodInWords(filter.saw) }));
+  if (filter.did_not_see) told.push(t("did not see {screen} {period}", { screen: filter.did_not_see.screen, period: periodInWords(filter.did_not_see) }));
+  if (filter.app_version) told.push([t("version"), OPERATORS[filter.app_version.op], filter.app_version.version].filter(Boolean).join(" "));
   if (filter.platform) told.push(words.platform(filter.platform.toLowerCase()));
-  if (filter.exclude_user_ids) told.push(`without ${words.count(filter.exclude_user_ids.count ?? filter.exclude_user_ids.length)} users`);
-  if (filter.cap) told.push(`at most ${words.count(filter.cap)}`);
-  return told.length > 0 ? told.join(", ") : "everybody";
+  if (filter.exclude_user_ids) told.push(t("without {n} users", { n: words.count(filter.exclude_user_ids.count ?? filter.exclude_user_ids.length) }));
+  if (filter.cap) told.push(t("at most {n}", { n: words.count(filter.cap) }));
+  return told.length > 0 ? told.join(", ") : t("everybody");
 }
 
 function periodInWords(filled) {
   const [from, to] = Object.values(FIELDS).map(([ago, at]) => {
-    if (filled[ago] !== undefined) return `${exactly(filled[ago])} ago`;
+    if (filled[ago] !== undefined) return t("{duration} ago", { duration: exactly(filled[ago]) });
     return filled[at] === undefined ? null : words.absolute(filled[at]);
   });
-  if (to === null) return filled.within_seconds === undefined ? `since ${from}` : `in the last ${exactly(filled.within_seconds)}`;
-  return from === null ? `before ${to}` : `from ${from} until ${to}`;
+  if (to === null) return filled.within_seconds === undefined ? t("since {time}", { time: from }) : t("in the last {duration}", { duration: exactly(filled.within_seconds) });
+  return from === null ? t("before {time}", { time: to }) : t("from {from} until {to}", { from, to });
 }
 
 /** The call for a shell. The filter goes in by a quoted here-document, in which a shell finds nothing

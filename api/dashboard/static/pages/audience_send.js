@@ -2,11 +2,20 @@
 
 import { LoggedOut, ProblemError, post, read } from "../lib/api.js";
 import { element, make, setText, setTime } from "../ui/dom.js";
+import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
 
 const PATH = "/api/v1/audiences/deliveries";
 const LOOK_MS = 2000;
 const SHOWN = 10;
+const STATES = {
+  running: t("running"),
+  failing: t("failing"),
+  cancelling: t("cancelling"),
+  completed: t("completed"),
+  cancelled: t("cancelled"),
+  failed: t("failed"),
+};
 
 const form = element("send");
 const button = element("send-button");
@@ -21,7 +30,7 @@ let ended = () => {};
 export function offer(filter, count) {
   offered = filter;
   enable();
-  if (filter !== null && hasDestination) setText(element("send-note"), `${words.count(count)} users.`);
+  if (filter !== null && hasDestination) setText(element("send-note"), t("{n} users.", { n: words.count(count) }));
 }
 
 function enable() {
@@ -43,7 +52,7 @@ async function look() {
     if (running) looking = setTimeout(look, LOOK_MS);
   } catch (error) {
     if (error instanceof LoggedOut) return;
-    setText(element("send-note"), "What is sent cannot be read right now.");
+    setText(element("send-note"), t("What is sent cannot be read right now."));
     looking = setTimeout(look, 2 * LOOK_MS);
   }
 }
@@ -59,7 +68,7 @@ function showDestinations(destinations) {
       return option;
     }));
   }
-  if (!hasDestination) setText(element("send-note"), "There is nowhere to send it: make a webhook of audiences, or set up OneSignal.");
+  if (!hasDestination) setText(element("send-note"), t("There is nowhere to send it: make a webhook of audiences, or set up OneSignal."));
   else if (!had) setText(element("send-note"), "");
   enable();
 }
@@ -82,16 +91,16 @@ function row(item) {
   const at = make("time");
   setTime(at, item.created_at, words.ago);
   started.append(at);
-  const sent = make("td", "rows", `${words.count(item.sent)} of ${words.count(item.users)}`);
-  if (item.left_out > 0) sent.append(make("span", "why", `${words.count(item.left_out)} left out: opted out or erased since`));
-  const state = make("td", "ended", item.state);
+  const sent = make("td", "rows", t("{n} of {all}", { n: words.count(item.sent), all: words.count(item.users) }));
+  if (item.left_out > 0) sent.append(make("span", "why", t("{n} left out: opted out or erased since", { n: words.count(item.left_out) })));
+  const state = make("td", "ended", STATES[item.state]);
   state.dataset.outcome = item.state;
   if (item.problem !== null) state.append(make("span", "why", item.problem));
   const cancel = make("td", "again");
   if (item.ended_at === null && item.state !== "cancelling") {
-    const stop = make("button", "plain", "Cancel");
+    const stop = make("button", "plain", t("Cancel"));
     stop.type = "button";
-    stop.setAttribute("aria-label", `Cancel ${item.name}`);
+    stop.setAttribute("aria-label", t("Cancel {name}", { name: item.name }));
     stop.addEventListener("click", () => act(() => post(`${PATH}/${item.id}/cancel`, {})));
     cancel.append(stop);
   }
@@ -116,7 +125,7 @@ async function act(ask) {
   } catch (error) {
     if (error instanceof LoggedOut) return;
     trouble.hidden = false;
-    setText(trouble, error instanceof ProblemError ? error.problem.detail : "The API has no answer right now. Try again: it is not sent twice.");
+    setText(trouble, error instanceof ProblemError ? error.problem.detail : t("The API has no answer right now. Try again: it is not sent twice."));
   } finally {
     enable();
   }

@@ -5,24 +5,25 @@ import { element, make, setText, setTime } from "../ui/dom.js";
 import { download } from "../ui/download.js";
 import { follow } from "../lib/feed.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 const CALLS = {
-  user: "a user's page",
-  timeline: "a user's timeline",
-  lookup: "a lookup by id",
-  stored_data: "everything stored about a user",
-  tracking: "whether a user has opted out",
-  opt_out: "opted a user out",
-  opt_in: "opted a user in again",
-  erase: "erased a user",
-  users: "a list of users",
-  online_users: "a list of users online",
-  users_file: "a list of users, as a file",
-  online_users_file: "a list of users online, as a file",
-  feed_start: "the live feed, from here",
-  feed_end: "the live feed, until here",
-  audience_preview: "an audience, previewed",
-  audience_export: "an audience, exported",
+  user: t("a user's page"),
+  timeline: t("a user's timeline"),
+  lookup: t("a lookup by id"),
+  stored_data: t("everything stored about a user"),
+  tracking: t("whether a user has opted out"),
+  opt_out: t("opted a user out"),
+  opt_in: t("opted a user in again"),
+  erase: t("erased a user"),
+  users: t("a list of users"),
+  online_users: t("a list of users online"),
+  users_file: t("a list of users, as a file"),
+  online_users_file: t("a list of users online, as a file"),
+  feed_start: t("the live feed, from here"),
+  feed_end: t("the live feed, until here"),
+  audience_preview: t("an audience, previewed"),
+  audience_export: t("an audience, exported"),
 };
 
 let user = new URLSearchParams(location.search).get("user") ?? "";
@@ -45,19 +46,19 @@ async function show(after = null) {
     const isEmpty = element("rows").children.length === 0;
     element("reads").hidden = isEmpty;
     element("empty").hidden = !isEmpty;
-    setText(element("empty"), user ? "Nobody has looked at this user by name." : "Nobody has looked yet.");
+    setText(element("empty"), user ? t("Nobody has looked at this user by name.") : t("Nobody has looked yet."));
   } catch (error) {
     if (error instanceof LoggedOut) return;
     element("empty").hidden = false;
-    setText(element("empty"), error instanceof ProblemError ? error.message : "The record cannot be read right now.");
+    setText(element("empty"), error instanceof ProblemError ? error.message : t("The record cannot be read right now."));
     if (!(error instanceof Away || error instanceof ProblemError)) throw error;
   }
 }
 
 function whoInWords({ who, who_kind: kind }) {
-  if (kind === "own") return "the user themselves";
-  if (kind === "api_key") return `API key ${who.replace(/^key:/, "")}`;
-  return kind === "single_sign_on" ? `${who} (single sign-on)` : who;
+  if (kind === "own") return t("the user themselves");
+  if (kind === "api_key") return t("API key {name}", { name: who.replace(/^key:/, "") });
+  return kind === "single_sign_on" ? t("{name} (single sign-on)", { name: who }) : who;
 }
 
 function row(item) {
@@ -95,10 +96,10 @@ element("csv").addEventListener("click", async () => {
   button.disabled = true;
   try {
     await download([callOf(null)], `who-looked-${new Date(now()).toISOString().slice(0, 10)}.csv`);
-    setText(button, "Download CSV");
+    setText(button, t("Download CSV"));
   } catch (error) {
     if (error instanceof LoggedOut) return;
-    setText(button, "Download failed: try again");
+    setText(button, t("Download failed: try again"));
   } finally {
     button.disabled = false;
   }

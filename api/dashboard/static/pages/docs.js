@@ -1,12 +1,14 @@
+import { t } from "../lib/texts.js";
+
 "use strict";
 
 // Their answers do not end: they would never be shown.
 const ENDLESS = ["/api/v1/feed", "/api/ws"];
 // What Swagger UI leaves without a name, or out of the keyboard's reach.
 const REPAIRS = [
-  ["textarea.body-param__text", "aria-label", () => "Body"],
-  [".close-modal", "aria-label", () => "Close"],
-  [".copy-to-clipboard button", "aria-label", () => "Copy"],
+  ["textarea.body-param__text", "aria-label", () => t("Body")],
+  [".close-modal", "aria-label", () => t("Close")],
+  [".copy-to-clipboard button", "aria-label", () => t("Copy")],
   ["[data-param-name] select", "aria-label", (node) => node.closest("tr").dataset.paramName],
   [".responses-table[role=region]", "role", () => "group"],
   ["pre.microlight", "tabindex", () => "0"],

@@ -5,12 +5,13 @@ import { usersIn } from "../lib/figures.js";
 import { HOUR_MS, instant, parametersOf, QUARTER_MS } from "../lib/period.js";
 import { screenCall } from "../lib/addresses.js";
 import { instantOf, momentInWords } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 const PATH = "/api/v1/screens/engagement";
 // Of whom users are told in a call of its own: more than are shown, as their order is another.
 const MOST_WITH_USERS = 100;
 const BETWEEN =
-  "Two numbers of unique users are at least and at most so many: each month (UTC) is counted apart, so that nobody is found again later.";
+  t("Two numbers of unique users are at least and at most so many: each month (UTC) is counted apart, so that nobody is found again later.");
 
 export const engagementCall = (parameters) => `${PATH}?${new URLSearchParams(parameters)}`;
 export const trendsCall = (parameters) => `/api/v1/trends?${new URLSearchParams(parameters)}`;
@@ -41,7 +42,7 @@ export async function placeIn(period) {
 export async function topScreens({ parameters, usersTo }, sort, limit) {
   const asked = { ...parameters, limit };
   if (sort !== "unique_users") return { ...(await read(engagementCall({ ...asked, sort }))), sortProblem: "" };
-  let sortProblem = "They cannot be sorted by unique users: nobody's are known of this range yet.";
+  let sortProblem = t("They cannot be sorted by unique users: nobody's are known of this range yet.");
   if (usersTo !== null) {
     try {
       return { ...(await read(engagementCall({ ...asked, sort, to: earlier(usersTo, parameters) }))), sortProblem: "" };
@@ -81,13 +82,13 @@ export async function screenUsers(answer, { parameters, usersTo }) {
 /** What is to be said of the users that are shown. */
 export function usersNote(users, answer) {
   if (users === null) {
-    return "Unique users are not known of this range: they are told of whole hours (UTC), from half an hour after the hour on.";
+    return t("Unique users are not known of this range: they are told of whole hours (UTC), from half an hour after the hour on.");
   }
   const shown = users.by === undefined ? [users.found] : [...users.by.values()];
   const until =
     users.to === answer.to
       ? ""
-      : `Unique users are counted up to ${momentInWords(Date.parse(users.to), users.tz)}; they are told of whole hours (UTC), from half an hour after the hour on.`;
+      : t("Unique users are counted up to {time}; they are told of whole hours (UTC), from half an hour after the hour on.", { time: momentInWords(Date.parse(users.to), users.tz) });
   const isBetween = shown.some((found) => found !== null && found.atLeast !== found.atMost);
   return [until, isBetween ? BETWEEN : ""].filter(Boolean).join(" ");
 }

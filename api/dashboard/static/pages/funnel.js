@@ -10,6 +10,7 @@ import { Card } from "../ui/cards.js";
 import { element, foreign, make, setText } from "../ui/dom.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { engagementCall, placeIn } from "./engagement.js";
+import { t } from "../lib/texts.js";
 
 const FEWEST = 2;
 const MOST = 8;
@@ -52,8 +53,8 @@ function load(place) {
     },
     nothing(answer) {
       period.tell(answer);
-      if (steps.length < FEWEST) return "Name two screens or more.";
-      return answer.items.length === 0 ? "No session viewed the first of these screens in this range." : "";
+      if (steps.length < FEWEST) return t("Name two screens or more.");
+      return answer.items.length === 0 ? t("No session viewed the first of these screens in this range.") : "";
     },
     show: ({ items }) => showSteps(items),
     files: ({ from, to, tz }) =>
@@ -101,9 +102,9 @@ function stepRow(row, isWorst) {
   link.href = period.address(screenPage(row.screen));
   link.append(foreign(words.screen(row.screen)));
   head.append(`${row.step}. `, link);
-  const ofFirst = make("td", isWorst ? "of-first worst" : "of-first", `${figures.share(row.from_first)}${isWorst ? ", the fewest" : ""}`);
+  const ofFirst = make("td", isWorst ? "of-first worst" : "of-first", `${figures.share(row.from_first)}${isWorst ? `, ${t("the fewest")}` : ""}`);
   ofFirst.style.setProperty("--share", row.from_first);
-  const time = row.p50_ms === null ? "–" : `${figures.span(row.p50_ms)}; nine in ten within ${figures.span(row.p90_ms)}`;
+  const time = row.p50_ms === null ? "–" : t("{median}; nine in ten within {most}", { median: figures.span(row.p50_ms), most: figures.span(row.p90_ms) });
   const node = make("tr");
   node.append(
     head, make("td", "", figures.count(row.sessions)), ofFirst, make("td", "", figures.share(row.from_before)),
@@ -127,7 +128,7 @@ function showFields(count) {
   const fields = Array.from({ length: count }, (_, n) => {
     const field = Object.assign(make("input"), { maxLength: 128, autocomplete: "off", spellcheck: false, value: kept[n] ?? steps[n] ?? "" });
     field.setAttribute("list", "known-screens");
-    field.setAttribute("aria-label", `Screen of step ${n + 1}`);
+    field.setAttribute("aria-label", t("Screen of step {n}", { n: n + 1 }));
     const item = make("li");
     item.append(field);
     return item;
@@ -143,7 +144,7 @@ element("add-step").addEventListener("click", () => {
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const named = [...form.querySelectorAll("li input")].map((field) => field.value.trim()).filter(Boolean);
-  setText(element("steps-problem"), named.length < FEWEST ? "Name two screens or more." : "");
+  setText(element("steps-problem"), named.length < FEWEST ? t("Name two screens or more.") : "");
   if (named.length < FEWEST) return;
   [steps, by] = [named, form.elements.by.value];
   history.pushState(null, "", period.address());

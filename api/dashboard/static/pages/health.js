@@ -10,6 +10,7 @@ import { Rounds } from "../lib/rounds.js";
 import * as words from "../lib/words.js";
 import { shownZone } from "../lib/formats.js";
 import { arrange, element, make, setText, setTime } from "../ui/dom.js";
+import { t } from "../lib/texts.js";
 
 const CALL = "/api/v1/health";
 const EVERY_MS = 5_000;
@@ -23,7 +24,7 @@ async function refresh() {
   } catch (error) {
     if (error instanceof LoggedOut) return { isRead: true, movesOn: false };
     if (!(error instanceof Away)) console.error(error);
-    setText(element("waiting"), `${error instanceof Away ? error.message : "This cannot be shown: an error in the page"}. It is tried again by itself.`);
+    setText(element("waiting"), t("{why}. It is tried again by itself.", { why: error instanceof Away ? error.message : t("This cannot be shown: an error in the page") }));
     element("waiting").hidden = false;
     return { isRead: false, movesOn: true };
   }
@@ -58,57 +59,57 @@ function showFigures(told) {
   const asked = processes.filter(({ state }) => state !== "gone");
   setText(element("rate"), health.rate(told.heartbeats_per_second));
   const hasIngest = versions.some(({ service }) => service === "ingest");
-  setText(element("rate-note"), !hasIngest ? "no ingest tells" : told.heartbeats_per_second === null ? "from the next look on" : "over 20 s");
+  setText(element("rate-note"), !hasIngest ? t("no ingest tells") : told.heartbeats_per_second === null ? t("from the next look on") : t("over {duration}", { duration: words.duration(20) }));
   setText(element("sockets"), figures.count(told.sockets));
   const worst = health.furthestBehind(partitions);
   setText(element("lag"), worst === null ? "–" : length(worst.lag_seconds ?? 0));
-  setText(element("lag-note"), worst === null ? "no processor tells" : worst.lag_records > 0 ? `${several(worst.lag_records, "record")} of partition ${worst.partition}` : "nothing waits");
+  setText(element("lag-note"), worst === null ? t("no processor tells") : worst.lag_records > 0 ? t("{records} of partition {partition}", { records: several(worst.lag_records, "record"), partition: worst.partition }) : t("nothing waits"));
   setText(element("as-of"), told.as_of === null ? "–" : words.timeOfDay(told.as_of));
   setTime(element("as-of-age"), told.as_of, words.ago);
-  setText(element("count"), targets.length === 0 ? "–" : `${answering.length} of ${asked.length}`);
-  setText(element("count-note"), targets.length === 0 ? "none is asked" : "answer");
+  setText(element("count"), targets.length === 0 ? "–" : t("{part} of {all}", { part: answering.length, all: asked.length }));
+  setText(element("count-note"), targets.length === 0 ? t("none is asked") : t("answer"));
   setText(element("versions"), health.versions(versions));
-  setText(element("versions-note"), new Set(versions.map(({ version }) => version)).size > 1 ? "more than one" : versions.length > 0 ? "of everything" : "");
+  setText(element("versions-note"), new Set(versions.map(({ version }) => version)).size > 1 ? t("more than one") : versions.length > 0 ? t("of everything") : "");
 }
 
 function showProcesses({ targets, processes }) {
-  const none = targets.length === 0 ? "None is asked: ROLLCALL_ADMIN_TARGETS is not set." : "";
+  const none = targets.length === 0 ? t("None is asked: ROLLCALL_ADMIN_TARGETS is not set.") : "";
   fill("processes", none, processes.map((process) => ({
     key: process.address ?? process.target,
     cells: [
-      { strong: health.processName(process), under: process.address ?? "no address" },
+      { strong: health.processName(process), under: process.address ?? t("no address") },
       { state: process.state, text: health.STATES[process.state], under: reasonOf(process) },
-      [...new Set(process.services.map(({ version }) => version ?? "unknown"))].join(" and ") || "–",
+      [...new Set(process.services.map(({ version }) => version ?? t("unknown")))].join(` ${t("and")} `) || "–",
       { at: process.started_at, inWords: moment },
       health.rate(process.heartbeats_per_second),
       figures.count(process.sockets),
-      process.partitions === null ? "–" : health.numbers(process.partitions) || "none: it stands by",
+      process.partitions === null ? "–" : health.numbers(process.partitions) || t("none: it stands by"),
     ],
   })));
 }
 
 function reasonOf({ state, reason, answered_at: at }) {
-  const last = at === null || state === "ready" || state === "not_ready" ? "" : `last at ${words.timeOfDay(at)}`;
+  const last = at === null || state === "ready" || state === "not_ready" ? "" : t("last at {time}", { time: words.timeOfDay(at) });
   return [reason, last].filter(Boolean).join("; ");
 }
 
 function showPartitions({ targets, partitions }) {
-  const nobody = targets.length === 0 ? "–" : "nobody";
-  fill("partitions", "There is no log yet: nothing was read.", partitions.map((each) => ({
+  const nobody = targets.length === 0 ? "–" : t("nobody");
+  fill("partitions", t("There is no log yet: nothing was read."), partitions.map((each) => ({
     key: `${each.partition}`,
     isUnread: targets.length > 0 && each.processors.length === 0,
     cells: [
       { strong: `${each.partition}` },
       { at: each.as_of, inWords: (at, now) => `${words.timeOfDay(at)}, ${words.ago(at, now)}` },
       health.lag(each),
-      each.processors.join(" and ") || nobody,
+      each.processors.join(` ${t("and")} `) || nobody,
     ],
   })));
 }
 
 function showOutages({ outages: told, database_problem: problem }) {
   const zone = shownZone;
-  fill("outages", problem === null ? "None in the last 30 days." : "Not known: PostgreSQL does not say.", told.map((outage) => {
+  fill("outages", problem === null ? t("None in the last 30 days.") : t("Not known: PostgreSQL does not say."), told.map((outage) => {
     const [from, ...rest] = outages.row(outage, zone);
     return { key: `${outage.kind} ${outage.started_at}`, cells: [{ strong: from }, ...rest.map((text) => text || "–")] };
   }));
@@ -116,8 +117,8 @@ function showOutages({ outages: told, database_problem: problem }) {
 
 function showMaintenance({ rollups, retention, database_problem: problem }) {
   const { last_run_at: at, tables } = retention;
-  setText(element("retention"), at === null ? "When retention ran last, no processor that answers says." : `Retention ran last at ${moment(at, Date.now())}.`);
-  fill("rollups", problem === null ? "Nothing is rolled up yet: that begins half an hour after the first quarter-hour." : "Not known: PostgreSQL does not say.", rollups.map((each) => ({
+  setText(element("retention"), at === null ? t("When retention ran last, no processor that answers says.") : t("Retention ran last at {time}.", { time: moment(at, Date.now()) }));
+  fill("rollups", problem === null ? t("Nothing is rolled up yet: that begins half an hour after the first quarter-hour.") : t("Not known: PostgreSQL does not say."), rollups.map((each) => ({
     key: each.rollup,
     cells: [
       { strong: health.rollup(each.rollup) },
@@ -132,8 +133,8 @@ function showMaintenance({ rollups, retention, database_problem: problem }) {
 function showAudit(audit) {
   element("audit").hidden = audit === null;
   if (audit === null) return;
-  const when = audit.age_seconds === null ? "" : `, ${length(audit.age_seconds)} ago`;
-  setText(element("audit-words"), `${audit.differences === 0 ? "No difference" : several(audit.differences, "difference")}${when}.`);
+  const when = audit.age_seconds === null ? "" : `, ${t("{duration} ago", { duration: length(audit.age_seconds) })}`;
+  setText(element("audit-words"), `${audit.differences === 0 ? t("No difference") : several(audit.differences, "difference")}${when}.`);
 }
 
 /** The rows of a table, or in words why there are none. A row that is there stays, so that what somebody

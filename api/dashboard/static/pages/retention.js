@@ -8,6 +8,7 @@ import { Rounds } from "../lib/rounds.js";
 import { dayInWords } from "../lib/zones.js";
 import { Card } from "../ui/cards.js";
 import { element, make, setText } from "../ui/dom.js";
+import { t } from "../lib/texts.js";
 
 const CALL = "/api/v1/retention";
 
@@ -19,7 +20,7 @@ async function refresh() {
   const isRead = await card.load({
     about: CALL,
     reading: () => read(CALL),
-    nothing: ({ items }) => (items.length === 0 ? "No week is kept as a whole yet in which somebody was new." : ""),
+    nothing: ({ items }) => (items.length === 0 ? t("No week is kept as a whole yet in which somebody was new.") : ""),
     show,
     files: () => ({ paths: [CALL], name: "retention.csv" }),
   });
@@ -29,10 +30,10 @@ async function refresh() {
 function show({ items, tz }) {
   setText(
     element("retention-words"),
-    `Weeks begin on Mondays of ${tz}, the reporting zone. A dashed share is of a week that is still counted. Users who were erased or opted out are in none.`,
+    t("Weeks begin on Mondays of {zone}, the reporting zone. A dashed share is of a week that is still counted. Users who were erased or opted out are in none.", { zone: tz }),
   );
   const last = Math.max(...items.map((item) => item.weeks_later));
-  const heads = ["First week", "New users", ...Array.from({ length: last + 1 }, (_, n) => (n === 0 ? "Same week" : `Week ${n}`))];
+  const heads = [t("First week"), t("New users"), ...Array.from({ length: last + 1 }, (_, n) => (n === 0 ? t("Same week") : t("Week {n}", { n })))];
   element("retention-heads").replaceChildren(...heads.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
   const weeks = new Map();
   for (const item of items) weeks.set(item.first_week, [...(weeks.get(item.first_week) ?? []), item]);
@@ -50,7 +51,7 @@ function row(week, cells, last) {
 function cellOf({ share, active_users: active, complete }) {
   const cell = make("td", complete ? "week" : "week counting", figures.share(share));
   cell.style.setProperty("--share", share);
-  cell.title = `${several(active, "user")}${complete ? "" : ", still counted"}`;
+  cell.title = `${several(active, "user")}${complete ? "" : `, ${t("still counted")}`}`;
   return cell;
 }
 

@@ -14,8 +14,8 @@ import * as figures from "../lib/figures.js";
 import * as outages from "../lib/outages.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
-import { around, flowRows, ranked, streams } from "../charts/paths.js";
-import { besideOf, bucketInWords, bucketOf, trendOf } from "../lib/period.js";
+import { around, flowRows, foldedNote, ranked, streams } from "../charts/paths.js";
+import { besideOf, bucketInWords, bucketOf, stillCounted, titleBy, trendOf } from "../lib/period.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { screenCall, screenOf, usersOn } from "../lib/addresses.js";
@@ -23,9 +23,10 @@ import { showRanked } from "../ui/ranked_list.js";
 import { besideEachOther, linesOf } from "../charts/series.js";
 import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
+import { many, t } from "../lib/texts.js";
 
 const IN_PATHS = 10;
-const BESIDE = " The range beside it is laid over from its own beginning, as far as this one goes.";
+const BESIDE = ` ${t("The range beside it is laid over from its own beginning, as far as this one goes.")}`;
 // Nobody can be on them: they are the ends of paths, and all the rest.
 const OURS = ["(other)", "(start)", "(end)", words.SUPPRESSED];
 
@@ -80,36 +81,36 @@ function loadTotals() {
     nothing(answer) {
       period.tell(answer);
       const { views, visits, exits } = answer.totals;
-      const why = views + visits + exits > 0 ? "" : "Nobody was on this screen in this range.";
+      const why = views + visits + exits > 0 ? "" : t("Nobody was on this screen in this range.");
       showWays(why !== "");
       return why;
     },
     show({ totals: sums, trend, users, beside, ...answer }) {
       const other = (field, told) => (beside === null ? "" : figures.beside(sums[field], beside[field], told));
-      const before = trend?.change == null ? "" : `${figures.change(trend.change)} beside the range before`;
+      const before = trend?.change == null ? "" : t("{change} beside the range before", { change: figures.change(trend.change) });
       showFigures(element("figures"), [
-        { name: "Views", value: figures.count(sums.views), note: before, beside: other("views", figures.count), about: "views" },
+        { name: t("Views"), value: figures.count(sums.views), note: before, beside: other("views", figures.count), about: "views" },
         {
-          name: "Unique users",
+          name: t("Unique users"),
           value: figures.users(users?.found ?? null),
-          note: users === null ? "" : `${figures.usersBetween(users.found)}, 19 times in 20`,
+          note: users === null ? "" : t("{range}, 19 times in 20", { range: figures.usersBetween(users.found) }),
           about: "unique_users",
         },
         {
-          name: "Dwell",
+          name: t("Dwell"),
           value: `${sums.silent_share > 0 ? "≥ " : ""}${figures.span(sums.dwell_ms)}`,
-          note: `${figures.share(sums.silent_share)} of it ended by silence`,
+          note: t("{share} of it ended by silence", { share: figures.share(sums.silent_share) }),
           beside: other("dwell_ms", figures.span), about: "dwell",
         },
         {
-          name: "Dwell p50",
+          name: t("Dwell p50"),
           value: figures.span(sums.dwell_p50_ms),
-          note: `mean ${figures.span(sums.dwell_mean_ms)} of ${several(sums.visits, "visit")}`,
+          note: many(sums.visits, "mean {mean} of {n} visit", "mean {mean} of {n} visits", { mean: figures.span(sums.dwell_mean_ms), n: figures.count(sums.visits) }),
           beside: other("dwell_p50_ms", figures.span), about: "percentile",
         },
-        { name: "Dwell p95", value: figures.span(sums.dwell_p95_ms), note: "within 9.1 %", beside: other("dwell_p95_ms", figures.span), about: "percentile" },
-        { name: "Exits", value: figures.count(sums.exits), note: `${figures.share(sums.exit_share)} of views`, beside: other("exits", figures.count), about: "exits" },
-        { name: "Bounces", value: figures.count(sums.bounces), note: "exits after one view", beside: other("bounces", figures.count), about: "bounces" },
+        { name: t("Dwell p95"), value: figures.span(sums.dwell_p95_ms), note: t("within {share}", { share: figures.share(0.091) }), beside: other("dwell_p95_ms", figures.span), about: "percentile" },
+        { name: t("Exits"), value: figures.count(sums.exits), note: t("{share} of views", { share: figures.share(sums.exit_share) }), beside: other("exits", figures.count), about: "exits" },
+        { name: t("Bounces"), value: figures.count(sums.bounces), note: t("exits after one view"), beside: other("bounces", figures.count), about: "bounces" },
       ]);
       setText(element("users-note"), usersNote(users, answer));
     },
@@ -133,8 +134,8 @@ function loadSeries() {
       const series = beside === null ? mine : besideEachOther(mine, beside.items);
       showLegend(element("series-legend"), series.length > 1 ? series : []);
       const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket, gaps });
-      const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
-      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${beside === null ? "" : BESIDE}${counting}${outages.caption(gaps)}`, drawn);
+      const counting = drawn.isCounting ? ` ${stillCounted(bucket)}` : "";
+      return seriesCard.draw(`${titleBy(bucket, title, tz)}${beside === null ? "" : BESIDE}${counting}${outages.caption(gaps)}`, drawn);
     },
     files: ({ from, to, tz }) => ({ paths: [callOf({ from, to, tz })], name: `screen-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` }),
   });
@@ -145,15 +146,15 @@ function loadPaths() {
   return pathsCard.load({
     about: JSON.stringify(period.wanted),
     reading: async () => read(callOf((await place).parameters)),
-    nothing: ({ items }) => (items.length === 0 ? "Nobody came to this screen or left it in this range." : ""),
+    nothing: ({ items }) => (items.length === 0 ? t("Nobody came to this screen or left it in this range.") : ""),
     show({ items, folded }) {
-      const rest = folded === 0 ? "" : ` ${several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+      const rest = folded === 0 ? "" : ` ${foldedNote(folded)}`;
       const { next, before } = ranked(screen, items);
       showRanked(element("next"), next, (path) => period.address(path));
       showRanked(element("before"), before, (path) => period.address(path));
       const colour = (name) => (name === screen ? "--series-1" : null);
       return pathsCard.draw(
-        `Where people come from, on the left, and go to, on the right. (start) and (end) are the ends of sessions.${rest}`,
+        `${t("Where people come from, on the left, and go to, on the right. (start) and (end) are the ends of sessions.")}${rest}`,
         { drawing: streams(...around(screen, items), colour), table: flowRows(items) },
       );
     },
@@ -169,11 +170,11 @@ function loadDwell() {
       const [answer, { totals: sums }] = await Promise.all([place.then(({ parameters }) => read(callOf(parameters))), totals]);
       return { ...answer, sums };
     },
-    nothing: ({ visits }) => (visits === 0 ? "No visit ended in this range." : ""),
+    nothing: ({ visits }) => (visits === 0 ? t("No visit ended in this range.") : ""),
     show({ items, visits, sums }) {
-      const silent = sums.silent_share > 0 ? ` ${figures.share(sums.silent_share)} of their time ended by silence and is counted up to the last sign of life: those visits were longer.` : "";
+      const silent = sums.silent_share > 0 ? ` ${t("{share} of their time ended by silence and is counted up to the last sign of life: those visits were longer.", { share: figures.share(sums.silent_share) })}` : "";
       return dwellCard.draw(
-        `${several(visits, "visit")} by how long they lasted; each bar is for lengths a fifth longer than the one before.${silent}`,
+        `${t("{visits} by how long they lasted; each bar is for lengths a fifth longer than the one before.", { visits: several(visits, "visit") })}${silent}`,
         barsOf(items, { p50: sums.dwell_p50_ms, p95: sums.dwell_p95_ms }),
       );
     },
@@ -197,20 +198,23 @@ function showNow() {
   if (fullest === null) return;
   const { items, screens, as_of: asOf } = fullest;
   const mine = items.find((item) => (item.screen ?? words.NO_SCREEN) === screen);
-  const when = isStale ? `at ${asOf === null ? "some time" : words.timeOfDay(asOf)}` : "now";
+  const at = asOf === null ? t("some time") : words.timeOfDay(asOf);
   const people = mine?.foreground ?? 0;
-  const are = people === 1 ? (isStale ? "person was" : "person is") : isStale ? "people were" : "people are";
+  const n = figures.count(people);
+  const on = isStale ? many(people, "{n} person was on it at {time}.", "{n} people were on it at {time}.", { n, time: at }) : many(people, "{n} person is on it now.", "{n} people are on it now.", { n });
   const isBeyond = mine === undefined && items.length < screens;
   if (OURS.includes(screen)) return;
+  const told = { n: items.length, time: at };
+  const beyond = isStale ? t("Not among the {n} screens with the most people at {time}.", told) : t("Not among the {n} screens with the most people now.", told);
   setText(
     element("now-words"),
-    isBeyond ? `Not among the ${items.length} screens with the most people ${when}.` : `${figures.count(people)} ${are} on it ${when}.`,
+    isBeyond ? beyond : on,
   );
   element("now-link").hidden = mine === undefined || screen === words.NO_SCREEN;
 }
 
-setText(element("name").firstElementChild, screen === null ? "This address names no screen" : words.screen(screen));
-setTitle(screen === null ? "Not a screen" : words.screen(screen));
+setText(element("name").firstElementChild, screen === null ? t("This address names no screen") : words.screen(screen));
+setTitle(screen === null ? t("Not a screen") : words.screen(screen));
 onMetric(metric, (wanted) => {
   metric = wanted;
   period.keep();
@@ -219,7 +223,7 @@ onMetric(metric, (wanted) => {
 if (screen === null) {
   element("period").hidden = true;
   for (const card of document.querySelectorAll(".report")) card.hidden = true;
-  setText(element("now-words"), "It must be percent-encoded, as the links of the dashboard are.");
+  setText(element("now-words"), t("It must be percent-encoded, as the links of the dashboard are."));
   follow({});
 } else {
   element("now-link").href = usersOn(screen);

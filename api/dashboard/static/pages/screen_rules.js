@@ -8,10 +8,11 @@ import { several } from "../lib/moments.js";
 import { Rounds } from "../lib/rounds.js";
 import { Card } from "../ui/cards.js";
 import { element, foreign, make, setParts, setText } from "../ui/dom.js";
+import { pieces, t } from "../lib/texts.js";
 
 const CALL = "/api/v1/screen-rules";
-const FOLDED_HEADS = ["Becomes", "Names", "Visits", "Users", "Such as"];
-const STAYS_HEADS = ["Name", "Visits", "Users"];
+const FOLDED_HEADS = [t("Becomes"), t("Names"), t("Visits"), t("Users"), t("Such as")];
+const STAYS_HEADS = [t("Name"), t("Visits"), t("Users")];
 
 const rounds = new Rounds(refresh);
 const again = () => rounds.begin();
@@ -21,7 +22,7 @@ async function refresh() {
   const isRead = await card.load({
     about: CALL,
     reading: () => read(CALL),
-    nothing: ({ visits }) => (visits === 0 ? "No visit to a screen with a name is over yet." : ""),
+    nothing: ({ visits }) => (visits === 0 ? t("No visit to a screen with a name is over yet.") : ""),
     show,
   });
   return { isRead, movesOn: false };
@@ -32,21 +33,24 @@ function show(answer) {
   setText(
     element("rules-words"),
     isInForce
-      ? "These rules of ROLLCALL_SCREEN_RULES fold names at the door: what is stored since then is folded already."
-      : "No rules are in force. This is what the ready rules would do; rollcall screens preview --rules tries rules of yours.",
+      ? t("These rules of ROLLCALL_SCREEN_RULES fold names at the door: what is stored since then is folded already.")
+      : t("No rules are in force. This is what the ready rules would do; rollcall screens preview --rules tries rules of yours."),
   );
   element("rules-list").replaceChildren(...rules.map(asListed));
-  setParts(element("rules-looked"), [
-    `${several(answer.visits, "visit")} to ${several(answer.names, "name")}, the first of which was over `,
-    { at: answer.since },
-    `: ${several(answer.folded_names, "name")} would change, and ${several(screens, "screen")} be left.`,
-  ]);
+  const looked = t("{visits} to {names}, the first of which was over {time}: {folded} would change, and {screens} be left.");
+  setParts(element("rules-looked"), pieces(looked, {
+    time: { at: answer.since },
+    visits: several(answer.visits, "visit"),
+    names: several(answer.names, "name"),
+    folded: several(answer.folded_names, "name"),
+    screens: several(screens, "screen"),
+  }));
   const folded = items.filter((item) => item.folded);
   const stays = items.filter((item) => !item.folded);
   table("folded", FOLDED_HEADS, folded.map(foldedRow));
   table("stays", STAYS_HEADS, stays.map(stayingRow));
   element("rules-more").hidden = items.length === screens;
-  setText(element("rules-more"), `The first ${items.length}; rollcall screens preview has all.`);
+  setText(element("rules-more"), t("The first {n}; rollcall screens preview has all.", { n: items.length }));
 }
 
 function asListed(rule) {
@@ -57,7 +61,7 @@ function asListed(rule) {
 
 function table(id, heads, rows) {
   element(id).hidden = rows.length === 0;
-  element(`${id}-heads`).replaceChildren(...heads.map((text) => Object.assign(make("th", text === "Such as" ? "such" : "", text), { scope: "col" })));
+  element(`${id}-heads`).replaceChildren(...heads.map((text) => Object.assign(make("th", text === t("Such as") ? "such" : "", text), { scope: "col" })));
   element(`${id}-rows`).replaceChildren(...rows);
 }
 

@@ -3,27 +3,29 @@
 import { element, make, setText } from "../ui/dom.js";
 import * as figures from "../lib/figures.js";
 import { screenPage } from "../lib/addresses.js";
+import { percent } from "../lib/formats.js";
 import { sparkline } from "../charts/sparkline.js";
 import { term } from "../ui/terms.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
-export const SORTS = { views: "Views", unique_users: "Unique users", dwell: "Dwell", exits: "Exits" };
+export const SORTS = { views: t("Views"), unique_users: t("Unique users"), dwell: t("Dwell"), exits: t("Exits") };
 const COLUMNS = [
-  { title: "Screen" },
-  { title: "Views", sort: "views", term: "views" },
-  { title: "Trend", term: "trend" },
-  { title: "Unique users", error: "±3.3 %", sort: "unique_users", term: "unique_users" },
-  { title: "Dwell", sort: "dwell", term: "dwell" },
-  { title: "p50", error: "±9.1 %", term: "percentile" },
-  { title: "p95", error: "±9.1 %", term: "percentile" },
-  { title: "Exits", sort: "exits", term: "exits" },
-  { title: "Bounces", term: "bounces" },
-  { title: "Silence", term: "silence" },
+  { title: t("Screen") },
+  { title: t("Views"), sort: "views", term: "views" },
+  { title: t("Trend"), term: "trend" },
+  { title: t("Unique users"), error: `±${percent(figures.USERS_ERROR)}`, sort: "unique_users", term: "unique_users" },
+  { title: t("Dwell"), sort: "dwell", term: "dwell" },
+  { title: "p50", error: `±${percent(0.091)}`, term: "percentile" },
+  { title: "p95", error: `±${percent(0.091)}`, term: "percentile" },
+  { title: t("Exits"), sort: "exits", term: "exits" },
+  { title: t("Bounces"), term: "bounces" },
+  { title: t("Silence"), term: "silence" },
 ];
 const OURS = {
-  "(none)": "In the foreground before the app named a screen",
-  "(other)": "Screens beyond the 200 names that are told apart in a minute",
-  [words.SUPPRESSED]: "Screens with too few users to be told apart, together",
+  "(none)": t("In the foreground before the app named a screen"),
+  "(other)": t("Screens beyond the 200 names that are told apart in a minute"),
+  [words.SUPPRESSED]: t("Screens with too few users to be told apart, together"),
 };
 
 const BESIDE = [
@@ -37,7 +39,7 @@ const BESIDE = [
 // A screen that the other range does not have.
 const NOTHING = { views: 0, dwell_ms: 0, dwell_p50_ms: null, dwell_p95_ms: null, exits: 0, bounces: 0 };
 
-const NAMES = { "(other)": "Others", [words.SUPPRESSED]: "Small groups" };
+const NAMES = { "(other)": t("Others"), [words.SUPPRESSED]: t("Small groups") };
 
 /** `sortBy(sort)` and `toggle(screen)` hear what somebody wants; `address(path)` is that of another
  * page about the same range. */
@@ -79,7 +81,7 @@ export class ScreenTable {
   /** Columns in which nothing is known of any screen. */
   #leaveOut(rows) {
     COLUMNS.forEach(({ title }, column) => {
-      const isEmpty = title !== "Trend" && rows.length > 0 && rows.every(({ children }) => children[column].textContent.trim() === "–");
+      const isEmpty = title !== t("Trend") && rows.length > 0 && rows.every(({ children }) => children[column].textContent.trim() === "–");
       for (const row of [element("top-heads"), ...rows]) row.children[column].hidden = isEmpty;
     });
   }
@@ -118,15 +120,15 @@ export class ScreenTable {
     head.scope = "row";
     const swatch = make("button", "swatch");
     swatch.type = "button";
-    swatch.setAttribute("aria-label", `Show ${words.isolated(words.screen(screen))} in the chart`);
-    swatch.title = "Show in the chart, or not";
+    swatch.setAttribute("aria-label", t("Show {name} in the chart", { name: words.isolated(words.screen(screen)) }));
+    swatch.title = t("Show in the chart, or not");
     swatch.hidden = screen === words.SUPPRESSED;
     swatch.addEventListener("click", () => this.toggle(screen));
     const name = make(Object.hasOwn(OURS, screen) && screen !== words.NO_SCREEN ? "span" : "a", "screen-name");
     name.append(make("bdi", "", Object.hasOwn(NAMES, screen) ? NAMES[screen] : words.screen(screen)));
     name.title = Object.hasOwn(OURS, screen) ? OURS[screen] : screen;
     head.append(swatch, name);
-    row.append(head, ...COLUMNS.slice(1).map(({ title }) => make("td", title === "Trend" ? "trend" : "number")));
+    row.append(head, ...COLUMNS.slice(1).map(({ title }) => make("td", title === t("Trend") ? "trend" : "number")));
     return row;
   }
 }
@@ -135,7 +137,7 @@ function fill(row, item, users) {
   const [views, usersCell, dwell, p50, p95, exits, bounces, silence] = row.querySelectorAll(".number");
   setText(views, figures.count(item.views));
   setText(usersCell, figures.users(users));
-  usersCell.title = users === null ? "" : `${figures.usersBetween(users)}, 19 times in 20`;
+  usersCell.title = users === null ? "" : t("{range}, 19 times in 20", { range: figures.usersBetween(users) });
   setText(dwell, `${item.silent_share > 0 ? "≥ " : ""}${figures.span(item.dwell_ms)}`);
   setText(p50, figures.span(item.dwell_p50_ms));
   setText(p95, figures.span(item.dwell_p95_ms));
@@ -159,10 +161,10 @@ function fillTrend(cell, trend, { before, kept_from: keptFrom, compared_buckets:
   if (trend === undefined) return cell.append("–");
   const isPart = keptFrom === null || keptFrom > before.from;
   const isNew = !isPart && trend.compared > 0 && trend.compared_before === 0;
-  const change = make("span", "change", isNew ? "new" : figures.change(trend.change) || "–");
+  const change = make("span", "change", isNew ? t("new") : figures.change(trend.change) || "–");
   change.title = isPart
-    ? "The range before is not kept as a whole: there is nothing to compare with"
-    : `${figures.count(trend.compared)} beside ${figures.count(trend.compared_before)} in the range before`;
+    ? t("The range before is not kept as a whole: there is nothing to compare with")
+    : t("{n} beside {before} in the range before", { n: figures.count(trend.compared), before: figures.count(trend.compared_before) });
   return cell.append(sparkline(trend.series, isPart ? [] : trend.series_before, over), change);
 }
 

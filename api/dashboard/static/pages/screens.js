@@ -5,19 +5,19 @@ import { Card } from "../ui/cards.js";
 import { element, setText } from "../ui/dom.js";
 import { engagementCall, flowsCall, placeIn, readOutages, topScreens, trendsCall, usersNote, usersOf } from "./engagement.js";
 import { follow } from "../lib/feed.js";
-import { several } from "../lib/moments.js";
 import * as outages from "../lib/outages.js";
 import * as figures from "../lib/figures.js";
 import { showLegend } from "../charts/legend.js";
 import { bucketFor, isMetric, METRICS, onMetric } from "./metrics.js";
-import { flowRows, fromAndTo, streams } from "../charts/paths.js";
-import { besideOf, bucketInWords, bucketOf, trendOf } from "../lib/period.js";
+import { flowRows, foldedNote, fromAndTo, streams } from "../charts/paths.js";
+import { besideOf, bucketInWords, bucketOf, stillCounted, titleBy, trendOf } from "../lib/period.js";
 import { PeriodForm } from "../ui/period_form.js";
 import { Rounds } from "../lib/rounds.js";
 import { ScreenTable, SORTS } from "./screen_table.js";
 import { linesOf, MOST_SERIES } from "../charts/series.js";
 import { VersionCard } from "./version_card.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 const SHOWN = 50;
 // Of the range beside it: its order is another.
@@ -26,7 +26,7 @@ const FIRST_CHOSEN = 5;
 const IN_FLOWS = 12;
 // Above this share of the views (other) is worth a word.
 const MUCH_OTHER = 0.01;
-const NOBODY = "Nobody was on a screen in this range. Choose a longer or an earlier one.";
+const NOBODY = t("Nobody was on a screen in this range. Choose a longer or an earlier one.");
 
 const given = new URLSearchParams(location.search);
 let sort = Object.hasOwn(SORTS, given.get("sort")) ? given.get("sort") : "views";
@@ -86,7 +86,7 @@ function loadTop() {
         users: users?.by ?? null,
         beside,
       });
-      setText(element("users-note"), [sortProblem, beside && "In each cell the second line is the range beside it.", usersNote(users, answer)].filter(Boolean).join(" "));
+      setText(element("users-note"), [sortProblem, beside && t("In each cell the second line is the range beside it."), usersNote(users, answer)].filter(Boolean).join(" "));
       element("top-more").hidden = items.length < SHOWN;
       tellOther(answer.other_share);
       mark();
@@ -116,12 +116,12 @@ function loadSeries() {
       mark();
       showLegend(element("series-legend"), series, toggle);
       if (series.length > 0) return "";
-      return isChosen ? "Choose screens by the squares in the table below." : NOBODY;
+      return isChosen ? t("Choose screens by the squares in the table below.") : NOBODY;
     },
     show({ series, gaps, as_of: asOf, tz }) {
       const drawn = linesOf(series, { isTime, asOf, zone: tz, bucket, gaps });
-      const counting = drawn.isCounting ? ` The last ${bucketInWords(bucket)}, in shade, is still counted.` : "";
-      return seriesCard.draw(`${title} by ${bucketInWords(bucket)}, in ${tz}.${counting}${outages.caption(gaps)}`, drawn);
+      const counting = drawn.isCounting ? ` ${stillCounted(bucket)}` : "";
+      return seriesCard.draw(`${titleBy(bucket, title, tz)}${counting}${outages.caption(gaps)}`, drawn);
     },
     files: ({ paths, from }) =>
       paths.length === 0 ? null : { paths, name: `screens-by-${bucketInWords(bucket)}-${from.slice(0, 10)}.csv` },
@@ -132,7 +132,7 @@ function loadFlows() {
   return flowsCard.load({
     about: JSON.stringify(period.wanted),
     reading: async () => read(flowsCall({ ...(await place).parameters, top: IN_FLOWS, limit: 500 })),
-    nothing: ({ items }) => (items.length === 0 ? "Nobody went from one screen to another in this range." : ""),
+    nothing: ({ items }) => (items.length === 0 ? t("Nobody went from one screen to another in this range.") : ""),
     show(answer) {
       flows = answer;
       return drawFlows();
@@ -146,10 +146,10 @@ function loadFlows() {
 
 function drawFlows() {
   const { items, folded } = flows;
-  const rest = folded === 0 ? "" : ` ${several(folded, "more screen")} with fewer transitions ${folded === 1 ? "is" : "are"} folded into (other).`;
+  const rest = folded === 0 ? "" : ` ${foldedNote(folded)}`;
   const colour = (screen) => (slots.has(screen) ? `--series-${slots.get(screen) + 1}` : null);
   return flowsCard.draw(
-    `From a screen, on the left, to the next one, on the right. (start) and (end) are the ends of sessions.${rest}`,
+    `${t("From a screen, on the left, to the next one, on the right. (start) and (end) are the ends of sessions.")}${rest}`,
     { drawing: streams(...fromAndTo(items), colour), table: flowRows(items) },
   );
 }
@@ -202,7 +202,7 @@ function tellHow({ items, as_of: asOf }) {
   element("how-to").hidden = !isNew && (items.length === 0 || items.some(({ screen }) => screen !== "(none)"));
   setText(
     element("how-to-lead"),
-    isNew ? "Nothing has arrived yet." : "Its heartbeats arrived in this range, but none of them said where the user was.",
+    isNew ? t("Nothing has arrived yet.") : t("Its heartbeats arrived in this range, but none of them said where the user was."),
   );
 }
 
@@ -213,7 +213,7 @@ function tellOther(share) {
   if (!isMuch) return;
   setText(
     element("other-note"),
-    `${figures.share(share)} of the views count as (other): the app names more screens than are told apart. Name kinds of screens (Film), not things (Film 4711).`,
+    t("{share} of the views count as (other): the app names more screens than are told apart. Name kinds of screens (Film), not things (Film 4711).", { share: figures.share(share) }),
   );
 }
 

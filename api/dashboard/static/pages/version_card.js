@@ -8,13 +8,14 @@ import { instantOf, momentInWords } from "../lib/zones.js";
 import { Card } from "../ui/cards.js";
 import { element, foreign, make, setText } from "../ui/dom.js";
 import { engagementCall } from "./engagement.js";
+import { t } from "../lib/texts.js";
 
 const FILTERS = { app_version: "version", platform: "platform" };
 const MOST = 50;
 // A row of fewer visits is not called the worst: chance is.
 const FEWEST_VISITS = 20;
-const COLUMNS = ["", "Views", "Exits", "Of views", "Dwell p50", "Dwell p95", "Mean", "Visits"];
-const HEADS = { app_version: "Version", platform: "Platform", screen: "Screen" };
+const COLUMNS = ["", t("Views"), t("Exits"), t("Of views"), t("Dwell p50"), t("Dwell p95"), t("Mean"), t("Visits")];
+const HEADS = { app_version: t("Version"), platform: t("Platform"), screen: t("Screen") };
 
 /** `again()` reads the page once more; `screen` is the one that the page is about, or null. */
 export class VersionCard {
@@ -76,8 +77,8 @@ export class VersionCard {
   #why() {
     const isFiltered = Object.keys(this.#filters()).length > 0;
     return isFiltered
-      ? "Nobody, or too few, in this range. Choose another version or platform, or all."
-      : "Not told of this range: versions and platforms are told of whole hours (UTC), from half an hour after the hour on.";
+      ? t("Nobody, or too few, in this range. Choose another version or platform, or all.")
+      : t("Not told of this range: versions and platforms are told of whole hours (UTC), from half an hour after the hour on.");
   }
 
   #show({ items, unique_users_to: until, tz }, by) {
@@ -93,7 +94,7 @@ export class VersionCard {
     });
     setText(
       element("versions-note"),
-      `Counted up to ${momentInWords(Date.parse(until), tz)}, where visits end. The worst of those with ${FEWEST_VISITS} visits or more is marked.`,
+      t("Counted up to {time}, where visits end. The worst of those with {n} visits or more is marked.", { time: momentInWords(Date.parse(until), tz), n: FEWEST_VISITS }),
     );
   }
 
@@ -109,7 +110,7 @@ export class VersionCard {
     for (const [name, field] of Object.entries(FILTERS)) {
       const chosen = this.only[name];
       const values = new Set([...this.#known[name], ...(chosen ? [chosen] : [])]);
-      const options = [["", "all"], ...[...values].map((value) => [value, words.isolated(value)])];
+      const options = [["", t("all")], ...[...values].map((value) => [value, words.isolated(value)])];
       const select = this.#fields[field];
       select.replaceChildren(...options.map(([value, text]) => Object.assign(make("option", "", text), { value })));
       select.value = chosen;
@@ -127,8 +128,8 @@ function row(item, by, worst) {
   const cells = [
     [figures.count(item.views)],
     [figures.count(item.exits)],
-    [`${figures.share(item.exit_share)}${exits ? ", the most" : ""}`, exits],
-    [`${figures.span(item.dwell_p50_ms)}${dwell ? ", the shortest" : ""}`, dwell],
+    [`${figures.share(item.exit_share)}${exits ? `, ${t("the most")}` : ""}`, exits],
+    [`${figures.span(item.dwell_p50_ms)}${dwell ? `, ${t("the shortest")}` : ""}`, dwell],
     [figures.span(item.dwell_p95_ms)],
     [figures.span(item.dwell_mean_ms)],
     [figures.count(item.visits)],

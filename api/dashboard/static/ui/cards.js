@@ -76,7 +76,7 @@ export class Card {
     try {
       await chart(figure, drawing);
     } catch (error) {
-      setText(figure.querySelector("figcaption"), `${caption} The chart cannot be drawn (${error.message}); its numbers are here.`);
+      setText(figure.querySelector("figcaption"), `${caption} ${t("The chart cannot be drawn ({why}); its numbers are here.", { why: error.message })}`);
       figure.querySelector("details").open = true;
     }
   }
@@ -91,7 +91,7 @@ export class Card {
     line.className = `trouble ${kind}`;
     setText(line, text);
     if (!mayTryAgain) return;
-    const button = make("button", "plain", "Try again");
+    const button = make("button", "plain", t("Try again"));
     button.type = "button";
     button.addEventListener("click", this.again);
     line.append(" ", button);
@@ -129,7 +129,7 @@ export class Card {
       save(await pictureOf(this.node, { title: title.map(words.isolated).join(" · "), range, ...this.#drawn }), this.#pictureName());
       this.#say("", "quiet");
     } catch (error) {
-      this.#say(`The picture was not made (${error.message}).`, "problem");
+      this.#say(t("The picture was not made ({why}).", { why: error.message }), "problem");
     } finally {
       this.#offerPicture(this.#drawn);
     }
@@ -147,7 +147,7 @@ export class Card {
       await download(paths, name);
       this.#say("", "quiet");
     } catch (error) {
-      if (!(error instanceof LoggedOut)) this.#say(`The CSV was not made. ${trouble(error)}`, "problem");
+      if (!(error instanceof LoggedOut)) this.#say(`${t("The CSV was not made.")} ${trouble(error)}`, "problem");
     } finally {
       button.disabled = this.#files === null;
     }
@@ -156,7 +156,7 @@ export class Card {
 
 function trouble(error) {
   if (error instanceof ProblemError) return error.message;
-  if (error instanceof Away) return `${error.message}. It is tried again by itself.`;
+  if (error instanceof Away) return t("{why}. It is tried again by itself.", { why: error.message });
   console.error(error);
-  return "This cannot be shown: an error in the page.";
+  return t("This cannot be shown: an error in the page.");
 }

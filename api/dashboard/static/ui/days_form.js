@@ -3,6 +3,7 @@
 import { queryOf, wantedOf } from "../lib/days.js";
 import { element, setText } from "./dom.js";
 import { dayInWords, daysLater } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 const form = element("period");
 const fields = form.elements;
@@ -33,7 +34,7 @@ export class DaysForm {
     const [from, through] = this.#told.map(dayInWords);
     setText(
       element("period-words"),
-      `${from} through ${through}. Days are those of ${zone}, the reporting zone, whatever yours is: whether a user was active is kept by these days and no finer.`,
+      t("{from} through {through}. Days are those of {zone}, the reporting zone, whatever yours is: whether a user was active is kept by these days and no finer.", { from, through, zone }),
     );
   }
 
@@ -47,7 +48,7 @@ export class DaysForm {
   #chooseCustom() {
     const [from, through] = [fields.from.value, fields.through.value];
     const isOrdered = from <= through;
-    const problem = from && through ? (isOrdered ? "" : "From must not be after the last day.") : "Both must be dates.";
+    const problem = from && through ? (isOrdered ? "" : t("From must not be after the last day.")) : t("Both must be dates.");
     setText(element("period-problem"), problem);
     if (problem === "") this.#want({ range: "custom", from, through });
   }

@@ -3,6 +3,7 @@
 import { now } from "../lib/api.js";
 import { moment } from "../lib/moments.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 export const element = (id) => document.getElementById(id);
 
@@ -17,7 +18,7 @@ export function make(tag, className = "", text = "") {
 export const hasPage = (route) => document.documentElement.dataset.pages.split(" ").includes(route);
 
 /** A small button that copies a user's id, for a row of a list. */
-export function copyButton(userId, does = "Copy the user id") {
+export function copyButton(userId, does = t("Copy the user id")) {
   const button = make("button", "copy small-copy");
   button.type = "button";
   button.dataset.copy = "text";

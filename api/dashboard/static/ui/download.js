@@ -2,6 +2,7 @@
 
 import { Away, LoggedOut, logIn, ProblemError } from "../lib/api.js";
 import { make } from "./dom.js";
+import { t } from "../lib/texts.js";
 
 const KEPT_MS = 60_000;
 
@@ -34,11 +35,11 @@ async function csvAt(path) {
     answer = await fetch(path, { cache: "no-store", headers: { Accept: "text/csv" } });
     if (answer.ok) return { text: await answer.text(), goesOn: answer.headers.has("X-Rollcall-Next-Cursor") };
   } catch (error) {
-    throw new Away("The connection was lost");
+    throw new Away(t("The connection was lost"));
   }
   if (answer.status === 401) {
     logIn();
     throw new LoggedOut();
   }
-  throw new ProblemError(await answer.json().catch(() => ({ detail: "There was no answer." })));
+  throw new ProblemError(await answer.json().catch(() => ({ detail: t("There was no answer.") })));
 }

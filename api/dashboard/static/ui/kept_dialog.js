@@ -2,13 +2,14 @@
 
 import { make, setText } from "./dom.js";
 import { Teller } from "./teller.js";
+import { t } from "../lib/texts.js";
 
 // No page waits for the looks of what few open.
 const looks = Object.assign(make("link"), { rel: "stylesheet", href: new URL("kept.css", import.meta.url) });
 const isStyled = new Promise((done) => looks.addEventListener("load", done));
 document.head.append(looks);
 
-const FIELDS = { address: "The address of this page", name: "The name", text: "The text", at: "The time" };
+const FIELDS = { address: t("The address of this page"), name: t("The name"), text: t("The text"), at: t("The time") };
 
 export class KeptDialog extends Teller {
   /** `form` is a <form>; `nothing` is said where the list is empty. `rows()` reads the list's nodes. */
@@ -22,7 +23,7 @@ export class KeptDialog extends Teller {
     this.node.setAttribute("aria-label", title);
     this.list = make("ul");
     this.empty = make("p", "quiet");
-    const close = this.button("Close", () => this.node.close());
+    const close = this.button(t("Close"), () => this.node.close());
     close.classList.add("close");
     this.node.append(close, make("h2", "", title), form, this.said, this.list, this.empty);
     this.node.addEventListener("click", (event) => event.target === this.node && this.node.close());

@@ -4,6 +4,7 @@
 import { read, send } from "../lib/api.js";
 import { make } from "./dom.js";
 import { form, KeptDialog, labelled } from "./kept_dialog.js";
+import { t } from "../lib/texts.js";
 
 const CALL = "/api/v1/views";
 const MAX_NAME = 100;
@@ -11,8 +12,8 @@ const MAX_NAME = 100;
 const AUDIENCE = "/audience";
 
 const name = Object.assign(make("input"), { name: "name", maxLength: MAX_NAME, required: true, autocomplete: "off" });
-const dialog = new KeptDialog("Saved views", form([labelled("Name of this page, with its filters", name, "full")], "Save this page"), {
-  nothing: "You have saved none yet. A saved view can be shared: any reader may open its link.",
+const dialog = new KeptDialog(t("Saved views"), form([labelled(t("Name of this page, with its filters"), name, "full")], t("Save this page")), {
+  nothing: t("You have saved none yet. A saved view can be shared: any reader may open its link."),
   rows: async () => (await read(CALL)).items.map(rowOf),
 });
 
@@ -23,14 +24,14 @@ export async function open() {
 }
 
 /** The page's title without whose it is. */
-const titleOf = (title) => title.replace(/^Not live: /, "").replace(/ · Rollcall$/, "").slice(0, MAX_NAME);
+const titleOf = (title) => title.replace(t("Not live: {title}", { title: "" }), "").replace(/ · Rollcall$/, "").slice(0, MAX_NAME);
 
 const addressOf = ({ pathname, search, hash }) => pathname + search + (pathname === AUDIENCE ? hash : "");
 
 dialog.form.addEventListener("submit", async (event) => {
   event.preventDefault();
   const wanted = { name: name.value, address: addressOf(location) };
-  if (await dialog.attempt(() => send("POST", CALL, wanted))) await after("Saved.");
+  if (await dialog.attempt(() => send("POST", CALL, wanted))) await after(t("Saved."));
 });
 
 async function after(done) {
@@ -45,11 +46,11 @@ function rowOf(view) {
   link.append(make("bdi", "", view.name));
   row.append(
     link,
-    dialog.button("Copy link", () => copy(view), view.name),
-    dialog.button("Rename", () => rename(row, view), view.name),
-    dialog.pressedTwice("Save over", "Really save this page over it", () => saveOver(view), view.name),
+    dialog.button(t("Copy link"), () => copy(view), view.name),
+    dialog.button(t("Rename"), () => rename(row, view), view.name),
+    dialog.pressedTwice(t("Save over"), t("Really save this page over it"), () => saveOver(view), view.name),
     dialog.deleter(async () => {
-      if (await dialog.attempt(() => send("DELETE", `${CALL}/${view.id}`))) await after("Deleted.");
+      if (await dialog.attempt(() => send("DELETE", `${CALL}/${view.id}`))) await after(t("Deleted."));
     }, view.name),
   );
   return row;
@@ -59,7 +60,7 @@ async function copy({ link }) {
   const address = location.origin + link;
   try {
     await navigator.clipboard.writeText(address);
-    dialog.say("The link is copied: any reader may open it.");
+    dialog.say(t("The link is copied: any reader may open it."));
   } catch (error) {
     // Browsers give the clipboard to https and localhost only.
     dialog.say(address);
@@ -70,19 +71,19 @@ async function copy({ link }) {
 /** The name and the link stay. */
 async function saveOver(view) {
   const wanted = { address: addressOf(location) };
-  if (await dialog.attempt(() => send("PATCH", `${CALL}/${view.id}`, wanted))) await after("Saved over.");
+  if (await dialog.attempt(() => send("PATCH", `${CALL}/${view.id}`, wanted))) await after(t("Saved over."));
 }
 
 function rename(row, view) {
   const field = Object.assign(make("input", "text"), { value: view.name, maxLength: MAX_NAME, required: true });
-  field.setAttribute("aria-label", "New name");
+  field.setAttribute("aria-label", t("New name"));
   const fields = make("form", "text");
-  const button = make("button", "plain", "Save");
+  const button = make("button", "plain", t("Save"));
   fields.append(field, button);
   fields.addEventListener("submit", async (event) => {
     event.preventDefault();
     const wanted = { name: field.value };
-    if (await dialog.attempt(() => send("PATCH", `${CALL}/${view.id}`, wanted))) await after("Renamed.");
+    if (await dialog.attempt(() => send("PATCH", `${CALL}/${view.id}`, wanted))) await after(t("Renamed."));
   });
   row.replaceChildren(fields);
   field.select();

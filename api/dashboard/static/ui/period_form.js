@@ -5,6 +5,7 @@ import { element, make, setText } from "./dom.js";
 import { chosenZone, viewersZone } from "../lib/formats.js";
 import { noteOf, QUARTER_MS, queryOf, wantedOf } from "../lib/period.js";
 import { bareMoment, instantOf, wallTime } from "../lib/zones.js";
+import { t } from "../lib/texts.js";
 
 /** What the address asks for; UTC where it names no zone and the bar has UTC. */
 function wantedHere() {
@@ -74,11 +75,11 @@ export class PeriodForm {
       element("beside").hidden = !fields.beside.checked;
       if (this.wanted.beside) this.#fill(this.wanted.beside.from, this.wanted.beside.to, BESIDE);
     }
-    const zones = new Map([["", this.reportingZone ? `${this.reportingZone} (reporting zone)` : "the reporting zone"]]);
+    const zones = new Map([["", this.reportingZone ? t("{zone} (reporting zone)", { zone: this.reportingZone }) : t("the reporting zone")]]);
     for (const zone of [viewersZone(), this.wanted.zone]) {
       if (zone && zone !== this.reportingZone) {
-        zones.set(zone, zone === viewersZone() ? `${zone} (your zone)` : zone);
-      } else if (zone === viewersZone()) zones.set("", `${zone} (reporting zone and yours)`);
+        zones.set(zone, zone === viewersZone() ? t("{zone} (your zone)", { zone }) : zone);
+      } else if (zone === viewersZone()) zones.set("", t("{zone} (reporting zone and yours)", { zone }));
     }
     fields.tz.replaceChildren(...[...zones].map(([value, text]) => Object.assign(make("option", "", text), { value })));
     fields.tz.value = this.wanted.zone === this.reportingZone ? "" : this.wanted.zone;
@@ -87,13 +88,13 @@ export class PeriodForm {
   /** Says which range an answer is about, as the API understood it. */
   tell({ from, to, tz, as_of: asOf }) {
     this.asked = { from: Date.parse(from), to: Date.parse(to) };
-    const until = asOf !== null && Date.parse(asOf) < Date.parse(to) ? `; counted up to ${bareMoment(Date.parse(asOf), tz)}` : "";
-    const zone = tz === this.reportingZone ? `${tz}, the reporting zone` : tz;
+    const until = asOf !== null && Date.parse(asOf) < Date.parse(to) ? `; ${t("counted up to {time}", { time: bareMoment(Date.parse(asOf), tz) })}` : "";
+    const zone = tz === this.reportingZone ? t("{zone}, the reporting zone", { zone: tz }) : tz;
     const { beside } = this.wanted;
-    const other = beside && fields.beside ? ` Beside it: ${bareMoment(beside.from, tz)} to ${bareMoment(beside.to, tz)}.` : "";
+    const other = beside && fields.beside ? ` ${t("Beside it: {from} to {to}.", { from: bareMoment(beside.from, tz), to: bareMoment(beside.to, tz) })}` : "";
     setText(
       element("period-words"),
-      `${noteOf(this.wanted)}${bareMoment(Date.parse(from), tz)} to ${bareMoment(Date.parse(to), tz)} in ${zone}${until}.${other}`,
+      `${noteOf(this.wanted)}${t("{from} to {to} in {zone}", { from: bareMoment(Date.parse(from), tz), to: bareMoment(Date.parse(to), tz), zone })}${until}.${other}`,
     );
   }
 
@@ -137,11 +138,11 @@ export class PeriodForm {
 
   #problem(names = ["from", "to"]) {
     const [first, last] = names.map((name) => fields[name]);
-    for (const [field, name] of [[first, "From"], [last, "To"]]) {
-      if (!field.value) return `${name} must be a date and a time.`;
-      if (field.validity.stepMismatch) return `${name} must be a quarter-hour: 00, 15, 30 or 45 minutes.`;
+    for (const [field, name] of [[first, t("From")], [last, t("To")]]) {
+      if (!field.value) return t("{field} must be a date and a time.", { field: name });
+      if (field.validity.stepMismatch) return t("{field} must be a quarter-hour: 00, 15, 30 or 45 minutes.", { field: name });
     }
-    return first.value < last.value ? "" : "From must be before To.";
+    return first.value < last.value ? "" : t("From must be before To.");
   }
 
   #fill(from, to, [first, last] = ["from", "to"]) {

@@ -4,9 +4,10 @@ import { screenPage } from "../lib/addresses.js";
 import { make } from "./dom.js";
 import * as figures from "../lib/figures.js";
 import * as words from "../lib/words.js";
+import { t } from "../lib/texts.js";
 
 // What is no screen, as people say it.
-const OURS = { "(start)": "The session began", "(end)": "The session ended", "(other)": "Other screens", "(none)": "No screen", "(suppressed)": "Small groups" };
+const OURS = { "(start)": t("The session began"), "(end)": t("The session ended"), "(other)": t("Other screens"), "(none)": t("No screen"), "(suppressed)": t("Small groups") };
 
 /** Into an <ol>: `items` are {screen, transitions, share}; `addressOf(path)` is that of another page
  * about the same range. */

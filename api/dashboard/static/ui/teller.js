@@ -2,6 +2,7 @@
 
 import { Away, LoggedOut, ProblemError } from "../lib/api.js";
 import { make, setText } from "./dom.js";
+import { t } from "../lib/texts.js";
 
 export class Teller {
   #fields;
@@ -44,7 +45,7 @@ export class Teller {
   }
 
   deleter(action, name) {
-    return this.pressedTwice("Delete", "Really delete", action, name);
+    return this.pressedTwice(t("Delete"), t("Really delete"), action, name);
   }
 
   /** What is lost for good wants two presses. */
@@ -59,7 +60,7 @@ export class Teller {
   }
 
   #why(error) {
-    if (error instanceof Away) return error.detail ?? `${error.message}. Try again.`;
+    if (error instanceof Away) return error.detail ?? t("{why}. Try again.", { why: error.message });
     const { errors } = error.problem;
     if (errors.length === 0) return error.message;
     const [{ field, message }] = errors;

@@ -2,9 +2,10 @@
 
 import { VALUES } from "./alert_words.js";
 import { reportingZone } from "../../lib/formats.js";
+import { t } from "../../lib/texts.js";
 
 /** "New all-time peak", ready to switch on. */
-export const PEAK = { name: "New all-time peak", of: "online", than: "peak", is: "above", for_minutes: "1", recovery: false };
+export const PEAK = { name: t("New all-time peak"), of: "online", than: "peak", is: "above", for_minutes: "1", recovery: false };
 const WITH_SCREEN = new Set(["screen", "arrivals", "exits"]);
 
 /** The rule as the API takes it. A number that is none is left out: the API says what it wants. */

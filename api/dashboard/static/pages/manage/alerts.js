@@ -10,24 +10,25 @@ import { Teller } from "../../ui/teller.js";
 import { fillIn, layOut, PEAK, ruleOf } from "./alert_form.js";
 import { ruleInWords, trialInWords } from "./alert_words.js";
 import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
+import { pieces, t } from "../../lib/texts.js";
 
 const CALL = "/api/v1/alerts";
 const EVERY_MS = 5_000;
 const TIMES_SHOWN = 5;
-const TARGETS = { webhook: "A webhook", slack: "Slack", email: "E-mail" };
+const TARGETS = { webhook: t("A webhook"), slack: "Slack", email: t("E-mail") };
 const FIELDS = {
-  url: "The address",
-  email: "The address",
-  "rule.name": "The name",
-  "rule.value": "The number",
-  "rule.screen": "The screen",
-  "rule.app_version": "The version",
-  "rule.days": "Days",
-  "rule.for_minutes": "For minutes",
-  "rule.repeat_minutes": "Again every",
-  "rule.quiet_hours.from": "Quiet from",
-  "rule.quiet_hours.to": "Quiet to",
-  "rule.quiet_hours.time_zone": "The time zone",
+  url: t("The address"),
+  email: t("The address"),
+  "rule.name": t("The name"),
+  "rule.value": t("The number"),
+  "rule.screen": t("The screen"),
+  "rule.app_version": t("The version"),
+  "rule.days": t("Days"),
+  "rule.for_minutes": t("For minutes"),
+  "rule.repeat_minutes": t("Again every"),
+  "rule.quiet_hours.from": t("Quiet from"),
+  "rule.quiet_hours.to": t("Quiet to"),
+  "rule.quiet_hours.time_zone": t("The time zone"),
 };
 
 const form = element("rule");
@@ -59,34 +60,34 @@ function show(items) {
 function rowOf({ id, rule, target }) {
   const deleter = keeper.deleter(() => end(id), rule.name);
   if (target !== "webhook") return new KeptRow(rule.name, [deleter]);
-  return new KeptRow(rule.name, [keeper.pressedTwice("New secret", "Really a new secret", () => rotate(id, rule.name), rule.name), deleter]);
+  return new KeptRow(rule.name, [keeper.pressedTwice(t("New secret"), t("Really a new secret"), () => rotate(id, rule.name), rule.name), deleter]);
 }
 
 async function rotate(id, name) {
   await keeper.attempt(async () => {
     const { secret } = await send("POST", `${CALL}/${id}/rotate`);
-    showSecret(secret, `The new secret of ${name}. Both sign for 24 hours: give this one to the receiver until then.`);
+    showSecret(secret, t("The new secret of {name}. Both sign for 24 hours: give this one to the receiver until then.", { name }));
   });
   rows.delete(id); // its buttons ask again before the next time
   await rounds.begin();
 }
 
 async function end(id) {
-  if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), "Deleted.")) await rounds.begin();
+  if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), t("Deleted."))) await rounds.begin();
 }
 
 function shown(row, item) {
   const { firing_since: since, last_told_at: last, waiting, given_up: lost, problem, previous_secret_until: until } = item;
   const about = line("quiet");
   setParts(about, ruleInWords(item.rule));
-  const to = line("quiet", `${TARGETS[item.target] ?? item.target}: `, make("bdi", "", item.address), "; made by ", make("bdi", "", item.created_by));
-  row.show(since === null ? "live" : "outage", since === null ? "Calm" : "Firing", [
+  const to = line("quiet", ...pieces(t("{target}: {address}; made by {who}"), { target: TARGETS[item.target] ?? item.target, address: make("bdi", "", item.address), who: make("bdi", "", item.created_by) }));
+  row.show(since === null ? "live" : "outage", since === null ? t("Calm") : t("Firing"), [
     about,
-    since === null ? null : line("problem", "Firing since ", momentOf(since)),
-    last === null ? null : line("quiet", "Fired last at ", momentOf(last)),
-    waiting > 0 ? line("problem", `${several(waiting, "message")} not delivered yet${problem === null ? "" : ` (${problem})`}`) : null,
-    lost > 0 ? line("problem", `${several(lost, "message")} of the last 30 days could not be delivered`) : null,
-    until !== null && Date.parse(until) > now() ? line("quiet", "The secret of before signs too until ", momentOf(until)) : null,
+    since === null ? null : line("problem", ...pieces(t("Firing since {time}"), { time: momentOf(since) })),
+    last === null ? null : line("quiet", ...pieces(t("Fired last at {time}"), { time: momentOf(last) })),
+    waiting > 0 ? line("problem", `${t("{messages} not delivered yet", { messages: several(waiting, "message") })}${problem === null ? "" : ` (${problem})`}`) : null,
+    lost > 0 ? line("problem", t("Of the last 30 days could not be delivered: {messages}", { messages: several(lost, "message") })) : null,
+    until !== null && Date.parse(until) > now() ? line("quiet", ...pieces(t("The secret of before signs too until {time}"), { time: momentOf(until) })) : null,
     to,
   ]);
   return row.node;
@@ -119,8 +120,8 @@ function showTrial(trial) {
   trier.say(trialInWords(trial));
   const latest = trial.fired_at.slice(-TIMES_SHOWN);
   const parts = latest.flatMap((at, n) => [n === 0 ? "" : ", ", { at }]);
-  const more = trial.fired > latest.length ? "The latest: " : "At ";
-  setParts(element("trial-times"), latest.length === 0 ? [] : [more, ...parts]);
+  const text = trial.fired > latest.length ? t("The latest: {times}") : t("At {times}");
+  setParts(element("trial-times"), latest.length === 0 ? [] : pieces(text, { times: parts }));
 }
 
 tell.addEventListener("submit", async (event) => {
@@ -132,15 +133,15 @@ tell.addEventListener("submit", async (event) => {
     tell.reset();
     trier.say("");
     forget();
-    if (made.secret !== null) showSecret(made.secret, `The secret of ${made.rule.name}, by which its receiver checks that messages are ours.`);
-  }, "Made. It looks at what comes from now on.");
+    if (made.secret !== null) showSecret(made.secret, t("The secret of {name}, by which its receiver checks that messages are ours.", { name: made.rule.name }));
+  }, t("Made. It looks at what comes from now on."));
   rounds.begin();
 });
 
 element("peak").addEventListener("click", () => {
   fillIn(form, PEAK);
   forget();
-  trier.say("Try it, then make it.");
+  trier.say(t("Try it, then make it."));
 });
 
 layOut(form);

@@ -3,6 +3,7 @@
 import { read, send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
 import { Rounds } from "../../lib/rounds.js";
+import { pieces, t } from "../../lib/texts.js";
 import { arrange, element, make, momentOf } from "../../ui/dom.js";
 import { Teller } from "../../ui/teller.js";
 import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
@@ -11,7 +12,7 @@ const CALL = "/api/v1/share-links";
 const EVERY_MS = 5_000;
 
 const form = element("new");
-const maker = new Teller(element("new-said"), { name: "The name", expires_in_hours: "The time in hours" });
+const maker = new Teller(element("new-said"), { name: t("The name"), expires_in_hours: t("The time in hours") });
 const keeper = new Teller(element("list-said"));
 const reader = new Teller(element("list-trouble"));
 const rows = new Map();
@@ -34,15 +35,14 @@ function show(items) {
 
 /** Nothing of a link changes. */
 function rowOf({ id, name, created_at: createdAt, created_by: createdBy, expires_at: expiresAt }) {
-  const row = new KeptRow(name, [keeper.pressedTwice("End", "Really end", () => end(id), name)]);
-  const made = line("quiet", "Made ", momentOf(createdAt), " by ");
-  made.append(make("bdi", "", createdBy));
-  row.show("live", "Open", [line("quiet", "Ends ", momentOf(expiresAt)), made]);
+  const row = new KeptRow(name, [keeper.pressedTwice(t("End|stop"), t("Really end"), () => end(id), name)]);
+  const made = line("quiet", ...pieces(t("Made {time} by {who}"), { time: momentOf(createdAt), who: make("bdi", "", createdBy) }));
+  row.show("live", t("Open|link"), [line("quiet", ...pieces(t("Ends {time}"), { time: momentOf(expiresAt) })), made]);
   return row;
 }
 
 async function end(id) {
-  if (!(await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), "Ended: pages that are open say so."))) return;
+  if (!(await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), t("Ended: pages that are open say so.")))) return;
   hideSecret();
   await rounds.begin();
 }
@@ -54,8 +54,8 @@ form.addEventListener("submit", async (event) => {
     const wanted = { name: form.elements.name.value, expires_in_hours: Number(form.elements.hours.value) };
     const made = await send("POST", CALL, wanted);
     form.reset();
-    showSecret(location.origin + made.path, `The link of ${made.name}. Whoever has it sees the numbers until it ends.`);
-  }, "Made.");
+    showSecret(location.origin + made.path, t("The link of {name}. Whoever has it sees the numbers until it ends.", { name: made.name }));
+  }, t("Made."));
   rounds.begin();
 });
 

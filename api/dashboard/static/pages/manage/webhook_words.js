@@ -2,34 +2,36 @@
 
 import { inShort } from "../../lib/reasons.js";
 import { several } from "../../lib/moments.js";
+import * as words from "../../lib/words.js";
+import { pieces, t } from "../../lib/texts.js";
 
-const STATES = { active: "Active", failing: "Failing", disabled: "Disabled" };
+const STATES = { active: t("Active"), failing: t("Failing"), disabled: t("Disabled") };
 /** Words of a pill, by its look (rollcall.css). */
 export const LOOKS = { active: "live", failing: "outage", disabled: "late" };
 export const stateWord = (state) => STATES[state] ?? state;
 
 /** Parts of a sentence (ui/dom.js): names are those of apps. */
 export function told({ of = "device", reasons, states, screens, app_versions: versions, timer }) {
-  if (of === "audience") return ["Audiences that are sent to it"];
+  if (of === "audience") return [t("Audiences that are sent to it")];
   if (timer !== undefined) {
-    const stay = timer.while === "offline" ? ["Users who are offline"] : ["Users who are on ", { name: timer.screen }];
-    const once = timer.once_in_seconds === undefined ? "" : `; each once in ${howLong(timer.once_in_seconds)}`;
-    return [...stay, ` for ${howLong(timer.seconds)}${once}`];
+    const about = { time: howLong(timer.seconds), screen: { name: timer.screen } };
+    const stay = pieces(timer.while === "offline" ? t("Users who are offline for {time}") : t("Users who are on {screen} for {time}"), about);
+    return timer.once_in_seconds === undefined ? stay : [...stay, t("; each once in {time}", { time: howLong(timer.once_in_seconds) })];
   }
-  const what = of === "user" ? "What changes of what a user shows" : "Every change of a device";
+  const what = of === "user" ? t("What changes of what a user shows") : t("Every change of a device");
   return [
     what,
-    ...among("reason", reasons?.map((reason) => inShort(reason))),
-    ...among("state", states),
-    ...amongNames("screen", screens),
-    ...amongNames("version", versions),
+    ...among(t("reason"), reasons?.map((reason) => inShort(reason))),
+    ...among(t("state"), states?.map(words.stateWord)),
+    ...amongNames(t("screen"), screens),
+    ...amongNames(t("version"), versions),
   ];
 }
 
-const among = (noun, words) => (words === undefined ? [] : [`; ${noun} ${words.join(" or ")}`]);
+const among = (noun, told) => (told === undefined ? [] : [`; ${noun} ${told.join(` ${t("or")} `)}`]);
 
 const amongNames = (noun, names) =>
-  names === undefined ? [] : [`; ${noun} `, ...names.flatMap((name, n) => (n === 0 ? [{ name }] : [" or ", { name }]))];
+  names === undefined ? [] : [`; ${noun} `, ...names.flatMap((name, n) => (n === 0 ? [{ name }] : [` ${t("or")} `, { name }]))];
 
 function howLong(seconds) {
   if (seconds % 3600 === 0) return several(seconds / 3600, "hour");
@@ -37,11 +39,13 @@ function howLong(seconds) {
 }
 
 const WHY = {
-  retries: "were given up after retries",
-  disabled: "came while it was disabled",
-  lost: "were gone from Kafka before they could be delivered",
+  retries: t("were given up after retries"),
+  disabled: t("came while it was disabled"),
+  lost: t("were gone from Kafka before they could be delivered"),
 };
 
 /** What a dead letter holds. */
 export const deadLetter = ({ why, changes, partition, from_offset: from, next_offset: next }) =>
-  `${why === "lost" ? "Changes" : several(changes, "change")} of partition ${partition}, offsets ${from} to ${next - 1}, ${WHY[why] ?? why}`;
+  t("{changes} of partition {partition}, offsets {from} to {to}, {why}", {
+    changes: why === "lost" ? t("Changes") : several(changes, "change"), partition, from, to: next - 1, why: WHY[why] ?? why,
+  });

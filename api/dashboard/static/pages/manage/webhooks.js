@@ -9,17 +9,18 @@ import { suggest } from "../../ui/suggestions.js";
 import { Teller } from "../../ui/teller.js";
 import { checked, hideSecret, KeptRow, line, linesOf, showSecret } from "./kept.js";
 import { deadLetter, LOOKS, stateWord, told } from "./webhook_words.js";
+import { pieces, t } from "../../lib/texts.js";
 
 const CALL = "/api/v1/webhooks";
 const EVERY_MS = 5_000;
 const FIELDS = {
-  url: "The address",
-  "filter.reasons": "The reasons",
-  "filter.states": "The states",
-  "filter.screens": "Screens",
-  "filter.app_versions": "Versions",
-  "filter.timer.screen": "The screen",
-  "filter.timer.seconds": "The time in seconds",
+  url: t("The address"),
+  "filter.reasons": t("The reasons"),
+  "filter.states": t("The states"),
+  "filter.screens": t("Screens"),
+  "filter.app_versions": t("Versions"),
+  "filter.timer.screen": t("The screen"),
+  "filter.timer.seconds": t("The time in seconds"),
 };
 
 const form = element("new");
@@ -48,15 +49,15 @@ class WebhookRow {
   constructor({ id, url, filter }) {
     this.call = `${CALL}/${id}`;
     this.url = url;
-    this.enable = keeper.button("Enable again", () => this.act("POST", "/enable", "It is delivered to again."), url);
-    this.letters = keeper.button("Dead letters", () => this.toggle(), url);
+    this.enable = keeper.button(t("Enable again"), () => this.act("POST", "/enable", t("It is delivered to again.")), url);
+    this.letters = keeper.button(t("Dead letters"), () => this.toggle(), url);
     this.letters.setAttribute("aria-expanded", "false");
     this.row = new KeptRow(url, [
       this.enable,
       this.letters,
       // Nothing is signed for OneSignal.
-      ...(url === "onesignal" ? [] : [keeper.pressedTwice("New secret", "Really a new secret", () => this.rotate(), url)]),
-      keeper.deleter(() => this.act("DELETE", "", "Deleted."), url),
+      ...(url === "onesignal" ? [] : [keeper.pressedTwice(t("New secret"), t("Really a new secret"), () => this.rotate(), url)]),
+      keeper.deleter(() => this.act("DELETE", "", t("Deleted.")), url),
     ]);
     this.about = line("quiet");
     setParts(this.about, told(filter));
@@ -70,14 +71,13 @@ class WebhookRow {
     this.enable.hidden = state !== "disabled";
     this.letters.hidden = dead === 0;
     if (dead === 0) this.close();
-    const made = line("quiet", "Made ", momentOf(item.created_at), " by ");
-    made.append(make("bdi", "", item.created_by));
+    const made = line("quiet", ...pieces(t("Made {time} by {who}"), { time: momentOf(item.created_at), who: make("bdi", "", item.created_by) }));
     this.row.show(LOOKS[state] ?? "late", stateWord(state), [
       this.about,
-      state === "failing" ? line("problem", `Not delivered (${problem}): behind since `, momentOf(since)) : null,
-      state === "disabled" ? line("problem", `Its receiver said that it is gone (${problem}). Nothing is sent to it.`) : null,
-      dead > 0 ? line("problem", `${several(dead, "dead letter")}: what could not be delivered`) : null,
-      until !== null && Date.parse(until) > now() ? line("quiet", "The secret of before signs too until ", momentOf(until)) : null,
+      state === "failing" ? line("problem", ...pieces(t("Not delivered ({why}): behind since {time}"), { why: problem, time: momentOf(since) })) : null,
+      state === "disabled" ? line("problem", t("Its receiver said that it is gone ({why}). Nothing is sent to it.", { why: problem })) : null,
+      dead > 0 ? line("problem", t("{letters}: what could not be delivered", { letters: several(dead, "dead letter") })) : null,
+      until !== null && Date.parse(until) > now() ? line("quiet", ...pieces(t("The secret of before signs too until {time}"), { time: momentOf(until) })) : null,
       made,
     ]);
     return this.row.node;
@@ -90,7 +90,7 @@ class WebhookRow {
   async rotate() {
     await keeper.attempt(async () => {
       const { secret } = await send("POST", `${this.call}/rotate`);
-      showSecret(secret, `The new secret of ${this.url}. Both sign for 24 hours: give this one to the receiver until then.`);
+      showSecret(secret, t("The new secret of {name}. Both sign for 24 hours: give this one to the receiver until then.", { name: this.url }));
     });
     this.remake();
   }
@@ -118,11 +118,11 @@ class WebhookRow {
       const { items } = await read(`${this.call}/dead-letters`);
       const list = make("ul", "letters");
       list.append(...items.map((letter) => {
-        const node = make("li", "small", `${deadLetter(letter)}; the last `);
-        node.append(momentOf(letter.last_at), letter.replaying_since === null ? "" : ". On its way again.");
+        const node = make("li", "small");
+        node.append(...pieces(t("{letter}; the last {time}"), { letter: deadLetter(letter), time: momentOf(letter.last_at) }), letter.replaying_since === null ? "" : `. ${t("On its way again.")}`);
         return node;
       }));
-      const again = keeper.button("Deliver them again", () => this.replay(), this.url);
+      const again = keeper.button(t("Deliver them again"), () => this.replay(), this.url);
       again.hidden = items.every(({ why, replaying_since: since }) => why === "lost" || since !== null);
       this.replaying.replaceChildren(list, again);
     });
@@ -132,7 +132,7 @@ class WebhookRow {
     let begun = 0;
     if (!(await keeper.attempt(async () => ({ dead_letters: begun } = await send("POST", `${this.call}/replay`))))) return;
     await this.list();
-    keeper.say(begun === 0 ? "Nothing is left that can be delivered again." : `${several(begun, "dead letter")} on the way again.`);
+    keeper.say(begun === 0 ? t("Nothing is left that can be delivered again.") : t("{letters} on the way again.", { letters: several(begun, "dead letter") }));
   }
 }
 
@@ -168,8 +168,8 @@ form.addEventListener("submit", async (event) => {
     const made = await send("POST", CALL, { url: form.elements.url.value.trim(), filter: filter() });
     form.reset();
     layOut();
-    showSecret(made.secret, `The secret of ${made.url}, by which its receiver checks that messages are ours.`);
-  }, "Made. What comes from now on is told.");
+    showSecret(made.secret, t("The secret of {name}, by which its receiver checks that messages are ours.", { name: made.url }));
+  }, t("Made. What comes from now on is told."));
   rounds.begin();
 });
 

@@ -6,6 +6,7 @@ import { arrange, make, setParts, setText, setTime } from "../../ui/dom.js";
 import { deviceName, whyDevice } from "../../lib/reasons.js";
 import { silenceOf } from "../../lib/silence.js";
 import * as words from "../../lib/words.js";
+import { pieces, t } from "../../lib/texts.js";
 
 /** The list has exactly these devices, in this order; cards are kept, as rows are. */
 export function showDevices(list, devices) {
@@ -36,7 +37,7 @@ function newCard() {
   head.append(make("span", "dot"), make("bdi", "device-name"), make("span", "device-state quiet"));
   const facts = make("p", "device-facts quiet small");
   facts.append(make("bdi", "version"), make("bdi", "key"), make("span", "active"));
-  facts.querySelector(".active").append("last active ", make("time"));
+  facts.querySelector(".active").append(...pieces(t("last active {time}"), { time: make("time") }));
   const meter = make("div", "silence");
   const bar = make("div", "silence-bar");
   bar.setAttribute("aria-hidden", "true"); // the sentence says the same
@@ -51,23 +52,23 @@ function fill(card, device) {
   const part = (selector) => card.querySelector(selector);
   part(".dot").dataset.state = device.state;
   setText(part(".device-name"), deviceName(device));
-  setText(part(".device-state"), device.state);
+  setText(part(".device-state"), words.stateWord(device.state));
   setParts(part(".device-why"), whyDevice(device));
   part(".device-timer").hidden = !device.timer_runs_on;
-  setText(part(".device-timer"), "Its app’s timer runs on in the background: it looks as if it were in the foreground, and perhaps nobody looks at it.");
+  setText(part(".device-timer"), t("Its app’s timer runs on in the background: it looks as if it were in the foreground, and perhaps nobody looks at it."));
   part(".device-twin").hidden = device.twin_of === null;
   setParts(part(".device-twin"), device.twin_of === null ? [] : whyTwin(device));
   showOtherUsers(part(".device-users"), device.other_users ?? []);
-  setText(part(".version"), device.app_version === null ? "version unknown" : `app ${device.app_version}`);
-  setText(part(".key"), `device ${device.device}`);
+  setText(part(".version"), device.app_version === null ? t("version unknown") : t("app {version}", { version: device.app_version }));
+  setText(part(".key"), t("device {key}", { key: device.device }));
   setTime(part(".active time"), device.last_active, words.ago);
   return card;
 }
 
 const whyTwin = ({ twin_of: name, device_info: info }) =>
   name === info
-    ? ["Another phone of this user says the same of itself, ", { name }, "."]
-    : ["Another phone of this user has the same installation id, ", { name }, ": a restored backup has brought it along."];
+    ? pieces(t("Another phone of this user says the same of itself, {name}."), { name: { name } })
+    : pieces(t("Another phone of this user has the same installation id, {name}: a restored backup has brought it along."), { name: { name } });
 
 /** Whoever else is on this phone, or has a copy of its id. */
 function showOtherUsers(line, userIds) {
@@ -82,5 +83,5 @@ function showOtherUsers(line, userIds) {
     return link;
   });
   const separated = links.flatMap((link, index) => (index === 0 ? [link] : [", ", link]));
-  line.replaceChildren("On its installation id without a logout too: ", ...separated);
+  line.replaceChildren(...pieces(t("On its installation id without a logout too: {users}"), { users: separated }));
 }

@@ -13,6 +13,7 @@ import { deviceName, shownDevice, whyUser } from "../../lib/reasons.js";
 import { RANGES, drawStrip } from "../../charts/strip.js";
 import { Timeline } from "./timeline.js";
 import * as words from "../../lib/words.js";
+import { t } from "../../lib/texts.js";
 
 const REFRESH_MS = 2000;
 const USUAL_RANGE = "24h";
@@ -52,7 +53,7 @@ async function refresh() {
     const found = await readUser();
     if (mine !== reading) return;
     isUnknown = found === null;
-    if (isUnknown) showUnknown("No user with this id is known.", UNKNOWN_REMEDY);
+    if (isUnknown) showUnknown(t("No user with this id is known."), UNKNOWN_REMEDY);
     else await showUser(found);
     setText(element("unread"), "");
   } catch (error) {
@@ -62,7 +63,7 @@ async function refresh() {
       return;
     }
     if (!(error instanceof Away)) throw error;
-    setText(element("unread"), `This cannot be read now (${error.message}); trying again.`);
+    setText(element("unread"), t("This cannot be read now ({why}); trying again.", { why: error.message }));
   }
   if (mine !== reading) return;
   timer = setTimeout(refresh, REFRESH_MS);
@@ -84,18 +85,18 @@ async function readUser() {
 }
 
 const UNKNOWN_REMEDY =
-  "Ids are those of the app’s tokens, and capitals count. As soon as a heartbeat with this id arrives, it is shown here.";
+  t("Ids are those of the app’s tokens, and capitals count. As soon as a heartbeat with this id arrives, it is shown here.");
 
 function showUnknown(problem, remedy) {
   element("loading").hidden = true;
   person.hidden = true;
   const section = element("unknown");
   section.hidden = false;
-  setText(section.querySelector("h1 bdi"), userId ?? "Not an address of a user");
+  setText(section.querySelector("h1 bdi"), userId ?? t("Not an address of a user"));
   setText(section.querySelector(".problem"), problem);
   setText(element("unknown-remedy"), remedy);
   element("unknown-search").href = usersAt({ q: userId });
-  setTitle("Unknown user");
+  setTitle(t("Unknown user"));
 }
 
 async function showUser(found) {
@@ -134,7 +135,7 @@ function showWho() {
   const pill = element("state");
   pill.dataset.state = user.state;
   pill.querySelector(".dot").dataset.state = user.state;
-  setText(pill.querySelector(".word"), user.state);
+  setText(pill.querySelector(".word"), words.stateWord(user.state));
   setText(element("name").firstElementChild, name);
   element("name").title = name;
   element("copy-id").dataset.text = user.user_id;
@@ -142,14 +143,14 @@ function showWho() {
   setParts(element("why"), whyUser(user, isOffline ? lastScreen() : null));
   setText(element("screen"), user.state === "offline" ? "–" : words.screen(user.screen));
   element("screen-for").hidden = user.state !== "foreground";
-  setTime(element("screen-for"), user.changed_at, (at, now) => `for ${length(Math.max(0, now - Date.parse(at)) / 1000)}`);
+  setTime(element("screen-for"), user.changed_at, (at, now) => t("for {duration}", { duration: length(Math.max(0, now - Date.parse(at)) / 1000) }));
   setTime(element("last-active"), user.last_active, words.ago);
-  setText(element("since-word"), isOffline ? "Offline since" : "Online since");
+  setText(element("since-word"), isOffline ? t("Offline since") : t("Online since"));
   setTime(element("since"), isOffline ? user.offline_since : user.online_since, moment);
   setText(element("version"), user.app_version ?? "–");
   setText(element("device"), user.device_info ?? "–");
   setText(element("platform"), words.platform(user.platform) ?? "–");
-  setTitle(`${words.isolated(name)}: ${user.state}`);
+  setTitle(`${words.isolated(name)}: ${words.stateWord(user.state)}`);
 }
 
 /** Of the session that ended when the user went offline. */
@@ -191,7 +192,7 @@ function showTables({ devices }) {
   const weekAgo = new Date(now() - WEEK_MS).toISOString();
   const recent = sessions.items.filter((session) => session.at >= weekAgo);
   const isAll = sessions.isWhole || recent.length < sessions.items.length;
-  setText(element("silences"), silencesOf(recent, "in the last 7 days", isAll));
+  setText(element("silences"), silencesOf(recent, isAll));
 }
 
 function showRows(id, timeline, rowOf) {
@@ -250,7 +251,7 @@ element("more-sessions").addEventListener("click", () => tried(() => showMore("s
 element("more-changes").addEventListener("click", () => tried(() => showMore("changes", changes)));
 document.addEventListener("visibilitychange", refresh);
 setInterval(tellSilences, 1000);
-if (userId === null) showUnknown("The address holds no user id that can be read: it must be percent-encoded.", "");
+if (userId === null) showUnknown(t("The address holds no user id that can be read: it must be percent-encoded."), "");
 else refresh();
 follow({
   freshness(told) {
