@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from psycopg import AsyncConnection
 
 from processor.kafka.agent import add_agent
+from processor.kafka.assignor import LevelAssignor
 from processor.kafka.offsets import stored_offsets_transport
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
@@ -71,6 +72,7 @@ def create_app(
         topic_disable_leader=True,
         web_enabled=False,
         processing_guarantee="at_least_once",
+        PartitionAssignor=LevelAssignor,
         stream_wait_empty=False,
         stream_recovery_delay=0,
         # A small buffer that fills makes Faust sleep for a whole second.
