@@ -34,18 +34,17 @@ from deploy.local.postgres import LocalPostgres
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
+from tests.bench import report
 from tests.bench.cpu import cpu_seconds
-from tests.bench.report import comparison, ratios, read_figures, write_figures
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
 TOKENS_LAST_SECONDS = 6 * 3600
+#: In place of a rate: the plain service, as fast as it answers.
+PLAIN = -1.0
 #: How long a rate below saturation is held.
 RATE_SECONDS = 20
-Rates = Annotated[str, typer.Option(help="Heartbeats a second to hold, beside saturation.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write the figures here too.")]
-Against = Annotated[Path | None, typer.Option(help="Compare with this file of an earlier run.")]
 console = Console()
 
 
@@ -59,7 +58,9 @@ class Servers:
 
 
 @contextmanager
-def servers(directory: Path, *, quick_start: bool = False) -> Iterator[Servers]:
+def servers(
+    directory: Path, *, quick_start: bool = False, partitions: int = PARTITIONS
+) -> Iterator[Servers]:
     """Kafka and PostgreSQL on this machine: durable, and compiled for a long run unless they are
     to be there quickly."""
     kafka = LocalKafka(directory / "kafka", quick_start=quick_start)
@@ -74,7 +75,7 @@ def servers(directory: Path, *, quick_start: bool = False) -> Iterator[Servers]:
         asyncio.run(kafka.wait_ready(120, running[0]))
         asyncio.run(postgres.wait_ready(120, running[1]))
         settings = KafkaSettings(
-            kafka_bootstrap=kafka.bootstrap, partitions=PARTITIONS, replication_factor=1
+            kafka_bootstrap=kafka.bootstrap, partitions=partitions, replication_factor=1
         )
         asyncio.run(create_topics(settings))
         migrate(postgres.dsn)
@@ -141,7 +142,9 @@ async def log_ends(kafka: KafkaSettings) -> dict[int, int]:
     await consumer.start()
     try:
         topic = topic_name(kafka, EVENTS)
-        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in range(PARTITIONS)])
+        ends = await consumer.end_offsets(
+            [TopicPartition(topic, p) for p in range(kafka.partitions)]
+        )
         return {tp.partition: end for tp, end in ends.items()}
     finally:
         await consumer.stop()
@@ -166,12 +169,19 @@ def answers(url: str) -> bool:
 
 
 def measure(
-    heartbeats: int, connections: int, users: int, rates: list[float], *, quick_start: bool
-) -> dict[str, dict[str, float]]:
-    """CPU µs per heartbeat by way of connecting and by rate, then by part."""
+    heartbeats: int,
+    connections: int,
+    users: int,
+    rates: list[float],
+    rounds: int,
+    *,
+    quick_start: bool,
+) -> report.Figures:
+    """CPU µs per heartbeat by way of connecting and by rate, then by part: medians of so many
+    rounds, in which the services take turns."""
     secret = secrets.token_hex(32)
     fleet = Fleet(secret, int(time.time()) + TOKENS_LAST_SECONDS, connections, users)
-    figures: dict[str, dict[str, float]] = {}
+    runs: dict[str, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         directory = Path(temporary)
         # PostgreSQL may run as another user, who must get in.
@@ -204,6 +214,7 @@ def measure(
             )
         )
         wait_for("the plain service is up", lambda: _listens(baseline_port))
+        plain_pids = {"service": plain, "postgres": run.postgres.pid}
         for mode, share in (("keep", 1.0), ("new", 0.4)):
             sent = int(heartbeats * share)
             # Not measured: caches, tables and the JVM warm up, the same for both.
@@ -211,26 +222,22 @@ def measure(
             load(baseline_port, fleet, sent, mode)
             drained(run)
 
-            for at in [0.0, *(rates if mode == "keep" else [])]:
-                count = min(sent, int(at * RATE_SECONDS)) if at else sent
-                before = {part: cpu_seconds(pid) for part, pid in pids.items()}
-                rate = load(ingest_port, fleet, count, mode, at)
+            for at in rounds * [0.0, *(rates if mode == "keep" else []), PLAIN]:
+                if at == PLAIN:
+                    parts, port, name = plain_pids, baseline_port, f"plain, {mode}"
+                else:
+                    parts, port = pids, ingest_port
+                    name = f"rollcall, {mode}" + (f" at {at:g}/s" if at else "")
+                count = min(sent, int(at * RATE_SECONDS)) if at > 0 else sent
+                before = {part: cpu_seconds(pid) for part, pid in parts.items()}
+                rate = load(port, fleet, count, mode, max(at, 0.0))
                 drained(run)
-                spent = {part: cpu_seconds(pid) - before[part] for part, pid in pids.items()}
-                name = f"rollcall, {mode}" + (f" at {at:g}/s" if at else "")
-                figures[name] = _per_heartbeat(spent, count, rate)
-
-            before_service, before_postgres = cpu_seconds(plain), cpu_seconds(run.postgres.pid)
-            rate = load(baseline_port, fleet, sent, mode)
-            spent = {
-                "service": cpu_seconds(plain) - before_service,
-                "postgres": cpu_seconds(run.postgres.pid) - before_postgres,
-            }
-            figures[f"plain, {mode}"] = _per_heartbeat(spent, sent, rate)
+                spent = {part: cpu_seconds(pid) - before[part] for part, pid in parts.items()}
+                runs.setdefault(name, []).append(_per_heartbeat(spent, count, rate))
         online = rows(run.database_url, "SELECT sum(foreground)::bigint FROM stream_offsets")
         if online != [(min(users, heartbeats),)]:
             raise SystemExit(f"the count is wrong: {online}, not {users}")
-    return figures
+    return report.medians(runs)
 
 
 def _listens(port: int) -> bool:
@@ -254,24 +261,31 @@ def main(
         Path | None, typer.Option("--json", help="Write the figures here.")
     ] = None,
     against: Annotated[Path | None, typer.Option(help="An earlier run's file.")] = None,
+    rounds: Annotated[int, typer.Option(help="Figures are the medians of so many.")] = 3,
     smoke: Smoke = False,
 ) -> None:
     """Print CPU µs per heartbeat of Rollcall and of a plain service, and their ratio."""
     if smoke:
-        heartbeats, connections, users, rates = 200, 4, 40, "100"
+        heartbeats, connections, users, rates, rounds = 200, 4, 40, "100", 1
     held = [float(rate) for rate in rates.split(",") if rate]
-    earlier = read_figures(against) if against is not None else {}
-    figures = measure(heartbeats, connections, users, held, quick_start=smoke)
+    earlier = report.read_figures(against) if against is not None else {}
+    figures = measure(heartbeats, connections, users, held, rounds, quick_start=smoke)
     columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]
-    table = Table("", *columns, "per s", title="CPU µs per heartbeat, and heartbeats a second")
+    table = Table(
+        "",
+        *columns,
+        "spread",
+        "per s",
+        title=f"CPU µs per heartbeat, and heartbeats a second: medians of {rounds}",
+    )
     for name, row in figures.items():
         cells = [f"{row[c]:.1f}" if c in row else "" for c in columns]
-        table.add_row(name, *cells, f"{row['heartbeats_per_second']:.0f}")
+        table.add_row(name, *cells, f"{row['spread']:.0%}", f"{row['heartbeats_per_second']:.0f}")
     console.print(table)
-    for line in [*ratios(figures), *comparison(figures, earlier)]:
+    for line in [*report.ratios(figures), *report.comparison(figures, earlier)]:
         console.print(line)
     if json_file is not None:
-        write_figures(json_file, figures)
+        report.write_figures(json_file, figures)
     for row in figures.values():
         check_measured(row)
 

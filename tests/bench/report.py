@@ -7,11 +7,23 @@ the machine was, and how fast it is, is in both.
 from __future__ import annotations
 
 import json
+import statistics
 from pathlib import Path
 from typing import TypeAlias
 
 #: CPU µs per heartbeat by row of the table, then by part.
 Figures: TypeAlias = dict[str, dict[str, float]]
+
+
+def medians(runs: dict[str, list[dict[str, float]]]) -> Figures:
+    """Of each row's runs; ``spread`` is how far apart their totals are, by the median."""
+    figures: Figures = {}
+    for name, rounds in runs.items():
+        row = {part: statistics.median(each[part] for each in rounds) for part in rounds[0]}
+        totals = [each["total"] for each in rounds]
+        row["spread"] = (max(totals) - min(totals)) / row["total"] if row["total"] else 0.0
+        figures[name] = row
+    return figures
 
 
 def write_figures(path: Path, figures: Figures) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.report import comparison, ratios, read_figures, write_figures
+from tests.bench.report import comparison, medians, ratios, read_figures, write_figures
 
 FIGURES = {
     "rollcall, keep": {"total": 50.0},
@@ -28,6 +28,13 @@ def test_two_runs_are_compared_by_their_shares(tmp_path: Path) -> None:
     assert comparison(FIGURES, read_figures(file)) == [
         "rollcall, keep: 0.50 of the earlier run's 0.20"
     ]
+
+
+def test_a_figure_is_the_median_of_its_rounds_with_their_spread() -> None:
+    rounds = [{"ingest": each, "total": 2 * each} for each in (30.0, 10.0, 20.0)]
+    assert medians({"rollcall, keep": rounds}) == {
+        "rollcall, keep": {"ingest": 20.0, "total": 40.0, "spread": 1.0}
+    }
 
 
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
