@@ -2,7 +2,8 @@
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
 	smoke-lanes smoke-benches smoke-others \
-	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store accuracy \
+	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store \
+	bench-million bench-catch-up accuracy \
 	mutants fuzz \
 	lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
@@ -24,6 +25,8 @@ help:
 	@echo "make bench-store              what a heartbeat costs the processor and PostgreSQL without Kafka (minutes)"
 	@echo "make bench-notify             what a change costs for each webhook that it is delivered to (a minute)"
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
+	@echo "make bench-million            a million users online, the load generator beside them: what is held (20 minutes)"
+	@echo "make bench-catch-up           what waits after ten minutes without processors, and how fast it is stored"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make accuracy                 false offline by loss, interval and transport: docs/accuracy.md (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
@@ -160,6 +163,8 @@ smoke-benches:
 	$(MAKE) bench-reducer ARGS=--smoke
 	$(MAKE) bench-notify ARGS=--smoke
 	$(MAKE) bench-store ARGS=--smoke
+	$(MAKE) bench-million ARGS=--smoke
+	$(MAKE) bench-catch-up ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-others:
 	$(MAKE) test-faults ARGS=--smoke
@@ -209,6 +214,13 @@ bench-notify: install
 
 bench-door: install
 	$(BIN)/python -m tests.bench.door $(ARGS)
+
+# ARGS='--users 100000 --minutes 3' is smaller, ARGS='--processors 1,2,4' compares what an event costs so many of them.
+bench-million: install
+	$(BIN)/python -m tests.bench.million $(ARGS)
+
+bench-catch-up: install
+	$(BIN)/python -m tests.bench.million.catch_up $(ARGS)
 
 bench-analytics: install
 	$(BIN)/python -m tests.bench.analytics $(ARGS)

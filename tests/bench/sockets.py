@@ -99,6 +99,10 @@ class Clients:
         ]
         self._answers()
 
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
     def ask(self) -> dict[str, int]:
         """Let each go on; the sums of what they say then."""
         for process in self._processes:

@@ -1,0 +1,131 @@
+"""``make bench-million``: a million users online, a sign of life every 90 s each, beside the load
+generator on the same machine.
+
+A third each: HTTP kept alive, a connection for each heartbeat, sockets with renewals (as many as
+there are open files; the rest are kept alive, and it says so). Everybody comes online within the
+first interval; then, minute by minute: the share of the rate that was held, the greatest age of
+what is shown, how long calls waited from when they were due, and whether the count is that of the
+phones, some of whom log out each minute. It ends with a recount of the log. What falls short is
+said, and the exit status is 1.
+
+``--processors 1,2,4`` does it with so many processors, one after the other, and compares the CPU.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tests.bench.million.deployment import PARTITIONS, Deployment, deployment, wait_online
+from tests.bench.million.fleet import CONNECTIONS, Fleet, fleet, shares
+from tests.bench.million.watch import Minute, Watch, contradictions, shortfalls, tables
+from tests.bench.smoke import Smoke
+from tests.bench.sockets import allow_open_files
+
+#: Of an event's CPU with one processor, in the processors and PostgreSQL.
+MAX_DEARER = 1.1
+console = Console()
+
+
+@dataclass(frozen=True)
+class Scale:
+    users: int
+    minutes: int
+    seconds_between: float
+    minute_seconds: float = 60.0
+    quick_start: bool = False
+
+    @property
+    def leavers(self) -> int:
+        """Who log out each minute."""
+        return max(1, self.users // 10_000)
+
+
+SMALLEST = Scale(users=300, minutes=2, seconds_between=3, minute_seconds=3, quick_start=True)
+
+
+def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, Fleet, int]:
+    """A deployment with everybody online, its fleet, and how many beats were answered by then."""
+    who = shares(scale.users)
+    console.print(
+        f"{scale.users:,} users, a sign of life every {scale.seconds_between:g} s: "
+        f"{scale.users / scale.seconds_between:,.0f} a second. {who.kept_alive:,} over "
+        f"{CONNECTIONS:,} connections kept alive, {who.one_each:,} with a connection for each "
+        f"call, {who.sockets:,} sockets. {PARTITIONS} partitions, processors: {processors}. Load "
+        f"of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+    )
+    run = stack.enter_context(
+        deployment(scale.seconds_between, processors, quick_start=scale.quick_start)
+    )
+    running = stack.enter_context(fleet(run.ingest.port, run.secret, who, scale.seconds_between))
+    time.sleep(scale.seconds_between)
+    seconds = wait_online(run, scale.users, within_seconds=scale.seconds_between)
+    console.print(
+        f"Everybody comes online in {scale.seconds_between:g} s: {run.shown()[0]:,} are shown "
+        f"{seconds:.1f} s later. Load of the machine: {os.getloadavg()[0]:.1f}."
+    )
+    return run, running, running.take().answered
+
+
+def measured(scale: Scale, processors: int) -> tuple[list[Minute], list[str]]:
+    """The minutes, and what the recount contradicts."""
+    with ExitStack() as stack:
+        run, running, answered = begun(stack, scale, processors)
+        watch = Watch(run, running)
+        minutes = [watch.minute(scale.minute_seconds, scale.leavers) for _ in range(scale.minutes)]
+        running.stop()
+        answered += sum(minute.heard.answered for minute in minutes) + running.take().answered
+        for each in tables(minutes, f"Processors: {processors}; a line for each minute"):
+            console.print(each)
+        return minutes, contradictions(run, running, answered)
+
+
+def told(short: list[str]) -> None:
+    """Say it, and end with its status."""
+    for line in short or ["Everything that is aimed at was held; the recount of the log agrees."]:
+        console.print(line)
+    raise SystemExit(bool(short))
+
+
+def micros(minutes: list[Minute]) -> float:
+    """CPU µs of the processors and PostgreSQL for each sign of life."""
+    spent = sum(m.cpu_seconds["processor"] + m.cpu_seconds["postgres"] for m in minutes)
+    return 1e6 * spent / max(1, sum(minute.signs_of_life for minute in minutes))
+
+
+def main(
+    users: int = 1_000_000,
+    minutes: int = 10,
+    seconds_between: float = 90.0,
+    processors: Annotated[str, typer.Option(help="So many, one run after the other.")] = "1",
+    smoke: Smoke = False,
+) -> None:
+    allow_open_files()
+    scale = SMALLEST if smoke else Scale(users, minutes, seconds_between)
+    short: list[str] = []
+    costs: dict[int, float] = {}
+    for count in [int(number) for number in processors.split(",")]:
+        found, wrong = measured(scale, count)
+        costs[count] = micros(found)
+        # In seconds there is no rate to hold and no memory to be flat.
+        short += wrong if smoke else [*shortfalls(found), *wrong]
+    first, *others = costs
+    for count in others:
+        dearer = costs[count] / costs[first]
+        console.print(
+            f"Processors: {count}: {costs[count]:.1f} µs of the processors and PostgreSQL for a "
+            f"sign of life, {dearer:.2f} of {costs[first]:.1f}"
+        )
+        if dearer > MAX_DEARER and not smoke:
+            short.append(f"{count} processors cost {dearer:.2f} of {first}, at most {MAX_DEARER:g}")
+    told(short)
+
+
+if __name__ == "__main__":
+    typer.run(main)
