@@ -38,6 +38,7 @@ class Scale:
     users: int
     minutes: int
     seconds_between: float
+    most_sockets: int = 1_000_000
     minute_seconds: float = 60.0
     quick_start: bool = False
 
@@ -52,7 +53,7 @@ SMALLEST = Scale(users=300, minutes=2, seconds_between=3, minute_seconds=3, quic
 
 def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, Fleet, int]:
     """A deployment with everybody online, its fleet, and how many beats were answered by then."""
-    who = shares(scale.users)
+    who = shares(scale.users, scale.most_sockets)
     console.print(
         f"{scale.users:,} users, a sign of life every {scale.seconds_between:g} s: "
         f"{scale.users / scale.seconds_between:,.0f} a second. {who.kept_alive:,} over "
@@ -61,7 +62,7 @@ def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, 
         f"of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
     )
     run = stack.enter_context(
-        deployment(scale.seconds_between, processors, quick_start=scale.quick_start)
+        deployment(scale.users, scale.seconds_between, processors, quick_start=scale.quick_start)
     )
     running = stack.enter_context(fleet(run.ingest.port, run.secret, who, scale.seconds_between))
     time.sleep(scale.seconds_between)
@@ -103,11 +104,12 @@ def main(
     users: int = 1_000_000,
     minutes: int = 10,
     seconds_between: float = 90.0,
+    sockets: Annotated[int, typer.Option(help="At most; the rest are kept alive.")] = 1_000_000,
     processors: Annotated[str, typer.Option(help="So many, one run after the other.")] = "1",
     smoke: Smoke = False,
 ) -> None:
     allow_open_files()
-    scale = SMALLEST if smoke else Scale(users, minutes, seconds_between)
+    scale = SMALLEST if smoke else Scale(users, minutes, seconds_between, sockets)
     short: list[str] = []
     costs: dict[int, float] = {}
     for count in [int(number) for number in processors.split(",")]:

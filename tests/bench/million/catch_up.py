@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from typing import Annotated
 
 import typer
 
@@ -28,11 +29,12 @@ def main(
     users: int = 1_000_000,
     minutes_away: float = 10.0,
     seconds_between: float = 90.0,
+    sockets: Annotated[int, typer.Option(help="At most; the rest are kept alive.")] = 2_000,
     processors: int = 1,
     smoke: Smoke = False,
 ) -> None:
     allow_open_files()
-    scale = SMALLEST if smoke else Scale(users, 0, seconds_between)
+    scale = SMALLEST if smoke else Scale(users, 0, seconds_between, sockets)
     away_seconds = 3.0 if smoke else 60 * minutes_away
     with ExitStack() as stack:
         run, running, answered = begun(stack, scale, processors)

@@ -31,11 +31,11 @@ class Shares:
     sockets: int
 
 
-def shares(users: int) -> Shares:
+def shares(users: int, most_sockets: int) -> Shares:
     """A third each; sockets as far as the open files of ingest go, the rest of them kept alive."""
     third = users // 3
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    sockets = max(0, min(third, files - SPARE_FILES))
+    sockets = max(0, min(third, files - SPARE_FILES, most_sockets))
     return Shares(users - third - sockets, third, sockets)
 
 
