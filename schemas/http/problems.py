@@ -72,13 +72,16 @@ class ProblemError(Exception):
     def status(self) -> int:
         return CODES[self.code][0]
 
+    @property
+    def title(self) -> str:
+        return CODES[self.code][1]
+
     def body(self, request_id: str) -> dict[str, Any]:
         """The problem object. ``type`` is ``about:blank``: the code says which problem it is."""
-        status, title = CODES[self.code]
         return {
             "type": "about:blank",
-            "title": title,
-            "status": status,
+            "title": self.title,
+            "status": self.status,
             "detail": self.detail,
             "code": self.code,
             "errors": [{"field": e.field, "message": e.message} for e in self.errors],

@@ -118,5 +118,5 @@ def test_it_begins_with_what_somebody_should_know_first(modules: Page) -> None:
         ("bad", "The audit found 2 differences."),
         ("warn", "3 more than can be asked are left out."),
         ("note", "API runs in versions 0.1.0 and unknown."),
-        ("note", f"Several processors say that they have partition 4: {USUAL}"),
+        ("note", f"Several processors say that they have the same partitions, 4: {USUAL}"),
     ]
