@@ -87,9 +87,9 @@ def measured(scale: Scale, processors: int) -> tuple[list[Minute], list[str]]:
         return minutes, contradictions(run, running, answered)
 
 
-def told(short: list[str]) -> None:
-    """Say it, and end with its status."""
-    for line in short or ["Everything that is aimed at was held; the recount of the log agrees."]:
+def told(short: list[str], held: str = "Everything that is aimed at was held") -> None:
+    """Say what fell short, or what was ``held``; end with the status."""
+    for line in short or [f"{held}; the recount of the log agrees."]:
         console.print(line)
     raise SystemExit(bool(short))
 

@@ -76,7 +76,7 @@ def main(
         short.append(f"{shown:,} are shown, {truth:,} are there")
     if stored < TIMES_THE_RATE * rate and not smoke:
         short.append(f"{stored / rate:.1f} times the rate, {TIMES_THE_RATE:g} is aimed at")
-    told(short)
+    told(short, "Processors caught up, and nobody was shown offline who was there")
 
 
 if __name__ == "__main__":
