@@ -6,9 +6,9 @@ Kafka lost `presence.events` for good, and a topic of its name was made anew. Th
    each has what either knows; and what users asked for in records that are lost now is asked for
    again, in the new topic.
 2. in one transaction the database comes to belong to the new topic, by a base that is above every
-   position before it (``processor/core/positions.py``). What each partition had not processed is a
-   lost range, as where retention was faster: presence takes it for an outage. Webhooks begin anew
-   where `presence.changes` is another topic too.
+   position before it (``processor/core/log/positions.py``). What each partition had not processed
+   is a lost range, as where retention was faster: presence takes it for an outage. Webhooks begin
+   anew where `presence.changes` is another topic too.
 
 Whoever is killed before the second step does it all again; the first one may be done twice.
 """
@@ -26,7 +26,7 @@ from psycopg import AsyncConnection
 
 from deploy.erasing import Erasing, ProcessorsRunError
 from processor.core.deployment import UnusableDeploymentError
-from processor.core.positions import next_base
+from processor.core.log.positions import next_base
 from processor.kafka.consumer_group import count_members
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets

@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from processor.core.deployment import UnusableDeploymentError
-from processor.core.positions import Log
+from processor.core.log.positions import Log
 from processor.kafka.app import create_app
 from processor.kafka.publisher import ChangePublisher
 from processor.maintenance.housekeeper import Housekeeper

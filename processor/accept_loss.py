@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from psycopg import AsyncConnection
 
 from processor.core.deployment import UnusableDeploymentError, check_deployment
-from processor.core.losses import LostRange, lost_ranges
-from processor.core.positions import positions
+from processor.core.log.losses import LostRange, lost_ranges
+from processor.core.log.positions import positions
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets
 from processor.store.store import CONNECT_TIMEOUT_SECONDS

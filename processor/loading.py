@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 
-from processor.core.last_read import LastRead
+from processor.core.log.last_read import LastRead
 from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.kafka.publisher import ChangePublisher

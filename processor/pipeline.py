@@ -16,7 +16,7 @@ import psycopg
 
 from processor.core.changes import change_of
 from processor.core.effects import TIME_PASSED, Record
-from processor.core.last_read import LastRead, require_same
+from processor.core.log.last_read import LastRead, require_same
 from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.isolation import Refused, store_without_culprits
@@ -97,8 +97,8 @@ class Pipeline:
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
         (any more) are skipped. Raises :class:`LogGapError`,
-        ``processor.core.last_read.TornLogError``, ``processor.isolation.RefusedRecordError``, or
-        ``psycopg.Error`` for a fault of our own.
+        ``processor.core.log.last_read.TornLogError``,
+        ``processor.isolation.RefusedRecordError``, or ``psycopg.Error`` for a fault of our own.
         """
         for record in records:
             self._oldest_in_hand_ms.setdefault(record.partition, record.timestamp_ms)

@@ -10,9 +10,9 @@ from typing import Any, Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from processor.core.deployment import NEW_TOPIC, UnusableDeploymentError
-from processor.core.last_read import LastRead, TornLogError, last_read, require_same
-from processor.core.losses import described, lost_ranges
-from processor.core.positions import Log, positions
+from processor.core.log.last_read import LastRead, TornLogError, last_read, require_same
+from processor.core.log.losses import described, lost_ranges
+from processor.core.log.positions import Log, positions
 from processor.settings import ProcessorSettings
 from processor.store.claim import (
     claim_deployment,

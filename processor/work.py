@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from processor.core.effects import TIME_PASSED, Effects, Record, Reject
-from processor.core.last_read import LastRead, last_read
+from processor.core.log.last_read import LastRead, last_read
 from processor.core.partition import Partition
 from processor.store.batch import Batch
 from schemas.log.events import BadEvent, Tick, UndecodableRecordError, decode_batch
@@ -14,7 +14,7 @@ from schemas.log.events import BadEvent, Tick, UndecodableRecordError, decode_ba
 
 @dataclass(frozen=True, slots=True)
 class RawRecord:
-    """A record as Kafka gave it. ``offset`` is its position (``processor/core/positions.py``),
+    """A record as Kafka gave it. ``offset`` is its position (``processor/core/log/positions.py``),
     ``timestamp_ms`` the broker's clock."""
 
     partition: int

@@ -21,7 +21,7 @@ import msgspec
 from deploy.audit.differences import EVERYWHERE, Difference, Differences
 from deploy.audit.log import LogReader, Share
 from deploy.audit.partition_audit import DAY_MS, PartitionAudit
-from deploy.audit.rollup_run import RollupAudit
+from deploy.audit.rollups.run import RollupAudit
 from deploy.audit.snapshot import (
     From,
     Snapshot,

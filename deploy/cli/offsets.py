@@ -72,7 +72,7 @@ def accept_loss(
     from deploy.database import NoDatabaseError, session_url
     from processor.accept_loss import accept, find_losses
     from processor.core.deployment import UnusableDeploymentError
-    from processor.core.losses import COMMAND, options
+    from processor.core.log.losses import COMMAND, options
     from processor.settings import ProcessorSettings
     from schemas.service.settings import load_or_exit
 

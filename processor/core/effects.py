@@ -13,7 +13,7 @@ from processor.core.analytics.concurrency import Sample
 from processor.core.analytics.screen_names import DAY_MS
 from processor.core.analytics.spans_and_sessions import Session, Span
 from processor.core.analytics.windows import Windows
-from processor.core.clock_steps import ClockStep
+from processor.core.log.clock_steps import ClockStep
 from processor.core.model import Changed, Device, User
 from processor.core.outage import Kind, Outage
 from processor.core.privacy import Erasure, FlagChange

@@ -4,7 +4,7 @@
 away, from the record before the jump to the one after it.
 
 *A lost range*: somebody accepted that records which come before this one are gone
-(``processor/core/losses.py``). It is a jump, however short, by another name.
+(``processor/core/log/losses.py``). It is a jump, however short, by another name.
 
 *Ticks only*: a partition saw nothing of clients for ``outage_gap`` while at least 30 client events
 were due, so phones cannot reach us (gateway, DNS, certificate, a wrong key). Events are due from

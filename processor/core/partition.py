@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from processor.core.analytics.screen_names import ScreenNames
 from processor.core.analytics.spans_and_sessions import follow
 from processor.core.canaries import marked
-from processor.core.clock_steps import ClockStep
 from processor.core.effects import Effects, LoggedChange, Record, Reject, RejectCause
 from processor.core.intervals import quiet_interval
+from processor.core.log.clock_steps import ClockStep
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence, is_heard
 from processor.core.outcome import APPLIED, FENCED, OPTED_OUT, Outcome

@@ -24,8 +24,8 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from processor.core.clock_steps import ClockStep
 from processor.core.devices import end_session
+from processor.core.log.clock_steps import ClockStep
 from processor.core.model import Changed, SignOut, User
 from processor.core.sockets import open_connections
 from schemas.log.events import Erase, OptIn, OptOut, PrivacyEvent

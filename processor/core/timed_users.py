@@ -17,7 +17,9 @@ from processor.core.analytics.concurrency import Sample, instants, sample
 from processor.core.analytics.partition_analytics import Analytics
 from processor.core.analytics.screen_names import MINUTE_MS, ScreenNames
 from processor.core.analytics.spans_and_sessions import follow
-from processor.core.clock_steps import (
+from processor.core.deadlines import Deadlines
+from processor.core.effects import TIME_PASSED, Effects, LoggedChange, Record
+from processor.core.log.clock_steps import (
     MAX_STEPS,
     ClockStep,
     as_of_now,
@@ -27,8 +29,6 @@ from processor.core.clock_steps import (
     silence_moved_back,
     steps_back,
 )
-from processor.core.deadlines import Deadlines
-from processor.core.effects import TIME_PASSED, Effects, LoggedChange, Record
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence, granted_until_ms, passage
 from processor.core.presence import expire

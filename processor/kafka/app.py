@@ -39,7 +39,7 @@ class PresenceApp(faust.App):
     transport_class: Any
     assigned = False
     start_offsets: Mapping[int, int] = MappingProxyType({})
-    #: Of the topic's positions (``processor/core/positions.py``).
+    #: Of the topic's positions (``processor/core/log/positions.py``).
     log_base = 0
 
     def _new_transport(self) -> Any:
@@ -142,7 +142,7 @@ def _credentials(settings: ProcessorSettings) -> Any:
 async def _start_offsets(dsn: str) -> list[tuple[int, int, int]]:
     """Partition, the position to be processed next, and Kafka's offset to read from: the record
     before that, where it is known, comes once more and must be the same
-    (``processor/core/last_read.py``).
+    (``processor/core/log/last_read.py``).
 
     On a connection of its own: a rebalance may come in the middle of the agent's transaction."""
     query = load_queries("processor.store", "queries.sql")["start_offsets"]

@@ -3,10 +3,10 @@ from changes, and engagement by version and platform from spans; days from quart
 
 A quarter-hour is rolled up once as_of is half an hour past its end, and again when the processor
 has noted that something came late for it; then its day is, too. Rollups never go back: what log
-time passes again after a step back (``processor/core/clock_steps.py``) comes late, and so do the
-users of a screen in those hours. Everything is replaced by what its sources say, together with the
-progress, so that a run that was cut short only has to be repeated. Each function is one transaction
-of bounded work, the oldest first, and says whether there was any.
+time passes again after a step back (``processor/core/log/clock_steps.py``) comes late, and so do
+the users of a screen in those hours. Everything is replaced by what its sources say, together with
+the progress, so that a run that was cut short only has to be repeated. Each function is one
+transaction of bounded work, the oldest first, and says whether there was any.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from processor.core.effects import Effects
-from processor.core.last_read import LastRead
 from processor.core.live_screens import LiveRows
+from processor.core.log.last_read import LastRead
 from processor.core.model import User
 from processor.core.partition import Partition
 from processor.store.analytics_rows import (

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from processor.core.deployment import UnusableDeploymentError, check_deployment
-from processor.core.positions import positions
+from processor.core.log.positions import positions
 from processor.store.store import CONNECT_TIMEOUT_SECONDS, Store
 from schemas.database.migrate import not_applied
 from schemas.service.user_hash import check_fingerprint

@@ -20,9 +20,9 @@ from psycopg import AsyncConnection, IsolationLevel
 
 from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.changes import published_change
-from processor.core.clock_steps import MAX_STEPS, ClockStep
 from processor.core.deployment import UnusableDeploymentError
-from processor.core.last_read import LastRead
+from processor.core.log.clock_steps import MAX_STEPS, ClockStep
+from processor.core.log.last_read import LastRead
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
@@ -82,7 +82,7 @@ class Store:
     def __init__(self, dsn: str, user_hash: UserHash | None = None) -> None:
         self.dsn = dsn
         self.user_hash = user_hash
-        #: Of the topic that is read (``processor/core/positions.py``).
+        #: Of the topic that is read (``processor/core/log/positions.py``).
         self.log_base = 0
         self.queries = {
             **load_queries("processor.store", "queries.sql", PRESENCE_PARTS),

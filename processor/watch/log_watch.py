@@ -8,8 +8,8 @@ Asked of Kafka every few seconds, beside the consumer, which knows none of it:
 3. where no record has come for long (``processor/watch/reading.py``): where the log ends. If there
    is something to read, this process is alive and reads nothing: it ends, another one starts.
 4. every ``LOOK_BACK_SECONDS``: whether the records that were the last ones when this was asked
-   before are still where they were (``processor/core/last_read.py``). Where others are, Kafka lost
-   the end of the log and has written past it since: the process ends, and none starts.
+   before are still where they were (``processor/core/log/last_read.py``). Where others are, Kafka
+   lost the end of the log and has written past it since: the process ends, and none starts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from processor.core.deployment import NEW_TOPIC
-from processor.core.last_read import LastRead, TornLogError
-from processor.core.positions import Log, positions
+from processor.core.log.last_read import LastRead, TornLogError
+from processor.core.log.positions import Log, positions
 from processor.kafka.consumer_group import assigned_partitions
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings

@@ -31,7 +31,7 @@ from processor.core import partition as partition_module
 from processor.core.analytics.screen_names import ScreenNames
 from processor.core.effects import Effects
 from processor.core.effects import Record as Events
-from processor.core.last_read import LastRead
+from processor.core.log.last_read import LastRead
 from processor.core.partition import Partition
 from processor.settings import ProcessorSettings
 from processor.store.batch import Batch

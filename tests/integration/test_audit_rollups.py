@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from deploy.audit.differences import Differences
-from deploy.audit.rollup_rows import RollupState, copy_rollups
-from deploy.audit.rollups import compare_rollups
+from deploy.audit.rollups.compared import compare_rollups
+from deploy.audit.rollups.rows import RollupState, copy_rollups
 from deploy.audit.snapshot import Snapshot
 from tests.rigs.maintenance_rig import (
     fill,

@@ -14,8 +14,8 @@ SCOPES = "presence:read presence:manage presence:export presence:audit"
 PAGES = (
     "/", "/users", "/users?q=zz", "/users/user-1", "/users/nobody-has-this-id", "/screens?range=7d",
     "/screens/Home?range=7d", "/screens/nowhere", "/screen-rules", "/active-users", "/retention",
-    "/funnel?range=7d&step1=Home&step2=Cart%201", "/audience", "/alerts", "/webhooks", "/share-links",
-    "/audit", "/health", "/docs", "/login", "/login?why=expired", "/no-such-page",
+    "/funnel?range=7d&step1=Home&step2=Cart%201", "/audience", "/alerts", "/webhooks",
+    "/share-links", "/audit", "/health", "/docs", "/login", "/login?why=expired", "/no-such-page",
 )  # fmt: skip
 ENGLISH = re.compile(r"\b(the|of|and|is|are|with|from|this|that|by|not|nobody|yet|for|has)\b", re.I)
 #: Texts and names of all that is shown, but for what is told to be English, code, or of an app.

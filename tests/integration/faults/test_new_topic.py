@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner, Result
 
 from deploy.cli.command import app
-from processor.core.positions import SPACING
+from processor.core.log.positions import SPACING
 from schemas.database.named_queries import load_queries
 from schemas.log.events import Erase, Heartbeat, OptOut, partition_of
 from schemas.log.privacy_flags import Flag, encode_flag, flag_key

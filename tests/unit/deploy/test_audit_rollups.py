@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 
 from deploy.audit.differences import Differences
-from deploy.audit.rollup_rows import HOUR_MS, QUARTER_MS, Day, RollupRows, RollupState, days_between
-from deploy.audit.rollup_users import compare_users
-from deploy.audit.rollup_versions import versions_of_hour
-from deploy.audit.rollups import compare_rollups
+from deploy.audit.rollups.compared import compare_rollups
+from deploy.audit.rollups.rows import (
+    HOUR_MS,
+    QUARTER_MS,
+    Day,
+    RollupRows,
+    RollupState,
+    days_between,
+)
+from deploy.audit.rollups.users import compare_users
+from deploy.audit.rollups.versions import versions_of_hour
 from deploy.audit.snapshot import Snapshot
 
 DAY = 20_000

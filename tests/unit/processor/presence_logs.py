@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from processor.core.analytics.concurrency import first_samples
 from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.analytics.windows import MinuteCounts
-from processor.core.clock_steps import MAX_STEPS, ClockStep, as_of_now
 from processor.core.effects import Effects, LoggedChange, Record
 from processor.core.live_screens import LiveRows
+from processor.core.log.clock_steps import MAX_STEPS, ClockStep, as_of_now
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.partition import Partition

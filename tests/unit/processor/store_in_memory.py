@@ -16,7 +16,7 @@ import msgspec
 
 from processor.core.analytics.screen_names import MINUTE_MS, ScreenNames
 from processor.core.changes import published_change
-from processor.core.last_read import LastRead
+from processor.core.log.last_read import LastRead
 from processor.core.model import Policy, User
 from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from processor.core.clock_steps import MAX_STEPS
+from processor.core.log.clock_steps import MAX_STEPS
 from schemas.log.events import Tick
 from tests.unit.processor.presence_story import POLICY, START_MS, Story
 from tests.unit.processor.test_outage import BUSY, busy, outages

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from processor.core.deployment import UnusableDeploymentError, check_deployment
-from processor.core.last_read import LastRead, TornLogError, last_read, require_same
+from processor.core.log.last_read import LastRead, TornLogError, last_read, require_same
 
 
 def test_a_record_is_known_by_its_place_its_time_and_what_it_says() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from processor.core.last_read import TornLogError, last_read, require_same
-from processor.core.losses import LostRange, described, lost_ranges
+from processor.core.log.last_read import TornLogError, last_read, require_same
+from processor.core.log.losses import LostRange, described, lost_ranges
 
 
 def test_what_is_lost_lies_between_the_next_offset_and_the_logs_beginning() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processor.core.positions import SPACING, next_base, positions
+from processor.core.log.positions import SPACING, next_base, positions
 
 
 def test_a_later_topic_is_above_all_that_was_seen_and_shows_its_offsets() -> None:

@@ -11,8 +11,8 @@ import msgspec
 import psycopg
 
 from deploy.audit.differences import Differences
-from deploy.audit.rollup_rows import RollupRows, RollupState, copy_rollups
-from deploy.audit.rollups import compare_rollups
+from deploy.audit.rollups.compared import compare_rollups
+from deploy.audit.rollups.rows import RollupRows, RollupState, copy_rollups
 from deploy.audit.snapshot import Snapshot
 
 _VERSION: Final = 1

@@ -18,7 +18,7 @@ from deploy.audit.snapshot import Snapshot, copy_rows
 from deploy.audit.stays import Stays
 from schemas.database.named_queries import load_queries
 
-QUERIES: Final = load_queries("deploy.audit", "rollups.sql")
+QUERIES: Final = load_queries("deploy.audit.rollups", "rollups.sql")
 QUARTER_MS: Final = 900_000
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 86_400_000

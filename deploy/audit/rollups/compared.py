@@ -14,10 +14,10 @@ from typing import Final
 
 from deploy.audit.columns import ACTIVE
 from deploy.audit.differences import Differences, date_text, time_text
-from deploy.audit.rollup_rows import HOUR_MS, QUARTER_MS, Day, RollupRows
-from deploy.audit.rollup_tables import KEYS, Row, Table, add_rows, as_rows, compare, keyed
-from deploy.audit.rollup_users import compare_users
-from deploy.audit.rollup_versions import versions_of_hour
+from deploy.audit.rollups.rows import HOUR_MS, QUARTER_MS, Day, RollupRows
+from deploy.audit.rollups.tables import KEYS, Row, Table, add_rows, as_rows, compare, keyed
+from deploy.audit.rollups.users import compare_users
+from deploy.audit.rollups.versions import versions_of_hour
 from deploy.audit.sums import bucket_of
 
 _SILENT: Final = ("timed_out", "disconnected")

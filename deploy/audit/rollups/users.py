@@ -12,7 +12,7 @@ from math import ceil, sqrt
 from typing import Final
 
 from deploy.audit.differences import Differences
-from deploy.audit.rollup_tables import differ
+from deploy.audit.rollups.tables import differ
 
 _ERRORS: Final = 6 * 1.04 / sqrt(4096)
 _SURELY_EXACT: Final = 5

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from deploy.audit.rollup_tables import Row, Table
-from deploy.audit.rollup_users import called
+from deploy.audit.rollups.tables import Row, Table
+from deploy.audit.rollups.users import called
 from deploy.audit.sums import bucket_of
 
 #: Screens, versions, platforms that count as themselves: those with the most visits.

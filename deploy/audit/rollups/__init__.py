@@ -1,0 +1,1 @@
+"""Rollups held against the rows that they are made of."""
