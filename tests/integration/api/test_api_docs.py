@@ -130,6 +130,11 @@ def fill(table: AnalyticsTable) -> None:
         "INSERT INTO audience_exports (id, who, format, filter) VALUES (gen_random_uuid(), "
         "'marketing', 'csv', '{\"online\": true, \"exclude_user_ids\": {\"count\": 3}}')"
     )
+    [shared] = re.findall(r"/api/v1/shared/([\w-]{43})", PAGE)
+    table.run(
+        "INSERT INTO share_links (id, token_hash, name, created_by, expires_at) VALUES "
+        f"('sl_0123456789abcdef', sha256('{shared}'), 'Lobby', 'ada', now() + interval '1 h')"
+    )
     table.run(
         "INSERT INTO reads_audit VALUES ('2026-03-30T12:00:00Z', 'token', 'support', 'user', "
         "sha256('a user'), 2, 2)"

@@ -52,6 +52,7 @@ NAMED = {
     "webhook_id": "wh_0123456789abcdef",
     "alert_id": "al_0123456789abcdef",
     "delivery_id": "0" * 32,
+    "token": "x" * 43,
 }
 ALERT = {"name": "Few people", "of": "online", "is": "below", "value": 100}
 
@@ -63,6 +64,7 @@ BODIES: dict[str, Any] = {
     "/api/v1/audiences/preview": {"online": True},
     "/api/v1/audiences/deliveries": {"filter": {}, "to": "onesignal", "name": "Sale"},
     "/api/v1/annotations": {"text": "Release 4.2"},
+    "/api/v1/share-links": {"name": "Lobby", "expires_in_hours": 24},
     "/api/v1/views": {"name": "Cart", "address": "/users?screen=Cart"},
     "/api/v1/audiences/export": {"app_version": {"op": ">=", "version": "1.9"}},
 }
@@ -111,11 +113,12 @@ OPERATIONS = [
     for method, operation in item.items()
     if operation["tags"] not in (["Phones"], ["Privacy"])
 ]
-BADGE = "/api/v1/count/badge.svg"
+#: They look at no login and at no parameter that they do not know.
+EVERYBODYS = ("/api/v1/count/badge.svg", "/api/v1/shared/{token}")
 PROTECTED = [
     (path, method)
     for path, method in OPERATIONS
-    if path.startswith("/api/v1/") and path != BADGE  # which is public
+    if path.startswith("/api/v1/") and path not in EVERYBODYS
 ]
 TABLES = [
     path
@@ -302,6 +305,7 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
         *PAGE_ROUTES,
         "feed",
         *("annotation", "view"),  # test_api_notes_and_views.py
+        *("share_link", "shared"),  # test_api_sharing.py
         *("tracking", "stored_data", "erase", "erasure"),  # test_privacy.py
         *(route for route in ROUTES if route.startswith("webhook")),  # test_webhook_calls.py
         *(route for route in ROUTES if route.startswith("alert")),  # test_alert_calls.py
@@ -319,7 +323,8 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
         ):  # the feed does not end
             continue
         # Of notes and views none has the id of NAMED: test_api_notes_and_views.py has those.
-        wanted = (404,) if path.endswith("/{id}") and method != "patch" else (200, 201)
+        is_nobodys = path.endswith(("/{id}", "/{token}")) and method != "patch"
+        wanted = (404,) if is_nobodys else (200, 201)
         if method == "patch":
             wanted = (400,)  # without a body
         answer = call(reader, path, method, Authorization=f"Bearer {STAFF}")

@@ -189,7 +189,7 @@ async def test_the_end_of_the_process_waits_for_an_answer() -> None:
 
 
 async def test_a_connection_that_carries_straight_calls_only_has_no_task() -> None:
-    async with running() as lane:
+    async with running(http_head_timeout_seconds=30, http_idle_timeout_seconds=30) as lane:
         before = len(asyncio.all_tasks())
         streams = [await call(lane) for _ in range(5)]
         for reader, _ in streams:
