@@ -51,7 +51,8 @@ DUMP_SECONDS: Final = 120
 ERASED, OPTED_OUT = "erased-since", "opted-out-since"
 #: Those whose rows follow from the log alone, but for what says when this was stored.
 TABLES: Final = {
-    "presence": "",
+    # The newer half of each user: which one a sign of life went to depends on the batches.
+    "current_presence": "",
     "changes": "",
     "spans": "",
     "sessions": "",
