@@ -177,7 +177,7 @@ smoke-others:
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
-	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks $$made/deploy/simulate/report && $(MAKE) docs MADE_IN=$$made \
+	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks $$made/schemas/alerts $$made/deploy/simulate/report && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
