@@ -13,7 +13,6 @@ from typing import Any, Final
 import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
 
 from schemas.alerts.evaluate import Notice, State
 from schemas.alerts.forms import MAX_ALERTS, queries
@@ -21,6 +20,7 @@ from schemas.alerts.message import Target, body, note_text, notice_id
 from schemas.alerts.reading import Asked, Known, instant
 from schemas.alerts.rule import AlertRule
 from schemas.database.named_queries import load_queries
+from schemas.database.pool import small_pool
 from schemas.service.settings import DatabaseSettings
 
 WAIT_SECONDS: Final = 30.0
@@ -63,20 +63,12 @@ class AlertStore:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._queries = {**queries(), **load_queries("processor.alerts", "queries.sql")}
-        options: dict[str, Any] = {"autocommit": True}
-        if settings.pooled:
-            options["prepare_threshold"] = None
-        else:
-            options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
-        self._pool = AsyncConnectionPool(
-            settings.dsn,
-            kwargs=options,
-            min_size=1,
-            max_size=1,
-            timeout=WAIT_SECONDS,
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-            name="alerts",
+        self._pool = small_pool(
+            "alerts",
+            settings,
+            size=1,
+            wait_seconds=WAIT_SECONDS,
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         )
 
     async def open(self) -> None:

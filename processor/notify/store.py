@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
 
 from processor.notify.clock import Reading
 from processor.notify.once import Telling
 from schemas.database.named_queries import load_queries
+from schemas.database.pool import small_pool
 from schemas.service.settings import DatabaseSettings
 from schemas.webhooks.forms import MAX_WEBHOOKS
 
@@ -88,20 +88,12 @@ class NotifyStore:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._queries = load_queries("processor.notify", "queries.sql")
-        options: dict[str, Any] = {"autocommit": True}
-        if settings.pooled:
-            options["prepare_threshold"] = None
-        else:
-            options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
-        self._pool = AsyncConnectionPool(
-            settings.dsn,
-            kwargs=options,
-            min_size=1,
-            max_size=POOL_SIZE,
-            timeout=WAIT_SECONDS,
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-            name="notify",
+        self._pool = small_pool(
+            "notify",
+            settings,
+            size=POOL_SIZE,
+            wait_seconds=WAIT_SECONDS,
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         )
 
     async def open(self) -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
 
 from processor.targeting.page import Page
 from schemas.database.named_queries import load_queries
+from schemas.database.pool import small_pool
 from schemas.service.settings import DatabaseSettings
 
 POOL_SIZE: Final = 2
@@ -52,20 +52,12 @@ class TargetingStore:
     def __init__(self, settings: DatabaseSettings) -> None:
         self._queries = load_queries("processor.targeting", "queries.sql")
         self._holder = uuid4()
-        options: dict[str, Any] = {"autocommit": True}
-        if settings.pooled:
-            options["prepare_threshold"] = None
-        else:
-            options["options"] = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
-        self._pool = AsyncConnectionPool(
-            settings.dsn,
-            kwargs=options,
-            min_size=1,
-            max_size=POOL_SIZE,
-            timeout=WAIT_SECONDS,
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-            name="targeting",
+        self._pool = small_pool(
+            "targeting",
+            settings,
+            size=POOL_SIZE,
+            wait_seconds=WAIT_SECONDS,
+            statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         )
 
     async def open(self) -> None:
