@@ -87,7 +87,10 @@ class Watchdog:
             beats = self._beats
             waits = self._behind or self._rebalancing
             stands = self._progress.steps == steps and not self._progress.pausing
-            idle = idle + passed if waits and stands else 0.0
+            if not waits or not stands:
+                idle = 0.0
+            elif silent < 2 * BEAT_SECONDS:  # a loop that does not run is why nothing happens
+                idle += passed
             steps = self._progress.steps
             patience = REBALANCE_PATIENCE if self._rebalancing else 1
             if silent > self._stall_seconds:

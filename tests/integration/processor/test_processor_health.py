@@ -33,15 +33,16 @@ from tests.rigs.rig import (
 STALL_SECONDS = 3
 #: Faults of ours that cannot be ordered from outside, in a processor that is real otherwise.
 HANGING_LOOP = """
-import time
+import asyncio, time
 from processor import __main__
-from processor.core import partition
-apply = partition.Partition.apply
-def hang(self, record, effects):
-    if any(getattr(event, "user", "") == "hang" for event in record.events):
+from processor.store import store
+commit = store.Store.commit
+async def hang(self, batches, **options):
+    if any(user.user_id == "hang" for batch in batches for user, _ in batch.users):
+        await asyncio.sleep(1.2)  # records wait already
         time.sleep(1000)
-    apply(self, record, effects)
-partition.Partition.apply = hang
+    return await commit(self, batches, **options)
+store.Store.commit = hang
 __main__.main()
 """
 LOST_WAKE_UP = """
