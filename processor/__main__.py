@@ -115,7 +115,8 @@ async def serve(settings: ProcessorSettings) -> int:
                 log.warning("waiting until this is mended: %s", reason)
             waiting_for = reason
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), retry_seconds)
+                async with asyncio.timeout(retry_seconds):
+                    await stop.wait()
             retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
         if stop.is_set() or read is None:
             return 0

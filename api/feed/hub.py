@@ -156,7 +156,8 @@ class Hub:
 
     async def _poll_fast(self, first: asyncio.Event) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(first.wait(), FIRST_SECONDS)
+            async with asyncio.timeout(FIRST_SECONDS):
+                await first.wait()
         while True:
             started = self._clock()
             await self._tell()

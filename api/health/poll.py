@@ -82,7 +82,8 @@ class AdminPorts:
             self._look_ups[target.host] = look_up
         try:
             # Shielded: a thread that waits for DNS cannot be broken off, and one is enough.
-            return await asyncio.wait_for(asyncio.shield(look_up), DNS_SECONDS)
+            async with asyncio.timeout(DNS_SECONDS):
+                return await asyncio.shield(look_up)
         except TimeoutError:
             return Process(name, None, f"DNS does not say within {DNS_SECONDS:g} s where it is")
         except (OSError, UnicodeError):

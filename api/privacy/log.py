@@ -49,7 +49,8 @@ class PrivacyLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             try:
-                await asyncio.wait_for(producer.stop(), _STOP_SECONDS)
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await producer.stop()
             except (KafkaError, TimeoutError):
                 return
 

@@ -133,4 +133,5 @@ async def _run(flock: Flock, tokens: Tokens, poll_seconds: float, stop: Stop) ->
 
 async def _pause(stop: Stop, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()

@@ -128,7 +128,8 @@ class Connection:
         """Return once records may not go where they should."""
         while True:
             try:
-                await asyncio.wait_for(self._suspect.wait(), ASK_EVERY_SECONDS)
+                async with asyncio.timeout(ASK_EVERY_SECONDS):
+                    await self._suspect.wait()
             except TimeoutError:
                 pass
             else:

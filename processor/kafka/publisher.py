@@ -186,6 +186,7 @@ class ChangePublisher:
             return
         self._producer = None
         try:
-            await asyncio.wait_for(producer.stop(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await producer.stop()
         except (KafkaError, TimeoutError):
             return

@@ -111,7 +111,8 @@ async def serve(settings: NotifySettings) -> int:
                 log.warning("waiting until this is mended: %s", reason)
             waiting_for = reason
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), STARTUP_RETRY_SECONDS)
+                async with asyncio.timeout(STARTUP_RETRY_SECONDS):
+                    await stop.wait()
         waiting_for = ""
         return await _run(notifier, stop)
     finally:

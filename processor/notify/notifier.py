@@ -149,7 +149,8 @@ class Notifier:
                 self.trouble = f"PostgreSQL: {type(error).__name__}"
             self._show_lag()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._taken.wait(), REFRESH_SECONDS)
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._taken.wait()
 
     async def _keep_reading_clocks(self) -> None:
         """While a timer of a webhook wants to know what time it is."""

@@ -94,7 +94,8 @@ class LogWatch:
                 self.trouble = trouble
             self._metrics.topic_replaced.set(self.replaced)
             try:
-                await asyncio.wait_for(stop.wait(), ASK_EVERY_SECONDS)
+                async with asyncio.timeout(ASK_EVERY_SECONDS):
+                    await stop.wait()
             except TimeoutError:
                 continue
 

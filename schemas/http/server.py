@@ -170,7 +170,8 @@ class BoundedRunner(web.AppRunner):
         assert isinstance(self.server, BoundedServer)  # noqa: S101 - :meth:`_make_server`
         self.server.draining = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.hurry.wait(), self._drain_seconds)
+            async with asyncio.timeout(self._drain_seconds):
+                await stop.hurry.wait()
 
     async def _make_server(self) -> BoundedServer:
         like = await super()._make_server()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -25,12 +25,15 @@ class BrittleReader(FeedReader):
     """Its slow part fails, once, with what nobody foresaw."""
 
     fails = False
+    #: Called at the end of each reading.
+    then: Callable[[], object] = staticmethod(lambda: None)
 
     async def read_slow(self) -> None:
         if self.fails:
             self.fails = False
             raise ValueError("nobody foresaw this")
         await super().read_slow()
+        self.then()
 
 
 @pytest.fixture
@@ -97,3 +100,13 @@ async def test_the_last_viewer_leaving_while_another_joins_leaves_a_poll(hub: Hu
     assert await next_of(second)
     assert b"event: delta" in (await next_of(second) or b"")
     hub.leave(second)
+
+
+async def test_it_closes_in_the_moment_of_its_first_reading(
+    hub: Hub, reader: BrittleReader
+) -> None:
+    closing: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+    reader.then = lambda: closing.put_nowait(asyncio.create_task(hub.close()))
+    hub.join(viewer())
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await (await closing.get())
