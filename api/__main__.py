@@ -9,7 +9,14 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from api.app import PRIVACY, STORE, TOKEN_WARNINGS, create_app, create_runner
+from api.app import (
+    PRIVACY,
+    STORE,
+    TOKEN_WARNINGS,
+    create_app,
+    create_runner,
+    stop_seconds,
+)
 from api.settings import ApiSettings
 from schemas.http.admin_port import create_admin_app
 from schemas.service.logging import log_to_stderr
@@ -28,7 +35,7 @@ async def serve(settings: ApiSettings) -> None:
 
     Raises :class:`StartError`.
     """
-    stop = stop_on_signals()
+    stop = stop_on_signals(stop_seconds(settings))
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

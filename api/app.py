@@ -77,6 +77,8 @@ from schemas.tokens.verifiers import phone_verifier, staff_verifier
 
 #: Beyond the longest query: time to write its answer.
 SHUTDOWN_MARGIN_SECONDS: Final = 2.0
+#: Closing connections to PostgreSQL, Kafka and issuers: each is bounded for itself.
+CLOSE_SECONDS: Final = 8.0
 #: ``await app[PRIVACY].not_ready()`` says whether the database knows users by no key of ours.
 PRIVACY: Final = web.AppKey("api_privacy", PrivacyRequests)
 STORE: Final = web.AppKey("api_store", Store)
@@ -212,5 +214,15 @@ def create_runner(app: web.Application, settings: ApiSettings) -> BoundedRunner:
         app,
         settings,
         app[METRICS].http,
-        shutdown_timeout=settings.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS,
+        shutdown_timeout=_answer_seconds(settings),
     )
+
+
+def stop_seconds(settings: ApiSettings) -> float:
+    """An API that is told to stop and takes longer than this hangs."""
+    # What is in flight may end, and then has as long again to end after it was cancelled.
+    return settings.drain_seconds + 2 * _answer_seconds(settings) + CLOSE_SECONDS
+
+
+def _answer_seconds(settings: ApiSettings) -> float:
+    return settings.api_statement_timeout_seconds + SHUTDOWN_MARGIN_SECONDS

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from ingest.serve import StartError, serve, set_up_logging
 from ingest.settings import IngestSettings
+from ingest.worker import stop_seconds
 from ingest.workers import Workers, WorkerStartError
 from schemas.service.settings import load_or_exit
 from schemas.service.shutdown import stop_on_signals
@@ -20,10 +21,10 @@ async def run(settings: IngestSettings) -> None:
 
     Raises :class:`StartError` or :class:`WorkerStartError`.
     """
-    stop = stop_on_signals()
     if settings.ingest_workers > 1:
-        await Workers(settings).run(stop)
+        await Workers(settings).run(stop_on_signals())  # who ends those that hang
         return
+    stop = stop_on_signals(stop_seconds(settings))
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

@@ -1,4 +1,4 @@
-"""A processor that is told to stop ends in bounded time, whatever hangs, and says what hung."""
+"""A service that is told to stop ends in bounded time, whatever hangs, and says what hung."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from processor.__main__ import FAUST_STOP_SECONDS, STOP_SECONDS
 from processor.kafka.publishing import CLOSE_SECONDS
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
+from tests.rigs.api_harness import SECRET
 from tests.rigs.rig import (
     ProcessorProcess,
     batch,
+    free_port,
     processor_environment,
     produce,
     rows,
@@ -65,6 +67,16 @@ from processor import __main__
 async def send_batch(self, builder, topic, partition):
     return asyncio.get_running_loop().create_future()
 AIOKafkaProducer.send_batch = send_batch
+__main__.main()
+"""
+API_HANGS = """
+import asyncio
+from api import __main__, app
+from api.feed.hub import Hub
+async def hang(self):
+    await asyncio.get_running_loop().create_future()
+Hub.close = hang
+app.CLOSE_SECONDS = 0.5
 __main__.main()
 """
 
@@ -167,3 +179,20 @@ def test_a_processor_that_waits_for_a_kafka_which_does_not_answer_stops_at_once(
     wait_for("it has asked the database, and asks Kafka", asks)
     assert seconds_to_end(processor) < MARGIN_SECONDS
     assert processor.exit_status == 0
+
+
+def test_an_api_that_hangs_while_it_stops_ends_and_says_so(
+    start: Start, kafka_settings: KafkaSettings, database_url: str
+) -> None:
+    settings = {
+        "API_PORT": str(free_port()),
+        "API_ADMIN_PORT": str(free_port()),
+        "API_STATEMENT_TIMEOUT_SECONDS": "0.1",
+        "DRAIN_SECONDS": "0",
+        "JWT_SECRET": SECRET,
+    }
+    api = start(kafka_settings, database_url, API_HANGS, **settings)
+    wait_for("it works", lambda: "Listening on" in api.log.read_text())
+    assert seconds_to_end(api) < MARGIN_SECONDS
+    assert api.exit_status == 1
+    assert "not stopped 4.7 s after being told to" in api.log.read_text()
