@@ -2,7 +2,7 @@
 
 Every figure is a sum over rollups, or computed from such sums: percentiles from the merged dwell
 histogram (error 9.1 %), unique users from merged sketches (standard error 1.6 %): one number, or
-bounds where sketches are under several keys.
+bounds where sketches are under several keys. Of a short range of late they are counted.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
+from api.analytics.recent_users import RecentUsers
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.unique_users import top_screens, unique_users
 from api.http.documents import Row, select
@@ -26,6 +27,7 @@ from schemas.measures.sketches import Users
 
 Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
 
+NOBODY: Final = Users(0, 0)
 SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
 
 
@@ -48,6 +50,7 @@ class Engagement:
         self._engagement = queries["engagement"]
         self._other_share = queries["other_share"]
         self._sketches = queries["sketches"]
+        self._recent = RecentUsers()
 
     async def rows(
         self, connection: Connection, wanted: Wanted, progress: Progress
@@ -113,8 +116,14 @@ class Engagement:
         edges = list(zip(asked.starts, asked.ends, strict=True))
         sketches = unique_parts_of(asked, progress)
         told = sketches.told(edges, wanted.limit if wanted.limit <= MAX_LIMIT else 1)
+        recent = None
+        if not told and asked.bucket is None:
+            recent = await self._recent.by_screen(connection, asked, progress)
         async for batch in select(connection, self._engagement, parameters):
-            users = await self._users_of(connection, asked, sketches, told, batch)
+            if recent is None:
+                users = await self._users_of(connection, asked, sketches, told, batch)
+            else:
+                users = {(row["screen"], 1): recent.get(row["screen"], NOBODY) for row in batch}
             yield [
                 _row(row, edges[row["bucket"] - 1], users.get((row["screen"], row["bucket"])))
                 for row in batch
@@ -139,7 +148,12 @@ class Engagement:
         sketches = unique_parts_of(whole, progress)
         problem = sketches.problem(whole.start, whole.end)
         if problem is not None:
-            raise bad_parameter("sort", f"cannot be unique_users here: {problem}")
+            recent = await self._recent.by_screen(connection, whole, progress)
+            if recent is None:
+                raise bad_parameter("sort", f"cannot be unique_users here: {problem}")
+            return sorted(recent, key=lambda screen: (-recent[screen].at_least, screen))[
+                : wanted.limit
+            ]
         parameters = {**sketches.parameters(), **bucket_parameters(whole), "screens": None}
         return await top_screens(connection, self._sketches, parameters, wanted.limit)
 
@@ -152,8 +166,7 @@ class Engagement:
         batch: Sequence[Row],
     ) -> dict[tuple[str, int], Users]:
         """By screen and bucket, of those rows whose buckets can be told."""
-        nobody = Users(0, 0)
-        found = {(row["screen"], row["bucket"]): nobody for row in batch if row["bucket"] in told}
+        found = {(row["screen"], row["bucket"]): NOBODY for row in batch if row["bucket"] in told}
         if not found:
             return found
         buckets = [bucket for _, bucket in found]

@@ -90,6 +90,30 @@ SELECT screen, bucket, sketch_month, sketch, at_least, at_most FROM (
 ) AS sketches
 ORDER BY screen
 
+-- name: recent_users
+-- How many visits began, and if they are not too many for it, how many users did by screen. Names that were
+-- beyond the cap, and names of ours, are told as windows tell them.
+WITH begun AS MATERIALIZED (
+    SELECT screen, user_id FROM changes
+    WHERE at >= %(from)s AND at < %(to)s
+      AND state = 'foreground' AND reason IN ('started', 'resumed', 'navigated')
+    LIMIT %(most)s + 1
+),
+names AS (SELECT DISTINCT screen FROM ({windows}) AS windows),
+named AS (
+    SELECT CASE
+               WHEN begun.screen IS NULL THEN '(none)'
+               WHEN names.screen IS NULL AND EXISTS (SELECT FROM names WHERE screen = '(other)') THEN '(other)'
+               ELSE app_screen(begun.screen)
+           END COLLATE "C" AS screen,
+           user_id
+    FROM begun LEFT JOIN names USING (screen)
+)
+SELECT total.visits, counted.screen, counted.users
+FROM (SELECT count(*) AS visits FROM begun) AS total
+LEFT JOIN (SELECT screen, count(DISTINCT user_id) AS users FROM named GROUP BY screen) AS counted
+     ON total.visits <= %(most)s
+
 -- name: now
 -- Users by the screen that they are on in the foreground; screen NULL is none that was named, one
 -- that an app has given a name of ours is '(other)', as in windows.

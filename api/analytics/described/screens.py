@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from api.analytics.engagement import SORTS
+from api.analytics.recent_users import MOST_VISITS
 from api.analytics.splits import BY_VERSION, BYS
 from api.http.call import Call
 from api.http.parameters import TABLE_LIMIT, name_parameter, word_parameter
@@ -53,8 +54,9 @@ _METRICS: Final = {
     "unique_users": nullable(
         whole(
             "Users who began a visit: an estimate, relative standard error 1.6 %; not additive. "
-            "`null` unless the time is of whole hours (UTC) and days that are rolled up, and where "
-            "the two below differ.",
+            "Of a row over two hours of late at most they are counted, unless more than "
+            f"{MOST_VISITS:,} visits began. Else `null` unless the time is of whole hours (UTC) "
+            "and days that are rolled up, and where the two below differ.",
             2210,
         )
     ),
@@ -208,8 +210,8 @@ READ_ENGAGEMENT: Final = Call(
         bucket(MINUTE_BUCKETS, "Without it and `screen`: one row a screen."),
         word_parameter(
             "sort",
-            "The most first. `unique_users` wants whole hours that are rolled up, and "
-            "sorts by `users_at_least`.",
+            "The most first. `unique_users` wants whole hours that are rolled up or two hours of "
+            "late at most, and sorts by `users_at_least`.",
             SORTS,
             default="views",
         ),

@@ -140,6 +140,21 @@ def test_unique_users_are_told_up_to_where_they_are_known(
     expect(note).to_be_empty()
 
 
+def test_unique_users_of_the_last_hour_are_counted(
+    analyst: Page, weeks_api: Api, weeks: Fleet
+) -> None:
+    show(analyst, weeks_api, "/screens?range=1h&sort=unique_users")
+    expect(analyst.locator("#users-note")).to_be_empty()
+    rows = rows_of(analyst)
+    told = open_range(analyst)
+    counted = by_screen(weeks, *(datetime.fromisoformat(told[edge]) for edge in ("from", "to")))
+    expected = {screen: len(count.users) for screen, count in counted.items() if count.users}
+    assert {screen: numbers_in(cells[2]) for screen, cells in rows.items()} == {
+        screen: [users] for screen, users in expected.items()
+    }
+    assert list(rows) == sorted(rows, key=lambda screen: (-expected[screen], screen))
+
+
 def test_users_of_two_months_are_shown_as_bounds(analyst: Page, weeks_api: Api) -> None:
     bounds = {"unique_users": None, "users_at_least": 1940, "users_at_most": 3105}
 

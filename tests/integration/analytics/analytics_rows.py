@@ -53,6 +53,36 @@ class AnalyticsTable(Table):
             self.offsets(partition)
         self.run("UPDATE stream_offsets SET log_time = %s", at)
 
+    def visits(self, windows: Iterable[ScreenMinute]) -> None:
+        """The changes by which the windows' users began their visits: one each, and of each a
+        change that begins none on another screen."""
+        every = (
+            (window, user, reason)
+            for window in windows
+            for user in sorted(window.users)
+            for reason in ("navigated", "backgrounded")
+        )
+        self.insert(
+            "changes",
+            (
+                {
+                    "at": window.minute + MINUTE / 2,
+                    "partition": window.partition,
+                    "log_offset": offset,
+                    "event_index": 0,
+                    "ordinal": 0,
+                    "user_id": user,
+                    "device": user,
+                    "reason": reason,
+                    "previous_state": "foreground",
+                    "state": "foreground" if reason == "navigated" else "background",
+                    "screen": _shown(window.screen, user),
+                    "user_state": "foreground",
+                }
+                for offset, (window, user, reason) in enumerate(every)
+            ),
+        )
+
     def progress(self, **through: datetime) -> None:
         self.insert(
             "rollup_progress",
@@ -61,6 +91,11 @@ class AnalyticsTable(Table):
 
     def zone(self, name: str, since: datetime) -> None:
         self.insert("reporting_zone", [{"time_zone": name, "since": since}])
+
+
+def _shown(screen: str, user: str) -> str | None:
+    """What an app showed that counts as ``screen``."""
+    return {"(none)": None, "(other)": f"beyond the cap {user}"}.get(screen, screen)
 
 
 def floor(moment: datetime, length: timedelta) -> datetime:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
+from api.analytics import recent_users
 from schemas.measures.dwell import RELATIVE_ERROR
 from schemas.measures.sketches import NOBODY
 from tests.conftest import fresh_database
@@ -96,6 +97,7 @@ def minutes(table: AnalyticsTable) -> list[ScreenMinute]:
         hours=HOURS_THROUGH,
         zone=BERLIN,
     )
+    table.visits(window for window in made if window.minute >= HOURS_THROUGH)
     table.log_time(AS_OF)
     return made
 
@@ -148,8 +150,13 @@ def assert_refused(answer: Answer, field: str, word: str) -> None:
 
 
 def is_whole(start: datetime, end: datetime) -> bool:
-    """Whether unique users are known: whole days of the reporting zone, or whole hours."""
+    """Whether sketches tell unique users: whole days of the reporting zone, or whole hours."""
     return start.minute == end.minute == 0 and end <= HOURS_THROUGH
+
+
+def is_counted(start: datetime, end: datetime) -> bool:
+    """Whether unique users are counted one by one: two hours of late."""
+    return start >= HOURS_THROUGH and end - start <= timedelta(hours=2)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +167,7 @@ def is_whole(start: datetime, end: datetime) -> bool:
         ("2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),  # the day of 23 hours
         ("2026-03-27T23:00:00Z", "2026-03-30T19:00:00Z"),  # whole hours after days
         ("2026-03-30T20:15:00Z", "2026-03-30T20:45:00Z"),  # across the end of the rollup
+        ("2026-03-30T19:15:00Z", "2026-03-30T21:15:00Z"),  # the last two hours
         ("2026-03-30T20:30:00Z", "2026-03-31T00:00:00Z"),  # minutes only
         ("2026-03-28T10:00:00Z", "2026-03-28T11:00:00Z"),  # no whole day
     ],
@@ -169,7 +177,7 @@ async def test_top_screens_are_those_of_a_recount(
     api: Api, minutes: list[ScreenMinute], start: str, end: str, sort: str
 ) -> None:
     since, until = instant(start), instant(end)
-    known = is_whole(since, until)
+    known = is_whole(since, until) or is_counted(since, until)
     if sort == "unique_users" and not known:
         answer = await api.get(ENGAGEMENT, **{"from": start, "to": end, "sort": sort})
         assert_refused(answer, "sort", "unique users")
@@ -206,6 +214,21 @@ async def test_top_screens_are_those_of_a_recount(
         assert answer["sort"] == sort
         assert answer["other_share"] == (round(other / views, 4) if views else None)
         assert (answer["bucket"], answer["tz"]) == (None, "Europe/Berlin")
+
+
+async def test_users_of_more_visits_than_can_be_counted_wait_for_their_sketch(
+    api: Api, minutes: list[ScreenMinute], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    since, until = HOURS_THROUGH + timedelta(minutes=15), HOURS_THROUGH + timedelta(minutes=30)
+    asked = {"from": f"{since:%FT%TZ}", "to": f"{until:%FT%TZ}"}
+    begun = sum(len(window.users) for window in within(minutes, since, until))
+    monkeypatch.setattr(recent_users, "MOST_VISITS", begun)
+    known = await ok(api, ENGAGEMENT, **asked)
+    assert sum(row["unique_users"] for row in known["items"]) > 0
+    monkeypatch.setattr(recent_users, "MOST_VISITS", begun - 1)
+    unknown = await ok(api, ENGAGEMENT, **asked)
+    assert [row["unique_users"] for row in unknown["items"]] == [None] * len(known["items"])
+    assert_refused(await api.get(ENGAGEMENT, **asked, sort="unique_users"), "sort", "whole hours")
 
 
 async def test_minutes_are_told_as_long_as_they_are_kept(

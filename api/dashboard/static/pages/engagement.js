@@ -10,6 +10,7 @@ import { t } from "../lib/texts.js";
 const PATH = "/api/v1/screens/engagement";
 // Of whom users are told in a call of its own: more than are shown, as their order is another.
 const MOST_WITH_USERS = 100;
+const LONGEST_COUNTED_MS = 2 * HOUR_MS;
 const BETWEEN =
   t("Two numbers of unique users are at least and at most so many: each month (UTC) is counted apart, so that nobody is found again later.");
 
@@ -43,9 +44,11 @@ export async function topScreens({ parameters, usersTo }, sort, limit) {
   const asked = { ...parameters, limit };
   if (sort !== "unique_users") return { ...(await read(engagementCall({ ...asked, sort }))), sortProblem: "" };
   let sortProblem = t("They cannot be sorted by unique users: nobody's are known of this range yet.");
-  if (usersTo !== null) {
+  const isCounted = isShort(parameters);
+  if (isCounted || usersTo !== null) {
+    const to = isCounted ? parameters.to : earlier(usersTo, parameters);
     try {
-      return { ...(await read(engagementCall({ ...asked, sort, to: earlier(usersTo, parameters) }))), sortProblem: "" };
+      return { ...(await read(engagementCall({ ...asked, sort, to }))), sortProblem: "" };
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       sortProblem = error.message;
@@ -82,7 +85,7 @@ export async function screenUsers(answer, { parameters, usersTo }) {
 /** What is to be said of the users that are shown. */
 export function usersNote(users, answer) {
   if (users === null) {
-    return t("Unique users are not known of this range: they are told of whole hours (UTC), from half an hour after the hour on.");
+    return t("Unique users are not known of this range: they are told of two hours of late at most in which no more than 200,000 visits began, and else of whole hours (UTC), from half an hour after the hour on.");
   }
   const shown = users.by === undefined ? [users.found] : [...users.by.values()];
   const until =
@@ -99,6 +102,9 @@ function knownEnd({ from, to }, usersTo) {
   const until = instant(Math.floor(Date.parse(usersTo < to ? usersTo : to) / HOUR_MS) * HOUR_MS);
   return until > from && until < to ? until : null;
 }
+
+/** Whether users are counted one by one, unless there are too many. */
+const isShort = ({ from, to }) => Date.parse(to) - Date.parse(from) <= LONGEST_COUNTED_MS;
 
 /** The end that is known, if the range goes on after it. */
 const earlier = (usersTo, { to }) => (to.includes("T") && to < usersTo ? to : usersTo);
