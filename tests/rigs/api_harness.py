@@ -22,6 +22,7 @@ from api.app import PRIVACY, STORE, create_app, create_runner
 from api.presence.store import Store
 from api.privacy.requests import PrivacyRequests
 from api.settings import ApiSettings
+from tests.rigs.samples import value_of
 from tests.rigs.token_life import TOKENS_END_S
 from tests.waiting import pause
 
@@ -106,7 +107,7 @@ class Api:
 
     def metric(self, name: str, **labels: str) -> float:
         """A sample's value; 0 before its first."""
-        return self.registry.get_sample_value(name, labels) or 0.0
+        return value_of(self.registry, name, labels)
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from schemas.http.problems import ProblemError
 from schemas.log.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
+from tests.rigs.samples import value_of
 from tests.rigs.token_life import TOKENS_END_S
 
 SECRET = "the secret of the tests, of 32 bytes and more"
@@ -90,7 +91,7 @@ class Ingest:
 
     def metric(self, name: str, **labels: str) -> float:
         """A sample's value; 0 before its first."""
-        return self.registry.get_sample_value(name, labels) or 0.0
+        return value_of(self.registry, name, labels)
 
     async def until_ready(self) -> None:
         await wait_until(lambda: self.not_ready is None)
