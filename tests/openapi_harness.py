@@ -46,6 +46,7 @@ _RULED_BY_MORE: Final = frozenset(
         *("url", "email"),  # of a webhook or an alert
         "canary",  # not beside an instant
         "push",  # of a timer: OneSignal may not be set up
+        "users_per_call",  # of a delivery: at most what its target takes
     }
 )
 
