@@ -100,10 +100,11 @@ class Event:
 
 
 class Followed:
-    """A stream that is being read."""
+    """A stream that is being read; what comes is held to the document, if ``is_held``."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, is_held: bool = True) -> None:
         self.answer = answer
+        self._is_held = is_held
         self.seen: list[Event] = []
 
     async def next(self) -> Event | None:
@@ -118,7 +119,7 @@ class Followed:
                 elif "data" in fields or "" in fields:
                     data = json.loads(fields["data"]) if "data" in fields else fields[""]
                     name = fields.get("event", "comment")
-                    if name != "comment":
+                    if name != "comment" and self._is_held:
                         hold_value(data, f"Feed{name.capitalize()}")
                     event = Event(name, fields.get("id"), data)
                     self.seen.append(event)
@@ -151,12 +152,12 @@ class Followed:
 
 
 @asynccontextmanager
-async def following(api: Api, **headers: str) -> AsyncIterator[Followed]:
+async def following(api: Api, *, is_held: bool = True, **headers: str) -> AsyncIterator[Followed]:
     every = {"Authorization": f"Bearer {token()}", **headers}
     timeout = aiohttp.ClientTimeout(total=None, sock_read=DEADLINE_SECONDS)
     async with api.http.get(api.origin + FEED, headers=every, timeout=timeout) as answer:
         assert answer.status == 200, await answer.text()
-        yield Followed(answer)
+        yield Followed(answer, is_held)
 
 
 def polls(api: Api) -> float:
@@ -345,7 +346,7 @@ async def test_a_viewer_that_does_not_read_is_cut_off_and_nobody_else(
     for number in range(20):
         table.user(f"u{number}", screen=f"{number:03}" + "s" * 120)
     settings = api_settings(database_url, feed_interval_seconds=0.02)
-    async with running_api(settings) as api, following(api) as quick:
+    async with running_api(settings) as api, following(api, is_held=False) as quick:
         loop = asyncio.get_running_loop()
         slow = socket.socket()
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
