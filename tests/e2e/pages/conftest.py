@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import fresh_database
 from tests.e2e.browser import Api, running_browser, sign_in
-from tests.e2e.pages.weeks import fill, fleet_of_weeks
+from tests.e2e.pages.weeks import Filled, a_moment_ago, fill, fleet_of_weeks
 from tests.integration.processor.small_fleet import Fleet
 
 #: Log time stands still in these tests.
@@ -23,19 +29,43 @@ def browser(postgres_url: str) -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def filled(
+    postgres_url: str, template_database: str, shared_servers: Path | None
+) -> Iterator[Filled]:
+    """Once a run, whichever of its processes asks first: to fill it takes longer than most tests of
+    it. On a server that goes on after the run each process has its own, and drops it."""
+    with ExitStack() as ends:
+
+        def made() -> Filled:
+            as_of = a_moment_ago()
+            url = ends.enter_context(fresh_database(postgres_url, template_database))
+            fill(url, fleet_of_weeks(as_of))
+            return Filled(urlsplit(url).path.removeprefix("/"), as_of)
+
+        if shared_servers is None or os.environ.get("ROLLCALL_TEST_POSTGRES"):
+            yield made()
+            return
+        told = shared_servers / "weeks.json"
+        with told.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not told.exists():
+                told.write_text(msgspec.json.encode(made()).decode())
+                ends.pop_all()
+        yield msgspec.json.decode(told.read_bytes(), type=Filled)
+
+
 @pytest.fixture(scope="package")
-def weeks_database(postgres_url: str, template_database: str) -> Iterator[str]:
-    """URL of an empty database for :func:`weeks`."""
-    with fresh_database(postgres_url, template_database) as url:
+def weeks_database(postgres_url: str, filled: Filled) -> Iterator[str]:
+    """URL of a copy that tests may write into."""
+    with fresh_database(postgres_url, filled.database) as url:
         yield url
 
 
 @pytest.fixture(scope="package")
-def weeks(weeks_database: str) -> Fleet:
-    """A fleet that is rolled up."""
-    fleet = fleet_of_weeks()
-    fill(weeks_database, fleet)
-    return fleet
+def weeks(filled: Filled) -> Fleet:
+    """The fleet that is rolled up there."""
+    return fleet_of_weeks(filled.as_of)
 
 
 @pytest.fixture(scope="package")

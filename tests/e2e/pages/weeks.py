@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from math import ceil
@@ -23,11 +24,16 @@ PSEUDO: Final = '<b>Sale</b> <a href="javascript:window.owned=1">&lt;50&#37;</a>
 OUTAGE: Final = timedelta(minutes=40)
 
 
-def fleet_of_weeks() -> Fleet:
-    """Up to a moment ago. A user's session has one name for each kind of screen, so there are more
-    screens than a chart of transitions names."""
+def a_moment_ago() -> datetime:
+    """In whole milliseconds, as the log has them."""
     now = datetime.now(UTC)
-    fleet = small_fleet(11, ZONE, now.replace(microsecond=now.microsecond // 1000 * 1000), 15)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def fleet_of_weeks(as_of: datetime) -> Fleet:
+    """The same for the same instant. A user's session has one name for each kind of screen, so
+    there are more screens than a chart of transitions names."""
+    fleet = small_fleet(11, ZONE, as_of, 15)
     for session in fleet.sessions:
         number = int(session.user.partition("-")[2])
         names = {"Cart": f"Cart {number % 13}", "Checkout": (HOSTILE, PSEUDO)[number % 2]}
@@ -40,6 +46,14 @@ def outage_of(fleet: Fleet) -> datetime:
     """Its start: noon, two days before the last."""
     day = fleet.day(fleet.as_of) - 2 * DAY
     return datetime(day.year, day.month, day.day, 12, tzinfo=fleet.zone).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Name of a database with the fleet of that instant, for tests to copy."""
+
+    database: str
+    as_of: datetime
 
 
 def fill(url: str, fleet: Fleet) -> None:
