@@ -197,7 +197,7 @@ def test_the_frame_live_and_users_speak_another_language(
     expect(signed_in.locator("#sentence")).to_have_text(
         "Nutzer online, im Vordergrund; nach Nutzer-Id."
     )
-    look(signed_in, "users-german", state=True)
+    look(signed_in, "users-german", part="main")
     signed_in.goto(f"{api.origin}/users?q=zz")
     expect(signed_in.locator("#nobody")).to_contain_text("beginnt so")
     choose(signed_in, "en")

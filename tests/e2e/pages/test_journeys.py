@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, assert_accessible, assert_no_sideways_scroll, look
+from tests.e2e.browser import HOSTILE, Api, assert_no_sideways_scroll, look
 from tests.e2e.pages.weeks import active_days
 from tests.integration.processor.small_fleet import Fleet
 
@@ -96,7 +96,6 @@ def test_retention_is_that_of_a_recount(analyst: Page, weeks_api: Api, weeks: Fl
             round(share, 1) for share in wanted
         ]
         expect(row.locator(".counting")).to_have_count(1)
-    assert_accessible(analyst)
     look(analyst, "retention")
 
 

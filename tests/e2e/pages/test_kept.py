@@ -53,7 +53,7 @@ def test_a_page_is_saved_shared_renamed_and_deleted(
     dialog.get_by_label("New name").fill("Home and Cart")
     dialog.get_by_role("button", name="Save", exact=True).click()
     expect(dialog.get_by_role("status")).to_have_text("Renamed.")
-    look(lead, "saved-views", state=True)
+    look(lead, "saved-views", part="dialog[open]")
 
     lead.goto(f"{weeks_api.origin}/users?q=ada")
     lead.get_by_role("button", name="Saved views").click()
@@ -121,7 +121,7 @@ def test_charts_mark_notes_with_their_texts(lead: Page, weeks_api: Api, weeks: F
     show(lead, weeks_api, "/active-users")
     for card in ("active", "new", "peaks"):
         expect(lead.locator(f"#{card} .plot-label.note")).to_have_count(1)
-    look(lead, "notes", state=True)
+    look(lead, "notes", part="#active")
 
 
 def test_a_note_is_written_and_deleted_on_the_page(lead: Page, weeks_api: Api) -> None:
@@ -134,7 +134,7 @@ def test_a_note_is_written_and_deleted_on_the_page(lead: Page, weeks_api: Api) -
     expect(dialog.get_by_role("status")).to_have_text("Added.")
     row = dialog.get_by_role("listitem").filter(has_text="Campaign begins")
     expect(row).to_contain_text("Campaign by lead")
-    look(lead, "note-book", state=True)
+    look(lead, "note-book", part="dialog[open]")
     row.get_by_role("button", name=re.compile("^Delete")).click()
     row.get_by_role("button", name="Really delete").click()
     expect(dialog.get_by_role("status")).to_have_text("Deleted.")

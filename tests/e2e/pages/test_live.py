@@ -76,7 +76,7 @@ def test_before_anybody_came_it_says_how_to_send_the_first_heartbeat(
     expect(page.locator("#dart")).to_contain_text(f"baseUrl = '{api.origin}/api'")
     expect(page.locator("#dart")).to_contain_text("Uri.parse('$baseUrl/update-online-status')")
     see(page, "#count", "0")
-    look(page, "live-empty", state=True)
+    look(page, "live-empty", part="#waiting")
     fleet.come("ada", name="Ada", screen="Home")
     log_time.count(foreground=1)
     see(page, "#count", "1")
@@ -354,7 +354,7 @@ def test_when_data_stops_it_says_so_and_how_old_it_is(
     expect(page.locator("#heading")).to_contain_text("not live")
     expect(page).to_have_title("Not live: 20 online · Rollcall")
     expect(page.locator("#quality")).not_to_contain_text("just now")
-    look(page, "live-stale", state=True)
+    look(page, "live-stale", part="main")
     table.offsets(0, foreground=5)
     expect(banner).to_have_count(0)
     is_live(page)
@@ -372,7 +372,7 @@ def test_an_outage_and_its_grace_are_said(
     table.run("UPDATE stream_offsets SET silence = %s", Jsonb(silence))
     banner = page.locator("#banner-freshness")
     expect(banner).to_contain_text("No phone has reached us since")
-    look(page, "live-outage", state=True)
+    look(page, "live-outage", part="#banner-freshness")
     table.run(
         "INSERT INTO outages VALUES (0, 'ticks_only', %s, %s)", now - timedelta(minutes=2), now
     )

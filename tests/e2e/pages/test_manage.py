@@ -78,7 +78,7 @@ def test_a_webhook_is_made_watched_turned_over_and_ended(
     expect(rows.first).to_contain_text("Not delivered (status 503)")
     rows.first.get_by_role("button", name=re.compile("^Dead letters")).click()
     expect(rows.first).to_contain_text("2 changes of partition 0, offsets 5 to 8, were given up")
-    look(lead, "webhook-dead-letters", state=True)
+    look(lead, "webhook-dead-letters", part="#list")
     rows.first.get_by_role("button", name=re.compile("^Deliver them again")).click()
     expect(lead.locator("#list-said")).to_have_text("1 dead letter on the way again.")
     expect(rows.first.get_by_role("button", name=re.compile("^Deliver them"))).to_have_count(0)
@@ -150,7 +150,7 @@ def test_an_alert_is_tried_on_the_last_week_made_watched_and_ended(
     tried.click()
     expect(trial).to_contain_text("It would have fired twice in the last week: 4 messages.")
     expect(lead.locator("#trial-times time")).to_have_count(2)
-    look(lead, "alert-tried", state=True)
+    look(lead, "alert-tried", part="main")
     # What was said of one rule is not said of another.
     lead.get_by_label("The number").fill("1")
     expect(making).to_be_hidden()

@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 from schemas.log.screen_rules import READY_RULES
 from tests.e2e.browser import (
     Api,
-    assert_accessible,
     assert_no_sideways_scroll,
     look,
     sign_in,
@@ -62,7 +61,6 @@ def test_it_shows_which_names_would_become_one_and_which_stay(
     expect(analyst.locator("#rules-words")).to_contain_text("No rules are in force.")
     assert analyst.locator("#rules-list li").all_text_contents() == READY_RULES.lines
     assert analyst.evaluate("window.owned") is None
-    assert_accessible(analyst)
     look(analyst, "screen-rules")
     analyst.set_viewport_size({"width": 320, "height": 640})
     assert_no_sideways_scroll(analyst)

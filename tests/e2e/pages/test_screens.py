@@ -656,7 +656,7 @@ def test_an_app_that_names_no_screens_is_told_how(
                 expect(how).to_contain_text("ScreenObserver(presence.show)")
                 settle(page)
                 expect(page.locator("#top-rows .screen-name")).to_have_text(["No screen"])
-                look(page, "screens-unnamed", state=True)
+                look(page, "screens-unnamed", part="#how-to")
                 assert complaints == []
         finally:
             table.close()
@@ -727,7 +727,7 @@ def test_versions_are_a_recount_and_the_worst_is_marked(
     worst = {version for version, cells in shown.items() if "the most" in cells[2]}
     most = round(max(shares.values()), 4)
     assert worst == {version for version, share in shares.items() if round(share, 4) == most}
-    look(analyst, "versions", state=True)
+    look(analyst, "versions", part="#versions")
 
 
 def test_a_split_has_an_address_and_filters(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:

@@ -51,7 +51,7 @@ def test_a_link_shows_numbers_until_it_is_ended(
     rows = lead.locator("#list > li")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("by lead")
-    look(lead, "share-links", state=True)
+    look(lead, "share-links", part="main")
     with watched_page(browser) as (page, said):
         page.goto(lead.locator("#secret-text").text_content() or "")
         expect(page.locator("#count")).to_have_text("1,283")
@@ -75,7 +75,7 @@ def test_a_link_shows_numbers_until_it_is_ended(
         expect(page.locator("#ended")).to_be_visible()
         expect(page.locator("#count")).to_have_count(0)
         expect(page.get_by_role("heading")).to_have_text("This link has ended or never was.")
-        look(page, "shared-ended", state=True)
+        look(page, "shared-ended", part="main")
         assert [each for each in said if "404" not in each] == []
         assert page.evaluate("window.owned") is None
     assert lead.evaluate("window.owned") is None

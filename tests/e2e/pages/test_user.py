@@ -439,7 +439,7 @@ def test_the_range_is_in_the_address_and_the_table_says_what_the_strip_draws(
     expect(strip.locator(".outage-label")).to_have_text("Outage")
     label = re.compile("^Outage: Kafka, or all of ingest, was away, ")
     expect(strip.locator(".track .outage")).to_have_attribute("title", label)
-    look(page, "user-outage", state=True)
+    look(page, "user-outage", part="#strip")
     strip.locator("summary").click()
     expect(strip.locator("tbody tr")).to_have_count(4)
     expect(strip.locator("tbody tr").last).to_contain_text("logged out")
@@ -559,7 +559,7 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     page.locator("label", has_text="7 d").click()
     lives.offsets(0)
     expect(page.locator("#strip-caption")).to_contain_text("The last 7 days")
-    look(page, "user-7d", state=True)
+    look(page, "user-7d", part="#strip")
     write_life(
         lives,
         "gone",
@@ -576,7 +576,7 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     )
     open_user(page, api, "gone", "?range=1h")
     lives.offsets(0)
-    look(page, "user-offline", state=True)
+    look(page, "user-offline", part="main")
 
 
 def test_a_card_tells_of_a_copied_id_and_of_other_users_on_it(
@@ -609,4 +609,4 @@ def test_a_card_tells_of_a_copied_id_and_of_other_users_on_it(
     first.locator(".other-user").click()
     expect(page.locator(".device-users .other-user")).to_have_text("ann")
     expect(page.locator(".device-twin")).to_be_hidden()
-    look(page, "user-shared", state=True)
+    look(page, "user-shared", part=".device-card")

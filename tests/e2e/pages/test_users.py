@@ -431,7 +431,7 @@ def test_ctrl_k_finds_a_person_from_every_page(page: Page, api: Api, table: Tabl
     page.keyboard.type("alvare")
     expect(found.locator("a").first).to_contain_text("José Álvarez")
     expect(found.locator("[role=status]")).to_have_text("1 user found.")
-    look(page, "finder", state=True)
+    look(page, "finder", part="#finder")
     found.locator("input").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#name")).to_have_text("José Álvarez")
@@ -621,7 +621,7 @@ def test_the_past_is_what_the_api_says_of_it(
     expect(page.locator("#at")).to_have_value("2026-03-29T09:45")
     # Dimmed until the answer is there.
     expect(page.locator("#users")).not_to_have_attribute("aria-busy", "true")
-    look(page, "users-past", state=True)
+    look(page, "users-past", part="#past")
     page.click("#now")
     expect(page.locator("#past")).to_be_hidden()
     expect(page).to_have_url(f"{api.origin}/users?state=background")
@@ -708,7 +708,7 @@ def test_the_page_fits_phones_and_desks_by_day_and_night(
     assert sum(float(n) for n in dark.strip("rgba()").split(",")[:3]) / 3 < 128
     page.fill("#q", "ada")
     expect(rows).to_have_count(5)
-    look(page, "users-search", state=True)
+    look(page, "users-search", part="#users")
     page.fill("#q", "zzz")
     expect(page.locator("#nobody")).to_be_visible()
-    look(page, "users-nobody", state=True)
+    look(page, "users-nobody", part="#nobody")
