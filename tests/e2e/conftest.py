@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, Page
 
 from tests.conftest import fresh_database
 from tests.e2e.browser import Api, running_browser, sign_in, watched_page
-from tests.e2e.stacks import plain_up, short_stack
+from tests.e2e.stacks import back_end, plain_up, short_stack, staffed_up
 from tests.rigs.api_harness import Table, token
 
-__all__ = ["plain_up", "short_stack"]  # fixtures
+__all__ = ["back_end", "plain_up", "short_stack", "staffed_up"]  # fixtures
 
 
 @pytest.fixture(scope="module")

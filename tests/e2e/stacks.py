@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.ports import free_port
 from tests.e2e.driver import Stack
+from tests.e2e.laravel import Laravel, laravel
 from tests.e2e.stack import Up
 
 # With short windows, and as in production the gap of an outage less than offline_after: a silence
@@ -22,6 +23,8 @@ SHORT_OFFLINE_AFTER_SECONDS = 8
 SHORT_FENCE_SECONDS = 3
 SHORT_OUTAGE_GAP_SECONDS = 6
 SHORT_STALE_AFTER_SECONDS = 9
+
+STAFF_SECRET = "the secret of staff, of 32 bytes and more"
 
 
 @contextmanager
@@ -40,6 +43,19 @@ def running_up(*arguments: str, **environment: str) -> Iterator[Up]:
 def plain_up(unit_resources: ExitStack) -> Up:
     """One without any options. No test stops it."""
     return unit_resources.enter_context(running_up())
+
+
+@pytest.fixture(scope="session")
+def back_end(unit_resources: ExitStack) -> Laravel:
+    return unit_resources.enter_context(laravel())
+
+
+@pytest.fixture(scope="session")
+def staffed_up(unit_resources: ExitStack, back_end: Laravel) -> Up:
+    """One whose staff has a secret of its own, and whose phones may have their back end's tokens.
+    The last tests of it end it."""
+    up = running_up(ROLLCALL_STAFF_JWT_SECRET=STAFF_SECRET, ROLLCALL_USERINFO_URL=back_end.url)
+    return unit_resources.enter_context(up)
 
 
 @pytest.fixture(scope="session")

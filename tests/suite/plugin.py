@@ -46,6 +46,7 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "tests/e2e/test_readme.py",
         "tests/e2e/pages/test_live_stack.py",
+        "tests/e2e/test_own_back_end.py",
         "tests/e2e/test_up.py",
     ),
     # The first wants nobody online but its own users. In the last Kafka is away at last, and its
@@ -53,6 +54,7 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     (
         "tests/e2e/test_count_is_exact.py",
         "tests/e2e/pages/test_five_steps_seen.py",
+        "tests/e2e/test_canary.py",
         "tests/e2e/test_five_steps.py",
     ),
     # One fleet of weeks, which takes longer to roll up than most of them to look at it.

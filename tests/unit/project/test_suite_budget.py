@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.suite.budget import Budget, by_folder, over_budget, read_budget, report
@@ -51,4 +52,12 @@ def test_files_that_share_a_stack_stay_together() -> None:
     for group in GROUPS:
         assert all((ROOT / file).exists() for file in group)
         assert len({unit_of(f"{file}::test_x") for file in group}) == 1
+    for stack in ("plain_up", "short_stack", "staffed_up"):
+        users = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / "tests/e2e").rglob("test_*.py")
+            if re.search(rf"\b{stack}: ", path.read_text("utf-8"))
+        }
+        # Another unit in the same process would be given the stack that has ended.
+        assert len({unit_of(file) for file in users}) == 1, (stack, users)
     assert unit_of("tests/unit/test_x.py::test_y[a::b]") == "tests/unit/test_x.py"
