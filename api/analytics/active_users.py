@@ -7,12 +7,11 @@ that is not over is marked incomplete.
 
 from __future__ import annotations
 
-from typing import Final
-
 from aiohttp import web
 
+from api.analytics.answers.over_time import ActiveUsers, ActiveUsersDay
 from api.analytics.days import check_zone, whole_days
-from api.analytics.described.over_time import LIST_ACTIVE_USERS, SCHEMAS
+from api.analytics.described.over_time import LIST_ACTIVE_USERS
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
@@ -22,9 +21,6 @@ from api.periods.ranges import DAY, day_start, local_date
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
-
-COLUMNS: Final = columns(SCHEMAS["ActiveUsersDay"])
 
 
 class ActiveUserCalls:
@@ -63,10 +59,11 @@ class ActiveUserCalls:
                 return _row(row, complete=complete)
 
             return Report(
-                COLUMNS,
+                ActiveUsers,
+                ActiveUsersDay,
                 shaped(select(connection, self._active_users, parameters), shape),
                 self._calls.quality.fields(freshness),
-                {"from": str(first), "to": str(end), "tz": zone.key},
+                {"since": str(first), "to": str(end), "tz": zone.key},
             )
 
         return await self._calls.reports.answer(request, "active_users", open_report)

@@ -13,10 +13,11 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from aiohttp import web
 
+from api.analytics.answers.over_time import Breakdown, BreakdownValue
+from api.analytics.answers.over_time import BreakdownBy as By
 from api.analytics.days import check_zone, whole_days
 from api.analytics.described.over_time import BREAKDOWN_BYS as BYS
-from api.analytics.described.over_time import READ_BREAKDOWN, SCHEMAS
-from api.analytics.described.over_time import BreakdownBy as By
+from api.analytics.described.over_time import READ_BREAKDOWN
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.versions import version_key
@@ -29,11 +30,9 @@ from api.http.routes import values_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import filled, load_queries
-from schemas.openapi.forms import columns
 
 Users: TypeAlias = Literal["online_now", "active_in_days"]
 
-COLUMNS: Final = columns(SCHEMAS["BreakdownValue"])
 OTHER: Final = "(other)"
 #: The place of what is told together, in breakdown.sql.
 OTHER_PLACE: Final = 51
@@ -83,12 +82,13 @@ class BreakdownCalls:
                 merge=_merged,
             )
             return Report(
-                COLUMNS,
+                Breakdown,
+                BreakdownValue,
                 one_batch(shown),
                 self._calls.quality.fields(freshness),
                 {
                     "by": by,
-                    "from": None if first is None else str(first),
+                    "since": None if first is None else str(first),
                     "to": None if end is None else str(end),
                     "tz": zone.key,
                     "users": rows[0]["total"] if rows else 0,

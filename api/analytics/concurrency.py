@@ -12,10 +12,17 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from api.analytics.answers.over_time import (
+    Concurrency,
+    ConcurrencyBucket,
+    ScreenConcurrency,
+    ScreenConcurrencyBucket,
+)
 from api.analytics.described.over_time import CONCURRENCY_BUCKETS as BUCKETS
-from api.analytics.described.over_time import READ_CONCURRENCY, SCHEMAS
+from api.analytics.described.over_time import READ_CONCURRENCY
 from api.analytics.outages import read_outages
-from api.analytics.peaks import Peaks, sample_parts
+from api.analytics.peaks import PeaksQuery, sample_parts
+from api.http.answers import Answer
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
@@ -28,13 +35,10 @@ from api.periods.ranges import Bucket, RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
 
 SCREEN_BUCKETS: Final[tuple[Bucket, ...]] = BUCKETS[1:]
 RULES: Final = RangeRules(BUCKETS)
 SCREEN_RULES: Final = RangeRules(SCREEN_BUCKETS)
-COLUMNS: Final = columns(SCHEMAS["ConcurrencyBucket"])
-SCREEN_COLUMNS: Final = columns(SCHEMAS["ScreenConcurrencyBucket"])
 
 
 class ConcurrencyCalls:
@@ -43,7 +47,7 @@ class ConcurrencyCalls:
     def __init__(self, calls: Collaborators) -> None:
         self._calls = calls
         queries = load_queries("api.analytics", "concurrency.sql")
-        self._peaks = Peaks()
+        self._peaks = PeaksQuery()
         self._series = queries["series"]
         self._screen_series = queries["screen_series"]
 
@@ -71,7 +75,8 @@ class ConcurrencyCalls:
                 "gaps": await read_outages(connection, asked.start, asked.end),
             }
             edges = list(zip(asked.starts, asked.ends, strict=True))
-            shown = COLUMNS
+            answer: type[Answer] = Concurrency
+            shown: type[Answer] = ConcurrencyBucket
             parameters: dict[str, Any] = {
                 "as_of": freshness.as_of,
                 "partitions": partitions,
@@ -81,15 +86,17 @@ class ConcurrencyCalls:
             if screen is not None:
                 parameters |= {"live_from": asked.start, "screen": screen}
                 batches = select(connection, self._screen_series, parameters)
-                shown, head["screen"] = SCREEN_COLUMNS, screen
+                answer, shown = ScreenConcurrency, ScreenConcurrencyBucket
+                head["screen"] = screen
             else:
                 batches = select(connection, self._series, parameters)
                 head["peaks"] = await self._peaks.read(
                     connection, asked.zone, freshness, progress, partitions
                 )
             return Report(
+                answer,
                 shown,
-                shaped(batches, lambda row: _row(row, edges, shown)),
+                shaped(batches, lambda row: _row(row, edges, shown.__struct_fields__)),
                 self._calls.quality.fields(freshness),
                 head,
             )

@@ -7,7 +7,8 @@ from typing import Any, Final
 from aiohttp import web
 from psycopg.rows import dict_row
 
-from api.analytics.described.screen_habits import READ_DWELL, SCHEMAS
+from api.analytics.answers.screen_habits import Dwell, DwellRow
+from api.analytics.described.screen_habits import READ_DWELL
 from api.analytics.engagement import share
 from api.analytics.splits import RULES as SPLIT_RULES
 from api.analytics.splits import Splits, split_of
@@ -23,9 +24,7 @@ from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
 from schemas.measures.dwell import bounds_ms
-from schemas.openapi.forms import columns
 
-COLUMNS: Final = columns(SCHEMAS["DwellRow"])
 RULES: Final = RangeRules(buckets=())
 
 
@@ -62,7 +61,8 @@ class DwellCalls:
                     connection, asked, split, screen, progress.min_group_size
                 )
                 return Report(
-                    COLUMNS,
+                    Dwell,
+                    DwellRow,
                     one_batch(_rows(counts, visits)),
                     self._calls.quality.fields(freshness),
                     {
@@ -84,7 +84,8 @@ class DwellCalls:
                 row = await cursor.fetchone()
             assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
             return Report(
-                COLUMNS,
+                Dwell,
+                DwellRow,
                 one_batch(_rows(row["dwell_histogram"], row["visits"])),
                 self._calls.quality.fields(freshness),
                 {**asked.shown(), "screen": screen, "visits": row["visits"]},

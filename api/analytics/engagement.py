@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
+from api.analytics.answers.screens import Sort
 from api.analytics.recent_users import RecentUsers
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.analytics.unique_users import top_screens, unique_users
@@ -25,10 +26,7 @@ from schemas.database.named_queries import load_queries
 from schemas.measures.dwell import percentile_ms
 from schemas.measures.sketches import Users
 
-Sort: TypeAlias = Literal["views", "unique_users", "dwell", "exits"]
-
 NOBODY: Final = Users(0, 0)
-SORTS: Final[tuple[Sort, ...]] = ("views", "unique_users", "dwell", "exits")
 
 
 @dataclass(frozen=True, slots=True)

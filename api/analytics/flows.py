@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.analytics.described.screen_habits import LIST_FLOWS, SCHEMAS
+from api.analytics.answers.screen_habits import Flow
+from api.analytics.answers.screen_habits import Flows as FlowsAnswer
+from api.analytics.described.screen_habits import LIST_FLOWS
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.http.call import Call
@@ -21,9 +23,7 @@ from api.periods.rollups import Progress, parts_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
 
-COLUMNS: Final = columns(SCHEMAS["Flow"])
 RULES: Final = RangeRules(buckets=())
 _FILTERS: Final = ("from_screen", "to_screen", "screen")
 
@@ -43,7 +43,7 @@ class Flows:
         filters: Mapping[str, str],
         limit: int,
     ) -> Batches:
-        """Rows of :data:`COLUMNS`, the most frequent first. ``filters``: ``from_screen``,
+        """Rows of :class:`Flow`, the most frequent first. ``filters``: ``from_screen``,
         ``to_screen`` and ``screen``, which is either."""
         parameters = _parameters(asked, progress, filters, limit)
         rows = shaped(select(connection, self._flows, parameters), _row)
@@ -100,7 +100,8 @@ class FlowCalls:
                     connection, asked, progress, filters, limit, top
                 )
             return Report(
-                COLUMNS,
+                FlowsAnswer,
+                Flow,
                 rows,
                 self._calls.quality.fields(freshness),
                 {**asked.shown(), "top": top, "folded": folded},

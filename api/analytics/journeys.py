@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.analytics.described.journeys import MAX_WEEKS, READ_FUNNEL, READ_RETENTION, SCHEMAS
+from api.analytics.answers.journeys import (
+    MAX_WEEKS,
+    Funnel,
+    FunnelStep,
+    Retention,
+    RetentionWeek,
+)
+from api.analytics.described.journeys import READ_FUNNEL, READ_RETENTION
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
@@ -22,10 +29,7 @@ from api.periods.ranges import RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
 
-FUNNEL_COLUMNS: Final = columns(SCHEMAS["FunnelStep"])
-RETENTION_COLUMNS: Final = columns(SCHEMAS["RetentionWeek"])
 STEPS: Final = tuple(f"step{n}" for n in range(1, 9))
 MAX_LENGTH: Final = timedelta(days=14)
 _RULES: Final = RangeRules(buckets=())
@@ -63,7 +67,8 @@ class JourneyCalls:
                 )
             parameters = {"steps": steps, "from": asked.start, "to": asked.end, "by": by}
             return Report(
-                FUNNEL_COLUMNS,
+                Funnel,
+                FunnelStep,
                 shaped(select(connection, self._funnel, parameters), _step_row),
                 self._calls.quality.fields(freshness),
                 {**asked.shown(), "by": by},
@@ -80,7 +85,8 @@ class JourneyCalls:
             freshness = await self._calls.quality.freshness(connection)
             progress = await self._calls.quality.progress(connection)
             return Report(
-                RETENTION_COLUMNS,
+                Retention,
+                RetentionWeek,
                 shaped(select(connection, self._retention, {"weeks": weeks}), _week_row),
                 self._calls.quality.fields(freshness),
                 {"weeks": weeks, "tz": progress.zone.key},

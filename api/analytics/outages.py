@@ -8,7 +8,9 @@ from typing import Final
 from aiohttp import web
 from psycopg.rows import dict_row
 
-from api.analytics.described.over_time import LIST_OUTAGES, SCHEMAS
+from api.analytics.answers.over_time import Outage, Outages
+from api.analytics.described.over_time import LIST_OUTAGES
+from api.http.answers import made
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, select, shaped
@@ -20,9 +22,7 @@ from api.periods.ranges import RangeRules, resolve
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
 
-COLUMNS: Final = columns(SCHEMAS["Outage"])
 #: Of one answer; the latest.
 MOST: Final = 1_000
 #: An outage begins at any instant, and so may who asks about it.
@@ -54,7 +54,8 @@ class OutageCalls:
             )
             parameters = {"from": asked.start, "to": asked.end, "limit": MOST}
             return Report(
-                COLUMNS,
+                Outages,
+                Outage,
                 shaped(select(connection, _QUERY, parameters), _shown),
                 self._calls.quality.fields(freshness),
                 asked.shown(),
@@ -65,11 +66,11 @@ class OutageCalls:
 
 async def read_outages(
     connection: Connection, start: datetime, end: datetime, limit: int = MOST
-) -> list[Row]:
+) -> list[Outage]:
     """Those in a range, the latest first, beside what else an answer tells of it."""
     async with connection.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(_QUERY, {"from": start, "to": end, "limit": limit})
-        return [_shown(row) for row in await cursor.fetchall()]
+        return [made(Outage, _shown(row)) for row in await cursor.fetchall()]
 
 
 def _shown(row: Row) -> Row:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from psycopg.rows import dict_row
 
+from api.analytics.answers.over_time import Peak, Peaks
 from api.freshness import Freshness
 from api.periods.instants import rfc3339
 from api.periods.ranges import FIRST_YEAR, LENGTHS, QUARTER, Range, day_start, local_date
@@ -17,7 +18,7 @@ from api.quality import now_of
 from schemas.database.named_queries import load_queries
 
 
-class Peaks:
+class PeaksQuery:
     """From rollups as far as they are made, and from samples after them."""
 
     def __init__(self) -> None:
@@ -37,24 +38,23 @@ class Peaks:
         freshness: Freshness,
         progress: Progress,
         partitions: int,
-    ) -> dict[str, dict[str, Any] | None]:
-        """``today`` (in ``zone``) and ``all_time`` (that is kept): ``online`` and ``at``; ``None``
-        without a sample."""
+    ) -> Peaks:
+        """``today`` is in ``zone``."""
         now = now_of(freshness)
         end = now + timedelta.resolution
         starts = {
             "today": day_start(local_date(now, zone), zone),
             "all_time": now.replace(year=FIRST_YEAR, month=1, day=1),
         }
-        found: dict[str, dict[str, Any] | None] = {}
+        found: dict[str, Peak | None] = {}
         for name, start in starts.items():
             over = sample_parts(Range(start, end, zone, None), progress)
             parameters = {**over, "as_of": freshness.as_of, "partitions": partitions}
             async with connection.cursor(row_factory=dict_row) as cursor:
                 await cursor.execute(self._peak, parameters)
                 row = await cursor.fetchone()
-            found[name] = None if row is None else {**row, "at": rfc3339(row["at"])}
-        return found
+            found[name] = None if row is None else Peak(row["online"], rfc3339(row["at"]))
+        return Peaks(**found)
 
 
 def sample_parts(asked: Range, progress: Progress) -> dict[str, datetime]:

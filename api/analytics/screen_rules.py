@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import asdict
 
 from aiohttp import web
 
 from api.access.readers import reader_of
-from api.analytics.described.screen_rules import READ_SCREEN_RULES, SCHEMAS
+from api.analytics.answers.screen_rules import FoldedScreen
+from api.analytics.answers.screen_rules import ScreenRules as ScreenRulesAnswer
+from api.analytics.described.screen_rules import READ_SCREEN_RULES
 from api.analytics.screen_preview import ScreenPreview
 from api.http.call import Call
 from api.http.collaborators import Collaborators
@@ -18,9 +20,6 @@ from api.http.routes import values_of
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
 from schemas.log.screen_rules import READY_RULES, ScreenRules
-from schemas.openapi.forms import columns
-
-COLUMNS: Final = columns(SCHEMAS["FoldedScreen"])
 
 
 class ScreenRulesCalls:
@@ -39,24 +38,21 @@ class ScreenRulesCalls:
         limit: int = values_of(request).get("limit", MAX_LIMIT)
         rules = self._rules or READY_RULES
 
-        async def read(connection: Connection) -> dict[str, Any]:
+        async def read(connection: Connection) -> ScreenRulesAnswer:
             async with connection.transaction():
                 found = await self._preview.of(connection, rules)
                 freshness = await self._calls.quality.freshness(connection)
-            return {
-                "in_force": self._rules is not None,
-                "rules": rules.lines,
-                "since": rfc3339(found.since),
-                "visits": found.visits,
-                "names": found.names,
-                "folded_names": found.folded_names,
-                "screens": len(found.screens),
-                "items": [
-                    {column: getattr(each, column) for column in COLUMNS}
-                    for each in found.screens[:limit]
-                ],
+            return ScreenRulesAnswer(
+                in_force=self._rules is not None,
+                rules=rules.lines,
+                since=rfc3339(found.since),
+                visits=found.visits,
+                names=found.names,
+                folded_names=found.folded_names,
+                screens=len(found.screens),
+                items=[FoldedScreen(**asdict(each)) for each in found.screens[:limit]],
                 **self._calls.quality.fields(freshness),
-            }
+            )
 
         document = await self._calls.database.scan(reader_of(request), "screen_rules", read)
         return json_answer(document)

@@ -9,18 +9,28 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
+from api.analytics.answers.screens import Engagement as EngagementAnswer
+from api.analytics.answers.screens import (
+    Neighbour,
+    Screen,
+    ScreenBucket,
+    ScreenEngagement,
+    ScreenMetrics,
+    ScreenNow,
+    ScreensNow,
+    SplitEngagement,
+)
 from api.analytics.described.screens import (
     LIST_SCREENS,
-    METRICS,
     READ_ENGAGEMENT,
     READ_SCREEN,
-    SCHEMAS,
 )
 from api.analytics.engagement import Engagement, Wanted, share
 from api.analytics.flows import Flows
 from api.analytics.small_groups import SUPPRESSED, added, suppress, suppressed
 from api.analytics.splits import RULES as SPLIT_RULES
 from api.analytics.splits import Split, Splits, split_of
+from api.http.answers import made
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Batches, Report, Row, json_answer, one_batch, select, usual_limit
@@ -35,11 +45,11 @@ from api.postgres.database import Connection
 from api.presence.time_travel import TimeTravel, shown_at_query
 from api.quality import now_of
 from schemas.database.named_queries import filled, load_queries
-from schemas.openapi.forms import columns
 
 #: Screens before and after one.
 NEIGHBOURS: Final = 10
 RULES: Final = RangeRules(buckets=MINUTE_BUCKETS)
+METRICS: Final = ScreenMetrics.__struct_fields__
 
 
 def screens_now_query() -> bytes:
@@ -88,7 +98,8 @@ class ScreenCalls:
             first: list[Row] = await anext(batches, [])
             totals: Row = first[0] if first else dict.fromkeys(_TOTALS, 0)
             return Report(
-                columns(SCHEMAS["ScreenNow"]),
+                ScreensNow,
+                ScreenNow,
                 suppressed(_now_rows(first, batches), least, lambda rows: _large(rows, least)),
                 self._calls.quality.fields(freshness),
                 {
@@ -134,7 +145,8 @@ class ScreenCalls:
                 None if series else await self._engagement.other_share(connection, asked, progress)
             )
             return Report(
-                columns(SCHEMAS["ScreenEngagement"]),
+                EngagementAnswer,
+                ScreenEngagement,
                 self._engagement.rows(connection, wanted, progress),
                 self._calls.quality.fields(freshness),
                 {
@@ -173,9 +185,9 @@ class ScreenCalls:
                 limit=limit,
                 least=progress.min_group_size,
             )
-            value = () if split.split_by is None else ("value",)
             return Report(
-                ("screen", *value, "start", "end", *METRICS),
+                EngagementAnswer,
+                ScreenEngagement if split.split_by is None else SplitEngagement,
                 one_batch(rows),
                 self._calls.quality.fields(freshness),
                 {
@@ -195,7 +207,7 @@ class ScreenCalls:
         values = values_of(request)
         screen: str = values["screen"]
 
-        async def read(connection: Connection) -> dict[str, Any]:
+        async def read(connection: Connection) -> Screen:
             async with connection.transaction():
                 freshness = await self._calls.quality.freshness(connection)
                 progress = await self._calls.quality.progress(connection)
@@ -206,12 +218,12 @@ class ScreenCalls:
                     reporting_zone=progress.zone,
                 )
                 check_minutes(asked, progress)
-                return {
-                    "screen": screen,
+                return Screen(
+                    screen=screen,
                     **asked.shown(),
                     **await self._details(connection, screen, asked, progress),
                     **self._calls.quality.fields(freshness),
-                }
+                )
 
         return json_answer(await self._calls.database.read("screen", read))
 
@@ -223,22 +235,18 @@ class ScreenCalls:
             batches = self._engagement.rows(connection, wanted, progress)
             return [_without_screen(row) async for batch in batches for row in batch]
 
-        async def neighbours(this: str, other: str, share_of: str) -> list[Row]:
+        async def neighbours(this: str, other: str, share_of: str) -> list[Neighbour]:
             batches = self._flows.rows(connection, asked, progress, {this: screen}, NEIGHBOURS)
             return [
-                {
-                    "screen": row[other],
-                    "transitions": row["transitions"],
-                    "share": row[share_of],
-                }
+                Neighbour(row[other], row["transitions"], row[share_of])
                 async for batch in batches
                 for row in batch
             ]
 
         [totals] = await engagement(replace(asked, bucket=None))
         return {
-            "totals": {name: totals[name] for name in METRICS},
-            "series": await engagement(asked),
+            "totals": made(ScreenMetrics, {name: totals[name] for name in METRICS}),
+            "series": [made(ScreenBucket, row) for row in await engagement(asked)],
             "previous": await neighbours("to_screen", "from_screen", "to_share"),
             "next": await neighbours("from_screen", "to_screen", "from_share"),
         }

@@ -13,8 +13,10 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from api.analytics.described.over_time import SCHEMAS, SUMMARISE_SESSIONS
+from api.analytics.answers.over_time import SessionMetrics, Sessions, SessionsBucket
+from api.analytics.described.over_time import SUMMARISE_SESSIONS
 from api.analytics.engagement import share
+from api.http.answers import made
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Batches, Report, Row, select, shaped
@@ -29,9 +31,7 @@ from api.quality import now_of
 from schemas.database.named_queries import load_queries
 from schemas.log.changes import SILENT_ENDS_SQL
 from schemas.measures.dwell import percentile_ms
-from schemas.openapi.forms import columns
 
-COLUMNS: Final = columns(SCHEMAS["SessionsBucket"])
 RULES: Final = RangeRules()
 
 
@@ -62,10 +62,11 @@ class SessionCalls:
             whole = self._read(connection, replace(asked, bucket=None), progress)
             [[totals]] = [batch async for batch in whole]
             return Report(
-                COLUMNS,
+                Sessions,
+                SessionsBucket,
                 shaped(self._read(connection, asked, progress), lambda row: _row(row, edges)),
                 self._calls.quality.fields(freshness),
-                {**asked.shown(), "totals": metrics_of(totals)},
+                {**asked.shown(), "totals": made(SessionMetrics, metrics_of(totals))},
             )
 
         return await self._calls.reports.answer(request, "sessions", open_report)

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, cast
 
 from psycopg.rows import dict_row
 
-from api.analytics.engagement import Sort, metrics_of
+from api.analytics.answers.screens import Sort, SplitBy
+from api.analytics.engagement import metrics_of
 from api.analytics.small_groups import SUPPRESSED, added, suppress
 from api.http.documents import Row, select
 from api.http.parameters import bad_parameter, name_of, name_parameter
@@ -25,9 +26,6 @@ from api.periods.rollups import bucket_parameters
 from api.postgres.database import Connection
 from schemas.database.named_queries import load_queries
 
-By: TypeAlias = Literal["app_version", "platform"]
-
-BYS: Final = ("app_version", "platform")
 BUCKETS: Final[tuple[Bucket, ...]] = ("1h", "1d")
 RULES: Final = RangeRules(buckets=BUCKETS, grain=HOUR)
 _PLATFORM: Final = name_of("platform")
@@ -43,7 +41,7 @@ _NO_USERS: Final = (
 class Split:
     """What is asked for; ``None``: all. Without ``split_by`` it is by screen."""
 
-    split_by: By | None
+    split_by: SplitBy | None
     app_version: str | None
     platform: str | None
 

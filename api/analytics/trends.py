@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from psycopg.rows import dict_row
 
+from api.analytics.answers.screen_habits import RangeBefore, Trend, Trends
 from api.analytics.described.screen_habits import COUNTED, READ_TRENDS
 from api.analytics.engagement import Engagement
 from api.http.call import Call
@@ -56,7 +57,7 @@ class TrendCalls:
         of, only = values.get("of", COUNTED[0]), [values["screen"]] if "screen" in values else None
         most = 1 if only else values.get("limit", DEFAULT_LIMIT)
 
-        async def read(connection: Connection) -> dict[str, Any]:
+        async def read(connection: Connection) -> Trends:
             async with connection.transaction():
                 freshness = await self._calls.quality.freshness(connection)
                 progress = await self._calls.quality.progress(connection)
@@ -85,19 +86,19 @@ class TrendCalls:
                 kept_from = await self._first_kept(connection)
                 # What is compared with a part of the range before would seem to rise.
                 is_whole = kept_from is not None and kept_from <= earlier.start
-                return {
-                    "items": [
+                return Trends(
+                    items=[
                         _item(row, before.get(row["screen"]), asked, over, is_whole=is_whole)
                         for row in found
                     ],
                     **asked.shown(),
-                    "of": of,
-                    "before": {"from": rfc3339(earlier.start), "to": rfc3339(earlier.end)},
-                    "kept_from": rfc3339(kept_from),
-                    "compared_buckets": over,
-                    "compared_to": rfc3339(asked.ends[over - 1]) if over else None,
+                    of=of,
+                    before=RangeBefore(rfc3339(earlier.start), rfc3339(earlier.end)),
+                    kept_from=rfc3339(kept_from),
+                    compared_buckets=over,
+                    compared_to=rfc3339(asked.ends[over - 1]) if over else None,
                     **self._calls.quality.fields(freshness),
-                }
+                )
 
         return json_answer(await self._calls.database.read("trends", read))
 
@@ -141,18 +142,18 @@ def _usual_bucket(length: timedelta) -> Bucket:
 
 def _item(
     row: Row, before: Mapping[str, Any] | None, asked: Range, over: int, *, is_whole: bool
-) -> Row:
+) -> Trend:
     length = len(asked.starts)
     series, earlier = _series(row, length), _series(before, length)
-    return {
-        "screen": row["screen"],
-        "total": row["total"],
-        "compared": sum(series[:over]),
-        "compared_before": sum(earlier[:over]),
-        "change": change(series[:over], earlier[:over]) if is_whole else None,
-        "series": series,
-        "series_before": earlier,
-    }
+    return Trend(
+        screen=row["screen"],
+        total=row["total"],
+        compared=sum(series[:over]),
+        compared_before=sum(earlier[:over]),
+        change=change(series[:over], earlier[:over]) if is_whole else None,
+        series=series,
+        series_before=earlier,
+    )
 
 
 def _series(row: Mapping[str, Any] | None, length: int) -> list[int]:

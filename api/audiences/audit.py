@@ -19,6 +19,7 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
+from api.audiences.answers import AudienceExport
 from api.audiences.filter import AudienceFilter
 from api.freshness import Freshness
 from api.http.documents import Row
@@ -61,7 +62,7 @@ class End:
 class AuditPage:
     """``items`` as answers show them. ``next_cursor`` is ``None`` on the last page."""
 
-    items: list[dict[str, Any]]
+    items: list[AudienceExport]
     next_cursor: str | None
     freshness: Freshness
 
@@ -152,8 +153,9 @@ class ExportAudit:
             )
 
 
-def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+def _shown(row: Mapping[str, Any]) -> AudienceExport:
+    told: dict[str, Any] = {
         name: rfc3339(value.astimezone(UTC)) if isinstance(value, datetime) else value
         for name, value in row.items()
     }
+    return AudienceExport(**told)

@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from api.access.readers import reader_of
+from api.audiences.answers import AudienceExports, AudiencePreview
 from api.audiences.audit import ExportAudit, FileFormat
 from api.audiences.described import EXPORT_AUDIENCE, LIST_AUDIENCE_EXPORTS, PREVIEW_AUDIENCE
 from api.audiences.export import Exporter, while_connected
@@ -59,17 +60,17 @@ class AudienceCalls:
         await self._reads.filter(reader, "audience_preview", document, len(found.sample))
         count = found.matching if wanted.cap is None else min(found.matching, wanted.cap)
         return json_answer(
-            {
-                "count": count,
-                "matching": found.matching,
-                "is_exact": found.estimated_from is None,
-                "estimated_from": found.estimated_from,
-                "sample": [
+            AudiencePreview(
+                count=count,
+                matching=found.matching,
+                is_exact=found.estimated_from is None,
+                estimated_from=found.estimated_from,
+                sample=[
                     user_answer(UserRow(**{n: v for n, v in row.items() if n != "matching"}))
                     for row in found.sample
                 ],
                 **self._quality.fields(found.freshness),
-            }
+            )
         )
 
     async def export(self, request: web.Request) -> web.StreamResponse:
@@ -85,9 +86,9 @@ class AudienceCalls:
         values = values_of(request)
         page = await self._audit.page(values.get("cursor"), values.get("limit", DEFAULT_LIMIT))
         return json_answer(
-            {
-                "items": page.items,
-                "next_cursor": page.next_cursor,
+            AudienceExports(
+                items=page.items,
+                next_cursor=page.next_cursor,
                 **self._quality.fields(page.freshness),
-            }
+            )
         )

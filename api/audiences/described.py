@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.audiences.answers import AudienceExports, AudiencePreview
 from api.audiences.filter import (
     ENDS,
     FILTER,
@@ -11,31 +12,18 @@ from api.audiences.filter import (
     SIGHT,
     STARTS,
 )
+from api.http.answers import schemas_of
 from api.http.call import EXPORTERS, Call
 from api.http.parameters import CURSOR, LIMIT
-from api.http.words import PAGED, PRINCIPAL_KINDS
 from schemas.bodies.fields import Fields, schema_of
-from schemas.openapi.answers import AS_TABLE, QUALITY, REQUEST_ID, ok
-from schemas.openapi.forms import (
-    Json,
-    flag,
-    instant,
-    many,
-    nullable,
-    record,
-    ref,
-    text,
-    whole,
-    word,
-)
+from schemas.openapi.answers import AS_TABLE, REQUEST_ID, ok
+from schemas.openapi.forms import Json, ref
 
 TAG: Final = {
     "name": "Audiences",
     "description": "Whom to send a push message. An audience says who was active, not who agreed "
     "to be messaged.",
 }
-OUTCOMES: Final = ("running", "completed", "cancelled", "failed", "unknown")
-FORMATS: Final = ("csv", "ndjson", "push")
 
 
 def _together(fields: Fields) -> Json:
@@ -43,31 +31,6 @@ def _together(fields: Fields) -> Json:
 
 
 _BOUNDS_ONCE: Final = [_together(STARTS), _together(ENDS)]
-_EXPORT: Final = {
-    "id": text("As in `X-Rollcall-Export-ID`.", "0d9c7a2e-52f4-4d0f-9d2e-6a1c6f0e9b1d"),
-    "started_at": instant("By PostgreSQL's clock.", "2026-03-30T12:00:01.201Z"),
-    "ended_at": nullable(instant("`null` while it runs.", "2026-03-30T12:00:02.377Z")),
-    "who": text("The user of the token, or `key:` and the name of the API key.", "marketing"),
-    "who_kind": nullable(
-        word(
-            "Who vouches for `who`: a token's issuer may name a user `key:CRM`. `null`: exported "
-            "before this was kept.",
-            PRINCIPAL_KINDS,
-        )
-    ),
-    "format": word("Of the file; `push`: none, it was sent to a provider.", FORMATS),
-    "filter": {
-        "type": "object",
-        "description": "As it was sent, with the number of `exclude_user_ids` instead of them.",
-        "additionalProperties": True,
-        "examples": [{"online": True, "exclude_user_ids": {"count": 3}}],
-    },
-    "outcome": word("`cancelled`: the client left. `unknown`: nobody could write it.", OUTCOMES),
-    "rows": whole("Users handed to the connection, or in calls that were accepted.", 1283),
-    "as_of": QUALITY["as_of"],
-    "problem": nullable(text("Why it failed.", "The database took too long for this answer.")),
-    "destination": nullable(text("Where it was sent; `null`: a file.", "onesignal")),
-}
 SCHEMAS: Final[dict[str, Json]] = {
     "AudiencePeriod": schema_of(
         PERIOD,
@@ -82,22 +45,7 @@ SCHEMAS: Final[dict[str, Json]] = {
         anyOf=[{"required": [name]} for name in STARTS],
         allOf=_BOUNDS_ONCE,
     ),
-    "AudiencePreview": record(
-        {
-            "count": whole("Users that an export would have.", 1_000),
-            "matching": whole("Before the cap.", 18_211),
-            "is_exact": flag("Counted, not estimated.", True),
-            "estimated_from": nullable(
-                whole("How many users the estimate looked at; `null`: it is exact.", 20_112)
-            ),
-            "sample": many(ref("User"), "Up to 20 of them; with a cap the first that it leaves."),
-            **QUALITY,
-        }
-    ),
-    "AudienceExport": record(_EXPORT, about="A row of the audit."),
-    "AudienceExports": record(
-        {"items": many(ref("AudienceExport")), **PAGED, **QUALITY}, about="Newest first."
-    ),
+    **schemas_of(AudiencePreview, AudienceExports),
 }
 _FILE: Final[Json] = {
     "description": "The file, as it is found: `Accept` chooses, NDJSON without it. One that breaks "

@@ -18,13 +18,16 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from api.feed.answers import FeedChanges, FeedTrouble
+
 #: Of deltas, which come once a second: about a minute.
 EVENTS_KEPT: Final = 60
 CHANGES_KEPT: Final = 50
 
-Sections: TypeAlias = Mapping[str, Any]
-#: A change as viewers see it.
-Shown: TypeAlias = Mapping[str, Any]
+#: What is told as JSON; nothing here looks into it.
+Told: TypeAlias = Any
+#: By name, as :class:`FeedSnapshot` has them.
+Sections: TypeAlias = Mapping[str, Told]
 
 _UNKNOWN: Final = object()
 
@@ -36,7 +39,7 @@ class EventLog:
         self._run = run
         self._number = 0
         self._sections: dict[str, Any] = {}
-        self._changes: deque[Shown] = deque(maxlen=CHANGES_KEPT)
+        self._changes: deque[Told] = deque(maxlen=CHANGES_KEPT)
         self._kept: deque[tuple[str, bytes]] = deque(maxlen=EVENTS_KEPT)
         self._snapshot: bytes | None = None
 
@@ -44,7 +47,7 @@ class EventLog:
     def is_empty(self) -> bool:
         return self._number == 0
 
-    def advance(self, sections: Sections, changes: Sequence[Shown], changed: int) -> bytes:
+    def advance(self, sections: Sections, changes: Sequence[Told], changed: int) -> bytes:
         """The delta to a new state. ``changes`` are those shown of the ``changed`` there were."""
         news = {
             name: value
@@ -83,14 +86,14 @@ class EventLog:
 
 def trouble(detail: str) -> bytes:
     """That there is no new state, and why."""
-    return _event("trouble", {"detail": detail}, None)
+    return _event("trouble", FeedTrouble(detail), None)
 
 
-def _told(shown: Sequence[Shown], changed: int) -> dict[str, Any]:
-    return {"items": list(shown), "total": changed, "sampled": len(shown) < changed}
+def _told(shown: Sequence[Told], changed: int) -> FeedChanges:
+    return FeedChanges(list(shown), changed, len(shown) < changed)
 
 
-def _event(name: str, data: Mapping[str, Any], event_id: str | None) -> bytes:
+def _event(name: str, data: Mapping[str, Any] | FeedTrouble, event_id: str | None) -> bytes:
     head = f"event: {name}\n" if event_id is None else f"id: {event_id}\nevent: {name}\n"
     # JSON has no line breaks outside of its texts, and none in them that are not escaped.
     return head.encode() + b"data: " + msgspec.json.encode(data) + b"\n\n"

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
+
+from api.feed.answers import FeedMovement
 
 MINUTE: Final = timedelta(minutes=1)
 
@@ -48,18 +50,18 @@ class Minute:
     def clear(self) -> None:
         self._reads.clear()
 
-    def told(self) -> dict[str, Any] | None:
+    def told(self) -> FeedMovement | None:
         """``None`` before the first read. ``seconds`` is what is counted so far, a minute at
         most."""
         if not self._reads:
             return None
         seconds = (self._reads[-1].through - self._reads[0].after).total_seconds()
-        return {
-            "seconds": min(round(seconds), 60),
-            "arrivals": round(sum(read.arrivals * read.scale for read in self._reads)),
-            "departures": round(sum(read.departures * read.scale for read in self._reads)),
-            "estimated": any(read.counted_from is not None for read in self._reads),
-        }
+        return FeedMovement(
+            seconds=min(round(seconds), 60),
+            arrivals=round(sum(read.arrivals * read.scale for read in self._reads)),
+            departures=round(sum(read.departures * read.scale for read in self._reads)),
+            estimated=any(read.counted_from is not None for read in self._reads),
+        )
 
     @staticmethod
     def _middle(read: Movement) -> datetime:

@@ -10,10 +10,21 @@ from typing import Any, Final, TypeAlias
 
 from psycopg.rows import dict_row
 
+from api.analytics.answers.over_time import BreakdownBy as By
 from api.analytics.breakdown import OTHER, breakdown_query, shown_breakdown, timers_query
-from api.analytics.described.over_time import BreakdownBy as By
-from api.analytics.peaks import Peaks
+from api.analytics.peaks import PeaksQuery
 from api.analytics.screens import screens_now_query
+from api.feed.answers import (
+    FeedChange,
+    FeedFleet,
+    FeedFreshness,
+    FeedMix,
+    FeedOnline,
+    FeedOutage,
+    FeedScreen,
+    FeedScreens,
+    FeedValue,
+)
 from api.feed.minute import MINUTE, Minute, Movement
 from api.feed.pace import Pace
 from api.freshness import Freshness
@@ -44,7 +55,7 @@ class Reading:
     """A new state: sections by name, and the changes shown of all that there were, oldest first."""
 
     sections: dict[str, Any]
-    changes: list[Row]
+    changes: list[FeedChange]
     changed: int
 
 
@@ -55,7 +66,7 @@ class _Found:
     sections: dict[str, Any]
     movement: Movement | None = None
     is_new: bool = True
-    changes: list[Row] = field(default_factory=list)
+    changes: list[FeedChange] = field(default_factory=list)
     changed: int = 0
 
 
@@ -80,7 +91,7 @@ class FeedReader:
         self._mix_queries = {
             by: (breakdown_query(by, "online_now"), timers_query(by)) for by in MIX
         }
-        self._peaks_query = Peaks()
+        self._peaks_query = PeaksQuery()
         self._slow: dict[str, tuple[Pace, Callable[[Connection], Awaitable[Section]]]] = {
             "fleet": (Pace(least_seconds=1.0), self._fleet),
             "peaks": (Pace(least_seconds=10.0), self._peaks),
@@ -128,15 +139,15 @@ class FeedReader:
         row = await _one(connection, self._pulse)
         assert row is not None  # noqa: S101  (an aggregate without GROUP BY has one row)
         sections = {
-            "freshness": {
+            "freshness": FeedFreshness(
                 **self._quality.fields(freshness),
-                "age_seconds": freshness.age_seconds,
-                "read_at": rfc3339(freshness.read_at),
-                "window_seconds": freshness.window_seconds(self._settings.offline_after_seconds),
-                "stale_after_seconds": self._settings.stale_after_seconds,
-                "interval_seconds": self._settings.feed_interval_seconds,
-            },
-            "online": _online(freshness),
+                age_seconds=freshness.age_seconds,
+                read_at=rfc3339(freshness.read_at),
+                window_seconds=freshness.window_seconds(self._settings.offline_after_seconds),
+                stale_after_seconds=self._settings.stale_after_seconds,
+                interval_seconds=self._settings.feed_interval_seconds,
+            ),
+            "online": FeedOnline(**_online(freshness)),
             "anyone": row["anyone"],
             "outage": await self._read_outage(connection, row),
         }
@@ -171,26 +182,26 @@ class FeedReader:
         changes = [_shown(row) for row in rows if row["user_id"] is not None]
         return _Found(sections, movement, is_new, changes, first["total"])
 
-    async def _read_outage(self, connection: Connection, pulse: Row) -> Section | None:
+    async def _read_outage(self, connection: Connection, pulse: Row) -> FeedOutage | None:
         """What keeps people online who are not heard of (promise 3)."""
         if pulse["outage_ms"] is not None:
-            return {
-                "phase": "lasting",
-                "kind": "ticks_only",
-                "started_at": rfc3339(_time(pulse["outage_ms"])),
-                "ended_at": None,
-                "held_until": rfc3339(_time(pulse["held_ms"])),
-            }
+            return FeedOutage(
+                phase="lasting",
+                kind="ticks_only",
+                started_at=rfc3339(_time(pulse["outage_ms"])),
+                ended_at=None,
+                held_until=rfc3339(_time(pulse["held_ms"])),
+            )
         if pulse["grace_ms"] is None:
             return None
         last = await _one(connection, self._outage) or {}
-        return {
-            "phase": "grace",
-            "kind": last.get("kind"),
-            "started_at": rfc3339(last.get("started_at")),
-            "ended_at": rfc3339(last.get("ended_at")),
-            "held_until": rfc3339(_time(pulse["grace_ms"])),
-        }
+        return FeedOutage(
+            phase="grace",
+            kind=last.get("kind"),
+            started_at=rfc3339(last.get("started_at")),
+            ended_at=rfc3339(last.get("ended_at")),
+            held_until=rfc3339(_time(pulse["grace_ms"])),
+        )
 
     async def _fleet(self, connection: Connection) -> Section:
         """Everything about who is online, of one moment: sums are those of what is beside them.
@@ -198,27 +209,29 @@ class FeedReader:
         async with connection.transaction():
             await connection.execute(self._one_moment)
             freshness = await self._quality.freshness(connection)
-            as_of = {"as_of": rfc3339(freshness.as_of)}
+            as_of = rfc3339(freshness.as_of)
+            mix = {by: await self._values(connection, by) for by in MIX}
             return {
-                "fleet": as_of | _online(freshness),
-                "screens": as_of | await self._screens(connection),
-                "mix": as_of | {by: await self._values(connection, by) for by in MIX},
+                "fleet": FeedFleet(as_of=as_of, **_online(freshness)),
+                "screens": await self._screens(connection, as_of),
+                "mix": FeedMix(as_of=as_of, **mix),
             }
 
-    async def _screens(self, connection: Connection) -> Section:
+    async def _screens(self, connection: Connection, as_of: str | None) -> FeedScreens:
         rows = await _all(connection, self._screens_query, {"limit": SCREENS})
         first = rows[0] if rows else {"foreground_total": 0, "screens": 0}
-        return {
-            "items": [
-                {"screen": row["screen"], "foreground": row["foreground"]}
+        return FeedScreens(
+            as_of=as_of,
+            items=[
+                FeedScreen(row["screen"], row["foreground"])
                 for row in rows
                 if row["foreground"] > 0
             ],
-            "foreground": first["foreground_total"],
-            "screens": first["screens"],
-        }
+            foreground=first["foreground_total"],
+            screens=first["screens"],
+        )
 
-    async def _values(self, connection: Connection, by: By) -> list[Row]:
+    async def _values(self, connection: Connection, by: By) -> list[FeedValue]:
         """Versions newest first, platforms by users."""
         query, of_timers = self._mix_queries[by]
         timers = await _all(connection, of_timers)
@@ -235,7 +248,7 @@ class FeedReader:
         }
 
 
-def _online(freshness: Freshness) -> Section:
+def _online(freshness: Freshness) -> dict[str, int]:
     return {
         "count": freshness.foreground + freshness.background,
         "foreground": freshness.foreground,
@@ -256,7 +269,7 @@ async def _one(connection: Connection, query: bytes) -> Row | None:
     return rows[0] if rows else None
 
 
-def _most(items: list[Row], most: int) -> list[Row]:
+def _most(items: list[Row], most: int) -> list[FeedValue]:
     """Those with most users, in the order that they have, and all others together."""
     by_users = sorted(
         (item for item in items if item["value"] != OTHER), key=lambda item: -item["users"]
@@ -264,29 +277,19 @@ def _most(items: list[Row], most: int) -> list[Row]:
     told = {id(item) for item in by_users[:most]}
     counted = ("users", "timers_run_on")
     kept = [
-        {"value": item["value"], **{name: item[name] for name in counted}}
+        FeedValue(item["value"], **{name: item[name] for name in counted})
         for item in items
         if id(item) in told
     ]
     rest = [item for item in items if id(item) not in told]
     if not rest:
         return kept
-    return [*kept, {"value": OTHER, **{name: sum(i[name] for i in rest) for name in counted}}]
+    return [*kept, FeedValue(OTHER, **{name: sum(i[name] for i in rest) for name in counted})]
 
 
-def _shown(row: Row) -> Row:
-    return {
-        "at": rfc3339(row["at"]),
-        **{
-            name: row[name]
-            for name in (
-                *("user_id", "name", "device", "reason", "previous_state", "state"),
-                *("previous_screen", "screen", "user_state", "user_screen"),
-                *("previous_user_state", "previous_user_screen"),
-                *("app_version", "platform"),
-            )
-        },
-    }
+def _shown(row: Row) -> FeedChange:
+    told = {name: row[name] for name in FeedChange.__struct_fields__}
+    return FeedChange(**{**told, "at": rfc3339(row["at"])})
 
 
 def _time(ms: int) -> datetime:

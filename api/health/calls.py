@@ -14,9 +14,10 @@ from aiohttp import web
 from psycopg.rows import dict_row
 
 from api.analytics.outages import read_outages
-from api.health.answer import Stored, health
+from api.health.answers import Health
 from api.health.described import READ_HEALTH
 from api.health.poll import AdminPorts
+from api.health.state import Stored, health
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Row, json_answer
@@ -43,7 +44,7 @@ class HealthCalls:
         self._targets = [str(target) for target in settings.targets]
         self._admin_ports = AdminPorts(settings.targets)
         self._queries = load_queries("api.health", "queries.sql")
-        self._shared: SharedRead[Row] = SharedRead(self._read, SHARED_SECONDS)
+        self._shared: SharedRead[Health] = SharedRead(self._read, SHARED_SECONDS)
 
     def handlers(self) -> dict[Call, Handler]:
         return {READ_HEALTH: self.health}
@@ -55,7 +56,7 @@ class HealthCalls:
         """Ask nobody any more."""
         await self._admin_ports.close()
 
-    async def _read(self) -> Row:
+    async def _read(self) -> Health:
         poll, stored = await asyncio.gather(self._admin_ports.poll(), self._stored())
         return health(self._targets, poll, stored)
 

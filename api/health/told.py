@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeAlias, get_args
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
@@ -17,15 +17,18 @@ from prometheus_client.samples import Sample
 from schemas.untrusted.nesting import load_json
 from schemas.untrusted.text import clean_text
 
-SERVICES: Final = ("ingest", "processor", "notify", "api")
+Service: TypeAlias = Literal["ingest", "processor", "notify", "api"]
+SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 #: By which a service of a release before ``…_build_info`` is known.
-_KNOWN_BY: Final = {
+_KNOWN_BY: Final[dict[Service, str]] = {
     "ingest": "rollcall_ingest_sockets_open",
     "processor": "rollcall_processor_partitions",
     "api": "rollcall_api_feed_viewers",
     "notify": "rollcall_notify_partitions",
 }
-_BUILD_INFO: Final = {f"rollcall_{service}_build_info": service for service in SERVICES}
+_BUILD_INFO: Final[dict[str, Service]] = {
+    f"rollcall_{service}_build_info": service for service in SERVICES
+}
 _EVENTS: Final = "rollcall_ingest_events_total"
 _SOCKETS: Final = "rollcall_ingest_sockets_open"
 _NEXT_OFFSET: Final = "rollcall_processor_next_offset"
@@ -72,7 +75,7 @@ class Told:
     """``versions`` are by service: several may be one process, and an older release does not tell
     its version. Times are Unix seconds. ``heartbeats`` is a counter of those accepted."""
 
-    versions: Mapping[str, str | None]
+    versions: Mapping[Service, str | None]
     started_at: float | None = None
     heartbeats: float | None = None
     sockets: int | None = None
@@ -101,9 +104,10 @@ def read_metrics(text: str) -> Told:
     samples: dict[str, list[Sample]] = {}
     for sample in _samples(text):
         samples.setdefault(sample.name, []).append(sample)
-    versions = {
+    versions: dict[Service, str | None] = {
         service: None for service, name in _KNOWN_BY.items() if name in samples
-    } | _versions(samples)
+    }
+    versions |= _versions(samples)
     if not versions:
         raise NotOursError
     return Told(
@@ -139,7 +143,7 @@ def _samples(text: str) -> Iterator[Sample]:
         raise ValueError("no exposition of Prometheus") from error
 
 
-def _versions(samples: Mapping[str, list[Sample]]) -> dict[str, str | None]:
+def _versions(samples: Mapping[str, list[Sample]]) -> dict[Service, str | None]:
     return {
         service: _shortened(samples[name][0].labels.get("version", ""), _MOST_VERSION) or None
         for name, service in _BUILD_INFO.items()

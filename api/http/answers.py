@@ -6,7 +6,8 @@ A field is annotated with what it tells (:func:`told` and others). One that may 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -25,6 +26,22 @@ class Answer(msgspec.Struct):
     """Its class's name is the schema's."""
 
 
+AnAnswer = TypeVar("AnAnswer", bound=Answer)
+
+
+def made(answer: type[AnAnswer], values: Mapping[str, Any]) -> AnAnswer:
+    """Of ``values`` by field. Raises ``TypeError`` if one is missing, or is none of its fields."""
+    return cast(Callable[..., AnAnswer], answer)(**values)
+
+
+def joined(name: str, about: str, *parts: type[Answer]) -> type[Answer]:
+    """The fields of all ``parts``, in this order: a subclass would have its own ones last."""
+    hints = [get_type_hints(part, include_extras=True) for part in parts]
+    fields = [field for each in hints for field in each.items()]
+    answer = msgspec.defstruct(name, fields, bases=(Answer,), namespace={"__doc__": about})
+    return cast(type[Answer], answer)
+
+
 def told(about: str, *examples: Any, **keywords: Any) -> Meta:
     """What a field tells; ``keywords`` are JSON Schema's."""
     return Meta(
@@ -35,6 +52,16 @@ def told(about: str, *examples: Any, **keywords: Any) -> Meta:
 def count(about: str, *examples: int, **keywords: Any) -> Meta:
     """A count, or milliseconds: from 0."""
     return told(about, *examples, **{"minimum": 0, **keywords})
+
+
+def number(about: str, *examples: float, **keywords: Any) -> Meta:
+    """A mean or a share: from 0."""
+    return told(about, *examples, **{"minimum": 0, **keywords})
+
+
+def day(about: str, example: str) -> Meta:
+    """A date."""
+    return told(about, example, format="date")
 
 
 def one_of(about: str, of: Any) -> Meta:
@@ -60,6 +87,9 @@ def of(schema: str) -> Meta:
 
 
 AsOf: TypeAlias = Annotated[str | None, described(QUALITY["as_of"])]
+NextCursor: TypeAlias = Annotated[
+    str | None, told("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")
+]
 Stale: TypeAlias = Annotated[bool, described(QUALITY["stale"])]
 
 

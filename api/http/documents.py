@@ -9,7 +9,7 @@ for the whole.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -18,6 +18,7 @@ from aiohttp import web
 from psycopg.rows import dict_row
 
 from api.access.readers import reader_of
+from api.http.answers import Answer, made
 from api.http.door import common_headers
 from api.http.parameters import DEFAULT_LIMIT, MAX_EXPORT_ROWS
 from api.http.tabular import CONTENT_TYPES, Format, accepted_format, csv_head, csv_rows, ndjson_rows
@@ -40,13 +41,22 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A table: rows with exactly these columns, in batches. ``head`` is what JSON says beside
-    ``items``; ``quality`` is ``as_of`` and ``stale``."""
+    """A table: an ``answer`` whose ``items`` are rows of type ``row``, here in batches of their
+    fields by name. ``head`` is what JSON says beside ``items``; ``quality`` is ``as_of`` and
+    ``stale``."""
 
-    columns: Sequence[str]
+    answer: type[Answer]
+    row: type[Answer]
     batches: Batches
     quality: Mapping[str, Any]
     head: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.row.__struct_fields__
+
+    def rows(self, batch: list[Row]) -> list[Answer]:
+        return [made(self.row, row) for row in batch]
 
 
 OpenReport: TypeAlias = Callable[[Connection], Awaitable[Report]]
@@ -82,11 +92,11 @@ class Reports:
     async def _document(
         self, query: str, open_report: OpenReport, scanned_by: Identity | None
     ) -> web.Response:
-        async def read(connection: Connection) -> dict[str, Any]:
+        async def read(connection: Connection) -> Answer:
             async with connection.transaction():
                 report = await open_report(connection)
-                items = [row async for batch in report.batches for row in batch]
-            return {"items": items, **report.head, **report.quality}
+                items = [row async for batch in report.batches for row in report.rows(batch)]
+            return made(report.answer, {"items": items, **report.head, **report.quality})
 
         if scanned_by is None:
             document = await self._database.read(query, read)
@@ -107,7 +117,7 @@ class Reports:
                 async for batch in report.batches:
                     if not response.prepared:
                         await begin(report)
-                    await write(_encoded(wanted, report.columns, batch))
+                    await write(_encoded(wanted, report, batch))
                 if not response.prepared:
                     await begin(report)
 
@@ -184,5 +194,7 @@ def json_answer(
     )
 
 
-def _encoded(wanted: Format, columns: Sequence[str], batch: list[Row]) -> bytes:
-    return csv_rows(columns, batch) if wanted == "csv" else ndjson_rows(batch)
+def _encoded(wanted: Format, report: Report, batch: list[Row]) -> bytes:
+    if wanted == "csv":
+        return csv_rows(report.columns, batch)
+    return ndjson_rows(report.rows(batch))

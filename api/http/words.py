@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
+from api.http.answers import told
 from api.http.parameters import id_parameter
 from schemas.log.changes import Reason, State
 from schemas.log.events import MAX_USER_ID
-from schemas.openapi.forms import STORED_TEXT, Json, instant, nullable, text, word
+from schemas.openapi.forms import STORED_TEXT, Json, nullable, text
 from schemas.tokens.identity import PrincipalKind
 
 STATES: Final = get_args(State)
@@ -16,7 +17,7 @@ REASONS: Final = get_args(Reason)
 #: ends because one starts.
 ENDINGS: Final = (*(reason for reason in REASONS if reason != "started"), "continued")
 #: Silences that were ours.
-OUTAGES: Final = ("jump", "ticks_only", "lost_range")
+OutageKind: TypeAlias = Literal["jump", "ticks_only", "lost_range"]
 PRINCIPAL_KINDS: Final = get_args(PrincipalKind)
 USER_ID: Final = text(
     "The token's user claim.", "ada", minLength=1, maxLength=MAX_USER_ID, pattern=STORED_TEXT
@@ -32,6 +33,11 @@ NAMED: Final = id_parameter(
 )
 
 
+AppVersion: TypeAlias = Annotated[str | None, told("The app's version.", "1.10.0")]
+DeviceInfo: TypeAlias = Annotated[str | None, told("What the app says of the device.", "Pixel 9")]
+Platform: TypeAlias = Annotated[str | None, told("What the app says.", "android")]
+
+
 def about_device() -> dict[str, Json]:
     """What a phone says of itself."""
     return {
@@ -43,25 +49,3 @@ def about_device() -> dict[str, Json]:
 
 def screen_shown(description: str) -> Json:
     return text(description, "Cart")
-
-
-def range_shown(*, bucketed: bool = True) -> dict[str, Json]:
-    """The range as it was understood."""
-    shown = word("Of the series.", ("10s", "1m", "15m", "1h", "1d"))
-    return {
-        "from": instant("The first instant.", "2026-03-30T09:00:00.000Z"),
-        "to": instant("The first instant after it.", "2026-03-30T11:00:00.000Z"),
-        "bucket": shown if bucketed else nullable({**shown, "description": "`null`: no series."}),
-        "tz": text("The time zone of its days.", "Europe/Berlin"),
-    }
-
-
-def range_in_one_piece() -> dict[str, Json]:
-    """The range of an answer that has no series."""
-    return {**range_shown(), "bucket": {"type": "null", "description": "There is no series."}}
-
-
-EDGES: Final = {
-    "start": instant("Where the bucket starts.", "2026-03-30T09:00:00.000Z"),
-    "end": instant("Where it ends.", "2026-03-30T10:00:00.000Z"),
-}

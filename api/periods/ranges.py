@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
 from api.periods.instants import rfc3339
@@ -120,10 +120,10 @@ class Range:
         first, last = local_date(self.start, self.zone), local_date(self.end, self.zone)
         return [first + n * DAY for n in range((last - first).days + 1)]
 
-    def shown(self) -> dict[str, str | None]:
-        """As answers repeat it."""
+    def shown(self) -> dict[str, Any]:
+        """As answers repeat it, by their fields' names."""
         return {
-            "from": rfc3339(self.start),
+            "since": rfc3339(self.start),
             "to": rfc3339(self.end),
             "bucket": self.bucket,
             "tz": self.zone.key,

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 from msgspec import UNSET, UnsetType, to_builtins
 
 from api.freshness import Freshness
 from api.http import words
-from api.http.answers import Answer, AsOf, Stale, count, described, instant, one_of, told
+from api.http.answers import (
+    Answer,
+    AsOf,
+    NextCursor,
+    Stale,
+    count,
+    described,
+    instant,
+    one_of,
+    told,
+)
 from api.periods.instants import rfc3339
 from api.presence.rows import UserRow, UserWithDevices
 from schemas.log.changes import Reason, State
@@ -17,6 +27,11 @@ from schemas.log.changes import Reason, State
 #: What the processor calls a device that nothing names (design, section 2).
 DEFAULT_DEVICE: Final = "default"
 _STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
+
+WindowSeconds: TypeAlias = Annotated[
+    float,
+    told("The silence after which a device is offline, in seconds.", 300, exclusiveMinimum=0),
+]
 
 
 class CountByState(Answer):
@@ -28,10 +43,7 @@ class Count(Answer):
     count: Annotated[int, count("Users who are online: the sum of `by_state`.", 1283)]
     by_state: CountByState
     as_of: AsOf
-    window_seconds: Annotated[
-        float,
-        told("The silence after which a device is offline, in seconds.", 300, exclusiveMinimum=0),
-    ]
+    window_seconds: WindowSeconds
     stale: Stale
 
 
@@ -49,9 +61,9 @@ class User(Answer):
         str | None,
         told("The screen shown; in the background the last one. `null`: none was named.", "Cart"),
     ]
-    app_version: Annotated[str | None, told("The app's version.", "1.10.0")]
-    device_info: Annotated[str | None, told("What the app says of the device.", "Pixel 9")]
-    platform: Annotated[str | None, told("What the app says.", "android")]
+    app_version: words.AppVersion
+    device_info: words.DeviceInfo
+    platform: words.Platform
     last_active: Annotated[
         str | None,
         instant(
@@ -81,9 +93,7 @@ class Users(Answer, kw_only=True):
     """A page of users."""
 
     items: list[User]
-    next_cursor: Annotated[
-        str | None, told("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")
-    ]
+    next_cursor: NextCursor
     at: (
         Annotated[
             str,

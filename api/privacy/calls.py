@@ -16,6 +16,7 @@ from api.http.documents import json_answer
 from api.http.door import Handler
 from api.http.routes import body_of, values_of
 from api.periods.instants import rfc3339
+from api.privacy.answers import Erasing, Erasure, Tracking, TrackingSet
 from api.privacy.data import TopicAges, stored_answer
 from api.privacy.described import (
     ERASE_ME,
@@ -70,7 +71,7 @@ class PrivacyCalls:
 
     async def my_tracking(self, request: web.Request) -> web.Response:
         user_id = reader_of(request).user
-        return json_answer({"enabled": await self._requests.is_enabled(user_id)})
+        return json_answer(Tracking(await self._requests.is_enabled(user_id)))
 
     async def set_my_tracking(self, request: web.Request) -> web.Response:
         user_id = reader_of(request).user
@@ -91,7 +92,7 @@ class PrivacyCalls:
         user_id = str(values_of(request)["user_id"])
         enabled = await self._requests.is_enabled(user_id)
         await self._reads.users(reader_of(request), "tracking", {user_id: 1})
-        return json_answer({"enabled": enabled})
+        return json_answer(Tracking(enabled))
 
     async def set_tracking(self, request: web.Request) -> web.Response:
         user_id = str(values_of(request)["user_id"])
@@ -115,15 +116,15 @@ class PrivacyCalls:
             raise ProblemError("not_found", "No erasure has this id; or it is not stored yet.")
         erased_at = found.erased_at
         return json_answer(
-            {
-                "erasure_id": found.erasure_id,
-                "kind": found.kind,
-                "requested_at": rfc3339(found.requested_at),
-                "erased_at": rfc3339(erased_at),
-                "removed": found.removed,
-                "events_gone_by": rfc3339(self._topics.gone_by(EVENTS, erased_at)),
-                "changes_gone_by": rfc3339(self._topics.gone_by(CHANGES, erased_at)),
-            }
+            Erasure(
+                erasure_id=found.erasure_id,
+                kind=found.kind,
+                requested_at=rfc3339(found.requested_at),
+                erased_at=rfc3339(erased_at),
+                removed=found.removed,
+                events_gone_by=rfc3339(self._topics.gone_by(EVENTS, erased_at)),
+                changes_gone_by=rfc3339(self._topics.gone_by(CHANGES, erased_at)),
+            )
         )
 
     def _by_support(self, request: web.Request, user_id: str) -> Note:
@@ -136,7 +137,7 @@ class PrivacyCalls:
         await self._requests.usable_hash()
         await note("opt_in" if enabled else "opt_out")
         requested = await self._requests.set_enabled(user_id, enabled)
-        answer = {"enabled": enabled, "done": requested.done}
+        answer = TrackingSet(enabled, requested.done)
         return json_answer(answer, status=200 if requested.done else 202)
 
     async def _data(self, reader: Identity, user_id: str) -> web.Response:
@@ -149,4 +150,4 @@ class PrivacyCalls:
 
 
 def _erasing(requested: Requested, status: int) -> web.Response:
-    return json_answer({"erasure_id": requested.id, "done": requested.done}, status=status)
+    return json_answer(Erasing(requested.id, requested.done), status=status)

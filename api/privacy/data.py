@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from api.privacy.answers import NotListed, Stored, StoredTable, Tracking
 from schemas.log.settings import KafkaSettings
 from schemas.log.topic_retention import RETENTION, SEGMENT, in_words
 from schemas.log.topics import topic_specs
@@ -179,24 +180,28 @@ def stored_answer(
     rows: Mapping[str, list[Any]],
     kept_days: Mapping[str, int],
     topics: TopicAges,
-) -> dict[str, Any]:
+) -> Stored:
     """``rows`` by table, of which there may be one more than :data:`MAX_ROWS`."""
     sums_days = kept_days.get(_SUMS_TABLE, _SUMS_DAYS)
-    return {
-        "user_id": user_id,
-        "tracking": {"enabled": enabled},
-        "stored": [
-            {
-                "where": kept.where,
-                "about": kept.about,
-                "until": kept.until.format(days=kept_days.get(kept.table, kept.days)),
-                "rows": rows[kept.table][:MAX_ROWS],
-                "complete": len(rows[kept.table]) <= MAX_ROWS,
-            }
+    return Stored(
+        user_id=user_id,
+        tracking=Tracking(enabled),
+        stored=[
+            StoredTable(
+                where=kept.where,
+                about=kept.about,
+                until=kept.until.format(days=kept_days.get(kept.table, kept.days)),
+                rows=rows[kept.table][:MAX_ROWS],
+                complete=len(rows[kept.table]) <= MAX_ROWS,
+            )
             for kept in TABLES
         ],
-        "not_listed": [
-            {**each, "until": topics.said(each["until"].replace("{days}", str(sums_days)))}
+        not_listed=[
+            NotListed(
+                where=each["where"],
+                about=each["about"],
+                until=topics.said(each["until"].replace("{days}", str(sums_days))),
+            )
             for each in NOT_LISTED
         ],
-    }
+    )

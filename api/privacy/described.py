@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from api.http.answers import schemas_of
 from api.http.call import SUPPORT, THE_USER, Call
 from api.http.parameters import id_parameter
-from api.http.words import NAMED, USER_ID
+from api.http.words import NAMED
+from api.privacy.answers import ERASURE_ID, Erasing, Erasure, Stored, Tracking, TrackingSet
 from schemas.bodies.body import object_body
 from schemas.bodies.fields import flag_field
 from schemas.openapi.answers import REQUEST_ID, ok
-from schemas.openapi.forms import Json, flag, instant, many, nullable, record, ref, text, word
+from schemas.openapi.forms import Json, ref, text
 
 TAG: Final = {
     "name": "Privacy",
@@ -20,76 +22,8 @@ TAG: Final = {
     "`ROLLCALL_EVENT_VERSION=2` they are a `503` that says so.",
 }
 
-_ENABLED: Final = flag("Whether the user is counted and shown.", True)
-_DONE: Final = flag(
-    "The processor has passed it: nothing of the user is stored or shown any more, or they count "
-    "again. `false`: it is in the log, and will be.",
-    True,
-)
 _MAX_ERASURE_ID: Final = 64
-_ERASURE_ID: Final = text("Finds the erasure.", "6f1d0a9be2c44be08f0b8f6a1ac2f3d7")
-SCHEMAS: Final[dict[str, Json]] = {
-    "Tracking": record({"enabled": _ENABLED}),
-    "TrackingSet": record({"enabled": _ENABLED, "done": _DONE}),
-    "Erasing": record({"erasure_id": _ERASURE_ID, "done": _DONE}),
-    "Erasure": record(
-        {
-            "erasure_id": _ERASURE_ID,
-            "kind": word("What it was part of.", ("erased", "opted_out")),
-            "requested_at": instant("When it was asked for.", "2026-03-30T12:00:00.412Z"),
-            "erased_at": nullable(
-                instant("Log time of its event; `null` until then.", "2026-03-30T12:00:00.530Z")
-            ),
-            "removed": nullable(
-                {
-                    "type": "object",
-                    "description": "Rows removed by table; `null` until then.",
-                    "additionalProperties": {"type": "integer", "minimum": 0},
-                    "examples": [{"presence": 1, "changes": 42}],
-                }
-            ),
-            "events_gone_by": nullable(
-                instant(
-                    "By then Kafka's retention has dropped what the app had sent, with "
-                    "`ROLLCALL_LOG_RETENTION_HOURS`. `null` until then, and where the log is kept "
-                    "for ever.",
-                    "2026-04-02T18:00:00.530Z",
-                )
-            ),
-            "changes_gone_by": nullable(
-                instant("The same of `presence.changes`.", "2026-04-07T02:00:00.530Z")
-            ),
-        },
-        about="An erasure. It holds a keyed hash of the user's id, never the id.",
-    ),
-    "Stored": record(
-        {
-            "user_id": USER_ID,
-            "tracking": ref("Tracking"),
-            "stored": many(
-                record(
-                    {
-                        "where": text("The table.", "the table changes"),
-                        "about": text("What it tells.", "When your state or screen changed."),
-                        "until": text("How long it is kept.", "7 days after each"),
-                        "rows": many({"type": "object"}, "As they are stored, the latest first."),
-                        "complete": flag("Whether these are all.", True),
-                    }
-                )
-            ),
-            "not_listed": many(
-                record(
-                    {
-                        "where": text("What is not searched.", "the topic presence.events"),
-                        "about": text("What it tells.", "What your app sent."),
-                        "until": text("How long it is kept.", "72 hours after each"),
-                    }
-                )
-            ),
-        },
-        about="Everything that is stored of one user.",
-    ),
-}
+SCHEMAS: Final = schemas_of(Tracking, TrackingSet, Erasing, Erasure, Stored)
 
 
 def _or_later(schema: Json, done: str, later: str) -> dict[str, Json]:
@@ -219,7 +153,7 @@ READ_ERASURE: Final = Call(
     about="The proof of it, without the user's id.",
     answers=ok(ref("Erasure"), "It."),
     may=SUPPORT,
-    parameters=(id_parameter("erasure_id", _ERASURE_ID, _MAX_ERASURE_ID),),
+    parameters=(id_parameter("erasure_id", text(*ERASURE_ID), _MAX_ERASURE_ID),),
     refuses=("NoSuchErasure",),
 )
 ERASE_USER: Final = Call(

@@ -10,6 +10,7 @@ import msgspec
 from psycopg.rows import class_row
 
 from api.postgres.database import Connection, Database
+from api.privacy.answers import ErasureKind
 from api.privacy.data import MAX_ROWS, TABLES
 from api.privacy.log import Written
 from schemas.database.named_queries import load_queries
@@ -21,7 +22,7 @@ class Erasure:
     """``erased_at`` is log time, ``None`` until the processor has passed the event."""
 
     erasure_id: str
-    kind: str
+    kind: ErasureKind
     requested_at: datetime
     erased_at: datetime | None
     removed: dict[str, int] | None

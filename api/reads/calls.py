@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -19,13 +19,11 @@ from api.http.routes import values_of
 from api.http.tabular import accepted_format
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection
+from api.reads.answers import Read, Reads
 from api.reads.audit import ReadAudit
-from api.reads.described import LIST_READS, SCHEMAS
+from api.reads.described import LIST_READS
 from api.signing.secret import ApiSecret
 from schemas.database.named_queries import load_queries
-from schemas.openapi.forms import columns
-
-COLUMNS: Final = columns(SCHEMAS["Read"])
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -79,7 +77,9 @@ class AuditCalls:
             async def open_report(connection: Connection) -> Report:
                 freshness = await self._calls.quality.freshness(connection)
                 rows = select(connection, self._query, {**asked, "limit": limit})
-                return Report(COLUMNS, shaped(rows, _shown), self._calls.quality.fields(freshness))
+                return Report(
+                    Reads, Read, shaped(rows, _shown), self._calls.quality.fields(freshness)
+                )
 
             return await self._calls.reports.answer(request, "reads", open_report)
         return await self._page(asked, limit, context)
@@ -95,14 +95,15 @@ class AuditCalls:
         next_cursor = None
         if len(rows) > limit:
             rows = rows[:limit]
-            last = [rows[-1][name] for name in COLUMNS[:5]]
-            next_cursor = await self._secret.cursor_at(Place(*last), context)
+            last = rows[-1]
+            place = Place(*(last[name] for name in Place.__struct_fields__))
+            next_cursor = await self._secret.cursor_at(place, context)
         return json_answer(
-            {
-                "items": [_shown(row) for row in rows],
-                "next_cursor": next_cursor,
+            Reads(
+                items=[Read(**_shown(row)) for row in rows],
+                next_cursor=next_cursor,
                 **self._calls.quality.fields(freshness),
-            },
+            ),
             {"Vary": "Accept"},
         )
 

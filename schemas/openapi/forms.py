@@ -93,11 +93,6 @@ def record(
     }
 
 
-def columns(schema: Json) -> tuple[str, ...]:
-    """The names of a record's fields, in their order: what a table of them has."""
-    return tuple(schema["required"])
-
-
 def closed(fields: Mapping[str, Json], *, required: Sequence[str] = (), **keywords: Any) -> Json:
     """An object that is sent: checked to its last field."""
     return {

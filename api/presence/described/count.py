@@ -11,10 +11,9 @@ from api.presence.answers import Count
 from api.presence.badge import LABEL, MAX_LABEL
 from api.presence.described.people import TAG
 from schemas.openapi.answers import REQUEST_ID
-from schemas.openapi.forms import Json, ref, text
+from schemas.openapi.forms import ref, text
 
 SCHEMAS: Final = schemas_of(Count)
-WINDOW_SECONDS: Final[Json] = SCHEMAS["Count"]["properties"]["window_seconds"]
 
 COUNT_ONLINE_USERS: Final = Call(
     "GET",

@@ -154,7 +154,7 @@ def test_a_date_is_the_start_of_that_day_in_the_zone_asked_for() -> None:
     assert asked.start == datetime(2026, 3, 27, 18, 30, tzinfo=UTC)
     assert asked.end == datetime(2026, 3, 29, 18, 30, tzinfo=UTC)
     assert asked.shown() == {
-        "from": "2026-03-27T18:30:00.000Z",
+        "since": "2026-03-27T18:30:00.000Z",
         "to": "2026-03-29T18:30:00.000Z",
         "bucket": "15m",
         "tz": "Asia/Kolkata",

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import pytest
+from msgspec import to_builtins
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from api.admin_targets import MOST_TARGETS, Target, parse_targets
 from api.health import described
-from api.health.answer import Stored, health
 from api.health.processes import Poll, Process
 from api.health.rates import WINDOW_SECONDS, Rates
+from api.health.state import Stored, health
 from api.health.told import (
     Audit,
     NotOursError,
@@ -23,7 +24,7 @@ from api.health.told import (
     read_metrics,
     read_readiness,
 )
-from api.http.words import OUTAGES
+from api.http.words import OutageKind
 from api.metrics import ApiMetrics
 from api.settings import ApiSettings
 from ingest.metrics import IngestMetrics
@@ -245,7 +246,8 @@ STORED = Stored(
 
 def answer(*processes: Process, stored: Stored = STORED) -> dict[str, Any]:
     poll = Poll(processes, left_out=0, asked_at=NOON.timestamp())
-    return health(["ingest:9081", "processor:9083"], poll, stored)
+    told: dict[str, Any] = to_builtins(health(["ingest:9081", "processor:9083"], poll, stored))
+    return told
 
 
 def test_the_answer_sums_what_processes_say_and_names_who_has_which_partition() -> None:
@@ -316,4 +318,4 @@ def test_a_time_that_is_none_is_not_told() -> None:
 
 def test_the_words_are_those_of_the_document() -> None:
     assert described.ROLLUPS == ROLLUPS
-    assert get_args(Kind) == OUTAGES
+    assert get_args(Kind) == get_args(OutageKind)

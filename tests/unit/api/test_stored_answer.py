@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from api.privacy.data import MAX_ROWS, TABLES, TopicAges, stored_answer
 from schemas.log.settings import KafkaSettings
@@ -18,14 +19,14 @@ EMPTY: dict[str, list[Any]] = {kept.table: [] for kept in TABLES}
 
 @pytest.mark.parametrize("place", [*OF_PEOPLE, *TOPICS])
 def test_every_table_and_topic_that_holds_something_of_people_is_named(place: str) -> None:
-    answer = stored_answer("ada", True, EMPTY, {}, AGES)
+    answer = to_builtins(stored_answer("ada", True, EMPTY, {}, AGES))
     named = [part["where"] for part in (*answer["stored"], *answer["not_listed"])]
     assert any(place in where.replace(",", "").split() for where in named), named
 
 
 def test_how_long_is_what_maintenance_keeps_and_a_number_wherever_there_is_one() -> None:
     kept = {"changes": 3, "presence": 45, "reads_audit": 10, "screen_quarters": 20}
-    answer = stored_answer("ada", True, EMPTY, kept, AGES)
+    answer = to_builtins(stored_answer("ada", True, EMPTY, kept, AGES))
     until = {part["where"]: part["until"] for part in (*answer["stored"], *answer["not_listed"])}
     assert until["the table changes"] == "3 days after each"
     assert until["the table presence and signs_of_life"].endswith("45 days")
@@ -39,7 +40,8 @@ def test_how_long_is_what_maintenance_keeps_and_a_number_wherever_there_is_one()
 
 def test_what_is_cut_is_said_to_be() -> None:
     rows: dict[str, list[Any]] = {**EMPTY, "changes": [{}] * (MAX_ROWS + 1)}
-    [changes] = [p for p in stored_answer("ada", True, rows, {}, AGES)["stored"] if len(p["rows"])]
+    answer = to_builtins(stored_answer("ada", True, rows, {}, AGES))
+    [changes] = [part for part in answer["stored"] if part["rows"]]
     assert (changes["where"], len(changes["rows"]), changes["complete"]) == (
         "the table changes",
         MAX_ROWS,

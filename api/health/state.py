@@ -8,13 +8,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+from api.analytics.answers.over_time import Outage
+from api.health.answers import (
+    Health,
+    HealthAudit,
+    HealthPartition,
+    HealthProcess,
+    HealthRetention,
+    HealthRollup,
+    HealthService,
+    KeptTable,
+    ProcessState,
+    RunningVersion,
+)
 from api.health.processes import Poll, Process
 from api.periods.instants import rfc3339
 
 Row: TypeAlias = dict[str, Any]
 
-#: ``gone``: its name does not lead to it any more, which is so after a change of the deployment.
-STATES: Final = ("ready", "not_ready", "no_answer", "gone")
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
@@ -25,7 +36,7 @@ class Stored:
     as_of: datetime | None = None
     stale: bool = True
     partitions: Sequence[Row] = ()
-    outages: Sequence[Row] = ()
+    outages: Sequence[Outage] = ()
     rollups: Sequence[Row] = ()
     kept: Sequence[Row] = ()
     problem: str | None = None
@@ -38,70 +49,72 @@ class _Partition:
     seconds: list[float] = field(default_factory=list)
 
 
-def health(targets: Sequence[str], poll: Poll, stored: Stored) -> Row:
+def health(targets: Sequence[str], poll: Poll, stored: Stored) -> Health:
     """The answer. ``targets`` are those of the settings."""
     answering = [each for each in poll.processes if each.answers]
-    return {
-        "targets": list(targets),
-        "asked_at": rfc3339(_time(poll.asked_at)),
-        "processes": [_process(each) for each in poll.processes],
-        "left_out": poll.left_out,
-        "versions": _versions(answering),
-        "heartbeats_per_second": _rate(answering),
-        "sockets": _sum(each.told.sockets for each in answering if each.told),
-        "database_problem": stored.problem,
-        "partitions": _partitions(stored, answering),
-        "outages": list(stored.outages),
-        "rollups": [
-            {
-                **_times_shown(row),
-                "behind_ms": None
+    return Health(
+        targets=list(targets),
+        asked_at=rfc3339(datetime.fromtimestamp(poll.asked_at, UTC)),
+        processes=[_process(each) for each in poll.processes],
+        left_out=poll.left_out,
+        versions=_versions(answering),
+        heartbeats_per_second=_rate(answering),
+        sockets=_sum(each.told.sockets for each in answering if each.told),
+        database_problem=stored.problem,
+        partitions=_partitions(stored, answering),
+        outages=list(stored.outages),
+        rollups=[
+            HealthRollup(
+                rollup=row["rollup"],
+                through=rfc3339(row["through"]),
+                behind_ms=None
                 if stored.as_of is None
                 else max(0, (stored.as_of - row["through"]) // _MILLISECOND),
-            }
+            )
             for row in stored.rollups
         ],
-        "retention": {
-            "last_run_at": rfc3339(_time(_retention_at(answering))),
-            "tables": [_times_shown(row) for row in stored.kept],
-        },
-        "audit": _audit(answering),
-        "as_of": rfc3339(stored.as_of),
-        "stale": stored.stale,
-    }
+        retention=HealthRetention(
+            last_run_at=rfc3339(_time(_retention_at(answering))),
+            tables=[KeptTable(row["table_name"], rfc3339(row["kept_from"])) for row in stored.kept],
+        ),
+        audit=_audit(answering),
+        as_of=rfc3339(stored.as_of),
+        stale=stored.stale,
+    )
 
 
-def _process(process: Process) -> Row:
+def _process(process: Process) -> HealthProcess:
     told, readiness = process.told, process.readiness
+    state: ProcessState
     if process.is_gone:
         state = "gone"
     elif readiness is None:
         state = "no_answer"
     else:
         state = "ready" if readiness.is_ready else "not_ready"
-    return {
-        "target": process.target,
-        "address": process.address,
-        "state": state,
-        "reason": process.problem if readiness is None else readiness.reason,
-        "services": [
-            {"service": service, "version": version}
+    return HealthProcess(
+        target=process.target,
+        address=process.address,
+        state=state,
+        reason=process.problem if readiness is None else readiness.reason,
+        services=[
+            HealthService(service, version)
             for service, version in (told.versions if told else {}).items()
         ],
-        "answered_at": rfc3339(_time(process.answered_at)),
-        "started_at": rfc3339(_time(told.started_at)) if told else None,
-        "heartbeats_per_second": _rounded(process.heartbeats_per_second),
-        "sockets": told.sockets if told else None,
-        "partitions": None if told is None or told.partitions is None else list(told.partitions),
-    }
+        answered_at=rfc3339(_time(process.answered_at)),
+        started_at=rfc3339(_time(told.started_at)) if told else None,
+        heartbeats_per_second=_rounded(process.heartbeats_per_second),
+        sockets=told.sockets if told else None,
+        partitions=None if told is None or told.partitions is None else list(told.partitions),
+    )
 
 
-def _versions(answering: Iterable[Process]) -> list[Row]:
+def _versions(answering: Iterable[Process]) -> list[RunningVersion]:
     counted = Counter(
         version for each in answering if each.told for version in each.told.versions.items()
     )
     return [
-        {"service": service, "version": version, "processes": processes}
+        RunningVersion(service, version, processes)
         for (service, version), processes in sorted(
             counted.items(), key=lambda found: (found[0][0], found[0][1] or "")
         )
@@ -120,7 +133,7 @@ def _sum(values: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _partitions(stored: Stored, answering: Iterable[Process]) -> list[Row]:
+def _partitions(stored: Stored, answering: Iterable[Process]) -> list[HealthPartition]:
     """Each of the deployment: who has it, and how far behind they are. While one goes from one
     processor to another, both may say that they have it: then the lag is that of the one behind."""
     found: dict[int, _Partition] = {}
@@ -137,24 +150,24 @@ def _partitions(stored: Stored, answering: Iterable[Process]) -> list[Row]:
     for row in stored.partitions:
         mine = found.get(row["partition"], _Partition())
         rows.append(
-            {
-                "partition": row["partition"],
-                "as_of": rfc3339(row["log_time"]),
-                "lag_records": max(mine.records, default=None),
-                "lag_seconds": _rounded(max(mine.seconds, default=None)),
-                "processors": mine.processors,
-            }
+            HealthPartition(
+                partition=row["partition"],
+                as_of=rfc3339(row["log_time"]),
+                lag_records=max(mine.records, default=None),
+                lag_seconds=_rounded(max(mine.seconds, default=None)),
+                processors=mine.processors,
+            )
         )
     return rows
 
 
-def _audit(answering: Iterable[Process]) -> Row | None:
+def _audit(answering: Iterable[Process]) -> HealthAudit | None:
     """Of several the one that is newest."""
     found = [each.told.audit for each in answering if each.told and each.told.audit]
     if not found:
         return None
     latest = min(found, key=lambda audit: (audit.age_seconds is None, audit.age_seconds or 0))
-    return {"differences": latest.differences, "age_seconds": _rounded(latest.age_seconds)}
+    return HealthAudit(latest.differences, _rounded(latest.age_seconds))
 
 
 def _retention_at(answering: Iterable[Process]) -> float | None:
@@ -175,10 +188,3 @@ def _time(unix_seconds: float | None) -> datetime | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 2)
-
-
-def _times_shown(row: Row) -> Row:
-    return {
-        name: rfc3339(value) if isinstance(value, datetime) else value
-        for name, value in row.items()
-    }

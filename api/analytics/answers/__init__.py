@@ -1,0 +1,1 @@
+"""What the calls about people over time answer, subject by subject as ``described`` has them."""
