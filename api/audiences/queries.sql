@@ -1,4 +1,4 @@
--- Audiences. {…} stands for the part named so; {columns} and {platform} are in queries.sql and
+-- Audiences. {…} stands for the part named so; {columns} is in api/presence/rows.py, {platform} in
 -- breakdown.sql of the API. What a filter does not ask for is NULL and costs nothing (see there).
 
 -- name: one_moment

@@ -25,6 +25,7 @@ from api.http.documents import Row
 from api.http.parameters import bad_parameter
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection, Database
+from api.presence.rows import USER_COLUMNS
 from api.presence.time_travel import LONGEST_SPAN
 from api.quality import Quality, now_of
 from api.settings import ApiSettings
@@ -68,8 +69,8 @@ class AudienceStore:
         self._export_seconds = settings.api_export_timeout_seconds
         common = load_queries("api.presence", "queries.sql")
         self._kept_from = common["spans_kept_from"]
-        parts = {
-            "columns": common["columns"],
+        parts: dict[str, str | bytes] = {
+            "columns": USER_COLUMNS,
             "platform": load_queries("api.analytics", "breakdown.sql")["platform"],
         }
         self._queries = load_queries("api", "audiences/queries.sql", parts)

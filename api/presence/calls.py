@@ -140,7 +140,7 @@ class PresenceCalls:
         await self._reads.users(reader_of(request), "user", shown)
         if row is None:
             raise ProblemError("unknown_user", "No user with this id is known.")
-        return json_answer({**single_user_answer(row), **travelled})
+        return json_answer(single_user_answer(row, **travelled))
 
     async def lookup(self, request: web.Request) -> web.Response:
         """A POST only because many ids are long: it changes nothing."""

@@ -1,5 +1,6 @@
 -- Every statement of the API, by name (schemas/database/named_queries.py reads them). Those of lists are put
--- together in api/presence/store.py: {columns}, {audience} and {matching} stand for the parts named so.
+-- together in api/presence/store.py: {audience} and {matching} stand for the parts named so, {columns} for
+-- the fields of UserRow (api/presence/rows.py).
 -- Plans are made for the values given (plan_cache_mode), so that a filter that is NULL costs nothing.
 
 -- name: configure
@@ -38,11 +39,6 @@ LEFT JOIN LATERAL (
            extract(epoch FROM clock_timestamp() - finished_at)::double precision AS age_seconds
     FROM audits ORDER BY id DESC LIMIT 1
 ) AS a ON true
-
--- name: columns
--- What lists and answers show of a user.
-user_id, name, state::text AS state, reason::text AS reason, screen, changed_at, online_since,
-last_active, device_count, app_version, device_info, platform, canary
 
 -- name: online
 -- The audience of /online-users. Canaries are no people (design, section 2): a list has either.

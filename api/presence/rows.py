@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from api.freshness import Freshness
 from schemas.log.changes import Reason, State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRow:
-    """A user as lists show them. ``reason`` and ``changed_at`` are known of every user but who was
+    """A user as lists show them, by the columns of ``current_presence``; one with a default is not
+    known of instants of the past. ``reason`` and ``changed_at`` are known of every user but who was
     offline at an instant of which nothing is kept. A ``canary`` is no person (design, section
     2)."""
 
@@ -31,8 +32,15 @@ class UserRow:
     canary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UserWithDevices(UserRow):
+#: What queries select of a user: enumerations of PostgreSQL come as texts.
+USER_COLUMNS: Final = ", ".join(
+    f"{field.name}::text AS {field.name}" if field.name in ("state", "reason") else field.name
+    for field in fields(UserRow)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserWithDevicesRow(UserRow):
     """``devices`` is ``None`` for a user of one device, which is the row itself, or of none: then
     ``device`` is ``None`` too. ``timer_runs_on`` and ``signed_out`` are of that only device.
     ``other_users`` are by the name that a device gives itself; ``None``: it is not known."""

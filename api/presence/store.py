@@ -18,7 +18,7 @@ from api.postgres.shared_read import SharedRead
 from api.postgres.shared_scans import SharedScans
 from api.presence.answers import installation_ids
 from api.presence.filters import Audience, ListRequest, Sort, UserFilter, filter_parameters
-from api.presence.rows import Count, Page, UserRow, UserWithDevices
+from api.presence.rows import USER_COLUMNS, Count, Page, UserRow, UserWithDevicesRow
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
@@ -144,9 +144,9 @@ class Store:
             return wanted.audience, _INDEX
         return "searched" if wanted.audience == "known" else wanted.audience, _READING
 
-    async def user(self, user_id: str) -> UserWithDevices | None:
-        async def read(connection: Connection) -> UserWithDevices | None:
-            async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
+    async def user(self, user_id: str) -> UserWithDevicesRow | None:
+        async def read(connection: Connection) -> UserWithDevicesRow | None:
+            async with connection.cursor(row_factory=class_row(UserWithDevicesRow)) as cursor:
                 await cursor.execute(self._user, {"user_id": user_id})
                 row = await cursor.fetchone()
             if row is None:
@@ -206,6 +206,7 @@ def matching_query() -> bytes:
 def _queries() -> dict[str, bytes]:
     folded = load_queries("api.presence", "queries.sql")["folded"]
     parts = {
+        "columns": USER_COLUMNS.encode(),
         "platform": load_queries("api.analytics", "breakdown.sql")["platform"],
         "folded_id": filled(folded, text=b"user_id"),
         "folded_name": filled(folded, text=b"name"),

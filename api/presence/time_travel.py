@@ -20,7 +20,7 @@ from api.http.parameters import bad_parameter
 from api.periods.instants import rfc3339
 from api.postgres.database import Connection, Database
 from api.presence.filters import ListRequest, filter_parameters
-from api.presence.rows import Count, Page, UserRow, UserWithDevices
+from api.presence.rows import Count, Page, UserRow, UserWithDevicesRow
 from api.presence.store import matching_query
 from api.quality import Quality
 from api.signing.cursor import Position
@@ -77,13 +77,13 @@ class TimeTravel:
         position = Position(None, rows[-1].user_id, seen)
         return Page(rows, await self._secret.cursor_at(position, context), freshness, count)
 
-    async def user(self, user_id: str, at: datetime) -> tuple[UserWithDevices | None, Freshness]:
+    async def user(self, user_id: str, at: datetime) -> tuple[UserWithDevicesRow | None, Freshness]:
         """The user as they were; ``None`` if they are not known now."""
 
-        async def read(connection: Connection) -> tuple[UserWithDevices | None, Freshness]:
+        async def read(connection: Connection) -> tuple[UserWithDevicesRow | None, Freshness]:
             freshness = await self._quality.freshness(connection)
             until = await self.check(connection, at, freshness)
-            async with connection.cursor(row_factory=class_row(UserWithDevices)) as cursor:
+            async with connection.cursor(row_factory=class_row(UserWithDevicesRow)) as cursor:
                 await cursor.execute(self._user, {"user_id": user_id, "at": at, "until": until})
                 return await cursor.fetchone(), freshness
 

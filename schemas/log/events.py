@@ -55,6 +55,8 @@ BACKGROUND_APP_STATES: Final = frozenset({"background", "hidden", "paused", "det
 
 #: Longest text of each field in characters; longer text is cut at the door.
 MAX_TEXT: Final = {"screen": 128, "app_version": 64, "device_info": 256, "platform": 32}
+#: What a phone says of itself and its app, as an example of each.
+ABOUT_PHONE: Final = {"app_version": "1.10.0", "device_info": "Pixel 9", "platform": "android"}
 MAX_DEVICE_ID: Final = 128
 MAX_USER_ID: Final = 256
 MAX_NAME: Final = 256

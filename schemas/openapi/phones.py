@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from schemas.log.events import BACKGROUND_APP_STATES, FOREGROUND_APP_STATES, MAX_DEVICE_ID, MAX_TEXT
+from schemas.log.events import (
+    ABOUT_PHONE,
+    BACKGROUND_APP_STATES,
+    FOREGROUND_APP_STATES,
+    MAX_DEVICE_ID,
+    MAX_TEXT,
+)
 from schemas.openapi.answers import PHONES, REQUEST_ID, refusals
 from schemas.openapi.forms import Json, in_header, operation, text
 
@@ -53,10 +59,11 @@ SCHEMAS: Final[dict[str, Json]] = {
                 "`screen` says background.",
                 "resumed",
             ),
-            "app_version": _loose(f"Cut to {MAX_TEXT['app_version']} characters.", "1.10.0"),
-            "device_info": _loose(f"Cut to {MAX_TEXT['device_info']} characters.", "Pixel 9"),
+            **{
+                name: _loose(f"Cut to {MAX_TEXT[name]} characters.", example)
+                for name, example in ABOUT_PHONE.items()
+            },
             "device_id": _DEVICE_ID,
-            "platform": _loose(f"Cut to {MAX_TEXT['platform']} characters.", "android"),
             "sent_at": {
                 "description": "When it was sent, by the phone's clock: RFC 3339 with an offset, "
                 "or Unix seconds or milliseconds. It is only measured, never believed.",

@@ -12,7 +12,7 @@ from msgspec import to_builtins
 from api.freshness import Freshness
 from api.periods.instants import rfc3339
 from api.presence.answers import count_answer, single_user_answer
-from api.presence.rows import UserWithDevices
+from api.presence.rows import UserWithDevicesRow
 
 NOON = datetime(2024, 5, 17, 12, 0, 0, 123_456, tzinfo=UTC)
 
@@ -71,13 +71,13 @@ def test_times_are_utc_with_milliseconds() -> None:
     )
 
 
-def row(**changes: Any) -> UserWithDevices:
+def row(**changes: Any) -> UserWithDevicesRow:
     columns: dict[str, Any] = dict.fromkeys(
         ("name", "screen", "online_since", "last_active", "app_version", "device_info", "platform")
     )
     columns |= {"user_id": "u", "state": "offline", "reason": "timed_out", "changed_at": NOON}
     columns |= {"canary": False}
-    return UserWithDevices(
+    return UserWithDevicesRow(
         **{
             **columns,
             "device_count": 0,
@@ -90,14 +90,19 @@ def row(**changes: Any) -> UserWithDevices:
     )
 
 
+def shown_user(found: UserWithDevicesRow) -> dict[str, Any]:
+    shown: dict[str, Any] = to_builtins(single_user_answer(found))
+    return shown
+
+
 def test_a_user_without_devices_has_none() -> None:
-    assert single_user_answer(row(device=None))["devices"] == []
-    assert single_user_answer(row(devices=[]))["devices"] == []
+    assert shown_user(row(device=None))["devices"] == []
+    assert shown_user(row(devices=[]))["devices"] == []
 
 
 def test_offline_since_is_the_last_change_of_who_is_offline() -> None:
-    assert single_user_answer(row())["offline_since"] == "2024-05-17T12:00:00.123Z"
-    assert single_user_answer(row(state="background"))["offline_since"] is None
+    assert shown_user(row())["offline_since"] == "2024-05-17T12:00:00.123Z"
+    assert shown_user(row(state="background"))["offline_since"] is None
 
 
 def stored(device: str, state: str, last_active_ms: int | None = 0, **more: Any) -> dict[str, Any]:
@@ -122,15 +127,13 @@ def test_devices_come_best_state_first_then_the_last_active_one() -> None:
         stored("busy", "foreground", 2),
         stored("never", "offline", None),
     ]
-    shown = single_user_answer(row(devices=devices))["devices"]
+    shown = shown_user(row(devices=devices))["devices"]
     assert [d["device"] for d in shown] == ["busy", "a", "b", "back", "gone", "never"]
 
 
 def test_a_device_shows_no_token_and_null_for_what_is_unknown() -> None:
     ms = 1_715_947_200_007
-    [device] = single_user_answer(row(devices=[stored("d", "foreground", ms, screen="Home")]))[
-        "devices"
-    ]
+    [device] = shown_user(row(devices=[stored("d", "foreground", ms, screen="Home")]))["devices"]
     assert device == {
         "device": "d",
         "state": "foreground",
@@ -151,12 +154,12 @@ def test_a_device_shows_no_token_and_null_for_what_is_unknown() -> None:
 def test_a_device_tells_whether_its_timer_runs_on() -> None:
     for timer, runs_on in ((None, False), ({}, False), ({"runs_on": True}, True)):
         device = {**stored("d", "foreground"), "timer": timer}
-        [told] = single_user_answer(row(devices=[device]))["devices"]
+        [told] = shown_user(row(devices=[device]))["devices"]
         assert told["timer_runs_on"] is runs_on
 
 
 def test_the_only_device_has_the_same_fields_as_one_of_several() -> None:
-    [only] = single_user_answer(row())["devices"]
-    [one] = single_user_answer(row(devices=[stored("d", "offline")]))["devices"]
+    [only] = shown_user(row())["devices"]
+    [one] = shown_user(row(devices=[stored("d", "offline")]))["devices"]
     assert only.keys() == one.keys()
     assert asdict(row()).keys() >= only.keys() - {"changed_at", "twin_of"}

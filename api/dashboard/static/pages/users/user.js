@@ -147,11 +147,12 @@ function showWho() {
   setTime(element("last-active"), user.last_active, words.ago);
   setText(element("since-word"), isOffline ? t("Offline since") : t("Online since"));
   setTime(element("since"), isOffline ? user.offline_since : user.online_since, moment);
-  setText(element("version"), user.app_version ?? "–");
-  setText(element("device"), user.device_info ?? "–");
-  setText(element("platform"), words.platform(user.platform) ?? "–");
+  // What the phone says of itself, wherever the page has a place for it.
+  for (const place of document.querySelectorAll("[data-told]")) setText(place, told(place.dataset.told) ?? "–");
   setTitle(`${words.isolated(name)}: ${words.stateWord(user.state)}`);
 }
+
+const told = (field) => (field === "platform" ? words.platform(user.platform) : user[field]);
 
 /** Of the session that ended when the user went offline. */
 function lastScreen() {
