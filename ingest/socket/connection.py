@@ -5,14 +5,13 @@ deadline comes from the one sweep of the process (``ingest.socket.sweep``).
 
 One message of a client is in work. While its events are not acknowledged, its token is verified or
 its pace is too fast, the connection *holds*: what comes waits unread in :data:`HELD_BYTES` and the
-kernel's buffers. What a client does not read is bounded too: above :data:`UNREAD_BYTES` nothing is
-written to it, no pong either.
+kernel's buffers. What a client does not read is bounded too (``ingest.socket.outgoing``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
+from abc import abstractmethod
 from typing import Final
 
 from aiohttp import WSMsgType
@@ -20,13 +19,11 @@ from aiohttp.http import WebSocketWriter
 
 from ingest.socket import wire
 from ingest.socket.deadlines import NOT_FILED
+from ingest.socket.outgoing import Outgoing, Phase
 from ingest.socket.pace import Pace
 from ingest.socket.reader import Read, SharedReaders, SocketReader
 from ingest.socket.sweep import Sweep
-from schemas.http.upgraded import UpgradedConnection
 
-#: Answers are some hundred bytes, so this is a client that has not read for long.
-UNREAD_BYTES: Final = 65_536
 #: What waits here while the connection holds, before its client is held back.
 HELD_BYTES: Final = 65_536
 #: Read at a time: a message is six bytes at least, and becomes two hundred.
@@ -36,17 +33,7 @@ CLOSE_TIMEOUT_SECONDS: Final = 2.0
 _NOTHING: Final[list[Read]] = []
 
 
-class Phase(Enum):
-    """What a connection is good for."""
-
-    OPEN = "open"
-    #: Our close frame is written: the client's is waited for, and all else dropped.
-    CLOSING = "closing"
-    #: Nothing more is read or written.
-    OVER = "over"
-
-
-class SocketConnection(UpgradedConnection):
+class SocketConnection(Outgoing):
     """Of a socket, which is a subclass: it says what is made of messages and time. It holds until
     the socket has been admitted."""
 
@@ -58,12 +45,10 @@ class SocketConnection(UpgradedConnection):
         "_overdue",
         "_pace",
         "_paused",
-        "_phase",
         "_reader",
         "_spoke",
         "_sweep",
         "_unread_bytes",
-        "_writer",
         "tick",
     )
 
@@ -75,13 +60,11 @@ class SocketConnection(UpgradedConnection):
         writer: WebSocketWriter | None,
     ) -> None:
         """``writer`` compresses what is sent, if that was agreed."""
-        super().__init__()
+        super().__init__(writer)
         self._loop = asyncio.get_running_loop()
         self._sweep = sweep
-        self._writer = writer
         self._reader = SocketReader(readers, compressed=writer is not None)
         self._pace = Pace(messages_per_second)
-        self._phase = Phase.OPEN
         #: So many things are waited for before the next message is taken.
         self._holds = 1
         #: Messages to be taken, the next one last; then the bytes that are no messages yet.
@@ -97,23 +80,23 @@ class SocketConnection(UpgradedConnection):
     # -- what the socket makes of it; ``_end_if_over`` whenever ``_is_over`` may have become true
 
     @property
-    def _deadline(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _deadline(self) -> float: ...
 
-    def _woken(self, now: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _woken(self, now: float) -> None: ...
 
-    def _ponged(self, now: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _ponged(self, now: float) -> None: ...
 
-    def _message(self, message: Read, now: float) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _message(self, message: Read, now: float) -> None: ...
 
-    def _cut(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _cut(self) -> None: ...
 
-    def _end_if_over(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end_if_over(self) -> None: ...
 
     # -- what happens
 
@@ -247,30 +230,6 @@ class SocketConnection(UpgradedConnection):
         self._paused = False
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
-
-    # -- what is written
-
-    def _write(self, frame: bytes) -> None:
-        if self.transport is not None:
-            self.transport.write(frame)
-
-    def _write_text(self, payload: bytes) -> None:
-        if self._writer is None:
-            self._write(wire.text_frame(payload))
-        else:
-            # aiohttp's own way for messages as small as ours: without a lock and a task.
-            self._writer._send_compressed_frame_sync(payload, WSMsgType.TEXT, None)
-
-    def _writable(self) -> bool:
-        transport = self.transport
-        if transport is None or self._phase is not Phase.OPEN:
-            return False
-        return not transport.is_closing()
-
-    def _unread(self) -> bool:
-        """Whether the client leaves more unread than any that reads."""
-        transport = self.transport
-        return transport is not None and transport.get_write_buffer_size() > UNREAD_BYTES
 
     # -- the end
 

@@ -51,7 +51,7 @@ USED: Final[dict[type, tuple[str, ...]]] = {
 MODULES: Final = (
     "ingest/socket/handshake.py",
     "ingest/socket/reader.py",
-    "ingest/socket/connection.py",
+    "ingest/socket/outgoing.py",
     "schemas/http/connection.py",
     "schemas/http/server.py",
     "processor/kafka/offsets.py",
