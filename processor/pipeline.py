@@ -15,29 +15,24 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import psycopg
 
 from processor.core.changes import change_of
-from processor.core.effects import TIME_PASSED, Record
-from processor.core.log.last_read import LastRead, require_same
+from processor.core.effects import TIME_PASSED
+from processor.core.log.last_read import LastRead
 from processor.core.model import Policy
 from processor.core.partition import Partition
 from processor.isolation import Refused, store_without_culprits
 from processor.kafka.publisher import ChangePublisher
 from processor.kafka.publishing import Publishing
-from processor.loading import load_partition
+from processor.reducing import Reducer
 from processor.store.store import FenceLostError, RefusedDataError, Store
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
-from processor.work import RawRecord, Work, users_of
+from processor.work import RawRecord, Work
 from schemas.database.sqlstates import Meaning, meaning_of, told
-from schemas.log.events import Tick, UndecodableRecordError
 
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
-
-
-class LogGapError(RuntimeError):
-    """Records are missing between what is stored and what Kafka gave. Fatal: start again."""
 
 
 class Pipeline:
@@ -54,17 +49,13 @@ class Pipeline:
         progress: Progress,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._partitions = partitions
-        self._policy = policy
         self._store = store
         self._publisher = publisher
         self._metrics = metrics
         self._progress = progress
         metrics.topic_partitions.set(partitions)
         self._sleep = sleep
-        self._loaded: dict[int, Partition] = {}
-        #: Of each loaded partition the record before its next one, where it is known.
-        self._last_reads: dict[int, LastRead] = {}
+        self._reducer = Reducer(partitions, policy, store, publisher, metrics, progress)
         self._generation: int | None = None
         #: Of a batch, or of a partition that is loaded ahead.
         self._turn = asyncio.Lock()
@@ -80,11 +71,11 @@ class Pipeline:
 
     def loaded(self, partition: int) -> Partition | None:
         """A partition that is loaded, up to the last record that was reduced."""
-        return self._loaded.get(partition)
+        return self._reducer.loaded.get(partition)
 
     def last_reads(self) -> dict[int, LastRead]:
         """The last record of each loaded partition that is stored, where it is known."""
-        return dict(self._last_reads)
+        return dict(self._reducer.last_reads)
 
     def oldest_in_hand_ms(self, partition: int) -> int | None:
         """The broker's time of the first record that is being stored, if one is."""
@@ -96,7 +87,7 @@ class Pipeline:
         """Store what the records do, exactly once; returns when that is durable.
 
         Tries again for as long as PostgreSQL is away. Records of partitions that are not ``owned``
-        (any more) are skipped. Raises :class:`LogGapError`,
+        (any more) are skipped. Raises ``processor.reducing.LogGapError``,
         ``processor.core.log.last_read.TornLogError``,
         ``processor.isolation.RefusedRecordError``, or ``psycopg.Error`` for a fault of our own.
         """
@@ -119,16 +110,16 @@ class Pipeline:
                 if not owned(partition):
                     return
                 self._begin(generation)
-                if partition not in self._loaded:
+                if partition not in self._reducer.loaded:
                     try:
-                        await self._load(partition)
+                        await self._reducer.load(partition)
                     except psycopg.Error as error:
                         log.info("partition %d is not loaded: %s", partition, told(error))
                         return
 
     def _begin(self, generation: int) -> None:
         if generation != self._generation:
-            self._forget()
+            self._reducer.forget()
             self._generation = generation
 
     async def _store_all(self, records: Sequence[RawRecord], owned: Callable[[int], bool]) -> None:
@@ -166,7 +157,7 @@ class Pipeline:
         groups: dict[int | None, list[RawRecord]] = {None: []}
         for record in records:
             partition = record.partition
-            key = None if partition in self._loaded else partition
+            key = None if partition in self._reducer.loaded else partition
             groups.setdefault(key, []).append(record)
         return list(groups.values())
 
@@ -192,34 +183,34 @@ class Pipeline:
         try:
             await self._attempt(records, refused)
         except (RefusedDataError, FenceLostError, psycopg.Error):
-            self._forget()
+            self._reducer.forget()
             raise
 
     async def accepts(self, raw: RawRecord, refused: Refused) -> bool:
         """Would the database take the record without what is ``refused``? Stores nothing."""
         try:
-            works = await self._reduce([raw], refused)
+            works = await self._reducer.reduce([raw], refused)
             await self._store.commit([work.batch() for work in works], probe=True)
         except RefusedDataError:
             return False
         else:
             return True
         finally:
-            self._forget()
+            self._reducer.forget()
 
     async def expired(self, raw: RawRecord, refused: Refused) -> list[str]:
         """Those to whom the record's time brings something, in order. Stores nothing."""
         try:
-            works = await self._reduce([raw], refused)
+            works = await self._reducer.reduce([raw], refused)
         finally:
-            self._forget()
+            self._reducer.forget()
         changes = [change for work in works for change in work.effects.changes]
         users = [c.changed.user_id for c in changes if c.index == TIME_PASSED]
         users += [user_id for work in works for user_id in work.effects.canaries_expired]
         return list(dict.fromkeys(users))
 
     async def _attempt(self, records: Sequence[RawRecord], refused: Refused) -> None:
-        works = await self._reduce(records, refused)
+        works = await self._reducer.reduce(records, refused)
         if not works:
             return
         for work in works:
@@ -229,7 +220,7 @@ class Pipeline:
         started = time.perf_counter()
         batches = [work.batch() for work in works]
         write_seconds = await self._store.commit(batches)
-        self._last_reads |= {b.state.partition: b.last_read for b in batches}
+        self._reducer.last_reads |= {b.state.partition: b.last_read for b in batches}
         self._progress.made()
         self._count(works, write_seconds, time.perf_counter() - started)
         for work in works:
@@ -267,102 +258,3 @@ class Pipeline:
                 events += count
                 metrics.visible_seconds.observe(max(0.0, (now_ms - appended_ms) / 1000), count)
         metrics.count_records(records, events)
-
-    async def _reduce(self, records: Sequence[RawRecord], refused: Refused) -> list[Work]:
-        """Apply the records to the partitions in memory; a replayed record drops out."""
-        for partition in dict.fromkeys(raw.partition for raw in records):
-            if partition not in self._loaded:
-                await self._load(partition)
-        stages = self._metrics.stage_seconds
-        works: dict[int, Work] = {}
-        decoded: list[tuple[Work, RawRecord, Record | UndecodableRecordError]] = []
-        expected: dict[int, int] = {}
-        started = time.perf_counter()
-        for raw in records:
-            state = self._loaded[raw.partition]
-            wanted = expected.get(raw.partition, state.next_offset)
-            if raw.offset < wanted:
-                self._drop(raw)
-                continue
-            if raw.offset > wanted:
-                self._metrics.gaps.inc()
-                raise LogGapError(
-                    f"partition {raw.partition}: offset {wanted} is next, Kafka gave {raw.offset}"
-                )
-            expected[raw.partition] = raw.offset + 1
-            work = works.setdefault(raw.partition, Work(state, state.next_offset, raw))
-            work.last = raw
-            work.latest_ms = max(work.latest_ms, raw.timestamp_ms)
-            work.records += 1
-            record = raw.decoded(refused.events)
-            if isinstance(record, Record):
-                work.named.update(users_of(record))
-                # Ingest writes a tick by itself, and only where there is nothing else to write.
-                if record.events and not isinstance(record.events[0], Tick):
-                    work.appended.append((raw.timestamp_ms, len(record.events)))
-            decoded.append((work, raw, record))
-        loading = time.perf_counter()
-        stages["decode"].observe(loading - started)
-        await self._remember(works.values())
-        await self._look_elsewhere(works.values())
-        reducing = time.perf_counter()
-        stages["load"].observe(reducing - loading)
-        for work, raw, record in decoded:
-            work.hold_back(raw, refused.users)
-            if isinstance(record, Record):
-                work.state.apply(record, work.effects)
-            else:
-                work.state.skip(
-                    raw.offset, str(record), raw.value or b"", raw.timestamp_ms, work.effects
-                )
-        stages["reduce"].observe(time.perf_counter() - reducing)
-        self._progress.made()
-        return list(works.values())
-
-    def _drop(self, raw: RawRecord) -> None:
-        """A record that was processed before; the last one of them must still be the same."""
-        stored = self._last_reads.get(raw.partition)
-        if stored is not None and stored.offset == raw.offset:
-            require_same(raw.partition, stored, raw.seen())
-        else:
-            self._metrics.replays.inc()
-
-    async def _remember(self, works: Iterable[Work]) -> None:
-        # Who was written to another partition than theirs is refused there, not remembered.
-        absent = {
-            name: work.state
-            for work in works
-            for name in work.named
-            if name not in work.state.users and work.state.is_home_of(name)
-        }
-        if absent:
-            for user, log_offset in await self._store.load_users(absent):
-                absent[user.user_id].remember(user, log_offset)
-
-    async def _look_elsewhere(self, works: Iterable[Work]) -> None:
-        """Where a day ends: which screens the other partitions showed on it."""
-        for work in works:
-            names = work.state.screen_names
-            ended_day = names.ended_day(work.latest_ms)
-            if ended_day is not None:
-                users = await self._store.shown_elsewhere(work.state.partition, ended_day)
-                names.showed_elsewhere(ended_day, users)
-
-    async def _load(self, partition: int) -> None:
-        with self._metrics.partition_load_seconds.time():
-            state, last_read = await load_partition(
-                partition,
-                self._partitions,
-                self._policy,
-                self._store,
-                self._publisher,
-                self._metrics,
-            )
-        self._progress.made()
-        self._loaded[partition] = state
-        if last_read is not None:
-            self._last_reads[partition] = last_read
-
-    def _forget(self) -> None:
-        self._loaded.clear()
-        self._last_reads.clear()

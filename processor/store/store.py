@@ -10,25 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 
-from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.changes import published_change
-from processor.core.deployment import UnusableDeploymentError
-from processor.core.log.clock_steps import MAX_STEPS, ClockStep
 from processor.core.log.last_read import LastRead
-from processor.core.model import Policy, User
-from processor.core.outage import Grace, Silence
-from processor.core.privacy import Privacy, StoredFlag, flag_as_of_now
+from processor.core.model import User
 from processor.store.batch import Batch, copies, window_rows
-from processor.store.online import chunks
 from processor.store.presence_row import PRESENCE_PARTS, user_of_row
+from processor.store.stored import Stored, read_stored
 from schemas.database.named_queries import load_queries
 from schemas.database.sqlstates import Meaning, meaning_of
 from schemas.log.changes import Change
@@ -38,11 +32,7 @@ from schemas.service.user_hash import UserHash, UserHashKeyError
 FENCE_LOST_SQLSTATE = "RC001"
 CONNECT_TIMEOUT_SECONDS = 5
 
-_graces = msgspec.json.Decoder(list[Grace])
-_silence = msgspec.json.Decoder(Silence)
 _last_read = msgspec.json.Decoder(LastRead)
-_remembered = msgspec.json.Decoder(Remembered)
-_policy = msgspec.json.Decoder(Policy)
 
 
 class FenceLostError(RuntimeError):
@@ -51,28 +41,6 @@ class FenceLostError(RuntimeError):
 
 class RefusedDataError(RuntimeError):
     """The database cannot hold a value of the batch: nothing of it was applied."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A partition as stored: where it stands, the record before that if it is known, whether
-    records before that were lost, the policy in force and everyone online, some rows at a time
-    (``processor/store/online.py``)."""
-
-    next_offset: int
-    log_time_ms: int | None
-    steps: list[ClockStep]
-    published_through: int
-    policy: Policy | None
-    graces: list[Grace]
-    silence: Silence | None
-    last_read: LastRead | None
-    after_loss: bool
-    online: AsyncIterator[list[tuple[User, int]]]
-    #: ``None`` where a release that does not count them went on.
-    live_screens: dict[str, int] | None
-    screen_names: ScreenNames
-    privacy: Privacy
 
 
 class Store:
@@ -113,61 +81,16 @@ class Store:
     @asynccontextmanager
     async def load(self, partition: int) -> AsyncIterator[Stored]:
         """A partition and everyone online in it, as of one instant, which lasts as long as the
-        context does."""
+        context does. Raises ``UnusableDeploymentError``, too."""
         connection = await self.connected()
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         try:
             async with connection.transaction():
-                cursor = await connection.execute(self.queries["load_partition"], (partition,))
-                row = await cursor.fetchone()
-                if row is None:
-                    raise UnusableDeploymentError(
-                        f"the database has no offset of partition {partition}: start the "
-                        "processor again"
-                    )
-                log_base, next_offset, log_time_ms, published_through, policy = row[:5]
-                graces, silence, last_read, after_loss, is_counted = row[5:]
-                if log_base != self.log_base:
-                    raise UnusableDeploymentError(
-                        "the database belongs to another topic since somebody accepted that "
-                        "(rollcall offsets accept-loss --new-topic), and this processor reads the "
-                        "one before: start the processor again, with the Kafka of the new topic"
-                    )
-                live = self.queries["load_live_screens"]
-                cursor = await connection.execute(live, (partition,))
-                live_screens = dict(await cursor.fetchall()) if is_counted else None
-                cursor = await connection.execute(
-                    self.queries["load_clock_steps"], (partition, MAX_STEPS)
+                found = read_stored(
+                    connection, self.queries, partition, self.log_base, self._hashed
                 )
-                steps = [ClockStep(*row) async for row in cursor]
-                minute_ms = (log_time_ms or 0) // MINUTE_MS * MINUTE_MS
-                names = self.queries["load_screen_names"]
-                cursor = await connection.execute(names, (partition, minute_ms))
-                new_names = await cursor.fetchall()
-                known = self.queries["load_known_screens"]
-                cursor = await connection.execute(known, (partition,))
-                row = await cursor.fetchone()
-                remembered = _remembered.decode(row[0]) if row is not None else None
-                screen_names = ScreenNames(minute_ms, new_names, remembered)
-                cursor = await connection.execute(self.queries["load_flags"], (partition,))
-                flags = [flag_as_of_now(StoredFlag(*row), steps) async for row in cursor]
-                found = chunks(connection, self.queries["load_online"], (partition,))
-                async with aclosing(found) as online:
-                    yield Stored(
-                        next_offset=next_offset,
-                        log_time_ms=log_time_ms,
-                        steps=steps,
-                        published_through=published_through,
-                        policy=_policy.decode(policy) if policy is not None else None,
-                        graces=_graces.decode(graces),
-                        silence=_silence.decode(silence) if silence is not None else None,
-                        last_read=_last_read.decode(last_read) if last_read is not None else None,
-                        after_loss=after_loss,
-                        online=online,
-                        live_screens=live_screens,
-                        screen_names=screen_names,
-                        privacy=Privacy(self._hashed, flags),
-                    )
+                async with found as stored:
+                    yield stored
         finally:
             if not connection.closed:
                 await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)

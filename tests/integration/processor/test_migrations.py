@@ -18,7 +18,8 @@ from psycopg import sql
 import schemas
 from processor.core.changes import rfc3339
 from processor.core.model import User
-from processor.store.store import Store, Stored
+from processor.store.store import Store
+from processor.store.stored import Stored
 from schemas.database.migrate import MigrationError, migrate, statements
 from schemas.database.named_queries import load_queries
 from schemas.log.changes import Change

@@ -22,7 +22,8 @@ from processor.core.outage import Grace, Silence
 from processor.core.privacy import Privacy
 from processor.store.batch import Batch, Row, copies, window_rows
 from processor.store.presence_row import PresenceRow, SignOfLifeRow, user_of_row
-from processor.store.store import FenceLostError, Store, Stored
+from processor.store.store import FenceLostError, Store
+from processor.store.stored import Stored
 from schemas.log.changes import Change
 from schemas.log.privacy_flags import Flag
 
