@@ -6,11 +6,9 @@ What `rollcall erase` and `rollcall opt-outs` do.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,15 +16,14 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from psycopg import AsyncConnection
 
+from deploy.erase_settings import EraseSettings
 from processor.kafka.consumer_group import count_members
-from processor.settings import GroupSettings
 from schemas.database.named_queries import load_queries
 from schemas.log.client import client_options
 from schemas.log.events import MAX_USER_ID, Erase, OptOut, encode_batch, partition_of
 from schemas.log.privacy_flags import Flag, decode_flag, encode_flag, flag_key, user_of_key
 from schemas.log.topic_ids import topic_id
 from schemas.log.topics import EVENTS, PRIVACY, topic_name
-from schemas.service.settings import PrivacySettings
 from schemas.service.user_hash import UserHash, check_fingerprint
 from schemas.untrusted.text import clean_text
 
@@ -36,34 +33,6 @@ USERS_AT_ONCE: Final = 400
 PASSED_SECONDS: Final = 60.0
 _ASK_EVERY_SECONDS: Final = 0.1
 _FETCHED: Final = 10_000
-
-
-class EraseSettings(GroupSettings, PrivacySettings):
-    """Kafka, the processors' group, and the key by which users are known."""
-
-
-def settings_of_stack(settings: EraseSettings, data_dir: Path) -> EraseSettings:
-    """Those of `rollcall up` in the data directory, where the environment has neither Kafka nor a
-    key: half of one deployment and half of another would be worse than an error."""
-    key = data_dir / "user-hash-key"
-    if (
-        settings.user_hash is not None
-        or "kafka_bootstrap" in settings.model_fields_set
-        or not key.exists()
-    ):
-        return settings
-    # Where there is such a directory, what `rollcall up` needs is installed.
-    from deploy.local.stack import PARTITIONS
-
-    ports = json.loads((data_dir / "ports.json").read_text("utf-8"))
-    chosen = {
-        "kafka_bootstrap": f"127.0.0.1:{ports['kafka']}",
-        "user_hash_key": key.read_text("utf-8").strip(),
-        "event_version": 2,
-        "replication_factor": 1,
-    }
-    given = settings.model_dump(include=settings.model_fields_set)
-    return EraseSettings.model_validate({"partitions": PARTITIONS, **given, **chosen})
 
 
 class ProcessorsRunError(RuntimeError):

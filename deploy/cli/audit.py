@@ -77,7 +77,7 @@ def audit(
     from deploy.audit.run import audit_log as run
     from deploy.audit.snapshot import NothingToAuditError
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import EraseSettings, settings_of_stack
+    from deploy.erase_settings import EraseSettings, settings_of_stack
     from schemas.log.events import NewerSchemaError
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHash

@@ -161,13 +161,8 @@ def _run(work: Callable[[Erasing], Awaitable[T]], data_dir: Path) -> T:
     from aiokafka.errors import KafkaError
 
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import (
-        EraseSettings,
-        Erasing,
-        NotPassedError,
-        ProcessorsRunError,
-        settings_of_stack,
-    )
+    from deploy.erase_settings import EraseSettings, settings_of_stack
+    from deploy.erasing import Erasing, NotPassedError, ProcessorsRunError
     from schemas.log.events import PRIVACY_VERSION
     from schemas.service.settings import load_or_exit
     from schemas.service.user_hash import UserHashKeyError

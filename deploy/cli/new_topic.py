@@ -21,7 +21,8 @@ def accept_new_topic(data_dir: Path, *, yes: bool) -> None:
     from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
     from deploy.database import NoDatabaseError, session_url
-    from deploy.erasing import EraseSettings, Erasing, ProcessorsRunError
+    from deploy.erase_settings import EraseSettings
+    from deploy.erasing import Erasing, ProcessorsRunError
     from deploy.new_topic import NewTopic
     from processor.core.deployment import UnusableDeploymentError
     from processor.settings import ProcessorSettings

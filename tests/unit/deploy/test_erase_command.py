@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from deploy.cli.command import app
 from deploy.cli.erase import users_in
-from deploy.erasing import EraseSettings, settings_of_stack
+from deploy.erase_settings import EraseSettings, settings_of_stack
 
 
 @pytest.mark.parametrize(
