@@ -27,8 +27,10 @@ Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAX_URL: Final = 2_000
-#: What carries an IPv4 address in its last 32 bits (NAT64).
-_NAT64: Final = ip_network("64:ff9b::/96")
+#: What carries an IPv4 address in its last 32 bits: NAT64, SIIT, and what was before both.
+_CARRIERS: Final = tuple(ip_network(each) for each in ("64:ff9b::/96", "::ffff:0:0:0/96", "::/96"))
+#: Of an operator's own, which not every Python knows: NAT64 of theirs, and site-local addresses.
+_THEIRS: Final = tuple(ip_network(each) for each in ("64:ff9b:1::/48", "fec0::/10"))
 
 
 class PrivateHosts:
@@ -88,8 +90,10 @@ def check_webhook_url(url: str, plain_http_hosts: Sequence[str], private: Privat
 def _is_public(address: Address) -> bool:
     if isinstance(address, IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
+        if inner is None and any(address in network for network in _CARRIERS):
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if any(address in network for network in _THEIRS):
+            return False
         if inner is not None:
             return _is_public(inner)
     return address.is_global and not address.is_multicast

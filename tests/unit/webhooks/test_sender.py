@@ -15,6 +15,9 @@ from tests.rigs.webhook_receiver import HANG, Hook, running_receiver
     [
         ("127.0.0.1", [], "not_allowed"),
         ("localhost", [], "not_allowed"),
+        ("１２７.0.0.1", [], "not_allowed"),
+        ("0x7f000001", [], "not_allowed"),
+        ("2130706433", [], "unreachable"),
         ("localhost", ["10.0.0.0/8", "other"], "not_allowed"),
         ("localhost", ["localhost"], "delivered"),
         ("127.0.0.1", ["127.0.0.0/8"], "delivered"),
