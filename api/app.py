@@ -46,6 +46,7 @@ from api.http.collaborators import Collaborators
 from api.http.documents import Reports
 from api.http.door import Door, Handler, not_found
 from api.http.routes import Routes
+from api.managed_audit.calls import ManagedAuditCalls
 from api.metrics import ApiMetrics
 from api.openapi import CALLS, OpenApi
 from api.postgres.database import Database
@@ -161,6 +162,7 @@ def install(
         WebhookCalls(settings, WebhookStore(database)),
         AlertCalls(settings, AlertStore(database)),
         SharingCalls(settings, shares, visitors),
+        ManagedAuditCalls(database, secret),
         health,
         OpenApi(),
     ):

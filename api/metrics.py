@@ -37,7 +37,7 @@ QUERIES: Final = (
     *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),
     *("webhooks", "alerts", "alert_try"),
-    *("share_links", "shared_live"),
+    *("share_links", "shared_live", "managed_audit"),
 )
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.

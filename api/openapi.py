@@ -21,6 +21,7 @@ from api.feed import described as feed
 from api.health import described as health
 from api.http.call import ANYBODY, Call
 from api.http.door import Handler
+from api.managed_audit import described as managed_audit
 from api.presence.described import count, people, timeline
 from api.privacy import described as privacy
 from api.reads import described as reads
@@ -87,6 +88,7 @@ _ROOMS: Final = (
     *(count, people, timeline, feed),
     *(screens, screen_habits, screen_rules, journeys, over_time),
     *(audiences, deliveries, notes, views, reads, health, privacy, webhooks, alerts, sharing),
+    managed_audit,
 )
 #: Every call of the API.
 CALLS: Final = (*(call for room in _ROOMS for call in room.CALLS), READ_OPENAPI)

@@ -15,6 +15,7 @@ from schemas.alerts.forms import MAX_ALERTS, NO_KEY, NOT_YET, Listed, Made, new_
 from schemas.alerts.message import Target
 from schemas.alerts.reading import Asked, Known, Tried, instant, points_tried, tried
 from schemas.alerts.rule import AlertRule
+from schemas.managed.manager import Manager
 from schemas.webhooks.forms import rotated
 from schemas.webhooks.secret_box import SecretBox
 
@@ -28,14 +29,15 @@ class AlertProblemError(RuntimeError):
 class AlertTable:
     """The alerts of one database."""
 
-    def __init__(self, url: str, box: SecretBox | None) -> None:
+    def __init__(self, url: str, box: SecretBox | None, by: Manager) -> None:
         self._url = url
         self._box = box
+        self._by = by
         self._queries = queries()
 
-    def create(self, rule: AlertRule, target: Target, to: str, created_by: str) -> Made:
+    def create(self, rule: AlertRule, target: Target, to: str) -> Made:
         """Raises :class:`AlertProblemError` without a key, or if there are as many as may be."""
-        made = new_alert(rule, target, to, created_by, self._key())
+        made = new_alert(rule, target, to, self._by, self._key())
         with self._connection() as connection:
             created = connection.execute(self._queries["create"], made.row).fetchone()
         if created is None:
@@ -51,8 +53,9 @@ class AlertTable:
             return cursor.execute(self._queries["list"]).fetchall()
 
     def delete(self, alert_id: str) -> None:
+        values = {"id": alert_id, **self._by._asdict()}
         with self._connection() as connection:
-            deleted = connection.execute(self._queries["delete"], {"id": alert_id}).rowcount
+            deleted = connection.execute(self._queries["delete"], values).rowcount
         if not deleted:
             raise AlertProblemError(
                 f"there is no alert {alert_id}: rollcall alerts list has all of them"
@@ -60,7 +63,7 @@ class AlertTable:
 
     def rotate(self, alert_id: str, overlap_hours: int) -> tuple[str, datetime]:
         """The new secret, and until when the one of before signs too."""
-        made = rotated(alert_id, overlap_hours, self._key())
+        made = rotated(alert_id, overlap_hours, self._by, self._key())
         with self._connection() as connection:
             row = connection.execute(self._queries["rotate"], made.row).fetchone()
         if row is None:

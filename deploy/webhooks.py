@@ -14,6 +14,7 @@ from psycopg.rows import class_row, dict_row
 from pydantic import SecretStr
 
 from deploy.tokens import ENCRYPTION_KEY_FILE
+from schemas.managed.manager import Manager
 from schemas.webhooks.filter import ChangeFilter
 from schemas.webhooks.forms import (
     MAX_DEAD_LETTERS,
@@ -53,21 +54,22 @@ def settings_of_stack(settings: WebhookSettings, data_dir: Path) -> WebhookSetti
 class WebhookTable:
     """The webhooks of one database."""
 
-    def __init__(self, url: str, box: SecretBox | None) -> None:
+    def __init__(self, url: str, box: SecretBox | None, by: Manager) -> None:
         self._url = url
         self._box = box
+        self._by = by
         self._queries = queries()
 
-    def create(self, url: str, wanted: ChangeFilter, created_by: str) -> Made:
+    def create(self, url: str, wanted: ChangeFilter) -> Made:
         """Raises :class:`WebhookProblemError` without a key, or if there are as many as may be."""
-        made = new_webhook(url, wanted, created_by, self._key())
+        made = new_webhook(url, wanted, self._by, self._key())
         if self._one("create", made.row) is None:
             raise WebhookProblemError(f"there are {MAX_WEBHOOKS} webhooks already: delete some")
         return made
 
     def rotate(self, webhook_id: str, overlap_hours: int) -> tuple[str, datetime]:
         """The new secret, and until when the one of before signs too."""
-        made = rotated(webhook_id, overlap_hours, self._key())
+        made = rotated(webhook_id, overlap_hours, self._by, self._key())
         row = self._one("rotate", made.row)
         if row is None:
             raise _no_webhook(webhook_id)
@@ -98,15 +100,16 @@ class WebhookTable:
 
     def replay(self, webhook_id: str) -> int:
         """How many dead letters are delivered again from now on."""
-        row = self._one("replay", {"id": webhook_id})
+        row = self._one("replay", {"id": webhook_id, **self._by._asdict()})
         begun = row[0] if row is not None else 0
         if not begun and self._one("exists", {"id": webhook_id}) != (True,):
             raise _no_webhook(webhook_id)
         return int(begun)
 
     def _changed(self, query: str, webhook_id: str) -> None:
+        values = {"id": webhook_id, **self._by._asdict()}
         with self._connection() as connection:
-            changed = connection.execute(self._queries[query], {"id": webhook_id}).rowcount
+            changed = connection.execute(self._queries[query], values).rowcount
         if not changed:
             raise _no_webhook(webhook_id)
 

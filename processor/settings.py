@@ -121,7 +121,9 @@ class ProcessorSettings(
         400, ge=1, description="Days for which the audit of exported audiences is kept."
     )
     reads_audit_retention_days: int = Field(
-        400, ge=1, description="Days for which it is kept who looked at whom."
+        400,
+        ge=1,
+        description="Days for which it is kept who looked at whom, and what managers did.",
     )
     erasures_retention_days: int = Field(
         400,

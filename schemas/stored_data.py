@@ -234,6 +234,13 @@ TABLES: Final[dict[str, Stored]] = {
         names="user_ids",
         runs="delivery page",
     ),
+    "managed_audit": Stored(
+        "who made, changed and ended webhooks, alerts, share links and deliveries of audiences",
+        "`ROLLCALL_READS_AUDIT_RETENTION_DAYS`",
+        _BY_ROW,
+        staff="at who_kind who details",
+        runs="id kind managed action",
+    ),
     "annotations": Stored(
         "notes on the time axis, such as releases",
         f"{_ROLLUPS} after what they tell of",

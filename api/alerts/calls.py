@@ -34,6 +34,7 @@ from schemas.alerts.message import Target
 from schemas.alerts.rule import AlertRule
 from schemas.bodies.body import refusal
 from schemas.http.problems import FieldProblem, ProblemError
+from schemas.managed.manager import manager_of
 from schemas.webhooks.forms import OVERLAP_HOURS, rotated
 
 
@@ -63,7 +64,7 @@ class AlertCalls:
         target: Target = asked.get("target", "webhook")
         to = self._to(asked, target)
         key = key_of(self._box, NO_KEY)
-        made = new_alert(rule, target, to, reader_of(request).user, key)
+        made = new_alert(rule, target, to, manager_of(reader_of(request)), key)
         if not await self._store.create(made.row):
             message = f"is one too many: there are {MAX_ALERTS} alerts, delete some"
             raise refusal([FieldProblem("rule", message)])
@@ -84,14 +85,16 @@ class AlertCalls:
 
     async def delete(self, request: web.Request) -> web.Response:
         alert_id: str = values_of(request)["alert_id"]
-        if not is_alert_id(alert_id) or not await self._store.delete(alert_id):
+        by = manager_of(reader_of(request))
+        if not is_alert_id(alert_id) or not await self._store.delete(alert_id, by):
             raise ProblemError("not_found", "No alert has this id.")
         return web.Response(status=204)
 
     async def rotate(self, request: web.Request) -> web.Response:
         alert_id: str = values_of(request)["alert_id"]
         hours: int = body_of(request).get("overlap_hours", OVERLAP_HOURS)
-        made = rotated(alert_id, hours, key_of(self._box, NO_KEY))
+        by = manager_of(reader_of(request))
+        made = rotated(alert_id, hours, by, key_of(self._box, NO_KEY))
         until = await self._store.rotate(made.row) if is_alert_id(alert_id) else None
         if until is None:
             raise ProblemError("not_found", "No alert that tells a signed webhook has this id.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from psycopg.rows import dict_row
@@ -16,6 +15,7 @@ from api.http.documents import Row
 from api.http.parameters import bad_parameter
 from api.postgres.database import Connection, Database
 from schemas.database.named_queries import filled, load_queries
+from schemas.managed.manager import origin
 from schemas.tokens.identity import Identity
 from schemas.webhooks.forms import MAX_WEBHOOKS
 
@@ -98,7 +98,7 @@ class DeliveryStore:
             return await cursor.fetchall()
 
         rows = await self._database.read(_QUERY, read)
-        return [DeliveryDestination(id=webhook, address=_origin(url)) for webhook, url in rows]
+        return [DeliveryDestination(id=webhook, address=origin(url)) for webhook, url in rows]
 
     async def _read(self, delivery: uuid.UUID | None) -> list[Delivery]:
         values = {"id": delivery, "most": MAX_SHOWN}
@@ -113,8 +113,3 @@ class DeliveryStore:
     async def _count(self, connection: Connection, query: str, **values: Any) -> int:
         row = await (await connection.execute(self._queries[query], values)).fetchone()
         return int(row[0]) if row is not None else 0
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"

@@ -9,14 +9,15 @@ from typing import Any, Generic, TypeVar
 from psycopg.rows import class_row
 
 from api.postgres.database import Connection, Database
+from schemas.managed.manager import Manager
 
 Listed = TypeVar("Listed")
 
 
 class ManagedStore(Generic[Listed]):
     """``queries`` has ``list``, of rows of ``listed``, ``exists``, ``create``, ``delete`` and
-    ``rotate``; ``name`` is what metrics call them. Raises ``ProblemError`` as :class:`Database`
-    does."""
+    ``rotate``, each with its row of the audit; ``name`` is what metrics call them. Raises
+    ``ProblemError`` as :class:`Database` does."""
 
     def __init__(
         self, database: Database, name: str, listed: type[Listed], queries: Mapping[str, bytes]
@@ -52,8 +53,8 @@ class ManagedStore(Generic[Listed]):
 
         return await self._database.write(self._name, write)
 
-    async def delete(self, managed_id: str) -> bool:
-        return await self._changed("delete", managed_id)
+    async def delete(self, managed_id: str, by: Manager) -> bool:
+        return await self._changed("delete", managed_id, by)
 
     async def rotate(self, row: Mapping[str, Any]) -> datetime | None:
         """Until when the secret of before signs too; ``None``: there is none that signs."""
@@ -64,9 +65,11 @@ class ManagedStore(Generic[Listed]):
 
         return await self._database.write(self._name, write)
 
-    async def _changed(self, query: str, managed_id: str) -> bool:
+    async def _changed(self, query: str, managed_id: str, by: Manager) -> bool:
+        values = {"id": managed_id, **by._asdict()}
+
         async def write(connection: Connection) -> bool:
-            done = await connection.execute(self._queries[query], {"id": managed_id})
+            done = await connection.execute(self._queries[query], values)
             return done.rowcount == 1
 
         return await self._database.write(self._name, write)

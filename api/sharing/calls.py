@@ -24,6 +24,7 @@ from api.sharing.store import ShareStore
 from api.sharing.visitors import Visitors
 from schemas.bodies.body import refusal
 from schemas.http.problems import FieldProblem, ProblemError
+from schemas.managed.manager import manager_of
 
 
 class SharingCalls:
@@ -48,7 +49,8 @@ class SharingCalls:
     async def create(self, request: web.Request) -> web.Response:
         asked = body_of(request)
         name: str = asked["name"]
-        made = new_link(name, asked.get("expires_in_hours", HOURS), reader_of(request).user)
+        by = manager_of(reader_of(request))
+        made = new_link(name, asked.get("expires_in_hours", HOURS), by)
         expires_at = await self._store.make(made.row)
         if expires_at is None:
             message = f"is one too many: there are {MAX_LINKS} links, end some"
@@ -64,7 +66,8 @@ class SharingCalls:
 
     async def delete(self, request: web.Request) -> web.Response:
         link_id: str = values_of(request)["id"]
-        if not is_link_id(link_id) or not await self._store.end(link_id):
+        by = manager_of(reader_of(request))
+        if not is_link_id(link_id) or not await self._store.end(link_id, by):
             raise ProblemError("not_found", "No share link that has not ended has this id.")
         return web.Response(status=204)
 

@@ -8,6 +8,7 @@ link. 32 random bytes are beyond guessing, and need no slow hash.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from schemas.http.problems import ProblemError
+from schemas.managed.manager import Manager
 
 #: That have not ended.
 MAX_LINKS: Final = 100
@@ -59,15 +61,17 @@ class OpenLink:
     expires_at: datetime
 
 
-def new_link(name: str, hours: int, created_by: str) -> Made:
+def new_link(name: str, hours: int, by: Manager) -> Made:
     """What ``create`` takes."""
     link_id, token = f"sl_{secrets.token_hex(8)}", secrets.token_urlsafe(TOKEN_BYTES)
     row = {
         "id": link_id,
         "token_hash": token_hash(token),
         "name": name,
-        "created_by": created_by,
+        "created_by": by.created_by,
         "hours": hours,
+        "details": json.dumps({"name": name, "hours": hours}),
+        **by._asdict(),
         "most": MAX_LINKS,
     }
     return Made(link_id, token, row)

@@ -2,9 +2,14 @@
 
 -- name: create
 -- Where there is room for it: gives when it ends.
-INSERT INTO share_links (id, token_hash, name, created_by, expires_at)
-SELECT %(id)s, %(token_hash)s, %(name)s, %(created_by)s, now() + %(hours)s * interval '1 hour'
-WHERE (SELECT count(*) FROM share_links WHERE expires_at > now()) < %(most)s
+WITH made AS (
+    INSERT INTO share_links (id, token_hash, name, created_by, expires_at)
+    SELECT %(id)s, %(token_hash)s, %(name)s, %(created_by)s, now() + %(hours)s * interval '1 hour'
+    WHERE (SELECT count(*) FROM share_links WHERE expires_at > now()) < %(most)s
+    RETURNING id
+)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+SELECT %(who_kind)s, %(who)s, 'share_link', id, 'made', %(details)s::jsonb FROM made
 
 -- name: list
 -- Those that count, oldest first.
@@ -17,7 +22,9 @@ SELECT EXISTS (SELECT FROM share_links WHERE id = %(id)s)
 
 -- name: delete
 -- From now on nobody sees anything by it.
-DELETE FROM share_links WHERE id = %(id)s AND expires_at > now()
+WITH ended AS (DELETE FROM share_links WHERE id = %(id)s AND expires_at > now() RETURNING id)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action)
+SELECT %(who_kind)s, %(who)s, 'share_link', id, 'ended' FROM ended
 
 -- name: ends
 -- When one ends that was just made.

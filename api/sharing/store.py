@@ -19,6 +19,7 @@ from api.quality import Quality
 from api.sharing.link import MAX_LINKS, Listed, OpenLink, opened
 from api.sharing.screens import told_apart
 from schemas.database.named_queries import load_queries
+from schemas.managed.manager import Manager
 
 #: A link that another process made or ended counts so soon.
 SHARED_SECONDS: Final = 1.0
@@ -68,9 +69,9 @@ class ShareStore(ManagedStore[Listed]):
         self._links.forget()
         return ends
 
-    async def end(self, link_id: str) -> bool:
+    async def end(self, link_id: str, by: Manager) -> bool:
         """Whether there was one."""
-        is_ended = await self.delete(link_id)
+        is_ended = await self.delete(link_id, by)
         self._links.forget()
         return is_ended
 

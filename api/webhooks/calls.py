@@ -37,6 +37,7 @@ from api.webhooks.described import (
 from api.webhooks.store import WebhookStore
 from schemas.bodies.body import refusal
 from schemas.http.problems import FieldProblem, ProblemError
+from schemas.managed.manager import manager_of
 from schemas.webhooks.filter import ChangeFilter
 from schemas.webhooks.forms import (
     MAX_WEBHOOKS,
@@ -76,7 +77,8 @@ class WebhookCalls:
         asked = body_of(request)
         wanted: ChangeFilter = asked.get("filter") or ChangeFilter()
         url = self._url(asked.get("url"), wanted)
-        made = new_webhook(url, wanted, reader_of(request).user, key_of(self._box, NO_KEY))
+        by = manager_of(reader_of(request))
+        made = new_webhook(url, wanted, by, key_of(self._box, NO_KEY))
         if not await self._store.create(made.row):
             message = f"is one too many: there are {MAX_WEBHOOKS} webhooks, delete some"
             raise refusal([FieldProblem("url", message)])
@@ -86,7 +88,7 @@ class WebhookCalls:
 
     async def delete(self, request: web.Request) -> web.Response:
         webhook_id = _named(request)
-        if not await self._store.delete(webhook_id):
+        if not await self._store.delete(webhook_id, manager_of(reader_of(request))):
             raise _not_found()
         return web.Response(status=204)
 
@@ -100,7 +102,8 @@ class WebhookCalls:
     async def rotate(self, request: web.Request) -> web.Response:
         webhook_id = _named(request)
         hours: int = body_of(request).get("overlap_hours", OVERLAP_HOURS)
-        made = rotated(webhook_id, hours, key_of(self._box, NO_KEY))
+        by = manager_of(reader_of(request))
+        made = rotated(webhook_id, hours, by, key_of(self._box, NO_KEY))
         until = await self._store.rotate(made.row)
         if until is None:
             raise _not_found()
@@ -109,13 +112,13 @@ class WebhookCalls:
 
     async def replay(self, request: web.Request) -> web.Response:
         webhook_id = _named(request)
-        begun = await self._store.replay(webhook_id)
+        begun = await self._store.replay(webhook_id, manager_of(reader_of(request)))
         if not begun and not await self._store.exists(webhook_id):
             raise _not_found()
         return json_answer(WebhookReplay(dead_letters=begun), status=202)
 
     async def enable(self, request: web.Request) -> web.Response:
-        if not await self._store.enable(_named(request)):
+        if not await self._store.enable(_named(request), manager_of(reader_of(request))):
             raise _not_found()
         return web.Response(status=204)
 

@@ -8,6 +8,7 @@ from psycopg.rows import dict_row
 
 from api.managed.store import ManagedStore
 from api.postgres.database import Connection, Database
+from schemas.managed.manager import Manager
 from schemas.webhooks.forms import MAX_DEAD_LETTERS, Listed, queries
 
 
@@ -28,15 +29,16 @@ class WebhookStore(ManagedStore[Listed]):
 
         return await self._database.read(self._name, read)
 
-    async def replay(self, webhook_id: str) -> int:
+    async def replay(self, webhook_id: str, by: Manager) -> int:
         """How many dead letters begin to be replayed."""
+        values = {"id": webhook_id, **by._asdict()}
 
         async def write(connection: Connection) -> int:
-            cursor = await connection.execute(self._queries["replay"], {"id": webhook_id})
+            cursor = await connection.execute(self._queries["replay"], values)
             found = await cursor.fetchone()
             return 0 if found is None else int(found[0])
 
         return await self._database.write(self._name, write)
 
-    async def enable(self, webhook_id: str) -> bool:
-        return await self._changed("enable", webhook_id)
+    async def enable(self, webhook_id: str, by: Manager) -> bool:
+        return await self._changed("enable", webhook_id, by)

@@ -136,7 +136,7 @@ EXEMPT: Final[dict[str, str]] = {
         (
             *("reads_audit", "audience_exports", "api_keys", "browser_sessions"),
             *("annotations", "saved_views", "webhooks", "alerts", "alert_notices"),
-            "share_links",
+            *("share_links", "managed_audit"),
         ),
         _STAFF,
     ),

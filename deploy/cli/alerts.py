@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from deploy.cli.stored import database_of, shown_time, user_here
+from deploy.cli.stored import database_of, manager_here, shown_time
 from deploy.cli.tables import print_table
 from deploy.terminal import DEFAULT_DATA_DIR, USAGE, DataDir, fail, note
 
@@ -85,7 +85,7 @@ def create(
     rule = _rule(*said, repeat_minutes, no_recovery, quiet, time_zone)
     _check(target, to, data_dir)
     with _table(data_dir) as table:
-        made = table.create(rule, target, to, f"command:{user_here()}")
+        made = table.create(rule, target, to)
     if made.secret is not None:
         note("the secret is shown only now: give it to the receiver")
     typer.echo(made.id if made.secret is None else f"{made.id} {made.secret}")
@@ -254,4 +254,4 @@ def _table(data_dir: Path) -> Iterator[AlertTable]:
 
     settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
     with database_of(data_dir, "alerts", AlertProblemError) as url:
-        yield AlertTable(url, settings.secret_box)
+        yield AlertTable(url, settings.secret_box, manager_here())

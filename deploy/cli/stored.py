@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.terminal import FAILURE, USAGE, fail
+
+if TYPE_CHECKING:
+    from schemas.managed.manager import Manager
 
 
 @contextmanager
@@ -39,6 +43,13 @@ def user_here() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return "unknown"
+
+
+def manager_here() -> Manager:
+    """The same, as the audit of what managers keep has them."""
+    from schemas.managed.manager import Manager
+
+    return Manager("command", user_here())
 
 
 def shown_time(at: datetime | None) -> str:

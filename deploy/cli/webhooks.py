@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from deploy.cli.stored import database_of, shown_time, user_here
+from deploy.cli.stored import database_of, manager_here, shown_time
 from deploy.cli.tables import print_table
 from deploy.terminal import DEFAULT_DATA_DIR, FAILURE, USAGE, DataDir, fail, note
 
@@ -132,7 +132,7 @@ def create(
     except ValueError as error:
         fail(f"--url {error}", USAGE)
     with _table(data_dir) as table:
-        made = table.create(url, wanted, f"command:{user_here()}")
+        made = table.create(url, wanted)
     if push:
         typer.echo(made.id)
         return
@@ -270,4 +270,4 @@ def _table(data_dir: Path) -> Iterator[WebhookTable]:
 
     settings = settings_of_stack(load_or_exit(WebhookSettings), data_dir)
     with database_of(data_dir, "webhooks", WebhookProblemError) as url:
-        yield WebhookTable(url, settings.secret_box)
+        yield WebhookTable(url, settings.secret_box, manager_here())

@@ -151,6 +151,12 @@ class Retention:
             self._count("audience_exports", deleted)
         yield
         with session.transaction():
+            first_kept = today - timedelta(settings.reads_audit_retention_days)
+            managed = ("managed_audit", "at", first_kept, MOST_ROWS)
+            (deleted,) = session.one("delete_before", managed)
+            self._count("managed_audit", deleted)
+        yield
+        with session.transaction():
             first_kept = today - timedelta(settings.erasures_retention_days)
             asked = ("erasures", "requested_at", first_kept, MOST_ROWS)
             (deleted,) = session.one("delete_before", asked)

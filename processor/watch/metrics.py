@@ -32,6 +32,7 @@ RETAINED_TABLES: Final = (
         "concurrency_quarters",
         "concurrency_samples",
         "erasures",
+        "managed_audit",
         "presence",
         "reads_audit",
         "saved_views",

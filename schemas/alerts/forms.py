@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from schemas.alerts.message import Target
 from schemas.alerts.rule import AlertRule
 from schemas.database.named_queries import load_queries
+from schemas.managed.manager import Manager, origin
 from schemas.webhooks.secret_box import SecretBox
 from schemas.webhooks.signing import new_secret
 
@@ -47,22 +47,23 @@ class Made:
     row: Mapping[str, Any]
 
 
-def new_alert(rule: AlertRule, target: Target, to: str, created_by: str, box: SecretBox) -> Made:
+def new_alert(rule: AlertRule, target: Target, to: str, by: Manager, box: SecretBox) -> Made:
     """What ``create`` takes; ``to`` is a URL or an e-mail address. The URL of a Slack webhook is
     itself a secret: it is kept as one."""
     alert_id = f"al_{secrets.token_hex(8)}"
     secret = new_secret() if target == "webhook" else None
     address = to
     if target == "slack":
-        parts = urlsplit(to)
-        address = f"{parts.scheme}://{parts.netloc}/…"
+        address = f"{origin(to)}/…"
     row = {
         "id": alert_id,
         "rule": json.dumps(rule.document),
         "target": target,
         "address": address,
         "secret": box.close(secret or to, alert_id),
-        "created_by": created_by,
+        "created_by": by.created_by,
+        "details": json.dumps({"target": target, "to": origin(to), "rule": rule.document}),
+        **by._asdict(),
         "most": MAX_ALERTS,
     }
     return Made(alert_id, address, secret, row)

@@ -99,10 +99,15 @@ SELECT max(online)::float8 AS peak, min(at) AS history_since FROM parts
 
 -- name: create
 -- No row: there are %(most)s already.
-INSERT INTO alerts (id, rule, target, address, secret, created_by)
-SELECT %(id)s, %(rule)s::jsonb, %(target)s, %(address)s, %(secret)s, %(created_by)s
-WHERE (SELECT count(*) FROM alerts) < %(most)s
-RETURNING id
+WITH made AS (
+    INSERT INTO alerts (id, rule, target, address, secret, created_by)
+    SELECT %(id)s, %(rule)s::jsonb, %(target)s, %(address)s, %(secret)s, %(created_by)s
+    WHERE (SELECT count(*) FROM alerts) < %(most)s
+    RETURNING id
+)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+SELECT %(who_kind)s, %(who)s, 'alert', id, 'made', %(details)s::jsonb FROM made
+RETURNING managed
 
 -- name: exists
 -- Whether there is one of this id.
@@ -110,11 +115,19 @@ SELECT EXISTS (SELECT FROM alerts WHERE id = %(id)s)
 
 -- name: rotate
 -- A new secret that signs; the one before it signs too, for a while.
-UPDATE alerts
-SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
-    secret = %(secret)s
-WHERE id = %(id)s AND target = 'webhook'
-RETURNING previous_until
+WITH rotated AS (
+    UPDATE alerts
+    SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
+        secret = %(secret)s
+    WHERE id = %(id)s AND target = 'webhook'
+    RETURNING id, previous_until
+), noted AS (
+    INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+    SELECT %(who_kind)s, %(who)s, 'alert', id, 'rotated',
+           jsonb_build_object('overlap_seconds', %(overlap_seconds)s::integer)
+    FROM rotated
+)
+SELECT previous_until FROM rotated
 
 -- name: list
 -- Oldest first; what the oldest notice that waits was answered, and how many were given up.
@@ -133,4 +146,6 @@ ORDER BY a.created_at, a.id
 
 -- name: delete
 -- With what it had to tell.
-DELETE FROM alerts WHERE id = %(id)s
+WITH ended AS (DELETE FROM alerts WHERE id = %(id)s RETURNING id)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action)
+SELECT %(who_kind)s, %(who)s, 'alert', id, 'ended' FROM ended

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from schemas.database.named_queries import load_queries
+from schemas.managed.manager import Manager, origin
 from schemas.webhooks.filter import ChangeFilter
 from schemas.webhooks.secret_box import SecretBox
 from schemas.webhooks.signing import new_secret
@@ -55,27 +56,30 @@ class Made:
     row: Mapping[str, Any]
 
 
-def new_webhook(url: str, wanted: ChangeFilter, created_by: str, box: SecretBox) -> Made:
+def new_webhook(url: str, wanted: ChangeFilter, by: Manager, box: SecretBox) -> Made:
     """What ``create`` takes."""
     webhook_id, secret = f"wh_{secrets.token_hex(8)}", new_secret()
     row = {
         "id": webhook_id,
         "url": url,
         "filter": json.dumps(wanted.document),
-        "created_by": created_by,
+        "created_by": by.created_by,
+        "details": json.dumps({"to": origin(url), "filter": wanted.document}),
+        **by._asdict(),
         "secret": box.close(secret, webhook_id),
         "most": MAX_WEBHOOKS,
     }
     return Made(webhook_id, secret, row)
 
 
-def rotated(webhook_id: str, overlap_hours: int, box: SecretBox) -> Made:
+def rotated(webhook_id: str, overlap_hours: int, by: Manager, box: SecretBox) -> Made:
     """What ``rotate`` takes."""
     secret = new_secret()
     row = {
         "id": webhook_id,
         "secret": box.close(secret, webhook_id),
         "overlap_seconds": overlap_hours * 3600,
+        **by._asdict(),
     }
     return Made(webhook_id, secret, row)
 

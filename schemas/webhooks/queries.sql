@@ -1,12 +1,17 @@
 -- Webhooks as they are made, shown and ended, by the API and by `rollcall webhooks`. Each is one
--- statement, so that nobody holds a lock between two.
+-- statement, with its row of the audit, so that nobody holds a lock between two.
 
 -- name: create
 -- No row: there are %(most)s already.
-INSERT INTO webhooks (id, url, filter, created_by, secret)
-SELECT %(id)s, %(url)s, %(filter)s::jsonb, %(created_by)s, %(secret)s
-WHERE (SELECT count(*) FROM webhooks) < %(most)s
-RETURNING id
+WITH made AS (
+    INSERT INTO webhooks (id, url, filter, created_by, secret)
+    SELECT %(id)s, %(url)s, %(filter)s::jsonb, %(created_by)s, %(secret)s
+    WHERE (SELECT count(*) FROM webhooks) < %(most)s
+    RETURNING id
+)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+SELECT %(who_kind)s, %(who)s, 'webhook', id, 'made', %(details)s::jsonb FROM made
+RETURNING managed
 
 -- name: list
 -- failing_since: the oldest message that is on its way after a failed attempt was fixed then.
@@ -24,19 +29,33 @@ ORDER BY w.created_at, w.id
 
 -- name: delete
 -- With its cursors and dead letters.
-DELETE FROM webhooks WHERE id = %(id)s
+WITH ended AS (DELETE FROM webhooks WHERE id = %(id)s RETURNING id)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action)
+SELECT %(who_kind)s, %(who)s, 'webhook', id, 'ended' FROM ended
 
 -- name: rotate
 -- A new secret; the one before it signs too, for a while.
-UPDATE webhooks
-SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
-    secret = %(secret)s
-WHERE id = %(id)s
-RETURNING previous_until
+WITH rotated AS (
+    UPDATE webhooks
+    SET previous_secret = secret, previous_until = now() + %(overlap_seconds)s * interval '1 second',
+        secret = %(secret)s
+    WHERE id = %(id)s
+    RETURNING id, previous_until
+), noted AS (
+    INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+    SELECT %(who_kind)s, %(who)s, 'webhook', id, 'rotated',
+           jsonb_build_object('overlap_seconds', %(overlap_seconds)s::integer)
+    FROM rotated
+)
+SELECT previous_until FROM rotated
 
 -- name: enable
 -- Deliver again.
-UPDATE webhooks SET disabled_at = NULL, disabled_why = NULL WHERE id = %(id)s
+WITH enabled AS (
+    UPDATE webhooks SET disabled_at = NULL, disabled_why = NULL WHERE id = %(id)s RETURNING id
+)
+INSERT INTO managed_audit (who_kind, who, kind, managed, action)
+SELECT %(who_kind)s, %(who)s, 'webhook', id, 'enabled' FROM enabled
 
 -- name: replay
 -- What Kafka has lost cannot be. Gives how many begin.
@@ -49,6 +68,11 @@ WITH wanted AS (
     SELECT webhook, "partition", id, from_offset, next_offset FROM wanted
     ON CONFLICT DO NOTHING
     RETURNING 1
+), noted AS (
+    INSERT INTO managed_audit (who_kind, who, kind, managed, action, details)
+    SELECT %(who_kind)s, %(who)s, 'webhook', %(id)s, 'replayed',
+           jsonb_build_object('dead_letters', count(*))
+    FROM begun HAVING count(*) > 0
 )
 SELECT count(*) FROM begun
 

@@ -29,6 +29,7 @@ from schemas.database.migrate import migrate
 from schemas.log.changes import Change
 from schemas.log.events import partition_of
 from schemas.log.topics import CHANGES
+from schemas.managed.manager import Manager
 from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
 from tests.bench.__main__ import PARTITIONS, answers
@@ -114,9 +115,9 @@ def measure(a_second: int, webhooks: int, seconds: int) -> dict[str, float]:
         stack.callback(running.stop)
         asyncio.run(postgres.wait_ready(120, running))
         migrate(postgres.dsn)
-        table = WebhookTable(postgres.dsn, SecretBox(KEY))
+        table = WebhookTable(postgres.dsn, SecretBox(KEY), Manager("command", "bench"))
         for number in range(webhooks):
-            table.create(f"http://127.0.0.1:{port}/{number}", parse_filter({}), "bench")
+            table.create(f"http://127.0.0.1:{port}/{number}", parse_filter({}))
         receiver = multiprocessing.get_context("spawn").Process(
             target=receive, args=(port, received), daemon=True
         )

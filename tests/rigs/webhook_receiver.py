@@ -12,8 +12,11 @@ from typing import Any
 
 from aiohttp import web
 
+from schemas.managed.manager import Manager
 from schemas.webhooks.signing import ID, TIMESTAMP, verify
 
+#: Who makes webhooks and alerts in tests.
+BY = Manager("command", "tests")
 #: As a status: never answer.
 HANG = 0
 

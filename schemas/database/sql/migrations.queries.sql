@@ -49,7 +49,7 @@ SELECT grant_analytics(%s, %s)
 
 -- name: grant_api
 -- What the API does, and no more: it reads everything but the keys of sketches, notes when an API key was
--- used, keeps the audit of exports and that of reads, the dashboard's sessions, readers' notes and saved
+-- used, keeps the audits of exports, of reads and of what managers do, the dashboard's sessions, readers' notes and saved
 -- views, and what erasures were asked for. Its own rights on partitions are those on the tables that they
 -- belong to.
 GRANT USAGE ON SCHEMA public, analytics TO {role};
@@ -75,6 +75,7 @@ GRANT UPDATE (replaying_since) ON webhook_dead_letters TO {role};
 GRANT INSERT (id, rule, target, address, secret, created_by), DELETE ON alerts TO {role};
 GRANT UPDATE (secret, previous_secret, previous_until) ON alerts TO {role};
 GRANT INSERT (id, token_hash, name, created_by, expires_at), DELETE ON share_links TO {role};
+GRANT INSERT (who_kind, who, kind, managed, action, details) ON managed_audit TO {role};
 GRANT INSERT (erasure_id, user_hash, kind, "partition") ON erasures TO {role}
 
 -- name: grant_notify

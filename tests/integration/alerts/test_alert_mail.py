@@ -27,6 +27,7 @@ from schemas.webhooks.addresses import PrivateHosts
 from schemas.webhooks.secret_box import SecretBox
 from tests.certificates import Authority
 from tests.rigs.mail_server import OK, MailServer, running_mail_server
+from tests.rigs.webhook_receiver import BY
 
 KEY = "the key under which the tests encrypt secrets"
 TO = "ops@example.com"
@@ -140,7 +141,7 @@ async def test_what_is_not_taken_is_told_again_once_with_the_same_bytes(database
             retry_seconds=86_400,
         )
         rule = parse_rule({**RULE.document, "for_minutes": 1, "recovery": False})
-        AlertTable(database_url, SecretBox(KEY)).create(rule, "email", TO, "test")
+        AlertTable(database_url, SecretBox(KEY), BY).create(rule, "email", TO)
 
         async def settle() -> None:
             while await watcher.look() or await watcher.deliver():

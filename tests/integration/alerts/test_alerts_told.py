@@ -29,7 +29,7 @@ from schemas.webhooks.secret_box import SecretBox
 from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.rigs.api_harness import wait_until
 from tests.rigs.rig import ProcessorProcess, free_port, processor_environment
-from tests.rigs.webhook_receiver import HANG, Hook, Receiver, running_receiver
+from tests.rigs.webhook_receiver import BY, HANG, Hook, Receiver, running_receiver
 
 KEY = "the key under which the tests encrypt secrets"
 NOTIFY = "from processor.notify.__main__ import main; main()"
@@ -131,8 +131,8 @@ async def watching(
 
 def made(database_url: str, receiver: Receiver, path: str, **rule: Any) -> Hook:
     """An alert that tells ``path``."""
-    table = AlertTable(database_url, SecretBox(KEY))
-    new = table.create(parse_rule({**RULE, **rule}), "webhook", receiver.url + path, "test")
+    table = AlertTable(database_url, SecretBox(KEY), BY)
+    new = table.create(parse_rule({**RULE, **rule}), "webhook", receiver.url + path)
     hook = receiver.hooks[f"/{path}"] = Hook(new.secret or "")
     return hook
 
@@ -244,7 +244,7 @@ async def test_slack_gets_a_text(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/services/T0/sesame"
     rule = parse_rule({**RULE, "name": "Few <people> & more"})
-    AlertTable(database_url, SecretBox(KEY)).create(rule, "slack", url, "test")
+    AlertTable(database_url, SecretBox(KEY), BY).create(rule, "slack", url)
     await settle(watching[0])
     log.pass_minutes(5, 5)
     await settle(watching[0])
@@ -266,8 +266,8 @@ async def test_a_new_peak_is_told_once_there_is_a_day_of_history(
         "'2026-03-20 10:01Z')"
     )
     hook = receiver.hooks["/peak"] = Hook()
-    new = AlertTable(database_url, SecretBox(KEY)).create(
-        parse_rule(dict(PEAK_RULE)), "webhook", receiver.url + "peak", "test"
+    new = AlertTable(database_url, SecretBox(KEY), BY).create(
+        parse_rule(dict(PEAK_RULE)), "webhook", receiver.url + "peak"
     )
     hook.secret = new.secret or ""
     await settle(watching[0])
@@ -313,7 +313,7 @@ async def test_both_secrets_sign_while_one_is_turned_over(
     hook = made(database_url, receiver, "hook", for_minutes=1)
     before = hook.secret
     [(alert,)] = log.rows("SELECT id FROM alerts")
-    after, _ = AlertTable(database_url, SecretBox(KEY)).rotate(alert, 1)
+    after, _ = AlertTable(database_url, SecretBox(KEY), BY).rotate(alert, 1)
     await settle(watching[0])
     log.pass_minutes(5)
     await settle(watching[0])

@@ -25,7 +25,7 @@ from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
 from tests.rigs.api_harness import wait_until
 from tests.rigs.rig import ProcessorProcess, free_port, processor_environment, rows
-from tests.rigs.webhook_receiver import HANG, Hook, Receiver, running_receiver
+from tests.rigs.webhook_receiver import BY, HANG, Hook, Receiver, running_receiver
 
 KEY = "the key under which the tests encrypt secrets"
 NOTIFY = "from processor.notify.__main__ import main; main()"
@@ -150,8 +150,8 @@ def make(
     database_url: str, receiver: Receiver, path: str, hook: Hook, filter_: dict[str, Any]
 ) -> str:
     """A webhook for a path of the receiver; its id."""
-    table = WebhookTable(database_url, SecretBox(KEY))
-    made = table.create(f"{receiver.url}{path}", parse_filter(filter_), "tests")
+    table = WebhookTable(database_url, SecretBox(KEY), BY)
+    made = table.create(f"{receiver.url}{path}", parse_filter(filter_))
     hook.secret = made.secret
     receiver.hooks[f"/{path}"] = hook
     return made.id
@@ -248,7 +248,7 @@ async def test_what_cannot_be_delivered_is_replayed_while_later_changes_go_on(
     erased = USERS[3]
     await asyncio.to_thread(erase, database_url, erased)
     kept = [each for each in topic.changes[:24] if each.user_id != erased]
-    table = WebhookTable(database_url, SecretBox(KEY))
+    table = WebhookTable(database_url, SecretBox(KEY), BY)
     assert table.replay(webhook) >= 1
     await wait_until(lambda: _true(in_order_per_user(away.ids, kept)))
 

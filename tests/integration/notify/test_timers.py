@@ -23,7 +23,7 @@ from schemas.webhooks.secret_box import SecretBox
 from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.integration.notify.test_deliveries import KEY, USERS, Notify, Topic, asked, change, make
 from tests.rigs.api_harness import wait_until
-from tests.rigs.webhook_receiver import Hook, Receiver, running_receiver
+from tests.rigs.webhook_receiver import BY, Hook, Receiver, running_receiver
 
 START_MS = 1_774_260_000_000
 GRACE_MS = 200_000
@@ -233,7 +233,7 @@ async def test_timers_that_could_not_be_delivered_are_replayed_by_a_role_of_noti
     await wait_until(given_up)
     hook.answers = lambda _: 204
     assert hook.accepted == []
-    assert WebhookTable(database_url, SecretBox(KEY)).replay(webhook) >= 1
+    assert WebhookTable(database_url, SecretBox(KEY), BY).replay(webhook) >= 1
     await wait_until(lambda: _true(told(hook) == sorted(USERS)))
 
     async def nothing_is_left() -> bool:

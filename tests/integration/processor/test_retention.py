@@ -213,6 +213,18 @@ def test_share_links_that_have_ended_are_removed(kept: str) -> None:
     assert rows(kept, "SELECT id FROM share_links") == [(f"sl_{1:016x}",)]
 
 
+def test_what_managers_did_is_kept_for_as_long_as_who_looked(kept: str) -> None:
+    with psycopg.connect(kept) as db:
+        for managed, days in (("old", 402), ("new", 398)):
+            db.execute(
+                "INSERT INTO managed_audit (at, who_kind, who, kind, managed, action) "
+                "VALUES (%s, 'token', 'lead', 'webhook', %s, 'made')",
+                (NOW - days * DAY, managed),
+            )
+    run(kept)
+    assert rows(kept, "SELECT managed FROM managed_audit") == [("new",)]
+
+
 @pytest.fixture
 def processor(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path

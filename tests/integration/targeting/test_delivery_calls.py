@@ -15,6 +15,7 @@ from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
 from tests.integration.notify.test_deliveries import KEY
 from tests.rigs.api_harness import Api, Table, api_settings, running_api, token
+from tests.rigs.webhook_receiver import BY
 
 PATH = "/api/v1/audiences/deliveries"
 EXPORTER = token("marketing", scope="presence:export")
@@ -70,9 +71,9 @@ async def test_a_wish_that_cannot_be_names_its_field(api: Api) -> None:
 async def test_a_wish_is_written_once_with_its_pages_and_its_row_of_the_audit(
     api: Api, shared_database_url: str
 ) -> None:
-    table = WebhookTable(shared_database_url, SecretBox(KEY))
-    made = table.create("https://crm.example.com/a?b=c", parse_filter({"of": "audience"}), "tests")
-    table.create("https://crm.example.com/changes", parse_filter({}), "tests")
+    table = WebhookTable(shared_database_url, SecretBox(KEY), BY)
+    made = table.create("https://crm.example.com/a?b=c", parse_filter({"of": "audience"}))
+    table.create("https://crm.example.com/changes", parse_filter({}))
     said = json.dumps(wish(to=made.id, users_per_call=2, id=str(uuid4()))).encode()
     first = await api.call(PATH, "POST", bearer=EXPORTER, data=said)
     again = await api.call(PATH, "POST", bearer=EXPORTER, data=said)

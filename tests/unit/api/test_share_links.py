@@ -10,7 +10,9 @@ import pytest
 from api.sharing.link import ENDED, MAX_HOURS, OpenLink, new_link, opened, token_hash
 from api.sharing.screens import told_apart
 from schemas.http.problems import ProblemError
+from schemas.managed.manager import Manager
 
+LEAD = Manager("token", "lead")
 NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 
 
@@ -23,7 +25,7 @@ def names(shown: list[Any]) -> list[str]:
 
 
 def test_a_token_is_of_32_bytes_and_only_its_hash_is_stored() -> None:
-    made, other = (new_link("Lobby", MAX_HOURS, "lead") for _ in range(2))
+    made, other = (new_link("Lobby", MAX_HOURS, LEAD) for _ in range(2))
     assert len(made.token) == 43
     assert made.token != other.token
     assert made.row["token_hash"] == token_hash(made.token)
@@ -31,7 +33,7 @@ def test_a_token_is_of_32_bytes_and_only_its_hash_is_stored() -> None:
 
 
 def test_a_link_opens_until_its_end_and_no_other_token_does() -> None:
-    token = new_link("Lobby", 1, "lead").token
+    token = new_link("Lobby", 1, LEAD).token
     link = OpenLink(token_hash(token), "Lobby", NOON)
     links = {link.token_hash: link}
     assert opened(links, token, NOON - timedelta(microseconds=1)) is link
@@ -39,7 +41,7 @@ def test_a_link_opens_until_its_end_and_no_other_token_does() -> None:
         (token, NOON),
         (token[:-1], NOON - timedelta(hours=1)),
         (token + "A", NOON - timedelta(hours=1)),
-        (new_link("Lobby", 1, "lead").token, NOON - timedelta(hours=1)),
+        (new_link("Lobby", 1, LEAD).token, NOON - timedelta(hours=1)),
         ("", NOON - timedelta(hours=1)),
         ("\udcff" * 43, NOON - timedelta(hours=1)),
     ):

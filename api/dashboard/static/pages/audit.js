@@ -4,8 +4,10 @@ import { Away, LoggedOut, ProblemError, now, read } from "../lib/api.js";
 import { element, make, setText, setTime } from "../ui/dom.js";
 import { download } from "../ui/download.js";
 import { follow } from "../lib/feed.js";
+import { principal } from "../lib/principals.js";
 import * as words from "../lib/words.js";
 import { t } from "../lib/texts.js";
+import { showManaged } from "./audit_managed.js";
 
 const CALLS = {
   user: t("a user's page"),
@@ -24,6 +26,7 @@ const CALLS = {
   feed_end: t("the live feed, until here"),
   audience_preview: t("an audience, previewed"),
   audience_export: t("an audience, exported"),
+  audience_delivery: t("an audience, sent"),
 };
 
 let user = new URLSearchParams(location.search).get("user") ?? "";
@@ -55,12 +58,6 @@ async function show(after = null) {
   }
 }
 
-function whoInWords({ who, who_kind: kind }) {
-  if (kind === "own") return t("the user themselves");
-  if (kind === "api_key") return t("API key {name}", { name: who.replace(/^key:/, "") });
-  return kind === "single_sign_on" ? t("{name} (single sign-on)", { name: who }) : who;
-}
-
 function row(item) {
   const minute = make("th", "started");
   minute.scope = "row";
@@ -68,7 +65,7 @@ function row(item) {
   setTime(at, item.minute, words.ago);
   minute.append(at);
   const who = make("td", "who");
-  who.append(make("bdi", "", whoInWords(item)));
+  who.append(make("bdi", "", principal(item)));
   const subject = make("td", "what");
   const hash = make("code", "", item.subject.slice(0, 8));
   hash.title = item.subject;
@@ -108,3 +105,4 @@ element("csv").addEventListener("click", async () => {
 element("asked").elements.user.value = user;
 follow({});
 show();
+showManaged();

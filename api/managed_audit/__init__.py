@@ -1,0 +1,1 @@
+"""What managers made, changed and ended."""
