@@ -68,6 +68,13 @@ class AudienceExport(Answer):
         str | None, told("Why it failed.", "The database took too long for this answer.")
     ]
     destination: Annotated[str | None, told("Where it was sent; `null`: a file.", "onesignal")]
+    resumes: Annotated[
+        str | None,
+        told(
+            "The delivery that went on with this row, of the users who were not sent before.",
+            "5b0c9a2e-52f4-4d0f-9d2e-6a1c6f0e9b1d",
+        ),
+    ]
 
 
 class AudienceExports(Answer):

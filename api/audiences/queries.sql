@@ -127,7 +127,7 @@ WHERE id = %(id)s AND outcome = 'running'
 SELECT id::text AS id, started_at, ended_at, who, who_kind, format, filter,
        CASE WHEN outcome = 'running' AND format <> 'push' AND started_at < now() - %(longest_seconds)s * interval '1 second'
             THEN 'unknown' ELSE outcome END AS outcome,
-       rows, as_of, problem, destination
+       rows, as_of, problem, destination, resumes::text AS resumes
 FROM audience_exports
 WHERE %(at)s::timestamptz IS NULL OR (started_at, id) < (%(at)s::timestamptz, %(after)s::uuid)
 ORDER BY started_at DESC, id DESC

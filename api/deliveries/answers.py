@@ -33,6 +33,13 @@ class Delivery(Answer):
         State, one_of("`failing`: the last call was not accepted, and is tried again.", State)
     ]
     problem: Annotated[str | None, told("Of the last call, or why it failed.", "status 503")]
+    resumed_at: Annotated[
+        str | None, instant("The last time; `null`: never.", "2026-03-30T15:00:00.000Z")
+    ]
+    resumable_until: Annotated[
+        str | None,
+        instant("`null`: it did not fail, and cannot be.", "2026-03-31T12:00:00.000Z"),
+    ]
 
 
 class DeliveryDestination(Answer):
@@ -47,5 +54,5 @@ class Deliveries(Answer):
 
 def shown(row: Row) -> Delivery:
     """Of a row of ``deliveries``."""
-    times = ("created_at", "as_of", "ended_at")
+    times = ("created_at", "as_of", "ended_at", "resumed_at", "resumable_until")
     return Delivery(**{**row, **{name: rfc3339(row[name]) for name in times}})

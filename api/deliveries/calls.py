@@ -19,6 +19,7 @@ from api.deliveries.described import (
     CANCEL_DELIVERY,
     LIST_DELIVERIES,
     READ_DELIVERY,
+    RESUME_DELIVERY,
     SEND_AUDIENCE,
 )
 from api.deliveries.store import DeliveryStore
@@ -26,12 +27,15 @@ from api.deliveries.wish import Wish
 from api.http.call import Call
 from api.http.documents import json_answer
 from api.http.door import Handler
+from api.http.parameters import bad_parameter
 from api.http.routes import body_of, values_of
 from api.reads.audit import ReadAudit
 from api.settings import ApiSettings
 from schemas.bodies.body import refusal
+from schemas.deliveries.forms import NO_DESTINATION, NOT_RESUMABLE
 from schemas.http.problems import FieldProblem, ProblemError
-from schemas.webhooks.forms import ONESIGNAL
+from schemas.managed.manager import manager_of
+from schemas.webhooks.forms import NO_ONESIGNAL, ONESIGNAL
 
 _NAMED_IN_PROBLEM: Final = 10
 
@@ -50,6 +54,7 @@ class DeliveryCalls:
             SEND_AUDIENCE: self.create,
             READ_DELIVERY: self.one,
             CANCEL_DELIVERY: self.cancel,
+            RESUME_DELIVERY: self.resume,
         }
 
     async def all(self, _request: web.Request) -> web.Response:
@@ -74,8 +79,24 @@ class DeliveryCalls:
 
     async def cancel(self, request: web.Request) -> web.Response:
         delivery = _named(request)
-        await self._store.cancel(delivery)
+        await self._store.cancel(delivery, manager_of(reader_of(request)))
         return json_answer(await self._found(delivery), status=202)
+
+    async def resume(self, request: web.Request) -> web.Response:
+        delivery = _named(request)
+        found = await self._found(delivery)
+        if found.state == "failed":
+            known = [each.id for each in await self._destinations()]
+            if found.destination not in known:
+                why = (
+                    NO_ONESIGNAL if found.destination == ONESIGNAL else f"cannot: {NO_DESTINATION}"
+                )
+                raise bad_parameter("delivery_id", why)
+            await self._store.resume(delivery, manager_of(reader_of(request)))
+            found = await self._found(delivery)
+        if found.ended_at is not None:
+            raise bad_parameter("delivery_id", NOT_RESUMABLE)
+        return json_answer(found, status=202)
 
     async def _found(self, delivery: uuid.UUID) -> Delivery:
         found = await self._store.one(delivery)

@@ -1,4 +1,4 @@
-"""Audiences sent to a push provider: begun, followed and cancelled."""
+"""Audiences sent to a push provider: begun, followed, cancelled and resumed."""
 
 from __future__ import annotations
 
@@ -70,4 +70,18 @@ CANCEL_DELIVERY: Final = Call(
     parameters=(_NAMED,),
     refuses=("NoSuchDelivery",),
 )
-CALLS: Final = (LIST_DELIVERIES, SEND_AUDIENCE, READ_DELIVERY, CANCEL_DELIVERY)
+RESUME_DELIVERY: Final = Call(
+    "POST",
+    "/api/v1/audiences/deliveries/{delivery_id}/resume",
+    "audience_delivery_resume",
+    TAG,
+    operation="resumeDelivery",
+    summary="Go on with one that failed",
+    about="Where it stood, for a day after it failed: with the users who were not sent, without "
+    "those who opted out or were erased since. It has a row of its own in the audit.",
+    answers=accepted(ref("Delivery"), "It goes on."),
+    may=EXPORTERS,
+    parameters=(_NAMED,),
+    refuses=("NoSuchDelivery", "BadParameter"),
+)
+CALLS: Final = (LIST_DELIVERIES, SEND_AUDIENCE, READ_DELIVERY, CANCEL_DELIVERY, RESUME_DELIVERY)

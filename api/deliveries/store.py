@@ -1,4 +1,4 @@
-"""Deliveries of audiences in PostgreSQL: begun, shown, cancelled. Notify sends them."""
+"""Deliveries of audiences in PostgreSQL: begun, shown, cancelled, resumed. Notify sends them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,11 @@ from api.http.documents import Row
 from api.http.parameters import bad_parameter
 from api.postgres.database import Connection, Database
 from schemas.database.named_queries import filled, load_queries
-from schemas.managed.manager import origin
+from schemas.deliveries.forms import MAX_RUNNING, TOO_MANY, asked, queries, resumption
+from schemas.managed.manager import Manager, origin
 from schemas.tokens.identity import Identity
 from schemas.webhooks.forms import MAX_WEBHOOKS
 
-#: On their way at a time: each has the ids of its users here.
-MAX_RUNNING: Final = 100
-#: In a list.
-MAX_SHOWN: Final = 100
 _QUERY: Final = "audience_deliveries"
 
 
@@ -32,7 +29,7 @@ class DeliveryStore:
     def __init__(self, database: Database, audiences: AudienceStore) -> None:
         self._database = database
         self._audiences = audiences
-        self._queries = load_queries("api.deliveries", "queries.sql")
+        self._queries = load_queries("api.deliveries", "queries.sql") | queries()
 
     async def begin(self, reader: Identity, wish: Wish, document: bytes) -> None:
         """With its row of the audit and its pages, in one transaction. One whose id is there is
@@ -44,9 +41,7 @@ class DeliveryStore:
                 if await self._count(connection, "exists", id=wish.id):
                     return
                 if await self._count(connection, "running") >= MAX_RUNNING:
-                    raise bad_parameter(
-                        "to", f"has to wait: {MAX_RUNNING} deliveries are on their way, cancel some"
-                    )
+                    raise bad_parameter("to", TOO_MANY)
                 await self._write(connection, reader, wish, document)
 
         await self._database.export(reader, "audience_delivery_begin", write, lambda: False)
@@ -82,11 +77,23 @@ class DeliveryStore:
         found = await self._read(delivery)
         return found[0] if found else None
 
-    async def cancel(self, delivery: uuid.UUID) -> None:
+    async def cancel(self, delivery: uuid.UUID, by: Manager) -> None:
         """What has ended stays as it is."""
+        values = {"id": delivery, **by._asdict()}
 
         async def write(connection: Connection) -> None:
-            await connection.execute(self._queries["cancel"], {"id": delivery})
+            await connection.execute(self._queries["cancel"], values)
+
+        await self._database.write(_QUERY, write)
+
+    async def resume(self, delivery: uuid.UUID, by: Manager) -> None:
+        """Where it stood, if it failed not long ago; else it stays as it is."""
+        values = resumption(delivery, by)
+
+        async def write(connection: Connection) -> None:
+            if await self._count(connection, "running") >= MAX_RUNNING:
+                raise bad_parameter("delivery_id", TOO_MANY)
+            await connection.execute(self._queries["resume"], values)
 
         await self._database.write(_QUERY, write)
 
@@ -101,7 +108,7 @@ class DeliveryStore:
         return [DeliveryDestination(id=webhook, address=origin(url)) for webhook, url in rows]
 
     async def _read(self, delivery: uuid.UUID | None) -> list[Delivery]:
-        values = {"id": delivery, "most": MAX_SHOWN}
+        values = asked(delivery)
 
         async def read(connection: Connection) -> list[Row]:
             async with connection.cursor(row_factory=dict_row) as found:

@@ -17,6 +17,7 @@ from deploy.cli import alerts as alert_commands
 from deploy.cli import annotate as annotate_command
 from deploy.cli import audit as audit_command
 from deploy.cli import canary as canary_command
+from deploy.cli import deliveries as delivery_commands
 from deploy.cli import erase as erase_command
 from deploy.cli import keys as key_commands
 from deploy.cli import migrate as migrate_command
@@ -50,6 +51,7 @@ app = typer.Typer(
 )
 
 app.add_typer(alert_commands.app)
+app.add_typer(delivery_commands.app)
 app.add_typer(erase_command.opt_outs)
 app.add_typer(key_commands.app)
 app.add_typer(offsets_commands.app)

@@ -125,6 +125,14 @@ RETURNING id
 DELETE FROM share_links WHERE id IN (SELECT id FROM share_links WHERE expires_at <= now() LIMIT %s)
 RETURNING id
 
+-- name: delete_ended_pages
+-- Users of audiences whose delivery failed so long ago that it cannot be resumed.
+DELETE FROM audience_pages WHERE (delivery, page) IN (
+    SELECT p.delivery, p.page FROM audience_pages p JOIN audience_deliveries d ON d.id = p.delivery
+    WHERE d.ended_at <= now() - %s * interval '1 hour' LIMIT %s
+)
+RETURNING page
+
 -- name: delete_names
 -- Names of minutes that no event can reach any more.
 DELETE FROM screen_names WHERE minute < (

@@ -26,7 +26,8 @@ RETURNING id
 
 -- name: page
 -- The next one, with who is left on it; no row: another process holds the delivery, or it has ended.
-SELECT d.id AS delivery, d.destination, d.name, d.push, d.as_of, d.created_at, d.pages,
+SELECT d.id AS delivery, d.destination, d.name, d.push, d.as_of,
+       coalesce(d.resumed_at, d.created_at) AS created_at, d.pages,
        d.next_page AS number, d.attempts, coalesce(p.user_ids, '{}') AS user_ids,
        d.cancel_wanted_at IS NOT NULL AS cancel_wanted
 FROM audience_deliveries d LEFT JOIN audience_pages p ON p.delivery = d.id AND p.page = d.next_page
@@ -74,22 +75,22 @@ UPDATE audience_deliveries SET holder = NULL, held_until = NULL
 WHERE holder = %(holder)s AND id = ANY(%(ids)s::uuid[])
 
 -- name: end
--- With its row of the audit. None of its pages stays.
+-- With its row of the audit. Its pages go, but of one that failed: it may be resumed for a day.
 WITH ended AS (
     UPDATE audience_deliveries
     SET ended_at = now(), problem = %(problem)s, holder = NULL, held_until = NULL
     WHERE id = %(delivery)s AND holder = %(holder)s AND ended_at IS NULL
-    RETURNING id, sent, as_of
+    RETURNING id, coalesce(audit, id) AS audit, sent - sent_before AS sent, as_of
 ), gone AS (
-    DELETE FROM audience_pages p USING ended WHERE p.delivery = ended.id
+    DELETE FROM audience_pages p USING ended WHERE p.delivery = ended.id AND %(outcome)s <> 'failed'
 )
 UPDATE audience_exports e
 SET ended_at = now(), outcome = %(outcome)s, rows = ended.sent, as_of = ended.as_of,
     problem = %(problem)s
-FROM ended WHERE e.id = ended.id AND e.outcome = 'running'
+FROM ended WHERE e.id = ended.audit AND e.outcome = 'running'
 
 -- name: waiting
 -- How many are on their way, how many of them fail, and the age of the oldest.
 SELECT count(*), count(*) FILTER (WHERE attempts > 0),
-       coalesce(extract(epoch FROM max(now() - created_at)), 0)::float8
+       coalesce(extract(epoch FROM max(now() - coalesce(resumed_at, created_at))), 0)::float8
 FROM audience_deliveries WHERE ended_at IS NULL

@@ -27,7 +27,8 @@ STAGES: Final = ("decode", "load", "reduce", "write", "commit")
 MAINTENANCE_WORKS: Final = ("retention", "zone", "quarters", "late_quarters", "hours", "days")
 #: Of which retention removes rows or partitions (``maintenance/retention.py``).
 RETAINED_TABLES: Final = (
-    *("active_user_days", "annotations", "api_keys", "audience_exports", "changes"),
+    *("active_user_days", "annotations", "api_keys", "audience_exports"),
+    *("audience_pages", "changes"),
     *(
         "concurrency_quarters",
         "concurrency_samples",

@@ -57,10 +57,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public, analytics TO {role};
 REVOKE ALL ON sketch_keys FROM {role};
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, analytics TO {role};
 GRANT UPDATE (last_used_at) ON api_keys TO {role};
-GRANT INSERT (id, who, who_kind, format, filter, destination),
+GRANT INSERT (id, who, who_kind, format, filter, destination, resumes),
     UPDATE (ended_at, outcome, rows, as_of, problem) ON audience_exports TO {role};
 GRANT INSERT (id, destination, name, push, calls_per_second, as_of, users, pages),
-    UPDATE (users, pages, cancel_wanted_at) ON audience_deliveries TO {role};
+    UPDATE (users, pages, cancel_wanted_at, ended_at, problem, attempts, next_at, resumed_at, audit, sent_before)
+    ON audience_deliveries TO {role};
 GRANT INSERT ON audience_pages TO {role};
 GRANT INSERT, UPDATE (calls, users) ON reads_audit TO {role};
 GRANT INSERT (digest, owner, token, expires_at), UPDATE (used_at, expires_at), DELETE

@@ -113,6 +113,7 @@ async def test_an_export_is_a_row_that_says_who_took_what_and_how_it_ended(
         "as_of": "2026-03-30T12:00:00.000Z",
         "problem": None,
         "destination": None,
+        "resumes": None,
     }
     assert "zoe" not in str(table.run("SELECT * FROM audience_exports"))
 

@@ -126,6 +126,13 @@ async def test_the_role_can_do_what_the_api_does_and_nothing_else(
         assert (sent.status, sent.json["users"]) == (202, 1), sent.body
         cancel = f"/api/v1/audiences/deliveries/{sent.json['id']}/cancel"
         assert (await api.call(cancel, "POST", bearer=exporter)).status == 202
+        table.run(
+            "UPDATE audience_exports SET outcome = 'failed', ended_at = now() WHERE format = 'push'"
+        )
+        table.run("UPDATE audience_deliveries SET ended_at = now()")
+        resume = cancel.replace("/cancel", "/resume")
+        resumed = await api.call(resume, "POST", bearer=exporter)
+        assert (resumed.status, resumed.json["state"]) == (202, "running"), resumed.body
 
         async def audited() -> bool:
             files = "SELECT outcome, rows FROM audience_exports WHERE format <> 'push'"

@@ -107,7 +107,7 @@ STATUS: Final = {
     **dict.fromkeys(("deleteWebhook", "listWebhookDeadLetters", "replayWebhook"), 404),
     **dict.fromkeys(("enableWebhook", "deleteAlert", "deleteShareLink", "readShared"), 404),
     "sendAudience": 422,
-    **dict.fromkeys(("readDelivery", "cancelDelivery"), 404),
+    **dict.fromkeys(("readDelivery", "cancelDelivery", "resumeDelivery"), 404),
 }
 CALLS: Final = (
     *(

@@ -213,6 +213,27 @@ def test_share_links_that_have_ended_are_removed(kept: str) -> None:
     assert rows(kept, "SELECT id FROM share_links") == [(f"sl_{1:016x}",)]
 
 
+def test_users_of_deliveries_that_can_go_on_are_kept_for_a_day(kept: str) -> None:
+    with psycopg.connect(kept) as db:
+        for number, hours in enumerate((None, 23, 25)):
+            delivery = f"00000000-0000-4000-8000-{number:012}"
+            db.execute(
+                "INSERT INTO audience_exports (id, who, who_kind, format, filter, destination) "
+                "VALUES (%s, 'lead', 'token', 'push', '{}', 'onesignal')",
+                (delivery,),
+            )
+            db.execute(
+                "INSERT INTO audience_deliveries (id, destination, name, calls_per_second, as_of, "
+                "users, pages, ended_at) VALUES (%s, 'onesignal', 'Sale', 5, now(), 1, 1, "
+                "now() - %s * interval '1 hour')",
+                (delivery, hours),
+            )
+            db.execute("INSERT INTO audience_pages VALUES (%s, 0, '{ada}')", (delivery,))
+    run(kept)
+    left = "SELECT right(delivery::text, 1) FROM audience_pages ORDER BY delivery"
+    assert rows(kept, left) == [("0",), ("1",)]
+
+
 def test_what_managers_did_is_kept_for_as_long_as_who_looked(kept: str) -> None:
     with psycopg.connect(kept) as db:
         for managed, days in (("old", 402), ("new", 398)):

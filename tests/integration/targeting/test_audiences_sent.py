@@ -221,6 +221,86 @@ async def test_onesignal_gets_each_member_once_at_the_pace_that_it_wants(
     assert limited.stop() == 0
 
 
+async def test_one_that_failed_goes_on_where_it_stood_without_who_left_meanwhile(
+    limited: Notify, onesignal: OneSignal, api: Api, database_url: str
+) -> None:
+    # The key is revoked after the second call.
+    onesignal.answers = lambda before: 200 if before < 2 else 401
+    limited.start(**told_to(onesignal))
+    made = await send(api, "onesignal", users_per_call=6, calls_per_second=50)
+    failed = await ended(api, made["id"])
+    assert (failed["state"], failed["sent"]) == ("failed", 12)
+    assert failed["resumable_until"] > failed["ended_at"]
+    pushed = set(onesignal.pushed)
+    opted_out, erased, *_ = left = sorted(set(USERS) - pushed)
+    await asyncio.to_thread(opt_out, database_url, opted_out)
+    await asyncio.to_thread(ask_for_erasure, database_url, erased)
+    onesignal.answers = lambda _: 200
+    support = token("support", scope="presence:export")
+    resumed = f"{PATH}/{made['id']}/resume"
+    # Two managers at once: it goes on once.
+    both = await asyncio.gather(*(api.call(resumed, "POST", bearer=support) for _ in range(2)))
+    assert [each.status for each in both] == [202, 202], [each.body for each in both]
+    await until(lambda: _true(len(onesignal.calls) >= 4))
+    limited.kill()
+    limited.start()
+    done = await ended(api, made["id"])
+    assert (done["state"], done["sent"], done["left_out"]) == ("completed", 22, 2)
+    assert done["who"] == "marketing"
+    assert onesignal.pushed == sorted({*pushed, *left} - {opted_out, erased})
+    assert await asked(database_url, "SELECT * FROM audience_pages") == []
+    audit = await asked(
+        database_url,
+        "SELECT who, outcome, rows, resumes::text FROM audience_exports ORDER BY started_at",
+    )
+    assert audit == [
+        ("marketing", "failed", 12, None),
+        ("support", "completed", 10, made["id"]),
+    ]
+    noted = await asked(database_url, "SELECT who, action, managed, details FROM managed_audit")
+    assert noted == [("support", "resumed", made["id"], {"to": "onesignal", "sent": 12})]
+    over = await api.call(resumed, "POST", bearer=support)
+    assert (over.status, over.json["errors"][0]["field"]) == (400, "delivery_id")
+
+
+def test_a_command_resumes_what_failed_less_than_a_day_ago(database_url: str) -> None:
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
+    with psycopg.connect(database_url) as db:
+        for delivery, outcome, hours in zip(
+            ids, ("failed", "failed", "completed"), (1, 25, 1), strict=True
+        ):
+            db.execute(
+                "INSERT INTO audience_exports (id, who, who_kind, format, filter, destination, "
+                "outcome, ended_at) VALUES (%s, 'lead', 'token', 'push', '{}', 'onesignal', %s, "
+                "now())",
+                (delivery, outcome),
+            )
+            db.execute(
+                "INSERT INTO audience_deliveries (id, destination, name, calls_per_second, as_of, "
+                "users, pages, sent, ended_at) VALUES (%s, 'onesignal', 'Sale', 5, now(), 9, 3, 3, "
+                "now() - %s * interval '1 hour')",
+                (delivery, hours),
+            )
+
+    def run(*arguments: str) -> Any:
+        environment = {"ROLLCALL_DATABASE_URL": database_url}
+        return CliRunner().invoke(app, ["deliveries", *arguments], env=environment)
+
+    first = run("resume", ids[0])
+    assert first.stdout == f"resumed {ids[0]}: 6 users are still to be sent\n", first.output
+    for other in (*ids, "00000000-0000-4000-8000-000000000009"):
+        refused = run("resume", other)
+        assert (refused.exit_code, refused.stdout) == (2, ""), refused.output
+    listed = run("list").stdout
+    assert listed.count("failed") == 1
+    assert "running" in listed
+    assert run("cancel", ids[0]).exit_code == 0
+    assert "cancelling" in run("list").stdout
+    with psycopg.connect(database_url) as db:
+        noted = db.execute("SELECT action, who_kind FROM managed_audit ORDER BY id").fetchall()
+    assert noted == [("resumed", "command"), ("cancelled", "command")]
+
+
 async def test_a_delivery_is_cancelled_and_one_of_a_receiver_that_is_gone_fails(
     notify: Notify, receiver: Receiver, api: Api, database_url: str
 ) -> None:
@@ -246,7 +326,11 @@ async def test_a_delivery_is_cancelled_and_one_of_a_receiver_that_is_gone_fails(
         "failed",
         "the webhook answered 410: it is disabled",
     )
-    assert await asked(database_url, "SELECT * FROM audience_pages") == []
+    # Of those who were cancelled or completed nobody stays.
+    kept = await asked(database_url, "SELECT DISTINCT delivery::text FROM audience_pages")
+    assert kept == [(failing["id"],)]
+    refused = await api.call(f"{PATH}/{failing['id']}/resume", "POST", bearer=EXPORTER)
+    assert (refused.status, b"webhooks enable" in refused.body) == (400, True), refused.body
     problem = await send(api, of_gone, status=422)
     assert problem["errors"][0]["field"] == "to"
     notify.kill()

@@ -1,6 +1,6 @@
 // The Audience page's section Send: where the audience goes, and how far what is sent is.
 
-import { LoggedOut, ProblemError, post, read } from "../lib/api.js";
+import { LoggedOut, ProblemError, now, post, read } from "../lib/api.js";
 import { element, make, setText, setTime } from "../ui/dom.js";
 import { t } from "../lib/texts.js";
 import * as words from "../lib/words.js";
@@ -103,6 +103,13 @@ function row(item) {
     stop.setAttribute("aria-label", t("Cancel {name}", { name: item.name }));
     stop.addEventListener("click", () => act(() => post(`${PATH}/${item.id}/cancel`, {})));
     cancel.append(stop);
+  }
+  if (item.resumable_until !== null && Date.parse(item.resumable_until) > now()) {
+    const resume = make("button", "plain", t("Go on"));
+    resume.type = "button";
+    resume.setAttribute("aria-label", t("Go on with {name}", { name: item.name }));
+    resume.addEventListener("click", () => act(() => post(`${PATH}/${item.id}/resume`, {})));
+    cancel.append(resume);
   }
   const name = make("td", "what");
   name.append(make("bdi", "", item.name));
