@@ -20,7 +20,6 @@ from api.analytics.described.over_time import BREAKDOWN_BYS as BYS
 from api.analytics.described.over_time import READ_BREAKDOWN
 from api.analytics.engagement import share
 from api.analytics.small_groups import SUPPRESSED, added, suppress
-from api.analytics.versions import version_key
 from api.http.call import Call
 from api.http.collaborators import Collaborators
 from api.http.documents import Report, Row, one_batch, select
@@ -30,6 +29,7 @@ from api.http.routes import values_of
 from api.postgres.database import Connection
 from api.quality import now_of
 from schemas.database.named_queries import filled, load_queries
+from schemas.measures.versions import version_key
 
 Users: TypeAlias = Literal["online_now", "active_in_days"]
 

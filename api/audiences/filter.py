@@ -11,7 +11,7 @@ All conditions must hold. They compare with what lists show (see ``api.presence.
     state, screen      of users online now, as in lists
     saw, did_not_see   a period in which the user was in the foreground on a screen, if only for a
                        moment; who is on it now has seen it up to now
-    app_version        an order of versions (see ``api.analytics.versions``); an unknown version is
+    app_version        an order of versions (``schemas.measures.versions``); an unknown version is
                        in none
     platform           as in breakdowns, whatever the case
     exclude_user_ids   everybody but these
@@ -35,7 +35,6 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from api.analytics.versions import OPERATORS, Comparison
 from api.http.words import USER_ID
 from api.periods.ranges import day_start, parse_moment, parse_zone
 from api.presence.filters import STATES, OnlineState
@@ -54,8 +53,10 @@ from schemas.bodies.fields import (
     text_field,
     word_field,
 )
+from schemas.bodies.version_field import PLATFORM, VERSION
 from schemas.http.problems import FieldProblem
 from schemas.log.events import MAX_USER_ID
+from schemas.measures.versions import Comparison
 from schemas.openapi.forms import many, ref, text
 
 #: 10,000 user ids of some 36 characters are a tenth of this.
@@ -214,19 +215,6 @@ SIGHT: Final = {
     ),
     **PERIOD,
 }
-_VERSION: Final[dict[str, Field]] = {
-    "op": word_field(
-        "How the user's version compares.",
-        OPERATORS,
-        f"is missing: it must be {' or '.join(OPERATORS)}",
-    ),
-    "version": name_field(
-        "1.10 is after 1.9; builds count only if it names one.",
-        "1.10.0",
-        "app_version",
-        "is missing: name the version",
-    ),
-}
 _EXCLUDED: Final = Field(USER_ID, read_text(MAX_USER_ID))
 FIELDS: Final[dict[str, Field]] = {
     "last_active": Field(ref("AudiencePeriod"), _last_active),
@@ -237,11 +225,8 @@ FIELDS: Final[dict[str, Field]] = {
     "screen": name_field("Of users online now.", "Cart", "screen"),
     "saw": Field(ref("AudienceSight"), _sight),
     "did_not_see": Field(ref("AudienceSight"), _sight),
-    "app_version": Field(
-        schema_of(_VERSION, description="Versions in their order; an unknown one is in none."),
-        lambda value: Comparison(**read_object(value, _VERSION)),
-    ),
-    "platform": name_field("As in breakdowns, whatever the case.", "android", "platform"),
+    "app_version": VERSION,
+    "platform": PLATFORM,
     "exclude_user_ids": Field(
         many(USER_ID, "Everybody but these.", maxItems=MAX_EXCLUDED),
         lambda value: tuple(dict.fromkeys(read_list(value, _EXCLUDED, 0, MAX_EXCLUDED))),

@@ -36,8 +36,8 @@ TAG: Final = {
     "Without `ROLLCALL_ENCRYPTION_KEY` none can be made: a `503` that says so.",
 }
 
-#: Of a live audience: other timers have neither.
-_LIVE: Final = ("once_in_seconds", "push")
+#: Of a timer; the first two make it a live audience.
+_OPTIONAL: Final = ("once_in_seconds", "push", "app_version", "platform")
 
 
 def _timer(lasting: str, about: str) -> Json:
@@ -47,7 +47,7 @@ def _timer(lasting: str, about: str) -> Json:
         del fields["screen"]
     described = {name: each.schema for name, each in fields.items()}
     described["while"] = word("Its state.", (lasting,))
-    required = [name for name in fields if name not in _LIVE]
+    required = [name for name in fields if name not in _OPTIONAL]
     return closed(described, required=required, description=about)
 
 

@@ -22,7 +22,11 @@ HEADINGS: Final = ("ID", "STATE", "URL", "FILTER", "DEAD LETTERS", "PROBLEM")
 MOST_ONCE_HOURS: Final = 30 * 24
 _DURATION: Final = re.compile(r"([0-9]{1,6})([smh])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600}
-_PUSH_OPTIONS: Final = {
+_VERSION: Final = re.compile(r"(<=|>=|<|>|=)?\s*(.*)", re.DOTALL)
+_TIMER_OPTIONS: Final = {
+    "timer.platform": "--platform",
+    "timer.app_version": "--version",
+    "timer.app_version.version": "--version",
     "timer.push.title": "--push-title",
     "timer.push.text": "--push-text",
     "timer.push.template_id": "--push-template",
@@ -74,6 +78,13 @@ def create(
         str | None,
         typer.Option(help="A live audience: tell of each user once in so long, such as 24h."),
     ] = None,
+    platform: Annotated[
+        str | None, typer.Option(help="With --offline-for or --on-screen: only on this platform.")
+    ] = None,
+    version: Annotated[
+        str | None,
+        typer.Option(help="With --offline-for or --on-screen: only of versions such as '>=1.10'."),
+    ] = None,
     push_title: Annotated[str | None, typer.Option(help="Tell it through OneSignal.")] = None,
     push_text: Annotated[str | None, typer.Option(help="Tell it through OneSignal.")] = None,
     push_template: Annotated[
@@ -99,11 +110,19 @@ def create(
     push = {name: value for name, value in push.items() if value is not None}
     if timer is None:
         said["of"] = of
-        if once_per is not None or push:
-            fail("--once-per and --push-… go with --offline-for or --on-screen", USAGE)
+        if push or any(each is not None for each in (once_per, platform, version)):
+            fail(
+                "--once-per, --platform, --version and --push-… go with --offline-for or "
+                "--on-screen",
+                USAGE,
+            )
     else:
         if once_per is not None:
             timer["once_in_seconds"] = _seconds("--once-per", once_per, MOST_ONCE_HOURS)
+        if platform is not None:
+            timer["platform"] = platform
+        if version is not None:
+            timer["app_version"] = _version(version)
         if push:
             timer["push"] = push
         said["timer"] = timer
@@ -125,7 +144,7 @@ def create(
     except BadFieldsError as error:
         problem = error.problems[0]
         if timer is not None:
-            option = _PUSH_OPTIONS.get(problem.field, _option(timer))
+            option = _TIMER_OPTIONS.get(problem.field, _option(timer))
             fail(f"{option} {problem.message}", USAGE)
         option = problem.field.partition("[")[0].removesuffix("s").replace("_", "-")
         fail(f"--{option} {problem.message}", USAGE)
@@ -248,6 +267,13 @@ def _timer(
     if on_screen is None or lasting is None:
         fail("--on-screen and --for go together: --on-screen Checkout --for 5m", USAGE)
     return {"while": "on_screen", "screen": on_screen, "seconds": _seconds("--for", lasting)}
+
+
+def _version(text: str) -> dict[str, str]:
+    """As a filter has it; without an order it is that version."""
+    found = _VERSION.fullmatch(text.strip())
+    op, version = found.groups() if found else (None, text)
+    return {"op": op or "=", "version": version}
 
 
 def _option(timer: dict[str, Any]) -> str:

@@ -16,7 +16,9 @@
    is due no later. (That somebody is to be forgotten may wait for as long as the timer is.)
 6. At most ``MOST_STAYS`` are remembered. What begins beyond that is passed over, and read again
    from there (``resume_at``) once all before is decided, when it is not due yet.
-7. Changes that the topic has again are dropped by their ids. If log time steps back, stays begin at
+7. With which app a user stays is that of the device which shows, of those that did since the stay
+   began, when it is due; a change tells of its own device. Who is left with none is of no app.
+8. Changes that the topic has again are dropped by their ids. If log time steps back, stays begin at
    the time of the next change at the latest, so nobody waits for the old time to come again.
 """
 
@@ -36,6 +38,8 @@ from schemas.webhooks.timer import Fired, Timer
 
 #: Of one webhook and partition; some 300 bytes each.
 MOST_STAYS: Final = 50_000
+#: Of a user that are remembered.
+MOST_DEVICES: Final = 16
 
 
 class Outages:
@@ -66,7 +70,8 @@ class Outages:
 
 @dataclass(slots=True)
 class Stay:
-    """``lasted``: it ended, and was due by then. ``told``: no stay, but a change that is told."""
+    """``lasted``: it ended, and was due by then. ``told``: no stay, but a change that is told.
+    ``apps``: device, version and platform of those that showed, the last one last."""
 
     offset: int
     user_id: str
@@ -74,6 +79,7 @@ class Stay:
     change_id: str
     lasted: bool = False
     told: Record | None = None
+    apps: tuple[tuple[str, str | None, str | None], ...] = ()
 
 
 class Stays:
@@ -149,6 +155,13 @@ class Stays:
             del self._of_user[stay.user_id]
         return stay
 
+    def is_meant(self, stay: Stay) -> bool:
+        """Whether one that is decided is told: of its app."""
+        if stay.told is not None or not self._timer.asks_for_app:
+            return True
+        _, app_version, platform = stay.apps[-1] if stay.apps else ("", None, None)
+        return self._timer.wants(app_version, platform)
+
     def fired(self, stay: Stay) -> Fired:
         """As it is told, of one that is decided."""
         due_ms, timer = self.due_ms(stay), self._timer
@@ -175,8 +188,24 @@ class Stays:
                 last.lasted = True
             else:
                 self._cancel(last)
+        elif last is not None and runs:
+            due_ms = self.due_ms(last)
+            if due_ms is None or at_ms < due_ms:
+                self._show(last, change)
         elif not runs and stays and not self._stayed(change):
-            self._add(Stay(offset, change.user_id, at_ms, change.id))
+            stay = Stay(offset, change.user_id, at_ms, change.id)
+            self._show(stay, change)
+            self._add(stay)
+
+    def _show(self, stay: Stay, change: Change) -> None:
+        """With which app the user stays from this change on."""
+        if not self._timer.asks_for_app:
+            return
+        others = tuple(each for each in stay.apps if each[0] != change.device)
+        # Of the devices in the state that the user shows the last one to change is theirs.
+        if self._timer.holds(change.state, change.screen):
+            others = (*others, (change.device, change.app_version, change.platform))
+        stay.apps = others[-MOST_DEVICES:]
 
     def _stayed(self, change: Change) -> bool:
         """Whether the user was in the timer's state before."""

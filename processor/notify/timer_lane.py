@@ -144,10 +144,10 @@ class TimerLane(Lane):
 
     async def _packed(self) -> Message | None:
         """Of what is decided, as much as goes into one message, stored: timers, or changes.
-        ``None``: nobody is told of it, because they were not long ago."""
+        ``None``: nobody is told of it: they were not long ago, or have another app."""
         stays = self._gathered()
         memory = None
-        if self._timer.once_in_seconds is not None:
+        if stays and self._timer.once_in_seconds is not None:
             stays, memory = await self._once(stays, self._timer.once_in_seconds)
         if not stays:
             return None
@@ -171,6 +171,10 @@ class TimerLane(Lane):
         size = message_bytes(())
         stay = self._stays.decided()
         while stay is not None and (not found or (stay.told is None) is (found[0][0].told is None)):
+            if not self._stays.is_meant(stay):
+                self._stays.pop()
+                stay = self._stays.decided()
+                continue
             if stay.told is None:
                 value = msgspec.json.encode(self._stays.fired(stay))
             else:

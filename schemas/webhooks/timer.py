@@ -1,4 +1,8 @@
-"""Timers: "offline for 10 minutes", "on Checkout for 5 minutes", of a user. PURE."""
+"""Timers: "offline for 10 minutes", "on Checkout for 5 minutes", of a user. PURE.
+
+``app_version`` and ``platform`` are those of an audience, of what the user shows when it is due:
+who shows another one, or nobody knows which, is not told.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,11 @@ from schemas.bodies.fields import (
     without_nulls,
     word_field,
 )
+from schemas.bodies.version_field import PLATFORM, VERSION
 from schemas.http.problems import FieldProblem
 from schemas.log.changes import State
 from schemas.log.events import MAX_TEXT
+from schemas.measures.versions import Comparison
 from schemas.openapi.forms import ref
 from schemas.webhooks.push import Push, parse_push
 
@@ -37,12 +43,25 @@ class Timer(msgspec.Struct, frozen=True, omit_defaults=True):
     screen: str | None = None
     once_in_seconds: int | None = None
     push: Push | None = None
+    app_version: Comparison | None = None
+    platform: str | None = None
 
     def holds(self, state: State, screen: str | None) -> bool:
         """Whether a user who shows this stays."""
         if self.lasting == "offline":
             return state == "offline"
         return state == "foreground" and screen == self.screen
+
+    @property
+    def asks_for_app(self) -> bool:
+        """Whether it matters with which app a user stays."""
+        return self.app_version is not None or self.platform is not None
+
+    def wants(self, app_version: str | None, platform: str | None) -> bool:
+        """Whether who stays with this app is told. What is not known meets no condition."""
+        if self.platform is not None and (platform or "").lower() != self.platform.lower():
+            return False
+        return self.app_version is None or bool(app_version and self.app_version.holds(app_version))
 
     @property
     def is_live(self) -> bool:
@@ -79,6 +98,8 @@ def parse_timer(said: object) -> Timer:
         values.get("screen"),
         values.get("once_in_seconds"),
         values.get("push"),
+        values.get("app_version"),
+        values.get("platform"),
     )
 
 
@@ -111,4 +132,6 @@ TIMER_FIELDS: Final[dict[str, Field]] = {
         {**ref("Push"), "description": "A live audience that goes to OneSignal, and to no `url`."},
         parse_push,
     ),
+    "app_version": VERSION,
+    "platform": PLATFORM,
 }

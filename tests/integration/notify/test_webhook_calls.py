@@ -150,6 +150,9 @@ def test_the_command_does_the_same(database_url: str) -> None:
     run("create", "--url", URL, "--on-screen", "Checkout", "--for", "300s")
     shown = run("list").stdout
     assert '{"timer": {"while": "offline", "seconds": 600}}' in shown
+    run("create", "--url", URL, "--offline-for", "1m", "--platform", "ios", "--version", ">=1.10")
+    of_app = '"platform": "ios", "app_version": {"op": ">=", "version": "1.10"}}}'
+    assert of_app in run("list").stdout
     assert '{"timer": {"while": "on_screen", "screen": "Checkout", "seconds": 300}}' in shown
     for options, problem in (
         (["--offline-for", "10"], "--offline-for 10: write 30s, 10m or 2h"),
@@ -157,6 +160,8 @@ def test_the_command_does_the_same(database_url: str) -> None:
         (["--offline-for", "1m", "--for", "1m"], "leave out --on-screen and --for"),
         (["--on-screen", "Cart"], "--on-screen and --for go together"),
         (["--offline-for", "1m", "--state", "offline"], "--offline-for stands alone"),
+        (["--platform", "ios"], "go with --offline-for or --on-screen"),
+        (["--offline-for", "1m", "--version", ">="], "--version is empty"),
         (["--on-screen", "", "--for", "1m"], "--on-screen is empty: it must have 1 to 128"),
     ):
         refused = run("create", "--url", URL, *options)

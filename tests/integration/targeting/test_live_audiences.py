@@ -49,9 +49,10 @@ async def log(kafka_settings: KafkaSettings, database_url: str) -> AsyncIterator
     await asyncio.wait({ticking})
 
 
-async def enter(log: Log, at: float, users: list[str]) -> None:
+async def enter(log: Log, at: float, users: list[str], **app: str) -> None:
     """They come to the cart, and stay for long enough."""
-    await log.say(at, users, "foreground", user_screen="Cart", previous_user_screen="Home")
+    where = {"screen": "Cart", "user_screen": "Cart", "previous_user_screen": "Home"}
+    await log.say(at, users, "foreground", **where, **app)
     await log.pass_to(at + 300)
 
 
@@ -80,10 +81,11 @@ async def test_who_enters_is_told_once_in_a_window_through_kills(
 ) -> None:
     hook = Hook(answers=lambda _: 503)
     timer = {**ON_CART, "once_in_seconds": WINDOW}
-    make(database_url, receiver, "live", hook, {"timer": timer})
+    of_ios = {"platform": "iOS", "app_version": {"op": ">=", "version": "1.0"}}
+    make(database_url, receiver, "live", hook, {"timer": {**timer, **of_ios}})
     await live(database_url, {"text": "It waits for you"})
     onesignal.answers = lambda _: 503
-    first, second, gone = USERS[:3]
+    first, second, gone, third, fourth = USERS[:5]
     limited.start(**told_to(onesignal))
     await enter(log, 0, [first, gone])
     await until(lambda: _true(bool(hook.attempts and onesignal.calls)))
@@ -96,16 +98,21 @@ async def test_who_enters_is_told_once_in_a_window_through_kills(
     # Within the window they come again, and somebody else for the first time.
     await leave(log, 1_000, [first])
     await enter(log, 1_001, [first, second])
+    # Of another platform, of an older version: only where nobody asks for that.
+    await enter(log, 1_301, [third], platform="android")
+    await enter(log, 1_601, [fourth], app_version="0.9")
     both = sorted([first, second])
-    await until(lambda: _true(told(hook) == both and onesignal.pushed == both))
+    everybody = sorted([*both, third, fourth])
+    await until(lambda: _true(told(hook) == both and onesignal.pushed == everybody))
     # An hour and a second after they were told.
     await leave(log, 3_600, [first])
     await enter(log, 3_601, [first])
-    again = sorted([first, first, second])
-    await until(lambda: _true(told(hook) == again and onesignal.pushed == again))
+    again = sorted([first, *both])
+    all_again = sorted([first, *everybody])
+    await until(lambda: _true(told(hook) == again and onesignal.pushed == all_again))
     assert {call["contents"]["en"] for call in onesignal.calls} == {"It waits for you"}
     remembered = "SELECT DISTINCT user_id FROM webhook_told ORDER BY user_id"
-    assert await asked(database_url, remembered) == [(user,) for user in sorted([*both, gone])]
+    assert await asked(database_url, remembered) == [(user,) for user in sorted([*everybody, gone])]
     # Of who is erased nothing is remembered; nor is of anybody whose window is over.
     await log.say(4_000, [first], "offline", reason="erased", device="")
     await log.pass_to(4_000)

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.analytics.versions import Comparison
 from api.audiences.filter import (
     MAX_EXCLUDED,
     AudienceFilter,
@@ -22,6 +21,7 @@ from api.audiences.filter import (
 )
 from schemas.bodies.fields import MAX_PROBLEMS
 from schemas.http.problems import ProblemError
+from schemas.measures.versions import Comparison
 
 NOW = datetime(2026, 3, 30, 12, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

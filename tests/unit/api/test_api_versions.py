@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.analytics.versions import OPERATORS, Comparison, Operator, version_key
+from schemas.measures.versions import OPERATORS, Comparison, Operator, version_key
 
 IN_ORDER = [
     "nightly",

@@ -15,6 +15,7 @@ from processor.notify.clock import Clock, Reading
 from processor.notify.messages import Record
 from processor.notify.stays import Outages, Stays, rfc3339, unix_ms
 from schemas.log.changes import Change
+from schemas.measures.versions import Comparison
 from schemas.webhooks.timer import Timer
 from tests.unit.webhooks.changes import CHANGE
 
@@ -22,6 +23,8 @@ START_MS = 1_774_260_000_000
 GRACE_MS = 4_000
 OFFLINE = Timer("offline", 10)
 ON_CART = Timer("on_screen", 10, "Cart")
+OF_IOS = Timer("on_screen", 10, "Cart", platform="iOS")
+OF_NEW = Timer("offline", 10, app_version=Comparison(">=", "1.10"))
 #: State and screen that a user shows.
 Shown = tuple[Any, str | None]
 SHOWN: Sequence[Shown] = [
@@ -57,7 +60,8 @@ def all_told(stays: Stays) -> list[str]:
     """Ids of what is decided, in order."""
     found = []
     while (stay := stays.decided()) is not None:
-        found.append(stay.change_id if stay.told else stays.fired(stay).id)
+        if stays.is_meant(stay):
+            found.append(stay.change_id if stay.told else stays.fired(stay).id)
         stays.pop()
     return found
 
@@ -201,6 +205,53 @@ def test_log_time_counts_once_every_change_of_before_is_on_the_topic() -> None:
     assert (clock.told.log_ms, clock.told.end_offset) == (at(3), 9)
 
 
+ON = {"state": "foreground", "screen": "Cart"}
+OFF = {"state": "background", "screen": "Cart"}
+IOS = {"device": "phone", "platform": "ios"}
+ANDROID = {"device": "tablet", "platform": "android"}
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        ([], True),
+        # Another device shows, before it is due, or at that instant: then the timer comes first.
+        ([(9.999, {**ON, **ANDROID})], False),
+        ([(10, {**ON, **ANDROID})], True),
+        # It leaves again, or was never on the screen.
+        ([(2, {**ON, **ANDROID}), (3, {**OFF, **ANDROID})], True),
+        ([(2, {**OFF, **ANDROID})], True),
+        # The phone leaves: another shows that nothing is known of, or what was known.
+        ([(2, {**OFF, **IOS})], False),
+        ([(2, {**ON, **ANDROID}), (3, {**ON, **IOS}), (4, {**OFF, **IOS})], False),
+    ],
+)
+def test_with_which_app_somebody_stays_is_looked_at_when_it_is_due(
+    then: list[tuple[float, Any]], told: bool
+) -> None:
+    stays = Stays(OF_IOS)
+    stays.take(record(1, 0, "ada", AWAY, ONLINE, **ON, **IOS))
+    for offset, (seconds, fields) in enumerate(then, 2):
+        stays.take(record(offset, seconds, "ada", ONLINE, ONLINE, **fields))
+    stays.passed(at(20))
+    assert all_told(stays) == (["0:1:0:0+10"] if told else [])
+    assert len(stays) == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "told"), [("1.9", False), ("1.10+7", True), ("2.0", True), (None, False)]
+)
+def test_versions_compare_as_those_of_audiences_and_an_unknown_one_is_in_none(
+    version: str | None, told: bool
+) -> None:
+    stays = Stays(OF_NEW)
+    stays.take(record(1, 0, "ada", ONLINE, AWAY, state="offline", app_version=version))
+    stays.take(record(2, 1, "bob", ONLINE, AWAY, reason="erased"))
+    stays.passed(at(20))
+    # That somebody is to be forgotten is told whatever they have.
+    assert all_told(stays) == [*(["0:1:0:0+10"] if told else []), "0:2:0:0"]
+
+
 # -- the oracle
 
 
@@ -224,7 +275,11 @@ def logs(draw: st.DrawFn) -> Log:
             outages.append((at(now_s), at(now_s + length)))
             now_s += length
         user, after = draw(st.sampled_from("abc")), draw(st.sampled_from(SHOWN))
-        records.append(record(offset, now_s, user, shown.get(user, AWAY), after))
+        device = draw(st.sampled_from([IOS, ANDROID]))
+        own = draw(st.sampled_from([after, *SHOWN]))
+        version = draw(st.sampled_from(["1.9", "1.10", None]))
+        fields = {"state": own[0], "screen": own[1], "app_version": version, **device}
+        records.append(record(offset, now_s, user, shown.get(user, AWAY), after, **fields))
         shown[user] = after
         if draw(st.integers(0, 5)) == 0 and len(records) > 1:  # published once more
             old = records[draw(st.integers(0, len(records) - 1)) :]
@@ -254,12 +309,28 @@ def counted(log: Log, timer: Timer) -> list[str]:
         due = unix_ms(began.at) + timer.seconds * 1000
         while inside := [e for s, e in log.outages if s < due < e + GRACE_MS]:
             due = max(inside) + GRACE_MS
+        theirs = {
+            c.device: (place, c)
+            for place, c in enumerate(changes)
+            if c.user_id == began.user_id and place >= n and (unix_ms(c.at) < due or place == n)
+        }
+        there = [each for each in theirs.values() if timer.holds(each[1].state, each[1].screen)]
+        app = max(there, key=lambda each: each[0])[1] if there else None
+        if timer.platform is not None and (app is None or app.platform != "ios"):
+            continue
+        if timer.app_version is not None and (app is None or app.app_version != "1.10"):
+            continue
         if due <= min([*ends, log.end_ms]):
             found.append(f"{began.id}+{timer.seconds}")
     return found
 
 
-@given(logs(), st.sampled_from([OFFLINE, ON_CART]), st.data(), st.sampled_from([1, 2, 100]))
+@given(
+    logs(),
+    st.sampled_from([OFFLINE, ON_CART, OF_IOS, OF_NEW]),
+    st.data(),
+    st.sampled_from([1, 2, 100]),
+)
 def test_whoever_reads_when_and_is_killed_where_tells_the_same(
     log: Log, timer: Timer, data: st.DataObject, most: int
 ) -> None:

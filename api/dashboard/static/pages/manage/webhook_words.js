@@ -16,7 +16,13 @@ export function told({ of = "device", reasons, states, screens, app_versions: ve
   if (timer !== undefined) {
     const about = { time: howLong(timer.seconds), screen: { name: timer.screen } };
     const stay = pieces(timer.while === "offline" ? t("Users who are offline for {time}") : t("Users who are on {screen} for {time}"), about);
-    return timer.once_in_seconds === undefined ? stay : [...stay, t("; each once in {time}", { time: howLong(timer.once_in_seconds) })];
+    const { platform, app_version: version, once_in_seconds: once } = timer;
+    return [
+      ...stay,
+      ...amongNames(t("platform"), platform && [platform]),
+      ...amongNames(t("version"), version && [`${version.op} ${version.version}`]),
+      ...(once === undefined ? [] : [t("; each once in {time}", { time: howLong(once) })]),
+    ];
   }
   const what = of === "user" ? t("What changes of what a user shows") : t("Every change of a device");
   return [
