@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 from aiokafka.errors import KafkaError
@@ -18,7 +19,7 @@ from processor.notify.means import Means
 from processor.notify.metrics import NotifyMetrics
 from processor.notify.notifier import Notifier
 from processor.notify.records import Rereader
-from processor.notify.sender import Sender
+from processor.notify.sender import LOOKUPS_AT_ONCE, Sender
 from processor.notify.settings import NotifySettings
 from processor.notify.store import NotifyStore
 from processor.targeting.courier import Courier
@@ -41,6 +42,8 @@ STARTUP_RETRY_SECONDS = 1.0
 async def serve(settings: NotifySettings) -> int:
     """Run until SIGTERM, SIGINT or a crash; the exit status."""
     stop = stop_on_signals(STOP_SECONDS)
+    lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="look up")
+    asyncio.get_running_loop().set_default_executor(lookups)
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

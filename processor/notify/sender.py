@@ -17,6 +17,7 @@ from yarl import URL
 
 from processor.notify.retries import retry_after_seconds
 from schemas.webhooks.addresses import PrivateHosts
+from schemas.webhooks.forms import MAX_WEBHOOKS
 from schemas.webhooks.signing import signed_headers
 
 Outcome: TypeAlias = Literal[
@@ -26,6 +27,8 @@ GONE: Final = 410
 #: Of a response, which says nothing to us: longer ones cost their connection.
 READ_BYTES: Final = 4_096
 AGENT: Final = "Rollcall-Webhooks/1"
+#: Threads: more than there are webhooks, so that names of one are looked up whatever others do.
+LOOKUPS_AT_ONCE: Final = 2 * MAX_WEBHOOKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +47,41 @@ class NotAllowedError(OSError):
 
 
 class CheckedResolver(AbstractResolver):
-    """Names to addresses that may be connected to: all of a name's, or none."""
+    """Names to addresses that may be connected to: all of a name's, or none.
 
-    def __init__(self, private: PrivateHosts) -> None:
+    A name is looked up once at a time, for all who ask for it: a name server that does not answer
+    holds one thread of many, whoever gives up meanwhile (``LOOKUPS_AT_ONCE``).
+    """
+
+    def __init__(self, private: PrivateHosts, resolver: AbstractResolver | None = None) -> None:
         self._private = private
-        self._resolver = ThreadedResolver()
+        self._resolver = resolver or ThreadedResolver()
+        self._asked: dict[tuple[str, int, int], asyncio.Task[list[ResolveResult]]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
+        key = (host, port, family)
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = asyncio.create_task(self._resolver.resolve(host, port, family), name="look up")
+            self._asked[key] = asked
+            asked.add_done_callback(lambda done: self._answered(key, done))
+        # Shielded: who gives up must not end what others wait for.
+        found = await asyncio.shield(asked)
         for each in found:
             if not self._private.allows(host, each["host"]):
                 raise NotAllowedError(f"{host} is at {each['host']}, in a private network")
         return found
 
+    def _answered(self, key: tuple[str, int, int], done: asyncio.Task[list[ResolveResult]]) -> None:
+        del self._asked[key]
+        if not done.cancelled():
+            done.exception()  # all who asked may have given up
+
     async def close(self) -> None:
+        for asked in self._asked.values():
+            asked.cancel()
         await self._resolver.close()
 
 

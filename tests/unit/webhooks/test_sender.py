@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from typing import Any
 
-from processor.notify.sender import Sender
+import pytest
+from aiohttp.resolver import ThreadedResolver
+
+from processor.notify.sender import CheckedResolver, Sender
 from schemas.webhooks.addresses import PrivateHosts
 from schemas.webhooks.signing import new_secret, secret_key
 from tests.rigs.webhook_receiver import HANG, Hook, running_receiver
@@ -35,6 +39,38 @@ async def test_a_name_is_connected_to_only_where_its_addresses_are_allowed(
         await sender.close()
     assert attempt.outcome == outcome
     assert len(hook.attempts) == (outcome == "delivered")
+
+
+class Names(ThreadedResolver):
+    """Answers of no name server until ``answer`` is set; counts who was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.answer = asyncio.Event()
+
+    async def resolve(self, host: str, *_: Any, **__: Any) -> Any:
+        self.asked.append(host)
+        if host == "slow.example.com":
+            await self.answer.wait()
+        return [{"host": "8.8.8.8"}]
+
+
+async def test_a_name_that_nobody_answers_for_is_looked_up_once_at_a_time() -> None:
+    names = Names()
+    resolver = CheckedResolver(PrivateHosts([]), names)
+    waiting = [asyncio.create_task(resolver.resolve("slow.example.com", 443)) for _ in range(8)]
+    await asyncio.sleep(0)
+    # Who gives up takes nobody with them.
+    waiting.pop().cancel()
+    assert await resolver.resolve("crm.example.com", 443)
+    assert names.asked == ["slow.example.com", "crm.example.com"]
+    names.answer.set()
+    found = await asyncio.gather(*waiting)
+    assert [each["host"] for [each] in found] == ["8.8.8.8"] * 7
+    assert await resolver.resolve("slow.example.com", 443)
+    assert names.asked.count("slow.example.com") == 2
+    await resolver.close()
 
 
 @pytest.mark.parametrize(
