@@ -65,7 +65,8 @@ class AlertStore:
         self._queries = {**queries(), **load_queries("processor.alerts", "queries.sql")}
         self._pool = small_pool(
             "alerts",
-            settings,
+            settings.dsn,
+            pooled=settings.pooled,
             size=1,
             wait_seconds=WAIT_SECONDS,
             statement_timeout_ms=STATEMENT_TIMEOUT_MS,

@@ -90,7 +90,8 @@ class NotifyStore:
         self._queries = load_queries("processor.notify", "queries.sql")
         self._pool = small_pool(
             "notify",
-            settings,
+            settings.dsn,
+            pooled=settings.pooled,
             size=POOL_SIZE,
             wait_seconds=WAIT_SECONDS,
             statement_timeout_ms=STATEMENT_TIMEOUT_MS,

@@ -54,7 +54,8 @@ class TargetingStore:
         self._holder = uuid4()
         self._pool = small_pool(
             "targeting",
-            settings,
+            settings.dsn,
+            pooled=settings.pooled,
             size=POOL_SIZE,
             wait_seconds=WAIT_SECONDS,
             statement_timeout_ms=STATEMENT_TIMEOUT_MS,

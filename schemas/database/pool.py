@@ -7,26 +7,25 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from schemas.service.settings import DatabaseSettings
-
 
 def small_pool(
     name: str,
-    settings: DatabaseSettings,
+    dsn: str,
     *,
+    pooled: bool,
     size: int,
     wait_seconds: float,
     statement_timeout_ms: int,
 ) -> AsyncConnectionPool[AsyncConnection[Any]]:
-    """To be opened. Behind a pooler there are no prepared statements, nor a time-out of ours: both
-    are a session's, and each transaction may have another one."""
+    """To be opened. Behind a pooler (``pooled``) there are no prepared statements, nor a time-out
+    of ours: both are a session's, and each transaction may have another one."""
     options: dict[str, Any] = {"autocommit": True}
-    if settings.pooled:
+    if pooled:
         options["prepare_threshold"] = None
     else:
         options["options"] = f"-c statement_timeout={statement_timeout_ms}"
     return AsyncConnectionPool(
-        settings.dsn,
+        dsn,
         kwargs=options,
         min_size=1,
         max_size=size,

@@ -6,10 +6,11 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -152,7 +153,9 @@ class Followed:
 
 
 @asynccontextmanager
-async def following(api: Api, *, is_held: bool = True, **headers: str) -> AsyncIterator[Followed]:
+async def following(
+    api: Api, headers: Mapping[str, str] = MappingProxyType({}), *, is_held: bool = True
+) -> AsyncIterator[Followed]:
     every = {"Authorization": f"Bearer {token()}", **headers}
     timeout = aiohttp.ClientTimeout(total=None, sock_read=DEADLINE_SECONDS)
     async with api.http.get(api.origin + FEED, headers=every, timeout=timeout) as answer:
@@ -278,10 +281,10 @@ async def test_who_comes_back_misses_nothing(api: Api, table: FeedTable) -> None
     assert last is not None
     table.arrive("ada")
     table.offsets(0, foreground=1)
-    async with following(api, **{"Last-Event-ID": last}) as feed:
+    async with following(api, {"Last-Event-ID": last}) as feed:
         assert await feed.user_ids(1) == ["ada"]
         assert feed.seen[0].name == "delta"
-    async with following(api, **{"Last-Event-ID": "another-7"}) as feed:
+    async with following(api, {"Last-Event-ID": "another-7"}) as feed:
         event = await feed.next()
         assert event is not None
         assert event.name == "snapshot"
@@ -477,7 +480,7 @@ async def test_a_stream_ends_with_its_token(
 ) -> None:
     monkeypatch.setattr("api.feed.calls.ADMIT_SECONDS", 0.2)
     ends = {"Authorization": f"Bearer {token(exp=int(time.time()) - 28)}"}  # 30 s of leeway
-    async with following(api, **ends) as feed:
+    async with following(api, ends) as feed:
         while await feed.next() is not None:
             pass
 
