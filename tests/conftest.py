@@ -25,7 +25,7 @@ from psycopg.conninfo import make_conninfo
 
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import EVENTS, create_topics, kafka_admin, topic_name
+from schemas.log.topics import EVENTS, kafka_admin, make_topics, topic_name, topic_specs
 from tests.suite.scratch import in_memory
 from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 
@@ -131,15 +131,31 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
 
 
 def fresh_topics(kafka_bootstrap: str) -> KafkaSettings:
-    """Settings of a deployment whose topics were just created under a prefix of their own."""
+    """Settings of a deployment whose topics were just created under a prefix of their own.
+
+    As `rollcall topics` creates them, but without asking for all that there are, which are a
+    thousand here, and without a look at each.
+    """
     settings = KafkaSettings(
         kafka_bootstrap=kafka_bootstrap,
         topic_prefix=f"t{uuid.uuid4().hex[:12]}.",
         partitions=PARTITIONS,
         replication_factor=1,
     )
-    asyncio.run(create_topics(settings))
+    asyncio.run(make_all(settings))
     return settings
+
+
+async def make_all(settings: KafkaSettings) -> None:
+    specs = topic_specs(settings)
+    async with kafka_admin(settings) as admin:
+        await make_topics(admin, specs, settings.replication_factor)
+        async with asyncio.timeout(30):
+            # Metadata of new topics takes a moment to reach every broker.
+            while any(
+                each["error_code"] for each in await admin.describe_topics([s.name for s in specs])
+            ):
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture

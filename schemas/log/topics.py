@@ -18,7 +18,7 @@ may lower it to go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -175,32 +175,29 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
     Kafka cannot be asked.
     """
     specs = topic_specs(settings)
-    created = []
     async with kafka_admin(settings) as admin:
         existing = set(await admin.list_topics())
-        for spec in specs:
-            if spec.name in existing:
-                continue
-            topic = NewTopic(
-                name=spec.name,
-                num_partitions=spec.partitions,
-                replication_factor=settings.replication_factor,
-                topic_configs=spec.settings,
-            )
-            try:
-                # aiokafka's client gives the answer without raising for each topic's error.
-                response = await admin.create_topics([topic])
-            except TopicAlreadyExistsError:
-                continue
-            for error in response.topic_errors:
-                if error[1] not in (0, TopicAlreadyExistsError.errno):
-                    raise TopicProblemError(f"Kafka did not create topic {spec.name}: {error[2]}")
-            created.append(spec.name)
+        missing = [spec for spec in specs if spec.name not in existing]
+        created = await make_topics(admin, missing, settings.replication_factor)
         # Metadata of new topics takes a moment to reach every broker.
         await _wait_for(admin, {spec.name for spec in specs})
         await _check(admin, specs)
         await _check_copies(admin, specs)
     return created
+
+
+async def make_topics(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], copies: int
+) -> list[str]:
+    """In one call, which costs a broker a quarter of one for each; gives the names of those that
+    nobody else has created meanwhile. Raises as :func:`create_topics`."""
+    new = [NewTopic(s.name, s.partitions, copies, topic_configs=s.settings) for s in specs]
+    # aiokafka's client gives the answer without raising for each topic's error.
+    results = (await admin.create_topics(new)).topic_errors if new else ()
+    for name, code, *message in results:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise TopicProblemError(f"Kafka did not create topic {name}: {message[0]}")
+    return [name for name, code, *_ in results if code == 0]
 
 
 async def check_topics(settings: KafkaSettings) -> None:
