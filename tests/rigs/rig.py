@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -151,9 +152,36 @@ def published_sign_outs(kafka: KafkaSettings) -> list[tuple[bytes, bytes]]:
     return [(r.key, r.value) for r in asyncio.run(read_all(kafka, SIGN_OUTS))]
 
 
+class _Kept(threading.local):
+    """The last connection of a thread: a new one costs PostgreSQL and us ten times what a look at a
+    table does, and whoever waits looks again and again."""
+
+    url = ""
+    connection: psycopg.Connection[Any] | None = None
+
+    def to(self, url: str) -> psycopg.Connection[Any]:
+        if self.connection is not None:
+            if self.url == url and not self.connection.closed:
+                return self.connection
+            self.connection.close()
+        # Not prepared: a test may change the tables between two looks.
+        self.connection = psycopg.connect(url, autocommit=True, prepare_threshold=None)
+        self.url = url
+        return self.connection
+
+
+_kept = _Kept()
+
+
 def rows(database_url: str, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database_url) as connection:
-        return connection.execute(query.encode(), parameters).fetchall()
+    is_kept = _kept.url == database_url
+    try:
+        return _kept.to(database_url).execute(query.encode(), parameters).fetchall()
+    except psycopg.OperationalError:
+        if not (is_kept and _kept.connection is not None and _kept.connection.closed):
+            raise
+    # It was of a server that has ended since.
+    return _kept.to(database_url).execute(query.encode(), parameters).fetchall()
 
 
 def stored_through(database_url: str) -> dict[int, int]:
