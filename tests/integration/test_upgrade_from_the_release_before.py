@@ -126,8 +126,8 @@ def test_who_is_where_is_right_while_partitions_go_back_and_forth(
     wait_for("the release before has moved her", lambda: told() == [("B", 1)])
     assert not is_counted()
     assert stored() == [(partition, "A", 1)]
-    before.kill()
-    before.wait()
+    before.terminate()
+    before.wait(60)
     with running_processor(kafka_settings, database_url, log):
         move("C")
         wait_for("she is on C", lambda: told() == [("C", 1)])
@@ -183,15 +183,23 @@ class Fleet:
         query = "SELECT coalesce(min(to_ms(log_time)), 0) FROM stream_offsets WHERE foreground > 0"
         return int(rows(self._url, query)[0][0])
 
+    def goes_on(self) -> None:
+        """Until whoever has the partitions now has stored something of each."""
+        wait_for("all are online", self._all_are_online)
+        since = self.log_time()
+        wait_for("it goes on", lambda: self.log_time() > since)
+
+    def _all_are_online(self) -> bool:
+        return rows(self._url, "SELECT sum(foreground)::int FROM stream_offsets") == [(20,)]
+
     def wait(self) -> None:
-        """Until whoever has the partitions now has stored more of them than a phone may be silent;
-        nobody went offline by then."""
-        wait_for("all are online", lambda: self.log_time() > 0)
-        until = self.log_time() + 1000 * (OFFLINE_AFTER_SECONDS + 2)
+        """The same, and until it has stored more than a phone may be silent; nobody went offline by
+        then."""
+        self.goes_on()
+        until = self.log_time() + 1000 * (OFFLINE_AFTER_SECONDS + 1)
         wait_for("it is stored", lambda: self.log_time() > until)
         assert rows(self._url, "SELECT user_id FROM changes WHERE reason <> 'started'") == []
-        online = "SELECT sum(foreground)::int FROM stream_offsets"
-        assert rows(self._url, online) == [(20,)]
+        assert self._all_are_online()
 
 
 def test_nobody_is_offline_while_partitions_go_back_and_forth(
@@ -215,7 +223,7 @@ def test_nobody_is_offline_while_partitions_go_back_and_forth(
     )
     with Fleet(kafka_settings, database_url) as fleet:
         before = start_before()
-        fleet.wait()
+        fleet.goes_on()
         with pytest.raises(SignsOfLifeError, match="end all processors of earlier releases"):
             keep_signs_of_life(database_url, "apart")
         stop(before)
@@ -237,7 +245,7 @@ def test_nobody_is_offline_while_partitions_go_back_and_forth(
         refused.kill()
         refused.wait()
         with after() as processor:
-            fleet.wait()
+            fleet.goes_on()
             keep_signs_of_life(database_url, "together")
             fleet.wait()
             processor.stop()
