@@ -44,7 +44,9 @@ class Bursts:
             self._is_good = not self._is_good
             self._until += self._draw()
         del self._before[:-64]
-        return next((good for until, good in self._before if at < until), self._is_good)
+        if not self._before or self._before[-1][0] <= at:
+            return self._is_good
+        return next(good for until, good in self._before if at < until)
 
     def _draw(self) -> float:
         return self._random.expovariate(1 / self._means[self._is_good])

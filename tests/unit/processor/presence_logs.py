@@ -19,7 +19,7 @@ import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from processor.core.analytics.concurrency import first_samples
+from processor.core.analytics.concurrency import Sample, first_samples
 from processor.core.analytics.screen_names import MINUTE_MS, Remembered, ScreenNames
 from processor.core.analytics.windows import MinuteCounts
 from processor.core.effects import Effects, LoggedChange, Record
@@ -99,6 +99,8 @@ class Processor:
     only_heard: int = 0
     #: What was stored for analytics so far, windows summed up.
     effects: Effects = field(default_factory=Effects)
+    #: Its samples by their instant, of which the first counts.
+    sampled: dict[int, Sample] = field(default_factory=dict)
 
     def restart(self, policy: Policy | None = None) -> None:
         """Drop all memory; another policy holds from the next record."""
@@ -182,7 +184,9 @@ class Processor:
         total, windows = self.effects, self.effects.windows
         total.spans += effects.spans
         total.sessions += effects.sessions
-        total.samples = list(first_samples([*total.samples, *effects.samples]))
+        for one in first_samples(effects.samples):
+            if self.sampled.setdefault(one.at_ms, one) is one:
+                total.samples.append(one)
         total.steps += effects.steps
         total.user_days += effects.user_days
         forgotten_ms = effects.windows.forgotten_from_ms
