@@ -19,6 +19,7 @@ from deploy.tokens import make_token, signing_key
 from tests.e2e.driver import PROCESSOR, Stack
 from tests.e2e.stack import ROLLCALL, STOP_SECONDS
 from tests.rigs.rig import wait_for
+from tests.suite.forks import run_python
 
 SECONDS = 120.0
 #: False where it should not be is a fault of a loaded machine, too: it may be late by so much.
@@ -171,9 +172,7 @@ def test_a_wrong_file_of_tokens_is_one_line_that_says_what_to_do(tmp_path: Path)
     }
 
     def said() -> tuple[int, str]:
-        ended = subprocess.run(
-            [*ROLLCALL, "canary"], env=environment, capture_output=True, text=True, timeout=60
-        )
+        ended = run_python(["-m", "deploy.cli", "canary"], env=environment, timeout=60)
         return ended.returncode, ended.stderr
 
     status, words = said()

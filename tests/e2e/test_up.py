@@ -24,6 +24,10 @@ from deploy.roles.analyst import ROLE
 from tests.e2e.laravel import FIRST
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
 from tests.metrics_page import Scrape
+from tests.suite.forks import run_python
+
+#: Arguments of Python, for commands that need not import libraries again to say what they do.
+CLI = ("-m", "deploy.cli")
 
 
 def assert_gone(processes: list[psutil.Process]) -> None:
@@ -33,9 +37,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 def refused(*arguments: str) -> str:
     """The one line of an `up` that does not start."""
-    done = subprocess.run(
-        [*ROLLCALL, "up", *arguments], capture_output=True, text=True, timeout=30, check=False
-    )
+    done = run_python([*CLI, "up", *arguments], env=os.environ)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("rollcall: ")
@@ -80,28 +82,16 @@ def test_the_dashboard_link_carries_a_token_that_may_read_presence(up: Up) -> No
 
 
 def test_the_token_command_makes_tokens_for_this_stack(up: Up) -> None:
-    command = [*ROLLCALL, "token", "--user", "staff", "--data-dir", str(up.data_dir)]
-    without = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    reader = subprocess.run(
-        [*command, "--scope", "presence:read"],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
+    command = [*CLI, "token", "--user", "staff", "--data-dir", str(up.data_dir)]
+    without = run_python(command, env=os.environ)
+    reader = run_python([*command, "--scope", "presence:read"], env=os.environ)
     assert get(f"{up.url}/api/v1/online-users", without.stdout.strip())[0] == 403
     assert get(f"{up.url}/api/v1/online-users", reader.stdout.strip())[0] == 200
 
 
 def test_the_key_command_makes_keys_for_this_stack(up: Up) -> None:
-    command = [*ROLLCALL, "key", "create", "--name", "CRM", "--scope", "presence:read"]
-    made = subprocess.run(
-        [*command, "--data-dir", str(up.data_dir)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
+    command = [*CLI, "key", "create", "--name", "CRM", "--scope", "presence:read"]
+    made = run_python([*command, "--data-dir", str(up.data_dir)], env=os.environ)
     assert get(f"{up.url}/api/v1/online-users", made.stdout.strip())[0] == 200
 
 
@@ -203,13 +193,9 @@ def test_no_network_for_the_first_download_is_told_with_what_would_be_downloaded
     tmp_path: Path,
 ) -> None:
     offline = {"ROLLCALL_CACHE_DIR": str(tmp_path), "ROLLCALL_MAVEN_URL": "http://127.0.0.1:1"}
-    done = subprocess.run(
-        [*ROLLCALL, "up", "--data-dir", str(tmp_path / "data"), "--port", str(free_port())],
+    done = run_python(
+        [*CLI, "up", "--data-dir", str(tmp_path / "data"), "--port", str(free_port())],
         env={**os.environ, **offline},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
     )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
@@ -225,14 +211,9 @@ def test_staff_may_have_a_secret_of_its_own(staffed: Up, monkeypatch: pytest.Mon
     assert "Authorization: Bearer $TOKEN" in staffed.output
     assert get(f"{staffed.url}/api/v1/online-users", FIRST)[0] == 403
     monkeypatch.delenv("ROLLCALL_STAFF_JWT_SECRET", raising=False)
-    command = [*ROLLCALL, "token", "--user", "x", "--scope", "presence:read"]
-    by_phones = subprocess.run(
-        [*command, "--data-dir", str(staffed.data_dir)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
+    command = [*CLI, "token", "--user", "x", "--scope", "presence:read"]
+    by_phones = run_python([*command, "--data-dir", str(staffed.data_dir)], env=os.environ)
+    assert by_phones.returncode == 0, by_phones.stderr
     # With a back end of their own the development key is no second door.
     assert get(f"{staffed.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 401
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ingest.metrics import IngestMetrics
+from tests.suite.forks import run_python
 
 LIFE_OF_A_WORKER = """
 import sys
@@ -37,11 +37,10 @@ def test_every_gauge_says_how_the_workers_that_live_add_up() -> None:
 
 def test_the_successor_of_a_worker_counts_on_in_its_files(tmp_path: Path) -> None:
     for number in (0, 1, 0, 0):
-        subprocess.run(
-            [sys.executable, "-c", LIFE_OF_A_WORKER, str(tmp_path), str(number)],
-            check=True,
-            timeout=60,
+        done = run_python(
+            ["-c", LIFE_OF_A_WORKER, str(tmp_path), str(number)], env=os.environ, timeout=60
         )
+        assert done.returncode == 0, done.stderr
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(tmp_path))  # type: ignore[no-untyped-call]
     labels = {"call": "heartbeat", "outcome": "accepted"}

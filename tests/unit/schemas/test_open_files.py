@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 
 import pytest
 
 from schemas.http.server import OTHER_OPEN_FILES
+from tests.suite.forks import run_python
 
 PROGRAM = """
 import resource, sys
@@ -25,23 +25,12 @@ print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 def test_the_soft_limit_is_raised_as_far_as_the_system_allows(
     connections: int, open_files: int, warned: bool
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(connections)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
+    done = run_python(["-c", PROGRAM, str(connections)], env=os.environ)
     assert int(done.stdout) == open_files
     assert ("ulimit -Hn" in done.stderr) is warned
 
 
 def test_it_is_never_lowered() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.replace("(200, 1000)", "(900, 1000)"), "10"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
+    program = PROGRAM.replace("(200, 1000)", "(900, 1000)")
+    done = run_python(["-c", program, "10"], env=os.environ)
     assert int(done.stdout) == 900
