@@ -10,6 +10,9 @@ Events that wait are bounded in bytes, per lane and over all lanes; those in fli
 latter. Above that a call is refused at once, while memory is still what the settings say.
 
 A lane that wrote nothing for ``tick_interval_seconds`` writes a tick by the same path (promise 3).
+After a record that was not acknowledged a tick goes first, and events follow once it is. A broker
+that is left without enough copies takes what is tried and acknowledges none of it; all of that
+comes to light when copies are back, and events in it would look as if phones had reached us.
 """
 
 from __future__ import annotations
@@ -109,6 +112,7 @@ class _Lane:
         self._groups: deque[_Group] = deque()
         self._buffered_bytes = 0
         self._ack_seconds = 0.0
+        self._acknowledges = True
         self._wake: asyncio.Future[None] | None = None
         self._closing = False
 
@@ -167,7 +171,7 @@ class _Lane:
                 quiet_until = self._written_at + self._tick_interval_seconds
                 await self._pause(quiet_until - self._loop.time())
                 if not self._groups and self._loop.time() >= quiet_until:
-                    await self._tick()
+                    await self._tick(self._loop.time() + self._accept_timeout_seconds)
 
     async def _gather(self, group: _Group) -> None:
         while not (self._closing or group.urgent or self._is_full(group)):
@@ -181,7 +185,9 @@ class _Lane:
         self._buffered_bytes -= group.bytes
         self._metrics.buffer_bytes.dec(group.bytes)
         value = join_batch(group.events)
-        acknowledged = await self._append(value, group.deadline)
+        if not self._acknowledges:
+            await self._tick(group.deadline)
+        acknowledged = self._acknowledges and await self._append(value, group.deadline)
         self._budget.held_bytes -= group.bytes
         group.acknowledged.resolve(acknowledged)
         if acknowledged:
@@ -191,8 +197,7 @@ class _Lane:
         else:
             self._metrics.record_failures.inc()
 
-    async def _tick(self) -> None:
-        deadline = self._loop.time() + self._accept_timeout_seconds
+    async def _tick(self, deadline: float) -> None:
         if await self._append(_TICK, deadline):
             self._metrics.ticks_written.inc()
         else:
@@ -208,6 +213,7 @@ class _Lane:
                 appended = True
             except NotAppendedError:
                 pass
+            self._acknowledges = appended
         self._written_at = self._loop.time()
         self._ack_seconds = self._written_at - started
         if appended:
