@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
+from deploy.audit.spans_and_sessions import Place, SpansAndSessions
 from deploy.audit.states import RANK, Device, Finding, PartitionState, Policy, Told, User
-from deploy.audit.stays import Place, Stays
 from schemas.log.events import Heartbeat, Logout, Renew
 
 
@@ -18,7 +18,7 @@ class Presence:
         self.state = state
         self.policy = policy
         self.findings = findings
-        self.stays = Stays(findings)
+        self.stays = SpansAndSessions(findings)
         #: Of what happens now: the record, the event in it, and how many changes it brought so far.
         self.offset = 0
         self.index = -1

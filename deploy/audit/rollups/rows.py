@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 
 from deploy.audit.snapshot import Snapshot, copy_rows
-from deploy.audit.stays import Stays
+from deploy.audit.spans_and_sessions import SpansAndSessions
 from schemas.database.named_queries import load_queries
 
 QUERIES: Final = load_queries("deploy.audit.rollups", "rollups.sql")
@@ -106,7 +106,7 @@ def copy_rollups(
         found.first_active_day = first_active_day[0] or 0
     found.late_quarters = late
     found.late_days = {day for (day,) in connection.execute(QUERIES["late_days"])}
-    found.late_days |= {Stays.day(quarter, time_zone) for quarter in late}
+    found.late_days |= {SpansAndSessions.day(quarter, time_zone) for quarter in late}
     waiting = [day.number for day in found.days if day.number in found.late_days]
     if waiting:
         found.next = msgspec.structs.replace(found.next, day=min(found.next.day, *waiting))
@@ -144,19 +144,19 @@ def _periods(
 ) -> RollupRows:
     kept = snapshot.kept_from
     quarters_to, hours_to = through["quarters"], through["hours"]
-    days_to = Stays.day(through["days"], time_zone)
+    days_to = SpansAndSessions.day(through["days"], time_zone)
     if state is not None and state.time_zone != time_zone:
         state = msgspec.structs.replace(state, day=0)
     if state is None:
         first = quarters_to - FIRST_MS
-        state = RollupState(first, first, Stays.day(first, time_zone), time_zone)
+        state = RollupState(first, first, SpansAndSessions.day(first, time_zone), time_zone)
     quarter = min(state.quarter, quarters_to) - AGAIN_MS
     quarter = max(quarter, 0, *(kept.get(table, 0) for table in _OF_QUARTERS))
     quarter = quarter // HOUR_MS * HOUR_MS
     hour = max(min(state.hour, hours_to), 0, *(kept.get(table, 0) for table in _OF_HOURS))
     hour = hour // HOUR_MS * HOUR_MS
     # Days are made of quarter-hours, which are kept for long: no more of them than a first run has.
-    oldest = Stays.day(max(0, quarters_to - 10 * FIRST_MS), time_zone)
+    oldest = SpansAndSessions.day(max(0, quarters_to - 10 * FIRST_MS), time_zone)
     day_from = max(min(state.day, days_to), oldest)
     days = [
         Day(number, since, until, number >= day_from, since >= kept.get("changes", 0))
@@ -182,10 +182,10 @@ def days_between(first: int, end: int, time_zone: str) -> Iterator[tuple[int, in
     if first >= end:
         return
     at = first * DAY_MS - DAY_MS
-    while Stays.day(at, time_zone) < first:
+    while SpansAndSessions.day(at, time_zone) < first:
         at += QUARTER_MS
-    while (number := Stays.day(at, time_zone)) < end:
+    while (number := SpansAndSessions.day(at, time_zone)) < end:
         since = at
-        while Stays.day(at, time_zone) == number:
+        while SpansAndSessions.day(at, time_zone) == number:
             at += QUARTER_MS
         yield number, since, at

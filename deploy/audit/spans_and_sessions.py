@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     told: Told
 
 
-class Stays:
+class SpansAndSessions:
     """Appends to ``findings`` what ends and what is counted."""
 
     def __init__(self, findings: list[Finding]) -> None:
