@@ -25,7 +25,7 @@ from processor.settings import ProcessorSettings
 from processor.startup import open_deployment
 from processor.store.claim import NotMigratedError
 from processor.store.store import Store
-from processor.watch.lag import Standings, behind
+from processor.watch.lag import Lags, behind
 from processor.watch.log_watch import LogWatch
 from processor.watch.metrics import Metrics
 from processor.watch.partition_metrics import PartitionMetrics
@@ -64,10 +64,10 @@ async def serve(settings: ProcessorSettings) -> int:
     progress = Progress()
     publisher = ChangePublisher(settings, metrics.publish_failures, progress)
     pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics, progress)
-    standings = Standings(pipeline)
-    registry.register(PartitionMetrics(standings.now))
-    watchdog = Watchdog(settings.stall_seconds, standings, progress)
-    log_watch = LogWatch(settings, standings, pipeline, progress, metrics)
+    lags = Lags(pipeline)
+    registry.register(PartitionMetrics(lags.now))
+    watchdog = Watchdog(settings.stall_seconds, lags, progress)
+    log_watch = LogWatch(settings, lags, pipeline, progress, metrics)
     watching: asyncio.Task[None] | None = None
     claiming: asyncio.Task[None] | None = None
     waiting_for, retry_seconds = "starting", STARTUP_RETRY_SECONDS
@@ -83,7 +83,7 @@ async def serve(settings: ProcessorSettings) -> int:
             return "the consumer group has not taken this process in yet"
         if log_watch.trouble is not None:
             return log_watch.trouble
-        return pipeline.trouble or behind(standings.now(), settings.ready_lag_seconds)
+        return pipeline.trouble or behind(lags.now(), settings.ready_lag_seconds)
 
     admin = web.AppRunner(
         create_admin_app(registry, not_ready),
@@ -120,9 +120,7 @@ async def serve(settings: ProcessorSettings) -> int:
             retry_seconds = min(2 * retry_seconds, LONGEST_STARTUP_RETRY_SECONDS)
         if stop.is_set() or read is None:
             return 0
-        app = standings.app = create_app(
-            settings, pipeline, metrics, log_watch.may_go_on, read.base
-        )
+        app = lags.app = create_app(settings, pipeline, metrics, log_watch.may_go_on, read.base)
         watching = asyncio.create_task(log_watch.run(read, stop), name="log-watch")
         if settings.user_hash is not None:
             claim = publisher.publish_claim(settings.user_hash.fingerprint)

@@ -58,9 +58,9 @@ class Preview:
 
 
 class AudienceStore:
-    """Every method raises ``ProblemError``: as :class:`Database` does, ``bad_field`` for a period
-    without an instant, ``bad_parameter`` naming a period that begins before spans are kept, and
-    ``app_version`` where there are too many versions to compare."""
+    """Every method raises ``ProblemError``: as :class:`Database` does; with ``bad_field`` for a
+    period without an instant; with ``bad_parameter`` for a period that begins before spans are
+    kept, and for ``app_version`` where there are too many versions to compare."""
 
     def __init__(self, settings: ApiSettings, database: Database, quality: Quality) -> None:
         self._database = database

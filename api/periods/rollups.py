@@ -1,10 +1,13 @@
 """Which rows answer a range: rollups as far as they are made, what they are made of after. PURE.
 
-Days of the reporting zone come from day rollups (for buckets of a day only if they are days of that
-zone too), what is left before ``quarters`` from hours and quarter-hours, and the rest from what the
-processor writes. Every instant of the range is in exactly one of these parts. Hours tell what is
-left unless buckets are shorter; but of an hour in which one of the parts or buckets begins or ends
-(a zone may be half an hour from UTC) it is the quarter-hours that do: it is *split*.
+Three parts make a range, and every instant of it is in exactly one of them:
+
+1. whole days of the reporting zone: day rollups. For buckets of a day only if the buckets are days
+   of that zone, too;
+2. what is left before ``quarters``: hours, or quarter-hours where buckets are shorter than an hour.
+   An hour is *split* into its quarter-hours if a part or a bucket begins or ends in it, as a zone
+   may be half an hour from UTC;
+3. the rest: what the processor writes.
 
 Buckets of a minute are what the processor writes, as far back as that is kept.
 

@@ -4,9 +4,9 @@ The API starts while PostgreSQL is away, answers 503 in bounded time while it is
 it is back. What was asked on a connection that had died is asked again: it is a read, or a write
 that may be made twice.
 
-Behind a pooler that gives each transaction another session (``ROLLCALL_DATABASE_SESSION_URL`` says
-so), what belongs together is one transaction, which sets up what otherwise the connection is set up
-with. Exports have connections of their own there, which are sessions: they last, and keep cursors.
+A pooler may give each transaction another session (``ROLLCALL_DATABASE_SESSION_URL`` says so). What
+belongs together is one transaction then, and it sets up for itself what a connection has otherwise.
+Exports have connections of their own there. These are sessions: they last, and keep cursors.
 """
 
 from __future__ import annotations

@@ -274,8 +274,8 @@ def _stored_device(stored: dict[str, Any], other_users: dict[str, list[str]] | N
 
 
 def installation_ids(row: UserWithDevicesRow) -> list[str]:
-    """The ids that the phones of ``row`` bear and have not signed out: what they are called, where
-    it is neither what they say of themselves nor what a device without a name is called."""
+    """The ids of the phones of ``row`` that have not signed out. A device's name is such an id
+    unless it is a ``device_info``, or the name of devices that have none."""
     if row.devices is not None:
         devices = row.devices
     else:

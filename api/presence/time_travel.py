@@ -1,10 +1,10 @@
 """Who was online at an instant: the answers of then, from what is kept of it (design, section 7).
 
 For ``at`` ≤ ``as_of`` the answer is the sum over partitions of their state after all records and
-expiries with log time ≤ ``at``. A user's state and screen are those of the device that gave them,
-and so is what it had told of itself by then (of a span the last 16 times that this changed);
-``changed_at`` and ``reason`` are of the last change of what the user showed, from the history of
-changes. ``last_active`` is not kept: ``null``. Of a user's devices those that were online are told.
+expiries with log time ≤ ``at``. One device gives a user's state and screen, and what it had
+reported of itself by then; of one span the last 16 reports are kept. ``changed_at`` and ``reason``
+are of the last change of what the user showed, from the history of changes. ``last_active`` is not
+kept: ``null``. Of a user's devices those that were online are told.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """``make docs``: docs/metrics.md from the metrics that the services really have.
 
-A label either comes from a closed set, whose series are there from the start or which is named in
-``CLOSED``, or is in ``BOUNDS`` with what keeps it small. A label that is in neither is a mistake,
-which :func:`families` raises.
+A label comes from a closed set, or ``BOUNDS`` says what keeps it small. A set is closed if its
+series are there from the start, or if ``CLOSED`` names it. Any other label is a mistake, which
+:func:`families` raises.
 """
 
 from __future__ import annotations

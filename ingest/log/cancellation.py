@@ -12,8 +12,8 @@ _AGAIN_SECONDS: Final = 2.0
 async def end(task: asyncio.Task[Any]) -> None:
     """Cancel a task until it has ended; its exception, if it had one, is dropped.
 
-    Once is not enough where aiokafka is awaited: its client, while it closes, drops a cancellation
-    that was meant for the task that closes it, and that task would go on for ever.
+    Once is not enough where aiokafka is awaited. While its client closes, it drops a cancellation
+    that was meant for the task that closes it. That task would go on for ever.
     """
     while not task.done():
         task.cancel()

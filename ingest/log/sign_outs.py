@@ -1,8 +1,8 @@
 """Follows ``presence.sign_outs``, which tells whose sockets a logout, an opt-out or an
 erasure ended (design, section 4).
 
-Every ingest process reads the whole topic, from its end on when it starts (it has no sockets yet),
-and afterwards from where it stood, also through Kafka being away. It commits nothing.
+Every ingest process reads the whole topic. It starts at the end, as it has no sockets yet, and goes
+on from where it was when Kafka has been away. It commits nothing.
 """
 
 from __future__ import annotations

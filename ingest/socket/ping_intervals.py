@@ -1,10 +1,10 @@
 """How often to ping whose sockets. PURE.
 
-A gateway that ends connections which were silent for some time (20 s and up) cuts a socket without
-a close frame before its first ping, or takes that ping and gives no answer; and the next socket
-likewise. So two such losses in a row after the same silence are taken for a time-out: the user's
-next sockets are pinged well within it. A phone in a tunnel is lost after any silence, and seldom
-before it answered a ping.
+Some gateways end connections that were silent for some time (20 s and up). Such a one cuts a socket
+before its first ping and without a close frame, or takes that ping and gives no answer; it does the
+same to the next socket. So two such losses in a row, after the same silence, are taken for a
+time-out: the user's next sockets are pinged well within it. A phone in a tunnel is lost after any
+silence, and seldom before it answered a ping.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Canaries: synthetic users whose state somebody knows, and who are in no count. PURE.
 
 Ingest marks the events whose token carries the claim of a canary; so the issuer of tokens says who
-is one, and nobody hides from a count by a name of their choice. A user is a canary if the event
-that found them offline or unknown, and that counted, said so, and stays one for as long as they are
-online: nobody moves into a count or out of it while they are in it.
+is one, and nobody hides from a count by a name of their choice. The event that begins a user's
+time online, and counts, decides: if it is marked, the user is a canary until they are offline. So
+nobody moves into a count, or out of it, while they are online.
 
 A canary has a row in ``presence``, which follows the same rules as every other one, and nothing
 else: no change that is stored or published, no span, session, sum, sample, day or place among the

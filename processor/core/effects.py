@@ -83,15 +83,19 @@ class Reject:
 
 @dataclass(slots=True)
 class Effects:
-    """What a batch did to a partition, to be stored in one transaction. ``touched`` has the users
-    whose rows are to be written, with the offset of the last record that changed them,
-    ``heard`` those who gave a sign of life that changed nothing else, with the last one's;
-    ``outages`` are by kind and beginning; ``settled`` are rows as they were before log time
-    stepped back, of users whom nothing has changed since. ``flags`` are what is known of users
-    by hash after their last privacy event, ``stragglers`` opted-out users of whom something
-    arrived, ``canaries_expired`` those of whom no change tells. For metrics only: how many devices
-    were ``forgotten`` to make room, how many were ``told_apart`` by which mark, and the
-    ``intervals`` of ``processor/core/intervals.py`` that were looked at."""
+    """What a batch did to a partition, to be stored in one transaction.
+
+    - ``touched``: users whose rows are to be written; the offset of the last record that changed
+      each.
+    - ``heard``: users with a sign of life that changed nothing else; the offset of its record.
+    - ``settled``: rows as they were before log time stepped back, of users unchanged since.
+    - ``outages``: by kind and beginning.
+    - ``flags``: by hash, what is known of users after their last privacy event.
+    - ``stragglers``: opted-out users of whom something arrived.
+    - ``canaries_expired``: canaries who timed out, since no change tells of them.
+
+    For metrics only: how many devices were ``forgotten`` to make room, how many were ``told_apart``
+    by which mark, and the ``intervals`` of ``processor/core/intervals.py`` that were looked at."""
 
     touched: dict[str, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)

@@ -1,12 +1,13 @@
-"""Users in the foreground by screen as they are stored at every batch, so that nobody who asks
-where people are now reads who is online. PURE.
+"""Users in the foreground by screen, stored with every batch. PURE.
 
-Of each partition ``max_screens`` names at most have a row, with all who are on that screen;
+So the question where people are now is answered without reading who is online.
+
+In each partition at most ``max_screens`` names have a row, with all who are on that screen;
 everybody else who is on a named screen is ``(other)``. A name that comes takes a place while there
 is one, and leaves it with its last user. So ids in names (``/product/8731``) can keep a screen
-waiting, but not for long: at each whole minute of log time those names have the places that have
-most users, as in the samples of that minute. All this is a function of the log and of the rows that
-are stored, however batches are cut (promise 4).
+waiting, but not for long: each whole minute of log time gives the places to the names with most
+users, as in the samples of that minute. All this is a function of the log and of the rows that are
+stored, however batches are cut (promise 4).
 """
 
 from __future__ import annotations

@@ -18,14 +18,14 @@ ends a silence. A jump begins it anew, as the time before has been accounted for
 a record, before the expiries of that record and never at one with a client event; what was decided
 before stands. The outage lasts to the next record with a client event.
 
-During an outage nobody goes offline by ``offline_after`` or ``disconnect_grace`` in its first
-``outage_hold``: whose deadline has come by then goes at the end of the hold (in order of user and
-device, as of any one deadline), everyone else at their own. A deadline that a disconnect sets in
-the outage is held alike. At its end, before the events of the record that ends it, everyone still
-online gets until then + ``reconnect_grace``, and until then nobody goes for having lost the last
-socket in that time. Grace never shortens a deadline, and any other deadline that is set after the
-end is not moved. Where a jump falls into an outage of ticks only, both hold, each for its time, and
-each gives its grace; the jump does not end the other.
+In the first ``outage_hold`` of an outage nobody goes offline by ``offline_after`` or
+``disconnect_grace``. A device whose deadline comes in that time goes at the end of the hold (in
+order of user and device, as of any one deadline), every other one at its own deadline. A deadline
+that a disconnect sets in the outage is held alike. When the outage ends, before the events of the
+record that ends it, everyone still online is kept for ``reconnect_grace`` more. In that time nobody
+goes for having lost the last socket in the outage. Grace never shortens a deadline, and moves none
+that is set after the end. Where a jump falls into an outage of ticks only, both hold, each for its
+time, and each gives its grace; the jump does not end the other.
 
 Fleets in which 30 events take longer than ``offline_after`` to be due are not covered by the second
 test: fewer than 30 × ``client_interval`` ÷ ``offline_after`` foreground devices in a partition (18
@@ -77,8 +77,8 @@ class Silence(msgspec.Struct, frozen=True):
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """What the time of a record brings: outages that begin or end with it, until when nobody goes
-    offline, whether those who are online then get a grace, and the silence that goes on."""
+    """What the time of a record brings. ``outages`` begin or end with it; until ``held_ms`` nobody
+    goes offline; where one is ``over``, those online get a grace; ``silence`` goes on."""
 
     outages: tuple[Outage, ...] = ()
     held_ms: int = 0

@@ -1,9 +1,9 @@
 """Signs of life that change nothing that people look at, nor what else is remembered. PURE.
 
 Nearly every event is one. Of its user only what :data:`CHANGED` names is stored, in narrow rows of
-their own (design, section 7). An outage's grace, which is stored with the partition and not with
-each user, gives later deadlines and nothing else; so whatever memory holds of a user beyond their
-stored row is among these fields too.
+their own (design, section 7). The grace after an outage changes no more: it is stored with the
+partition, and gives users later deadlines alone. So whatever memory holds of a user beyond their
+stored row is among these fields.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """The users of a partition, and what time does to them. PURE.
 
-Log time is the broker's time of the records as a running maximum; it steps back where that tells
-that the broker's clock was wrong (``clock_steps``). What happens because time passed comes in one
-order: a step back, an outage that begins, then everyone whose deadline it reached, in order of
-deadline, user and device, and between them the samples of concurrency, then the grace after an
-outage that the record ends; so the same log gives the same rows however batches were cut (promise
-4).
+Log time is the broker's time of the records as a running maximum; it steps back where the records
+tell that the broker's clock was wrong (``clock_steps``). What happens because time passed comes in
+one order, so that the same log gives the same rows however batches were cut (promise 4):
+
+1. a step back;
+2. an outage that begins;
+3. expiries, in order of deadline, user and device, and between them the samples of concurrency;
+4. the grace after an outage that the record ends.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The usual heartbeat, before all others: the only phone of a user is still there. PURE.
 
-Nearly every event is one: over HTTP, of the one device that its token was last seen on, in the
-foreground on the screen that is known, with nothing new to tell. It gives the device another
-deadline, and there is nothing else to look for. What ``presence``, ``stays`` and ``twins`` make of
-such an event is the same; whatever is not told here word for word is theirs to tell.
+Nearly every event is one. It comes over HTTP, from the one device that its token was last seen on,
+in the foreground, on the screen that is known, and reports nothing new. It gives the device another
+deadline, and there is nothing else to look for. ``presence``, ``spans_and_sessions`` and ``twins``
+make the same of such an event; any other event is theirs.
 
 With it an event costs the reducer less than half (``make bench-reducer``).
 """

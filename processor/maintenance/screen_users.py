@@ -2,13 +2,13 @@
 
 1. An hour's sketch is under the key of its month, a day's under that of the month of its noon. The
    key is made with the month's first sketch; retention destroys it when its changes have gone.
-2. A day is merged from its hours. Those under another key than the day's, which a day of two months
-   has, are sketched again from changes under the day's key, as are the half-hours at its ends where
-   the zone is not whole hours from UTC.
-3. Where that cannot be done any more, because changes or the key have gone, a day that was counted
-   keeps what it has, as it does where an erasure took of those changes. One that was not (another
-   zone made it anew) is of the hours that begin in it: if they are under several keys it has bounds
-   and no sketch.
+2. A day is merged from its hours. Two kinds of hours are sketched again, from changes and under the
+   day's key: those under another key, where a day lies in two months; and the half-hours at its
+   ends, where the zone is not whole hours from UTC.
+3. That cannot be done once the changes or the key have gone. A day that was counted before keeps
+   what it has then; it does so, too, where an erasure took some of those changes. A day that was
+   not counted (another zone made it anew) is made of the hours that begin in it. If these are under
+   several keys, it has bounds and no sketch.
 
 So the same run repeated gives the same bytes, and no sketch is ever replaced by one of fewer users
 because people's data have gone.

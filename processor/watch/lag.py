@@ -18,7 +18,7 @@ from processor.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PartitionLag:
     """One partition. ``state`` is ``None`` until it is loaded; ``next_offset`` until it is
     known where to begin; ``lag_records`` while Kafka has not said where the log ends;
     ``lag_seconds`` where there is a lag and no record of it has been seen."""
@@ -30,7 +30,7 @@ class Standing:
     lag_seconds: float | None
 
 
-class Standings:
+class Lags:
     """``app`` is the Faust application once it has partitions, else ``None``; ``clock`` gives Unix
     seconds."""
 
@@ -39,7 +39,7 @@ class Standings:
         self._clock = clock
         self.app: Any = None
 
-    def now(self) -> list[Standing]:
+    def now(self) -> list[PartitionLag]:
         """By partition; none before Kafka has assigned any."""
         app = self.app
         if app is None or not app.assigned:
@@ -50,7 +50,7 @@ class Standings:
             return []
         return [self._of(app, tp) for tp in assignment]
 
-    def _of(self, app: Any, tp: Any) -> Standing:
+    def _of(self, app: Any, tp: Any) -> PartitionLag:
         partition = tp.partition
         state = self._pipeline.loaded(partition)
         next_offset = state.next_offset if state else app.start_offsets.get(partition)
@@ -59,7 +59,7 @@ class Standings:
         except (AssertionError, ConsumerNotStarted):  # a rebalance in Kafka's thread has just begun
             highwater = None
         if highwater is None or next_offset is None:
-            return Standing(partition, state, next_offset, None, None)
+            return PartitionLag(partition, state, next_offset, None, None)
         highwater += app.log_base
         # What is in memory may be ahead of what is stored, while that is tried again.
         in_hand_ms = self._pipeline.oldest_in_hand_ms(partition)
@@ -77,18 +77,18 @@ class Standings:
             lag_seconds = 0.0
         elif oldest_ms is not None:
             lag_seconds = max(0.0, self._clock() - oldest_ms / 1000)
-        return Standing(partition, state, next_offset, lag_records, lag_seconds)
+        return PartitionLag(partition, state, next_offset, lag_records, lag_seconds)
 
 
-def behind(standings: list[Standing], seconds: float) -> str | None:
+def behind(lags: list[PartitionLag], seconds: float) -> str | None:
     """Which partition is not loaded or not caught up, and by how much; ``None`` if all are within
     ``seconds``."""
-    for standing in standings:
-        if standing.state is None:
-            return f"partition {standing.partition} is not loaded yet"
-        if standing.lag_seconds is None:
-            return f"partition {standing.partition} has not been read yet"
-        if standing.lag_seconds > seconds:
-            lag = f"{standing.lag_seconds:.0f} s ({standing.lag_records} records)"
-            return f"partition {standing.partition} is {lag} behind"
+    for lag in lags:
+        if lag.state is None:
+            return f"partition {lag.partition} is not loaded yet"
+        if lag.lag_seconds is None:
+            return f"partition {lag.partition} has not been read yet"
+        if lag.lag_seconds > seconds:
+            how_far = f"{lag.lag_seconds:.0f} s ({lag.lag_records} records)"
+            return f"partition {lag.partition} is {how_far} behind"
     return None

@@ -1,14 +1,15 @@
 """Is the log that this processor reads still the one that its database belongs to, and read at all?
 
-Asked of Kafka every few seconds, beside the consumer, which knows none of it:
+The consumer knows none of this, so Kafka is asked beside it, every few seconds:
 
-1. the topic's id. One that is gone, or was made again, is read no further (design, section 6).
-2. where this process had partitions and has none: who has them? A standby's are with others. If
+1. What is the topic's id? A topic that is gone, or was made again, is read no further (design,
+   section 6).
+2. Who has the partitions, where this process had some and has none? A standby's are with others. If
    nobody has any, the group stands still, and no process of it is ready.
-3. where no record has come for long (``processor/watch/reading.py``): where the log ends. If there
-   is something to read, this process is alive and reads nothing: it ends, another one starts.
-4. every ``LOOK_BACK_SECONDS``: whether the records that were the last ones when this was asked
-   before are still where they were (``processor/core/log/last_read.py``). Where others are, Kafka
+3. Where does the log end, when no record has come for long (``processor/watch/reading.py``)? If
+   there is something to read, this process is alive and reads nothing: it ends, another one starts.
+4. Are the last records of the look before still where they were (``processor/core/log/
+   last_read.py``)? This is asked every ``LOOK_BACK_SECONDS``. If others are in their places, Kafka
    lost the end of the log and has written past it since: the process ends, and none starts.
 """
 
@@ -30,7 +31,7 @@ from processor.kafka.consumer_group import assigned_partitions
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
 from processor.startup import partition_offsets, read_again
-from processor.watch.lag import Standings
+from processor.watch.lag import Lags
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
 from processor.watch.reading import Reading
@@ -52,7 +53,7 @@ class LogWatch:
     def __init__(
         self,
         settings: ProcessorSettings,
-        standings: Standings,
+        lags: Lags,
         pipeline: Pipeline,
         progress: Progress,
         metrics: Metrics,
@@ -62,7 +63,7 @@ class LogWatch:
     ) -> None:
         self._settings = settings
         self._topic = topic_name(settings, EVENTS)
-        self._standings = standings
+        self._lags = lags
         self._pipeline = pipeline
         self._progress = progress
         self._metrics = metrics
@@ -119,10 +120,10 @@ class LogWatch:
         self.replaced = found != read.topic_id
         if self.replaced:
             return str(TopicReplacedError(self._topic, read.topic_id, found))
-        if self._standings.now():
+        if self._lags.now():
             self._had_partitions = True
             return None
-        app = self._standings.app
+        app = self._lags.app
         if not self._had_partitions or app is None or app.rebalancing:
             return None
         group = self._settings.group
@@ -160,7 +161,7 @@ class LogWatch:
         if self.replaced or time.monotonic() < self._looked_back_at + LOOK_BACK_SECONDS:
             return
         self._looked_back_at = time.monotonic()
-        ours = {standing.partition for standing in self._standings.now()}
+        ours = {lag.partition for lag in self._lags.now()}
         before = {p: read for p, read in self._read_before.items() if p in ours}
         reads = self._pipeline.last_reads()
         try:
@@ -174,12 +175,12 @@ class LogWatch:
         """The next offset of each partition that we have and of which nothing is in hand."""
         return {
             s.partition: s.next_offset
-            for s in self._standings.now()
+            for s in self._lags.now()
             if s.next_offset is not None and self._pipeline.oldest_in_hand_ms(s.partition) is None
         }
 
     def _waits(self) -> bool:
         """For PostgreSQL, for Kafka to take changes, or for a rebalance."""
-        app = self._standings.app
+        app = self._lags.app
         rebalancing = app is None or bool(app.rebalancing)
         return rebalancing or self._progress.pausing or self._pipeline.trouble is not None

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from processor.core.analytics.screen_names import NO_SCREEN, OTHER_SCREENS
-from processor.watch.lag import Standing
+from processor.watch.lag import PartitionLag
 
 #: Screens that have a series of their own, of each processor; the rest is ``(other)``.
 MOST_SCREENS: Final = 20
@@ -23,22 +23,22 @@ class PartitionMetrics(Collector):
 
     def __init__(
         self,
-        standings: Callable[[], list[Standing]] = list,
+        lags: Callable[[], list[PartitionLag]] = list,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._standings = standings
+        self._lags = lags
         self._clock = clock
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        standings = self._standings()
+        lags = self._lags()
         yield _gauge(
-            "rollcall_processor_partitions", "Partitions that this processor has.", len(standings)
+            "rollcall_processor_partitions", "Partitions that this processor has.", len(lags)
         )
-        yield from self._progress(standings)
-        yield from self._state(standings)
-        yield self._screens(standings)
+        yield from self._progress(lags)
+        yield from self._state(lags)
+        yield self._screens(lags)
 
-    def _progress(self, standings: list[Standing]) -> Iterator[GaugeMetricFamily]:
+    def _progress(self, lags: list[PartitionLag]) -> Iterator[GaugeMetricFamily]:
         log_time = _by_partition(
             "log_time_seconds", "Log time up to which a partition is processed, Unix seconds."
         )
@@ -50,18 +50,18 @@ class PartitionMetrics(Collector):
             "one.",
         )
         watermarks = []
-        for standing in standings:
-            label = [str(standing.partition)]
-            state = standing.state
+        for lag in lags:
+            label = [str(lag.partition)]
+            state = lag.state
             if state is not None:
                 next_offset.add_metric(label, state.next_offset)
                 if state.log_time_ms is not None:
                     log_time.add_metric(label, state.log_time_ms / 1000)
                     watermarks.append(state.log_time_ms / 1000)
-            if standing.lag_records is not None:
-                lag_records.add_metric(label, standing.lag_records)
-            if standing.lag_seconds is not None:
-                lag_seconds.add_metric(label, standing.lag_seconds)
+            if lag.lag_records is not None:
+                lag_records.add_metric(label, lag.lag_records)
+            if lag.lag_seconds is not None:
+                lag_seconds.add_metric(label, lag.lag_seconds)
         yield from (log_time, next_offset, lag_records, lag_seconds)
         yield _gauge(
             "rollcall_processor_watermark_age_seconds",
@@ -70,7 +70,7 @@ class PartitionMetrics(Collector):
             self._clock() - min(watermarks) if watermarks else float("nan"),
         )
 
-    def _state(self, standings: list[Standing]) -> Iterator[GaugeMetricFamily]:
+    def _state(self, lags: list[PartitionLag]) -> Iterator[GaugeMetricFamily]:
         users = _by_partition("users_online", "Users online.", "state")
         silenced = _by_partition(
             "outage_running", "1 while clients cannot reach us: only ticks arrive."
@@ -79,8 +79,8 @@ class PartitionMetrics(Collector):
             "grace_running", "1 while those who were online at an outage's end are kept so."
         )
         in_memory = 0
-        for standing in standings:
-            state = standing.state
+        for lag in lags:
+            state = lag.state
             if state is None:
                 continue
             partition = str(state.partition)
@@ -97,11 +97,11 @@ class PartitionMetrics(Collector):
             in_memory,
         )
 
-    def _screens(self, standings: list[Standing]) -> GaugeMetricFamily:
+    def _screens(self, lags: list[PartitionLag]) -> GaugeMetricFamily:
         by_screen: Counter[str] = Counter()
-        for standing in standings:
-            if standing.state is not None:
-                for screen, users in standing.state.tally.by_screen.items():
+        for lag in lags:
+            if lag.state is not None:
+                for screen, users in lag.state.tally.by_screen.items():
                     by_screen[NO_SCREEN if screen is None else screen] += users
         others = by_screen.pop(OTHER_SCREENS, 0)
         most = by_screen.most_common(MOST_SCREENS)
@@ -114,7 +114,7 @@ class PartitionMetrics(Collector):
         for screen, users in most:
             family.add_metric([screen], users)
         rest = by_screen.total() - sum(users for _, users in most) + others
-        if standings:
+        if lags:
             family.add_metric([OTHER_SCREENS], rest)
         return family
 

@@ -22,7 +22,7 @@ import threading
 import time
 from typing import Any, Final
 
-from processor.watch.lag import Standings
+from processor.watch.lag import Lags
 from processor.watch.progress import Progress
 
 BEAT_SECONDS: Final = 0.5
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 class Watchdog:
     """From :meth:`start`, on the running event loop, to :meth:`stop`."""
 
-    def __init__(self, stall_seconds: float, standings: Standings, progress: Progress) -> None:
+    def __init__(self, stall_seconds: float, lags: Lags, progress: Progress) -> None:
         self._stall_seconds = stall_seconds
-        self._standings = standings
+        self._lags = lags
         self._progress = progress
         self._beats = 0
         self._behind = ""
@@ -70,9 +70,9 @@ class Watchdog:
             await asyncio.sleep(BEAT_SECONDS)
 
     def _look(self) -> None:
-        app: Any = self._standings.app
+        app: Any = self._lags.app
         self._rebalancing = bool(app is not None and app.rebalancing)
-        waiting = {s.partition: s.lag_records for s in self._standings.now() if s.lag_records}
+        waiting = {s.partition: s.lag_records for s in self._lags.now() if s.lag_records}
         self._behind = ", ".join(f"{lag} of partition {p}" for p, lag in waiting.items())
 
     def _watch(self) -> None:

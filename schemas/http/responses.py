@@ -1,8 +1,7 @@
 """What our HTTP server answers where no handler of ours could: problems like all others.
 
-aiohttp has pages of its own for a request that it cannot parse, which repeat what was sent (a token
-perhaps), for one that it cannot route, and for a handler that fails. Nothing that was sent is in
-these.
+aiohttp has pages of its own for a request that it cannot parse or route, and for a handler that
+fails. The first of them repeats what was sent, perhaps a token. Ours repeat nothing.
 """
 
 from __future__ import annotations

@@ -2,14 +2,13 @@
 
 Lines are JSON, one object each, or text for a terminal (``ROLLCALL_LOG_FORMAT``); those of the
 libraries look like ours. A line that is written while a request is answered carries its
-``request_id``. Repeats are bounded (``log_repeats.py``).
+``request_id``. Repeats are bounded (``schemas/service/repeats.py``).
 
-aiohttp logs a request that it cannot parse with the sender's address, a traceback and the first
-bytes of what was sent, which may be a token. SECURITY.md promises neither to be logged, and on a
-public address such requests come by the minute: one line with the kind of error is all they get.
-Tracebacks show no values of variables, which may be either. Of exceptions, in tracebacks and where
-a line puts one in, there is what ``schemas.untrusted.safe_errors`` says: their texts may name
-people.
+Of a request that it cannot parse, aiohttp logs the sender's address, a traceback and the first
+bytes of what was sent, perhaps a token. SECURITY.md promises that addresses and tokens are not
+logged, and on a public address such requests come by the minute: each gets one line with the kind
+of error. Tracebacks show no values of variables. Of an exception there is what
+``schemas.untrusted.safe_errors`` says, in a traceback and in a line: its text may name people.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The keys of a JSON Web Key Set (RFC 7517) that verify signatures. PURE.
 
-Sets in the field list a key twice under one id (for signatures and for encryption, or a plain
-copy), keys of kinds that we do not have, and keys that are broken. What cannot verify is passed
-over, what is there twice counts once, and two different keys may share an id. Secrets are never
-read: who can fetch the set could sign with them.
+Sets in the field hold more than keys to verify with: broken keys, keys of kinds that we do not
+have, and one key twice under one id (for signatures and for encryption, or a plain copy). What
+cannot verify is passed over, a key that is there twice counts once, and two different keys may
+share an id. Secrets are never read: anybody who can fetch the set could sign with them.
 """
 
 from __future__ import annotations

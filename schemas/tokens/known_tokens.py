@@ -1,9 +1,9 @@
 """Whom tokens spoke for until a while ago, by the tokens' hashes. PURE: times are seconds of one
 monotonic clock.
 
-Each entry has three ends: until when an answer of the token's issuer was *believed*, until when the
-token *counted*, which is later where it was let pass while the issuer was away, and when the token
-*ends* by itself.
+Each entry has three ends. Until the first an answer of the token's issuer was *believed*. Until the
+second the token *counted*: longer, if it was let pass while the issuer was away. At the third the
+token *ends* by itself.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from api.health.poll import MOST_BYTES, TIMEOUT_SECONDS
 from api.openapi import document
 from deploy.local.ports import free_port
 from ingest.metrics import IngestMetrics
-from processor.watch.lag import Standing
+from processor.watch.lag import PartitionLag
 from processor.watch.metrics import Metrics
 from processor.watch.partition_metrics import PartitionMetrics
 from schemas.http.admin_port import create_admin_app
@@ -71,7 +71,7 @@ def processor(*lags: tuple[int, int]) -> CollectorRegistry:
     """The metrics of one that has these partitions, so many records behind."""
     registry = CollectorRegistry()
     Metrics(registry)
-    standings = [Standing(number, None, None, records, 1.5) for number, records in lags]
+    standings = [PartitionLag(number, None, None, records, 1.5) for number, records in lags]
     registry.register(PartitionMetrics(lambda: standings))
     return registry
 
