@@ -1,0 +1,1 @@
+"""Product alerts: rules that managers make, and whom they tell."""

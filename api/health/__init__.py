@@ -1,0 +1,1 @@
+"""How Rollcall itself does: what its processes say, and what PostgreSQL knows of them."""

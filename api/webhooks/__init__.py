@@ -1,0 +1,1 @@
+"""Webhooks: who is called with which changes."""

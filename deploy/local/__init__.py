@@ -1,0 +1,1 @@
+"""`rollcall up`: an embedded Kafka and PostgreSQL, and all services beside them."""

@@ -1,0 +1,1 @@
+"""Product alerts: rules that are looked at as log time passes, and their notices."""

@@ -1,0 +1,1 @@
+"""Webhooks: changes delivered in order, until they are taken or given up."""

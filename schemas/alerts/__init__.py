@@ -1,0 +1,1 @@
+"""Product alerts: their rules, what these find, and the message."""

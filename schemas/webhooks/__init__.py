@@ -1,0 +1,1 @@
+"""Webhooks: filters, timers, messages and their signatures."""

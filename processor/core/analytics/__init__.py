@@ -1,0 +1,1 @@
+"""What presence adds up to: spans and sessions, windows, samples."""
