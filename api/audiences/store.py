@@ -67,8 +67,7 @@ class AudienceStore:
         self._quality = quality
         self._preview_seconds = settings.api_statement_timeout_seconds
         self._export_seconds = settings.api_export_timeout_seconds
-        common = load_queries("api.presence", "queries.sql")
-        self._kept_from = common["spans_kept_from"]
+        self._kept_from = load_queries("api.presence", "queries.sql")["spans_kept_from"]
         parts: dict[str, str | bytes] = {
             "columns": USER_COLUMNS,
             "platform": load_queries("api.analytics", "breakdown.sql")["platform"],

@@ -22,11 +22,9 @@ from api.http.answers import (
     told,
 )
 from api.periods.instants import rfc3339
-from api.presence.rows import UserRow, UserWithDevicesRow
+from api.presence.rows import UserRow, UserWithDevicesRow, own_name
 from schemas.log.changes import Reason, State
 
-#: What the processor calls a device that nothing names (design, section 2).
-DEFAULT_DEVICE: Final = "default"
 _STATE_RANK: Final = {"foreground": 0, "background": 1, "offline": 2}
 
 WindowSeconds: TypeAlias = Annotated[
@@ -269,26 +267,8 @@ def _stored_device(stored: dict[str, Any], other_users: dict[str, list[str]] | N
         changed_at=_rfc3339_of_ms(stored.get("changed_ms")),
         timer_runs_on=_timer_runs_on(stored),
         twin_of=stored.get("twin_of"),
-        other_users=None if other_users is None else other_users.get(_name(stored), []),
+        other_users=None if other_users is None else other_users.get(own_name(stored), []),
     )
-
-
-def installation_ids(row: UserWithDevicesRow) -> list[str]:
-    """The ids of the phones of ``row`` that have not signed out. A device's name is such an id
-    unless it is a ``device_info``, or the name of devices that have none."""
-    if row.devices is not None:
-        devices = row.devices
-    else:
-        only = {"device": row.device, "device_info": row.device_info, "signed_out": row.signed_out}
-        devices = [only] if row.device is not None else []
-    names = [_name(d) for d in devices if not d.get("signed_out")]
-    texts = {DEFAULT_DEVICE, *(d.get("device_info") for d in devices)}
-    return [name for name in dict.fromkeys(names) if name not in texts]
-
-
-def _name(stored: dict[str, Any]) -> str:
-    """What the device's phone calls itself: another one of the user may have borne it first."""
-    return str(stored.get("twin_of") or stored["device"])
 
 
 def _timer_runs_on(stored: dict[str, Any]) -> bool | None:

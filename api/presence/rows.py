@@ -32,6 +32,8 @@ class UserRow:
     canary: bool
 
 
+#: What the processor calls a device that nothing names (design, section 2).
+DEFAULT_DEVICE: Final = "default"
 #: What queries select of a user: enumerations of PostgreSQL come as texts.
 USER_COLUMNS: Final = ", ".join(
     f"{field.name}::text AS {field.name}" if field.name in ("state", "reason") else field.name
@@ -68,3 +70,21 @@ class Page:
     next_cursor: str | None
     freshness: Freshness
     count: Count | None = None
+
+
+def installation_ids(row: UserWithDevicesRow) -> list[str]:
+    """The ids of the phones of ``row`` that have not signed out. A device's name is such an id
+    unless it is a ``device_info``, or the name of devices that have none."""
+    if row.devices is not None:
+        devices = row.devices
+    else:
+        only = {"device": row.device, "device_info": row.device_info, "signed_out": row.signed_out}
+        devices = [only] if row.device is not None else []
+    names = [own_name(d) for d in devices if not d.get("signed_out")]
+    texts = {DEFAULT_DEVICE, *(d.get("device_info") for d in devices)}
+    return [name for name in dict.fromkeys(names) if name not in texts]
+
+
+def own_name(stored: dict[str, Any]) -> str:
+    """What the device's phone calls itself: another one of the user may have borne it first."""
+    return str(stored.get("twin_of") or stored["device"])

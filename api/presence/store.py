@@ -16,9 +16,15 @@ from api.metrics import ApiMetrics
 from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
 from api.postgres.shared_scans import SharedScans
-from api.presence.answers import installation_ids
 from api.presence.filters import Audience, ListRequest, Sort, UserFilter, filter_parameters
-from api.presence.rows import USER_COLUMNS, Count, Page, UserRow, UserWithDevicesRow
+from api.presence.rows import (
+    USER_COLUMNS,
+    Count,
+    Page,
+    UserRow,
+    UserWithDevicesRow,
+    installation_ids,
+)
 from api.quality import Quality
 from api.signing.cursor import Position
 from api.signing.secret import ApiSecret
