@@ -168,14 +168,17 @@ class BodyReader:
         device_info = _text("device_info", sent.device_info, warnings)
         if device_info is not None and rules.device_info is not None:
             device_info = rules.device_info(device_info)
+        device_id = _device_id(sent.device_id, warnings)
+        platform = _text("platform", sent.platform, warnings)
+        sent_at = _instant(sent.sent_at, warnings)
         return Sent(
             screen,
             app_state,
             app_version,
             device_info,
-            _device_id(sent.device_id, warnings),
-            _text("platform", sent.platform, warnings),
-            _instant(sent.sent_at, warnings),
+            device_id,
+            platform,
+            sent_at,
             tuple(warnings),
             unknown_fields,
         )
