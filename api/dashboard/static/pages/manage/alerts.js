@@ -1,19 +1,17 @@
 // Product alerts: tried on the last week, made, watched and ended.
 
-import { now, post, read, send } from "../../lib/api.js";
+import { now, post, send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
 import { several } from "../../lib/moments.js";
-import { Rounds } from "../../lib/rounds.js";
-import { arrange, element, make, momentOf, setParts, setText } from "../../ui/dom.js";
+import { element, make, momentOf, setParts, setText } from "../../ui/dom.js";
 import { suggest } from "../../ui/suggestions.js";
 import { Teller } from "../../ui/teller.js";
 import { fillIn, layOut, PEAK, ruleOf } from "./alert_form.js";
 import { ruleInWords, trialInWords } from "./alert_words.js";
-import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
+import { hideSecret, KeptList, KeptRow, line, showSecret } from "./kept.js";
 import { pieces, t } from "../../lib/texts.js";
 
 const CALL = "/api/v1/alerts";
-const EVERY_MS = 5_000;
 const TIMES_SHOWN = 5;
 const TARGETS = { webhook: t("A webhook"), slack: "Slack", email: t("E-mail") };
 const FIELDS = {
@@ -36,26 +34,9 @@ const tell = element("tell");
 const trier = new Teller(element("tried-said"), FIELDS);
 const maker = new Teller(element("new-said"), FIELDS);
 const keeper = new Teller(element("list-said"));
-const reader = new Teller(element("list-trouble"));
-const rows = new Map();
-const rounds = new Rounds(refresh, EVERY_MS);
+const list = new KeptList(CALL, rowOf, shown);
 // The rule that was tried: a rule is tried before it is made.
 let tried = null;
-
-async function refresh() {
-  const isRead = await reader.attempt(async () => show((await read(CALL)).items));
-  element("list").setAttribute("aria-busy", "false");
-  return { isRead, movesOn: true };
-}
-
-function show(items) {
-  element("list-empty").hidden = items.length > 0;
-  for (const id of rows.keys()) if (!items.some((item) => item.id === id)) rows.delete(id);
-  arrange(element("list"), items.map((item) => {
-    if (!rows.has(item.id)) rows.set(item.id, rowOf(item));
-    return shown(rows.get(item.id), item);
-  }));
-}
 
 function rowOf({ id, rule, target }) {
   const deleter = keeper.deleter(() => end(id), rule.name);
@@ -68,12 +49,11 @@ async function rotate(id, name) {
     const { secret } = await send("POST", `${CALL}/${id}/rotate`);
     showSecret(secret, t("The new secret of {name}. Both sign for 24 hours: give this one to the receiver until then.", { name }));
   });
-  rows.delete(id); // its buttons ask again before the next time
-  await rounds.begin();
+  await list.remake(id);
 }
 
 async function end(id) {
-  if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), t("Deleted."))) await rounds.begin();
+  if (await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), t("Deleted."))) await list.begin();
 }
 
 function shown(row, item) {
@@ -135,7 +115,7 @@ tell.addEventListener("submit", async (event) => {
     forget();
     if (made.secret !== null) showSecret(made.secret, t("The secret of {name}, by which its receiver checks that messages are ours.", { name: made.rule.name }));
   }, t("Made. It looks at what comes from now on."));
-  rounds.begin();
+  list.begin();
 });
 
 element("peak").addEventListener("click", () => {
@@ -146,6 +126,6 @@ element("peak").addEventListener("click", () => {
 
 layOut(form);
 follow({});
-rounds.begin();
+list.begin();
 suggest("screens-known", "/api/v1/screens?limit=500", "screen");
 suggest("versions-known", "/api/v1/breakdown?by=app_version", "value");

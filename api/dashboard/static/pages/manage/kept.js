@@ -1,7 +1,48 @@
 // What managers keep: a list whose rows stay while it is read again and again, and a secret that is
 // shown once.
 
-import { element, make, setText } from "../../ui/dom.js";
+import { read } from "../../lib/api.js";
+import { Rounds } from "../../lib/rounds.js";
+import { arrange, element, make, setText } from "../../ui/dom.js";
+import { Teller } from "../../ui/teller.js";
+
+const EVERY_MS = 5_000;
+
+/** The list of the page. `rowOf` makes a row of an item of `call`; `shown` gives the row's node as the item is now. */
+export class KeptList {
+  #rows = new Map();
+
+  constructor(call, rowOf, shown) {
+    this.rowOf = rowOf;
+    this.shown = shown;
+    const reader = new Teller(element("list-trouble"));
+    this.rounds = new Rounds(async () => {
+      const isRead = await reader.attempt(async () => this.#show((await read(call)).items));
+      element("list").setAttribute("aria-busy", "false");
+      return { isRead, movesOn: true };
+    }, EVERY_MS);
+  }
+
+  /** Reads now, and from now on. */
+  begin() {
+    return this.rounds.begin();
+  }
+
+  /** Makes the row anew: its buttons ask again before the next time. */
+  remake(id) {
+    this.#rows.delete(id);
+    return this.begin();
+  }
+
+  #show(items) {
+    element("list-empty").hidden = items.length > 0;
+    for (const id of this.#rows.keys()) if (!items.some((item) => item.id === id)) this.#rows.delete(id);
+    arrange(element("list"), items.map((item) => {
+      if (!this.#rows.has(item.id)) this.#rows.set(item.id, this.rowOf(item));
+      return this.shown(this.#rows.get(item.id), item);
+    }));
+  }
+}
 
 /** A row of a list: its name, a word that says how it does, lines, and buttons. */
 export class KeptRow {

@@ -1,37 +1,18 @@
 // By which links people without a login see the numbers: made, listed and ended.
 
-import { read, send } from "../../lib/api.js";
+import { send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
-import { Rounds } from "../../lib/rounds.js";
 import { pieces, t } from "../../lib/texts.js";
-import { arrange, element, make, momentOf } from "../../ui/dom.js";
+import { element, make, momentOf } from "../../ui/dom.js";
 import { Teller } from "../../ui/teller.js";
-import { hideSecret, KeptRow, line, showSecret } from "./kept.js";
+import { hideSecret, KeptList, KeptRow, line, showSecret } from "./kept.js";
 
 const CALL = "/api/v1/share-links";
-const EVERY_MS = 5_000;
 
 const form = element("new");
 const maker = new Teller(element("new-said"), { name: t("The name"), expires_in_hours: t("The time in hours") });
 const keeper = new Teller(element("list-said"));
-const reader = new Teller(element("list-trouble"));
-const rows = new Map();
-const rounds = new Rounds(refresh, EVERY_MS);
-
-async function refresh() {
-  const isRead = await reader.attempt(async () => show((await read(CALL)).items));
-  element("list").setAttribute("aria-busy", "false");
-  return { isRead, movesOn: true };
-}
-
-function show(items) {
-  element("list-empty").hidden = items.length > 0;
-  for (const id of rows.keys()) if (!items.some((item) => item.id === id)) rows.delete(id);
-  arrange(element("list"), items.map((item) => {
-    if (!rows.has(item.id)) rows.set(item.id, rowOf(item));
-    return rows.get(item.id).node;
-  }));
-}
+const list = new KeptList(CALL, rowOf, ({ node }) => node);
 
 /** Nothing of a link changes. */
 function rowOf({ id, name, created_at: createdAt, created_by: createdBy, expires_at: expiresAt }) {
@@ -44,7 +25,7 @@ function rowOf({ id, name, created_at: createdAt, created_by: createdBy, expires
 async function end(id) {
   if (!(await keeper.attempt(() => send("DELETE", `${CALL}/${id}`), t("Ended: pages that are open say so.")))) return;
   hideSecret();
-  await rounds.begin();
+  await list.begin();
 }
 
 form.addEventListener("submit", async (event) => {
@@ -56,8 +37,8 @@ form.addEventListener("submit", async (event) => {
     form.reset();
     showSecret(location.origin + made.path, t("The link of {name}. Whoever has it sees the numbers until it ends.", { name: made.name }));
   }, t("Made."));
-  rounds.begin();
+  list.begin();
 });
 
 follow({});
-rounds.begin();
+list.begin();

@@ -3,16 +3,14 @@
 import { now, read, send } from "../../lib/api.js";
 import { follow } from "../../lib/feed.js";
 import { several } from "../../lib/moments.js";
-import { Rounds } from "../../lib/rounds.js";
-import { arrange, element, make, momentOf, setParts } from "../../ui/dom.js";
+import { element, make, momentOf, setParts } from "../../ui/dom.js";
 import { suggest } from "../../ui/suggestions.js";
 import { Teller } from "../../ui/teller.js";
-import { checked, hideSecret, KeptRow, line, linesOf, showSecret } from "./kept.js";
+import { checked, hideSecret, KeptList, KeptRow, line, linesOf, showSecret } from "./kept.js";
 import { deadLetter, LOOKS, stateWord, told } from "./webhook_words.js";
 import { pieces, t } from "../../lib/texts.js";
 
 const CALL = "/api/v1/webhooks";
-const EVERY_MS = 5_000;
 const FIELDS = {
   url: t("The address"),
   "filter.reasons": t("The reasons"),
@@ -26,27 +24,11 @@ const FIELDS = {
 const form = element("new");
 const maker = new Teller(element("new-said"), FIELDS);
 const keeper = new Teller(element("list-said"));
-const reader = new Teller(element("list-trouble"));
-const rows = new Map();
-const rounds = new Rounds(refresh, EVERY_MS);
-
-async function refresh() {
-  const isRead = await reader.attempt(async () => show((await read(CALL)).items));
-  element("list").setAttribute("aria-busy", "false");
-  return { isRead, movesOn: true };
-}
-
-function show(items) {
-  element("list-empty").hidden = items.length > 0;
-  for (const id of rows.keys()) if (!items.some((item) => item.id === id)) rows.delete(id);
-  arrange(element("list"), items.map((item) => {
-    if (!rows.has(item.id)) rows.set(item.id, new WebhookRow(item));
-    return rows.get(item.id).shown(item);
-  }));
-}
+const list = new KeptList(CALL, (item) => new WebhookRow(item), (row, item) => row.shown(item));
 
 class WebhookRow {
   constructor({ id, url, filter }) {
+    this.id = id;
     this.call = `${CALL}/${id}`;
     this.url = url;
     this.enable = keeper.button(t("Enable again"), () => this.act("POST", "/enable", t("It is delivered to again.")), url);
@@ -84,7 +66,7 @@ class WebhookRow {
   }
 
   async act(method, path, done) {
-    if (await keeper.attempt(() => send(method, this.call + path), done)) await rounds.begin();
+    if (await keeper.attempt(() => send(method, this.call + path), done)) await list.begin();
   }
 
   async rotate() {
@@ -92,13 +74,7 @@ class WebhookRow {
       const { secret } = await send("POST", `${this.call}/rotate`);
       showSecret(secret, t("The new secret of {name}. Both sign for 24 hours: give this one to the receiver until then.", { name: this.url }));
     });
-    this.remake();
-  }
-
-  /** Its buttons ask again before the next time. */
-  remake() {
-    rows.clear();
-    rounds.begin();
+    list.remake(this.id);
   }
 
   toggle() {
@@ -170,10 +146,10 @@ form.addEventListener("submit", async (event) => {
     layOut();
     showSecret(made.secret, t("The secret of {name}, by which its receiver checks that messages are ours.", { name: made.url }));
   }, t("Made. What comes from now on is told."));
-  rounds.begin();
+  list.begin();
 });
 
 layOut();
 follow({});
-rounds.begin();
+list.begin();
 suggest("screens-known", "/api/v1/screens?limit=500", "screen");
