@@ -8,14 +8,6 @@ import { t } from "../../lib/texts.js";
 import * as words from "../../lib/words.js";
 
 const STATES = { foreground: t("foreground"), background: t("background"), offline: t("offline") };
-const REASONS = {
-  timed_out: t("timed out"),
-  disconnected: t("disconnected"),
-  logged_out: t("logged out"),
-  opted_out: t("opted out"),
-  erased: t("erased"),
-  evicted: t("evicted"),
-};
 const CELLS = ["state", "screen", "last-active", "online-since", "version", "device"];
 
 /** The table has exactly these users, in this order. */
@@ -62,7 +54,7 @@ function fill(row, user) {
   setText(part(".id"), user.name === null ? "" : user.user_id);
   part(".dot").dataset.state = user.state;
   setText(part(".state .word"), STATES[user.state]);
-  setText(part(".state .why"), isOffline ? (REASONS[user.reason] ?? inShort(user.reason)) : "");
+  setText(part(".state .why"), isOffline ? inShort(user.reason) : "");
   setText(part(".screen bdi"), isOffline ? "–" : words.screen(user.screen));
   setTime(part(".last-active time"), user.last_active, words.ago);
   setText(part(".online-since .word"), isOffline ? `${STATES.offline} ` : "");
