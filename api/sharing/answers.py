@@ -57,6 +57,16 @@ class OtherScreens(Answer):
     foreground: Annotated[int, count("Users on them together.", 220)]
 
 
+class SharedVersion(Answer):
+    version: Annotated[str | None, told("`null`: unknown.", "1.10.0")]
+    users: Annotated[int, count("Online with it.", 410)]
+
+
+class SharedPlatform(Answer):
+    platform: Annotated[str | None, told("`null`: unknown.", "android")]
+    users: Annotated[int, count("Online with it.", 640)]
+
+
 class SharedLive(Count, kw_only=True):
     """What the page of a share link shows; all of one moment."""
 
@@ -64,6 +74,10 @@ class SharedLive(Count, kw_only=True):
     expires_at: Annotated[str, _AN_END]
     screens: Annotated[list[SharedScreen], told("The ten with most users, most first.")]
     other_screens: OtherScreens
+    versions: Annotated[list[SharedVersion], told("The ten with most users, newest first.")]
+    other_versions: Annotated[int, count("Users with any other.", 12)]
+    platforms: Annotated[list[SharedPlatform], told("The ten with most users, most first.")]
+    other_platforms: Annotated[int, count("Users with any other.", 0)]
 
 
 def shown(link: Listed) -> ShareLink:
@@ -86,6 +100,10 @@ def shared_live(
         stale_after_seconds=stale_after_seconds,
         offline_after_seconds=offline_after_seconds,
     )
+    (versions, other_versions), (platforms, other_platforms) = (
+        found.mix["app_version"],
+        found.mix["platform"],
+    )
     return SharedLive(
         count=counted.count,
         by_state=counted.by_state,
@@ -96,4 +114,8 @@ def shared_live(
         expires_at=rfc3339(link.expires_at),
         screens=[SharedScreen(row["screen"], row["foreground"]) for row in found.screens],
         other_screens=OtherScreens(found.others, found.others_foreground),
+        versions=[SharedVersion(row["value"], row["users"]) for row in versions],
+        other_versions=other_versions,
+        platforms=[SharedPlatform(row["value"], row["users"]) for row in platforms],
+        other_platforms=other_platforms,
     )

@@ -78,8 +78,9 @@ READ_SHARED: Final = Call(
     TAG,
     operation="readShared",
     summary="What a share link shows",
-    about="Public, to whoever has the token, which opens nothing else: how many are online, and "
-    "on which screens, of one moment that is a second old at most. Never a user, a name or a "
+    about="Public, to whoever has the token, which opens nothing else: how many are online, on "
+    "which screens and with which versions and platforms, all of one moment, a second ago or ten "
+    "times as long as reading takes. Never a user, a name or a "
     "device. Limited by address as the public count is. A token that is unknown, ended or expired "
     "is one and the same `404`.",
     answers=ok(ref("SharedLive"), "The numbers."),

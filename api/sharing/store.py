@@ -9,6 +9,8 @@ from typing import Final
 
 from psycopg.rows import class_row, dict_row
 
+from api.analytics.breakdown import OTHER, breakdown_query, shown_breakdown
+from api.analytics.described.over_time import BreakdownBy as By
 from api.analytics.screens import screens_now_query
 from api.freshness import Freshness
 from api.http.documents import Row
@@ -17,12 +19,15 @@ from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
 from api.quality import Quality
 from api.sharing.link import MAX_LINKS, Listed, OpenLink, opened
-from api.sharing.screens import told_apart
+from api.sharing.screens import told_apart, values_apart
 from schemas.database.named_queries import load_queries
 from schemas.managed.manager import Manager
 
 #: A link that another process made or ended counts so soon.
 SHARED_SECONDS: Final = 1.0
+#: What is shown reads everybody who is online: of the database's time no more than a tenth.
+TIMES: Final = 10.0
+MIX: Final[tuple[By, ...]] = ("app_version", "platform")
 #: Names that are looked at; the log has 200 of each partition.
 MOST_SCREENS: Final = 10_000
 
@@ -30,12 +35,14 @@ MOST_SCREENS: Final = 10_000
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Of one moment. ``screens`` are those told apart; beside them there are ``others``, with
-    ``others_foreground`` users."""
+    ``others_foreground`` users. ``mix``: by version and by platform those told apart, and the users
+    of all others."""
 
     freshness: Freshness
     screens: list[Row]
     others: int
     others_foreground: int
+    mix: dict[By, tuple[list[Row], int]]
 
 
 class ShareStore(ManagedStore[Listed]):
@@ -48,7 +55,8 @@ class ShareStore(ManagedStore[Listed]):
         self._quality = quality
         self._screens = screens_now_query()
         self._links = SharedRead(self._read_links, SHARED_SECONDS)
-        self.snapshot: Final = SharedRead(self._read_snapshot, SHARED_SECONDS)
+        self.snapshot: Final = SharedRead(self._read_snapshot, SHARED_SECONDS, times=TIMES)
+        self._mix = {by: breakdown_query(by, "online_now") for by in MIX}
 
     async def open(self, token: str) -> OpenLink:
         """Raises ``ProblemError`` with code ``not_found`` too."""
@@ -95,7 +103,12 @@ class ShareStore(ManagedStore[Listed]):
                 rows = [row for row in await cursor.fetchall() if row["foreground"] > 0]
                 shown = told_apart(rows, least)
                 rest = _users(rows) - _users(shown)
-                return Snapshot(freshness, shown, len(rows) - len(shown), rest)
+                mix = {}
+                for by, query in self._mix.items():
+                    await cursor.execute(query)
+                    values = shown_breakdown(await cursor.fetchall(), by, None)
+                    mix[by] = values_apart(values, least, OTHER)
+                return Snapshot(freshness, shown, len(rows) - len(shown), rest, mix)
 
         return await self._database.read("shared_live", read)
 

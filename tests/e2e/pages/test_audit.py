@@ -8,7 +8,7 @@ import io
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, assert_accessible
+from tests.e2e.browser import HOSTILE, Api, assert_accessible, look
 from tests.rigs.api_harness import Table, token
 
 SCOPES = "presence:read presence:audit"
@@ -52,6 +52,30 @@ def test_it_shows_who_looked_and_gives_it_as_a_file(auditor: Page, table: Table)
     text = downloading.value.path().read_text("utf-8")
     found = list(csv.DictReader(io.StringIO(text, newline="")))
     assert "CRM" in {row["who"] for row in found}
+
+
+def test_it_shows_what_managers_did(auditor: Page, table: Table) -> None:
+    for number in range(51):
+        table.run(
+            "INSERT INTO managed_audit (who_kind, who, kind, managed, action, details) "
+            "VALUES (%s, %s, 'webhook', %s, %s, %s)",
+            *(("command", "root") if number else ("api_key", "key:CRM")),
+            *(HOSTILE, "rotated" if number else "made"),
+            "{}" if number else '{"to": "https://crm.example.com"}',
+        )
+    auditor.reload()
+    rows = auditor.locator("#managed-rows tr")
+    expect(rows).to_have_count(50)
+    expect(rows.first).to_contain_text("root (command)")
+    expect(rows.first).to_contain_text("Webhook: new secret")
+    expect(rows.first).to_contain_text(HOSTILE)
+    auditor.locator("#managed-older").click()
+    expect(rows).to_have_count(51)
+    expect(rows.last).to_contain_text("API key CRM")
+    expect(rows.last).to_contain_text("https://crm.example.com")
+    expect(auditor.locator("#managed-older")).to_be_hidden()
+    assert auditor.evaluate("window.owned") is None
+    look(auditor, "audit-managed")
 
 
 def test_a_user_id_finds_who_looked_at_them(auditor: Page, api: Api, table: Table) -> None:

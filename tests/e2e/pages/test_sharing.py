@@ -38,7 +38,7 @@ def test_a_link_shows_numbers_until_it_is_ended(
     for number in range(12):
         table.user(f"u{number}", screen=f"Screen {number:02}")
     table.user("second", screen=HOSTILE)
-    table.user("third", screen=HOSTILE)
+    table.user("third", screen=HOSTILE, app_version="2.0", platform="android")
     lead.goto(f"{api.origin}/")
     lead.get_by_role("link", name="Share", exact=True).click()
     expect(lead.locator("#list-empty")).to_be_visible()
@@ -61,6 +61,11 @@ def test_a_link_shows_numbers_until_it_is_ended(
         expect(bars).to_have_count(11)
         expect(bars.first).to_contain_text(HOSTILE)
         expect(bars.last).to_contain_text("3 more screens")
+        versions, platforms = page.locator("#versions li"), page.locator("#platforms li")
+        expect(versions).to_have_count(2)
+        expect(versions.first).to_contain_text("2.0")
+        expect(versions.last).to_contain_text("Unknown version13")
+        expect(platforms.last).to_contain_text("Android")
         expect(page.locator("#connection")).to_have_text("Live")
         expect(page.locator("main")).to_contain_text(re.compile(r"This page ends (at|on) "))
         assert page.locator("a[href^='/']").count() == 0, "it leads nowhere"

@@ -47,10 +47,11 @@ async def seen(api: Api, path: str) -> Answer:
 
 async def test_who_has_a_link_sees_numbers_and_nobody(api: Api, table: Table) -> None:
     user = f"{TELLING}-1"
-    table.user(user, name=f"{TELLING} Smith", device_info=f"{TELLING}'s phone", screen="Cart")
+    phone = {"device_info": f"{TELLING}'s phone", "platform": "iOS", "app_version": "1.10"}
+    table.user(user, name=f"{TELLING} Smith", screen="Cart", **phone)
     for number in range(2):
-        table.user(f"u{number}", screen="Home")
-    table.user("away", state="background", screen="Cart")
+        table.user(f"u{number}", screen="Home", platform="ios", app_version="1.9")
+    table.user("away", state="background", screen="Cart", platform="android", app_version=None)
     made = await make(api)
     assert made.status == 201, made.body
     said = await seen(api, made.json["path"])
@@ -65,6 +66,13 @@ async def test_who_has_a_link_sees_numbers_and_nobody(api: Api, table: Table) ->
         "expires_at": "",
         "screens": [{"screen": "Home", "foreground": 2}, {"screen": "Cart", "foreground": 1}],
         "other_screens": {"screens": 0, "foreground": 0},
+        "versions": [
+            {"version": version, "users": users}
+            for version, users in (("1.10", 1), ("1.9", 2), (None, 1))
+        ],
+        "other_versions": 0,
+        "platforms": [{"platform": "ios", "users": 3}, {"platform": "android", "users": 1}],
+        "other_platforms": 0,
     }
     assert said.json["expires_at"] == made.json["expires_at"]
     page = await api.call(f"{made.json['path']}?utm_source=mail", bearer=None)
@@ -80,10 +88,12 @@ async def test_who_has_a_link_sees_numbers_and_nobody(api: Api, table: Table) ->
 async def test_small_groups_are_told_together(api: Api, table: Table) -> None:
     table.run("INSERT INTO small_groups (min_group_size) VALUES (2)")
     for number, screen in enumerate(("Home", "Home", "Home", "Cart", "Pay")):
-        table.user(f"u{number}", screen=screen)
+        table.user(f"u{number}", screen=screen, platform="web" if number == 0 else "ios")
     said = await seen(api, (await make(api)).json["path"])
     assert said.json["screens"] == [{"screen": "Home", "foreground": 3}]
     assert said.json["other_screens"] == {"screens": 2, "foreground": 2}
+    # One of five has another platform: nobody is told which.
+    assert (said.json["platforms"], said.json["other_platforms"]) == ([], 5)
 
 
 async def test_the_token_is_told_once_and_nothing_but_its_hash_is_stored(

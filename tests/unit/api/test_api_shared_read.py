@@ -13,12 +13,12 @@ from api.postgres.shared_read import SharedRead
 class Source:
     """Counts reads; each waits until it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: float = 1.0) -> None:
         self.now = 0.0
         self.reads = 0
         self.go = asyncio.Event()
         self.error: Exception | None = None
-        self.shared = SharedRead(self._read, 1.0, lambda: self.now)
+        self.shared = SharedRead(self._read, 1.0, lambda: self.now, times=times)
 
     async def _read(self) -> int:
         self.reads += 1
@@ -49,6 +49,21 @@ async def test_a_value_is_kept_for_its_age_counted_from_the_start_of_its_read() 
     assert await source.shared.get() == 1
     source.now = 1.0
     assert await source.shared.get() == 2
+
+
+async def test_what_takes_long_is_kept_for_as_many_times_as_long() -> None:
+    source = Source(times=10)
+    for begins, took in ((0.0, 0.5), (5.0, 0.05)):
+        source.now = begins
+        asker = asyncio.create_task(source.shared.get())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        source.now += took
+        source.go.set()
+        number = await asker
+        source.go.clear()
+        source.now = begins + max(1.0, 10 * took) - 0.01
+        assert await source.shared.get() == number
 
 
 async def test_a_failure_goes_to_who_waited_and_is_not_kept() -> None:

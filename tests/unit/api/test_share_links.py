@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.sharing.link import ENDED, MAX_HOURS, OpenLink, new_link, opened, token_hash
-from api.sharing.screens import told_apart
+from api.sharing.screens import told_apart, values_apart
 from schemas.http.problems import ProblemError
 from schemas.managed.manager import Manager
 
@@ -48,6 +48,25 @@ def test_a_link_opens_until_its_end_and_no_other_token_does() -> None:
         with pytest.raises(ProblemError) as refused:
             opened(links, given, now)
         assert (refused.value.code, refused.value.detail) == ("not_found", ENDED)
+
+
+@pytest.mark.parametrize(
+    ("users", "least", "shown", "others"),
+    [
+        ([40, 20, 9], 0, ["v0", "v1", "v2"], 0),
+        ([2, 20, 40], 5, ["v2"], 22),
+        ([9] * 11, 0, [f"v{n}" for n in range(10)], 9),
+    ],
+)
+def test_versions_keep_their_order_and_the_rest_is_a_sum(
+    users: list[int], least: int, shown: list[str], others: int
+) -> None:
+    values = [{"value": f"v{n}", "users": each} for n, each in enumerate(users)]
+    found, rest = values_apart(values, least, "(other)")
+    assert ([row["value"] for row in found], rest) == (shown, others)
+    values.append({"value": "(other)", "users": 100})
+    _, with_others = values_apart(values, 0, "(other)")
+    assert with_others >= 100
 
 
 def test_ten_screens_are_told_apart() -> None:

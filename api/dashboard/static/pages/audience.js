@@ -7,6 +7,7 @@ import { offer, watchDeliveries } from "./audience_send.js";
 import { copyButton, debounce, element, hasPage, make, setText, setTime } from "../ui/dom.js";
 import { follow } from "../lib/feed.js";
 import { suggest } from "../ui/suggestions.js";
+import { principal } from "../lib/principals.js";
 import * as words from "../lib/words.js";
 import { t } from "../lib/texts.js";
 
@@ -220,12 +221,6 @@ async function showExports() {
   }
 }
 
-// A token may name a user "key:CRM": only an API key is called one.
-function whoInWords({ who, who_kind: kind }) {
-  if (kind === "api_key") return t("API key {name}", { name: who.replace(/^key:/, "") });
-  return kind === "single_sign_on" ? t("{name} (single sign-on)", { name: who }) : who;
-}
-
 function exportRow(item) {
   const started = make("th", "started");
   started.scope = "row";
@@ -251,7 +246,7 @@ function exportRow(item) {
     });
     again.append(button);
   }
-  return asRow(make("tr"), started, make("td", "who", whoInWords(item)), make("td", "rows", words.count(item.rows)), outcome, filter, again);
+  return asRow(make("tr"), started, make("td", "who", principal(item)), make("td", "rows", words.count(item.rows)), outcome, filter, again);
 }
 
 element("older").addEventListener("click", () => {

@@ -1,4 +1,4 @@
-// The page of a share link: how many are online, and on which screens, until the link ends.
+// The page of a share link: how many are online, and on which screens, with which app, until the link ends.
 
 import { Away, now, ProblemError, read } from "../lib/api.js";
 import { stateOf } from "../lib/freshness.js";
@@ -46,6 +46,15 @@ function show(answer) {
   setTitle(t("{n} online", { n: words.count(count) }));
   setTime(element("ends"), answer.expires_at, words.when);
   showScreens(screens, others, states.foreground);
+  showMix("versions", answer.versions.map(({ version, users }) => [version ?? t("Unknown version"), users]), answer.other_versions);
+  showMix("platforms", answer.platforms.map(({ platform, users }) => [words.platform(platform) ?? t("Unknown platform"), users]), answer.other_platforms);
+}
+
+function showMix(id, told, others) {
+  const bars = told.map(([label, users]) => ({ key: label, label, users, href: null }));
+  if (others > 0) bars.push({ key: undefined, label: t("Others"), users: others, href: null });
+  showBars(id, bars, bars.reduce((sum, { users }) => sum + users, 0));
+  element(`${id}-empty`).hidden = bars.length > 0;
 }
 
 function showScreens(screens, others, foreground) {
