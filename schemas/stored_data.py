@@ -229,7 +229,7 @@ TABLES: Final[dict[str, Stored]] = {
     ),
     "audience_pages": Stored(
         "users of an audience who are still to be sent",
-        "until they were sent; of a delivery that failed a day longer, two days at most",
+        "until they were sent; of a delivery that failed or is resumed longer, three days at most",
         "an erasure or opt-out removes the user; notify, maintenance",
         names="user_ids",
         runs="delivery page",

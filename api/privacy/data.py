@@ -130,7 +130,7 @@ NOT_LISTED: Final = (
     {
         "where": "the table audience_pages",
         "about": "That this operator is about to send you a push message.",
-        "until": "sent, two days at most, or you opt out or are erased",
+        "until": "sent, three days at most, or you opt out or are erased",
     },
     {
         "where": "the table webhook_told",

@@ -129,7 +129,9 @@ RETURNING id
 -- Users of audiences whose delivery failed so long ago that it cannot be resumed.
 DELETE FROM audience_pages WHERE (delivery, page) IN (
     SELECT p.delivery, p.page FROM audience_pages p JOIN audience_deliveries d ON d.id = p.delivery
-    WHERE d.ended_at <= now() - %s * interval '1 hour' LIMIT %s
+    WHERE d.ended_at <= now() - %s * interval '1 hour'
+       OR d.ended_at IS NOT NULL AND d.created_at <= now() - %s * interval '1 hour'
+    LIMIT %s
 )
 RETURNING page
 

@@ -25,7 +25,7 @@ from psycopg.errors import LockNotAvailable, SerializationFailure
 
 from processor.maintenance.database_session import Session
 from processor.settings import ProcessorSettings
-from schemas.deliveries.forms import RESUMABLE_HOURS
+from schemas.deliveries.forms import RESUMABLE_HOURS, RESUMABLE_IN_ALL_HOURS
 from schemas.measures.sketches import NOBODY
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,9 @@ class Retention:
             self._count("share_links", len(session.all("delete_ended_links", (MOST_ROWS,))))
         yield
         with session.transaction():
-            pages = session.all("delete_ended_pages", (RESUMABLE_HOURS, MOST_ROWS))
+            pages = session.all(
+                "delete_ended_pages", (RESUMABLE_HOURS, RESUMABLE_IN_ALL_HOURS, MOST_ROWS)
+            )
             self._count("audience_pages", len(pages))
         yield
         for table, column, days in _privacy_tables(settings):

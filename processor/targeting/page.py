@@ -5,7 +5,7 @@
 2. What is refused for what it is, by OneSignal, or by a receiver that says that it is gone, ends
    the delivery. Everything else is tried again, with pauses as webhooks have them.
 3. A delivery that is older than ``give_up_seconds``, since it was made or resumed, and cannot go on
-   ends. So no list of users stays here longer than that and the day in which it may be resumed.
+   ends. So no list of users stays here longer than that and the days in which it may be resumed.
 """
 
 from __future__ import annotations

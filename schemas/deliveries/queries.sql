@@ -10,7 +10,9 @@ SELECT d.id::text AS id, d.destination, d.name, d.push, e.who, e.who_kind, d.cre
             WHEN d.cancel_wanted_at IS NOT NULL THEN 'cancelling'
             WHEN d.attempts > 0 THEN 'failing' ELSE 'running' END AS state,
        d.problem, d.resumed_at,
-       CASE WHEN a.outcome = 'failed' THEN d.ended_at + %(hours)s * interval '1 hour' END AS resumable_until
+       CASE WHEN a.outcome = 'failed' THEN least(
+           d.ended_at + %(hours)s * interval '1 hour', d.created_at + %(in_all_hours)s * interval '1 hour'
+       ) END AS resumable_until
 FROM audience_deliveries d
 JOIN audience_exports e USING (id)
 JOIN audience_exports a ON a.id = coalesce(d.audit, d.id)
@@ -39,6 +41,7 @@ WITH failed AS (
     FROM audience_deliveries d JOIN audience_exports a ON a.id = coalesce(d.audit, d.id)
     WHERE d.id = %(id)s AND a.outcome = 'failed'
       AND d.ended_at > now() - %(hours)s * interval '1 hour'
+      AND d.created_at > now() - %(in_all_hours)s * interval '1 hour'
     FOR UPDATE OF d
 ), begun AS (
     INSERT INTO audience_exports (id, who, who_kind, format, filter, destination, resumes)

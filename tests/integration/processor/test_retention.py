@@ -215,7 +215,7 @@ def test_share_links_that_have_ended_are_removed(kept: str) -> None:
 
 def test_users_of_deliveries_that_can_go_on_are_kept_for_a_day(kept: str) -> None:
     with psycopg.connect(kept) as db:
-        for number, hours in enumerate((None, 23, 25)):
+        for number, (hours, made) in enumerate(((None, 60), (23, 47), (25, 25), (1, 49))):
             delivery = f"00000000-0000-4000-8000-{number:012}"
             db.execute(
                 "INSERT INTO audience_exports (id, who, who_kind, format, filter, destination) "
@@ -224,9 +224,10 @@ def test_users_of_deliveries_that_can_go_on_are_kept_for_a_day(kept: str) -> Non
             )
             db.execute(
                 "INSERT INTO audience_deliveries (id, destination, name, calls_per_second, as_of, "
-                "users, pages, ended_at) VALUES (%s, 'onesignal', 'Sale', 5, now(), 1, 1, "
-                "now() - %s * interval '1 hour')",
-                (delivery, hours),
+                "users, pages, ended_at, created_at) "
+                "VALUES (%s, 'onesignal', 'Sale', 5, now(), 1, 1, "
+                "now() - %s * interval '1 hour', now() - %s * interval '1 hour')",
+                (delivery, hours, made),
             )
             db.execute("INSERT INTO audience_pages VALUES (%s, 0, '{ada}')", (delivery,))
     run(kept)

@@ -264,11 +264,10 @@ async def test_one_that_failed_goes_on_where_it_stood_without_who_left_meanwhile
 
 
 def test_a_command_resumes_what_failed_less_than_a_day_ago(database_url: str) -> None:
-    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(3)]
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(4)]
     with psycopg.connect(database_url) as db:
-        for delivery, outcome, hours in zip(
-            ids, ("failed", "failed", "completed"), (1, 25, 1), strict=True
-        ):
+        ended = (("failed", 1, 47), ("failed", 25, 26), ("completed", 1, 2), ("failed", 1, 49))
+        for delivery, (outcome, hours, made) in zip(ids, ended, strict=True):
             db.execute(
                 "INSERT INTO audience_exports (id, who, who_kind, format, filter, destination, "
                 "outcome, ended_at) VALUES (%s, 'lead', 'token', 'push', '{}', 'onesignal', %s, "
@@ -277,9 +276,10 @@ def test_a_command_resumes_what_failed_less_than_a_day_ago(database_url: str) ->
             )
             db.execute(
                 "INSERT INTO audience_deliveries (id, destination, name, calls_per_second, as_of, "
-                "users, pages, sent, ended_at) VALUES (%s, 'onesignal', 'Sale', 5, now(), 9, 3, 3, "
-                "now() - %s * interval '1 hour')",
-                (delivery, hours),
+                "users, pages, sent, ended_at, created_at) "
+                "VALUES (%s, 'onesignal', 'Sale', 5, now(), 9, 3, 3, "
+                "now() - %s * interval '1 hour', now() - %s * interval '1 hour')",
+                (delivery, hours, made),
             )
 
     def run(*arguments: str) -> Any:
@@ -292,7 +292,7 @@ def test_a_command_resumes_what_failed_less_than_a_day_ago(database_url: str) ->
         refused = run("resume", other)
         assert (refused.exit_code, refused.stdout) == (2, ""), refused.output
     listed = run("list").stdout
-    assert listed.count("failed") == 1
+    assert listed.count("failed") == 2
     assert "running" in listed
     assert run("cancel", ids[0]).exit_code == 0
     assert "cancelling" in run("list").stdout
