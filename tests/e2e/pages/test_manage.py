@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, look, sign_in
+from tests.e2e.browser import HOSTILE, Api, assert_accessible, look, sign_in
 from tests.rigs.api_harness import Table, token
 
 KEY = "the key under which the tests encrypt secrets"
@@ -106,6 +106,18 @@ def test_a_timer_is_made(lead: Page, api: Api) -> None:
     lead.get_by_label("For how many minutes").fill("5")
     lead.get_by_role("button", name="Make the webhook").click()
     expect(rows.first).to_contain_text("Users who are on Checkout for 5 minutes")
+    # A live audience of some of them.
+    lead.get_by_label("Address of the receiver").fill(URL)
+    lead.get_by_label("users who stay so for a while").check()
+    lead.get_by_label("Platform").fill("Android")
+    lead.get_by_label("How versions compare").select_option(label="from")
+    lead.get_by_label("Version", exact=True).fill("1.10")
+    lead.get_by_label("Each user once in how many hours").fill("24")
+    assert_accessible(lead)
+    lead.get_by_role("button", name="Make the webhook").click()
+    expect(rows.nth(1)).to_contain_text(
+        "offline for 10 minutes; platform Android; version >= 1.10; each once in 24 hours"
+    )
 
 
 def test_live_and_other_audiences_are_told_as_such(lead: Page, api: Api, table: Table) -> None:

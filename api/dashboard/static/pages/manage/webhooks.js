@@ -117,7 +117,12 @@ function filter() {
   if (form.elements.kind.value === "timer") {
     const lasting = form.elements.while.value;
     const screen = lasting === "on_screen" ? { screen: form.elements.timer_screen.value } : {};
-    return { timer: { while: lasting, seconds: Math.round(60 * form.elements.minutes.value), ...screen } };
+    const { platform, op, version, once } = Object.fromEntries(new FormData(form));
+    const timer = { while: lasting, seconds: Math.round(60 * form.elements.minutes.value), ...screen };
+    if (platform.trim()) timer.platform = platform.trim();
+    if (version.trim()) timer.app_version = { op, version: version.trim() };
+    if (once) timer.once_in_seconds = Math.round(3600 * once);
+    return { timer };
   }
   return {
     of: form.elements.of.value,
