@@ -9,8 +9,8 @@ from typing import Final
 
 from psycopg.rows import class_row, dict_row
 
+from api.analytics.answers.over_time import BreakdownBy as By
 from api.analytics.breakdown import OTHER, breakdown_query, shown_breakdown
-from api.analytics.described.over_time import BreakdownBy as By
 from api.analytics.screens import screens_now_query
 from api.freshness import Freshness
 from api.http.documents import Row
