@@ -45,6 +45,7 @@ from tests.rigs.privacy_rig import (
 from tests.rigs.rig import (
     DEADLINE_SECONDS,
     batch,
+    end_looks,
     processor_environment,
     produce,
     published_changes,
@@ -555,8 +556,11 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                 await beat(user, "Old")
             await until("all are online", lambda: online(database_url) == 3)
             assert await asyncio.to_thread(processor.stop) == 0
+        group = f"{kafka.topic_prefix}rollcall-processor"
         with copied(database_url) as restored:
             with running_processor(kafka, database_url, log, **quick) as processor:
+                # An opt-out that is not stored within 5 s is a 202.
+                await until_members(kafka, group, 1)
                 async with private_api(kafka, database_url) as api:
                     assert (await Person(api, ADA).set_tracking(OPT_OUT))[0] == 200
                     assert (await Person(api, CAT).set_tracking(OPT_OUT))[0] == 200
@@ -574,7 +578,6 @@ async def test_after_a_restore_erasures_are_applied_again_and_later_deeds_stay(
                 await beat(user, "New")
             assert {*traces(restored, ADA)} >= {"presence", "changes"}
             with running_processor(kafka, database_url, log) as processor:
-                group = f"{kafka.topic_prefix}rollcall-processor"
                 await until_members(kafka, group, 1)
                 for command in (("erase", "--since-restore"), ("opt-outs", "restore-table")):
                     said = await refusal_of(kafka, restored, *command)
@@ -620,6 +623,7 @@ def copied(database_url: str) -> Iterator[str]:
     name = database_url.partition("?")[0].rpartition("/")[2]
     copy = f"{name}_restored"
     with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as connection:
+        end_looks(connection, name)
         connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}".encode())
         yield database_url.replace(name, copy)
         connection.execute(f"DROP DATABASE {copy} WITH (FORCE)".encode())

@@ -34,7 +34,7 @@ from tests.rigs.maintenance_rig import (
     set_as_of,
     utc,
 )
-from tests.rigs.rig import rows, wait_for
+from tests.rigs.rig import end_looks, rows, wait_for
 
 
 @contextmanager
@@ -43,6 +43,7 @@ def clone(postgres_url: str, database_url: str) -> Iterator[str]:
     original = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     name = f"rollcall_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as db:
+        end_looks(db, str(original))
         db.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
                 sql.Identifier(name), sql.Identifier(str(original))
