@@ -19,7 +19,8 @@ import hypothesis
 import psycopg
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -150,12 +151,24 @@ async def make_all(settings: KafkaSettings) -> None:
     specs = topic_specs(settings)
     async with kafka_admin(settings) as admin:
         await make_topics(admin, specs, settings.replication_factor)
+        # A broker knows new topics a moment before it serves them.
         async with asyncio.timeout(30):
-            # Metadata of new topics takes a moment to reach every broker.
             while any(
                 each["error_code"] for each in await admin.describe_topics([s.name for s in specs])
             ):
                 await asyncio.sleep(0.02)
+            while not await is_served(admin, settings):
+                await asyncio.sleep(0.02)
+
+
+async def is_served(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> bool:
+    try:
+        await delete_records(admin, settings, before_offset=0)
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return False
+    return True
 
 
 @pytest.fixture
@@ -182,12 +195,17 @@ def emptied_topics(reused_topics: KafkaSettings) -> KafkaSettings:
 
 
 async def empty_log(settings: KafkaSettings) -> None:
-    topic = topic_name(settings, EVENTS)
-    up_to_the_end = RecordsToDelete(before_offset=-1)
     async with kafka_admin(settings) as admin:
-        await admin.delete_records(
-            {TopicPartition(topic, n): up_to_the_end for n in range(settings.partitions)}
-        )
+        await delete_records(admin, settings, before_offset=-1)  # up to the end
+
+
+async def delete_records(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, before_offset: int
+) -> None:
+    topic, wanted = topic_name(settings, EVENTS), RecordsToDelete(before_offset=before_offset)
+    await admin.delete_records(
+        {TopicPartition(topic, n): wanted for n in range(settings.partitions)}
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What the suite may cost, in CPU seconds by folder: it must not creep up unnoticed.
 
-``budget.toml`` has what each folder may take at most, half as much again as it took when that was
+``budget.toml`` has what each folder may take at most, a quarter more than it took when that was
 written, and what each file took, which only orders them. Whoever adds a test that does not fit
 makes another one cheaper, or raises the line in the same commit and says why.
 """
