@@ -424,7 +424,7 @@ def test_any_two_ranges_are_side_by_side(analyst: Page, weeks_api: Api, weeks: F
         item["screen"]: [item["views"], views.get(item["screen"], 0)] for item in first
     }
     expect(analyst.locator("#users-note")).to_contain_text("the second line is the range beside it")
-    look(analyst, "two-ranges")
+    look(analyst, "two-ranges", part="#top")
     # The address holds both; a screen's page goes on with them.
     analyst.reload()
     settle(analyst)
@@ -436,7 +436,7 @@ def test_any_two_ranges_are_side_by_side(analyst: Page, weeks_api: Api, weeks: F
         f"{views['Home']:,} beside it, "
     )
     expect(analyst.locator("#series figcaption")).to_contain_text("from its own beginning")
-    look(analyst, "two-ranges-of-a-screen")
+    look(analyst, "two-ranges-of-a-screen", part="#figures")
     analyst.get_by_label("Beside another range").uncheck()
     expect(analyst.locator("#figures .beside")).to_have_count(0)
     assert "beside" not in analyst.url
