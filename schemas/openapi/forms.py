@@ -47,10 +47,6 @@ def instant(description: str, example: str, **keywords: Any) -> Json:
     return _field("string", description, (example,), keywords)
 
 
-def day(description: str, example: str) -> Json:
-    return _field("string", description, (example,), {"format": "date"})
-
-
 def whole(description: str, *examples: int, **keywords: Any) -> Json:
     """A count, or milliseconds: from 0."""
     return _field("integer", description, examples, {"minimum": 0, **keywords})
