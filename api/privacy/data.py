@@ -116,10 +116,10 @@ NOT_LISTED: Final = (
     },
     {
         "where": "the tables reads_audit, audience_exports, audience_deliveries, browser_sessions, "
-        "annotations, saved_views, webhooks, alerts, share_links and api_keys",
+        "annotations, saved_views, webhooks, alerts, share_links, managed_audit and api_keys",
         "about": "If you work for this operator: when you logged in, at whom you looked, what you "
-        "exported, sent, noted and saved, which webhooks, alerts and links you made, and which "
-        "keys were made.",
+        "exported, sent, noted and saved, which webhooks, alerts and links you made, changed and "
+        "ended, and which keys were made.",
         "until": "as its page on privacy says",
     },
     {
