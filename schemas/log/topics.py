@@ -25,7 +25,7 @@ from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 
 from schemas.log.client import client_options
 from schemas.log.settings import KafkaSettings
@@ -60,6 +60,9 @@ _KEEP_FLAGS = (
 
 #: From so many copies on, so many brokers must have a record before it counts as stored.
 _COPIES, _MIN_IN_SYNC = 3, 2
+
+#: How long the brokers may take to hear of a new topic.
+_KNOWN_SECONDS: Final = 30.0
 
 #: A fat record of an overloaded partition plus msgpack framing, well under Kafka's own 1 MiB.
 MAX_RECORD_BYTES: Final = 1_000_000
@@ -179,10 +182,7 @@ async def create_topics(settings: KafkaSettings) -> list[str]:
         existing = set(await admin.list_topics())
         missing = [spec for spec in specs if spec.name not in existing]
         created = await make_topics(admin, missing, settings.replication_factor)
-        # Metadata of new topics takes a moment to reach every broker.
-        await _wait_for(admin, {spec.name for spec in specs})
-        await _check(admin, specs)
-        await _check_copies(admin, specs)
+        await _check_all(admin, specs)
     return created
 
 
@@ -206,10 +206,19 @@ async def check_topics(settings: KafkaSettings) -> None:
         await _check(admin, topic_specs(settings))
 
 
-async def _wait_for(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    async with asyncio.timeout(30):
-        while not names <= set(await admin.list_topics()):
-            await asyncio.sleep(0.1)
+async def _check_all(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
+    """Of topics that were made a moment ago: each question may be put to another broker, and not
+    every one has heard of them yet."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _KNOWN_SECONDS
+    while True:
+        try:
+            await _check(admin, specs)
+            return await _check_copies(admin, specs)
+        except TopicMissingError:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.1)
 
 
 async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
@@ -219,9 +228,7 @@ async def _check(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> None:
     for spec in specs:
         topic = described.get(spec.name)
         if topic is None or topic.get("error_code"):
-            raise TopicMissingError(
-                f"topic {spec.name} does not exist; create it with: rollcall topics"
-            )
+            raise _missing(spec.name)
         found = len(topic["partitions"])
         if found != spec.partitions:
             raise TopicProblemError(
@@ -266,6 +273,8 @@ async def _check_copies(admin: AIOKafkaAdminClient, specs: list[TopicSpec]) -> N
     """Of topics that have so many copies that one alone need not count as stored."""
     for topic in await admin.describe_topics([spec.name for spec in specs]):
         name = topic["topic"]
+        if topic.get("error_code"):
+            raise _missing(name)
         if min(len(each["replicas"]) for each in topic["partitions"]) < _COPIES:
             continue
         found = (await topic_settings(admin, name)).get("min.insync.replicas") or "1"
@@ -282,9 +291,15 @@ async def topic_settings(admin: AIOKafkaAdminClient, name: str) -> dict[str, str
     """All settings of a topic, those that it has from the brokers included."""
     [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
     [(error_code, error_message, _, _, entries)] = response.resources
+    if error_code == UnknownTopicOrPartitionError.errno:
+        raise _missing(name)
     if error_code:
         raise KafkaError(f"cannot read the settings of topic {name}: {error_message}")
     return {entry[0]: entry[1] for entry in entries}
+
+
+def _missing(name: str) -> TopicMissingError:
+    return TopicMissingError(f"topic {name} does not exist; create it with: rollcall topics")
 
 
 async def _check_settings(admin: AIOKafkaAdminClient, spec: TopicSpec) -> None:

@@ -349,7 +349,7 @@ async def test_a_viewer_that_does_not_read_is_cut_off_and_nobody_else(
     for number in range(20):
         table.user(f"u{number}", screen=f"{number:03}" + "s" * 120)
     settings = api_settings(database_url, feed_interval_seconds=0.02)
-    async with running_api(settings) as api, following(api, False) as quick:
+    async with running_api(settings) as api, following(api, is_held=False) as quick:
         loop = asyncio.get_running_loop()
         slow = socket.socket()
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
