@@ -189,7 +189,7 @@ test-engine: install
 test-hostile: install
 	$(BIN)/python -m tests.hostile $(ARGS)
 
-# ARGS='--only torn-tail' has one kind alone, ARGS='--seed 2' other chances: docs/faults.md.
+# ARGS='--only torn-tail' has one kind alone, ARGS='--seed 2' other chances, ARGS='--brokers 3' three brokers: docs/faults.md.
 test-faults: install
 	$(BIN)/python -m tests.faults $(ARGS)
 

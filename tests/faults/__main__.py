@@ -1,7 +1,9 @@
 """``make test-faults``: twenty minutes of faults, one after the other, under a fleet of phones.
 
-Real Kafka and PostgreSQL, two ingests, two processors and the API as processes of their own; phones
-go on through everything. A round is a pause, one fault, and the time until all are ready again and
+Real Kafka (one broker, or with ``--brokers 3`` three) and PostgreSQL, two ingests, two processors
+and the API as processes of their own; phones go on through everything.
+
+A round is a pause, one fault, and the time until all are ready again and
 less than two seconds behind. Then all of this must hold:
 
 1. `rollcall audit`, in a process of its own, finds no difference.
@@ -31,6 +33,7 @@ import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from tests.faults.brokers import THREE
 from tests.faults.fleet import Fleet
 from tests.faults.judge import Judge, Loss, Verdict
 from tests.faults.kinds import Kind, Round, all_kinds
@@ -123,12 +126,12 @@ def recovered(stack: Stack, recount: Recount) -> float | None:
 
 
 def run(
-    directory: Path, kinds: list[Kind], rounds: int, minutes: float, seed: int
+    directory: Path, kinds: list[Kind], rounds: int, minutes: float, seed: int, brokers: int
 ) -> list[Outcome]:
     """The rounds, as many as there is time for."""
     outcomes: list[Outcome] = []
     background = Background()
-    stack = Stack(directory, background)
+    stack = Stack(directory, background, brokers)
     try:
         here = [kind for kind in kinds if kind.missing(stack) is None]
         for kind in kinds:
@@ -174,13 +177,19 @@ def main(
     without: Annotated[list[str] | None, typer.Option(help="All but this kind.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all of it here.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep all logs, whatever came.")] = False,
+    brokers: Annotated[int, typer.Option(help="1 or 3: three have kinds of their own.")] = 1,
     smoke: Annotated[bool, typer.Option("--smoke", help="Two cheap rounds.")] = False,
 ) -> None:
     """One fault after the other under a fleet of phones; fails if one round does not hold."""
-    kinds = all_kinds()
+    if brokers not in (1, THREE):
+        raise SystemExit(f"--brokers {brokers}: take 1 or {THREE}")
+    kinds = [kind for kind in all_kinds() if kind.brokers in (None, brokers)]
     names = [kind.name for kind in kinds]
     if unknown := {*(only or []), *(without or [])} - {*names}:
-        raise SystemExit(f"no kind {', '.join(sorted(unknown))}: take {', '.join(names)}")
+        raise SystemExit(
+            f"no kind {', '.join(sorted(unknown))} with --brokers {brokers}:"
+            f" take {', '.join(names)}"
+        )
     wanted = set(only or names) - set(without or [])
     if smoke:
         wanted, rounds, minutes = set(SMOKE), len(SMOKE), 1.0
@@ -190,9 +199,8 @@ def main(
     directory = Path(tempfile.mkdtemp(prefix="rollcall-faults-"))
     say(f"seed {chosen}; logs in {directory}")
     signal.signal(signal.SIGTERM, _end)
-    outcomes = run(
-        directory, [kind for kind in kinds if kind.name in wanted], rounds, minutes, chosen
-    )
+    kinds = [kind for kind in kinds if kind.name in wanted]
+    outcomes = run(directory, kinds, rounds, minutes, chosen, brokers)
     console.print(table(outcomes))
     if json_file is not None:
         write_json(json_file, chosen, outcomes)

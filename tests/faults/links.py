@@ -61,11 +61,20 @@ class Link:
         self._open = asyncio.Event()
         self._open.set()
         self._writers: set[asyncio.StreamWriter] = set()
+        self._there: set[asyncio.StreamWriter] = set()
         background.run(self._listen())
 
     def cut(self) -> None:
         """Nothing comes through any more, and nobody is told."""
         self._background.call(self._open.clear)
+
+    def ports(self) -> set[int]:
+        """That of the client's side, and those of the server's side as it is now: packets of this
+        line, and of no other, are from or to one of them."""
+        return {self.port, *self._background.run(self._ports_there())}
+
+    async def _ports_there(self) -> set[int]:
+        return {writer.get_extra_info("sockname")[1] for writer in self._there}
 
     def mend(self) -> None:
         """All that waited comes through."""
@@ -89,24 +98,26 @@ class Link:
             await self._open.wait()
             there_reader, there = await asyncio.open_connection("127.0.0.1", self._target_port)
             self._writers.add(there)
+            self._there.add(there)
             connection = _Connection(self, reader, writer, there_reader, there)
             # Either side's end is that of both.
-            await asyncio.wait(
-                [
-                    asyncio.ensure_future(connection.asked()),
-                    asyncio.ensure_future(connection.answered()),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            both = [
+                asyncio.ensure_future(connection.asked()),
+                asyncio.ensure_future(connection.answered()),
+            ]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             await connection.end()
+            for each in both:
+                each.cancel()
         except (OSError, asyncio.CancelledError):
             # Cancelled at the end of the run only: asyncio tells of a handler that was.
             pass
         finally:
-            for each in (writer, there):
-                if each is not None:
-                    self._writers.discard(each)
-                    each.transport.abort()
+            for side in (writer, there):
+                if side is not None:
+                    self._writers.discard(side)
+                    self._there.discard(side)
+                    side.transport.abort()
 
     async def passes(self) -> None:
         """Waits for as long as the line is cut."""

@@ -1,5 +1,5 @@
-"""What is under faults: Kafka, PostgreSQL, two ingests, two processors, the API, and between each
-client and each server a line of its own."""
+"""What is under faults: Kafka with one broker or three, PostgreSQL, two ingests, two processors and
+the API, and between each client and each server a line of its own."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ import psycopg
 from psycopg import sql
 
 from deploy.local.child import Child
-from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
 from deploy.local.postgres import LocalPostgres
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import create_topics
+from tests.faults.brokers import Brokers
 from tests.faults.clock import Clocks
 from tests.faults.links import Background, Link
 from tests.faults.managed import Keeper, Managed
-from tests.faults.names import API, CLIENTS, INGESTS, KAFKA, PARTITIONS, POSTGRES, SERVICES, TIMING
+from tests.faults.names import API, CLIENTS, INGESTS, PARTITIONS, POSTGRES, SERVICES, TIMING
 from tests.rigs.rig import wait_for
 
 START_SECONDS: Final = 120.0
@@ -40,7 +40,7 @@ START_SECONDS: Final = 120.0
 class Stack:
     """Started by its constructor; ``stop`` leaves no process. Its files are in ``directory``."""
 
-    def __init__(self, directory: Path, background: Background) -> None:
+    def __init__(self, directory: Path, background: Background, brokers: int = 1) -> None:
         self.directory = directory
         # PostgreSQL may run as another user, who must get in.
         directory.chmod(0o755)
@@ -55,6 +55,7 @@ class Stack:
         self.ports = {name: self._port() for name in (*INGESTS, API)}
         self.admin_ports = {name: self._port() for name in CLIENTS}
         self._disk = _small_disk(directory / "postgres")
+        self._brokers = Brokers(directory, brokers, self._port)
         try:
             self._prepare()
             self._start()
@@ -70,61 +71,36 @@ class Stack:
         return port
 
     def _prepare(self) -> None:
-        listeners = {name: self._port() for name in CLIENTS}
-        self._kafka = self._local_kafka(listeners)
         self._postgres = LocalPostgres(self.directory / "postgres", port=self._port())
-        self._kafka.prepare()
+        self._brokers.prepare()
         self._postgres.prepare()
         self.database_url = self._postgres.dsn
         self.kafka_settings = KafkaSettings(
-            kafka_bootstrap=self._kafka.bootstrap, partitions=PARTITIONS, replication_factor=1
+            kafka_bootstrap=self._brokers.bootstrap,
+            partitions=PARTITIONS,
+            replication_factor=len(self.brokers),
         )
+        for (broker, client), port in self._brokers.listeners.items():
+            line = self._brokers.advertised[broker, client]
+            self._link(f"{client} to {broker}", port, line)
         postgres_port = int(self._postgres.address.rpartition(":")[2])
         for name in CLIENTS:
-            self._link(f"{name} to kafka", listeners[name], self._advertised[name])
             if name not in INGESTS:
                 self._link(f"{name} to postgres", postgres_port)
         for name in INGESTS:
             self._link(f"phones to {name}", self.ports[name])
 
-    def _local_kafka(self, listeners: dict[str, int]) -> LocalKafka:
-        """A listener for each client, so that each has a line of its own to it."""
-        broker, controller = self._port(), self._port()
-        self._advertised = {name: self._port() for name in listeners}
-        own = {f"L{n}": name for n, name in enumerate(listeners)}
-
-        def all_of(ports: dict[str, int]) -> str:
-            each = [f"{listener}://127.0.0.1:{ports[name]}" for listener, name in own.items()]
-            return ",".join([f"PLAINTEXT://127.0.0.1:{broker}", *each])
-
-        protocols = [
-            "PLAINTEXT:PLAINTEXT",
-            "CONTROLLER:PLAINTEXT",
-            *(f"{n}:PLAINTEXT" for n in own),
-        ]
-        return LocalKafka(
-            self.directory / KAFKA,
-            ports=(broker, controller),
-            properties={
-                "listeners": f"{all_of(listeners)},CONTROLLER://127.0.0.1:{controller}",
-                "advertised.listeners": all_of(self._advertised),
-                "listener.security.protocol.map": ",".join(protocols),
-            },
-        )
-
     def _link(self, name: str, target_port: int, port: int | None = None) -> None:
         self.links[name] = Link(name, self._background, port or self._port(), target_port)
 
     def _start(self) -> None:
-        kafka = self._kafka.child()
-        clock = self.clocks.environment(KAFKA)
-        kafka = dataclasses.replace(kafka, name=KAFKA, environment=clock)
+        for name in self.brokers:
+            self.managed[name] = Managed(self._brokers.child(name, self.clocks.environment(name)))
         postgres = dataclasses.replace(self._postgres.child(), name=POSTGRES)
-        self.managed[KAFKA] = Managed(kafka)
         self.managed[POSTGRES] = Managed(postgres, self._postgres.end_leftover)
-        running = [self.managed[name].start() for name in (KAFKA, POSTGRES)]
-        asyncio.run(self._kafka.wait_ready(START_SECONDS, running[0]))
-        asyncio.run(self._postgres.wait_ready(START_SECONDS, running[1]))
+        running = {name: self.managed[name].start() for name in (*self.brokers, POSTGRES)}
+        self._brokers.wait_ready(START_SECONDS, running)
+        asyncio.run(self._postgres.wait_ready(START_SECONDS, running[POSTGRES]))
         asyncio.run(create_topics(self.kafka_settings))
         migrate(self.database_url)
         self._managed_services()
@@ -151,11 +127,11 @@ class Stack:
         """That of a service; without a name that of a command, which no fault is between."""
         kafka, database = self.kafka_settings.kafka_bootstrap, self.database_url
         settings = {**TIMING, "JWT_SECRET": self.secret, "USER_HASH_KEY": self.secret}
-        settings |= {"PARTITIONS": str(PARTITIONS), "REPLICATION_FACTOR": "1"}
+        settings |= {"PARTITIONS": str(PARTITIONS), "REPLICATION_FACTOR": str(len(self.brokers))}
         more: dict[str, str] = {}
         if name is not None:
             service = name.partition("-")[0].upper()
-            kafka = f"127.0.0.1:{self.links[f'{name} to kafka'].port}"
+            kafka = self._brokers.bootstrap_of(name)
             settings[f"{service}_ADMIN_PORT"] = str(self.admin_ports[name])
             if name in self.ports:
                 settings[f"{service}_PORT"] = str(self.ports[name])
@@ -250,13 +226,17 @@ class Stack:
             self.managed[name].start()
 
     def wait_for_kafka(self) -> None:
-        asyncio.run(self._kafka.wait_ready(START_SECONDS))
+        self._brokers.wait_ready(START_SECONDS)
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """Their names."""
+        return self._brokers.names
 
     @property
     def segments(self) -> list[Path]:
         """Of ``presence.events``, by partition: the directory of its segments."""
-        storage = self._kafka.data_dir / "storage"
-        return [storage / f"presence.events-{number}" for number in range(PARTITIONS)]
+        return self._brokers.segments("presence.events", PARTITIONS)
 
     @property
     def disk(self) -> Path | None:
@@ -266,7 +246,7 @@ class Stack:
     def stop(self) -> None:
         if self._keeper is not None:
             self._keeper.stop()
-        for together in (CLIENTS, (POSTGRES, KAFKA)):
+        for together in (CLIENTS, (POSTGRES, *self.brokers)):
             there = [self.managed[name] for name in together if name in self.managed]
             with ThreadPoolExecutor() as stopping:
                 list(stopping.map(Managed.stop, there))

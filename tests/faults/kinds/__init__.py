@@ -42,19 +42,21 @@ class NothingHappenedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Kind:
-    """``act`` returns when the fault is over. ``missing`` says what it lacks here, if anything."""
+    """``act`` returns when the fault is over. ``missing`` says what it lacks here, if anything.
+    With ``brokers`` it is for a run with so many alone."""
 
     name: str
     does: str
     act: Callable[[Round], Loss | None]
     missing: Callable[[Stack], str | None] = lambda _: None
+    brokers: int | None = None
 
 
 def all_kinds() -> list[Kind]:
     """In an order that stays."""
-    from tests.faults.kinds import clocks, kafka, network, postgres, processes
+    from tests.faults.kinds import brokers, clocks, kafka, network, postgres, processes
 
-    modules = (processes, kafka, postgres, network, clocks)
+    modules = (processes, brokers, kafka, postgres, network, clocks)
     return [kind for module in modules for kind in module.KINDS]
 
 
@@ -62,6 +64,8 @@ def told(
     name: str,
     act: Callable[[Round], Loss | None],
     missing: Callable[[Stack], str | None] = lambda _: None,
+    *,
+    brokers: int | None = None,
 ) -> Kind:
     """A kind that does what the docstring of its function says."""
-    return Kind(name, " ".join((act.__doc__ or "").split()), act, missing)
+    return Kind(name, " ".join((act.__doc__ or "").split()), act, missing, brokers)

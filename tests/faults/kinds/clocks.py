@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.faults.judge import Loss
 from tests.faults.kinds import Round, told
-from tests.faults.names import INGESTS, KAFKA
+from tests.faults.names import INGESTS
 from tests.faults.stack import Stack
 
 
@@ -24,21 +24,23 @@ def ingest_off_by_hours(round_: Round) -> None:
 def broker_ahead(round_: Round) -> Loss:
     """The broker's clock jumps one to five minutes ahead, and back after some seconds: an outage,
     then a step back of log time."""
-    round_.stack.clocks.set(KAFKA, round_.chance.uniform(60, 300))
+    name = round_.choose(round_.stack.brokers)
+    round_.stack.clocks.set(name, round_.chance.uniform(60, 300))
     try:
         round_.last(4, 8)
     finally:
-        round_.stack.clocks.set(KAFKA, 0)
+        round_.stack.clocks.set(name, 0)
     return Loss(clock=True)
 
 
 def broker_behind(round_: Round) -> Loss:
     """The broker's clock steps 20 to 300 s back, and ahead to the right time after some seconds."""
-    round_.stack.clocks.set(KAFKA, -round_.chance.uniform(20, 300))
+    name = round_.choose(round_.stack.brokers)
+    round_.stack.clocks.set(name, -round_.chance.uniform(20, 300))
     try:
         round_.last(4, 8)
     finally:
-        round_.stack.clocks.set(KAFKA, 0)
+        round_.stack.clocks.set(name, 0)
     return Loss(clock=True)
 
 

@@ -258,8 +258,8 @@ async def _produce(stack: Stack, values: list[bytes | None]) -> None:
 
 
 KINDS: Final = [
-    told("torn-tail", torn_tail),
-    told("torn-tail-read", torn_tail_that_was_read),
+    told("torn-tail", torn_tail, brokers=1),
+    told("torn-tail-read", torn_tail_that_was_read, brokers=1),
     told("group-deleted", group_offsets_deleted),
     told("topic-made-again", topic_made_again),
     told("topic-lost", topic_lost),

@@ -1,22 +1,39 @@
-"""Lines between clients and servers that are cut or broken off."""
+"""Lines between clients and servers that are cut, lose their packets or are broken off."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from tests.faults.kinds import Round, told
+from tests.faults.kinds import NothingHappenedError, Round, told
+from tests.faults.links import Link
+from tests.faults.names import THIRD
+from tests.faults.packets import Dropped, no_dropping
 
 
 def cut_a_line(round_: Round) -> None:
     """The line between a client and a server, any two, is cut for 2 to 10 s: nothing comes through
     and nobody is told."""
-    names = [name for name in round_.stack.links if not name.startswith("processor-3")]
-    link = round_.stack.links[round_.choose(names)]
+    link = _a_line(round_)
     link.cut()
     try:
         round_.last(2, 10)
     finally:
         link.mend()
+
+
+def drop_packets(round_: Round) -> None:
+    """The kernel drops all packets of the line between a client and a server, any two, for 2 to
+    12 s: nothing is acknowledged, and no end of a connection is told."""
+    with Dropped(_a_line(round_).ports()) as dropped:
+        round_.last(2, 12)
+        if not dropped.count():
+            raise NothingHappenedError("nobody sent a packet")
+
+
+def _a_line(round_: Round) -> Link:
+    """Any, but for those of the processor that is not there."""
+    names = [name for name in round_.stack.links if not name.startswith(THIRD)]
+    return round_.stack.links[round_.choose(names)]
 
 
 def break_off_lines(round_: Round) -> None:
@@ -46,6 +63,7 @@ def all_phones_come_back(round_: Round) -> None:
 
 KINDS: Final = [
     told("cut-a-line", cut_a_line),
+    told("packets-dropped", drop_packets, lambda _: no_dropping()),
     told("break-off-lines", break_off_lines),
     told("phones-cut", phones_cut),
     told("all-come-back", all_phones_come_back),

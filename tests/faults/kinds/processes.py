@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
 from tests.faults.kinds import Kind, Round, told
-from tests.faults.names import API, INGESTS, KAFKA, POSTGRES, PROCESSORS, SERVICES, THIRD
+from tests.faults.names import API, INGESTS, POSTGRES, PROCESSORS, SERVICES, THIRD
 from tests.rigs.rig import wait_for
 
 #: Processes of each kind; a fault takes one of them.
@@ -16,23 +16,22 @@ TARGETS: Final = {
     "ingest": INGESTS,
     "processor": PROCESSORS,
     "api": (API,),
-    "kafka": (KAFKA,),
     "postgres": (POSTGRES,),
 }
 
 
-def kill(target: str, round_: Round) -> None:
+def kill(among: Sequence[str], round_: Round) -> None:
     """SIGKILL; a supervisor starts it again."""
-    name = round_.choose(TARGETS[target])
+    name = round_.choose(among)
     managed = round_.stack.managed[name]
     starts = managed.starts
     managed.kill()
     wait_for(f"{name} starts again", lambda: managed.starts > starts)
 
 
-def freeze(target: str, round_: Round) -> None:
+def freeze(among: Sequence[str], round_: Round) -> None:
     """SIGSTOP for 2 to 9 s, then SIGCONT: its work is another's meanwhile, and it does not know."""
-    managed = round_.stack.managed[round_.choose(TARGETS[target])]
+    managed = round_.stack.managed[round_.choose(among)]
     managed.send(signal.SIGSTOP)
     try:
         round_.last(2, 9)
@@ -78,14 +77,22 @@ def rolling_restart(round_: Round) -> None:
         wait_for(f"{name} is ready", partial(round_.stack.is_ready, name))
 
 
-def _each(verb: str, act: Callable[[str, Round], None]) -> list[Kind]:
-    does = " ".join((act.__doc__ or "").split())
-    return [Kind(f"{verb}-{target}", does, partial(act, target)) for target in TARGETS]
+def kill_and_freeze(targets: Mapping[str, Sequence[str]], brokers: int | None = None) -> list[Kind]:
+    """Both of each of these."""
+    return [
+        Kind(
+            f"{verb}-{name}",
+            " ".join(str(act.__doc__).split()),
+            partial(act, among),
+            brokers=brokers,
+        )
+        for verb, act in (("kill", kill), ("freeze", freeze))
+        for name, among in targets.items()
+    ]
 
 
 KINDS: Final = [
-    *_each("kill", kill),
-    *_each("freeze", freeze),
+    *kill_and_freeze(TARGETS),
     told("processor-joins", processor_joins),
     told("processor-leaves", processor_leaves),
     told("processors-away", all_processors_away),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 
 from schemas.log.events import Heartbeat, Logout, Tick, decode_batch, encode_batch
 from tests.faults.__main__ import SMOKE, plan
+from tests.faults.brokers import THREE
 from tests.faults.fleet import ids_of, spelled
 from tests.faults.judge import Loss
-from tests.faults.kinds import all_kinds
+from tests.faults.kinds import Kind, all_kinds
 from tests.faults.postgres_wire import CommitWatch
 from tests.faults.segments import batches, tear
 from tests.faults.truth import LOGOUT, Spell, falsely_offline
@@ -113,3 +115,22 @@ def test_every_kind_comes_before_one_comes_again_and_a_seed_gives_the_same_round
     planned = [kind.name for kind in plan(kinds, random.Random(1), 2 * len(kinds))]
     assert sorted(planned[: len(kinds)]) == sorted(planned[len(kinds) :]) == sorted(names)
     assert planned == [kind.name for kind in plan(kinds, random.Random(1), 2 * len(kinds))]
+
+
+def told_in_the_docs() -> dict[str, str]:
+    """The table of kinds: what each does, by name."""
+    page = (Path(__file__).parents[3] / "docs/faults.md").read_text()
+    table = page.split("## What is done", 1)[1].split("## What came of it", 1)[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    return {name: does for names, does in rows for name in re.findall("`([^`]+)`", names)}
+
+
+@pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.name)
+def test_a_kind_is_told_in_the_docs_with_the_brokers_that_it_wants(kind: Kind) -> None:
+    does = told_in_the_docs()[kind.name]
+    assert {1: "(*one*)", THREE: "(*three*)"}.get(kind.brokers or 0, "") in does
+    assert kind.brokers or "(*" not in does
+
+
+def test_the_docs_tell_of_no_kind_that_is_none() -> None:
+    assert {*told_in_the_docs()} == {kind.name for kind in all_kinds()}
