@@ -59,7 +59,6 @@ def running_debian_postgres() -> Iterator[DebianPostgres]:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",
-            "jit": "off",
             "session_preload_libraries": "auto_explain",
             "auto_explain.log_min_duration": 0,
         }

@@ -79,3 +79,21 @@ async def test_rows_that_have_ended_stay_ended(database: Database) -> None:
             assert await anext(rows, None) is None
 
     await database.read("screens", read)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_no_plan_is_compiled(database_url: str, pooled: bool) -> None:
+    """By default PostgreSQL compiles what it takes for dear, which takes longer than it saves."""
+    pooler = {"database_session_url": database_url} if pooled else {}
+    opened = Database(api_settings(database_url, **pooler), ApiMetrics(CollectorRegistry()))
+    await opened.open()
+
+    async def shown(connection: Connection) -> str:
+        row = await (await connection.execute("SHOW jit")).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    try:
+        assert await opened.read("screens", shown) == "off"
+    finally:
+        await opened.close()
