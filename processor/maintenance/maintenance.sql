@@ -179,7 +179,7 @@ DELETE FROM transition_days WHERE day < %(day)s
 DELETE FROM late_days
 
 -- name: begin_quarters
--- From the oldest of what there is to roll up.
+-- From the one before the oldest of what there is to roll up: what a step back brings there is not late.
 INSERT INTO rollup_progress (rollup, through)
 SELECT 'quarters', date_bin('15 minutes', least(
     (SELECT min(minute) FROM screen_minutes),
@@ -187,7 +187,7 @@ SELECT 'quarters', date_bin('15 minutes', least(
     (SELECT min(ended_at) FROM sessions),
     (SELECT min(at) FROM concurrency_samples),
     (SELECT min(log_time) FROM stream_offsets)
-), timestamptz 'epoch')
+) - interval '15 minutes', timestamptz 'epoch')
 
 -- name: begin_hours
 -- Where hours begin to be rolled up: with the first whole one.
@@ -198,7 +198,7 @@ FROM rollup_progress WHERE rollup = 'quarters'
 -- name: begin_days
 -- Where days begin to be rolled up: with the first whole one.
 INSERT INTO rollup_progress (rollup, through)
-SELECT 'days', start_of_day((through AT TIME ZONE %(zone)s)::date, %(zone)s)
+SELECT 'days', start_of_day(((through + interval '15 minutes') AT TIME ZONE %(zone)s)::date, %(zone)s)
 FROM rollup_progress WHERE rollup = 'quarters'
 
 -- name: advance

@@ -131,6 +131,21 @@ def test_quarters_wait_for_half_an_hour(database_url: str) -> None:
     assert {key[0] for key in rollups(database_url)["screen_quarters"]} == {start}
 
 
+def test_what_a_step_back_brings_of_the_quarter_before_the_first_is_rolled_up(
+    database_url: str,
+) -> None:
+    source = Source(1, "UTC")
+    add_visit(source, Random(1), utc(2026, 5, 4, 10, 16))
+    fill(database_url, source, utc(2026, 5, 4, 10, 17))
+    run(database_url)
+    # The processor does not call it late: no quarter-hour is rolled up so soon after its end.
+    add_visit(source, Random(1), utc(2026, 5, 4, 10, 13))
+    fill(database_url, source, utc(2026, 5, 4, 11))
+    run(database_url)
+    quarters = {key[0] for key in rollups(database_url)["screen_quarters"]}
+    assert quarters == {utc(2026, 5, 4, 10), utc(2026, 5, 4, 10, 15)}
+
+
 def test_rollups_do_not_go_back_with_log_time_and_get_what_it_brings_in_its_second_pass(
     database_url: str,
 ) -> None:
