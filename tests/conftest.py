@@ -27,6 +27,7 @@ from psycopg.conninfo import make_conninfo
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, kafka_admin, make_topics, topic_name, topic_specs
+from tests.rigs.looks import end_looks
 from tests.suite.scratch import in_memory
 from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 
@@ -103,6 +104,7 @@ def fresh_database(postgres_url: str, template_database: str) -> Iterator[str]:
     # Cheapest in memory, dearest on a disk: it waits for two checkpoints.
     strategy = "FILE_COPY" if in_memory() else "WAL_LOG"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
+        end_looks(connection, template_database)
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
                 sql.Identifier(name), sql.Identifier(template_database), sql.SQL(strategy)

@@ -27,6 +27,7 @@ from schemas.service.user_hash import UserHash
 from tests.rigs.api_harness import token
 from tests.rigs.harness import client_events, ingest_settings, running_ingest, wait_until
 from tests.rigs.harness import token as phone_token
+from tests.rigs.looks import end_looks
 from tests.rigs.privacy_rig import (
     KEY,
     OPT_IN,
@@ -45,7 +46,6 @@ from tests.rigs.privacy_rig import (
 from tests.rigs.rig import (
     DEADLINE_SECONDS,
     batch,
-    end_looks,
     processor_environment,
     produce,
     published_changes,

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import psycopg
@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.log.events import Event, encode_batch
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import CHANGES, EVENTS, SIGN_OUTS, topic_name
+from tests.rigs.looks import LOOKS
 from tests.suite.forks import start_python
 from tests.waiting import pause
 
@@ -152,9 +153,6 @@ def published_sign_outs(kafka: KafkaSettings) -> list[tuple[bytes, bytes]]:
     return [(r.key, r.value) for r in asyncio.run(read_all(kafka, SIGN_OUTS))]
 
 
-LOOKS: Final = "rollcall-tests-look"
-
-
 class _Kept(threading.local):
     """The last connection of a thread: a new one costs PostgreSQL and us ten times what a look at a
     table does, and whoever waits looks again and again."""
@@ -187,15 +185,6 @@ def rows(database_url: str, query: str, *parameters: Any) -> list[tuple[Any, ...
             raise
     # It was of a server that has ended since.
     return _kept.to(database_url).execute(query.encode(), parameters).fetchall()
-
-
-def end_looks(connection: psycopg.Connection[Any], database: str) -> None:
-    """Close what :func:`rows` keeps, in any thread: a database is copied while nobody is in it."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-        "WHERE datname = %s AND application_name = %s",
-        (database, LOOKS),
-    )
 
 
 def stored_through(database_url: str) -> dict[int, int]:

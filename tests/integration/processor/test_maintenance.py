@@ -21,6 +21,7 @@ from processor.maintenance.retention import partitioned_tables
 from processor.settings import ProcessorSettings
 from tests.conftest import database_in
 from tests.integration.processor.rollup_oracle import DAY, HOUR, Source, recount
+from tests.rigs.looks import end_looks
 from tests.rigs.maintenance_rig import (
     HookedConnection,
     assert_equals_recount,
@@ -34,7 +35,7 @@ from tests.rigs.maintenance_rig import (
     set_as_of,
     utc,
 )
-from tests.rigs.rig import end_looks, rows, wait_for
+from tests.rigs.rig import rows, wait_for
 
 
 @contextmanager
