@@ -11,7 +11,7 @@ from api.openapi import CALLS
 from deploy.pages.privacy import BEGIN, END
 from schemas.openapi import phones
 
-PAGE: Final = Path(__file__).parents[2] / "docs/api.md"
+_PAGE: Final = Path(__file__).parents[2] / "docs/api.md"
 
 
 def calls_page(page: str) -> str:
@@ -35,4 +35,4 @@ def _line(method: str, path: str, who: str, what: str) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(calls_page(PAGE.read_text("utf-8")), "utf-8")
+    Path(sys.argv[1]).write_text(calls_page(_PAGE.read_text("utf-8")), "utf-8")

@@ -25,6 +25,7 @@ from tests.unit.deploy.compose_file import load_compose
 NAME: Final = "rollcall-engine-test"
 VERSION: Final = "0.0.1-engine-test"
 IMAGE: Final = f"rollcall:{VERSION}"
+PROFILE: Final = "webhooks"
 START_SECONDS: Final = 600
 PATIENCE_SECONDS: Final = 300.0
 #: Between two calls of one phone.
@@ -204,7 +205,7 @@ def running_stack(folder: Path, missing: list[str]) -> Iterator[Stack]:
     variables = {
         "COMPOSE_PROJECT_NAME": NAME,
         # notify too: what is off by default starts like everything else.
-        "COMPOSE_PROFILES": "webhooks",
+        "COMPOSE_PROFILES": PROFILE,
         "COMPOSE_FILE": ":".join(files),
         "ROLLCALL_VERSION": VERSION,
         "ROLLCALL_PORT": str(port),

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -189,13 +190,17 @@ async def test_every_quiet_partition_gets_a_tick_each_interval(
 
 async def test_a_partition_with_traffic_gets_no_ticks(kafka_settings: KafkaSettings) -> None:
     async with running(kafka_settings, tick_interval_seconds=0.3) as parts:
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until:
+        written = [time.monotonic()]
+        while written[-1] < written[0] + 1.0:
             assert await parts.beat("u", "x")
+            written.append(time.monotonic())
             await asyncio.sleep(0.02)
+    # On a busy machine there may be room for one between two beats.
+    pauses = sum(later - earlier > 0.25 for earlier, later in pairwise(written))
     busy = partition_of("u", kafka_settings.partitions)
     records = await read_log(kafka_settings)
-    assert not [r for r in records if r.partition == busy and Tick() in r.events]
+    ticks = [r for r in records if r.partition == busy and Tick() in r.events]
+    assert len(ticks) <= pauses
     assert [r for r in records if r.partition != busy and Tick() in r.events]
 
 
