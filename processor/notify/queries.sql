@@ -46,7 +46,7 @@ SELECT next_offset, until_offset, message_id, body, changes, message_next_offset
        attempts
 FROM webhook_cursors
 WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
-  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL FOR SHARE)
+  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
 
 -- name: begin
 -- No row: the webhook is gone, or the cursor is there.
@@ -70,7 +70,7 @@ SET message_id = %(message_id)s, body = %(body)s, changes = %(changes)s,
     attempts = 0, problem = NULL
 WHERE webhook = %(webhook)s AND "partition" = %(partition)s AND dead_letter = %(dead_letter)s
   AND next_offset = %(from_offset)s AND message_id IS NULL
-  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL)
+  AND EXISTS (SELECT FROM webhooks WHERE id = %(webhook)s AND disabled_at IS NULL FOR KEY SHARE)
 
 -- name: failed
 -- Another attempt follows.
