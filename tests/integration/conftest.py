@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.conftest import fresh_database
 from tests.rigs.ingest_process import Process
@@ -24,3 +27,15 @@ def shared_database_url(postgres_url: str, template_database: str) -> Iterator[s
     """URL of a database that the tests of a module share: making one costs more than most tests."""
     with fresh_database(postgres_url, template_database) as url:
         yield url
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[str]:
+    """The name of a role that has no right yet."""
+    name = f"api_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+    yield name
+    with psycopg.connect(database_url, autocommit=True) as db:
+        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
+            db.execute(sql.SQL(statement).format(sql.Identifier(name)))

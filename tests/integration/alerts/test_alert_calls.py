@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.command import app
-from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token
+from tests.rigs.database_role import as_role
 
 KEY = "the key under which the tests encrypt secrets"
 MANAGER = token("admin", scope="presence:manage")
@@ -233,7 +233,7 @@ async def test_the_command_makes_lists_and_ends_alerts(database_url: str) -> Non
 
 
 async def test_an_api_with_a_role_of_its_own_may_do_all_this(
-    role: str,  # noqa: F811
+    role: str,
     database_url: str,
 ) -> None:
     environment = {"ROLLCALL_DATABASE_URL": database_url}

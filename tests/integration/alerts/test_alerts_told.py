@@ -26,8 +26,8 @@ from schemas.database.migrate import grant_notify
 from schemas.log.settings import KafkaSettings
 from schemas.webhooks.addresses import PrivateHosts
 from schemas.webhooks.secret_box import SecretBox
-from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.rigs.api_harness import wait_until
+from tests.rigs.database_role import as_role
 from tests.rigs.rig import ProcessorProcess, free_port, processor_environment
 from tests.rigs.webhook_receiver import BY, HANG, Hook, Receiver, running_receiver
 
@@ -119,7 +119,7 @@ async def watcher(database_url: str) -> tuple[Watcher, AlertStore, Sender, Colle
 @pytest.fixture
 async def watching(
     database_url: str,
-    role: str,  # noqa: F811
+    role: str,
 ) -> AsyncIterator[tuple[Watcher, CollectorRegistry]]:
     """By a role that may do what notify does, and no more."""
     grant_notify(database_url, role)

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli.command import app
-from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.rigs.api_harness import Api, api_settings, running_api, token
+from tests.rigs.database_role import as_role
 
 KEY = "the key under which the tests encrypt secrets"
 MANAGER = token("lead", scope="presence:manage")
@@ -38,7 +38,7 @@ async def audited(api: Api, query: str = "") -> list[Any]:
 
 async def test_each_change_leaves_a_row_that_holds_no_secret(
     database_url: str,
-    role: str,  # noqa: F811
+    role: str,
 ) -> None:
     environment = {"ROLLCALL_DATABASE_URL": database_url}
     done = await asyncio.to_thread(

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from deploy.cli.command import app
 from deploy.roles.api_keys import KeyTable
 from tests.rigs.api_harness import Table, api_settings, running_api, token, wait_until
+from tests.rigs.database_role import as_role
 
 RANGE = "from=2024-05-17T00:00:00Z&to=2024-05-17T12:00:00Z"
 READS = (
@@ -57,22 +58,6 @@ FORBIDDEN = (
     "CREATE TABLE mine ()",
     "DROP TABLE changes",
 )
-
-
-@pytest.fixture
-def role(database_url: str) -> Iterator[str]:
-    name = f"api_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(database_url, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(database_url, autocommit=True) as db:
-        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
-            db.execute(sql.SQL(statement).format(sql.Identifier(name)))
-
-
-def as_role(url: str, role: str) -> str:
-    """The URL of connections that act as the role."""
-    return f"{url}{'&' if '?' in url else '?'}options={quote(f'-c role={role}')}"
 
 
 async def test_the_role_can_do_what_the_api_does_and_nothing_else(

@@ -20,9 +20,9 @@ from schemas.log.changes import Change
 from schemas.log.events import partition_of
 from schemas.log.settings import KafkaSettings
 from schemas.webhooks.secret_box import SecretBox
-from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.integration.notify.test_deliveries import KEY, USERS, Notify, Topic, asked, change, make
 from tests.rigs.api_harness import wait_until
+from tests.rigs.database_role import as_role
 from tests.rigs.webhook_receiver import BY, Hook, Receiver, running_receiver
 
 START_MS = 1_774_260_000_000
@@ -40,7 +40,7 @@ def notify(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path) -> 
 def limited(
     kafka_settings: KafkaSettings,
     database_url: str,
-    role: str,  # noqa: F811
+    role: str,
     tmp_path: Path,
 ) -> Iterator[Notify]:
     """With a role of its own."""
@@ -209,7 +209,7 @@ async def test_timers_that_could_not_be_delivered_are_replayed_by_a_role_of_noti
     receiver: Receiver,
     log: Log,
     database_url: str,
-    role: str,  # noqa: F811
+    role: str,
 ) -> None:
     environment = {"ROLLCALL_DATABASE_URL": database_url}
     migrated = await asyncio.to_thread(

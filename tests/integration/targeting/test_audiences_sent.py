@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from deploy.cli.command import app
 from schemas.log.settings import KafkaSettings
 from schemas.service.user_hash import UserHash
-from tests.integration.api.test_api_role import as_role, role  # noqa: F401 - a fixture
 from tests.integration.notify.test_deliveries import KEY, Notify, asked, make
 from tests.rigs.api_harness import Api, Table, api_settings, running_api, token
+from tests.rigs.database_role import as_role
 from tests.rigs.onesignal import API_KEY, APP_ID, OneSignal, running_onesignal
 from tests.rigs.webhook_receiver import HANG, Hook, Receiver, running_receiver
 
@@ -41,7 +41,7 @@ def notify(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path) -> 
 def limited(
     kafka_settings: KafkaSettings,
     database_url: str,
-    role: str,  # noqa: F811
+    role: str,
     tmp_path: Path,
 ) -> Iterator[Notify]:
     """With a role of its own."""

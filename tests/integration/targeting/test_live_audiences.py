@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from schemas.log.settings import KafkaSettings
-from tests.integration.api.test_api_role import role  # noqa: F401 - a fixture
 from tests.integration.notify.test_deliveries import KEY, USERS, Notify, asked, make
 from tests.integration.notify.test_timers import Log, told
 from tests.integration.targeting.test_audiences_sent import (  # noqa: F401 - a fixture
