@@ -15,7 +15,13 @@ from schemas.http.problems import ProblemError
 from schemas.http.server import prove
 from schemas.http.token_bucket import BucketPolicy
 from schemas.tokens.door import TokenDoor
-from schemas.tokens.identity import Caller, Identity, TokenRefusedError, TokenVerifier
+from schemas.tokens.identity import (
+    Caller,
+    Identity,
+    TokenRefusedError,
+    TokenVerifier,
+    token_digest,
+)
 
 _SCHEME = "bearer "
 
@@ -48,6 +54,8 @@ class Authentication:
         self._verifier = verifier
         self._proxies = proxies
         self._watch = watch
+        #: The last one that was not to be verified a second time, by its digest.
+        self._refused_at_once: tuple[bytes, TokenRefusedError] | None = None
         self._door = TokenDoor(
             failures,
             key_set=lambda: verifier.key_set,
@@ -62,6 +70,23 @@ class Authentication:
             return self._verifier.cached(bearer_token(authorization))
         except ProblemError:
             return None
+
+    def at_once(self, authorization: str | None) -> Identity | None:
+        """The identity behind a token that was not verified before, where verifying it waits for
+        nothing. ``None`` for all else: :meth:`of_request` says what is wrong with it."""
+        try:
+            token = bearer_token(authorization)
+            if self._door.remembers(token):
+                return None
+            identity = self._verifier.at_once(token)
+        except TokenRefusedError as refused:
+            self._refused_at_once = token_digest(token), refused
+            return None
+        except ProblemError:
+            return None
+        if identity is not None:
+            self._watch.accepted()
+        return identity
 
     async def of_request(
         self, request: web.BaseRequest, *, expired_for_seconds: float = 0.0
@@ -100,6 +125,9 @@ class Authentication:
             return identity
 
         async def verify(caller: Caller) -> Identity:
+            known, self._refused_at_once = self._refused_at_once, None
+            if known is not None and not expired_for_seconds and known[0] == token_digest(token):
+                raise known[1]
             return await self._verifier.verify(
                 token, expired_for_seconds=expired_for_seconds, caller=caller
             )

@@ -1,10 +1,10 @@
 """The phones' two calls without a task, ``Request``, ``Response`` or future each (ADR 7).
 
 A call takes this lane where nothing is unusual about it: the connection's part of that is told in
-``schemas.http.lane``, and here its token was verified before, its user has not opted out, and its
-body is no longer than it may be. Everything else falls through to ``ingest.http.calls``, before
-anything was done. A call that was taken is answered here whatever comes of it, by the same rules
-and with the same bytes: ``tests/contract`` compares them.
+``schemas.http.lane``, and here its token was verified before or can be at once, its user has not
+opted out, and its body is no longer than it may be. Everything else falls through to
+``ingest.http.calls``, before anything was done. A call that was taken is answered here whatever
+comes of it, by the same rules and with the same bytes: ``tests/contract`` compares them.
 
 The calls of a record are answered together once Kafka has acknowledged it, and counted together.
 """
@@ -79,6 +79,7 @@ class StraightLane:
         self._known = KnownAnswer(answer, cors_headers)
         self._accept = accept
         self._cached = authentication.cached
+        self._at_once = authentication.at_once
         self._in_flight = in_flight
         self._opted_out = opt_outs.covers
         self._cors_headers = cors_headers
@@ -94,7 +95,8 @@ class StraightLane:
         headers = message.headers
         if self._in_flight.is_full or payload.total_bytes > self._max_body_bytes:
             return False
-        identity = self._cached(headers.get(hdrs.AUTHORIZATION))
+        authorization = headers.get(hdrs.AUTHORIZATION)
+        identity = self._cached(authorization) or self._at_once(authorization)
         if identity is None:
             return False
         try:

@@ -137,6 +137,9 @@ class AskingVerifier(VerifiedTokens, ABC):
     def key_set(self) -> int:
         return 0
 
+    def at_once(self, token: str) -> Identity | None:
+        return None
+
     async def verify(
         self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
     ) -> Identity:

@@ -85,6 +85,11 @@ class TokenDoor:
             self.failed(address)
             raise
 
+    def remembers(self, token: str) -> bool:
+        """Whether ``token`` was refused before, and would be again."""
+        refused = self._refused.get((token_digest(token), ""))
+        return refused is not None and self._still_holds(refused)
+
     def failed(self, address: str) -> None:
         """Count a failure. Raises ``ProblemError`` ``rate_limited`` beyond the limit."""
         wait_seconds = self._failures.take(address, self._clock())

@@ -80,6 +80,14 @@ class TokenVerifier(Protocol):
         never waits."""
         ...
 
+    def at_once(self, token: str) -> Identity | None:
+        """The identity of a token that was not verified before, where that takes nobody else and no
+        waiting: then it is :meth:`cached` from now on. ``None`` where it does.
+
+        Raises as :meth:`verify`.
+        """
+        ...
+
     async def verify(
         self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
     ) -> Identity:

@@ -39,6 +39,13 @@ class TokenRoutes:
                 return identity
         return None
 
+    def at_once(self, token: str) -> Identity | None:
+        first = self._candidates(token)[0]
+        try:
+            return first.at_once(token)
+        except ProblemError:  # perhaps the next one accepts it
+            return None
+
     @property
     def key_set(self) -> tuple[Hashable, ...]:
         return tuple(each.key_set for each in self._all)

@@ -28,6 +28,7 @@ HEARTBEAT = "/api/update-online-status"
 LOGOUT = "/api/logout-status"
 BURST = 30
 EXPIRES_AT = int(time.time()) + 3600
+EXPIRED = EXPIRES_AT - 3 * 3600
 
 
 class Lanes(NamedTuple):
@@ -66,11 +67,12 @@ def request(
     method: str = "POST",
     version: str = "1.1",
     sized: bool = True,
+    expires_at: int = EXPIRES_AT,
 ) -> bytes:
     lines = [
         f"{method} {path} HTTP/{version}",
         "Host: x",
-        f"Authorization: Bearer {token(user, exp=EXPIRES_AT)}",
+        f"Authorization: Bearer {token(user, exp=expires_at)}",
     ]
     if sized:
         lines.append(f"Content-Length: {len(body)}")
@@ -124,6 +126,13 @@ CASES = [
     Case("another path", (request("/api/elsewhere"),), 0),
     Case("no token", (b"POST /api/logout-status HTTP/1.1\r\nHost: x\r\n\r\n",), 0),
     Case("a bad token", (request(HEARTBEAT).replace(b"Bearer ", b"Bearer x"),), 0),
+    Case("a bad signature", (request(HEARTBEAT).replace(b"\r\nContent", b"x\r\nContent"),) * 2, 0),
+    Case("not known yet", (request(HEARTBEAT, BODY, user="new"),)),
+    Case("not known yet, and a bad field", (request(HEARTBEAT, BAD, user="newer"),)),
+    Case(
+        "not known yet, and expired", (request(HEARTBEAT, user="old", expires_at=EXPIRED),) * 2, 0
+    ),
+    Case("the logout of one that expired", (request(LOGOUT, user="old", expires_at=EXPIRED),), 0),
     Case("no HTTP", (b"nonsense\r\n\r\n",), 0),
     Case("by and by", (request(HEARTBEAT, BODY)[:-10], BODY[-10:]), 0),
     Case("kept alive", (request(HEARTBEAT, BODY, user="u2"), request(LOGOUT, user="u2")), 2),

@@ -281,3 +281,16 @@ async def test_closing_ends_a_fetch_in_flight(issuer: Issuer, client: JwksClient
         await client.close()
         with pytest.raises((asyncio.CancelledError, KeysUnavailableError)):
             await call
+
+
+async def test_a_key_that_is_known_verifies_at_once(issuer: Issuer, by: TokenVerifier) -> None:
+    assert by.at_once(signed("rsa")) is None
+    assert (await by.verify(signed("rsa"))).user == "u1"
+    assert issuer.requests == 1  # the fetch that was begun at once goes on
+
+    another = by.at_once(signed("rsa", n="another"))
+    assert another is not None
+    assert another.user == "u1"
+    with pytest.raises(ProblemError, match="does not list"):
+        by.at_once(signed("p256"))
+    assert issuer.requests == 1
