@@ -3,10 +3,10 @@ generator on the same machine.
 
 A third each: HTTP kept alive, a connection for each heartbeat, sockets with renewals (as many as
 there are open files; the rest are kept alive, and it says so). Everybody comes online within the
-first interval; then, minute by minute: the share of the rate that was held, the greatest age of
-what is shown, how long calls waited from when they were due, and whether the count is that of the
-phones, some of whom log out each minute. It ends with a recount of the log. What falls short is
-said, and the exit status is 1.
+first interval, or within ``--arrival-seconds``; then, minute by minute: the share of the rate that
+was held, the greatest age of what is shown, how long calls waited from when they were due, and
+whether the count is that of the phones, some of whom log out each minute. It ends with a recount
+of the log. What falls short is said, and the exit status is 1.
 
 ``--processors 1,2,4`` does it with so many processors, one after the other, and compares the CPU.
 """
@@ -41,6 +41,8 @@ class Scale:
     most_sockets: int = 1_000_000
     minute_seconds: float = 60.0
     quick_start: bool = False
+    #: Within which everybody comes online: one interval at least.
+    arrival_seconds: float = 0.0
 
     @property
     def leavers(self) -> int:
@@ -64,11 +66,14 @@ def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, 
     run = stack.enter_context(
         deployment(scale.users, scale.seconds_between, processors, quick_start=scale.quick_start)
     )
-    running = stack.enter_context(fleet(run.ingest.port, run.secret, who, scale.seconds_between))
-    time.sleep(scale.seconds_between)
+    arrival = max(scale.arrival_seconds, scale.seconds_between)
+    running = stack.enter_context(
+        fleet(run.ingest.port, run.secret, who, scale.seconds_between, arrival)
+    )
+    time.sleep(arrival)
     seconds = wait_online(run, scale.users, within_seconds=scale.seconds_between)
     console.print(
-        f"Everybody comes online in {scale.seconds_between:g} s: {run.shown()[0]:,} are shown "
+        f"Everybody comes online in {arrival:g} s: {run.shown()[0]:,} are shown "
         f"{seconds:.1f} s later. Load of the machine: {os.getloadavg()[0]:.1f}."
     )
     return run, running, running.take().answered
@@ -106,10 +111,17 @@ def main(
     seconds_between: float = 90.0,
     sockets: Annotated[int, typer.Option(help="At most; the rest are kept alive.")] = 1_000_000,
     processors: Annotated[str, typer.Option(help="So many, one run after the other.")] = "1",
+    arrival_seconds: Annotated[
+        float, typer.Option(help="Everybody comes within; 0: one interval.")
+    ] = 0,
     smoke: Smoke = False,
 ) -> None:
     allow_open_files()
-    scale = SMALLEST if smoke else Scale(users, minutes, seconds_between, sockets)
+    scale = (
+        SMALLEST
+        if smoke
+        else Scale(users, minutes, seconds_between, sockets, arrival_seconds=arrival_seconds)
+    )
     short: list[str] = []
     costs: dict[int, float] = {}
     for count in [int(number) for number in processors.split(",")]:

@@ -141,7 +141,9 @@ class Fleet:
 
 
 @contextmanager
-def fleet(port: int, secret: str, who: Shares, seconds_between: float) -> Iterator[Fleet]:
+def fleet(
+    port: int, secret: str, who: Shares, seconds_between: float, arrival_seconds: float
+) -> Iterator[Fleet]:
     """All sockets are open before the first beat."""
     sockets = None
     if who.sockets:
@@ -151,9 +153,10 @@ def fleet(port: int, secret: str, who: Shares, seconds_between: float) -> Iterat
             sockets.ask()
         until = int(time.time()) + TOKENS_LAST_SECONDS
         of_all = (port, secret, until)
+        common = (CONNECTIONS, arrival_seconds)
         plans = [
-            Plan(*of_all, 0, who.kept_alive, seconds_between, CONNECTIONS, keep=True),
-            Plan(*of_all, who.kept_alive, who.one_each, seconds_between, CONNECTIONS, keep=False),
+            Plan(*of_all, 0, who.kept_alive, seconds_between, *common, keep=True),
+            Plan(*of_all, who.kept_alive, who.one_each, seconds_between, *common, keep=False),
         ]
         running = Fleet(plans, sockets, who.sockets)
         try:

@@ -34,7 +34,8 @@ SOURCES = [f"127.0.1.{n}" for n in range(1, 201)]
 
 @dataclass(frozen=True)
 class Plan:
-    """``connections`` are kept alive, or (``keep`` is false) at most so many at a time."""
+    """``connections`` are kept alive, or (``keep`` is false) at most so many at a time. Users come
+    one after the other within ``arrival_seconds``."""
 
     port: int
     secret: str
@@ -43,6 +44,7 @@ class Plan:
     users: int
     seconds_between: float
     connections: int
+    arrival_seconds: float
     keep: bool
 
 
@@ -99,6 +101,7 @@ class Phones:
         self._sent = 0
         self._begun = time.monotonic()
         self._spacing = plan.seconds_between / plan.users
+        self._between_arrivals = plan.arrival_seconds / plan.users
         self._beating = True
         head = part(b'{"alg":"HS256","typ":"JWT"}')
         close = b"" if plan.keep else b"connection: close\r\n"
@@ -169,7 +172,8 @@ class Phones:
         while (due := self._begun + self._sent * self._spacing) <= now:
             user = self._sent % self._plan.users
             self._sent += 1
-            if user < self._staying:
+            arrived = due - self._begun >= user * self._between_arrivals
+            if arrived and user < self._staying:
                 self._tally.due += 1
                 self._begin(Beat(due, user))
 

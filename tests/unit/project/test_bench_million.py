@@ -60,7 +60,7 @@ def test_a_minute_without_an_answer_holds_nothing() -> None:
 
 def test_phones_have_a_token_each_that_counts() -> None:
     secret, until = "s" * 64, int(time.time()) + 60
-    phones = Phones(Plan(8080, secret, until, 40, 5, 90.0, 2, keep=True))
+    phones = Phones(Plan(8080, secret, until, 40, 5, 90.0, 2, 90.0, keep=True))
     claims = jwt.decode(phones.token(2), secret, algorithms=["HS256"])
     assert claims == {"sub": "user-000042", "exp": until}
     head, _, body = phones.request(Beat(0.0, 2)).partition(b"\r\n\r\n")
