@@ -43,6 +43,8 @@ class Scale:
     quick_start: bool = False
     #: Within which everybody comes online: one interval at least.
     arrival_seconds: float = 0.0
+    #: Of ingest.
+    workers: int = 1
 
     @property
     def leavers(self) -> int:
@@ -60,11 +62,18 @@ def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, 
         f"{scale.users:,} users, a sign of life every {scale.seconds_between:g} s: "
         f"{scale.users / scale.seconds_between:,.0f} a second. {who.kept_alive:,} over "
         f"{CONNECTIONS:,} connections kept alive, {who.one_each:,} with a connection for each "
-        f"call, {who.sockets:,} sockets. {PARTITIONS} partitions, processors: {processors}. Load "
-        f"of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
+        f"call, {who.sockets:,} sockets. {PARTITIONS} partitions, processors: {processors}, "
+        f"workers of ingest: {scale.workers}. Load of the machine before: {os.getloadavg()[0]:.1f} "
+        f"on {os.cpu_count()} cores."
     )
     run = stack.enter_context(
-        deployment(scale.users, scale.seconds_between, processors, quick_start=scale.quick_start)
+        deployment(
+            scale.users,
+            scale.seconds_between,
+            processors,
+            scale.workers,
+            quick_start=scale.quick_start,
+        )
     )
     arrival = max(scale.arrival_seconds, scale.seconds_between)
     running = stack.enter_context(
@@ -114,13 +123,21 @@ def main(
     arrival_seconds: Annotated[
         float, typer.Option(help="Everybody comes within; 0: one interval.")
     ] = 0,
+    workers: Annotated[int, typer.Option(help="Processes of ingest.")] = 1,
     smoke: Smoke = False,
 ) -> None:
     allow_open_files()
     scale = (
         SMALLEST
         if smoke
-        else Scale(users, minutes, seconds_between, sockets, arrival_seconds=arrival_seconds)
+        else Scale(
+            users,
+            minutes,
+            seconds_between,
+            sockets,
+            arrival_seconds=arrival_seconds,
+            workers=workers,
+        )
     )
     short: list[str] = []
     costs: dict[int, float] = {}

@@ -113,7 +113,7 @@ def _proportional_bytes(pid: int) -> int:
 
 @contextmanager
 def deployment(
-    users: int, seconds_between: float, processors: int, *, quick_start: bool
+    users: int, seconds_between: float, processors: int, workers: int, *, quick_start: bool
 ) -> Iterator[Deployment]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-bench-")))
@@ -128,11 +128,13 @@ def deployment(
             "ROLLCALL_DATABASE_URL": run.database_url,
             "ROLLCALL_JWT_SECRET": secret,
             "ROLLCALL_INGEST_PORT": str(port),
+            "ROLLCALL_INGEST_WORKERS": str(workers),
             "ROLLCALL_INGEST_ADMIN_PORT": str(admin_port),
             "ROLLCALL_HEARTBEAT_INTERVAL_SECONDS": str(seconds_between),
             # One process has all users. Who beat one after the other push each other out of a
             # cache that is smaller: every token would be verified anew.
             "ROLLCALL_TOKEN_CACHE_SIZE": str(users),
+            "ROLLCALL_MAX_CONNECTIONS": str(users),
         }
         guard = stack.enter_context(service(directory, "ingest", ["-m", "ingest"], **environment))
         wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{admin_port}/readyz"))

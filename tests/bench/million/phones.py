@@ -34,8 +34,8 @@ SOURCES = [f"127.0.1.{n}" for n in range(1, 201)]
 
 @dataclass(frozen=True)
 class Plan:
-    """``connections`` are kept alive, or (``keep`` is false) at most so many at a time. Users come
-    one after the other within ``arrival_seconds``."""
+    """``connections`` are kept alive, or (``keep`` is false) at most so many at a time. Everybody
+    comes within ``arrival_seconds``."""
 
     port: int
     secret: str
@@ -101,7 +101,6 @@ class Phones:
         self._sent = 0
         self._begun = time.monotonic()
         self._spacing = plan.seconds_between / plan.users
-        self._between_arrivals = plan.arrival_seconds / plan.users
         self._beating = True
         head = part(b'{"alg":"HS256","typ":"JWT"}')
         close = b"" if plan.keep else b"connection: close\r\n"
@@ -170,12 +169,16 @@ class Phones:
     def _begin_due(self) -> None:
         now = time.monotonic()
         while (due := self._begun + self._sent * self._spacing) <= now:
-            user = self._sent % self._plan.users
+            rounds, user = divmod(self._sent, self._plan.users)
             self._sent += 1
-            arrived = due - self._begun >= user * self._between_arrivals
-            if arrived and user < self._staying:
+            if user < self._staying and self._has_come(user, rounds):
                 self._tally.due += 1
                 self._begin(Beat(due, user))
+
+    def _has_come(self, user: int, rounds: int) -> bool:
+        """Each round has its share of those who are new, spread over it."""
+        rank = user * 7_919 % self._plan.users / self._plan.users
+        return (rounds + 1) * self._plan.seconds_between > rank * self._plan.arrival_seconds
 
     def _begin(self, beat: Beat) -> None:
         if self._idle:
