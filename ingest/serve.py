@@ -16,6 +16,8 @@ from ingest.app import OPT_OUTS, TOKEN_WATCH, create_app, create_runner, why_not
 from ingest.garbage_collection import spare_the_living
 from ingest.settings import IngestSettings
 from schemas.http.admin_port import create_admin_app
+from schemas.http.eager_site import EagerSite
+from schemas.http.server import BoundedRunner
 from schemas.log.diagnosis import why_away
 from schemas.log.topics import TopicMissingError, TopicProblemError, check_topics
 from schemas.service.logging import log_to_stderr
@@ -109,8 +111,9 @@ async def listen(runner: web.AppRunner, host: str, port: int) -> None:
 async def _bind(runner: web.AppRunner, host: str, port: int, *, shared: bool = False) -> None:
     """On a port that other processes of ours may have too if it is ``shared``: the kernel sends
     them phones at once, so a worker is on it only when it can answer."""
+    site = EagerSite if isinstance(runner, BoundedRunner) else web.TCPSite
     try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
+        await site(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
     except OSError as error:
         reason = error.strerror or error
         raise StartError(f"cannot listen on {host} port {port}: {reason}") from error

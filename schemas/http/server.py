@@ -82,9 +82,12 @@ class BoundedServer(web.Server):
         #: Upgraded connections that have shown no token yet: client address, idle since.
         self.strangers: dict[UpgradedConnection, tuple[str, float]] = {}
         self.draining = False
+        #: Called for each new connection.
+        self.on_connection: Callable[[], None] = lambda: None
         self._look_again_at = 0.0
 
     def __call__(self) -> RequestHandler:
+        self.on_connection()
         return BoundedConnection(self, self._bounds, self._lanes, loop=self._loop, **self._kwargs)
 
     @property
