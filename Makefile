@@ -73,7 +73,7 @@ unit: install
 
 # What tests run beside Rollcall, from Debian's packages where that is possible: browsers for the pages, the
 # gateway, a pooler, and Prometheus with promtool. Without one of them its tests are skipped, and say so.
-PACKAGES := chromium-headless-shell firefox-esr haproxy pgbouncer prometheus
+PACKAGES := chromium-headless-shell firefox-esr haproxy pgbouncer prometheus redis-server
 packages:
 	@export PATH="$$PATH:/usr/sbin"; missing=; \
 	for package in $(PACKAGES); do \
@@ -197,7 +197,13 @@ test-faults: install
 test-restore: install
 	$(BIN)/python -m tests.restore $(ARGS)
 
-bench: install
+# What it is compared with.
+FASTAPI := .venv-fastapi
+$(FASTAPI)/.locked: tests/fastapi.lock
+	rm -rf $(FASTAPI)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(FASTAPI) -r $<
+	@touch $@
+bench: install $(FASTAPI)/.locked
 	$(BIN)/python -m tests.bench $(ARGS)
 
 bench-sockets: install
@@ -263,6 +269,7 @@ lock:
 	$(LOCK) --extra local --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(LOCK) --no-deps tests/mutants.in -o tests/mutants.lock
 	$(LOCK) --no-deps tests/fuzz.in -o tests/fuzz.lock
+	$(LOCK) -c requirements-dev.lock tests/fastapi.in -o tests/fastapi.lock
 
 # Pages that are made from the code.
 MADE_IN := .
@@ -294,4 +301,4 @@ providers: install
 	$(BIN)/python tests/fixtures/providers/generate.py
 
 clean:
-	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) $(MUTMUT) $(FUZZ) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(addprefix .venv-,$(PYTHONS)) $(MUTMUT) $(FUZZ) $(FASTAPI) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

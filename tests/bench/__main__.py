@@ -1,8 +1,10 @@
-"""``make bench``: CPU µs per heartbeat of each part, beside a plain service, in one run.
+"""``make bench``: CPU µs per heartbeat of each part, beside a plain service and FastAPI with Redis,
+in one run.
 
 Trust CPU per heartbeat, not heartbeats per second: the load generator shares the machine. Each
 figure is a difference of two readings of /proc; the second one is taken after the processor has
-stored everything. The plain service (``tests/bench/baseline.py``) upserts one row a request.
+stored everything. The plain service (``tests/bench/baseline.py``) upserts one row a request; the
+other one (``tests/bench/fastapi_redis.py``) keeps a sorted set, where there is a ``redis-server``.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -41,8 +44,18 @@ from tests.rigs.rig import free_port, rows, stored_through, wait_for
 
 PARTITIONS = 4
 TOKENS_LAST_SECONDS = 6 * 3600
-#: In place of a rate: the plain service, as fast as it answers.
-PLAIN = -1.0
+#: In place of a rate: the plain service, and FastAPI with Redis, as fast as they answer.
+PLAIN, REDIS = -1.0, -2.0
+#: Of the table, and what is in them: each service has one of each.
+COLUMNS = {
+    "door": ("ingest", "service"),
+    "processor": ("processor",),
+    "store": ("postgres", "redis"),
+    "kafka": ("kafka",),
+    "total": ("total",),
+}
+#: Made by the Makefile from `tests/fastapi.lock`.
+FASTAPI = Path(".venv-fastapi").absolute()
 #: How long a rate below saturation is held.
 RATE_SECONDS = 20
 console = Console()
@@ -214,17 +227,23 @@ def measure(
             )
         )
         wait_for("the plain service is up", lambda: _listens(baseline_port))
-        plain_pids = {"service": plain, "postgres": run.postgres.pid}
+        others = {PLAIN: ("plain", baseline_port, {"service": plain, "postgres": run.postgres.pid})}
+        redis_port = free_port()
+        redis_pids = stack.enter_context(fastapi_redis(directory, redis_port, secret))
+        if redis_pids:
+            others[REDIS] = ("redis", redis_port, redis_pids)
         for mode, share in (("keep", 1.0), ("new", 0.4)):
             sent = int(heartbeats * share)
             # Not measured: caches, tables and the JVM warm up, the same for both.
             load(ingest_port, fleet, sent, mode)
-            load(baseline_port, fleet, sent, mode)
+            for _, port, _ in others.values():
+                load(port, fleet, sent, mode)
             drained(run)
 
-            for at in rounds * [0.0, *(rates if mode == "keep" else []), PLAIN]:
-                if at == PLAIN:
-                    parts, port, name = plain_pids, baseline_port, f"plain, {mode}"
+            for at in rounds * [0.0, *(rates if mode == "keep" else []), *others]:
+                if at in others:
+                    whose, port, parts = others[at]
+                    name = f"{whose}, {mode}"
                 else:
                     parts, port = pids, ingest_port
                     name = f"rollcall, {mode}" + (f" at {at:g}/s" if at else "")
@@ -238,6 +257,29 @@ def measure(
         if online != [(min(users, heartbeats),)]:
             raise SystemExit(f"the count is wrong: {online}, not {users}")
     return report.medians(runs)
+
+
+@contextmanager
+def fastapi_redis(directory: Path, port: int, secret: str) -> Iterator[dict[str, int]]:
+    """The pids of its parts; none where there is no Redis, and then it says so."""
+    program = shutil.which("redis-server")
+    if program is None or not FASTAPI.exists():
+        console.print("Not compared with FastAPI and Redis: install redis-server, and `make bench`")
+        yield {}
+        return
+    path = directory / "redis.sock"
+    settings = ["--port", "0", "--unixsocket", str(path), "--appendonly", "yes"]
+    redis = RunningChild(
+        Child("redis", [program, *settings, "--dir", str(directory)], directory / "redis.log", {})
+    )
+    try:
+        wait_for("Redis is up", path.exists)
+        command = ["-m", "tests.bench.fastapi_redis", str(port), str(path), secret]
+        with service(directory, "fastapi", command, PYTHONPATH=str(FASTAPI)) as pid:
+            wait_for("FastAPI is up", lambda: _listens(port))
+            yield {"service": pid, "redis": redis.pid}
+    finally:
+        redis.stop()
 
 
 def _listens(port: int) -> bool:
@@ -270,16 +312,14 @@ def main(
     held = [float(rate) for rate in rates.split(",") if rate]
     earlier = report.read_figures(against) if against is not None else {}
     figures = measure(heartbeats, connections, users, held, rounds, quick_start=smoke)
-    columns = ["service", "ingest", "processor", "postgres", "kafka", "total"]
     table = Table(
-        "",
-        *columns,
-        "spread",
-        "per s",
+        *("", *COLUMNS, "spread", "per s"),
         title=f"CPU µs per heartbeat, and heartbeats a second: medians of {rounds}",
     )
     for name, row in figures.items():
-        cells = [f"{row[c]:.1f}" if c in row else "" for c in columns]
+        cells = [
+            " ".join(f"{row[part]:.1f}" for part in of if part in row) for of in COLUMNS.values()
+        ]
         table.add_row(name, *cells, f"{row['spread']:.0%}", f"{row['heartbeats_per_second']:.0f}")
     console.print(table)
     for line in [*report.ratios(figures), *report.comparison(figures, earlier)]:

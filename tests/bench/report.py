@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 #: CPU µs per heartbeat by row of the table, then by part.
 Figures: TypeAlias = dict[str, dict[str, float]]
@@ -39,21 +39,28 @@ def read_figures(path: Path) -> Figures:
         raise SystemExit(f"--against {path}: not figures that --json wrote ({error})") from None
 
 
-def shares(figures: Figures) -> dict[str, float]:
-    """Of each of Rollcall's rows: its total, of that of the plain service with such connections."""
+#: What Rollcall is compared with, by the name of its rows.
+OTHERS: Final = {"plain": "the plain service's", "redis": "FastAPI's and Redis'"}
+
+
+def shares(figures: Figures, other: str = "plain") -> dict[str, float]:
+    """Of each of Rollcall's rows: its total, of that of the ``other`` service with such
+    connections."""
     found = {}
     for name, row in figures.items():
         whose, _, how = name.partition(", ")
-        plain = figures.get(f"plain, {how.partition(' at ')[0]}", {}).get("total")
+        plain = figures.get(f"{other}, {how.partition(' at ')[0]}", {}).get("total")
         if whose == "rollcall" and plain:  # so few heartbeats may take less than a tick of /proc
             found[name] = row["total"] / plain
     return found
 
 
 def ratios(figures: Figures) -> list[str]:
-    """A line for each of Rollcall's rows."""
+    """A line for each of Rollcall's rows and each other service."""
     return [
-        f"{name}: {share:.2f} of the plain service's CPU" for name, share in shares(figures).items()
+        f"{name}: {share:.2f} of {whose} CPU"
+        for other, whose in OTHERS.items()
+        for name, share in shares(figures, other).items()
     ]
 
 
