@@ -30,6 +30,12 @@ from tests.rigs.harness import (
 )
 
 
+@pytest.fixture
+def kafka_settings(emptied_topics: KafkaSettings) -> KafkaSettings:
+    """Of ingest alone: no test of these counts offsets."""
+    return emptied_topics
+
+
 class Running:
     """A publisher with its parts in reach."""
 
