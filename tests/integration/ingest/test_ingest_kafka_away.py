@@ -1,7 +1,7 @@
 """Kafka away, slow or cut off: 503 in bounded time and memory, recovery without a restart.
 
-A Kafka of this module's own advertises the address of a proxy, so that every byte between it and
-ingest can be held back or lost.
+A proxy stands between them and gives its own address as Kafka's, so that every byte can be held
+back or lost.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import struct
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from deploy.local.child import RunningChild
-from deploy.local.kafka import LocalKafka
 from deploy.local.ports import free_port
 from ingest.app import CONNECTION
 from schemas.log.events import Heartbeat
 from schemas.log.settings import KafkaSettings
-from schemas.log.topics import create_topics
 from tests.rigs.harness import (
     Answer,
     Ingest,
@@ -38,11 +36,12 @@ SLACK_SECONDS = 10.0
 
 
 class Proxy:
-    """A TCP proxy on a fixed port that can lose what goes through it."""
+    """A TCP proxy of a Kafka of one node, on a fixed port, that can lose what goes through it."""
 
-    def __init__(self, port: int, upstream_port: int) -> None:
+    def __init__(self, port: int, bootstrap: str) -> None:
         self.port = port
-        self._upstream_port = upstream_port
+        host, _, upstream_port = bootstrap.rpartition(":")
+        self._upstream = host, int(upstream_port)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,20 +75,38 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port)
+            upstream = await asyncio.open_connection(*self._upstream)
         except OSError:
             writer.transport.abort()
             return
         self._writers |= {writer, upstream[1]}
         self._answers.add(upstream[0])
-        for source, sink in ((reader, upstream[1]), (upstream[0], writer)):
-            task = asyncio.create_task(self._pump(source, sink))
+        for pumping in (
+            self._pump(asyncio.StreamReader.read, reader, upstream[1]),
+            self._pump(self._answer, upstream[0], writer),
+        ):
+            task = asyncio.create_task(pumping)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _answer(self, kafka: asyncio.StreamReader, _most: int) -> bytes:
+        """The next one, in which this is the node; nothing where there is none."""
+        try:
+            (size,) = struct.unpack(">i", await kafka.readexactly(4))
+            answer = await kafka.readexactly(size)
+        except asyncio.IncompleteReadError:
+            return b""
+        answer = answer.replace(_address(*self._upstream), _address("127.0.0.1", self.port))
+        return struct.pack(">i", len(answer)) + answer
+
+    async def _pump(
+        self,
+        read: Callable[[asyncio.StreamReader, int], Awaitable[bytes]],
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+    ) -> None:
         with contextlib.suppress(OSError):
-            while data := await source.read(65_536):
+            while data := await read(source, 65_536):
                 await self._open.wait()
                 if source not in self._deaf:
                     sink.write(data)
@@ -97,54 +114,14 @@ class Proxy:
         sink.close()
 
 
-@pytest.fixture(scope="module")
-def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """Address of a Kafka, and the port of the proxy that it sends its clients to."""
-    kafka = LocalKafka(tmp_path_factory.mktemp("far-kafka"))
-    kafka.prepare()
-    proxy_port = free_port()
-    properties = kafka.data_dir / "server.properties"
-    text = properties.read_text()
-    advertised = f"advertised.listeners=PLAINTEXT://{kafka.bootstrap}"
-    assert advertised in text
-    properties.write_text(
-        text.replace(advertised, f"advertised.listeners=PLAINTEXT://127.0.0.1:{proxy_port}")
-    )
-    child = RunningChild(kafka.child())
-    try:
-        asyncio.run(_wait_for(kafka.bootstrap, proxy_port))
-        yield kafka.bootstrap, proxy_port
-    finally:
-        child.stop()
-
-
-async def _wait_for(bootstrap: str, proxy_port: int) -> None:
-    """Create topics under some prefix: works as soon as Kafka does."""
-    proxy = Proxy(proxy_port, int(bootstrap.rpartition(":")[2]))
-    await proxy.start()
-    async with asyncio.timeout(120):
-        while True:
-            try:
-                await create_topics(_settings(proxy_port, "wait."))
-                break
-            except Exception:  # noqa: BLE001 - whatever a starting Kafka makes of it
-                await asyncio.sleep(0.2)
-    await proxy.cut()
-
-
-def _settings(port: int, prefix: str) -> KafkaSettings:
-    return KafkaSettings(
-        kafka_bootstrap=f"127.0.0.1:{port}",
-        topic_prefix=prefix,
-        partitions=4,
-        replication_factor=1,
-    )
+def _address(host: str, port: int) -> bytes:
+    """Of a node, in Kafka's protocol."""
+    return struct.pack(f">h{len(host)}si", len(host), host.encode(), port)
 
 
 @pytest.fixture
-async def proxy(far_kafka: tuple[str, int]) -> AsyncIterator[Proxy]:
-    bootstrap, port = far_kafka
-    proxy = Proxy(port, int(bootstrap.rpartition(":")[2]))
+async def proxy(kafka_bootstrap: str) -> AsyncIterator[Proxy]:
+    proxy = Proxy(free_port(), kafka_bootstrap)
     await proxy.start()
     yield proxy
     proxy.release()
@@ -152,10 +129,9 @@ async def proxy(far_kafka: tuple[str, int]) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def far_settings(proxy: Proxy, request: pytest.FixtureRequest) -> KafkaSettings:
-    settings = _settings(proxy.port, f"t{abs(hash(request.node.name)):x}.")
-    await create_topics(settings)
-    return settings
+async def far_settings(proxy: Proxy, emptied_topics: KafkaSettings) -> KafkaSettings:
+    """Of a deployment behind the proxy."""
+    return emptied_topics.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{proxy.port}"})
 
 
 @pytest.fixture
