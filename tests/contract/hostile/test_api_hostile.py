@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
 import msgspec
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -18,6 +19,7 @@ from api.app import TOKEN_WARNINGS, create_app, create_runner
 from api.presence.filters import Sort, UserFilter
 from api.signing.cursor import Position, encode_cursor
 from schemas.http.admin_port import create_admin_app
+from tests.conftest import fresh_database
 from tests.rigs.api_harness import (
     Api,
     Table,
@@ -37,7 +39,17 @@ FORGED = (
 )
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """Of all: none of these tests stores anything."""
+    with fresh_database(postgres_url, template_database) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url)) as running:
         yield running

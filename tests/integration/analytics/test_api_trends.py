@@ -31,8 +31,8 @@ AS_OF = datetime(2026, 3, 30, 21, 7, tzinfo=UTC)
 SCREENS = ["Home", "Cart", "(none)", "(other)", "a/b %25?"]
 
 
-# The API and its database are shared; `table` empties it for each test.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("table")]
+# The API and what it tells of are shared: the first test is of the time before there was anything.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -41,15 +41,14 @@ async def api(shared_database_url: str) -> AsyncIterator[Api]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def table(shared_database_url: str) -> Iterator[AnalyticsTable]:
     opened = AnalyticsTable(shared_database_url)
-    opened.clear()
     yield opened
     opened.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def minutes(table: AnalyticsTable) -> list[ScreenMinute]:
     made = random_minutes(random.Random(8), START, END, SCREENS, 6_000)
     made.append(ScreenMinute(START, 0, "Cart", 1, (), 0, 0, 0, frozenset()))
@@ -91,6 +90,11 @@ DAYS = [datetime(2026, 3, 26, 23, tzinfo=UTC) + timedelta(days=n) for n in range
     datetime(2026, 3, 30, 22, tzinfo=UTC),
 ]
 HOURS = [datetime(2026, 3, 30, 16, tzinfo=UTC) + timedelta(hours=n) for n in range(7)]
+
+
+async def test_without_anything_there_are_no_trends(api: Api) -> None:
+    answer = await ok(api, "/api/v1/trends")
+    assert (answer["items"], answer["compared_to"], answer["stale"]) == ([], None, True)
 
 
 @pytest.mark.parametrize("of", ["views", "dwell", "exits"])
@@ -180,11 +184,6 @@ async def test_the_usual_bucket_is_coarse_and_an_answer_is_bounded(
     assert week["bucket"] == "1d"
     answer = await api.get("/api/v1/trends", **{"from": "2026-03-01", "bucket": "15m"})
     assert (answer.status, answer.json["errors"][0]["field"]) == (400, "bucket")
-
-
-async def test_without_anything_there_are_no_trends(api: Api) -> None:
-    answer = await ok(api, "/api/v1/trends")
-    assert (answer["items"], answer["compared_to"], answer["stale"]) == ([], None, True)
 
 
 @pytest.mark.parametrize("screen", [None, "Cart"])

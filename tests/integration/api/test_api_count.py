@@ -19,14 +19,21 @@ BADGE = "/api/v1/count/badge.svg"
 
 
 @pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
+async def api(database_url: str, table: Table) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, stale_after_seconds=10)) as running:
         yield running
 
 
 @pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    """Of all: emptied before each test."""
+    return shared_database_url
+
+
+@pytest.fixture(autouse=True)
 def table(database_url: str) -> Iterator[Table]:
     opened = Table(database_url)
+    opened.clear()
     yield opened
     opened.close()
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import pytest_asyncio
 from psycopg.types.json import Jsonb
 
 from tests.integration.analytics.analytics_rows import AnalyticsTable, ScreenMinute, write_screens
@@ -26,18 +27,17 @@ NOON = datetime(2026, 3, 30, 12, tzinfo=UTC)
 ELEVEN = NOON - timedelta(hours=1)
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as running:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def api(shared_database_url: str) -> AsyncIterator[Api]:
+    table = AnalyticsTable(shared_database_url)
+    table.log_time(NOON)
+    fill(table)
+    table.close()
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
-
-
-@pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
-    opened.log_time(NOON)
-    yield opened
-    opened.close()
 
 
 def fill(table: AnalyticsTable) -> None:
@@ -156,9 +156,8 @@ def shape(value: Any) -> Any:
     ("method", "path", "given", "example"), EXAMPLES, ids=[e[1] for e in EXAMPLES]
 )
 async def test_an_example_has_the_fields_of_the_answer(
-    api: Api, table: AnalyticsTable, method: str, path: str, given: str, example: str
+    api: Api, method: str, path: str, given: str, example: str
 ) -> None:
-    fill(table)
     lookup = {"user_ids": ["ada", "bob"]} if method == "POST" else None
     body = json.loads(given) if given else lookup
     answer = await api.call(path, method, json=body, bearer=token(scope=SCOPES))

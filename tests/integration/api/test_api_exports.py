@@ -7,14 +7,17 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
+import pytest_asyncio
 from yarl import URL
 
+from tests.conftest import fresh_database
 from tests.integration.analytics.analytics_rows import AnalyticsTable
 from tests.rigs.api_harness import (
     Answer,
@@ -24,6 +27,7 @@ from tests.rigs.api_harness import (
     token,
     wait_until,
 )
+from tests.rigs.rig import rows
 
 AS_OF = datetime(2026, 3, 30, 21, tzinfo=UTC)
 CSV, NDJSON = "text/csv", "application/x-ndjson"
@@ -46,21 +50,66 @@ TABLES = [
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "=a,b\"c'", "Home", "a=b", "", "é 😀"]
 
 
-@pytest.fixture
-async def api(database_url: str) -> AsyncIterator[Api]:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+#: Screens of a day, and of an earlier one.
+MANY, SOME = 45_000, 1_200
+RANGE_OF_SOME = "from=2026-03-25&to=2026-03-27"
+
+
+@asynccontextmanager
+async def running(database_url: str) -> AsyncIterator[Api]:
     settings = api_settings(
         database_url, api_pool_wait_seconds=1, api_statement_timeout_seconds=30
     )  # a busy machine takes its time to find sixty thousand screens
-    async with running_api(settings) as running:
-        yield running
+    async with running_api(settings) as api:
+        yield api
 
 
-@pytest.fixture
-def table(database_url: str) -> Iterator[AnalyticsTable]:
-    opened = AnalyticsTable(database_url)
-    opened.log_time(AS_OF)
-    yield opened
-    opened.close()
+@contextmanager
+def opened(database_url: str) -> Iterator[AnalyticsTable]:
+    table = AnalyticsTable(database_url)
+    table.log_time(AS_OF)
+    yield table
+    table.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def empty(shared_database_url: str) -> AsyncIterator[Api]:
+    """Over a database with nothing in it."""
+    async with running(shared_database_url) as api:
+        yield api
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(postgres_url: str, template_database: str) -> AsyncIterator[Api]:
+    """Over one that has something for every table."""
+    with fresh_database(postgres_url, template_database) as url:
+        with opened(url) as table:
+            fill(table)
+        async with running(url) as api:
+            yield api
+
+
+@pytest.fixture(scope="module")
+def many_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    with fresh_database(postgres_url, template_database) as url:
+        with opened(url) as table:
+            for count, day in ((MANY, 29), (SOME, 26)):
+                table.run(
+                    "INSERT INTO screen_minutes (minute, partition, screen, views, visits, "
+                    "dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces) "
+                    "SELECT %s, 0, repeat('x', 100) || n, 1, 1, 900, 0, '{1}', 0, 0 "
+                    "FROM generate_series(1, %s) n",
+                    *(datetime(2026, 3, day, 12, tzinfo=UTC), count),
+                )
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def many(many_url: str) -> AsyncIterator[Api]:
+    """Over one with far more screens than fit between a server and a client that does not read."""
+    async with running(many_url) as api:
+        yield api
 
 
 def screens(table: AnalyticsTable, names: list[str]) -> None:
@@ -84,7 +133,7 @@ def screens(table: AnalyticsTable, names: list[str]) -> None:
     )
 
 
-def filled(table: AnalyticsTable) -> None:
+def fill(table: AnalyticsTable) -> None:
     screens(table, FORMULAS)
     for number, name in enumerate(FORMULAS):
         table.user(f"u{number}", screen=name, app_version=name)
@@ -151,10 +200,8 @@ def shown_in_csv(value: Any) -> str:
 
 
 @pytest.mark.parametrize("path", TABLES)
-async def test_every_table_has_the_rows_of_its_json(
-    api: Api, table: AnalyticsTable, path: str
-) -> None:
-    filled(table)
+async def test_every_table_has_the_rows_of_its_json(filled: Api, path: str) -> None:
+    api = filled
     document = (await export(api, path, "application/json")).json
     rows = document["items"]
     assert rows
@@ -178,128 +225,106 @@ async def test_every_table_has_the_rows_of_its_json(
     assert head.headers["Content-Type"] == sheet.headers["Content-Type"]
 
 
-async def test_an_empty_table_is_its_names_alone(api: Api) -> None:
-    sheet = await export(api, f"/api/v1/flows?{RANGE}", CSV)
+async def test_an_empty_table_is_its_names_alone(empty: Api) -> None:
+    sheet = await export(empty, f"/api/v1/flows?{RANGE}", CSV)
     assert sheet.body == b'"from_screen","to_screen","transitions","from_share","to_share"\r\n'
     assert sheet.headers["X-Rollcall-As-Of"] == ""
-    assert (await export(api, f"/api/v1/flows?{RANGE}", NDJSON)).body == b""
+    assert (await export(empty, f"/api/v1/flows?{RANGE}", NDJSON)).body == b""
 
 
 @pytest.mark.parametrize(
     "accept", ["*/*", "text/html", "", "application/xml;q=1, */*;q=0.1", "nonsense", "text/csv;q=0"]
 )
-async def test_whatever_else_is_accepted_gets_json(api: Api, accept: str) -> None:
-    answer = await export(api, "/api/v1/screens", accept)
+async def test_whatever_else_is_accepted_gets_json(empty: Api, accept: str) -> None:
+    answer = await export(empty, "/api/v1/screens", accept)
     assert answer.headers["Content-Type"].startswith("application/json")
 
 
 @pytest.mark.parametrize("accept", [CSV, NDJSON])
-async def test_a_refusal_is_a_problem_in_any_format(api: Api, accept: str) -> None:
+async def test_a_refusal_is_a_problem_in_any_format(empty: Api, accept: str) -> None:
     for path, bearer, wanted in (
         ("/api/v1/flows", None, 401),
         ("/api/v1/flows?from=nonsense", token(), 400),
         ("/api/v1/active-users?tz=Asia/Tokyo", token(), 400),
     ):
-        answer = await api.call(path, headers={"Accept": accept}, bearer=bearer)
+        answer = await empty.call(path, headers={"Accept": accept}, bearer=bearer)
         assert answer.status == wanted
         assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_an_export_has_rows_that_one_piece_has_not(api: Api, table: AnalyticsTable) -> None:
-    screens(table, [f"Screen {number:04}" for number in range(1_200)])
-    path = f"/api/v1/screens/engagement?{RANGE}"
-    assert len((await export(api, path, "application/json")).json["items"]) == 50
-    assert len((await export(api, path, NDJSON)).body.splitlines()) == 1_200
-    assert len((await export(api, path + "&limit=700", NDJSON)).body.splitlines()) == 700
+async def test_an_export_has_rows_that_one_piece_has_not(many: Api) -> None:
+    path = f"/api/v1/screens/engagement?{RANGE_OF_SOME}"
+    assert len((await export(many, path, "application/json")).json["items"]) == 50
+    assert len((await export(many, path + "&limit=700", NDJSON)).body.splitlines()) == 700
+    assert len((await export(many, path, NDJSON)).body.splitlines()) == SOME
 
 
-def many_screens(table: AnalyticsTable, count: int) -> None:
-    table.run(
-        "INSERT INTO screen_minutes (minute, partition, screen, views, visits, dwell_ms, "
-        "silent_dwell_ms, dwell_histogram, exits, bounces) "
-        "SELECT '2026-03-29T12:00Z', 0, repeat('x', 100) || n, 1, 1, 900, 0, '{1}', 0, 0 "
-        "FROM generate_series(1, %s) n",
-        count,
-    )
-
-
-async def test_memory_does_not_grow_with_the_length_of_an_export(
-    api: Api, table: AnalyticsTable
-) -> None:
+async def test_memory_does_not_grow_with_the_length_of_an_export(many: Api) -> None:
     """The first export grows what every export needs; a far longer one must not need more."""
     process = psutil.Process()
-    path = URL(f"{api.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
     headers = {"Authorization": f"Bearer {token()}", "Accept": NDJSON}
 
-    async def peak_bytes() -> tuple[int, int]:
+    async def peak_bytes(of: str) -> tuple[int, int]:
+        path = f"{many.origin}/api/v1/screens/engagement?{of}"
         most, length = 0, 0
-        async with api.http.get(path, headers=headers) as answer:
+        async with many.http.get(URL(path, encoded=True), headers=headers) as answer:
             async for chunk in answer.content.iter_any():
                 length += len(chunk)
                 most = max(most, process.memory_info().rss)
         return most, length
 
-    many_screens(table, 2_000)
-    await peak_bytes()
-    short, short_length = await peak_bytes()
-    table.run("TRUNCATE screen_minutes")
-    many_screens(table, 60_000)
-    long, long_length = await peak_bytes()
+    await peak_bytes(RANGE_OF_SOME)
+    short, short_length = await peak_bytes(RANGE_OF_SOME)
+    long, long_length = await peak_bytes(RANGE)
     assert long_length > 25 * short_length
     assert long - short < 12_000_000 < long_length
 
 
-async def test_an_export_that_breaks_has_no_end(api: Api, table: AnalyticsTable) -> None:
+async def test_an_export_that_breaks_has_no_end(many: Api, many_url: str) -> None:
     """Its connection to PostgreSQL is cut while the reader waits: they see that it is no whole."""
-    many_screens(table, 60_000)
-    path = URL(f"{api.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
+    path = URL(f"{many.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
     for accept in (CSV, NDJSON):
         headers = {"Authorization": f"Bearer {token()}", "Accept": accept}
-        async with api.http.get(path, headers=headers) as answer:
+        async with many.http.get(path, headers=headers) as answer:
             assert answer.status == 200
             await answer.content.readany()
-            table.run(
+            rows(
+                many_url,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                "WHERE application_name = 'rollcall-api' AND datname = current_database()"
+                "WHERE application_name = 'rollcall-api' AND datname = current_database()",
             )
             with pytest.raises(aiohttp.ClientError):
                 await answer.read()
-    assert api.metric("rollcall_api_broken_exports_total") == 2
-    assert (await export(api, "/api/v1/screens", CSV)).status == 200
+    assert many.metric("rollcall_api_broken_exports_total") == 2
+    assert (await export(many, "/api/v1/screens", CSV)).status == 200
 
 
-async def test_a_reader_who_leaves_gives_the_connection_back(
-    api: Api, table: AnalyticsTable
-) -> None:
-    many_screens(table, 60_000)
-    path = URL(f"{api.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
+async def test_a_reader_who_leaves_gives_the_connection_back(many: Api) -> None:
+    path = URL(f"{many.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
     headers = {"Authorization": f"Bearer {token()}", "Accept": CSV}
-    for _ in range(4):
-        answer = await api.http.get(path, headers=headers)
+    for _ in range(3):
+        answer = await many.http.get(path, headers=headers)
         await answer.content.readany()
         answer.close()
 
     async def is_free() -> bool:
-        return (await api.call("/api/v1/screens", headers={"Accept": CSV})).status == 200
+        return (await many.call("/api/v1/screens", headers={"Accept": CSV})).status == 200
 
     await wait_until(is_free)
-    assert api.metric("rollcall_api_broken_exports_total") == 0
+    assert many.metric("rollcall_api_broken_exports_total") == 0
 
 
-async def test_exports_are_few_at_a_time_and_leave_the_pool_to_others(
-    api: Api, table: AnalyticsTable
-) -> None:
-    many_screens(table, 60_000)
-    path = URL(f"{api.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
+async def test_exports_are_few_at_a_time_and_leave_the_pool_to_others(many: Api) -> None:
+    path = URL(f"{many.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
     readers = []
     for number in range(2):
         bearer = f"Bearer {token(f'reader {number}')}"
         headers = {"Authorization": bearer, "Accept": NDJSON}
-        readers.append(await api.http.get(path, headers=headers))
-    refused = await api.call("/api/v1/screens", headers={"Accept": CSV})
+        readers.append(await many.http.get(path, headers=headers))
+    refused = await many.call("/api/v1/screens", headers={"Accept": CSV})
     assert (refused.status, refused.json["code"]) == (503, "unavailable")
     assert "exports" in refused.json["detail"]
     assert refused.headers["Retry-After"]
-    assert (await api.call("/api/v1/screens")).status == 200
+    assert (await many.call("/api/v1/screens")).status == 200
     lengths = await asyncio.gather(*(reader.read() for reader in readers))
-    assert [body.count(b"\n") for body in lengths] == [60_000, 60_000]
+    assert [body.count(b"\n") for body in lengths] == [MANY, MANY]
