@@ -196,7 +196,6 @@ def process(
         USER_HASH_KEY=KEY,
         EVENT_VERSION="2",
         ALLOW_CREATE_TIME="true",
-        SESSION_TIMEOUT_SECONDS="6",
         **overrides,
     )
     processor = ProcessorProcess(environment, log)
