@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +29,11 @@ class Servers:
     standby: LocalPostgres
     running: RunningChild
 
-    def url(self, target: str) -> str:
+    def url(self, target: str, database: str) -> str:
         """Both servers, for sessions of this ``target_session_attrs``."""
         hosts = f"{self.primary.address},{self.standby.address}"
         return (
-            self.primary.dsn.replace(self.primary.address, hosts)
+            self.primary.dsn_of(database).replace(self.primary.address, hosts)
             + f"?target_session_attrs={target}&connect_timeout=5"
         )
 
@@ -66,13 +66,18 @@ def _copy(primary: LocalPostgres, standby: LocalPostgres) -> None:
 
 
 @contextmanager
-def streaming(directory: Path) -> Iterator[Servers]:
-    """A primary whose standby follows it."""
+def streaming(directory: Path, databases: Sequence[str]) -> Iterator[Servers]:
+    """A primary with these databases, migrated, whose standby follows it."""
     primary = LocalPostgres(directory / "primary", durable=False)
     standby = LocalPostgres(directory / "standby", durable=False)
     with ExitStack() as ends:
         running = _start(primary, ends)
-        migrate(primary.dsn)
+        first, *others = databases
+        with psycopg.connect(primary.dsn_of("postgres"), autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {first}".encode())
+            migrate(primary.dsn_of(first))
+            for name in others:
+                server.execute(f"CREATE DATABASE {name} TEMPLATE {first}".encode())
         _copy(primary, standby)
         _start(standby, ends)
 

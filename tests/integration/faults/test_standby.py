@@ -4,68 +4,104 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from schemas.log.events import Heartbeat, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.integration.faults.processors import running
+from tests.conftest import fresh_topics
+from tests.integration.faults.processors import Processor, running
 from tests.integration.faults.standby import Servers, streaming
 from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token, wait_until
 from tests.rigs.rig import batch, produce, rows, wait_for
 
+#: Database and ``target_session_attrs`` of each processor, and what it says while nobody takes
+#: writes.
+PROCESSORS = (
+    ("of_any", "any", "SQLSTATE 25006"),
+    ("of_primary", "read-write", "PostgreSQL is away"),
+)
+READ = "read"
+
 
 @pytest.fixture
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with streaming(tmp_path_factory.mktemp("servers")) as started:
+    databases = [READ, *(database for database, _, _ in PROCESSORS)]
+    with streaming(tmp_path_factory.mktemp("servers"), databases) as started:
         yield started
 
 
-@pytest.mark.parametrize(
-    ("target", "said"), [("any", "SQLSTATE 25006"), ("read-write", "PostgreSQL is away")]
-)
-def test_a_processor_waits_for_the_standby_to_be_promoted(
-    servers: Servers, kafka_settings: KafkaSettings, tmp_path: Path, target: str, said: str
-) -> None:
-    def beat(user: str) -> None:
-        record = batch(Heartbeat(user=user, token="t"))
-        asyncio.run(
-            produce(kafka_settings, [(partition_of(user, kafka_settings.partitions), record)])
-        )
+@dataclass(frozen=True)
+class Follower:
+    """A processor whose database moves to the other server."""
 
-    def stored(url: str) -> set[str]:
-        return {name for (name,) in rows(url, "SELECT user_id FROM presence")}
+    processor: Processor
+    kafka: KafkaSettings
+    servers: Servers
+    database: str
+    says: str
 
-    with running(kafka_settings, servers.url(target), tmp_path / "log") as processor:
-        beat("ada")
-        wait_for("it works", lambda: stored(servers.primary.dsn) == {"ada"})
-        servers.lose_primary()
-        beat("bob")
-        wait_for("it says what it met", lambda: said in processor.log)
-        assert processor.process.exit_status is None
-        assert "PostgreSQL" in processor.readiness
-        assert stored(servers.standby.dsn) == {"ada"}
-        servers.promote()
-        wait_for("it goes on by itself", lambda: stored(servers.standby.dsn) == {"ada", "bob"})
-        wait_for("it is ready", lambda: processor.readiness == "ready")
-        assert processor.process.stop() == 0
-        assert "PostgreSQL is back" in processor.log
+    def beat(self, user: str) -> None:
+        place = partition_of(user, self.kafka.partitions)
+        asyncio.run(produce(self.kafka, [(place, batch(Heartbeat(user=user, token="t")))]))
+
+    def works(self) -> None:
+        self.beat("ada")
+        wait_for("it works", lambda: self._stored(self.servers.primary.dsn_of) == {"ada"})
+
+    def waits(self) -> None:
+        self.beat("bob")
+        wait_for("it says what it met", lambda: self.says in self.processor.log)
+        assert self.processor.process.exit_status is None
+        assert "PostgreSQL" in self.processor.readiness
+        assert self._stored(self.servers.standby.dsn_of) == {"ada"}
+
+    def goes_on(self) -> None:
+        both = {"ada", "bob"}
+        wait_for("it goes on", lambda: self._stored(self.servers.standby.dsn_of) == both)
+        wait_for("it is ready", lambda: self.processor.readiness == "ready")
+        assert self.processor.process.stop() == 0
+        assert "PostgreSQL is back" in self.processor.log
+
+    def _stored(self, dsn_of: Callable[[str], str]) -> set[str]:
+        return {name for (name,) in rows(dsn_of(self.database), "SELECT user_id FROM presence")}
+
+
+@pytest.fixture
+def followers(servers: Servers, kafka_bootstrap: str, tmp_path: Path) -> Iterator[list[Follower]]:
+    with ExitStack() as stack:
+        started = []
+        for database, target, says in PROCESSORS:
+            kafka, log = fresh_topics(kafka_bootstrap), tmp_path / f"{database}.log"
+            processor = stack.enter_context(running(kafka, servers.url(target, database), log))
+            started.append(Follower(processor, kafka, servers, database, says))
+        yield started
 
 
 async def log_in(api: Api) -> Answer:
     return await api.call("/login", "POST", bearer=None, data={"token": token()})
 
 
-async def test_the_api_is_back_once_the_standby_is_promoted(servers: Servers) -> None:
-    """One that takes any server reads from the standby meanwhile, but writes nothing to it."""
+async def test_all_go_on_by_themselves_once_the_standby_is_promoted(
+    servers: Servers, followers: list[Follower]
+) -> None:
+    """Processors wait. An API that takes any server reads from the standby meanwhile, but writes
+    nothing to it."""
+
+    async def each(step: str) -> None:
+        await asyncio.gather(*(asyncio.to_thread(getattr(one, step)) for one in followers))
+
     async with (
-        running_api(api_settings(servers.url("any"))) as of_any,
-        running_api(api_settings(servers.url("read-write"))) as of_primary,
+        running_api(api_settings(servers.url("any", READ))) as of_any,
+        running_api(api_settings(servers.url("read-write", READ))) as of_primary,
     ):
         for api in (of_any, of_primary):
             assert (await log_in(api)).status == 303
+        await each("works")
         await asyncio.to_thread(servers.lose_primary)
         await wait_until(lambda: answers(of_any, 200))
         looked = await of_any.call("/api/v1/online-users")
@@ -75,9 +111,11 @@ async def test_the_api_is_back_once_the_standby_is_promoted(servers: Servers) ->
         assert refused.status == 503
         assert "takes no writes" in refused.body.decode()
         assert await answers(of_primary, 503)
+        await each("waits")
         await asyncio.to_thread(servers.promote)
         for api in (of_any, of_primary):
             await wait_until(functools.partial(logs_in, api))
+        await each("goes_on")
 
 
 async def answers(api: Api, status: int) -> bool:
