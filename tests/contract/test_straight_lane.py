@@ -176,7 +176,7 @@ async def test_both_lanes_give_the_same_bytes_and_write_and_count_the_same(
         await lanes.straight.know(bearer(user))
     for case in CASES:
         before = lanes.straight.straight_calls
-        said = [await conversation(ingest, case.parts) for ingest in lanes]
+        said = await asyncio.gather(*(conversation(ingest, case.parts) for ingest in lanes))
         assert said[0] == said[1], case.name
         assert said[0].startswith(b"HTTP/1."), case.name
         assert lanes.straight.straight_calls - before == case.straight, case.name

@@ -40,6 +40,8 @@ class Notify:
             "ENCRYPTION_KEY": KEY,
             "WEBHOOK_PRIVATE_HOSTS": "127.0.0.0/8",
             "NOTIFY_TIMEOUT_SECONDS": "0.5",
+            # For so long after it was killed its partitions are nobody's.
+            "NOTIFY_SESSION_TIMEOUT_SECONDS": "2",
         }
         self._kafka, self._database_url, self._folder = kafka, database_url, folder
         self._process: ProcessorProcess | None = None
