@@ -44,7 +44,13 @@ def audited(url: str, folder: Path, state: RollupState | None = None) -> tuple[i
     return checked, rows.next
 
 
-@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kathmandu"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Asia/Kathmandu",
+        *(pytest.param(zone, marks=pytest.mark.long) for zone in ("UTC", "Europe/Berlin")),
+    ],
+)
 def test_random_rows_and_what_came_late_are_counted_alike(
     database_url: str, tmp_path: Path, zone: str
 ) -> None:

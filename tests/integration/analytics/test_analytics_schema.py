@@ -117,7 +117,9 @@ def test_histograms_merge_to_that_of_everything(database_url: str) -> None:
     assert found == [([1, 3, 5],)]
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kolkata"])
+@pytest.mark.parametrize(
+    "zone", ["Asia/Kolkata", pytest.param("Europe/Berlin", marks=pytest.mark.long)]
+)
 def test_the_hourly_view_is_right_to_this_minute(zone: str, database_url: str) -> None:
     start = utc(2026, 3, 28, 12)
     source = random_source(30, start, 30, zone)

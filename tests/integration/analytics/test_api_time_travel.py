@@ -79,7 +79,9 @@ async def pages(api: Api, at: str, limit: int, **filters: str) -> list[dict[str,
         cursor = {"cursor": answer.json["next_cursor"]}
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))]
+)
 async def test_what_was_answered_then_is_answered_for_then(
     api: Api, table: AnalyticsTable, seed: int
 ) -> None:

@@ -74,7 +74,9 @@ def many_users(table: AnalyticsTable, count: int, device_info: str = "Pixel 9") 
     table.run("ANALYZE presence")
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(n, marks=pytest.mark.long) for n in range(1, 8))]
+)
 async def test_an_audience_is_who_brute_force_finds(
     api: Api, table: AnalyticsTable, seed: int
 ) -> None:

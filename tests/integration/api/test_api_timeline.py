@@ -94,7 +94,7 @@ def ended(items: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [item for item in items if item["type"] == kind and item["at"] is not None]
 
 
-@pytest.mark.parametrize("limit", [1, 7, 500])
+@pytest.mark.parametrize("limit", [pytest.param(1, marks=pytest.mark.long), 7, 500])
 async def test_everything_is_told_once_newest_first(
     api: Api, histories: Histories, limit: int
 ) -> None:
