@@ -16,6 +16,7 @@ from schemas.log.settings import KafkaSettings
 from tests.rigs.harness import (
     Answer,
     Ingest,
+    Ways,
     client_events,
     ingest_settings,
     running_ingest,
@@ -32,7 +33,11 @@ def kafka_settings(emptied_topics: KafkaSettings) -> KafkaSettings:
     return emptied_topics
 
 
-pytestmark = pytest.mark.usefixtures("both_lanes")
+@pytest.fixture(params=["straight", pytest.param("ordinary", marks=pytest.mark.long)], autouse=True)
+def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the straight lane, whatever is usual. That aiohttp's handlers say the same, byte for byte:
+    tests/contract/test_straight_lane.py."""
+    monkeypatch.setattr(Ways, "lane", request.param)
 
 
 @pytest.fixture
