@@ -86,13 +86,15 @@ class ProcessorProcess:
 def processor_environment(
     kafka: KafkaSettings, database_url: str, **overrides: str
 ) -> dict[str, str]:
-    """Environment of a processor with short windows; ``overrides`` are ROLLCALL_ settings."""
+    """Environment of a processor with short windows; ``overrides`` are ROLLCALL_ settings. Of one
+    that is killed or stands still its partitions are another's after three seconds."""
     settings = {
         "KAFKA_BOOTSTRAP": kafka.kafka_bootstrap,
         "TOPIC_PREFIX": kafka.topic_prefix,
         "PARTITIONS": str(kafka.partitions),
         "DATABASE_URL": database_url,
         "ALLOW_SHORT_TIMING": "true",
+        "SESSION_TIMEOUT_SECONDS": "3",
         **overrides,
     }
     return {f"ROLLCALL_{name}": value for name, value in settings.items()}

@@ -34,7 +34,6 @@ from tests.rigs.rig import (
     wait_for,
 )
 
-SESSION_TIMEOUT_SECONDS = 6.0
 EVENTS_PER_RECORD = 20
 #: Between two records: writing as fast as it goes, a busy machine's processors never catch up.
 PAUSE_SECONDS = 0.005
@@ -139,12 +138,7 @@ def recount(kafka: KafkaSettings) -> dict[str, Recount]:
 
 @pytest.fixture
 def processors(kafka_settings: KafkaSettings, database_url: str, tmp_path: Path) -> Iterator[Any]:
-    environment = processor_environment(
-        kafka_settings,
-        database_url,
-        SESSION_TIMEOUT_SECONDS=str(SESSION_TIMEOUT_SECONDS),
-        LOGOUT_FENCE_SECONDS="0",
-    )
+    environment = processor_environment(kafka_settings, database_url, LOGOUT_FENCE_SECONDS="0")
     started: list[ProcessorProcess] = []
 
     def start() -> ProcessorProcess:

@@ -65,7 +65,6 @@ SECONDS_BETWEEN_ANSWERS = 0.1
 OUTAGE_GAP_SECONDS = 4
 ENDINGS = {"navigated", "backgrounded", "logged_out", "timed_out", "disconnected"}
 SETTINGS = {
-    "SESSION_TIMEOUT_SECONDS": "6",
     "OFFLINE_AFTER_SECONDS": "3",
     "DISCONNECT_GRACE_SECONDS": "1",
     "LOGOUT_FENCE_SECONDS": "0.5",
