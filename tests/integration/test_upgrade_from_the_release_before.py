@@ -7,7 +7,6 @@ import asyncio
 import io
 import os
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -26,12 +25,13 @@ from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, topic_name
 from tests.rigs.privacy_rig import running_processor, traces
 from tests.rigs.rig import batch, processor_environment, produce, rows, stored_through, wait_for
+from tests.suite.forks import Process, start_python
 
 #: The last commit before event version 2 was read.
 BEFORE = "2f43560"
 ROOT = Path(__file__).parents[2]
 ADA = "ada-1c55b9e0"
-OFFLINE_AFTER_SECONDS = 6
+OFFLINE_AFTER_SECONDS = 3
 SHORT = {"OFFLINE_AFTER_SECONDS": str(OFFLINE_AFTER_SECONDS)}
 
 
@@ -49,9 +49,7 @@ def release_before(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def processor_before(
-    start_before: Callable[[], subprocess.Popen[bytes]], tmp_path: Path
-) -> tuple[subprocess.Popen[bytes], Path]:
+def processor_before(start_before: Callable[[], Process], tmp_path: Path) -> tuple[Process, Path]:
     """It, running, and its log."""
     return start_before(), tmp_path / "before.log"
 
@@ -59,7 +57,7 @@ def processor_before(
 @pytest.fixture
 def start_before(
     release_before: Path, kafka_settings: KafkaSettings, database_url: str, tmp_path: Path
-) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+) -> Iterator[Callable[[], Process]]:
     """Starts it, at a database in which it was before: signs of life are together."""
     with psycopg.connect(database_url) as connection:
         connection.execute("ALTER TABLE deployment ALTER signs_of_life SET DEFAULT 'together'")
@@ -70,12 +68,12 @@ def start_before(
         "ROLLCALL_PROCESSOR_ADMIN_PORT": "0",
         "PYTHONPATH": str(release_before),
     }
-    started: list[subprocess.Popen[bytes]] = []
+    started: list[Process] = []
     with log.open("wb") as output:
 
-        def start() -> subprocess.Popen[bytes]:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "processor"],
+        def start() -> Process:
+            process = start_python(
+                ["-m", "processor"],
                 cwd=release_before,
                 env=environment,
                 stdout=output,
@@ -93,7 +91,7 @@ def start_before(
 def test_who_is_where_is_right_while_partitions_go_back_and_forth(
     kafka_settings: KafkaSettings,
     database_url: str,
-    start_before: Callable[[], subprocess.Popen[bytes]],
+    start_before: Callable[[], Process],
     tmp_path: Path,
 ) -> None:
     partition = partition_of(ADA, kafka_settings.partitions)
@@ -205,12 +203,12 @@ class Fleet:
 def test_nobody_is_offline_while_partitions_go_back_and_forth(
     kafka_settings: KafkaSettings,
     database_url: str,
-    start_before: Callable[[], subprocess.Popen[bytes]],
+    start_before: Callable[[], Process],
     tmp_path: Path,
 ) -> None:
     """Deadlines are where the one that takes a partition over looks for them, or it takes none."""
 
-    def stop(process: subprocess.Popen[bytes]) -> None:
+    def stop(process: Process) -> None:
         process.terminate()
         process.wait(60)
 
@@ -239,7 +237,7 @@ def test_nobody_is_offline_while_partitions_go_back_and_forth(
         refused = start_before()
         wait_for("it loads", lambda: times_loaded() > loaded)
         beats = fleet.beats
-        wait_for("there is something to store", lambda: fleet.beats > beats + 10)
+        wait_for("there is something to store", lambda: fleet.beats > beats + 4)
         # It stores nothing. Whether it ends is that release's own affair.
         assert stored_through(database_url) == stands
         refused.kill()
@@ -257,7 +255,7 @@ def test_nobody_is_offline_while_partitions_go_back_and_forth(
 def test_it_reads_what_this_release_writes_and_leaves_an_opt_out_to_its_successor(
     kafka_settings: KafkaSettings,
     database_url: str,
-    processor_before: tuple[subprocess.Popen[bytes], Path],
+    processor_before: tuple[Process, Path],
     tmp_path: Path,
 ) -> None:
     process, log = processor_before
