@@ -177,7 +177,7 @@ smoke-others:
 	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py
 	$(MAKE) test-engine ARGS=--smoke
 	$(MAKE) tools
-	@made=$$(mktemp -d) && mkdir -p $$made/docs $$made/schemas/log $$made/schemas/webhooks $$made/schemas/alerts $$made/deploy/simulate/report && $(MAKE) docs MADE_IN=$$made \
+	@made=$$(mktemp -d) && $(MAKE) docs MADE_IN=$$made \
 	&& for page in $$(cd $$made && find . -type f); do cmp $$page $$made/$$page || exit 1; done \
 	&& $(MAKE) wheel DIST=$$made && rm -r $$made
 
@@ -274,14 +274,7 @@ lock:
 # Pages that are made from the code.
 MADE_IN := .
 docs: install
-	$(BIN)/python -m deploy.pages.settings $(MADE_IN)/docs/settings.md
-	$(BIN)/python -m deploy.pages.metrics $(MADE_IN)/docs/metrics.md
-	$(BIN)/python -m deploy.pages.privacy $(MADE_IN)/docs/privacy.md
-	$(BIN)/python -m deploy.pages.calls $(MADE_IN)/docs/api.md
-	$(BIN)/python -m schemas.log.json_schema $(MADE_IN)/schemas/log/events.schema.json
-	$(BIN)/python -m schemas.webhooks.message $(MADE_IN)/schemas/webhooks/message.schema.json
-	$(BIN)/python -m schemas.alerts.message_schema $(MADE_IN)/schemas/alerts/message.schema.json
-	$(BIN)/python -m deploy.simulate.report.result $(MADE_IN)/deploy/simulate/report/report.schema.json
+	$(BIN)/python -m deploy.pages $(MADE_IN)
 
 # What runs from any folder: pipx run --spec './dist/….whl[local]' rollcall up
 DIST := dist

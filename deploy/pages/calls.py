@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
 
 from api.openapi import CALLS
 from deploy.pages.privacy import BEGIN, END
 from schemas.openapi import phones
-
-_PAGE: Final = Path(__file__).parents[2] / "docs/api.md"
 
 
 def calls_page(page: str) -> str:
@@ -32,7 +27,3 @@ def _table() -> Iterator[str]:
 
 def _line(method: str, path: str, who: str, what: str) -> str:
     return f"| `{method} {path}` | {who} | {what} |\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(calls_page(_PAGE.read_text("utf-8")), "utf-8")

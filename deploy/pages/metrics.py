@@ -7,10 +7,8 @@ series are there from the start, or if ``CLOSED`` names it. Any other label is a
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -163,7 +161,3 @@ def _values_told(values: tuple[str, ...] | str) -> str:
         rest = [f"`{value}`" for value in values if value not in CODES]
         return ", ".join([*rest, "the codes above"])
     return ", ".join(f"`{value}`" for value in values)
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(metrics_page(), "utf-8")

@@ -3,8 +3,6 @@ and for how long, from the settings."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Final
 
 from api.settings import ApiSettings
@@ -14,7 +12,6 @@ from schemas.log.topic_retention import RETENTION, in_words
 from schemas.log.topics import HOUR_MS, topic_specs
 from schemas.stored_data import TABLES, TOPICS, Stored
 
-_PAGE: Final = Path(__file__).parents[2] / "docs/privacy.md"
 BEGIN: Final = "<!-- made by make docs: begin -->\n"
 END: Final = "<!-- made by make docs: end -->\n"
 #: What is kept, where, by which setting, and after what if that is not plain.
@@ -155,7 +152,3 @@ def _has_people(stored: Stored) -> bool:
 
 def _listed(*columns: str) -> str:
     return ", ".join(f"`{name}`" for name in " ".join(columns).split()) or "nothing"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(privacy_page(_PAGE.read_text("utf-8")), "utf-8")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -61,7 +58,3 @@ def _default(field: FieldInfo) -> str:
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
     return f"`{value}`"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(settings_page(), "utf-8")

@@ -4,9 +4,7 @@ form."""
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, get_args
 
 from schemas.alerts.evaluate import Kind
@@ -81,7 +79,3 @@ def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
 def message_schema_page() -> str:
     """As the file holds it."""
     return json.dumps(message_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(message_schema_page(), "utf-8")

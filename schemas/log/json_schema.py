@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import sys
-from pathlib import Path
 from typing import Any, Final, get_args
 
 import msgspec
@@ -84,7 +82,3 @@ def _event(struct: type[msgspec.Struct], made: dict[str, Any]) -> dict[str, Any]
         "prefixItems": [{"title": "kind", "const": _kind(struct)}, *named],
         "minItems": least,
     }
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(events_schema_page(), "utf-8")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Final, get_args
 
 import msgspec
@@ -179,7 +177,3 @@ def _timer_schema() -> dict[str, Any]:
 def message_schema_page() -> str:
     """The file."""
     return json.dumps(message_schema(), indent=2, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(message_schema_page(), "utf-8")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import sys
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -218,7 +215,3 @@ def schema() -> dict[str, Any]:
 
 def _parts() -> list[type[msgspec.Struct]]:
     return [Run, FalseOffline, FalseOnline, Detection, CountError, ScreenDwell, Acknowledged, Looks]
-
-
-if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(schema(), indent=1) + "\n", "utf-8")
