@@ -19,8 +19,8 @@ from processor.loading import load_partition
 from processor.store.store import Store
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
-from processor.work import RawRecord, Work, users_of
-from schemas.log.events import Tick, UndecodableRecordError
+from processor.work import RawRecord, Work, client_events, users_of
+from schemas.log.events import UndecodableRecordError
 
 
 class LogGapError(RuntimeError):
@@ -58,7 +58,6 @@ class Reducer:
         works: dict[int, Work] = {}
         decoded: list[tuple[Work, RawRecord, Record | UndecodableRecordError]] = []
         expected: dict[int, int] = {}
-        started = time.perf_counter()
         for raw in records:
             state = self.loaded[raw.partition]
             wanted = expected.get(raw.partition, state.next_offset)
@@ -78,12 +77,11 @@ class Reducer:
             record = raw.decoded(refused.events)
             if isinstance(record, Record):
                 work.named.update(users_of(record))
-                # Ingest writes a tick by itself, and only where there is nothing else to write.
-                if record.events and not isinstance(record.events[0], Tick):
-                    work.appended.append((raw.timestamp_ms, len(record.events)))
+                if count := client_events(record.events):
+                    work.appended.append((raw.timestamp_ms, count))
             decoded.append((work, raw, record))
+        stages["decode"].observe(sum(raw.decode_seconds for raw in records))
         loading = time.perf_counter()
-        stages["decode"].observe(loading - started)
         await self._remember(works.values())
         await self._look_elsewhere(works.values())
         reducing = time.perf_counter()

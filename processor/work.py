@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from processor.core.effects import TIME_PASSED, Effects, Record, Reject
 from processor.core.log.last_read import LastRead, last_read
 from processor.core.partition import Partition
 from processor.store.batch import Batch
-from schemas.log.events import BadEvent, Tick, UndecodableRecordError, decode_batch
+from schemas.log.events import BadEvent, Event, Tick, UndecodableRecordError, decode_batch
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawRecord:
     """A record as Kafka gave it. ``offset`` is its position (``processor/core/log/positions.py``),
     ``timestamp_ms`` the broker's clock."""
@@ -21,6 +22,22 @@ class RawRecord:
     offset: int
     timestamp_ms: int
     value: bytes | None
+    #: What decoding it took.
+    decode_seconds: float = field(default=0.0, init=False, repr=False, compare=False)
+    _events: list[Event | BadEvent] | UndecodableRecordError | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    def events(self) -> list[Event | BadEvent] | UndecodableRecordError:
+        """What is in it, decoded once. Raises ``schemas.log.events.NewerSchemaError``."""
+        if self._events is None:
+            started = time.perf_counter()
+            try:
+                self._events = decode_batch(self.value)
+            except UndecodableRecordError as error:
+                self._events = error
+            self.decode_seconds = time.perf_counter() - started
+        return self._events
 
     def seen(self) -> LastRead:
         """What tells it from another record at its place."""
@@ -28,10 +45,9 @@ class RawRecord:
 
     def decoded(self, refused: dict[int, str]) -> Record | UndecodableRecordError:
         """With the events in it, of which some are ``refused``, by index."""
-        try:
-            events = decode_batch(self.value)
-        except UndecodableRecordError as error:
-            return error
+        events = self.events()
+        if isinstance(events, UndecodableRecordError):
+            return events
         return Record(self.offset, self.timestamp_ms, events, refused)
 
 
@@ -72,6 +88,12 @@ class Work:
             live_screens=self.state.tally.live.take(),
             last_read=self.last.seen(),
         )
+
+
+def client_events(events: Sequence[Event | BadEvent]) -> int:
+    """How many of a record's events are not of ingest itself: that writes a tick alone, and only
+    where there is nothing else to write."""
+    return 0 if events and isinstance(events[0], Tick) else len(events)
 
 
 def users_of(record: Record) -> set[str]:

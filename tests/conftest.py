@@ -45,6 +45,8 @@ hypothesis.settings.load_profile("rollcall")
 
 #: Every service of the tests that hashes users has this key.
 os.environ.setdefault("ROLLCALL_USER_HASH_KEY", "the key under which the tests hash users")
+#: What a test waits for comes sooner than by default.
+os.environ.setdefault("ROLLCALL_BATCH_WAIT_SECONDS", "0.1")
 
 PARTITIONS = 4
 DATABASES_KEPT = 25

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+from processor.core.pacing import PacePolicy
+from processor.kafka.gathering import Gathered, Gathering
 from processor.pipeline import Pipeline
 from processor.settings import ProcessorSettings
-from processor.work import RawRecord
+from processor.watch.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +24,7 @@ def add_agent(
     topic: Any,
     pipeline: Pipeline,
     settings: ProcessorSettings,
+    metrics: Metrics,
     may_go_on: Callable[[], Awaitable[None]],
 ) -> None:
     """Register the one agent, which waits before each batch until it may go on, and the task that
@@ -30,19 +34,27 @@ def add_agent(
     so the process ends and its supervisor starts another.
     """
 
+    pace = PacePolicy(settings.batch_wait_seconds, settings.batch_records)
+
     @app.agent(topic, name="presence")  # type: ignore[untyped-decorator]
     async def presence(stream: Any) -> None:
-        # noack_take is the only batch that is not acknowledged when its body raises.
-        async for events in stream.noack_take(settings.batch_records, settings.batch_seconds):
+        gathering = Gathering(app, stream.channel.queue, pipeline, pace, metrics)
+        while True:
             try:
+                gathered = await gathering.batch()
                 await may_go_on()
-                await process_events(app, pipeline, events)
+                await process(app, pipeline, gathered)
+            except StopAsyncIteration:  # Faust's word to an agent that is to stop
+                return
             except Exception as error:
                 log.critical("cannot go on: %s", error, exc_info=error)
                 await app.crash(error)
                 raise
-            for event in events:
-                await stream.ack(event)
+            now = time.monotonic()
+            for event in gathered.events:
+                event.ack()
+                # Else Faust takes the agent for stuck, and says so.
+                app.monitor.stream_inbound_time[event.message.tp] = now
 
     @app.task  # type: ignore[untyped-decorator]
     async def load_ahead(app: Any) -> None:
@@ -68,21 +80,10 @@ def _owner(app: Any, generation: int) -> Callable[[int], bool]:
     return owned
 
 
-async def process_events(app: Any, pipeline: Pipeline, events: Sequence[Any]) -> None:
-    """Store what they do, once; those of another generation, or of a partition that is another
-    processor's by now, are left to it."""
+async def process(app: Any, pipeline: Pipeline, gathered: Gathered) -> None:
+    """Store what the records do, once; those of another generation, or of a partition that is
+    another processor's by now, are left to it."""
     generation = app.consumer_generation_id
-    records = [
-        RawRecord(
-            message.partition,
-            app.log_base + message.offset,
-            # Faust divides the broker's milliseconds by 1000: this gives them back exactly.
-            int(message.timestamp * 1000 + 0.5),
-            message.value,
-        )
-        for message in (event.message for event in events)
-        # Of another generation: the partition's owner now reads it again.
-        if message.generation_id == generation
-    ]
+    records = gathered.of(generation)
     if records:
         await pipeline.process(records, generation, _owner(app, generation))

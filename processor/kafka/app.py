@@ -104,7 +104,7 @@ def create_app(
     app.transport_class = stored_offsets_transport(read_offsets, topic)
     # A record without a value is ours to reject: Faust would drop it, and leave a gap.
     events = app.topic(topic, value_type=bytes, value_serializer="raw", allow_empty=True)
-    add_agent(app, events, pipeline, settings, may_go_on)
+    add_agent(app, events, pipeline, settings, metrics, may_go_on)
 
     async def count_rebalance(*_: Any, **_named: Any) -> None:
         metrics.rebalances.inc()

@@ -56,6 +56,7 @@ ROLLUPS: Final = ("quarters", "hours", "days")
 MOST_VERSIONS: Final = 10
 
 _BATCH_SECONDS: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_WAIT_SECONDS: Final = (0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5)
 _STAGE_SECONDS: Final = (0.0005, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _VISIBLE_SECONDS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
 #: Just above the intervals that apps use, so that each falls into a bucket of its own.
@@ -147,7 +148,13 @@ class Metrics:
             "rebalances", "Times that Kafka gave this processor its partitions."
         )
         self.batch_records = histogram(
-            "batch_records", "Records in a batch.", (1, 2, 5, 10, 20, 50, 100, 200, 500)
+            "batch_records", "Records in a batch.", (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+        )
+        self.batch_wait_seconds = histogram(
+            "batch_wait_seconds",
+            "How long a batch waited for more events, from its first record on "
+            "(ROLLCALL_BATCH_WAIT_SECONDS at most).",
+            _WAIT_SECONDS,
         )
         self.batch_events = histogram(
             "batch_events",

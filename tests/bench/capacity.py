@@ -116,7 +116,6 @@ def replayed_day(running: Servers, directory: Path, file: Path) -> Iterator[str]
         "ROLLCALL_OFFLINE_AFTER_SECONDS": "300",
         "ROLLCALL_OUTAGE_GAP_SECONDS": "60",
         "ROLLCALL_CLIENT_INTERVAL_SECONDS": "1e12",
-        "ROLLCALL_BATCH_RECORDS": "1000",
         **{
             f"ROLLCALL_{kept}_RETENTION_DAYS": "36500"
             for kept in ("CHANGES", "SPANS", "SAMPLES", "MINUTES", "USER_DAYS", "ROLLUPS")

@@ -13,7 +13,8 @@ import psycopg
 from prometheus_client import CollectorRegistry
 
 from processor.core.effects import Reject
-from processor.kafka.agent import process_events
+from processor.kafka.agent import process
+from processor.kafka.gathering import Gathered
 from processor.kafka.publisher import ChangePublisher
 from processor.watch.metrics import Metrics
 from processor.watch.progress import Progress
@@ -128,12 +129,14 @@ class Process:
         """Begin to process what was fetched first, if it has nothing in hand."""
         if self.task is not None or not self.fetched:
             return
-        events = [self._event(*fetched) for fetched in self.fetched[:most]]
+        gathered = Gathered()
+        for fetched in self.fetched[:most]:
+            gathered.add(self._event(*fetched), _App.log_base)
         current = [raw for g, raw in self.fetched[:most] if g == self.generation]
         self.taken = (self.generation, current)
         del self.fetched[:most]
         app = _App(self)
-        self.task = self.world.loop.create_task(process_events(app, self.pipeline, events))
+        self.task = self.world.loop.create_task(process(app, self.pipeline, gathered))
         self.world.settle(self)
 
     def _event(self, generation: int, raw: RawRecord) -> Any:
