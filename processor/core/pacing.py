@@ -11,6 +11,8 @@ promised to be visible within 2 s (design, section 6). So what nobody waits for 
 4. Where few events come, waiting gathers nobody: below ``busy_per_second`` events wait less, in
    proportion.
 5. Ticks wait ``most_seconds`` always: each partition has one a second, and most bring nothing.
+6. Nothing waits so long that it would be visible late: the wait and storing the batch together stay
+   within ``budget_seconds``, if storing takes what it took the last time.
 
 So a batch holds what comes in ``most_seconds``, at most ``full_events``, and its cost an event is
 about the same at any rate between the two.
@@ -50,6 +52,7 @@ class PacePolicy:
     full_records: int
     full_events: int = 5_000
     busy_per_second: float = 100.0
+    budget_seconds: float = 1.6
 
 
 class Rate:
@@ -101,16 +104,21 @@ class Waiting:
         return self.records >= policy.full_records or self.events >= policy.full_events
 
 
-def wait_seconds(policy: PacePolicy, waiting: Waiting, per_second: float, now: float) -> float:
-    """How much longer the batch waits; 0: not at all. There is a record in it."""
-    if waiting.at_once or waiting.is_full(policy) or waiting.since is None:
+def wait_seconds(
+    policy: PacePolicy, waiting: Waiting, per_second: float, store_seconds: float, now: float
+) -> float | None:
+    """How much longer the batch waits; 0: not at all; ``None`` while there is nothing in it."""
+    if waiting.since is None:
+        return None
+    if waiting.at_once or waiting.is_full(policy):
         return 0.0
-    busy_seconds = policy.most_seconds * min(1.0, per_second / policy.busy_per_second)
-    due = waiting.since + policy.most_seconds
+    most = max(0.0, min(policy.most_seconds, policy.budget_seconds - store_seconds))
+    busy = most * min(1.0, per_second / policy.busy_per_second)
+    due = waiting.since + most
     if waiting.unseen_since is not None:
-        due = min(due, waiting.unseen_since + busy_seconds)
+        due = min(due, waiting.unseen_since + busy)
     if waiting.seen_since is not None:
-        due = min(due, waiting.seen_since + busy_seconds * SEEN_SHARE)
+        due = min(due, waiting.seen_since + busy * SEEN_SHARE)
     return max(0.0, due - now)
 
 

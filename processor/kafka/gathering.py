@@ -68,6 +68,7 @@ class Gathering:
         self._metrics = metrics
         self._clock = clock
         self._rate = Rate()
+        self._closed_at = clock()
 
     async def batch(self) -> Gathered:
         """The next one; there is at least one record in it.
@@ -76,25 +77,34 @@ class Gathering:
         partition then reads it again.
         """
         gathered, waiting = Gathered(), Waiting()
-        event = await self._queue.get()
+        began = self._clock()
+        store_seconds = began - self._closed_at
+        # What is there came since the batch before it was closed, and waits since then.
+        self._take(gathered, waiting, self._closed_at)
         while True:
             now = self._clock()
-            self._add(event, gathered, waiting, now)
-            while not waiting.is_full(self._policy) and not self._queue.empty():
-                self._add(self._queue.get_nowait(), gathered, waiting, now)
-            seconds = wait_seconds(self._policy, waiting, self._rate.per_second(now), now)
-            if seconds <= 0:
+            rate = self._rate.per_second(now)
+            seconds = wait_seconds(self._policy, waiting, rate, store_seconds, now)
+            if seconds == 0:
                 break
             try:
                 async with asyncio.timeout(seconds):
                     event = await self._queue.get()
             except TimeoutError:
                 break
+            came = self._clock()
+            self._add(event, gathered, waiting, came)
+            self._take(gathered, waiting, came)
+        self._closed_at = self._clock()
         if waiting.since is not None:
-            self._metrics.batch_wait_seconds.observe(self._clock() - waiting.since)
+            self._metrics.batch_wait_seconds.observe(self._closed_at - waiting.since)
         return gathered
 
-    def _add(self, event: Any, gathered: Gathered, waiting: Waiting, now: float) -> None:
+    def _take(self, gathered: Gathered, waiting: Waiting, came: float) -> None:
+        while not waiting.is_full(self._policy) and not self._queue.empty():
+            self._add(self._queue.get_nowait(), gathered, waiting, came)
+
+    def _add(self, event: Any, gathered: Gathered, waiting: Waiting, came: float) -> None:
         record = gathered.add(event, self._app.log_base)
         events = record.events()
         if isinstance(events, UndecodableRecordError):
@@ -102,5 +112,5 @@ class Gathering:
         count = client_events(events)
         state = self._pipeline.loaded(record.partition)
         hurry = hurry_of(events, state.users if state is not None else {})
-        waiting.add(hurry, count, now)
-        self._rate.add(count, now)
+        waiting.add(hurry, count, came)
+        self._rate.add(count, self._clock())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -37,7 +38,7 @@ class World:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     offset: int = 0
 
-    def gathering(self) -> Gathering:
+    def gathering(self, clock: Callable[[], float] = time.monotonic) -> Gathering:
         pipeline: Any = SimpleNamespace(loaded=lambda partition: None)
         return Gathering(
             SimpleNamespace(log_base=7_000),
@@ -45,6 +46,7 @@ class World:
             pipeline,
             PacePolicy(self.most_seconds, full_records=5, busy_per_second=1e-9),
             Metrics(self.registry),
+            clock,
         )
 
     def came(self, *values: bytes, generation: int = 1) -> None:
@@ -81,6 +83,17 @@ async def test_a_logout_takes_what_waits_with_it_at_once() -> None:
     gathered = await asking
     assert [record.offset for record in gathered.records] == [7_000, 7_001, 7_002]
     assert gathered.records[0].timestamp_ms == 1234
+
+
+async def test_what_came_while_the_batch_before_was_stored_waits_since_then() -> None:
+    now = 0.0
+    world = World(most_seconds=0.3)
+    gathering = world.gathering(lambda: now)
+    world.came(LOGOUT)
+    await gathering.batch()
+    world.came(TICK)
+    now = 0.4  # so long did storing take
+    assert len((await gathering.batch()).records) == 1
 
 
 async def test_a_full_batch_waits_for_nothing_and_leaves_the_rest() -> None:

@@ -51,40 +51,49 @@ def user(state: State = "foreground", screen: str | None = "Home") -> dict[str, 
 
 def test_on_a_busy_log_a_sign_of_life_waits_the_most() -> None:
     batch = waiting((10.0, Hurry.UNSEEN, 1))
-    assert wait_seconds(POLICY, batch, BUSY, 10.0) == 1.0
-    assert wait_seconds(POLICY, batch, 30 * BUSY, 10.4) == pytest.approx(0.6)
-    assert wait_seconds(POLICY, batch, BUSY, 11.0) == 0
+    assert wait_seconds(POLICY, batch, BUSY, 0, 10.0) == 1.0
+    assert wait_seconds(POLICY, batch, 30 * BUSY, 0, 10.4) == pytest.approx(0.6)
+    assert wait_seconds(POLICY, batch, BUSY, 0, 11.0) == 0
 
 
 def test_what_people_look_at_waits_half_as_long_from_when_it_came() -> None:
     batch = waiting((10.0, Hurry.UNSEEN, 1), (10.2, Hurry.SEEN, 1))
-    assert wait_seconds(POLICY, batch, BUSY, 10.2) == pytest.approx(0.5)
+    assert wait_seconds(POLICY, batch, BUSY, 0, 10.2) == pytest.approx(0.5)
     late = waiting((10.0, Hurry.UNSEEN, 1), (10.9, Hurry.SEEN, 1))
-    assert wait_seconds(POLICY, late, BUSY, 10.9) == pytest.approx(0.1)
+    assert wait_seconds(POLICY, late, BUSY, 0, 10.9) == pytest.approx(0.1)
 
 
 def test_a_logout_waits_for_nothing() -> None:
     batch = waiting((10.0, Hurry.UNSEEN, 1), (10.0, Hurry.AT_ONCE, 1))
-    assert wait_seconds(POLICY, batch, BUSY, 10.0) == 0
+    assert wait_seconds(POLICY, batch, BUSY, 0, 10.0) == 0
 
 
 def test_a_full_batch_waits_for_nothing() -> None:
-    assert wait_seconds(POLICY, waiting((0.0, Hurry.UNSEEN, 5_000)), 1e6, 0.0) == 0
+    assert wait_seconds(POLICY, waiting((0.0, Hurry.UNSEEN, 5_000)), 1e6, 0, 0.0) == 0
     many = waiting(*[(0.0, Hurry.TICK, 0)] * POLICY.full_records)
-    assert wait_seconds(POLICY, many, 0.0, 0.0) == 0
+    assert wait_seconds(POLICY, many, 0.0, 0, 0.0) == 0
 
 
 def test_where_few_events_come_they_hardly_wait_and_ticks_do() -> None:
-    assert wait_seconds(POLICY, waiting((5.0, Hurry.UNSEEN, 1)), 0.0, 5.0) == 0
-    assert wait_seconds(POLICY, waiting((5.0, Hurry.UNSEEN, 1)), BUSY / 10, 5.0) == pytest.approx(
-        0.1
-    )
-    assert wait_seconds(POLICY, waiting((5.0, Hurry.TICK, 0)), 0.0, 5.0) == 1.0
+    assert wait_seconds(POLICY, waiting((5.0, Hurry.UNSEEN, 1)), 0.0, 0, 5.0) == 0
+    a_tenth = wait_seconds(POLICY, waiting((5.0, Hurry.UNSEEN, 1)), BUSY / 10, 0, 5.0)
+    assert a_tenth == pytest.approx(0.1)
+    assert wait_seconds(POLICY, waiting((5.0, Hurry.TICK, 0)), 0.0, 0, 5.0) == 1.0
+
+
+def test_where_storing_takes_long_the_wait_is_shorter() -> None:
+    batch = waiting((10.0, Hurry.UNSEEN, 1))
+    assert wait_seconds(POLICY, batch, BUSY, 1.0, 10.0) == pytest.approx(0.6)
+    assert wait_seconds(POLICY, batch, BUSY, 3.0, 10.0) == 0
+
+
+def test_without_a_record_there_is_nothing_to_wait_for() -> None:
+    assert wait_seconds(POLICY, Waiting(), BUSY, 0, 10.0) is None
 
 
 def test_nothing_waits_where_that_is_set_to_0() -> None:
     never = PacePolicy(most_seconds=0, full_records=10)
-    assert wait_seconds(never, waiting((5.0, Hurry.UNSEEN, 1)), BUSY, 5.0) == 0
+    assert wait_seconds(never, waiting((5.0, Hurry.UNSEEN, 1)), BUSY, 0, 5.0) == 0
 
 
 def test_a_rate_is_that_of_the_last_seconds() -> None:
@@ -97,12 +106,13 @@ def test_a_rate_is_that_of_the_last_seconds() -> None:
 
 @given(
     most=st.floats(0, 1.5),
+    store=st.floats(0, 3),
     steps=st.lists(
         st.tuples(st.floats(0, 0.7), st.sampled_from(Hurry), st.integers(0, 2_000)), min_size=1
     ),
 )
 def test_no_batch_waits_longer_than_it_may(
-    most: float, steps: list[tuple[float, Hurry, int]]
+    most: float, store: float, steps: list[tuple[float, Hurry, int]]
 ) -> None:
     """Whatever comes, and however fast: what waits is stored within its bound, and at once where
     that is promised."""
@@ -118,8 +128,9 @@ def test_no_batch_waits_longer_than_it_may(
         came.append((now, hurry, events))
         batch.add(hurry, events, now)
         rate.add(events, now)
-        seconds = wait_seconds(policy, batch, rate.per_second(now), now)
-        assert seconds >= 0
+        seconds = wait_seconds(policy, batch, rate.per_second(now), store, now)
+        assert seconds is not None
+        assert 0 <= seconds <= max(0, policy.budget_seconds - store) + 1e-9
         for at, each, _ in came:
             bound = most / 2 if each is Hurry.SEEN else 0 if each is Hurry.AT_ONCE else most
             assert now + seconds <= max(now, at + bound) + 1e-9
@@ -150,7 +161,9 @@ def _batches(rate: Rate, per_second: int, seconds: float) -> Iterator[int]:
             batch, due = Waiting(), float("inf")
         batch.add(Hurry.UNSEEN, per_second // 50, now)
         rate.add(per_second // 50, now)
-        due = now + wait_seconds(POLICY, batch, rate.per_second(now), now)
+        seconds_left = wait_seconds(POLICY, batch, rate.per_second(now), 0.1, now)
+        assert seconds_left is not None
+        due = now + seconds_left
 
 
 BEAT: dict[str, Any] = {"user": "ada", "token": "t"}
