@@ -2,7 +2,7 @@
 
 This is how an orchestrator does it: a new process is started, and once it is ready an old one gets
 SIGTERM. A gateway stands before them that only looks at ``/readyz``, five times a second, and never
-repeats a call. It takes half a minute, because a real restart is the point.
+repeats a call. It takes a while, because a real restart is the point.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from tests.rigs.harness import SECRET, token, wait_until
 from tests.rigs.rig import rows
 from tests.suite.forks import start_python
 
-PHONES = 120
-SOCKETS = 40
+PHONES = 40
+SOCKETS = 15
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 #: Much longer than a look, because this machine may be busy.
@@ -171,7 +171,7 @@ class Load:
                     self.outcomes["count", answer.status] += 1
             except aiohttp.ClientError as error:
                 self.outcomes["count", repr(error)] += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     async def _socket(self, http: aiohttp.ClientSession, user: str) -> None:
         headers = {"Authorization": f"Bearer {token(user)}"}
@@ -253,7 +253,7 @@ async def loaded(gateway: Gateway) -> AsyncIterator[Load]:
 async def test_a_rolling_restart_of_everything_fails_no_call_and_shows_nobody_offline(
     gateway: Gateway, database_url: str
 ) -> None:
-    old = [gateway.start(name) for name in ("ingest", "ingest", "processor", "processor", "api")]
+    old = [gateway.start(name) for name in ("ingest", "processor", "api")]
     await gateway.until_ready(old)
     everyone = PHONES + SOCKETS
 
