@@ -144,6 +144,27 @@ WHERE {audience} AND {matching}
        OR coalesce(last_active, 'epoch') = %(at)s::timestamptz AND user_id > %(after)s::text)
 ORDER BY coalesce(last_active, 'epoch') DESC, user_id LIMIT %(limit)s
 
+-- name: heard_last
+-- The latest signs of life that are kept apart, not after the cursor's time: one scan of narrow rows.
+SELECT user_id, last_active FROM signs_of_life
+WHERE %(at)s::timestamptz IS NULL OR last_active <= %(at)s::timestamptz
+ORDER BY last_active DESC LIMIT %(heard)s
+
+-- name: heard_since
+-- As by_activity, of those heard of after since: by the narrow rows that heard_last gave, or by presence itself.
+SELECT {columns} FROM (
+    SELECT unnest(%(heard_ids)s::text[]) COLLATE "C"
+    UNION
+    SELECT user_id FROM presence WHERE {audience} AND last_active > %(since)s::timestamptz
+) AS heard (id)
+CROSS JOIN LATERAL (SELECT * FROM current_presence AS c WHERE c.user_id = heard.id OFFSET 0) AS users
+WHERE {audience} AND {matching}
+  AND last_active > %(since)s::timestamptz
+  AND (%(at)s::timestamptz IS NULL
+       OR last_active < %(at)s::timestamptz
+       OR last_active = %(at)s::timestamptz AND user_id > %(after)s::text)
+ORDER BY last_active DESC, user_id LIMIT %(limit)s
+
 -- name: by_user
 -- A page by user id.
 SELECT {columns} FROM current_presence

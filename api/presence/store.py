@@ -17,6 +17,7 @@ from api.postgres.database import Connection, Database
 from api.postgres.shared_read import SharedRead
 from api.postgres.shared_scans import SharedScans
 from api.presence.filters import Audience, ListRequest, Sort, UserFilter, filter_parameters
+from api.presence.latest import latest_users, may_be_found
 from api.presence.rows import (
     USER_COLUMNS,
     Count,
@@ -74,12 +75,13 @@ class Store:
         self._other_users = queries["other_users"]
         self._lookup = queries["lookup"]
         self._one_moment = queries["one_moment"]
+        self._heard_last = queries["heard_last"]
         self._has_search_index = queries["has_search_index"]
         self._lists: dict[tuple[str, str, str], bytes] = {
             (name, audience, found): filled(
                 queries[name], audience=queries[audience], found=queries[found]
             )
-            for name in (*_QUERY_OF_SORT.values(), "counted")
+            for name in (*_QUERY_OF_SORT.values(), "counted", "heard_since")
             for audience in (*get_args(Audience), "searched")
             for found in (_READING, _INDEX)
         }
@@ -109,10 +111,15 @@ class Store:
                 await connection.execute(self._one_moment)
                 freshness = await self._quality.freshness(connection)
                 among, found = await self._ways(connection, wanted, parameters)
-                query = self._lists[_QUERY_OF_SORT[wanted.sort], among, found]
-                async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
-                    await cursor.execute(query, parameters)
-                    rows = await cursor.fetchall()
+                rows = None
+                if may_be_found(wanted):
+                    heard_since = self._lists["heard_since", among, found]
+                    rows = await latest_users(connection, self._heard_last, heard_since, parameters)
+                if rows is None:
+                    query = self._lists[_QUERY_OF_SORT[wanted.sort], among, found]
+                    async with connection.cursor(row_factory=class_row(UserRow)) as cursor:
+                        await cursor.execute(query, parameters)
+                        rows = await cursor.fetchall()
                 count = None
                 if request.counts and wanted.is_a_state:
                     count = _counted_already(freshness, wanted.state)

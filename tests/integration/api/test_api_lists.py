@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 from psycopg.types.json import Jsonb
 
+from api.presence import latest, store
 from api.presence.filters import KNOWN_SORTS, SORTS
-from api.presence.store import MAX_BY_ACTIVITY
+from api.presence.store import EPOCH, MAX_BY_ACTIVITY
 from tests.rigs.api_harness import NOON, Answer, Api, Table, api_settings, at, running_api
 
 ONLINE = "/api/v1/online-users"
@@ -348,6 +351,45 @@ async def test_who_does_not_change_is_seen_exactly_once_while_others_do(
                 table.user(user, state, changed_at=now, last_active=now)
         table.user(f"new{turn}", changed_at=at(1000 + turn))
     assert sorted(user for user in seen if user in calm) == sorted(calm)
+
+
+async def test_a_list_by_last_activity_believes_the_newer_of_two_rows_on_each_page(
+    api: Api, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signs of life kept apart, with a second in common, of users who changed since or before, who
+    are offline, whom nothing else tells of, and of whom one row has no time: as sorted here."""
+    found: list[bool] = []
+
+    async def watched(*arguments: Any) -> Any:
+        page = await latest.latest_users(*arguments)
+        found.append(page is not None)
+        return page
+
+    monkeypatch.setattr(store, "latest_users", watched)
+    chance = random.Random(18)
+    expected = []
+    for number in range(400):
+        user, state = f"u{number:03}", chance.choice(["foreground"] * 9 + ["offline"])
+        own = chance.choice([None, *(at(chance.randrange(40)) for _ in range(9))])
+        offset, sign_offset = chance.randrange(1000), chance.randrange(1000)
+        table.user(user, state, last_active=own, log_offset=offset)
+        sign = at(chance.randrange(20, 60))
+        has_sign = chance.random() < 0.9
+        if has_sign:
+            table.run(
+                "INSERT INTO signs_of_life (user_id, last_active, expires_at, log_offset) "
+                "VALUES (%s, %s, %s, %s)",
+                *(user, sign, sign, sign_offset),
+            )
+        shown = sign if has_sign and sign_offset > offset else own
+        if state != "offline":
+            expected.append((-(shown or EPOCH).timestamp(), user))
+    pages_found = await pages(api, sort="-last_active", limit="15")
+    assert [user for page in pages_found for user in page] == [user for _, user in sorted(expected)]
+    assert found[0], "the first page was read as a whole"
+    assert not found[-1]
+    first = [user for _, user in sorted(expected)[:15]]
+    assert await ids(api, sort="-last_active", state="foreground", limit="15") == first
 
 
 async def test_a_list_by_last_activity_ends_after_ten_thousand(api: Api, table: Table) -> None:
