@@ -64,9 +64,10 @@ def locked(database_url: str) -> Iterator[Lock]:
     [
         "sort=-last_active",
         "device=pixel",
-        "app_version=1.0",
-        "state=background",
-        "sort=user_id",
+        *(
+            pytest.param(query, marks=pytest.mark.long)
+            for query in ("app_version=1.0", "state=background", "sort=user_id")
+        ),
     ],
 )
 async def test_reads_without_an_index_of_one_reader_leave_the_rest_to_others(

@@ -144,7 +144,8 @@ def shared_processes(
 
 @pytest.fixture
 async def fleet(shared_processes: list[Process], shared_database_url: str) -> AsyncIterator[Fleet]:
-    found = Fleet(*shared_processes, shared_database_url)
+    first, second = shared_processes
+    found = Fleet(first, second, shared_database_url)
     yield found
     await found.close()
 
