@@ -2,19 +2,18 @@
 
 Of each operation schemathesis sends every boundary of what it takes, and examples drawn at random:
 the same on every run, unless ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
+
+Import it where it is used: schemathesis costs every process that collects tests a second and more.
 """
 
 from __future__ import annotations
 
-import copy
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import schemathesis
 from hypothesis import settings
-from jsonschema import Draft202012Validator
 from requests import Response as HttpResponse
 from schemathesis import Case, CheckContext, Response
 from schemathesis.checks import load_all_checks
@@ -31,12 +30,11 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.openapi import document
+from tests.openapi_schemas import closed
 
 _HUNTED: Final = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
 #: schemathesis' own statuses for wrong data.
 _REFUSED: Final = ("400", "401", "403", "404", "406", "422", "428", "5xx")
-#: What requests send. It stays open: unknown fields are ignored.
-_REQUESTS: Final = ("Heartbeat", "Logout", "Lookup")
 #: Parameters whose rules no schema can say: what the others are, what is kept, what was paged.
 _RULED_BY_MORE: Final = frozenset(
     {
@@ -57,12 +55,14 @@ def described(
     auth: Mapping[str, str] | None = None,
     likely: Mapping[str, Sequence[str]] | None = None,
     unchecked: Sequence[str] = (),
+    same_body: Sequence[str] = (),
 ) -> BaseSchema:
     """The document for schemathesis.
 
     ``auth``: the tokens that it sends, by security scheme. ``likely``: values that it tries for a
     parameter (``query.from``) half of the time; at random none would be of the fleet. ``unchecked``
-    are checks that a service does not promise.
+    are checks that a service does not promise. ``same_body`` are paths whose body is that of
+    another call: they get examples of it, but not every boundary once more.
     """
     checks: dict[str, Any] = {name: {"enabled": False} for name in unchecked}
     # Data that is wrong because it is long may end at the limit of a head.
@@ -81,6 +81,10 @@ def described(
             # Ours is stricter: see below.
             "checks": {**checks, "positive_data_acceptance": {"enabled": False}},
             **({"auth": {"openapi": {n: {"bearer": t} for n, t in auth.items()}}} if auth else {}),
+            "operations": [
+                {"include-path": path, "phases": {"coverage": {"enabled": bool(_HUNTED)}}}
+                for path in same_body
+            ],
             "dictionaries": {
                 _word(name): {"values": list(values)} for name, values in (likely or {}).items()
             },
@@ -90,11 +94,6 @@ def described(
         }
     )
     return schemathesis.openapi.from_dict(closed(document("0")), config=config)
-
-
-def labels(schema: BaseSchema) -> list[str]:
-    """Its operations, as in ``GET /api/v1/users``."""
-    return [operation.label for operation in _operations(schema)]
 
 
 def _operations(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:
@@ -156,37 +155,6 @@ def hold(
             response_schema_conformance,
         ],
     )
-
-
-def hold_value(value: Any, name: str) -> None:
-    """Fails unless it is of the schema of that name, closed."""
-    _validator(name).validate(value)
-
-
-@cache
-def _validator(name: str) -> Draft202012Validator:
-    components = closed(document("0"))["components"]
-    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": components})
-
-
-def closed(open_document: dict[str, Any]) -> dict[str, Any]:
-    """The document without its room for further fields: an answer has exactly what is told."""
-    copied = copy.deepcopy(open_document)
-    for name, schema in copied["components"]["schemas"].items():
-        if name not in _REQUESTS:
-            for node in _objects(schema):
-                if "properties" in node:
-                    node["additionalProperties"] = False
-    return copied
-
-
-def _objects(node: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list):
-        for each in node:
-            yield from _objects(each)
 
 
 def _word(parameter: str) -> str:

@@ -6,14 +6,13 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -21,13 +20,17 @@ from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.integration.ecom import ecom_file
 from tests.rigs.rig import ProcessorProcess, rows, stored_through, wait_for
+from tests.suite.forks import run_python
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAGE = Path(__file__).parents[2] / "docs/replay.md"
 PARTITIONS = 2
-GAP = pd.Timedelta(seconds=1800)
+GAP = timedelta(seconds=1800)
 #: Of the file's six months: as many samples of concurrency as a test has time for.
-NINE_DAYS = "2024-05-0"
-STORED_WITHIN_SECONDS = 240.0
+FIVE_DAYS = "2024-05-0[1-5]"
+REPLAYED_WITHIN_SECONDS = STORED_WITHIN_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ class Replayed:
 @pytest.fixture
 def ecom(tmp_path: Path) -> Path:
     """A part of the real file, its lines in no order."""
+    import pandas as pd  # only in the process that runs this: it takes half a second
+
     events = pd.read_csv(ecom_file(tmp_path))
     file = tmp_path / "ecom-part.csv.gz"
-    part = events[events["timestamp"].str.startswith(NINE_DAYS)]
+    part = events[events["timestamp"].str.match(FIVE_DAYS)]
     part.sample(frac=1, random_state=5).to_csv(file, index=False)
     return file
 
@@ -84,12 +89,10 @@ def replay(
     environment: dict[str, str], file: Path, *options: str
 ) -> subprocess.CompletedProcess[str]:
     columns = ["--user", "user_id", "--screen", "event", "--time", "timestamp"]
-    return subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "replay", str(file), *columns, *options],
+    return run_python(
+        ["-m", "deploy.cli", "replay", str(file), *columns, *options],
         env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
+        timeout=REPLAYED_WITHIN_SECONDS,
     )
 
 
@@ -111,6 +114,8 @@ def log_ends(kafka: KafkaSettings) -> dict[int, int]:
 
 def read(file: Path) -> pd.DataFrame:
     """The events by user and time, with what pandas makes of them."""
+    import pandas as pd
+
     events = pd.read_csv(file, parse_dates=["timestamp"]).sort_values(
         ["user_id", "timestamp"], kind="stable", ignore_index=True
     )
@@ -177,6 +182,8 @@ def replayed(deployment: dict[str, str], ecom: Path, tmp_path: Path) -> Iterator
 
 
 def test_a_replayed_file_gives_the_analytics_that_pandas_gives(replayed: Replayed) -> None:
+    import pandas as pd
+
     views = views_of(replayed.events)
     sessions = sessions_of(replayed.events)
     assert len(views) > 1_000
@@ -222,7 +229,7 @@ def test_a_replayed_file_gives_the_analytics_that_pandas_gives(replayed: Replaye
     samples = pd.DataFrame(stored, columns=["at", "online"])
     begun = sessions["start"].sort_values().searchsorted(samples["at"], side="right")
     over = (sessions["end"] + GAP).sort_values().searchsorted(samples["at"], side="right")
-    assert len(samples) > 30_000
+    assert len(samples) > 20_000
     assert (samples["online"] == begun - over).all()
 
     wait_for("all is rolled up", replayed.is_rolled_up, STORED_WITHIN_SECONDS)

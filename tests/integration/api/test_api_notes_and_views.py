@@ -17,7 +17,7 @@ from api.annotations.note import MOST_OF_A_DAY
 from api.views import store as views
 from deploy.cli import command
 from tests.integration.processor.rollup_oracle import Source
-from tests.openapi_harness import hold_value
+from tests.openapi_schemas import hold_value
 from tests.rigs.api_harness import Answer, Api, Table, api_settings, running_api, token
 from tests.rigs.maintenance_rig import fill, run
 
