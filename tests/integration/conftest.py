@@ -10,6 +10,7 @@ import pytest
 from psycopg import sql
 
 from tests.conftest import fresh_database
+from tests.rigs.api_harness import Table
 from tests.rigs.ingest_process import Process
 
 
@@ -27,6 +28,18 @@ def shared_database_url(postgres_url: str, template_database: str) -> Iterator[s
     """URL of a database that the tests of a module share: making one costs more than most tests."""
     with fresh_database(postgres_url, template_database) as url:
         yield url
+
+
+@pytest.fixture
+def cleared_database_url(shared_database_url: str) -> str:
+    """The same, as if nothing had ever been in it: a millisecond where a copy takes eighty of CPU.
+
+    A module whose tests change rows alone makes it their ``database_url``.
+    """
+    table = Table(shared_database_url)
+    table.clear()
+    table.close()
+    return shared_database_url
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from deploy.roles.api_keys import KeyTable
+from tests.conftest import fresh_database
 from tests.integration.analytics.analytics_rows import AnalyticsTable
 from tests.integration.api.audience_oracle import AS_OF
 from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token, wait_until
@@ -35,6 +36,11 @@ MANY = 150_000
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, api_pool_wait_seconds=1)) as running:
         yield running
@@ -46,6 +52,31 @@ def table(database_url: str) -> Iterator[AnalyticsTable]:
     opened.log_time(AS_OF)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def many_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """Of a database with so many users that it takes seconds to write them."""
+    with fresh_database(postgres_url, template_database) as url:
+        table = AnalyticsTable(url)
+        table.log_time(AS_OF)
+        many_users(table, MANY)
+        table.close()
+        yield url
+
+
+@pytest.fixture
+def many_table(many_url: str) -> Iterator[AnalyticsTable]:
+    opened = AnalyticsTable(many_url)
+    opened.run("DELETE FROM audience_exports")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def many_api(many_url: str, many_table: AnalyticsTable) -> AsyncIterator[Api]:
+    async with running_api(api_settings(many_url, api_pool_wait_seconds=1)) as running:
+        yield running
 
 
 def many_users(table: AnalyticsTable, count: int) -> None:
@@ -119,39 +150,40 @@ async def test_an_export_is_a_row_that_says_who_took_what_and_how_it_ended(
 
 
 async def test_the_row_is_there_before_the_first_user_is_sent(
-    api: Api, table: AnalyticsTable
+    many_api: Api, many_table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
-    answer = await begun(api)
-    [row] = (await exports(api))["items"]
+    answer = await begun(many_api)
+    [row] = (await exports(many_api))["items"]
     assert (row["outcome"], row["rows"], row["ended_at"]) == ("running", 0, None)
     body = await answer.read()
-    assert (await ended(api))["rows"] == MANY
+    assert (await ended(many_api))["rows"] == MANY
     assert body.count(b"\n") < MANY  # what was read before
 
 
 async def test_no_row_no_users(api: Api, table: AnalyticsTable) -> None:
     table.user("ada")
     table.run("ALTER TABLE audience_exports RENAME TO elsewhere")
-    answer = await export(api, {})
+    try:
+        answer = await export(api, {})
+    finally:
+        table.run("ALTER TABLE elsewhere RENAME TO audience_exports")
     assert (answer.status, answer.json["code"]) == (503, "unavailable")
     # A request id may hold these letters, too.
     assert "ada" not in str({**answer.json, "request_id": ""})
 
 
 async def test_a_client_that_goes_away_is_a_cancelled_export(
-    api: Api, table: AnalyticsTable, caplog: pytest.LogCaptureFixture
+    many_api: Api, many_table: AnalyticsTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    many_users(table, MANY)
-    answer = await begun(api)
+    answer = await begun(many_api)
     answer.close()
-    row = await ended(api)
+    row = await ended(many_api)
     assert row["outcome"] == "cancelled"
     assert 0 < row["rows"] < MANY
     assert not caplog.records
-    assert api.metric("rollcall_api_broken_exports_total") == 0
+    assert many_api.metric("rollcall_api_broken_exports_total") == 0
     # What PostgreSQL kept for it is gone with it, and the connection serves others.
-    assert (await export(api, {"cap": 1})).status == 200
+    assert (await export(many_api, {"cap": 1})).status == 200
 
 
 async def test_a_client_that_goes_away_before_the_first_user_is_one_too(
@@ -171,28 +203,26 @@ async def test_a_client_that_goes_away_before_the_first_user_is_one_too(
 
 
 async def test_an_export_that_breaks_has_no_end_and_has_failed(
-    api: Api, table: AnalyticsTable
+    many_api: Api, many_table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
-    answer = await begun(api)
-    table.run(
+    answer = await begun(many_api)
+    many_table.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE application_name = 'rollcall-api' AND datname = current_database()"
     )
     with pytest.raises(aiohttp.ClientError):
         await answer.read()
-    row = await ended(api)
+    row = await ended(many_api)
     assert (row["outcome"], row["problem"]) == ("failed", "The database cannot be reached.")
     assert 0 < row["rows"] < MANY
-    assert api.metric("rollcall_api_broken_exports_total") == 1
+    assert many_api.metric("rollcall_api_broken_exports_total") == 1
 
 
 async def test_looking_for_users_has_a_time_limit_of_its_own(
-    database_url: str, table: AnalyticsTable
+    many_url: str, many_table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
     settings = api_settings(
-        database_url, api_export_timeout_seconds=0.02, api_statement_timeout_seconds=10
+        many_url, api_export_timeout_seconds=0.02, api_statement_timeout_seconds=10
     )
     async with running_api(settings) as api:
         answer = await export(api, {"cap": MANY})
@@ -204,14 +234,13 @@ async def test_looking_for_users_has_a_time_limit_of_its_own(
 
 
 async def test_an_export_that_a_restart_ends_has_failed(
-    database_url: str, table: AnalyticsTable
+    many_url: str, many_table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
-    settings = api_settings(database_url, api_statement_timeout_seconds=1)
+    settings = api_settings(many_url, api_statement_timeout_seconds=1)
     async with aiohttp.ClientSession() as reader:
         async with running_api(settings) as api:
             await begun(replace(api, http=reader))
-        [(outcome, rows)] = table.run("SELECT outcome, rows FROM audience_exports")
+        [(outcome, rows)] = many_table.run("SELECT outcome, rows FROM audience_exports")
         assert outcome == "failed"
         assert 0 < rows < MANY
 
@@ -235,20 +264,19 @@ async def test_a_slow_reader_gets_one_moment_and_holds_no_snapshot(
 
 
 async def test_memory_does_not_grow_with_the_length_of_an_export(
-    api: Api, table: AnalyticsTable
+    many_api: Api, many_table: AnalyticsTable
 ) -> None:
     process = psutil.Process()
 
     async def peak_bytes(wanted: Any) -> tuple[int, int]:
         most, length = 0, 0
-        path = f"{api.origin}{PATH}/export"
-        async with api.http.post(path, data=json.dumps(wanted), headers=HEADERS) as answer:
+        path = f"{many_api.origin}{PATH}/export"
+        async with many_api.http.post(path, data=json.dumps(wanted), headers=HEADERS) as answer:
             async for chunk in answer.content.iter_any():
                 length += len(chunk)
                 most = max(most, process.memory_info().rss)
         return most, length
 
-    many_users(table, MANY)
     await peak_bytes({"cap": 4_000})
     short, short_length = await peak_bytes({"cap": 4_000})
     long, long_length = await peak_bytes({})
@@ -348,21 +376,20 @@ async def test_a_role_with_the_least_of_grants_is_enough(
 
 
 async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
-    api: Api, table: AnalyticsTable, caplog: pytest.LogCaptureFixture
+    many_api: Api, many_table: AnalyticsTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    many_users(table, MANY)
-    readers = [await begun(api, f"reader {number}") for number in range(2)]
-    refused = await export(api, {})
+    readers = [await begun(many_api, f"reader {number}") for number in range(2)]
+    refused = await export(many_api, {})
     assert (refused.status, refused.json["code"]) == (503, "unavailable")
     assert "exports" in refused.json["detail"]
     # The database is as well as before, and nobody says otherwise.
     assert not [line for line in caplog.messages if "503" in line or "answers again" in line]
-    assert (await ended(api))["problem"] == refused.json["detail"]
-    assert (await api.call("/api/v1/users")).status == 200
+    assert (await ended(many_api))["problem"] == refused.json["detail"]
+    assert (await many_api.call("/api/v1/users")).status == 200
     await asyncio.gather(*(reader.read() for reader in readers))
 
     async def have_ended() -> bool:
-        return [row["outcome"] for row in (await exports(api))["items"]] == [
+        return [row["outcome"] for row in (await exports(many_api))["items"]] == [
             "failed",
             "completed",
             "completed",
@@ -372,15 +399,14 @@ async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
 
 
 async def test_one_reader_whose_exports_stall_leaves_a_place_to_others(
-    api: Api, table: AnalyticsTable
+    many_api: Api, many_table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
-    stalled = await begun(api)
-    refused = await export(api, {})
+    stalled = await begun(many_api)
+    refused = await export(many_api, {})
     assert (refused.status, refused.json["code"]) == (429, "rate_limited")
     assert int(refused.headers["Retry-After"]) >= 1
     assert "You have too many exports" in refused.json["detail"]
-    other = await begun(api, "other")
+    other = await begun(many_api, "other")
     assert (await other.read()).count(b"\n") < MANY
     stalled.close()
 

@@ -19,21 +19,19 @@ BADGE = "/api/v1/count/badge.svg"
 
 
 @pytest.fixture
-async def api(database_url: str, table: Table) -> AsyncIterator[Api]:
+async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, stale_after_seconds=10)) as running:
         yield running
 
 
 @pytest.fixture
-def database_url(shared_database_url: str) -> str:
-    """Of all: emptied before each test."""
-    return shared_database_url
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def table(database_url: str) -> Iterator[Table]:
     opened = Table(database_url)
-    opened.clear()
     yield opened
     opened.close()
 

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from psycopg.types.json import Jsonb
 
-from tests.openapi_harness import hold_value
+from tests.openapi_schemas import hold_value
 from tests.rigs.api_harness import (
     Api,
     Table,
@@ -31,6 +31,11 @@ FEED = "/api/v1/feed"
 #: Fast enough for tests, slow enough for the machine.
 INTERVAL_SECONDS = 0.1
 DEADLINE_SECONDS = 20.0
+
+
+@pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
 
 
 @pytest.fixture
@@ -499,7 +504,6 @@ async def test_silence_is_broken_by_comments(
     monkeypatch.setattr("api.feed.calls.HEARTBEAT_SECONDS", 0.2)
     settings = api_settings(database_url, feed_interval_seconds=10)
     async with running_api(settings) as api, following(api) as feed:
-        assert (await feed.next()) is not None
-        event = await feed.next()
-        assert event is not None
-        assert event.name == "comment"
+        # On a busy machine one may come before there is anything to tell.
+        names = [event.name for _ in range(2) if (event := await feed.next()) is not None]
+        assert "comment" in names

@@ -26,6 +26,11 @@ AUDITOR = token("dpo", scope="presence:audit")
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 def table(database_url: str) -> Iterator[Table]:
     table = Table(database_url)
     table.deployment(1)

@@ -21,6 +21,11 @@ TELLING = "zanzibar"
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, auth_failures_burst=10_000)) as running:
         yield running

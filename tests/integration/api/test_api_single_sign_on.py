@@ -77,6 +77,11 @@ class Caller:
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, **SIGN_ON)) as running:
         yield running

@@ -32,6 +32,11 @@ def staff_token(**claims: Any) -> str:
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url, staff_jwt_secret=STAFF_SECRET)) as running:
         yield running
