@@ -7,6 +7,7 @@ The API's are put together from their declarations, room by room; what phones ca
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -126,11 +127,16 @@ def document(version: str) -> Json:
     }
 
 
+@cache
+def _encoded(version: str) -> bytes:
+    return msgspec.json.encode(document(version))
+
+
 class OpenApi:
     """The handler. Public, and any page may read it: it says nothing secret."""
 
     def __init__(self) -> None:
-        self._body = msgspec.json.encode(document(rollcall_version()))
+        self._body = _encoded(rollcall_version())
         self._tag = hashlib.sha256(self._body).hexdigest()[:32]
 
     def handlers(self) -> dict[Call, Handler]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -66,14 +66,7 @@ class Assets:
 
     def __init__(self, webjars: Traversable | None = None) -> None:
         """``webjars`` is the folder with :data:`UPLOT`, our own if it is left out."""
-        contents = {
-            name: content
-            for name, content in _contents(files("api.dashboard") / "static")
-            if name.endswith(tuple(_TYPES))
-        }
-        self._ours = {name: _asset(content) for name, content in contents.items()}
-        self._version = _version_of(contents)
-        self._imports = imported_by(contents)
+        self._ours, self._version, self._imports = _files_of_ours()
         folder = (webjars or files("api.dashboard") / "webjars") / UPLOT
         self._uplot = {
             name: _asset((folder / name).read_bytes())
@@ -148,6 +141,18 @@ def _wheel_version(distribution: str) -> str:
 def _load(name: str) -> Asset:
     _, package, path = IN_WHEELS[name]
     return _asset((files(package) / path).read_bytes())
+
+
+@cache
+def _files_of_ours() -> tuple[Mapping[str, Asset], str, Mapping[str, list[str]]]:
+    """They do not change while we run: the files, their version, and what each script imports."""
+    contents = {
+        name: content
+        for name, content in _contents(files("api.dashboard") / "static")
+        if name.endswith(tuple(_TYPES))
+    }
+    assets = {name: _asset(content) for name, content in contents.items()}
+    return assets, _version_of(contents), imported_by(contents)
 
 
 def _contents(folder: Traversable, within: str = "") -> Iterator[tuple[str, bytes]]:

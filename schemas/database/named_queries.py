@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: (\w+)[^\n]*\n", re.MULTILINE)
@@ -19,12 +20,7 @@ def load_queries(
     package: str, path: str, parts: Mapping[str, str | bytes] | None = None
 ) -> dict[str, bytes]:
     """The queries of a file by name, as bytes: what psycopg takes for trusted SQL."""
-    text = files(package).joinpath(path).read_text("utf-8")
-    pieces = _NAME.split(text)
-    # [text before the first name, name, query, name, query, …]
-    queries = {
-        name: query.strip().encode() for name, query in zip(pieces[1::2], pieces[2::2], strict=True)
-    }
+    queries = _written(package, path)
     given = {
         name: part.encode() if isinstance(part, str) else part
         for name, part in (parts or {}).items()
@@ -39,6 +35,17 @@ def load_queries(
         return _PART.sub(part_of, query)
 
     return {name: resolved(query) for name, query in queries.items()}
+
+
+@cache
+def _written(package: str, path: str) -> Mapping[str, bytes]:
+    """As they are in the file, which does not change while we run."""
+    text = files(package).joinpath(path).read_text("utf-8")
+    pieces = _NAME.split(text)
+    # [text before the first name, name, query, name, query, …]
+    return {
+        name: query.strip().encode() for name, query in zip(pieces[1::2], pieces[2::2], strict=True)
+    }
 
 
 def filled(query: bytes, **parts: bytes) -> bytes:
