@@ -13,7 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from typer.testing import CliRunner
 
+from deploy.cli.command import app
 from deploy.roles.api_keys import KeyTable
 from schemas.tokens.api_keys import MAX_KEYS, key_digest, new_key
 from tests.rigs.api_harness import Api, Table, api_settings, running_api, token, wait_until
@@ -36,16 +38,19 @@ def table(database_url: str) -> KeyTable:
 
 
 def rollcall(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run_python(
-        ["-m", "deploy.cli", "key", *arguments],
-        env={**os.environ, "ROLLCALL_DATABASE_URL": database_url},
-    )
+    """What the command `rollcall key` says, in this process: one of its own takes half a second."""
+    command = ["key", *arguments]
+    done = CliRunner().invoke(app, command, env={"ROLLCALL_DATABASE_URL": database_url})
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
 
 
 async def test_a_key_made_on_the_command_line_reads_until_it_is_revoked(
     database_url: str, api: Api
 ) -> None:
-    made = rollcall(database_url, "create", "--name", "CRM", "--scope", "presence:read")
+    made = run_python(
+        ["-m", "deploy.cli", "key", "create", "--name", "CRM", "--scope", "presence:read"],
+        env={**os.environ, "ROLLCALL_DATABASE_URL": database_url},
+    )
     assert made.returncode == 0
     key = made.stdout.strip()
     assert made.stdout == f"{key}\n"
