@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from api.single_sign_on_settings import SingleSignOnSettings
+from tests.suite.forks import run_python
 
 GOOD: dict[str, Any] = {
     "sso_user_header": "X-Staff-User",
@@ -82,17 +81,14 @@ def test_scopes_are_scopes() -> None:
 
 
 def test_the_api_refuses_to_start_with_one_line_that_names_the_remedy() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "api"],
+    done = run_python(
+        ["-m", "api"],
         env={
             **os.environ,
             "ROLLCALL_JWT_SECRET": "x" * 32,
             "ROLLCALL_SSO_USER_HEADER": "X-Staff-User",
         },
-        capture_output=True,
-        text=True,
         timeout=60,
-        check=False,
     )
     assert done.returncode == 2
     [line] = done.stderr.splitlines()

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import stat
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from deploy.roles.compose_secrets import make_secrets
 from deploy.terminal import own_command
 from deploy.tokens import make_dev_key
 from deploy.waiting import wait_for
+from tests.suite.forks import run_python
 
 ROOT = Path(__file__).parents[3]
 STAFF_SECRET = "a secret of staff with at least 32 bytes"
@@ -98,13 +98,10 @@ def test_a_kafka_that_is_not_there_is_one_line_that_names_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"127.0.0.1:{closed.getsockname()[1]}"
     # A process of its own: what a library prints past the command's own streams counts.
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "topics"],
+    done = run_python(
+        ["-m", "deploy.cli", "topics"],
         env={**os.environ, "ROLLCALL_KAFKA_BOOTSTRAP": address},
-        capture_output=True,
-        text=True,
         timeout=60,
-        check=False,
     )
     assert done.returncode == 1
     assert done.stdout == ""
@@ -328,12 +325,8 @@ def test_secrets_of_the_stack_are_made_once_and_each_service_gets_its_own(tmp_pa
 
 
 def test_the_stack_does_not_start_before_it_is_said_whose_tokens_count(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.roles.compose_secrets", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run_python(
+        ["-m", "deploy.roles.compose_secrets", str(tmp_path)], env=os.environ, timeout=60
     )
     assert done.returncode == 2
     assert "set exactly one of ROLLCALL_JWT_SECRET, " in done.stderr
