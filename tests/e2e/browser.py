@@ -8,15 +8,22 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.error import URLError
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from deploy.local.ports import free_port
 from tests.rigs.api_harness import SECRET, token
@@ -30,7 +37,11 @@ HOSTILE: Final = '<img src=x onerror="window.owned=1"><script>window.owned=1</sc
 SCREENSHOTS: Final = Path(__file__).parents[2] / "screenshots"
 #: The first is a third cheaper, and all that a test needs.
 BROWSERS: Final = ("chromium-headless-shell", "chromium")
-ARGUMENTS: Final = ("--disable-quic", "--disable-component-update", "--disable-dev-shm-usage")
+ARGUMENTS: Final = (
+    *("--disable-quic", "--disable-component-update", "--disable-dev-shm-usage"),
+    # A test has one page at a time: the next one goes on in the process of the last.
+    "--renderer-process-limit=1",
+)
 DESK: Final = (1280, 900)
 PHONE: Final = (360, 780)
 #: By day, by night and on a phone.
@@ -132,9 +143,9 @@ def running_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """A page of a person of its own, and what its console complains of: errors of scripts, breaches
-    of the policy, files that do not load."""
+def context_of_its_own(browser: Browser) -> Iterator[BrowserContext]:
+    """A person's: cookies, what pages keep, and a cache, in which a page takes half the CPU that it
+    takes the first time."""
     context = browser.new_context(
         # What moves for as long as it is looked at is painted for as long, which nobody sees.
         reduced_motion="reduce",
@@ -142,6 +153,49 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
         viewport={"width": DESK[0], "height": DESK[1]},
     )
     context.set_default_timeout(DEADLINE_SECONDS * 1000)
+    try:
+        yield context
+    finally:
+        context.close()
+
+
+@contextmanager
+def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page of a person of its own, and what its console complains of."""
+    with context_of_its_own(browser) as context:
+        yield watched_page_in(context)
+
+
+@contextmanager
+def next_person(context: BrowserContext) -> Iterator[tuple[Page, list[str]]]:
+    """A watched page in a context that somebody else had before, of which the cache is left."""
+    origins: set[str] = set()
+    page, complaints = watched_page_in(context)
+    page.on("framenavigated", lambda frame: origins.add("/".join(frame.url.split("/")[:3])))
+    try:
+        yield page, complaints
+    finally:
+        for each in context.pages:
+            each.close()
+        context.clear_cookies()
+        context.clear_permissions()
+        if origins:
+            forget(context, origins)
+
+
+def forget(context: BrowserContext, origins: Iterable[str]) -> None:
+    """What pages of these origins have kept."""
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    for origin in origins:
+        kept = {"origin": origin, "storageTypes": "local_storage"}
+        session.send("Storage.clearDataForOrigin", kept)
+    page.close()
+
+
+def watched_page_in(context: BrowserContext) -> tuple[Page, list[str]]:
+    """A new page, and what its console complains of: errors of scripts, breaches of the policy,
+    files that do not load."""
     page = context.new_page()
     complaints: list[str] = []
 
@@ -151,10 +205,7 @@ def watched_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
 
     page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    try:
-        yield page, complaints
-    finally:
-        context.close()
+    return page, complaints
 
 
 def sign_in(page: Page, origin: str) -> None:
@@ -169,11 +220,15 @@ def assert_accessible(
 ) -> None:
     """No violation that axe calls serious or critical, by all its rules or some: on the page, or
     in that part of it. On a whole page axe takes a second of CPU, which is colours for the most."""
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
     if rules is not None:
         options["runOnly"] = list(rules)
-    result = Axe().run(page, context=part, options=options)
-    found: list[dict[str, Any]] = result.response["violations"]
+    if page.evaluate("window.axe === undefined"):
+        page.evaluate(AXE_SCRIPT)
+    found: list[dict[str, Any]] = page.evaluate(
+        "async ([part, options]) => (await axe.run(part ?? document, options)).violations",
+        [part, options],
+    )
     serious = [
         f"{rule['id']}: {node['html']} {node['failureSummary']}"
         for rule in found

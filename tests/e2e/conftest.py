@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.conftest import fresh_database
-from tests.e2e.browser import Api, running_browser, sign_in, watched_page
+from tests.e2e.browser import (
+    Api,
+    context_of_its_own,
+    next_person,
+    running_browser,
+    sign_in,
+    watched_page,
+)
 from tests.e2e.stacks import back_end, plain_up, short_stack, staffed_up
 from tests.rigs.api_harness import Table, token
 
@@ -22,16 +29,17 @@ def browser(postgres_url: str) -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def pages_database(postgres_url: str, template_database: str) -> Iterator[str]:
-    """URL of the database of a module's :func:`api`."""
+    """URL of the database of :func:`api`."""
     with fresh_database(postgres_url, template_database) as url:
         yield url
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def api(pages_database: str) -> Iterator[Api]:
-    """One for all tests of a module; one that stops it starts it again."""
+    """One for all files that follow each other in a process; a test that stops it starts it again.
+    Who must not be told of what the last minute's tests have done stops and starts it, too."""
     running = Api(pages_database)
     running.start()
     try:
@@ -51,10 +59,26 @@ def table(pages_database: str) -> Iterator[Table]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """That of all persons of a module, one after the other."""
+    with context_of_its_own(browser) as made:
+        yield made
+
+
 @pytest.fixture
-def watched(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
-    with watched_page(browser) as pair:
-        yield pair
+def own_clock() -> None:
+    """For tests that set a page's clock, which is that of all pages of a context."""
+
+
+@pytest.fixture
+def watched(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    if "own_clock" in request.fixturenames:
+        with watched_page(browser) as pair:
+            yield pair
+    else:
+        with next_person(request.getfixturevalue("context")) as pair:
+            yield pair
 
 
 @pytest.fixture

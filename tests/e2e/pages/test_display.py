@@ -77,7 +77,7 @@ def test_a_theme_that_was_chosen_is_there_before_the_first_paint(signed_in: Page
     dark = paper(signed_in)
     assert dark != light
     assert_accessible(signed_in)
-    for path in ("/screens", "/docs", "/login"):
+    for path in ("/screens", "/login"):
         signed_in.goto(api.origin + path)
         assert signed_in.evaluate("firstTheme") == "dark", path
     signed_in.goto(f"{api.origin}/users")

@@ -1,4 +1,7 @@
-"""The page to try the API: Swagger UI from its wheel, under the policy of all pages."""
+"""The page to try the API: Swagger UI from its wheel, under the policy of all pages.
+
+Two visits: it takes some seconds of CPU to draw all operations.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +35,11 @@ def answer_of(shown: Locator) -> tuple[str, object]:
     return status.split()[0], json.loads(tried.locator("pre.microlight").first.inner_text())
 
 
-def test_a_stranger_sees_every_operation_tries_none_that_does_not_end_and_asks_no_other_site(
+def test_a_stranger_sees_every_operation_and_tries_one_with_a_pasted_token_by_keyboard_alone(
     stranger: Page, api: Api, table: Table
 ) -> None:
-    """On one visit: Swagger UI takes some seconds of CPU to draw them all."""
+    """None that does not end can be tried, and no other site is asked for anything."""
+    table.user("ada")
     asked: set[str] = set()
     stranger.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
     open_docs(stranger, api)
@@ -49,35 +53,9 @@ def test_a_stranger_sees_every_operation_tries_none_that_does_not_end_and_asks_n
         endless.locator(".opblock-summary-control").click()
         expect(endless.get_by_text("Responses", exact=True)).to_be_visible()
         expect(endless.get_by_role("button", name="Execute")).to_have_count(0)
-    assert {netloc for netloc in asked if netloc} == {urlsplit(api.origin).netloc}
-    stranger.get_by_role("link", name="Log in").click()
-    expect(stranger).to_have_url(f"{api.origin}/login?next=/docs")
-    stranger.fill("#token", token())
-    stranger.click("button[type=submit]")
-    expect(stranger).to_have_url(f"{api.origin}/docs")
-
-
-def test_a_call_is_tried_with_the_dashboards_session(page: Page, api: Api, table: Table) -> None:
-    table.user("ada", screen="Cart")
-    page.get_by_role("link", name="API", exact=True).click()
-    expect(page).to_have_url(f"{api.origin}/docs")
-    expect(page.locator("#api")).to_have_attribute("aria-busy", "false")
-    look(page, "docs")
-    listed = operation(page, "Who_is_online", "listOnlineUsers")
-    listed.locator(".opblock-summary-control").click()
-    listed.get_by_role("button", name="Execute").click()
-    status, body = answer_of(listed)
-    assert status == "200"
-    assert isinstance(body, dict)
-    assert [user["user_id"] for user in body["items"]] == ["ada"]
-    assert_accessible(page, "#operations-Who_is_online-listOnlineUsers")
-
-
-def test_a_call_is_tried_with_a_token_that_is_pasted_by_keyboard_alone(
-    stranger: Page, api: Api, table: Table
-) -> None:
-    table.user("ada")
-    open_docs(stranger, api)
+    expect(stranger.get_by_role("link", name="Log in")).to_have_attribute(
+        "href", "/login?next=/docs"
+    )
     keyboard = stranger.keyboard
     stranger.locator(".btn.authorize").focus()
     keyboard.press("Enter")
@@ -102,5 +80,29 @@ def test_a_call_is_tried_with_a_token_that_is_pasted_by_keyboard_alone(
     assert status == "200"
     assert isinstance(body, dict)
     assert body["unknown"] == ["bob"]
+    assert {netloc for netloc in asked if netloc} == {urlsplit(api.origin).netloc}
     # Nothing of it outlives the page.
     assert stranger.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]") == []
+
+
+def test_a_call_is_tried_with_the_dashboards_session(
+    stranger: Page, api: Api, table: Table
+) -> None:
+    page = stranger
+    table.user("ada", screen="Cart")
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.goto(f"{api.origin}/login?next=/docs#token={token()}")
+    expect(page).to_have_url(f"{api.origin}/docs")
+    expect(page.locator("#api")).to_have_attribute("aria-busy", "false")
+    here = page.locator("nav [aria-current=page]")
+    expect(here).to_have_text("API")
+    expect(here).to_be_in_viewport(ratio=0.9)
+    look(page, "docs")
+    listed = operation(page, "Who_is_online", "listOnlineUsers")
+    listed.locator(".opblock-summary-control").click()
+    listed.get_by_role("button", name="Execute").click()
+    status, body = answer_of(listed)
+    assert status == "200"
+    assert isinstance(body, dict)
+    assert [user["user_id"] for user in body["items"]] == ["ada"]
+    assert_accessible(page, "#operations-Who_is_online-listOnlineUsers")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -14,7 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from schemas.measures.dwell import RELATIVE_ERROR
 from tests.conftest import fresh_database
-from tests.e2e.browser import HOSTILE, Api, look, wait_until, watched_page
+from tests.e2e.browser import HOSTILE, Api, look, sign_in, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
 from tests.integration.processor.rollup_oracle import DAY, HOUR, MINUTE, QUARTER, floor
 from tests.integration.processor.small_fleet import Fleet
@@ -77,22 +79,54 @@ def numbers_of(card: Locator) -> list[list[str]]:
     return rows
 
 
+#: What the page asks about its range.
+TRENDS = re.compile("/api/v1/trends")
+
+
 def open_range(page: Page) -> dict[str, str]:
     """The range that the page asks the API about, from the call that the page makes next."""
-    with page.expect_request(re.compile("/api/v1/trends")) as asked:
+    with page.expect_request(TRENDS) as asked:
         page.reload()
     settle(page)
-    query = parse_qs(urlsplit(asked.value.url).query)
+    return range_of(asked.value.url)
+
+
+def range_of(url: str) -> dict[str, str]:
+    query = parse_qs(urlsplit(url).query)
     return {name: query[name][0] for name in ("from", "to", "tz")}
 
 
+@dataclass(frozen=True)
+class Opened:
+    """The page of the last seven days, what its console said, and the range that it asked about."""
+
+    page: Page
+    complaints: list[str]
+    asked: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def opened(browser: Browser, weeks_api: Api) -> Iterator[Opened]:
+    """Once, for tests that only read it."""
+    with watched_page(browser) as (page, complaints):
+        sign_in(page, weeks_api.origin)
+        with page.expect_request(TRENDS) as asked:
+            show(page, weeks_api, "/screens?range=7d")
+        yield Opened(page, complaints, range_of(asked.value.url))
+
+
+@pytest.fixture
+def seven_days(opened: Opened) -> Iterator[Page]:
+    yield opened.page
+    assert not opened.complaints, "\n".join(opened.complaints)
+
+
 def test_the_top_screens_are_those_of_the_api_and_of_a_recount(
-    analyst: Page, weeks_api: Api, weeks: Fleet
+    seven_days: Page, opened: Opened, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
     counted = by_screen(weeks, *week(weeks))
-    told = read(analyst, f"/api/v1/screens/engagement?{query_of(open_range(analyst))}")["items"]
-    shown = rows_of(analyst)
+    told = read(seven_days, f"/api/v1/screens/engagement?{query_of(opened.asked)}")["items"]
+    shown = rows_of(seven_days)
     assert list(shown) == [item["screen"] for item in told]
     assert set(shown) == set(counted)
     for item in told:
@@ -114,30 +148,20 @@ def query_of(parameters: dict[str, str]) -> str:
     return "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
 
 
-def test_unique_users_are_told_up_to_where_they_are_known(
-    analyst: Page, weeks_api: Api, weeks: Fleet
-) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    note = analyst.locator("#users-note")
+def test_unique_users_are_told_up_to_where_they_are_known(seven_days: Page, weeks: Fleet) -> None:
+    note = seven_days.locator("#users-note")
     expect(note).to_contain_text("Unique users are counted up to")
-    until = read(analyst, "/api/v1/screens/engagement?limit=1")["unique_users_to"]
+    until = read(seven_days, "/api/v1/screens/engagement?limit=1")["unique_users_to"]
     counted = by_screen(weeks, week(weeks)[0], datetime.fromisoformat(until))
     # Of two months (UTC) only bounds can be told.
     months = {week(weeks)[0].astimezone(weeks.zone).month, datetime.fromisoformat(until).month}
-    for screen, cells in rows_of(analyst).items():
+    for screen, cells in rows_of(seven_days).items():
         if screen not in counted:
             assert cells[2] == "–"
             continue
         numbers = numbers_in(cells[2])
         assert numbers[0] <= len(counted[screen].users) <= numbers[-1]
         assert len(numbers) <= len(months)
-    # Of a range that is rolled up as a whole there is nothing to be said.
-    day = weeks.day(weeks.as_of)
-    whole = "&".join(
-        f"{name}={day - back * DAY}T22:00:00Z" for name, back in (("from", 4), ("to", 2))
-    )
-    show(analyst, weeks_api, f"/screens?{whole}")
-    expect(note).to_be_empty()
 
 
 def test_unique_users_of_the_last_hour_are_counted(
@@ -192,8 +216,7 @@ def test_small_groups_are_a_row_that_leads_nowhere(analyst: Page, weeks_api: Api
     analyst.unroute("**/api/v1/screens/engagement?**sort=views")
 
 
-def test_a_trend_is_beside_the_range_before(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
+def test_a_trend_is_beside_the_range_before(seven_days: Page, weeks: Fleet) -> None:
     start, _ = week(weeks)
     today = week(weeks)[1] - DAY
     now, before = (
@@ -201,11 +224,11 @@ def test_a_trend_is_beside_the_range_before(analyst: Page, weeks_api: Api, weeks
         by_screen(weeks, start - 7 * DAY, start - DAY),
     )
     for screen in ("Home", HOSTILE, PSEUDO):
-        cell = rows_of(analyst)[screen][1].strip()
+        cell = rows_of(seven_days)[screen][1].strip()
         change = 100 * (now[screen].views / before[screen].views - 1)
         sign = {"+": 1, "−": -1, "±": 0}[cell[0]]
         assert sign * float(cell[1:].removesuffix(" %")) == pytest.approx(change, abs=0.51)
-    assert analyst.locator("#top-rows tr").first.locator("polyline").count() == 3
+    assert seven_days.locator("#top-rows tr").first.locator("polyline").count() == 3
 
 
 def test_the_chart_shows_what_its_table_and_the_api_say(
@@ -266,10 +289,9 @@ def test_screens_are_chosen_for_the_chart_and_kept_in_the_address(
 
 
 def test_transitions_are_those_of_a_recount_and_say_how_many_screens_are_folded(
-    analyst: Page, weeks_api: Api, weeks: Fleet
+    seven_days: Page, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    card = analyst.locator("#flows")
+    card = seven_days.locator("#flows")
     pairs, rest = folded(transitions(weeks, *week(weeks)), SHOWN_IN_FLOWS)
     assert rest > 1
     expect(card.locator("figcaption")).to_contain_text(f"{rest} more screens")
@@ -371,10 +393,9 @@ def test_a_custom_range_is_read_in_the_zone_that_is_shown(
     assert open_range(analyst)["from"] == start.isoformat().replace("+00:00", ".000Z")
 
 
-def test_clocks_and_instants_agree_in_every_zone(analyst: Page, weeks_api: Api) -> None:
-    show(analyst, weeks_api, "/screens")
+def test_clocks_and_instants_agree_in_every_zone(seven_days: Page) -> None:
     # Clocks go forward and back, by an hour or half of one, at midnight too.
-    wrong = analyst.evaluate(
+    wrong = seven_days.evaluate(
         """async () => {
             const page = document.querySelector("script[type=module]").src;
             const { wallTime, instantOf } = await import(new URL("../lib/zones.js", page));
@@ -410,6 +431,8 @@ def test_any_two_ranges_are_side_by_side(analyst: Page, weeks_api: Api, weeks: F
     first = read(analyst, f"/api/v1/screens/engagement?from={mine[0]}&to={mine[1]}")["items"]
     second = read(analyst, f"/api/v1/screens/engagement?from={other[0]}&to={other[1]}")["items"]
     views = {item["screen"]: item["views"] for item in second}
+    # Of a range that is rolled up as a whole there is nothing to be said.
+    expect(analyst.locator("#users-note")).to_be_empty()
     analyst.get_by_label("Beside another range").check()
     begins = analyst.locator("[name=beside_from]")
     # Offered is the equal range before.
@@ -519,22 +542,21 @@ def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:
     )
 
 
-def test_what_a_word_means_is_one_hover_or_key_away(analyst: Page, weeks_api: Api) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    note = analyst.locator("#definition")
+def test_what_a_word_means_is_one_hover_or_key_away(seven_days: Page) -> None:
+    note = seven_days.locator("#definition")
     views, users = (
-        analyst.locator(f"#top-heads [data-term={name}]") for name in ("views", "unique_users")
+        seven_days.locator(f"#top-heads [data-term={name}]") for name in ("views", "unique_users")
     )
     views.hover()
     expect(note).to_contain_text("Coming back to the same screen")
-    analyst.mouse.move(0, 0)
+    seven_days.mouse.move(0, 0)
     expect(note).to_be_hidden()
     users.focus()
-    analyst.keyboard.press("Enter")
+    seven_days.keyboard.press("Enter")
     expect(note).to_be_visible()
     expect(note).to_contain_text("Not additive")
     expect(note).to_be_focused()
-    analyst.keyboard.press("Escape")
+    seven_days.keyboard.press("Escape")
     expect(note).to_be_hidden()
     expect(users).to_be_focused()
 
@@ -583,38 +605,17 @@ def test_a_screen_has_figures_paths_and_who_is_on_it(
     expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d")
 
 
-@pytest.mark.parametrize("screen", [HOSTILE, PSEUDO, "a/b %25?#é 😀", "engagement", "constructor"])
-def test_a_screen_is_found_whatever_its_name(
-    analyst: Page, weeks_api: Api, weeks: Fleet, screen: str
-) -> None:
-    show(analyst, weeks_api, f"/screens/{quote(screen, safe='')}?range=7d")
-    expect(analyst.locator("h1")).to_have_text(screen)
+def test_a_screen_is_found_whatever_its_name(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
     counted = by_screen(weeks, *week(weeks))
-    if screen in counted:
-        expect(analyst.locator("#figures .value").first).to_have_text(str(counted[screen].views))
-    else:
-        expect(analyst.locator("#totals .trouble")).to_contain_text("Nobody was on this screen")
-        expect(analyst.locator("#now-words")).to_have_text("0 people are on it now.")
-
-
-def test_a_restart_is_told_and_survived(
-    analyst: Page, weeks_api: Api, complaints: list[str]
-) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    shown = rows_of(analyst)
-    weeks_api.stop()
-    try:
-        analyst.check("input[value='24h']", force=True)
-        expect(analyst.locator("#top .trouble")).to_contain_text("Connection lost")
-        # What was told of another range is not shown for this one.
-        expect(analyst.locator("#top-rows")).to_be_hidden()
-        analyst.check("input[value='7d']", force=True)
-    finally:
-        weeks_api.start()
-    expect(analyst.locator("#top .trouble")).to_be_hidden()
-    settle(analyst)
-    assert rows_of(analyst) == shown
-    complaints.clear()  # Chromium reports the calls that failed
+    for screen in (HOSTILE, PSEUDO, "a/b %25?#é 😀", "engagement", "constructor"):
+        show(analyst, weeks_api, f"/screens/{quote(screen, safe='')}?range=7d")
+        expect(analyst.locator("h1")).to_have_text(screen)
+        if screen in counted:
+            views = str(counted[screen].views)
+            expect(analyst.locator("#figures .value").first).to_have_text(views)
+        else:
+            expect(analyst.locator("#totals .trouble")).to_contain_text("Nobody was on this screen")
+            expect(analyst.locator("#now-words")).to_have_text("0 people are on it now.")
 
 
 def test_a_stale_answer_says_so(browser: Browser, weeks_database: str, weeks: Fleet) -> None:
@@ -663,29 +664,27 @@ def test_an_app_that_names_no_screens_is_told_how(
             api.stop()
 
 
-def test_the_pages_fit_phones_and_desks_by_day_and_night(analyst: Page, weeks_api: Api) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    wait_until(lambda: analyst.locator("#flows .stream-node").count() > 0, "the transitions")
-    look(analyst, "screens")
+def test_the_pages_fit_phones_and_desks_by_day_and_night(
+    seven_days: Page, analyst: Page, weeks_api: Api
+) -> None:
+    wait_until(lambda: seven_days.locator("#flows .stream-node").count() > 0, "the transitions")
+    look(seven_days, "screens")
     show(analyst, weeks_api, "/screens/Home?range=7d")
     wait_until(lambda: analyst.locator("#dwell .plot canvas").count() > 0, "the bars")
     look(analyst, "screen")
 
 
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
+def test_an_address_with_a_range_that_cannot_be_used_is_met_and_said(
+    analyst: Page, weeks_api: Api
+) -> None:
+    for query, says in (
         ("?from=2026-03-28T10:07:00Z&to=2026-03-28T11:01:00Z", "between quarter-hours"),
         ("?from=tomorrow&to=2026-03-28T11:00:00Z", "no range that can be used"),
         ("?range=5y", "no range that can be used"),
-    ],
-)
-def test_an_address_with_a_range_that_cannot_be_used_is_met_and_said(
-    analyst: Page, weeks_api: Api, query: str, says: str
-) -> None:
-    analyst.goto(f"{weeks_api.origin}/screens{query}")
-    expect(analyst.locator("#period-words")).to_contain_text(says)
-    expect(analyst.locator("#top .trouble.problem")).to_have_count(0)
+    ):
+        analyst.goto(f"{weeks_api.origin}/screens{query}")
+        expect(analyst.locator("#period-words")).to_contain_text(says)
+        expect(analyst.locator("#top .trouble.problem")).to_have_count(0)
 
 
 def test_a_screen_that_nobody_knows_is_said_with_ways_on(analyst: Page, weeks_api: Api) -> None:
@@ -708,13 +707,10 @@ def version_rows(page: Page) -> dict[str, list[str]]:
     }
 
 
-def test_versions_are_a_recount_and_the_worst_is_marked(
-    analyst: Page, weeks_api: Api, weeks: Fleet
-) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
+def test_versions_are_a_recount_and_the_worst_is_marked(seven_days: Page, weeks: Fleet) -> None:
     start, _ = week(weeks)
     until = floor(floor(weeks.as_of - 30 * MINUTE, QUARTER), HOUR)
-    shares, shown = {}, version_rows(analyst)
+    shares, shown = {}, version_rows(seven_days)
     for version, cells in shown.items():
         told = None if version == "(none)" else version
         seen = [v for s, v in weeks.visits() if s.version == told and start <= v.ended < until]
@@ -727,7 +723,7 @@ def test_versions_are_a_recount_and_the_worst_is_marked(
     worst = {version for version, cells in shown.items() if "the most" in cells[2]}
     most = round(max(shares.values()), 4)
     assert worst == {version for version, share in shares.items() if round(share, 4) == most}
-    look(analyst, "versions", part="#versions")
+    look(seven_days, "versions", part="#versions")
 
 
 def test_a_split_has_an_address_and_filters(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
@@ -777,3 +773,23 @@ def by_minute(fleet: Fleet, since: datetime, until: datetime) -> list[int]:
     began = [v.started for _, v in fleet.visits() if v.screen == "Home" and v.is_view]
     minutes = (since + n * MINUTE for n in range((until - since) // MINUTE))
     return [sum(start <= at < start + MINUTE for at in began) for start in minutes]
+
+
+def test_a_restart_is_told_and_survived(
+    analyst: Page, weeks_api: Api, complaints: list[str]
+) -> None:
+    show(analyst, weeks_api, "/screens?range=7d")
+    shown = rows_of(analyst)
+    weeks_api.stop()
+    try:
+        analyst.check("input[value='24h']", force=True)
+        expect(analyst.locator("#top .trouble")).to_contain_text("Connection lost")
+        # What was told of another range is not shown for this one.
+        expect(analyst.locator("#top-rows")).to_be_hidden()
+        analyst.check("input[value='7d']", force=True)
+    finally:
+        weeks_api.start()
+    expect(analyst.locator("#top .trouble")).to_be_hidden()
+    settle(analyst)
+    assert rows_of(analyst) == shown
+    complaints.clear()  # Chromium reports the calls that failed

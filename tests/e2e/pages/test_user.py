@@ -366,15 +366,10 @@ def test_a_user_nobody_knows_appears_as_soon_as_they_are_heard_of(
     expect(unknown).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("address", "says"),
-    [("%ff", "must be percent-encoded"), ("x" * 257, "256")],
-)
-def test_an_address_that_no_user_has_says_so(
-    page: Page, api: Api, complaints: list[str], address: str, says: str
-) -> None:
-    page.goto(f"{api.origin}/users/{address}")
-    expect(page.locator("#unknown .problem")).to_contain_text(says)
+def test_an_address_that_no_user_has_says_so(page: Page, api: Api, complaints: list[str]) -> None:
+    for address, says in (("%ff", "must be percent-encoded"), ("x" * 257, "256")):
+        page.goto(f"{api.origin}/users/{address}")
+        expect(page.locator("#unknown .problem")).to_contain_text(says)
     complaints.clear()  # Chromium reports a 400
 
 

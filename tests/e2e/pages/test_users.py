@@ -96,7 +96,7 @@ def a_few(table: Table) -> None:
     table.offsets(0, foreground=2, background=1)
 
 
-def test_a_row_says_who_where_on_what_and_since_when(
+def test_a_row_says_who_where_on_what_and_since_when_and_what_is_in_use_is_suggested(
     page: Page, api: Api, table: Table, rows: Locator
 ) -> None:
     a_few(table)
@@ -110,6 +110,11 @@ def test_a_row_says_who_where_on_what_and_since_when(
     expect(active).to_contain_text("ago")
     expect(active).to_have_attribute("title", re.compile("2024-05-17T12:00:01.123Z"))
     expect(rows.nth(2).locator("a")).to_have_attribute("href", "/users/cy%2F9")
+    page.focus("#screen")
+    expect(page.locator("#screens option")).to_have_count(1)  # who is on it: the foreground
+    assert page.locator("#screens option").get_attribute("value") == "Checkout"
+    page.focus("#app_version")
+    expect(page.locator("#versions option")).to_have_count(2)
 
 
 def test_filters_narrow_the_list_and_are_in_the_address(
@@ -162,18 +167,6 @@ def test_back_undoes_the_last_step(page: Page, api: Api, table: Table, rows: Loc
     expect(rows).to_have_count(3)
 
 
-def test_screens_and_versions_that_are_in_use_are_suggested(
-    page: Page, api: Api, table: Table
-) -> None:
-    a_few(table)
-    open_users(page, api)
-    page.focus("#screen")
-    expect(page.locator("#screens option")).to_have_count(1)  # who is on it: the foreground
-    assert page.locator("#screens option").get_attribute("value") == "Checkout"
-    page.focus("#app_version")
-    expect(page.locator("#versions option")).to_have_count(2)
-
-
 def test_a_search_finds_who_is_offline_too_by_id_and_by_name(
     page: Page, api: Api, table: Table, rows: Locator
 ) -> None:
@@ -221,31 +214,36 @@ def test_an_empty_list_says_what_to_do(page: Page, api: Api, table: Table) -> No
     expect(nobody).to_contain_text("Nobody is online right now")
 
 
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
+def test_what_the_api_refuses_is_said_and_undone(
+    page: Page, api: Api, table: Table, complaints: list[str]
+) -> None:
+    a_few(table)
+    for query, says in (
         ("?state=away", "foreground"),
         ("?at=yesterday", "The instant must be"),
         ("?at=2099-01-01T00:00:00Z", "The instant must not be later than"),
-    ],
-)
-def test_what_the_api_refuses_is_said_and_undone(
-    page: Page, api: Api, table: Table, complaints: list[str], query: str, says: str
-) -> None:
-    a_few(table)
-    page.goto(f"{api.origin}/users{query}")
-    refused = page.locator("#refused")
-    expect(refused).to_contain_text(says)
-    expect(page.locator("#users")).to_be_hidden()
-    page.click("#refused-clear")
-    expect(page.locator("#rows tr")).to_have_count(3)
-    expect(refused).to_be_hidden()
+    ):
+        page.goto(f"{api.origin}/users{query}")
+        refused = page.locator("#refused")
+        expect(refused).to_contain_text(says)
+        expect(page.locator("#users")).to_be_hidden()
+        page.click("#refused-clear")
+        expect(page.locator("#rows tr")).to_have_count(3)
+        expect(refused).to_be_hidden()
     complaints.clear()  # Chromium reports the 400
 
 
-def test_the_orders_are_those_of_the_api(page: Page, api: Api, table: Table, rows: Locator) -> None:
+def test_the_orders_are_those_of_the_api_and_the_heads_of_columns_sort(
+    page: Page, api: Api, table: Table, rows: Locator
+) -> None:
     a_few(table)
     open_users(page, api)
+    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Online since")
+    page.click("th >> text=Last active")
+    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Last active")
+    expect(page.locator("#sort")).to_have_value("-last_active")
+    expect(rows.first).to_contain_text("Bob")
+    assert query_of(page) == {"sort": "-last_active"}
     for sort, expected in (
         ("-online_since", ["ada", "bob|1", "cy/9"]),
         ("-last_active", ["bob|1", "ada", "cy/9"]),
@@ -255,6 +253,9 @@ def test_the_orders_are_those_of_the_api(page: Page, api: Api, table: Table, row
         page.select_option("#sort", sort)
         expect(rows.first.locator(".id, .name").last).to_have_text(expected[0])
         assert ids(page) == expected == api_ids(api, f"/api/v1/online-users?sort={sort}")
+    # An order that only those online have is none of everybody's.
+    page.select_option("#state", "any")
+    expect(page.locator("[data-sort='-online_since']")).to_be_disabled()
 
 
 def many(table: Table, count: int) -> None:
@@ -380,20 +381,6 @@ def test_rows_stay_where_they_are_under_a_pointer_that_moves(
     assert rows.nth(2).bounding_box() == row
     rows.nth(2).locator("a").click()
     expect(page.locator("#name")).to_have_text("cy/9")
-
-
-def test_the_heads_of_columns_sort(page: Page, api: Api, table: Table, rows: Locator) -> None:
-    a_few(table)
-    open_users(page, api)
-    assert page.locator("th[aria-sort=descending]").inner_text().startswith("Online since")
-    page.click("th >> text=Last active")
-    expect(page.locator("th[aria-sort=descending]")).to_contain_text("Last active")
-    expect(page.locator("#sort")).to_have_value("-last_active")
-    expect(rows.first).to_contain_text("Bob")
-    assert query_of(page) == {"sort": "-last_active"}
-    # An order that only those online have is none of everybody's.
-    page.select_option("#state", "any")
-    expect(page.locator("[data-sort='-online_since']")).to_be_disabled()
 
 
 def test_every_list_says_how_many_it_has(page: Page, api: Api, table: Table, rows: Locator) -> None:
