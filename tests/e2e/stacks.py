@@ -41,8 +41,8 @@ def running_up(*arguments: str, **environment: str) -> Iterator[Up]:
 
 @pytest.fixture(scope="session")
 def plain_up(unit_resources: ExitStack) -> Up:
-    """One without any options. No test stops it."""
-    return unit_resources.enter_context(running_up())
+    """One without any options, behind a proxy. Its last test ends it."""
+    return unit_resources.enter_context(running_up(ROLLCALL_TRUSTED_PROXIES="127.0.0.1"))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def back_end(unit_resources: ExitStack) -> Laravel:
 @pytest.fixture(scope="session")
 def staffed_up(unit_resources: ExitStack, back_end: Laravel) -> Up:
     """One whose staff has a secret of its own, and whose phones may have their back end's tokens.
-    The last tests of it end it."""
+    Its last test kills it, and another one is started on its data."""
     up = running_up(ROLLCALL_STAFF_JWT_SECRET=STAFF_SECRET, ROLLCALL_USERINFO_URL=back_end.url)
     return unit_resources.enter_context(up)
 

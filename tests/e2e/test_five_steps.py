@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -34,8 +33,13 @@ def stack(short_stack: Stack) -> Stack:
     return short_stack
 
 
-def walk_five_steps(stack: Stack, in_the_middle: Callable[[Phone], None]) -> None:
-    """``in_the_middle`` runs once a screen change is accepted, and keeps the phone alive."""
+def assert_silent_for_offline_after(user: dict[str, str]) -> None:
+    """Offline since the deadline, not since somebody noticed."""
+    silence = at(user["offline_since"]) - at(user["last_active"])
+    assert silence == timedelta(seconds=OFFLINE_AFTER_SECONDS)
+
+
+def test_the_five_steps_with_the_processor_killed_in_the_middle(stack: Stack) -> None:
     phone = Phone(stack)
     assert phone.show("Home") == 200
     started = stack.shows(phone, "foreground", "Home")
@@ -45,7 +49,11 @@ def walk_five_steps(stack: Stack, in_the_middle: Callable[[Phone], None]) -> Non
     )
 
     assert phone.show("Cart") == 200
-    in_the_middle(phone)
+    killed = stack.process(PROCESSOR)
+    killed.kill()
+    # Longer than offline_after, perhaps: Kafka waits for the dead one's session to time out.
+    stack.settle(meanwhile=lambda: phone.beat(UNKNOWN))
+    assert stack.process(PROCESSOR).pid != killed.pid
     navigated = stack.shows(phone, "foreground", "Cart")
     assert navigated["last_active"] > started["last_active"]
     assert navigated["online_since"] == started["online_since"]
@@ -81,27 +89,6 @@ def walk_five_steps(stack: Stack, in_the_middle: Callable[[Phone], None]) -> Non
     ]
 
 
-def assert_silent_for_offline_after(user: dict[str, str]) -> None:
-    """Offline since the deadline, not since somebody noticed."""
-    silence = at(user["offline_since"]) - at(user["last_active"])
-    assert silence == timedelta(seconds=OFFLINE_AFTER_SECONDS)
-
-
-def test_the_five_steps_of_an_integration(stack: Stack) -> None:
-    walk_five_steps(stack, in_the_middle=lambda _phone: None)
-
-
-def test_the_five_steps_with_the_processor_killed_in_the_middle(stack: Stack) -> None:
-    def kill_the_processor(phone: Phone) -> None:
-        killed = stack.process(PROCESSOR)
-        killed.kill()
-        # Longer than offline_after, perhaps: Kafka waits for the dead one's session to time out.
-        stack.settle(meanwhile=lambda: phone.beat(UNKNOWN))
-        assert stack.process(PROCESSOR).pid != killed.pid
-
-    walk_five_steps(stack, in_the_middle=kill_the_processor)
-
-
 def test_unknown_in_the_background_is_the_foreground_on_the_old_screen(stack: Stack) -> None:
     phone = Phone(stack)
     phone.show("Film")
@@ -109,16 +96,6 @@ def test_unknown_in_the_background_is_the_foreground_on_the_old_screen(stack: St
     stack.shows(phone, "background", "Film")
     phone.beat(UNKNOWN)
     assert stack.shows(phone, "foreground", "Film")["reason"] == "resumed"
-
-
-def test_background_and_then_silence_is_offline(stack: Stack) -> None:
-    phone = Phone(stack)
-    phone.show("Film")
-    phone.beat(BACKGROUND)
-    stack.shows(phone, "background", "Film")
-    timed_out = stack.shows(phone, "offline")
-    assert timed_out["reason"] == "timed_out"
-    assert_silent_for_offline_after(timed_out)
 
 
 def test_two_phones_of_one_user_are_two_devices_and_one_logs_out(stack: Stack) -> None:

@@ -18,7 +18,6 @@ from deploy.roles.api_keys import KeyTable
 from deploy.tokens import make_token, signing_key
 from schemas.log.topics import EVENTS
 from tests.e2e.stack import Up
-from tests.e2e.stacks import running_up
 from tests.rigs.kept_bytes import files_with
 from tests.rigs.privacy_rig import traces
 from tests.rigs.rig import rows, wait_for
@@ -33,27 +32,23 @@ PROCESSES = ("front", "processor", "kafka", "postgres")
 EVERY_SCOPE = "presence:read presence:export presence:audit presence:privacy"
 
 
-def test_no_log_of_a_whole_run_names_anybody() -> None:
-    with running_up(ROLLCALL_TRUSTED_PROXIES="127.0.0.1") as up:
-        key = signing_key(up.data_dir, {})
-        phone = make_token(key, user=USER, name=NAME, expires_seconds=600, environment={})
-        staff = make_token(
-            key,
-            user="staff-who-reads",
-            scope=EVERY_SCOPE,
-            expires_seconds=600,
-            environment={},
-        )
-        forged = make_token(
-            "another key of thirty-two bytes...", user=USER, expires_seconds=600, environment={}
-        )
-        key_of_a_program = KeyTable(up.database_url()).create("CRM", ["presence:read"], None)
-        asyncio.run(live(up, phone, staff, forged, key_of_a_program))
-        assert traces(up.database_url(), ADDRESS) == []
-        up.interrupt()
-        in_kafka = files_with(up.data_dir / "kafka", USER.encode(), ADDRESS.encode())
-        logs = written(up.data_dir / "logs")
-        logs[Path("rollcall up")] = up.output
+def test_no_log_of_a_whole_run_names_anybody(plain_up: Up) -> None:
+    """The last test of its stack, which it ends."""
+    up, key = plain_up, signing_key(plain_up.data_dir, {})
+    phone = make_token(key, user=USER, name=NAME, expires_seconds=600, environment={})
+    staff = make_token(
+        key, user="staff-who-reads", scope=EVERY_SCOPE, expires_seconds=600, environment={}
+    )
+    forged = make_token(
+        "another key of thirty-two bytes...", user=USER, expires_seconds=600, environment={}
+    )
+    key_of_a_program = KeyTable(up.database_url()).create("Mail", ["presence:read"], None)
+    asyncio.run(live(up, phone, staff, forged, key_of_a_program))
+    assert traces(up.database_url(), ADDRESS) == []
+    assert up.interrupt() == 0
+    in_kafka = files_with(up.data_dir / "kafka", USER.encode(), ADDRESS.encode())
+    logs = written(up.data_dir / "logs")
+    logs[Path("rollcall up")] = up.output
     # Retention has not passed: the log still has what she sent, and nothing of where from.
     assert in_kafka[EVENTS] == {USER.encode()}
     assert not any(ADDRESS.encode() in found for found in in_kafka.values())
@@ -94,7 +89,7 @@ async def live(up: Up, phone: str, staff: str, forged: str, key_of_a_program: st
         url = up.database_url()
         wait_for(
             "the user is stored",
-            lambda: rows(url, "SELECT user_id FROM presence") == [(USER,)],
+            lambda: rows(url, "SELECT FROM presence WHERE user_id = %s", USER),
         )
         reader = {"Authorization": f"Bearer {staff}"}
         for path in (
@@ -123,7 +118,10 @@ async def live(up: Up, phone: str, staff: str, forged: str, key_of_a_program: st
         assert await post(out, phone, "") == 200
         wait_for(
             "the user is offline",
-            lambda: rows(url, "SELECT state::text FROM presence") == [("offline",)],
+            lambda: (
+                rows(url, "SELECT state::text FROM presence WHERE user_id = %s", USER)
+                == [("offline",)]
+            ),
         )
         for method, path, token in (
             ("GET", "me/data", phone),
@@ -143,7 +141,10 @@ async def live(up: Up, phone: str, staff: str, forged: str, key_of_a_program: st
                 assert answer.status == 403 if refused else answer.status in (200, 202), path
         # Of somebody who has opted out, or was erased.
         assert await post(beat, phone, json.dumps(said)) == 200
-        wait_for("nobody is stored", lambda: not rows(url, "SELECT FROM presence"))
+        wait_for(
+            "the user is not stored",
+            lambda: not rows(url, "SELECT FROM presence WHERE user_id = %s", USER),
+        )
 
 
 def signature(token: str) -> str:

@@ -1,4 +1,5 @@
-"""`rollcall up --simulate`: a fleet in the first minute, and nothing left of it afterwards."""
+"""`rollcall up --simulate` on the data of a stack that was killed: a fleet in the first minute, and
+nothing left of it afterwards."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -19,23 +21,50 @@ import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.local.lock import DataDirLock
 from deploy.local.ports import free_port
 from deploy.local.stack import PARTITIONS
 from deploy.simulate.report.result import schema
 from tests.e2e.driver import FRONT, Stack
 from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get
-from tests.e2e.stacks import running_up
 from tests.rigs.rig import wait_for
+from tests.suite.forks import run_python
 
 SIMULATION = ("deploy.cli", "simulate")
 USERS = 50
 
 
+@dataclass(frozen=True)
+class Killed:
+    """A stack whose supervisor was killed, and what it had."""
+
+    up: Up
+    family: list[psutil.Process]
+    identity: str
+
+
+def identity_of(up: Up) -> str:
+    return (up.data_dir / "kafka" / "storage" / "meta.properties").read_text()
+
+
 @pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """Shared, and killed by the last test."""
-    with running_up("--simulate", str(USERS)) as up:
-        yield Stack(up)
+def killed(staffed_up: Up) -> Killed:
+    with psycopg.connect(staffed_up.database_url()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    found = Killed(staffed_up, staffed_up.family(), identity_of(staffed_up))
+    staffed_up.process.kill()
+    staffed_up.process.wait()
+    return found
+
+
+@pytest.fixture(scope="module")
+def stack(killed: Killed) -> Iterator[Stack]:
+    """The next start on its data, at once: it waits itself for what is still stopping."""
+    up = Up(killed.up.data_dir, free_port(), "--simulate", str(USERS))
+    try:
+        yield Stack(up.wait_ready())
+    finally:
+        up.end()
 
 
 def open_sockets(stack: Stack) -> float:
@@ -58,6 +87,15 @@ def assert_gone(processes: list[psutil.Process]) -> None:
     assert alive == []
 
 
+def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
+    killed: Killed, stack: Stack
+) -> None:
+    assert_gone(killed.family)
+    assert identity_of(stack.up) == killed.identity
+    assert "topics: all there" in stack.up.output
+    assert stack.select("SELECT answer FROM kept") == [(42,)]
+
+
 def test_the_first_minute_shows_people_on_screens_over_both_transports(stack: Stack) -> None:
     def alive() -> list[dict[str, Any]] | None:
         users = stack.people()
@@ -68,7 +106,9 @@ def test_the_first_minute_shows_people_on_screens_over_both_transports(stack: St
         return users if shown and len(transports) == 2 else None
 
     users = wait_for("a fleet is shown", alive)
-    assert all(user["user_id"].startswith("sim-1-") and user["name"] for user in users)
+    # She was there before.
+    simulated = [user for user in users if user["user_id"] != "ada"]
+    assert all(user["user_id"].startswith("sim-1-") and user["name"] for user in simulated)
     assert wait_for("sockets are open", lambda: open_sockets(stack)) <= USERS
 
 
@@ -138,30 +178,50 @@ def test_a_fleet_that_ends_is_started_again_and_said_and_the_stack_goes_on(stack
     wait_for("the count is fresh", lambda: not stack.count()["stale"])
 
 
-def test_a_killed_supervisor_leaves_no_process_and_the_next_start_has_the_data(
-    stack: Stack,
+def test_ctrl_c_ends_one_of_two_stacks_alone_and_the_fleet_first(
+    stack: Stack, plain_up: Up
 ) -> None:
-    """The last of its stack: Ctrl-C ends the next start, the fleet first."""
-    killed = stack.up
-    with psycopg.connect(killed.database_url()) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
-    identity = (killed.data_dir / "kafka" / "storage" / "meta.properties").read_text()
-    family = killed.family()
-    killed.process.kill()
-    killed.process.wait()
-    # At once: the next start itself waits for what is still stopping.
-    again = Up(killed.data_dir, free_port(), "--simulate", "5")
-    try:
-        assert_gone(family)
-        again.wait_ready()
-        assert (again.data_dir / "kafka" / "storage" / "meta.properties").read_text() == identity
-        assert "topics: all there" in again.output
-        with psycopg.connect(again.database_url()) as connection:
-            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
-        family = again.family()
-        assert again.interrupt() == 0
-        assert_gone(family)
-        stopped = [line.split()[1] for line in again.output.splitlines() if " stopped (" in line]
-        assert stopped == ["simulation", "front", "processor", "PostgreSQL", "Kafka"]
-    finally:
-        again.end()
+    family = stack.up.family()
+    assert len(family) > 8  # five guards, the fleet, four servers, PostgreSQL's own processes
+    assert stack.up.interrupt() == 0
+    assert_gone(family)
+    stopped = re.findall(r"✓ (\w+) stopped", stack.up.output)
+    assert stopped == ["simulation", "front", "processor", "PostgreSQL", "Kafka"]
+    assert get(f"{plain_up.url}/api/online-users-count")[0] == 200
+
+
+#: All of `up` but Kafka, which no service lives to ask for anything here.
+WITHOUT_KAFKA = """
+import sys
+from deploy.cli.__main__ import main
+from deploy.local.supervisor import Supervisor
+
+async def nothing(_): pass
+
+Supervisor._start_kafka = Supervisor._create_topics = nothing
+main()
+"""
+
+
+def test_a_service_that_cannot_start_is_told_with_its_last_words_and_its_log(
+    killed: Killed, stack: Stack
+) -> None:
+    """On the data of the stack that was ended: it has no servers to set up."""
+    assert stack.up.process.poll() is not None
+    data_dir = killed.up.data_dir
+    done = run_python(
+        [*("-c", WITHOUT_KAFKA, "up", "--data-dir", str(data_dir)), "--port", str(free_port())],
+        env={**os.environ, "ROLLCALL_JWT_SECRET": "too short"},
+        timeout=START_SECONDS,
+    )
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("rollcall: front ended with status 2")
+    assert "ROLLCALL_JWT_SECRET must have at least 32 bytes" in line
+    assert str(data_dir / "logs" / "front.log") in line
+    stopped = re.findall(r"✓ (\w+) stopped", done.stdout)
+    assert stopped == ["processor", "PostgreSQL"]
+    # The guard of each process holds it for as long as that runs.
+    lock = DataDirLock(data_dir)
+    assert lock.acquire(wait_seconds=0)
+    lock.close()

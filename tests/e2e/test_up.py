@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shlex
-import signal
 import socket
 import stat
 import subprocess
@@ -21,18 +19,12 @@ from typer.testing import CliRunner
 from deploy.cli.command import app
 from deploy.local.ports import free_port
 from deploy.roles.analyst import ROLE
-from tests.e2e.laravel import FIRST
-from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get, wait_for
+from tests.e2e.stack import ROLLCALL, Up, get
 from tests.metrics_page import Scrape
 from tests.suite.forks import run_python
 
 #: Arguments of Python, for commands that need not import libraries again to say what they do.
 CLI = ("-m", "deploy.cli")
-
-
-def assert_gone(processes: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=STOP_SECONDS)
-    assert alive == []
 
 
 def refused(*arguments: str) -> str:
@@ -48,12 +40,6 @@ def refused(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def up(plain_up: Up) -> Up:
     return plain_up
-
-
-@pytest.fixture(scope="module")
-def staffed(staffed_up: Up) -> Up:
-    """The last tests end it."""
-    return staffed_up
 
 
 def test_it_shows_every_step_and_then_what_to_do_next(up: Up) -> None:
@@ -201,72 +187,3 @@ def test_no_network_for_the_first_download_is_told_with_what_would_be_downloaded
     assert done.stderr.count("\n") == 1
     assert "cannot download Apache Kafka 4.3.0" in done.stderr
     assert "check the network" in done.stderr
-
-
-def test_staff_may_have_a_secret_of_its_own(staffed: Up, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = re.search(r"/login#token=(\S+)$", staffed.output, re.MULTILINE)
-    assert link is not None
-    assert get(f"{staffed.url}/api/v1/online-users", link[1])[0] == 200
-    # Phones have their back end's tokens, which are not ours to print.
-    assert "Authorization: Bearer $TOKEN" in staffed.output
-    assert get(f"{staffed.url}/api/v1/online-users", FIRST)[0] == 403
-    monkeypatch.delenv("ROLLCALL_STAFF_JWT_SECRET", raising=False)
-    command = [*CLI, "token", "--user", "x", "--scope", "presence:read"]
-    by_phones = run_python([*command, "--data-dir", str(staffed.data_dir)], env=os.environ)
-    assert by_phones.returncode == 0, by_phones.stderr
-    # With a back end of their own the development key is no second door.
-    assert get(f"{staffed.url}/api/v1/online-users", by_phones.stdout.strip())[0] == 401
-
-
-def test_a_crashed_service_is_started_again_and_said_so(staffed: Up) -> None:
-    [victim] = [
-        process
-        for process in staffed.family()
-        if process.cmdline()[-2:] == ["-m", "processor"]
-        and "guard.py" not in " ".join(process.cmdline())
-    ]
-    os.kill(victim.pid, signal.SIGKILL)
-    ports = json.loads((staffed.data_dir / "ports.json").read_text())
-    wait_for(lambda: "! processor ended with status 137" in staffed.output, START_SECONDS)
-
-    def is_back() -> bool:
-        try:
-            return get(f"http://127.0.0.1:{ports['processor_admin']}/readyz")[0] == 200
-        except OSError:
-            return False
-
-    wait_for(is_back, START_SECONDS)
-
-
-def test_ctrl_c_ends_one_of_two_stacks_alone(up: Up, staffed: Up) -> None:
-    family = staffed.family()
-    assert len(family) > 8  # four guards, four servers, PostgreSQL's own processes
-    assert staffed.interrupt() == 0
-    assert_gone(family)
-    stopped = re.findall(r"✓ (\w+) stopped", staffed.output)
-    assert stopped == ["front", "processor", "PostgreSQL", "Kafka"]
-    assert get(f"{up.url}/api/online-users-count")[0] == 200
-
-
-def test_a_service_that_cannot_start_is_told_with_its_last_words_and_its_log(
-    staffed: Up, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On the data of the stack that was ended: it has no servers to set up."""
-    assert staffed.process.poll() is not None
-    monkeypatch.setenv("ROLLCALL_JWT_SECRET", "too short")
-    stack = Up(staffed.data_dir, free_port())
-    family: set[psutil.Process] = set()
-
-    def has_ended() -> bool:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            family.update(stack.family())
-        return stack.process.poll() is not None
-
-    wait_for(has_ended, START_SECONDS, poll_seconds=0.3)
-    assert stack.process.returncode == 1
-    [line] = [line for line in stack.output.splitlines() if line.startswith("rollcall: ")]
-    assert "front ended with status 2" in line
-    assert "ROLLCALL_JWT_SECRET must have at least 32 bytes" in line
-    assert str(stack.data_dir / "logs" / "front.log") in line
-    assert len(family) > 8
-    assert_gone(list(family))

@@ -1,8 +1,10 @@
 """What the suite may cost, in CPU seconds by folder: it must not creep up unnoticed.
 
 ``budget.toml`` has what each folder may take at most, a quarter more than it took when that was
-written, and what each file took, which only orders them. Whoever adds a test that does not fit
-makes another one cheaper, or raises the line in the same commit and says why.
+written, and what each file took. Whoever adds a test that does not fit makes another one cheaper,
+or raises the line in the same commit and says why.
+
+``walls.toml`` has how long each file takes by the clock, which orders them: much of it is waiting.
 """
 
 from __future__ import annotations
@@ -11,26 +13,38 @@ import os
 import tomllib
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 FILE: Final = Path(__file__).with_name("budget.toml")
+WALLS: Final = Path(__file__).with_name("walls.toml")
+#: What a file takes by the clock for each second of CPU, where nobody has measured it.
+WALL_OF_CPU: Final = 3.0
+NEVER_MEASURED_SECONDS: Final = 15.0
 
 
 @dataclass(frozen=True)
 class Budget:
-    """CPU seconds."""
+    """CPU seconds, and how long files take by the clock."""
 
     most_of_folder: Mapping[str, float]
     seconds_of_file: Mapping[str, float]
+    wall_of_file: Mapping[str, float] = field(default_factory=dict)
+
+    def wall_of(self, file: str) -> float:
+        """Seconds by the clock, as they were measured or as they may be."""
+        if (wall := self.wall_of_file.get(file)) is not None:
+            return wall
+        cpu = self.seconds_of_file.get(file)
+        return NEVER_MEASURED_SECONDS if cpu is None else cpu * WALL_OF_CPU
 
 
 @cache
 def read_budget() -> Budget:
     read = tomllib.loads(FILE.read_text())
-    return Budget(read["folders"], read["files"])
+    return Budget(read["folders"], read["files"], tomllib.loads(WALLS.read_text()))
 
 
 def folder_of(file: str) -> str:
@@ -78,9 +92,15 @@ def report(costs: Mapping[str, float], budget: Budget) -> list[str]:
     return lines
 
 
-def write_files(costs: Mapping[str, float]) -> None:
-    """Put what each file took into ``budget.toml``; its folders' lines stay as they are."""
+def write_files(costs: Mapping[str, float], walls: Mapping[str, float]) -> None:
+    """Put what each file took into ``budget.toml``, whose lines of folders stay as they are, and
+    how long it took into ``walls.toml``."""
     head = FILE.read_text().partition("[files]")[0]
-    files = sorted(file for file in costs if file.startswith("tests/"))
-    lines = [f'"{file}" = {costs[file]:.1f}\n' for file in files]
-    FILE.write_text(f"{head}[files]\n{''.join(lines)}")
+    FILE.write_text(f"{head}[files]\n{_lines(costs)}")
+    heading, _, _ = WALLS.read_text().partition("\n")
+    WALLS.write_text(f"{heading}\n{_lines(walls)}")
+
+
+def _lines(seconds: Mapping[str, float]) -> str:
+    files = sorted(file for file in seconds if file.startswith("tests/"))
+    return "".join(f'"{file}" = {seconds[file]:.1f}\n' for file in files)

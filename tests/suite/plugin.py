@@ -1,8 +1,8 @@
 """A pytest plugin: shared servers, the order of files, and what they cost.
 
 Under pytest-xdist one process hands out files, and each file stays in one process: its tests share
-servers and browsers. Files that take long come first, so that no process ends long after the
-others. Files of one group (``GROUPS``) stay together: they share a stack.
+servers and browsers. Files that take long by the clock come first, so that no process ends long
+after the others. Files of one group (``GROUPS``) stay together: they share a stack.
 
 CPU is that of the test process and of the children that it has waited for, so a file's sum is
 right, and a test's may hold what an earlier one started. It says more than seconds on a machine
@@ -40,14 +40,21 @@ from tests.suite.forks import Forked, start_server
 from tests.suite.scratch import leave, make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
-#: Files that share a stack (``tests/e2e/stacks.py``) or a database, in their order.
+
+def _pages(*names: str) -> tuple[str, ...]:
+    return tuple(f"tests/e2e/pages/test_{name}.py" for name in names)
+
+
+#: Files that share a stack (``tests/e2e/stacks.py``), or a browser and an API, in their order.
 GROUPS: Final[tuple[tuple[str, ...], ...]] = (
-    # The first wants nobody online but its own user.
+    # The second goes on with the data of the first. README's wants nobody online but its own user.
     (
+        "tests/e2e/test_own_back_end.py",
+        "tests/e2e/test_simulation.py",
         "tests/e2e/test_readme.py",
         "tests/e2e/pages/test_live_stack.py",
-        "tests/e2e/test_own_back_end.py",
         "tests/e2e/test_up.py",
+        "tests/e2e/test_logs_name_nobody.py",
     ),
     # The first wants nobody online but its own users. In the last Kafka is away at last, and its
     # grace keeps everybody online for longer.
@@ -57,21 +64,22 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
         "tests/e2e/test_canary.py",
         "tests/e2e/test_five_steps.py",
     ),
-    # One fleet of weeks, which takes longer to roll up than most of them to look at it.
-    (
-        "tests/e2e/pages/test_screens.py",
-        "tests/e2e/pages/test_active_users.py",
-        "tests/e2e/pages/test_weight.py",
-    ),
+    # A browser and an API take three seconds of CPU to start, as much as a short file of pages.
+    # Those of the fleet of weeks:
+    _pages("active_users", "weight", "german", "journeys", "screen_rules"),
+    # Those of the API that shows what a test has written:
+    _pages("users", "display", "taking_along"),
+    _pages("live", "user", "health", "settings_page"),
+    _pages("docs", "manage", "audience", "kept", "sharing", "audit"),
 )
 GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
 PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}
 MAX_ID_BYTES: Final = 16
 MAX_ID_CHARACTERS: Final = 80
-NEVER_MEASURED_SECONDS: Final = 5.0
 
 _resources = pytest.StashKey[ExitStack]()
 _costs = pytest.StashKey[dict[str, float]]()
+_walls = pytest.StashKey[dict[str, float]]()
 _servers = pytest.StashKey[SharedServers]()
 _scratch = pytest.StashKey[Path]()
 _forks = pytest.StashKey[subprocess.Popen[bytes]]()
@@ -116,6 +124,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduli
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_costs] = defaultdict(float)
+    config.stash[_walls] = defaultdict(float)
     config.stash[_resources] = ExitStack()
     if not is_worker(config) and (scratch := make_scratch()) is not None:
         config.stash[_scratch] = scratch
@@ -189,10 +198,10 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest units first; a file's tests in the order in which they are written."""
-    seconds = read_budget().seconds_of_file
+    budget = read_budget()
     units: dict[str, float] = defaultdict(float)
     for file in {file_of(item.nodeid) for item in items}:
-        units[unit_of(file)] += seconds.get(file, NEVER_MEASURED_SECONDS)
+        units[unit_of(file)] += budget.wall_of(file)
 
     def place(item: pytest.Item) -> tuple[float, str, int]:
         unit = unit_of(item.nodeid)
@@ -203,10 +212,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    before = cpu_seconds()
+    before, began = cpu_seconds(), time.monotonic()
     result = yield
     file = file_of(item.nodeid)
     item.config.stash[_costs][file] += cpu_seconds() - before
+    item.config.stash[_walls][file] += time.monotonic() - began
     return result
 
 
@@ -220,10 +230,11 @@ def cpu_seconds() -> float:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
-    costs = config.stash[_costs]
+    costs, walls = config.stash[_costs], config.stash[_walls]
     if is_worker(config):
         told = messages(config, "workeroutput")
         told["cpu_seconds"] = dict(costs)
+        told["wall_seconds"] = dict(walls)
         told["cpu_seconds_in_all"] = cpu_seconds()
     if is_controller(config):
         # The processes that ran tests have ended: what is left are the servers.
@@ -236,18 +247,20 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_testnodedown(node: WorkerController) -> None:
     output = getattr(node, "workeroutput", {})
-    costs = node.config.stash[_costs]
+    costs, walls = node.config.stash[_costs], node.config.stash[_walls]
     in_tests = 0.0
     for file, seconds in output.get("cpu_seconds", {}).items():
         costs[file] += seconds
         in_tests += seconds
+    for file, seconds in output.get("wall_seconds", {}).items():
+        walls[file] += seconds
     costs["(imports, collection)"] += output.get("cpu_seconds_in_all", in_tests) - in_tests
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    costs = config.stash[_costs]
+    costs, walls = config.stash[_costs], config.stash[_walls]
     if not (is_controller(config) and is_whole(config)):
         return
     budget = read_budget()
@@ -257,7 +270,7 @@ def pytest_terminal_summary(
     for problem in over_budget(by_folder(costs), budget):
         terminalreporter.write_line(problem, red=True)
     if os.environ.get("ROLLCALL_WRITE_BUDGET"):
-        write_files(costs)
+        write_files(costs, walls)
 
 
 def is_whole(config: pytest.Config) -> bool:

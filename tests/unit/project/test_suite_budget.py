@@ -39,6 +39,11 @@ def test_the_end_of_a_run_names_folders_and_the_ten_costliest_files() -> None:
     ]
 
 
+def test_files_are_ordered_by_the_clock_as_far_as_that_is_known() -> None:
+    budget = Budget({}, {"measured": 9.0, "by its CPU": 2.0}, {"measured": 1.0})
+    assert [budget.wall_of(file) for file in ("measured", "by its CPU", "new")] == [1, 6, 15]
+
+
 def test_every_folder_of_tests_has_a_line() -> None:
     folders = {
         f"tests/{path.name}"
