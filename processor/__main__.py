@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import psycopg
+import uvloop
 from aiohttp import web
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -175,7 +176,7 @@ def main() -> None:
         # Around a rebalance they report as errors what the recipe expects.
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        status = asyncio.run(serve(settings))
+        status = uvloop.run(serve(settings))
     except (UnusableDeploymentError, TopicProblemError, psycopg.Error, OSError) as error:
         sys.stderr.write(f"rollcall: {error}\n")
         raise SystemExit(1) from None

@@ -1,4 +1,5 @@
-"""What Faust's Kafka consumer does differently for us: where it starts, and how it fetches.
+"""What Faust's Kafka consumer does differently for us: where it starts, how it fetches, and how it
+hands records on.
 
 Start offsets come from PostgreSQL, not from Kafka's group commits. Faust seeks once more at the end
 of a rebalance, after every signal that an application sees, to what the group committed. So the
@@ -8,13 +9,19 @@ of PostgreSQL would leave the processor idle for ever).
 A fetch waits for company. Records come every few milliseconds under load, and by default each would
 be a fetch of its own, which costs Kafka more than the record did. Nobody waits longer for it than
 ``FETCH_WAIT_MS``.
+
+Faust hands each record on in a race of four tasks, so that a stop or a rebalance ends the wait for
+a full queue. Where there is room it is handed on without any: that was most of what Faust cost a
+record.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+import uvloop
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.transport.drivers.aiokafka import Consumer as KafkaConsumer
 from faust.transport.drivers.aiokafka import Transport as KafkaTransport
@@ -45,7 +52,29 @@ def stored_offsets_transport(read_offsets: ReadOffsets, topic: str) -> type[Kafk
 
     class StoredOffsetsConsumer(KafkaConsumer):
         def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-            return _FetchingThread(self, loop=self.loop, beacon=self.beacon)
+            return _FetchingThread(
+                self,
+                loop=self.loop,
+                beacon=self.beacon,
+                thread_loop=uvloop.new_event_loop(),
+            )
+
+        async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:
+            if len(waits) == 2 and self._has_room():
+                hand_on, until_suspended = waits
+                if inspect.iscoroutine(hand_on) and inspect.iscoroutine(until_suspended):
+                    until_suspended.close()
+                    return await hand_on
+            return await super().wait_first(*waits, timeout=timeout)
+
+        def _has_room(self) -> bool:
+            """Whether a record can be put into the queue of the agent without waiting."""
+            return (
+                not self.should_stop
+                and not self.suspend_flow.is_set()
+                and self.app.flow_control.is_active()
+                and not any(channel.queue.full() for channel in self.app.topics)
+            )
 
         async def perform_seek(self) -> None:
             await super().perform_seek()

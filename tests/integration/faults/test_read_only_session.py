@@ -68,13 +68,12 @@ def test_a_read_only_session_is_waited_out_and_connected_anew(
         assert processor.exit_status is None
         read_only(database_url, "off")
         wait_for("it goes on by itself", lambda: stored() == {"ada", "bob"})
+        wait_for("it says so", lambda: "PostgreSQL is back" in processor.log.read_text())
         assert processor.stop() == 0
     finally:
         if processor.exit_status is None:
             processor.kill()
-    told = processor.log.read_text()
-    assert "target_session_attrs=read-write" in told
-    assert "PostgreSQL is back" in told
+    assert "target_session_attrs=read-write" in processor.log.read_text()
 
 
 def test_maintenance_meets_a_read_only_session_and_says_so(

@@ -52,6 +52,7 @@ class Follower:
     def works(self) -> None:
         self.beat("ada")
         wait_for("it works", lambda: self._stored(self.servers.primary.dsn_of) == {"ada"})
+        wait_for("the standby has it", lambda: self._stored(self.servers.standby.dsn_of) == {"ada"})
 
     def waits(self) -> None:
         self.beat("bob")

@@ -107,7 +107,7 @@ def beat(kafka: KafkaSettings, user: str) -> None:
     ("script", "why", "where"),
     [
         (HANGING_LOOP, "the event loop has not run", "in hang"),
-        (LOST_WAKE_UP, "records wait", "in run_forever"),
+        (LOST_WAKE_UP, "records wait", "uvloop/__init__.py"),
     ],
 )
 def test_a_processor_that_is_stuck_says_where_and_ends(
