@@ -32,10 +32,11 @@ from ingest.http.errors import (
 )
 from ingest.http.straight_lane import Accept, StraightLane
 from ingest.limits import UserLimits
+from ingest.log.group import Acknowledgement
 from ingest.log.logouts import Logouts
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement, Publisher
+from ingest.log.publisher import Publisher
 from ingest.metrics import ACCEPTED, GONE, IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.http.content_encoding import unpacked

@@ -28,9 +28,9 @@ from ingest.body.field_warnings import warning_header
 from ingest.body.validate import Sent
 from ingest.http.calls_in_flight import CallsInFlight
 from ingest.http.errors import not_stored, problem_of, problem_response
+from ingest.log.group import Acknowledgement
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
-from ingest.log.publisher import Acknowledgement
 from ingest.metrics import ACCEPTED, IngestMetrics, observe_all
 from schemas.http.lane import KnownAnswer, LaneConnection, answer_bytes, whole_body
 from schemas.http.problems import ProblemError

@@ -30,17 +30,16 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
     for_code,
 )
-from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from ingest.log.client import RETRY_SECONDS, Connection
+from ingest.log.departures import Departures
 from schemas.log.topics import MAX_RECORD_BYTES
 
 #: From here on LZ4 makes a record smaller (a hundred events: by two thirds, for 0.3 µs each).
 COMPRESS_FROM_BYTES: Final = 1024
-_ALL_REPLICAS: Final = -1
 # Kafka's encoding of "no transaction" wants a time-out nevertheless.
 _NO_TRANSACTION_MS: Final = 2**31 - 1
 
@@ -68,6 +67,7 @@ class EventLog:
     def __init__(self, topic: str, connection: Connection) -> None:
         self._topic = topic
         self._connection = connection
+        self._departures = Departures(topic)
         self._producer_ids: dict[int, _ProducerId] = {}
         #: The last offset that was acknowledged, by partition.
         self._offsets: dict[int, int] = {}
@@ -90,7 +90,8 @@ class EventLog:
         latest then; the record may be in the log nevertheless. Must not run twice at the same time
         for a partition.
         """
-        started = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time
+        started = now()
         try:
             async with asyncio.timeout_at(deadline):
                 await self._append(partition, value)
@@ -104,7 +105,7 @@ class EventLog:
             self._connection.suspect()
             logger.exception("Unexpected error while writing to Kafka")
             raise NotAppendedError(type(error).__name__) from error
-        self._succeeded_at = asyncio.get_running_loop().time()
+        self._succeeded_at = now()
 
     async def _append(self, partition: int, value: bytes) -> None:
         batch: bytes | None = None
@@ -142,20 +143,12 @@ class EventLog:
         leader = client.cluster.leader_for_partition(TopicPartition(self._topic, partition))
         if leader is None or leader == -1:
             return UnknownTopicOrPartitionError(self._topic)
-        response = await client.send(
-            leader,
-            ProduceRequest(
-                transactional_id=None,
-                required_acks=_ALL_REPLICAS,
-                timeout=self._connection.request_timeout_ms,
-                topics=[(self._topic, [(partition, batch)])],
-            ),
-        )
-        [(_, [answer])] = response.topics
-        error_type = for_code(answer[1])
+        timeout_ms = self._connection.request_timeout_ms
+        answer = await self._departures.join(client, leader, partition, batch, timeout_ms)
+        error_type = for_code(answer.error_code)
         if error_type is not NoError:
             return error_type(self._topic)
-        offset = answer[2]
+        offset = answer.offset
         if offset <= self._offsets.get(partition, -1):
             # Not acknowledged before the topic's id is known to be the same.
             self._offsets.clear()

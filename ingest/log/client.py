@@ -57,6 +57,9 @@ class Connection:
         #: The topic's id, from the first connection on.
         self._identity: UUID | None = None
         self._keeper: asyncio.Task[None] | None = None
+        #: Half of what a call waits: a connection that died silently is found in time for a second
+        #: attempt on another.
+        self.request_timeout_ms = max(500, int(settings.accept_timeout_seconds * 500))
         #: How large the value of a record may be: read with each connection.
         self.max_record_bytes: int = MIN_RECORD_BYTES
 
@@ -72,12 +75,6 @@ class Connection:
         if self._client is None:
             return self._away or "Kafka has not answered yet"
         return None
-
-    @property
-    def request_timeout_ms(self) -> int:
-        """Half of what a call waits: a connection that died silently is found in time for a
-        second attempt on another."""
-        return max(500, int(self._settings.accept_timeout_seconds * 500))
 
     def start(self) -> None:
         """Begin to connect; does not wait for Kafka."""

@@ -22,8 +22,9 @@ from typing import Final
 import msgspec
 
 from ingest.limits import LogoutLimits
+from ingest.log.group import Acknowledgement
 from ingest.log.not_taken import NotTakenError
-from ingest.log.publisher import Acknowledgement, Publisher
+from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.log.events import Logout, encode_event

@@ -2,7 +2,10 @@
 
 A partition is a lane: events gather in its groups, and its one task writes a group at a time. A
 group becomes a record when its wait is over (``ingest.log.linger``), when it is big enough, or at
-once for a logout. All its calls await one future, which the lane always resolves: ``True`` once
+once for a logout. Groups of other lanes that have waited for half of their time go with it: one
+request takes them all (``ingest.log.departures``), and from then on they leave together.
+
+All calls of a group await one future, which the lane always resolves: ``True`` once
 Kafka has acknowledged, ``False`` at the latest when the group's oldest call has waited its accept
 time-out. A group that was not handed to Kafka by then is dropped (promise 1).
 
@@ -20,9 +23,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from ingest.log.appender import EventLog, NotAppendedError
+from ingest.log.group import Acknowledgement, Group
 from ingest.log.linger import Linger, LingerPolicy
 from ingest.log.not_taken import NotTakenError
 from ingest.metrics import IngestMetrics
@@ -33,50 +37,11 @@ from schemas.log.events import Tick, encode_event, join_batch, partition_of
 FRAMING_BYTES: Final = 16
 #: Enough for one record: it goes at once.
 FULL_GROUP_BYTES: Final = 65_536
+#: What is shown of what waits may be so far behind: to show each event costs a sixth of adding it.
+UNTOLD_BYTES: Final = 4096
+#: Of its wait, what a group must have had to go with another lane's.
+_MOST: Final = 0.5
 _TICK: Final = join_batch([encode_event(Tick())])
-
-
-class Acknowledgement(asyncio.Future[bool]):
-    """One future for all calls of a group. A call that is cancelled must not cancel it for the
-    others; being resolved in bounded time it delays that call only a little.
-
-    What is owed by :meth:`owe` waits for no future: its ``settle`` is told of all at once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._owed: dict[Callable[[list[Any], bool], None], list[Any]] = {}
-
-    def owe(self, settle: Callable[[list[Any], bool], None], call: Any) -> None:
-        """Have ``settle`` called with all its calls, and whether they are in the log."""
-        owed = self._owed.get(settle)
-        if owed is None:
-            self._owed[settle] = [call]
-        else:
-            owed.append(call)
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        return False
-
-    def resolve(self, acknowledged: bool) -> None:
-        self.set_result(acknowledged)
-        owed, self._owed = self._owed, {}
-        for settle, calls in owed.items():
-            settle(calls, acknowledged)
-
-
-class _Group:
-    """Events that will be one record."""
-
-    __slots__ = ("acknowledged", "bytes", "deadline", "events", "opened_at", "urgent")
-
-    def __init__(self, opened_at: float, deadline: float) -> None:
-        self.acknowledged = Acknowledgement()
-        self.events: list[bytes] = []
-        self.bytes = 0
-        self.urgent = False
-        self.opened_at = opened_at
-        self.deadline = deadline
 
 
 class _Budget:
@@ -99,9 +64,12 @@ class _Lane:
         budget: _Budget,
         settings: IngestSettings,
         metrics: IngestMetrics,
+        leaves: Callable[[float], None],
     ) -> None:
+        """``leaves`` is told when a group of this lane goes by itself."""
         self._partition = partition
         self._log = log
+        self._leaves = leaves
         self._budget = budget
         self._metrics = metrics
         self._accept_timeout_seconds = settings.accept_timeout_seconds
@@ -109,8 +77,9 @@ class _Lane:
         self._buffer_limit_bytes = settings.buffer_bytes
         self._policy = LingerPolicy(max_seconds=settings.max_linger_seconds)
         self._linger = Linger(self._policy)
-        self._groups: deque[_Group] = deque()
+        self._groups: deque[Group] = deque()
         self._buffered_bytes = 0
+        self._untold_bytes = 0
         self._ack_seconds = 0.0
         self._acknowledges = True
         self._wake: asyncio.Future[None] | None = None
@@ -118,7 +87,7 @@ class _Lane:
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._written_at = self._loop.time()
+        self._written_at = self._left_at = self._loop.time()
         self._task = asyncio.create_task(self._run(), name=f"lane-{self._partition}")
 
     def add(self, event: bytes, urgent: bool) -> Acknowledgement:
@@ -136,14 +105,16 @@ class _Lane:
             group = groups[-1]
         else:
             now = self._loop.time()
-            group = _Group(now, now + self._accept_timeout_seconds)
+            group = Group(now, now + self._accept_timeout_seconds)
             groups.append(group)
             self._awake()
         group.events.append(event)
         group.bytes += size
         self._buffered_bytes += size
         budget.held_bytes += size
-        self._metrics.buffer_bytes.inc(size)
+        self._untold_bytes += size
+        if self._untold_bytes >= UNTOLD_BYTES:
+            self._tell_bytes()
         if urgent:
             group.urgent = True
         if urgent or self._is_full(group):
@@ -164,7 +135,10 @@ class _Lane:
         while True:
             if self._groups:
                 await self._gather(self._groups[0])
-                await self._write(self._groups.popleft())
+                group = self._groups.popleft()
+                if not group.joins:
+                    self._leaves(self._loop.time())
+                await self._write(group)
             elif self._closing:
                 return
             else:
@@ -173,18 +147,30 @@ class _Lane:
                 if not self._groups and self._loop.time() >= quiet_until:
                     await self._tick(self._loop.time() + self._accept_timeout_seconds)
 
-    async def _gather(self, group: _Group) -> None:
-        while not (self._closing or group.urgent or self._is_full(group)):
+    async def _gather(self, group: Group) -> None:
+        while not (self._closing or group.urgent or group.joins or self._is_full(group)):
             remaining = group.opened_at + self._linger.seconds - self._loop.time()
             if remaining <= 0:
                 return
             await self._pause(remaining)
 
-    async def _write(self, group: _Group) -> None:
+    def join(self, now: float) -> None:
+        """Another lane's group leaves: so does what waits here, if it has waited for long."""
+        if self._wake is None or not self._groups:
+            return  # a record is in flight, or nothing waits
+        group = self._groups[0]
+        if now - group.opened_at >= _MOST * self._linger.seconds:
+            group.joins = True
+            self._awake()
+
+    async def _write(self, group: Group) -> None:
         # From here on the group is in flight: later events open another one.
         self._buffered_bytes -= group.bytes
-        self._metrics.buffer_bytes.dec(group.bytes)
+        self._untold_bytes -= group.bytes
+        self._tell_bytes()
         value = join_batch(group.events)
+        now = self._loop.time()
+        within_seconds, self._left_at = now - self._left_at, now
         if not self._acknowledges:
             await self._tick(group.deadline)
         acknowledged = self._acknowledges and await self._append(value, group.deadline)
@@ -193,9 +179,13 @@ class _Lane:
         if acknowledged:
             self._metrics.record_events.observe(len(group.events))
             self._metrics.record_bytes.observe(len(value))
-            self._linger.gathered(len(group.events), self._ack_seconds)
+            self._linger.gathered(len(group.events), within_seconds, self._ack_seconds)
         else:
             self._metrics.record_failures.inc()
+
+    def _tell_bytes(self) -> None:
+        self._metrics.buffer_bytes.inc(self._untold_bytes)
+        self._untold_bytes = 0
 
     async def _tick(self, deadline: float) -> None:
         if await self._append(_TICK, deadline):
@@ -220,7 +210,7 @@ class _Lane:
             self._metrics.ack_seconds.observe(self._ack_seconds)
         return appended
 
-    def _is_full(self, group: _Group) -> bool:
+    def _is_full(self, group: Group) -> bool:
         return (
             len(group.events) >= self._policy.target_events
             or group.bytes >= FULL_GROUP_BYTES
@@ -251,7 +241,7 @@ class Publisher:
         self._shed_kafka_away = metrics.shed["kafka_away"]
         budget = _Budget(settings.total_buffer_bytes)
         self._lanes = [
-            _Lane(partition, log, budget, settings, metrics)
+            _Lane(partition, log, budget, settings, metrics, self._leave_together)
             for partition in range(settings.partitions)
         ]
 
@@ -270,6 +260,10 @@ class Publisher:
             self._shed_kafka_away.inc()
             raise NotTakenError("away")
         return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
+
+    def _leave_together(self, now: float) -> None:
+        for lane in self._lanes:
+            lane.join(now)
 
     async def close(self) -> None:
         """Write what is queued; takes at most about the accept time-out."""

@@ -19,8 +19,8 @@ from aiohttp import WebSocketError, WSMsgType
 from aiohttp.http import WebSocketWriter
 
 from ingest.http.errors import problem_of
+from ingest.log.group import Acknowledgement
 from ingest.log.not_taken import NotTakenError
-from ingest.log.publisher import Acknowledgement
 from ingest.socket import wire
 from ingest.socket.actions import (
     BINARY,

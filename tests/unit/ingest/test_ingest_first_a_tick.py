@@ -8,7 +8,8 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from ingest.log.appender import NotAppendedError
-from ingest.log.publisher import Acknowledgement, Publisher
+from ingest.log.group import Acknowledgement
+from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
 from schemas.log.events import Heartbeat, Tick, decode_batch, encode_event
 from schemas.log.settings import KafkaSettings
