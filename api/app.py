@@ -50,6 +50,7 @@ from api.managed_audit.calls import ManagedAuditCalls
 from api.metrics import ApiMetrics
 from api.openapi import CALLS, OpenApi
 from api.postgres.database import Database
+from api.postgres.members import Members
 from api.presence.calls import PresenceCalls
 from api.presence.store import Store
 from api.presence.time_travel import TimeTravel
@@ -104,6 +105,7 @@ def install(
     metrics = ApiMetrics(registry, (call.route for call in CALLS))
     door = Door(metrics)
     database = Database(settings, metrics)
+    members = Members(database)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
     secret = ApiSecret(database)
     store = Store(database, quality, metrics, secret)
@@ -187,7 +189,9 @@ def install(
 
     async def life_cycle(_app: web.Application) -> AsyncIterator[None]:
         await database.open()
+        members.watch()
         yield
+        await members.close()
         await health.close()
         await keys.close()
         await audit.close()

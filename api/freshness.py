@@ -18,7 +18,9 @@ class Freshness:
     ``foreground`` and ``background`` are live counts of users. ``offline_after_ms`` is the longest
     of the policies in force, ``None`` before the first. ``read_at`` is PostgreSQL's clock.
     ``is_passing_again``: log time stepped back in a partition, and has not caught up with itself.
-    The rest is of the latest run of ``rollcall audit``, ``None`` before the first.
+    ``audit_…`` is of the latest run of ``rollcall audit``, ``None`` before the first.
+    ``members_away``: those of a federation that count for nothing here, as they do not answer;
+    ``None``: it is no federation.
     """
 
     as_of: datetime | None
@@ -30,6 +32,7 @@ class Freshness:
     audit_differences: int | None = None
     audit_percent_in_full: float | None = None
     audit_age_seconds: float | None = None
+    members_away: list[str] | None = None
 
     @property
     def age_seconds(self) -> float | None:
@@ -38,8 +41,8 @@ class Freshness:
 
     def stale(self, stale_after_seconds: float) -> bool:
         """``as_of`` absent, older than that, in the future by more than two clocks differ, or not
-        yet past what it was before."""
-        if self.as_of is None or self.is_passing_again:
+        yet past what it was before; or somebody is not counted, as their member is away."""
+        if self.as_of is None or self.is_passing_again or self.members_away:
             return True
         oldest = self.read_at - timedelta(seconds=stale_after_seconds)
         return not oldest <= self.as_of <= self.read_at + CLOCK_TOLERANCE

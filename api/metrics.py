@@ -32,7 +32,7 @@ QUERIES: Final = (
     *("audience_preview", "audience_export", "audience_exports"),
     *("audience_export_begin", "audience_export_end"),
     *("audience_delivery_begin", "audience_deliveries"),
-    *("reads", "reads_noted", "health"),
+    *("reads", "reads_noted", "health", "members"),
     *("privacy", "privacy_data"),
     *("annotations", "annotation_write", "views", "view_write"),
     *("secret", "session", "session_begin", "session_used", "session_end"),

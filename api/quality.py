@@ -13,7 +13,7 @@ from api.metrics import ApiMetrics
 from api.periods.instants import rfc3339
 from api.periods.rollups import Progress
 from api.postgres.database import Connection
-from schemas.database.named_queries import load_queries
+from schemas.database.named_queries import filled, load_queries
 from schemas.service.settings import time_zone
 
 
@@ -29,10 +29,18 @@ class Quality:
         self._stale_after_seconds = stale_after_seconds
         self._metrics = metrics
         queries = load_queries("api.presence", "queries.sql")
-        self._freshness = queries["freshness"]
+        self._is_federation = queries["is_federation"]
+        self._of_a_deployment = filled(queries["freshness"], away=queries["no_members"])
+        self._of_a_federation = filled(queries["freshness"], away=queries["members_away"])
+        #: Once it is known which of them.
+        self._freshness: bytes | None = None
         self._progress = queries["progress"]
 
     async def freshness(self, connection: Connection) -> Freshness:
+        if self._freshness is None:
+            row = await (await connection.execute(self._is_federation)).fetchone()
+            is_federation = row is not None and bool(row[0])
+            self._freshness = self._of_a_federation if is_federation else self._of_a_deployment
         async with connection.cursor(row_factory=class_row(Freshness)) as cursor:
             await cursor.execute(self._freshness)
             freshness = await cursor.fetchone()
@@ -61,10 +69,13 @@ class Quality:
 
     def fields(self, freshness: Freshness) -> dict[str, Any]:
         """As every answer says it."""
-        return {
+        fields: dict[str, Any] = {
             "as_of": rfc3339(freshness.as_of),
             "stale": freshness.stale(self._stale_after_seconds),
         }
+        if freshness.members_away is not None:
+            fields["members_away"] = freshness.members_away
+        return fields
 
 
 def now_of(freshness: Freshness) -> datetime:

@@ -33,7 +33,7 @@ class RecentUsers:
         self, connection: Connection, asked: Range, progress: Progress
     ) -> dict[str, Users] | None:
         """Of every screen that has any, over the range as a whole; ``None``: not to be counted."""
-        if not _is_recent(asked, progress):
+        if progress.is_of_a_federation or not _is_recent(asked, progress):
             return None
         parameters: dict[str, Any] = {
             **parts_of(asked, progress).parameters(),

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import UNSET, UnsetType
 
 from api.analytics.answers.over_time import Peaks
-from api.http.answers import Answer, AsOf, Stale, count, instant, one_of, told
+from api.http.answers import Answer, AsOf, MembersAway, Stale, count, instant, one_of, told
 from api.http.words import AppVersion, OutageKind, Platform
 from api.presence.answers import WindowSeconds
 from schemas.log.changes import Reason, State
@@ -34,6 +34,7 @@ class FeedFreshness(Answer):
         float, told("The age of `as_of` above which it is stale.", 10, exclusiveMinimum=0)
     ]
     interval_seconds: Annotated[float, told("How often the state is read.", 1, exclusiveMinimum=0)]
+    members_away: MembersAway = UNSET
 
 
 _Online: TypeAlias = Annotated[int, count("Users who are online.", 1283)]

@@ -7,7 +7,9 @@
 SELECT min((o.silence ->> 'outage_ms')::bigint) AS outage_ms,
        max((o.silence ->> 'held_ms')::bigint) AS held_ms,
        max(grace.until_ms) AS grace_ms,
-       EXISTS (SELECT FROM presence WHERE NOT canary) AS anyone
+       -- A federation has no users; somebody is known to its members.
+       CASE WHEN to_regclass('members_away') IS NOT NULL THEN true
+            ELSE EXISTS (SELECT FROM presence WHERE NOT canary) END AS anyone
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
 LEFT JOIN LATERAL (
     SELECT max((given ->> 1)::bigint) AS until_ms FROM jsonb_array_elements(o.graces) AS given

@@ -151,7 +151,8 @@ class FeedReader:
             "anyone": row["anyone"],
             "outage": await self._read_outage(connection, row),
         }
-        if freshness.as_of is None:
+        # Whoever comes and goes is known to a federation's members, and to them alone.
+        if freshness.as_of is None or freshness.members_away is not None:
             return _Found(sections)
         return await self._read_changes(connection, sections, freshness.as_of)
 
@@ -210,11 +211,14 @@ class FeedReader:
             await connection.execute(self._one_moment)
             freshness = await self._quality.freshness(connection)
             as_of = rfc3339(freshness.as_of)
-            mix = {by: await self._values(connection, by) for by in MIX}
+            mix = None
+            if freshness.members_away is None:
+                values = {by: await self._values(connection, by) for by in MIX}
+                mix = FeedMix(as_of=as_of, **values)
             return {
                 "fleet": FeedFleet(as_of=as_of, **_online(freshness)),
                 "screens": await self._screens(connection, as_of),
-                "mix": FeedMix(as_of=as_of, **mix),
+                "mix": mix,
             }
 
     async def _screens(self, connection: Connection, as_of: str | None) -> FeedScreens:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal, TypeAlias
 
+from msgspec import UNSET, UnsetType
+
 from api.analytics.answers.over_time import Outage
 from api.health.told import Service
 from api.http.answers import Answer, AsOf, Stale, count, instant, number, one_of, told
@@ -109,6 +111,14 @@ class HealthAudit(Answer):
     age_seconds: Annotated[float | None, number("How long ago that was found.", 1800.0)]
 
 
+class HealthMember(Answer):
+    name: Annotated[str, told("As `rollcall federate` calls it.", "eu")]
+    here: Annotated[bool, told("Whether it answers. One that does not is in no sum.", True)]
+    problem: Annotated[str | None, told("Why it does not.", 'could not connect to server "eu"')]
+    since: Annotated[str, instant("It answers, or does not.", _NOON)]
+    as_of: Annotated[str | None, instant("Up to when it is read.", _NOON)]
+
+
 class RunningVersion(Answer):
     service: _Service
     version: _Version
@@ -144,3 +154,7 @@ class Health(Answer):
     audit: HealthAudit | None
     as_of: AsOf
     stale: Stale
+    members: Annotated[
+        list[HealthMember] | UnsetType,
+        told("Only of a federation, whose `partitions` are those of them that answer."),
+    ] = UNSET

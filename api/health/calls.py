@@ -83,6 +83,9 @@ class HealthCalls:
                 ),
                 rollups=await self._rows(connection, "rollups"),
                 kept=await self._rows(connection, "kept"),
+                members=None
+                if freshness.members_away is None
+                else await self._rows(connection, "members"),
             )
 
     async def _rows(self, connection: Connection, query: str) -> list[Row]:

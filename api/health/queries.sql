@@ -20,3 +20,7 @@ SELECT rollup, through FROM rollup_progress ORDER BY array_position('{quarters,h
 -- name: kept
 -- From when on each table is kept, of those of which something was removed.
 SELECT table_name, kept_from FROM retention_progress ORDER BY table_name
+
+-- name: members
+-- Of a federation: what is known of each.
+SELECT name, here, problem, since, as_of FROM member_states ORDER BY name

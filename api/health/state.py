@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+from msgspec import UNSET
+
 from api.analytics.answers.over_time import Outage
 from api.health.answers import (
     Health,
     HealthAudit,
+    HealthMember,
     HealthPartition,
     HealthProcess,
     HealthRetention,
@@ -31,7 +34,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What PostgreSQL knows, at one moment. ``problem``: why it is not known."""
+    """What PostgreSQL knows, at one moment. ``problem``: why it is not known.
+    ``members``: of a federation."""
 
     as_of: datetime | None = None
     stale: bool = True
@@ -39,6 +43,7 @@ class Stored:
     outages: Sequence[Outage] = ()
     rollups: Sequence[Row] = ()
     kept: Sequence[Row] = ()
+    members: Sequence[Row] | None = None
     problem: str | None = None
 
 
@@ -80,7 +85,13 @@ def health(targets: Sequence[str], poll: Poll, stored: Stored) -> Health:
         audit=_audit(answering),
         as_of=rfc3339(stored.as_of),
         stale=stored.stale,
+        members=UNSET if stored.members is None else [_member(row) for row in stored.members],
     )
+
+
+def _member(row: Row) -> HealthMember:
+    times = {name: rfc3339(row[name]) for name in ("since", "as_of")}
+    return HealthMember(**{**row, **times})
 
 
 def _process(process: Process) -> HealthProcess:

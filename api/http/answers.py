@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, UnsetType
 
 from schemas.openapi import forms
 from schemas.openapi.answers import QUALITY
@@ -91,6 +91,10 @@ NextCursor: TypeAlias = Annotated[
     str | None, told("Give it as `cursor` for the next page; `null` on the last.", "kXy3b1")
 ]
 Stale: TypeAlias = Annotated[bool, described(QUALITY["stale"])]
+MembersAway: TypeAlias = Annotated[
+    list[str] | UnsetType,
+    told("Only of a federation: its members that do not answer, who are in nothing told here."),
+]
 
 
 def schemas_of(*answers: type[Answer]) -> dict[str, Json]:

@@ -30,6 +30,8 @@ from schemas.tokens.identity import Identity
 
 AS_OF_HEADER: Final = "X-Rollcall-As-Of"
 STALE_HEADER: Final = "X-Rollcall-Stale"
+#: Only of a federation: names, with commas between.
+MEMBERS_AWAY_HEADER: Final = "X-Rollcall-Members-Away"
 #: Rows in memory at a time.
 BATCH_ROWS: Final = 500
 
@@ -125,6 +127,8 @@ class Reports:
             response.headers.update(common_headers(request))
             response.headers[AS_OF_HEADER] = report.quality["as_of"] or ""
             response.headers[STALE_HEADER] = "true" if report.quality["stale"] else "false"
+            if "members_away" in report.quality:
+                response.headers[MEMBERS_AWAY_HEADER] = ",".join(report.quality["members_away"])
             await response.prepare(request)
             if wanted == "csv":
                 await write(csv_head(report.columns))

@@ -37,7 +37,7 @@ class Progress:
     """How far rollups are: everything before these instants is rolled up; ``None``: nothing is.
     ``zone`` is the reporting zone: the days rolled up are of it. Lists tell no group apart that has
     fewer users than ``min_group_size``; 0: any. Windows of a minute are kept from ``minutes_from``
-    on; ``None``: all."""
+    on; ``None``: all. A federation has no people to count one by one."""
 
     zone: ZoneInfo
     quarters: datetime | None = None
@@ -45,6 +45,7 @@ class Progress:
     hours: datetime | None = None
     min_group_size: int = 0
     minutes_from: datetime | None = None
+    is_of_a_federation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
@@ -25,7 +26,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from api.metrics import ApiMetrics
 from api.postgres.lanes import Lane, LaneFullError
 from api.postgres.pool import Connection, connection_pool
-from api.postgres.sqlstates import AWAY, failure_of
+from api.postgres.sqlstates import AWAY, NOT_FEDERATED, failure_of
 from api.settings import ApiSettings
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError, rate_limited
@@ -75,6 +76,9 @@ class Database:
         self._sessions = self._pool
         if settings.pooled:
             self._sessions = self._connections("api-sessions", settings.session_dsn, few)
+        #: Awaited where a connection was lost, before what was asked is asked again.
+        self.on_lost: Callable[[], Awaitable[None]] | None = None
+        self.keeps_plans = True
         metrics.watch_pool(self._stats)
 
     def _connections(self, name: str, dsn: str, size: int) -> AsyncConnectionPool[Connection]:
@@ -163,11 +167,13 @@ class Database:
             raise self._unavailable("no_answer", "The database does not answer.")
         return task.result()
 
-    async def write(self, query: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def write(
+        self, query: str, work: Callable[[Connection], Awaitable[T]], *, times: int = 2
+    ) -> T:
         """As :meth:`read`, on a connection that may write, each statement by itself: a process
-        that is frozen here holds no lock. ``work`` may be run twice."""
-
-        writing = self._retried(lambda: self._once(query, work, self._pool, writes=True))
+        that is frozen here holds no lock. ``work`` may be run twice, or as often as ``times``."""
+        once = partial(self._once, query, work, self._pool, writes=True)
+        writing = self._retried(once, lambda: times == 1)
         return await self._bounded(writing, self._deadline_seconds)
 
     def _abandon(self, task: asyncio.Task[T]) -> None:
@@ -189,6 +195,8 @@ class Database:
                 # PostgreSQL was restarted: the other idle connections are dead as well.
                 for pool in self._pools:
                     await pool.drain()
+                if self.on_lost is not None:
+                    await self.on_lost()
                 return await once()
 
     @contextmanager
@@ -197,9 +205,10 @@ class Database:
         try:
             yield
         except psycopg.Error as error:
-            failure = failure_of(error)
-            if failure is None:
+            if (failure := failure_of(error)) is None:
                 raise
+            if failure is NOT_FEDERATED:
+                raise ProblemError("not_federated", failure.detail) from error
             raise self._unavailable(failure.cause, failure.detail) from error
 
     async def _once(
@@ -257,6 +266,8 @@ class Database:
     ) -> AsyncIterator[Connection]:
         connection = await self._connected(pool)
         self._handed_out[pool.name] += 1
+        if not self.keeps_plans:
+            connection.prepare_threshold = None
         try:
             with self._metrics.query_seconds[query].time():
                 yield connection

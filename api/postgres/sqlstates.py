@@ -42,7 +42,19 @@ NOT_GRANTED: Final = Failure(
     "after every upgrade.",
 )
 
-_BY_STATE: Final = {"57014": TOO_LONG, "25006": READ_ONLY, "42501": NOT_GRANTED}
+#: No failure of PostgreSQL's, and told as no 503: deploy/federation/queries.sql raises it.
+NOT_FEDERATED: Final = Failure(
+    "not_federated",
+    "This is a federation: it adds up counts, screens, concurrency and engagement of several "
+    "deployments, and has nothing else of them. Ask the API of the member that has it.",
+)
+
+_BY_STATE: Final = {
+    "RC003": NOT_FEDERATED,
+    "57014": TOO_LONG,
+    "25006": READ_ONLY,
+    "42501": NOT_GRANTED,
+}
 #: Where somebody must do something: classes of what a release may lack.
 _OF_A_RELEASE: Final = ("3F", "42")
 

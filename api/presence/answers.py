@@ -13,6 +13,7 @@ from api.http import words
 from api.http.answers import (
     Answer,
     AsOf,
+    MembersAway,
     NextCursor,
     Stale,
     count,
@@ -44,6 +45,7 @@ class Count(Answer):
     as_of: AsOf
     window_seconds: WindowSeconds
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 _State: TypeAlias = Annotated[State, one_of("`foreground`, `background` or `offline`.", State)]
@@ -194,6 +196,7 @@ def count_answer(
         as_of=rfc3339(freshness.as_of),
         window_seconds=freshness.window_seconds(offline_after_seconds),
         stale=freshness.stale(stale_after_seconds),
+        members_away=UNSET if freshness.members_away is None else freshness.members_away,
     )
 
 

@@ -34,13 +34,26 @@ SELECT CASE WHEN count(o.log_time) = max(d.partitions) THEN min(o.log_time) END 
        -- Of the latest run of `rollcall audit`.
        max(a.differences) AS audit_differences,
        max(a.percent_in_full) AS audit_percent_in_full,
-       max(a.age_seconds) AS audit_age_seconds
+       max(a.age_seconds) AS audit_age_seconds,
+       {away} AS members_away
 FROM deployment d LEFT JOIN stream_offsets o ON o."partition" < d.partitions
 LEFT JOIN LATERAL (
     SELECT differences, percent_in_full,
            extract(epoch FROM clock_timestamp() - finished_at)::double precision AS age_seconds
     FROM audits ORDER BY id DESC LIMIT 1
 ) AS a ON true
+
+-- name: no_members
+-- Part: of a deployment.
+NULL::text[]
+
+-- name: members_away
+-- Part: of a federation, as the plan of the same statement has them.
+ARRAY(SELECT name FROM members_away ORDER BY name)
+
+-- name: is_federation
+-- Whether the database is one, which its search path says first.
+SELECT to_regclass('members_away') IS NOT NULL
 
 -- name: online
 -- The audience of /online-users. Canaries are no people (design, section 2): a list has either.
@@ -231,7 +244,8 @@ SELECT max(through) FILTER (WHERE rollup = 'quarters') AS quarters,
        max(through) FILTER (WHERE rollup = 'hours') AS hours,
        (SELECT time_zone FROM reporting_zone) AS time_zone,
        coalesce((SELECT min_group_size FROM small_groups), 0) AS min_group_size,
-       (SELECT kept_from FROM retention_progress WHERE table_name = 'screen_minutes') AS minutes_from
+       (SELECT kept_from FROM retention_progress WHERE table_name = 'screen_minutes') AS minutes_from,
+       to_regclass('members_away') IS NOT NULL AS is_of_a_federation
 FROM rollup_progress
 
 -- name: spans_kept_from

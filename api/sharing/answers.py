@@ -110,6 +110,7 @@ def shared_live(
         as_of=counted.as_of,
         window_seconds=counted.window_seconds,
         stale=counted.stale,
+        members_away=counted.members_away,
         name=link.name,
         expires_at=rfc3339(link.expires_at),
         screens=[SharedScreen(row["screen"], row["foreground"]) for row in found.screens],

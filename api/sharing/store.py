@@ -103,8 +103,10 @@ class ShareStore(ManagedStore[Listed]):
                 rows = [row for row in await cursor.fetchall() if row["foreground"] > 0]
                 shown = told_apart(rows, least)
                 rest = _users(rows) - _users(shown)
-                mix = {}
-                for by, query in self._mix.items():
+                mix: dict[By, tuple[list[Row], int]] = dict.fromkeys(self._mix, ([], 0))
+                # A federation has no people to tell what they use.
+                told = {} if freshness.members_away is not None else self._mix
+                for by, query in told.items():
                     await cursor.execute(query)
                     values = shown_breakdown(await cursor.fetchall(), by, None)
                     mix[by] = values_apart(values, least, OTHER)

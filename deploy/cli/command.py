@@ -19,6 +19,7 @@ from deploy.cli import audit as audit_command
 from deploy.cli import canary as canary_command
 from deploy.cli import deliveries as delivery_commands
 from deploy.cli import erase as erase_command
+from deploy.cli import federate as federate_command
 from deploy.cli import keys as key_commands
 from deploy.cli import migrate as migrate_command
 from deploy.cli import offsets as offsets_commands
@@ -66,6 +67,7 @@ app.command()(annotate_command.annotate)
 app.command()(audit_command.audit)
 app.command()(canary_command.canary)
 app.command()(erase_command.erase)
+app.command()(federate_command.federate)
 app.command()(migrate_command.migrate)
 app.command()(replay_command.replay)
 app.command()(simulate_command.simulate)

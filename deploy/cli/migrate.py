@@ -40,6 +40,13 @@ def migrate(
             help="Role that may do what notify does, and no more, from now on.",
         ),
     ] = None,
+    federation_role: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ROLLCALL_FEDERATION_ROLE",
+            help="Role by which a federation may add this deployment up, and no more, from now on.",
+        ),
+    ] = None,
     search_index: Annotated[
         bool,
         typer.Option(
@@ -88,6 +95,7 @@ def migrate(
         "--analyst-role": analyst_role,
         "--api-role": api_role,
         "--notify-role": notify_role,
+        "--federation-role": federation_role,
     }
     try:
         wait_for(
@@ -110,6 +118,8 @@ def migrate(
             schema.grant_api(url, api_role)
         if notify_role:
             schema.grant_notify(url, notify_role)
+        if federation_role:
+            schema.grant_federation(url, federation_role)
     except signs.SignsOfLifeError as error:
         fail(f"--signs-of-life {signs_of_life}: {error}", FAILURE)
     except ApiRoleError as error:
@@ -133,6 +143,8 @@ def migrate(
         typer.echo(f"{api_role} {'was made, and ' if made else ''}may do what the API does")
     if notify_role:
         typer.echo(f"{notify_role} may do what notify does")
+    if federation_role:
+        typer.echo(f"{federation_role} may read what a federation adds up")
 
 
 def _check_role(dsn: str, option: str, role: str) -> None:

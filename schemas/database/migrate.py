@@ -79,6 +79,10 @@ def migrate(dsn: str, folder: Traversable = _FOLDER) -> list[str]:
     known = _migrations(folder)
     applied_now = []
     with only_runner(dsn) as connection:
+        if connection.execute(queries["is_federation"]).fetchone() == (True,):
+            raise MigrationError(
+                "it is a federation, which rollcall federate migrates, with its members"
+            )
         connection.execute(queries["create_table"])
         applied: dict[str, str] = dict(connection.execute(queries["applied"]).fetchall())
         for name in sorted(applied.keys() - known.keys()):
@@ -217,6 +221,14 @@ def grant_api(dsn: str, role: str) -> None:
     migrated."""
     queries = load_queries("schemas.database", "sql/migrations.queries.sql")
     statements = sql.SQL(queries["grant_api"].decode())
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(statements.format(role=sql.Identifier(role)))
+
+
+def grant_federation(dsn: str, role: str) -> None:
+    """Let a role read what a federation adds up. As :func:`grant_api`."""
+    queries = load_queries("schemas.database", "sql/migrations.queries.sql")
+    statements = sql.SQL(queries["grant_federation"].decode())
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(statements.format(role=sql.Identifier(role)))
 

@@ -45,6 +45,7 @@ CODES: Final[dict[str, tuple[int, str]]] = {
     "headers_too_large": (431, "The request's head is too large"),
     "rate_limited": (429, "Too many requests"),
     "unavailable": (503, "Not available right now"),
+    "not_federated": (501, "A federation does not tell this"),
     "internal": (500, "An unexpected error"),
 }
 

@@ -243,6 +243,7 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
     "BadField": ("bad_field",),
     "RateLimited": ("rate_limited",),
     "Failed": ("internal",),
+    "NotFederated": ("not_federated",),
     "Unavailable": ("unavailable",),
     "PhoneBadRequest": ("bad_request",),
     "PhoneTokenRefused": _TOKEN,
@@ -258,7 +259,8 @@ _REFUSALS: Final[dict[str, Sequence[str]]] = {
 RESPONSES: Final = {name: _refusal(name, codes) for name, codes in _REFUSALS.items()}
 #: What a call of readers can refuse whatever it is about; 400 is each call's own.
 OF_READERS: Final = refusals(
-    "TokenRefused", "ScopeMissing", "RateLimited", "HeadersTooLarge", "Failed", "Unavailable"
+    *("TokenRefused", "ScopeMissing", "RateLimited", "HeadersTooLarge", "Failed"),
+    *("NotFederated", "Unavailable"),
 )
 
 #: How good an answer is, in every one that tells of people.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,5 +85,5 @@ def running_debian_postgres() -> Iterator[DebianPostgres]:
             wait_for("Debian's PostgreSQL answers", answers)
             yield server
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # whoever is connected is not waited for
             process.wait()

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from msgspec import field
+from msgspec import UNSET, field
 
-from api.http.answers import Answer, AsOf, Stale, count, day, instant, joined, number, one_of, told
+from api.http.answers import (
+    Answer,
+    AsOf,
+    MembersAway,
+    Stale,
+    count,
+    day,
+    instant,
+    joined,
+    number,
+    one_of,
+    told,
+)
 from api.http.words import OutageKind
 from api.periods.answers import Edges, NoSeries, OfSeries, ReportingZone, Since, To, Zone
 from schemas.openapi.forms import ref
@@ -47,6 +59,7 @@ class Outages(Answer):
     tz: Zone
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class Peak(Answer):
@@ -84,6 +97,7 @@ class Concurrency(Answer):
     peaks: Peaks
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class ScreenConcurrencyBucket(Edges):
@@ -107,6 +121,7 @@ class ScreenConcurrency(Answer):
     screen: Annotated[str, told("As asked.", "Cart")]
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class ActiveUsersDay(Answer):

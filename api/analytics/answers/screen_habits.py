@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from msgspec import UNSET, UnsetType, field
 
 from api.analytics.answers.screens import KeptFrom, OfPlatform, OfVersion
-from api.http.answers import Answer, AsOf, Stale, count, instant, number, one_of, told
+from api.http.answers import Answer, AsOf, MembersAway, Stale, count, instant, number, one_of, told
 from api.periods.answers import NoSeries, OfSeries, Since, To, Zone
 
 Counted: TypeAlias = Literal["views", "dwell", "exits"]
@@ -63,6 +63,7 @@ class Trends(Answer):
     ]
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class DwellRow(Answer):
@@ -85,6 +86,7 @@ class Dwell(Answer, kw_only=True):
     kept_from: KeptFrom | UnsetType = UNSET
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class Flow(Answer):
@@ -109,3 +111,4 @@ class Flows(Answer):
     ]
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET

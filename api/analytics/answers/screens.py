@@ -6,7 +6,18 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType, field
 
-from api.http.answers import Answer, AsOf, Stale, count, instant, joined, number, one_of, told
+from api.http.answers import (
+    Answer,
+    AsOf,
+    MembersAway,
+    Stale,
+    count,
+    instant,
+    joined,
+    number,
+    one_of,
+    told,
+)
 from api.periods.answers import Edges, OfASeriesIfAny, OfSeries, Since, To, Zone
 from schemas.openapi.forms import ref
 
@@ -85,6 +96,7 @@ class ScreensNow(Answer, kw_only=True):
     at: Annotated[str, instant("If it was given.", "2026-03-30T11:50:00.000Z")] | UnsetType = UNSET
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class _OfScreen(Answer):
@@ -145,6 +157,7 @@ class Engagement(Answer, kw_only=True):
     kept_from: KeptFrom | UnsetType = UNSET
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET
 
 
 class Neighbour(Answer):
@@ -168,3 +181,4 @@ class Screen(Answer):
     next: Annotated[list[Neighbour], told("The ten that most go to.", maxItems=10)]
     as_of: AsOf
     stale: Stale
+    members_away: MembersAway = UNSET

@@ -2,6 +2,10 @@
 -- Whether nobody else migrates.
 SELECT pg_try_advisory_lock(%s)
 
+-- name: is_federation
+-- Whether what a federation shows is before the tables (deploy/federation).
+SELECT to_regclass('members_away') IS NOT NULL
+
 -- name: wait_for_locks
 -- How long a statement of the transaction waits for a lock.
 SELECT set_config('lock_timeout', %s, true)
@@ -104,3 +108,15 @@ GRANT SELECT (ended_at, app_version) ON sessions TO {role};
 GRANT UPDATE (state) ON alerts TO {role};
 GRANT INSERT, UPDATE, DELETE ON alert_notices TO {role};
 GRANT SELECT (id, at), INSERT ON annotations TO {role}
+
+-- name: grant_federation
+-- What a federation reads of a member, and no more: sums, samples and windows. No table in which anybody is named; the
+-- sketches of users are under keys that it does not get.
+GRANT USAGE ON SCHEMA public TO {role};
+GRANT SELECT (name) ON schema_migrations TO {role};
+GRANT SELECT (topic_id, partitions) ON deployment TO {role};
+GRANT SELECT ("partition", next_offset, log_time, foreground, background, policy, graces, silence, live_screens_offset)
+    ON stream_offsets TO {role};
+GRANT SELECT ON clock_steps, outages, live_screens, concurrency_samples, screen_samples, screen_minutes, screen_quarters,
+    screen_hours, screen_days, screen_hour_users, screen_version_hours, screen_transitions, transition_quarters,
+    transition_days, rollup_progress, retention_progress, reporting_zone, small_groups TO {role}

@@ -7,11 +7,10 @@ back or lost.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import struct
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,89 +28,30 @@ from tests.rigs.harness import (
     wait_until,
 )
 from tests.rigs.ingest_process import Process, refuses
+from tests.rigs.proxy import Proxy
 
 ACCEPT_TIMEOUT_SECONDS = 1.0
 #: On a busy machine an answer may be this late.
 SLACK_SECONDS = 10.0
 
 
-class Proxy:
-    """A TCP proxy of a Kafka of one node, on a fixed port, that can lose what goes through it."""
+class KafkaProxy(Proxy):
+    """Of a Kafka of one node."""
 
     def __init__(self, port: int, bootstrap: str) -> None:
-        self.port = port
         host, _, upstream_port = bootstrap.rpartition(":")
-        self._upstream = host, int(upstream_port)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._open = asyncio.Event()
-        self._open.set()
-        self._deaf: set[asyncio.StreamReader] = set()
-        self._answers: set[asyncio.StreamReader] = set()
+        super().__init__(port, int(upstream_port))
+        self._node = _address(host, int(upstream_port))
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-
-    async def cut(self) -> None:
-        """End every connection and refuse new ones."""
-        assert self._server is not None
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-
-    def hold(self) -> None:
-        """Accept bytes, deliver none: a machine that hangs."""
-        self._open.clear()
-
-    def deafen(self) -> None:
-        """Lose the server's answers on the connections that there are now."""
-        self._deaf |= self._answers
-
-    def release(self) -> None:
-        self._open.set()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, server: asyncio.StreamReader) -> bytes:
+        """In which this is the node."""
         try:
-            upstream = await asyncio.open_connection(*self._upstream)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, upstream[1]}
-        self._answers.add(upstream[0])
-        for pumping in (
-            self._pump(asyncio.StreamReader.read, reader, upstream[1]),
-            self._pump(self._answer, upstream[0], writer),
-        ):
-            task = asyncio.create_task(pumping)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, kafka: asyncio.StreamReader, _most: int) -> bytes:
-        """The next one, in which this is the node; nothing where there is none."""
-        try:
-            (size,) = struct.unpack(">i", await kafka.readexactly(4))
-            answer = await kafka.readexactly(size)
+            (size,) = struct.unpack(">i", await server.readexactly(4))
+            answer = await server.readexactly(size)
         except asyncio.IncompleteReadError:
             return b""
-        answer = answer.replace(_address(*self._upstream), _address("127.0.0.1", self.port))
+        answer = answer.replace(self._node, _address("127.0.0.1", self.port))
         return struct.pack(">i", len(answer)) + answer
-
-    async def _pump(
-        self,
-        read: Callable[[asyncio.StreamReader, int], Awaitable[bytes]],
-        source: asyncio.StreamReader,
-        sink: asyncio.StreamWriter,
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await read(source, 65_536):
-                await self._open.wait()
-                if source not in self._deaf:
-                    sink.write(data)
-                    await sink.drain()
-        sink.close()
 
 
 def _address(host: str, port: int) -> bytes:
@@ -120,8 +60,8 @@ def _address(host: str, port: int) -> bytes:
 
 
 @pytest.fixture
-async def proxy(kafka_bootstrap: str) -> AsyncIterator[Proxy]:
-    proxy = Proxy(free_port(), kafka_bootstrap)
+async def proxy(kafka_bootstrap: str) -> AsyncIterator[KafkaProxy]:
+    proxy = KafkaProxy(free_port(), kafka_bootstrap)
     await proxy.start()
     yield proxy
     proxy.release()
@@ -129,7 +69,7 @@ async def proxy(kafka_bootstrap: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-async def far_settings(proxy: Proxy, emptied_topics: KafkaSettings) -> KafkaSettings:
+async def far_settings(proxy: KafkaProxy, emptied_topics: KafkaSettings) -> KafkaSettings:
     """Of a deployment behind the proxy."""
     return emptied_topics.model_copy(update={"kafka_bootstrap": f"127.0.0.1:{proxy.port}"})
 
@@ -166,7 +106,9 @@ async def screens(settings: KafkaSettings) -> list[str | None]:
     return [e.screen for e in await client_events(settings) if isinstance(e, Heartbeat)]
 
 
-async def test_ingest_comes_up_before_kafka_does(proxy: Proxy, far_settings: KafkaSettings) -> None:
+async def test_ingest_comes_up_before_kafka_does(
+    proxy: KafkaProxy, far_settings: KafkaSettings
+) -> None:
     await proxy.cut()
     settings = ingest_settings(far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS)
     async with running_ingest(settings, at_once=True) as ingest:
@@ -183,7 +125,7 @@ async def test_ingest_comes_up_before_kafka_does(proxy: Proxy, far_settings: Kaf
 
 
 async def test_what_was_refused_while_kafka_was_away_never_appears(
-    ingest: Ingest, proxy: Proxy, far_settings: KafkaSettings
+    ingest: Ingest, proxy: KafkaProxy, far_settings: KafkaSettings
 ) -> None:
     await proxy.cut()
     started = time.monotonic()
@@ -202,7 +144,7 @@ async def test_what_was_refused_while_kafka_was_away_never_appears(
 
 
 async def test_while_kafka_hangs_answers_and_memory_are_bounded(
-    ingest: Ingest, proxy: Proxy, far_settings: KafkaSettings
+    ingest: Ingest, proxy: KafkaProxy, far_settings: KafkaSettings
 ) -> None:
     proxy.hold()
     body = b'{"screen": "%b"}' % (b"x" * 128)
@@ -221,7 +163,7 @@ async def test_while_kafka_hangs_answers_and_memory_are_bounded(
 
 
 async def test_a_lost_answer_is_bridged_and_nothing_is_written_twice(
-    proxy: Proxy, far_settings: KafkaSettings
+    proxy: KafkaProxy, far_settings: KafkaSettings
 ) -> None:
     """Kafka has the record, its answer is lost: the retry has the same sequence number."""
     settings = ingest_settings(far_settings, accept_timeout_seconds=4)
@@ -233,7 +175,7 @@ async def test_a_lost_answer_is_bridged_and_nothing_is_written_twice(
     assert await screens(far_settings) == ["before", "once"]
 
 
-async def test_a_short_cut_is_bridged(proxy: Proxy, far_settings: KafkaSettings) -> None:
+async def test_a_short_cut_is_bridged(proxy: KafkaProxy, far_settings: KafkaSettings) -> None:
     settings = ingest_settings(far_settings, accept_timeout_seconds=8)
     async with running_ingest(settings) as ingest:
         await ingest.until_ready()
@@ -246,7 +188,7 @@ async def test_a_short_cut_is_bridged(proxy: Proxy, far_settings: KafkaSettings)
     assert await screens(far_settings) == ["before", "during"]
 
 
-async def test_a_fleet_is_told_to_come_back_spread_out(ingest: Ingest, proxy: Proxy) -> None:
+async def test_a_fleet_is_told_to_come_back_spread_out(ingest: Ingest, proxy: KafkaProxy) -> None:
     await proxy.cut()
     await wait_until(lambda: ingest.app[CONNECTION].away is not None)
     answers = [await ingest.heartbeat(b"{}", user=f"u{n}") for n in range(60)]
@@ -259,7 +201,7 @@ async def test_a_fleet_is_told_to_come_back_spread_out(ingest: Ingest, proxy: Pr
 
 
 async def test_more_calls_than_may_wait_are_refused_at_once(
-    proxy: Proxy, far_settings: KafkaSettings
+    proxy: KafkaProxy, far_settings: KafkaSettings
 ) -> None:
     settings = ingest_settings(
         far_settings, accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS * 2, max_calls_in_flight=20
@@ -288,7 +230,7 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
-    proxy: Proxy,
+    proxy: KafkaProxy,
     far_settings: KafkaSettings,
     tmp_path: Path,
     processes: list[Process],
@@ -316,7 +258,7 @@ async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
 
 
 async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
-    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+    proxy: KafkaProxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
 ) -> None:
     process = Process(far_settings, tmp_path / "ingest.log", ROLLCALL_ACCEPT_TIMEOUT_SECONDS="2")
     processes.append(process)
@@ -332,7 +274,7 @@ async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
 
 
 async def test_an_overloaded_process_still_tells_how_it_is(
-    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+    proxy: KafkaProxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
 ) -> None:
     process = Process(
         far_settings,
@@ -357,7 +299,7 @@ async def test_an_overloaded_process_still_tells_how_it_is(
 
 
 async def test_a_process_comes_up_before_kafka_and_says_that_it_is_not_ready(
-    proxy: Proxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
+    proxy: KafkaProxy, far_settings: KafkaSettings, tmp_path: Path, processes: list[Process]
 ) -> None:
     await proxy.cut()
     process = Process(far_settings, tmp_path / "ingest.log")

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from ingest.log.appender import EventLog
 from ingest.log.client import Connection
-from ingest.log.not_taken import NotTakenError
 from ingest.log.group import Acknowledgement
+from ingest.log.not_taken import NotTakenError
 from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
 from schemas.log.events import Heartbeat, Tick, encode_event, partition_of

@@ -1,0 +1,1 @@
+"""Several deployments, added up by views over postgres_fdw."""
