@@ -21,6 +21,7 @@ from tests.e2e.stack import Up
 
 PICTURES: Final = Path(__file__).parents[2] / "docs/images"
 USERS: Final = 500
+SMOKE_USERS: Final = 20
 #: So that the last hour has a shape.
 MINUTES: Final = 12.0
 #: README is read on phones, too.
@@ -62,7 +63,8 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="at once, and into no folder of ours")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
-        up = Up(Path(folder) / "data", free_port(), "--simulate", str(USERS))
+        users = SMOKE_USERS if options.smoke else USERS
+        up = Up(Path(folder) / "data", free_port(), "--simulate", str(users))
         try:
             link = re.search(r"\S+/login#token=\S+", up.wait_ready().output)
             if link is None:

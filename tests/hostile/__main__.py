@@ -213,7 +213,7 @@ def main(
     if smoke:
         # What is full after a minute is not after seconds, and the beginning is most of it: what
         # stops a door shows, and what leaks by its size.
-        plan = Plan(20, phones, seed, attacks, 3, 10, 0.5, 0.5, p99_ms=5_000)
+        plan = Plan(10, phones, seed, attacks, 3, 5, 0.5, 0.5, p99_ms=5_000)
     else:
         plan = Plan(seconds, phones, seed, attacks, 8, min(60, seconds / 3), 0.1, 0.05)
     seen = observe(plan)
