@@ -52,7 +52,7 @@ class PacePolicy:
     full_records: int
     full_events: int = 5_000
     busy_per_second: float = 100.0
-    budget_seconds: float = 1.6
+    budget_seconds: float = 1.2
 
 
 class Rate:
