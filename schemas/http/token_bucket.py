@@ -3,8 +3,9 @@
 1. A bucket holds ``burst`` tokens and fills with ``per_second``. A call that wants more tokens than
    there are takes none, and gets the seconds to wait.
 2. A bucket is stored as one number: the time at which it will be full again. A full bucket is the
-   same as none, so it is forgotten. Each new key checks the two keys that were checked longest ago.
-   So the table holds little more than the buckets that are not full. These are few: events a
+   same as none, so it is forgotten. Each new key checks the keys that came or were checked longest
+   ago: two, or until one is full again within a token, as those behind it are. So the table holds
+   little more than the buckets that are not full. These are few: events a
    second, times the seconds in which a bucket gains a token.
 3. At most ``max_keys`` are stored. Beyond them, of the next ``EVICTION_SAMPLE`` keys the one whose
    bucket is full soonest is forgotten. A client that invents keys to have its own forgotten only
@@ -79,8 +80,13 @@ class TokenBuckets:
     def _make_room(self, now: float) -> None:
         table = self._full_at
         for _ in range(min(_LOOKED_AT_PER_NEWCOMER, len(table))):
-            key, full_at = table.popitem(last=False)
-            if full_at > now:
-                table[key] = full_at
+            key = next(iter(table))
+            full_at = table[key]
+            if full_at <= now:
+                del table[key]
+            elif full_at - now > self._token_seconds:
+                table.move_to_end(key)
+            else:
+                break
         if len(table) >= self._max_keys:
             del table[min(islice(table, EVICTION_SAMPLE), key=table.__getitem__)]
