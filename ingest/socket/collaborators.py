@@ -18,7 +18,7 @@ from ingest.socket.actions import SessionPolicy
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
 from ingest.socket.reader import SharedReaders
-from ingest.socket.sweep import Sweep
+from schemas.http.sweep import Sweep
 
 if TYPE_CHECKING:
     from ingest.socket.shell import Socket

@@ -1,7 +1,7 @@
 """The connection of one socket: what its client sends and does not read, kept within bounds.
 
 It has neither a task nor a timer. A message is taken in the callback that brings its bytes; a
-deadline comes from the one sweep of the process (``ingest.socket.sweep``).
+deadline comes from the one sweep of the process (``schemas.http.sweep``).
 
 One message of a client is in work. While its events are not acknowledged, its token is verified or
 its pace is too fast, the connection *holds*: what comes waits unread in :data:`HELD_BYTES` and the
@@ -18,11 +18,11 @@ from aiohttp import WSMsgType
 from aiohttp.http import WebSocketWriter
 
 from ingest.socket import wire
-from ingest.socket.deadlines import NOT_FILED
 from ingest.socket.outgoing import Outgoing, Phase
 from ingest.socket.pace import Pace
 from ingest.socket.reader import Read, SharedReaders, SocketReader
-from ingest.socket.sweep import Sweep
+from schemas.http.deadlines import NOT_FILED
+from schemas.http.sweep import Sweep
 
 #: What waits here while the connection holds, before its client is held back.
 HELD_BYTES: Final = 65_536
@@ -101,7 +101,7 @@ class SocketConnection(Outgoing):
     # -- what happens
 
     def wake(self, now: float) -> None:
-        """As :class:`ingest.socket.sweep.Woken`."""
+        """As :class:`schemas.http.sweep.Woken`."""
         if self._phase is Phase.CLOSING:
             if now >= self._close_by:
                 self._close_now()

@@ -30,12 +30,12 @@ from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
 from ingest.socket.reader import SharedReaders
 from ingest.socket.shell import Socket
-from ingest.socket.sweep import Sweep
 from schemas.http.cors import Cors
 from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, request_id_of
 from schemas.http.server import prove
+from schemas.http.sweep import Sweep
 from schemas.http.upgraded import hand_over
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 
 from schemas.http.client_address import TrustedProxies
+from schemas.http.deadlines import NOT_FILED
 from schemas.http.idle_connections import LEAST_SECONDS
 from schemas.http.lane import LaneConnection, Lanes
 from schemas.http.metrics import HttpMetrics
@@ -52,10 +53,11 @@ class BoundedConnection(LaneConnection):
         "_bounds",
         "_counted",
         "_forwarded_for",
-        "_head_timer",
+        "_head_by",
         "_idle_since",
         "_server",
         "_write_timer",
+        "tick",
     )
 
     def __init__(self, server: BoundedServer, bounds: Bounds, lanes: Lanes, **options: Any) -> None:
@@ -63,7 +65,9 @@ class BoundedConnection(LaneConnection):
         self._server = server
         self._bounds = bounds
         self._counted = False
-        self._head_timer: asyncio.TimerHandle | None = None
+        #: When the head of a request that is awaited must be there; 0.0 where none is.
+        self._head_by = 0.0
+        self.tick = NOT_FILED
         self._write_timer: asyncio.TimerHandle | None = None
         self._idle_since = self._loop.time()
         #: Of the last request; ``None`` before the first.
@@ -104,7 +108,8 @@ class BoundedConnection(LaneConnection):
             self._counted = False
             self._server.open_connections -= 1
             self._bounds.metrics.connections.dec()
-        self._stop_head_timer()
+        self._head_by = 0.0
+        self._server.heads.drop(self)
         if self._write_timer is not None:
             self._write_timer.cancel()
         super().connection_lost(exc)
@@ -113,8 +118,8 @@ class BoundedConnection(LaneConnection):
         requests_before = self._request_count
         super().data_received(data)
         if self._request_count != requests_before:
-            self._stop_head_timer()
-        elif self._head_timer is None and self.is_resting:
+            self._head_by = 0.0
+        elif not self._head_by and self.is_resting:
             self._await_head()  # between requests, and these bytes did not complete one
 
     def hand_over(self, request: web.BaseRequest, to: UpgradedConnection) -> bytes:
@@ -192,7 +197,7 @@ class BoundedConnection(LaneConnection):
             self._idle_since = self._loop.time()
             self._keep_forwarded_for(request)
             failed = HTTPStatus.BAD_REQUEST <= resp.status < HTTPStatus.INTERNAL_SERVER_ERROR
-            if failed and not self._messages and self._head_timer is None:
+            if failed and not self._messages and not self._head_by:
                 self._await_head()
         return finished
 
@@ -201,15 +206,17 @@ class BoundedConnection(LaneConnection):
             self._forwarded_for = tuple(request.headers.getall("X-Forwarded-For", ()))
 
     def _await_head(self) -> None:
-        self._head_timer = self._loop.call_later(self._bounds.head_seconds, self._head_late)
+        self._head_by = self._loop.time() + self._bounds.head_seconds
+        self._server.heads.file(self, self._head_by)
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _head_late(self) -> None:
-        self._head_timer = None
+    def wake(self, now: float) -> None:
+        """As :class:`schemas.http.sweep.Woken`: it was filed for a head, and that may be there."""
+        if not self._head_by:
+            return
+        if now < self._head_by:
+            self._server.heads.file(self, self._head_by)
+            return
+        self._head_by = 0.0
         self._bounds.metrics.timeouts["head"].inc()
         self.force_close()
 

@@ -44,6 +44,7 @@ from schemas.http.paths import frozen_path
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, plain_response, request_id_of
 from schemas.http.settings import HttpSettings
+from schemas.http.sweep import Sweep
 from schemas.http.upgraded import UpgradedConnection
 from schemas.service.shutdown import Stop
 
@@ -78,6 +79,8 @@ class BoundedServer(web.Server):
         }
         self._bounds = bounds
         self._lanes = lanes
+        #: When heads of requests must be there: one timer for all connections.
+        self.heads = Sweep()
         self.open_connections = 0
         #: Upgraded connections that have shown no token yet: client address, idle since.
         self.strangers: dict[UpgradedConnection, tuple[str, float]] = {}

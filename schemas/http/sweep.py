@@ -1,4 +1,4 @@
-"""One timer for all sockets of a process: wakes those whose deadline has come."""
+"""One timer for many connections: wakes those whose deadline has come."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import Final, Protocol
 
-from ingest.socket.deadlines import Deadlines
+from schemas.http.deadlines import Deadlines
 
 #: Woken in one turn of the event loop, so that others get theirs: some milliseconds.
 MOST_AT_ONCE: Final = 500
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Woken(Protocol):
-    """A socket, to the sweep."""
+    """A connection, to the sweep."""
 
     tick: int
 
@@ -30,7 +30,7 @@ class Woken(Protocol):
 
 
 class Sweep:
-    """On the event loop that runs when the first socket is filed."""
+    """On the event loop that runs when the first one is filed."""
 
     def __init__(self) -> None:
         self._deadlines: Deadlines[Woken] = Deadlines()
@@ -39,14 +39,14 @@ class Sweep:
         self._timer_at = float("inf")
         self._has_read = False
 
-    def file(self, socket: Woken, at: float) -> None:
-        """Wake ``socket`` at ``at``, in seconds of the event loop's clock, or before."""
-        self._deadlines.file(socket, at)
+    def file(self, connection: Woken, at: float) -> None:
+        """Wake ``connection`` at ``at``, in seconds of the event loop's clock, or before."""
+        self._deadlines.file(connection, at)
         if at < self._timer_at:
             self._set_timer()
 
-    def drop(self, socket: Woken) -> None:
-        self._deadlines.drop(socket)
+    def drop(self, connection: Woken) -> None:
+        self._deadlines.drop(connection)
 
     def _set_timer(self) -> None:
         at = self._deadlines.next_at
@@ -68,12 +68,12 @@ class Sweep:
         self._timer, self._timer_at = None, float("inf")
         self._woken += self._deadlines.due(now)
         for _ in range(min(MOST_AT_ONCE, len(self._woken))):
-            socket = self._woken.popleft()
+            connection = self._woken.popleft()
             try:
-                socket.wake(now)
+                connection.wake(now)
             except Exception:  # the others are due too
-                logger.exception("A socket could not be woken")
-                socket.force_close()
+                logger.exception("A connection could not be woken")
+                connection.force_close()
         if self._woken:
             self._timer_at = now
             self._timer = loop.call_later(0, self._run)

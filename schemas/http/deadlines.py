@@ -1,6 +1,6 @@
-"""When which socket is to be woken. PURE.
+"""When which connection is to be woken. PURE.
 
-A timer each would be a timer for every message. Here a socket is filed under a tick, of which a
+A timer each would be a timer for every message. Here a connection is filed under a tick, of which a
 second has :data:`TICKS_A_SECOND`, and stays there when its deadline moves away, as it does with
 whatever its client sends: it is asked again when the tick comes. ``now`` and ``at`` are seconds of
 one clock; nothing is due before its time, and at most a tick after it.
@@ -26,7 +26,7 @@ T = TypeVar("T", bound=Filed)
 
 
 class Deadlines(Generic[T]):
-    """The deadlines of all sockets."""
+    """The deadlines of all of them."""
 
     __slots__ = ("_by_tick", "_ticks")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.socket.deadlines import NOT_FILED, TICKS_A_SECOND, Deadlines
-from ingest.socket.sweep import MOST_AT_ONCE, Sweep
+from schemas.http.deadlines import NOT_FILED, TICKS_A_SECOND, Deadlines
+from schemas.http.sweep import MOST_AT_ONCE, Sweep
 
 TICK = 1 / TICKS_A_SECOND
 SECONDS = st.floats(0, 100, allow_nan=False)
