@@ -267,6 +267,11 @@ class IngestMetrics:
         if sent.sent_at is not None:
             self.clock_skew_seconds.observe(sent.sent_at - unix_seconds)
 
+    def count_renewals(self, renewals: Sequence[None], acknowledged: bool) -> None:
+        """What became of renewals that no socket waits for."""
+        if acknowledged:
+            self._socket_events[Renew].inc(len(renewals))
+
     def count_socket_events(self, writes: Sequence[Write], unix_seconds: float) -> None:
         """Events of sockets are in the log."""
         for kind, count in Counts(type(write.event) for write in writes).items():

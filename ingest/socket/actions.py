@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ingest.body.validate import Sent
 from ingest.socket.frames import ErrorCode, FrameId
-from schemas.log.events import ClientEvent
+from schemas.log.events import ClientEvent, Renew
 
 #: Close codes (design, section 4).
 NORMAL: Final = 1000
@@ -90,6 +90,14 @@ class Close:
 
     code: int
     reason: str
+
+
+class Idle(NamedTuple):
+    """What is due of a socket that only lives on: a ping, and a renewal whose fate changes nothing
+    for it."""
+
+    ping: bool
+    renewal: Renew | None
 
 
 Action: TypeAlias = Send | Ping | Pong | Verify | Write | Close

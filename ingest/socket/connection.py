@@ -87,7 +87,7 @@ class SocketConnection(Outgoing):
     def _woken(self, now: float) -> None: ...
 
     @abstractmethod
-    def _ponged(self, now: float) -> None: ...
+    def _ponged(self, now: float) -> bool: ...
 
     @abstractmethod
     def _message(self, message: Read, now: float) -> None: ...
@@ -119,11 +119,9 @@ class SocketConnection(Outgoing):
                 len(data) == wire.PONG_BYTES
                 and data.startswith(wire.PONG_HEAD)
                 and self._reader.between_messages
-                and not self._pace.wait_seconds(now := self._loop.time())
+                and self._ponged(self._loop.time())
             ):
-                # The usual case by far.
-                self._ponged(now)
-                return
+                return  # the usual case by far
         elif self._phase is Phase.OVER:
             return
         self._unread_bytes = self._unread_bytes + data if self._unread_bytes else data

@@ -17,6 +17,7 @@ from ingest.body.validate import Sent
 from ingest.socket.actions import SessionPolicy, Write
 from ingest.socket.device import SocketDevice
 from ingest.socket.frames import Frame
+from schemas.log.events import Renew
 from schemas.tokens.identity import Identity
 
 #: Between two attempts to write ``connect``, on average.
@@ -175,6 +176,21 @@ class SocketEvents:
             if heard_at > self._written_at:
                 writes += self.renew(identity, now)
         return writes
+
+    def renewal_due(self, identity: Identity, heard_at: float, now: float) -> Renew | None:
+        """As :meth:`due`, of one that :meth:`is_quiet`."""
+        device = self._device
+        if now < self._renew_at:
+            return None
+        self._renew_at = now + self._policy.heartbeat_interval_seconds
+        if heard_at <= self._written_at or not self._connected or device is None:
+            return None
+        self._written_at = now
+        return device.renew(identity)
+
+    def is_quiet(self, now: float) -> bool:
+        """Nothing but a renewal can be due."""
+        return now < self._connect_at and now < self._hide_at
 
     def connect_not_written(self, now: float) -> None:
         """``connect`` is not known to be in the log: without it nobody would see the phone."""

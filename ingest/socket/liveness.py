@@ -7,6 +7,12 @@ monotonic clock.
 
 from __future__ import annotations
 
+from typing import Final
+
+#: Of the interval: whoever is looked at so little before a ping is due is pinged then. An answer
+#: moves the next ping by its way here and back, and else each would be looked at twice.
+_EARLY: Final = 1 / 32
+
 
 class Liveness:
     """Of one client. ``interval_seconds`` may be set until the first ping."""
@@ -31,6 +37,21 @@ class Liveness:
     def pinged(self) -> bool:
         """Whether a ping waits for its answer."""
         return self._pinged_at is not None
+
+    @property
+    def answers_bring_forward(self) -> bool:
+        """Whether it is to be looked at earlier once it has answered a ping than if it had not."""
+        return self._timeout_seconds > self.interval_seconds
+
+    def ping_if_due(self, now: float) -> bool:
+        """Whether a ping is to be sent now, which then counts as sent."""
+        if (
+            self._pinged_at is not None
+            or now < self.heard_at + (1 - _EARLY) * self.interval_seconds
+        ):
+            return False
+        self._pinged_at = now
+        return True
 
     def heard(self, now: float) -> None:
         """It sent something."""

@@ -37,10 +37,11 @@ from ingest.socket.actions import (
 from ingest.socket.admission import admitted, verified
 from ingest.socket.collaborators import SocketCollaborators
 from ingest.socket.connection import SocketConnection
+from ingest.socket.outgoing import UNREAD_BYTES
 from ingest.socket.reader import Read
 from ingest.socket.session import Session
 from schemas.http.problems import ProblemError
-from schemas.log.events import Logout, encode_event
+from schemas.log.events import Logout, Renew, encode_event
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
 
@@ -150,13 +151,42 @@ class Socket(SocketConnection):
         return self.session.deadline
 
     def _woken(self, now: float) -> None:
-        self.do(self.session.wake(now))
+        idle = self.session.idle(now)
+        if idle is None:
+            self.do(self.session.wake(now))
+            return
+        if idle.renewal is not None:
+            self._renew(idle.renewal)
+        if idle.ping:
+            self._ping()
 
-    def _ponged(self, now: float) -> None:
-        self.session.ponged(now)
-        self._file()
+    def _ping(self) -> None:
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if transport.get_write_buffer_size() > UNREAD_BYTES:
+            self.do(self.session.close(LOST_OR_SLOW, "slow reader"))
+        else:
+            transport.write(wire.PING)
+
+    def _renew(self, renewal: Renew) -> None:
+        """The socket waits for nothing: if this one is lost, another one follows."""
+        shared = self._shared
+        try:
+            if not shared.opt_outs.covers(renewal.user):
+                kafka = shared.publisher.publish(renewal.user, encode_event(renewal))
+                kafka.owe(shared.metrics.count_renewals, None)
+        except NotTakenError:
+            pass
+
+    def _ponged(self, now: float) -> bool:
+        if not self.session.answered(now):
+            return False
+        if self.session.answers_bring_forward:
+            self._file()
         if self._probe is not None:
             self._end_probe(there=True)
+        return True
 
     def _cut(self) -> None:
         self.do(self.session.cut(self._loop.time()))

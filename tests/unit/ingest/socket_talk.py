@@ -55,6 +55,7 @@ class Talk:
             BodyReader(),
             ping_interval,
         )
+        self.wake = self.session.wake
 
     # -- what happens
 
@@ -84,7 +85,7 @@ class Talk:
             woken += 1
             assert woken < 10_000, "it wants to be woken for ever"
             pings = len(self.pings)
-            self._do(self.session.wake(self.now))
+            self._do(self.wake(self.now))
             if answers and len(self.pings) > pings:
                 self.session.ponged(self.now)
         self.now = end

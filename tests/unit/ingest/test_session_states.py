@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.body.validate import BodyReader
+from ingest.socket import liveness
 from ingest.socket.actions import (
     LOGGED_OUT,
     NOT_AUTHENTICATED,
     Action,
     Close,
+    Ping,
     Pong,
     Send,
     Verify,
@@ -23,6 +29,8 @@ from schemas.log.events import Connect, Disconnect, Renew
 from tests.unit.ingest.socket_talk import POLICY, Talk, identity
 
 FOREVER = float("inf")
+#: A client that says nothing is taken for hidden after a while.
+HIDES = replace(POLICY, max_silent_foreground_seconds=200)
 
 
 def new_session() -> Session:
@@ -209,3 +217,42 @@ def test_each_event_asks_the_allowance_of_its_user() -> None:
     session.admitted(identity("bob"), FOREVER, 0.0)
     session.message('{"device_id": "phone"}', 0.0)
     assert set(asked) == {"bob"}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["wait", "wait", "wait", "beat", "hide", "silence"]),
+            st.floats(0.01, 400),
+        ),
+        max_size=12,
+    ),
+    st.floats(0, 0.99),
+)
+def test_the_short_way_of_an_idle_socket_does_what_the_long_one_does(
+    steps: list[tuple[str, float]], fraction: float
+) -> None:
+    short = Talk(fraction=fraction, policy=HIDES).auth(device_id="phone")
+    long = Talk(fraction=fraction, policy=HIDES).auth(device_id="phone")
+
+    def wake(now: float) -> list[Action]:
+        idle = short.session.idle(now)
+        if idle is None:
+            return short.session.wake(now)
+        renewal = [] if idle.renewal is None else [Write(idle.renewal)]
+        return [*renewal, *([Ping()] if idle.ping else [])]
+
+    short.wake = wake
+    with patch.object(liveness, "_EARLY", 0.0):
+        for what, seconds in steps:
+            for talk in (short, long):
+                if talk.closed is not None:
+                    continue
+                if what == "beat":
+                    talk.says({"screen": "Cart"})
+                elif what == "hide":
+                    talk.says({"screen": "background"})
+                talk.wait(seconds, answers=what != "silence")
+    assert short.events == long.events
+    assert short.pings == long.pings
+    assert short.closed == long.closed
