@@ -13,6 +13,8 @@ import logging
 import time
 from typing import Final
 
+import psycopg
+
 from api.postgres.database import Connection, Database
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
@@ -36,6 +38,7 @@ class Members:
         self._queries = load_queries("api.postgres", "members.sql")
         self._is_here: dict[int, bool] = {}
         self._due: dict[int, float] = {}
+        self._names: dict[int, str] = {}
         self._watching: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._is_federation = False
@@ -65,12 +68,12 @@ class Members:
             return
         while True:
             try:
-                places = await self._database.read("members", self._places)
-            except ProblemError:
-                places = list(self._is_here)  # whether the database answers is told elsewhere
+                self._names = await self._database.read("members", self._places)
+            except (ProblemError, psycopg.Error) as error:
+                logger.info("The members were not read: %s", error)
             now = time.monotonic()
-            self._due = {place: self._due.get(place, now) for place in places}
-            self._is_here = {place: self._is_here.get(place, True) for place in places}
+            self._due = {place: self._due.get(place, now) for place in self._names}
+            self._is_here = {place: self._is_here.get(place, True) for place in self._names}
             await self._look_at([place for place, due in self._due.items() if due <= now])
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -101,17 +104,18 @@ class Members:
 
         try:
             is_here = await self._database.write("members", look, times=1)
-        except ProblemError as problem:
-            logger.info("A member was not looked at: %s", problem.detail)
+        except (ProblemError, psycopg.Error) as error:
+            logger.info("A member was not looked at: %s", error)
             return
         if is_here != self._is_here.get(place, True):
-            logger.warning("Member %d %s", place, "answers again" if is_here else "is away")
+            name = self._names.get(place, str(place))
+            logger.warning("Member %s %s", name, "answers again" if is_here else "is away")
         self._is_here[place] = is_here
         self._due[place] = time.monotonic() + (LOOK_SECONDS if is_here else LOOK_AGAIN_SECONDS)
 
-    async def _places(self, connection: Connection) -> list[int]:
+    async def _places(self, connection: Connection) -> dict[int, str]:
         rows = await (await connection.execute(self._queries["places"])).fetchall()
-        return [place for (place,) in rows]
+        return dict(rows)
 
     async def _whether(self, connection: Connection) -> bool:
         row = await (await connection.execute(self._queries["whether"])).fetchone()

@@ -6,7 +6,7 @@ SELECT to_regclass('members_away') IS NOT NULL
 
 -- name: places
 -- Every member.
-SELECT place FROM member_states ORDER BY place
+SELECT place, name FROM member_states ORDER BY place
 
 -- name: look
 -- At one of them: whether it answers, which is remembered.
