@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from schemas.service.distribution import rollcall_version
 from tests.e2e.browser import Api, assert_no_sideways_scroll, look
@@ -64,6 +64,28 @@ def test_it_shows_what_runs_what_is_missing_and_what_is_stored(
     look(signed_in, "health")
     signed_in.set_viewport_size({"width": 320, "height": 640})
     assert_no_sideways_scroll(signed_in)
+
+
+def test_of_a_federation_it_shows_the_members(signed_in: Page, api: Api, table: Table) -> None:
+    fill(table)
+    since = "2026-03-30T12:00:00.000Z"
+    here = {"name": "eu", "here": True, "problem": None, "since": since, "as_of": since}
+    away = {**here, "name": "us", "here": False, "problem": "could not connect", "as_of": None}
+
+    def with_members(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "members": [here, away]})
+
+    signed_in.route("**/api/v1/health", with_members)
+    signed_in.goto(f"{api.origin}/health")
+    rows = signed_in.locator("#members tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("eu")
+    expect(rows.last).to_contain_text("could not connect")
+    expect(signed_in.locator("#partitions-card")).to_be_hidden()
+    expect(signed_in.locator("#findings li").first).to_have_text(
+        "Member us counts for nothing: it does not answer. could not connect"
+    )
 
 
 def test_it_begins_with_what_somebody_should_know_first(modules: Page) -> None:

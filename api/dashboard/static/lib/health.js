@@ -84,10 +84,11 @@ function ofProcesses({ targets, processes, left_out: leftOut, versions: running 
   return found;
 }
 
-function ofStore({ targets, partitions, rollups, audit, database_problem: problem }) {
-  const found = [];
+/** Without `members` it is no federation; with them nobody here reads partitions. */
+function ofStore({ targets, partitions, rollups, audit, members, database_problem: problem }) {
+  const found = (members ?? []).filter(({ here }) => !here).map(({ name, problem: why }) => ({ kind: "bad", text: `${t("Member {name} counts for nothing: it does not answer.", { name })} ${why ?? ""}`.trim() }));
   if (problem !== null) found.push({ kind: "bad", text: `${t("What PostgreSQL knows is missing.")} ${problem}` });
-  const unread = partitions.filter(({ processors }) => processors.length === 0).map(({ partition }) => partition);
+  const unread = members ? [] : partitions.filter(({ processors }) => processors.length === 0).map(({ partition }) => partition);
   if (targets.length > 0 && unread.length > 0) {
     const named = many(unread.length, "No processor that answers has partition {which}.", "No processor that answers has partitions {which}.", { which: numbers(unread) });
     found.push({ kind: "bad", text: unread.length === partitions.length ? t("No processor that answers has any partition.") : named });

@@ -38,6 +38,7 @@ function show(told) {
   showFigures(told);
   showProcesses(told);
   showPartitions(told);
+  showMembers(told.members);
   showOutages(told);
   showMaintenance(told);
   showAudit(told.audit);
@@ -103,6 +104,21 @@ function showPartitions({ targets, partitions }) {
       { at: each.as_of, inWords: (at, now) => `${words.timeOfDay(at)}, ${words.ago(at, now)}` },
       health.lag(each),
       each.processors.join(` ${t("and")} `) || nobody,
+    ],
+  })));
+}
+
+/** Of a federation, whose members are partitions to the rest of the page. */
+function showMembers(members = []) {
+  element("members-card").hidden = members.length === 0;
+  element("partitions-card").hidden = members.length > 0;
+  fill("members", "", members.map((each) => ({
+    key: each.name,
+    cells: [
+      { strong: each.name },
+      { state: each.here ? "ready" : "no_answer", text: each.here ? health.STATES.ready : health.STATES.no_answer, under: each.problem ?? "" },
+      { at: each.as_of, inWords: (at, now) => `${words.timeOfDay(at)}, ${words.ago(at, now)}` },
+      { at: each.since, inWords: moment },
     ],
   })));
 }
