@@ -20,6 +20,7 @@ from ingest.app import CONNECTION
 from schemas.log.events import Heartbeat
 from schemas.log.settings import KafkaSettings
 from tests.rigs.harness import (
+    DEADLINE_SECONDS,
     Answer,
     Ingest,
     client_events,
@@ -228,6 +229,16 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
         assert (await ingest.heartbeat(b"{}")).status == 200
 
 
+async def in_flight(process: Process, count: int) -> list[asyncio.Task[Answer]]:
+    """So many calls that wait for Kafka."""
+    calls = [asyncio.create_task(process.heartbeat(f"in-flight-{n}")) for n in range(count)]
+    told = b"\nrollcall_ingest_calls_in_flight %d.0\n" % count
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while told not in (await process.get("/metrics")).body:
+            await asyncio.sleep(0.01)
+    return calls
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
     proxy: KafkaProxy,
@@ -241,9 +252,7 @@ async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
     await process.until_status("/readyz", 200)
     assert (await process.heartbeat("before")).status == 200
     proxy.hold()
-    calls: list[asyncio.Task[Answer]] = []
-    while b"rollcall_ingest_buffer_bytes 0.0" in (await process.get("/metrics")).body:
-        calls.append(asyncio.create_task(process.heartbeat(f"in-flight-{len(calls)}")))
+    calls = await in_flight(process, 20)
     process.popen.send_signal(signal.SIGTERM)
     await wait_until(lambda: refuses(process.port))
     assert not any(call.done() for call in calls)
@@ -264,9 +273,7 @@ async def test_sigterm_while_kafka_is_away_still_answers_and_exits_with_0(
     processes.append(process)
     await process.until_status("/readyz", 200)
     proxy.hold()
-    calls: list[asyncio.Task[Answer]] = []
-    while b"rollcall_ingest_buffer_bytes 0.0" in (await process.get("/metrics")).body:
-        calls.append(asyncio.create_task(process.heartbeat("lost")))
+    calls = await in_flight(process, 20)
     process.popen.send_signal(signal.SIGTERM)
     for answer in await asyncio.gather(*calls):
         assert_unavailable(answer)
