@@ -177,7 +177,7 @@ class Partition(TimedUsers):
         """An error of ours here ends the process: nobody's erasure is passed over."""
         fence_ms = self.policy.logout_fence_ms
         user_hash, flag = self._privacy.apply(event, offset, now_ms, fence_ms)
-        effects.flags[user_hash] = flag
+        effects.flags[user_hash] = flag.after(effects.flags.get(user_hash))
         effects.verdicts[APPLIED] += 1
         if isinstance(event, OptIn):
             return

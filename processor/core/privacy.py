@@ -56,6 +56,13 @@ class FlagChange(msgspec.Struct, frozen=True, gc=False):
     erased_ms: int | None = None
     fence_until_ms: int | None = None
 
+    def after(self, earlier: FlagChange | None) -> FlagChange:
+        """The two as one, where ``earlier`` is of the same batch: what it erased stays erased."""
+        if earlier is None or earlier.erased_ms is None:
+            return self
+        erased_ms = max(earlier.erased_ms, self.erased_ms or earlier.erased_ms)
+        return msgspec.structs.replace(self, erased_ms=erased_ms)
+
 
 class StoredFlag(msgspec.Struct, frozen=True, gc=False):
     """A row of ``privacy_flags`` that still keeps somebody out."""

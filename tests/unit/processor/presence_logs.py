@@ -92,6 +92,8 @@ class Processor:
     elsewhere: dict[int, dict[str, int]] = field(default_factory=dict)
     #: By hash, which is the id here: what keeps users out.
     flags: dict[bytes, StoredFlag] = field(default_factory=dict)
+    #: By user's hash, up to when what was stored of them was erased.
+    erased: dict[bytes, int] = field(default_factory=dict)
     last_changes: list[LoggedChange] = field(default_factory=list)
     #: Users in the foreground by screen.
     live_screens: dict[str, int] = field(default_factory=dict)
@@ -144,6 +146,8 @@ class Processor:
         for user_hash, flag in effects.flags.items():
             fence_ms = flag.fence_until_ms
             self.flags[user_hash] = StoredFlag(user_hash, flag.opted_out, flag.offset, fence_ms)
+            if flag.erased_ms is not None:
+                self.erased[user_hash] = max(flag.erased_ms, self.erased.get(user_hash, 0))
         self.last_changes += effects.last_changes
         for user, log_offset in effects.written(memory.users):
             row = presence_row(user, memory.partition, log_offset)

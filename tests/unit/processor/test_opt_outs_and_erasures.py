@@ -119,3 +119,18 @@ def test_repeating_is_safe() -> None:
     log.record(2, OUT)
     assert len(log.effects.published()) == 1
     assert log.effects.flags[b"ada"].opted_out
+
+
+def test_who_comes_back_in_the_batch_of_their_opt_out_was_erased_nevertheless() -> None:
+    log = Log()
+    log.record(0, OUT)
+    log.record(5, IN)
+    flag = log.effects.flags[b"ada"]
+    assert (flag.opted_out, flag.erased_ms) == (False, START)
+
+
+def test_an_erasure_of_what_is_older_takes_nothing_back() -> None:
+    log = Log()
+    log.record(0, ERASE)
+    log.record(5, Erase(user="ada", request="u", before_ms=START - 60_000))
+    assert log.effects.flags[b"ada"].erased_ms == START

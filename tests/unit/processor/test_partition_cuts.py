@@ -66,6 +66,7 @@ def everything(processor: Processor) -> dict[str, Any]:
         "changes": processor.changes,
         "last changes": processor.last_changes,
         "flags": processor.flags,
+        "erased": processor.erased,
         "counts": processor.counts,
         "live screens": processor.live_screens,
         "outages": processor.outages,
