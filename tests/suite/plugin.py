@@ -28,6 +28,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
+from deploy.local import ports
 from tests.suite.budget import (
     by_folder,
     is_held,
@@ -129,12 +130,24 @@ def pytest_configure(config: pytest.Config) -> None:
     if not is_worker(config) and (scratch := make_scratch()) is not None:
         config.stash[_scratch] = scratch
         use(scratch)
+    if is_worker(config):
+        told = messages(config, "workerinput")
+        keep_to_ports(int(told["workerid"].removeprefix("gw")), told["workercount"])
     if is_controller(config):
         config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
         config.stash[_forks] = start_server(Path(config.stash[_directory].name) / "forks")
         servers = SharedServers(Path(config.stash[_directory].name), starters())
         config.stash[_servers] = servers
         servers.start()
+
+
+def keep_to_ports(worker: int, workers: int) -> None:
+    """Ports of a process's own: a port is looked for before its server takes it, and of six
+    processes with hundreds of servers each now and then two found the same."""
+    each = (ports.LAST_PORT + 1 - ports.FIRST_PORT) // (workers + 1)
+    # The first ones are of the servers that all share.
+    ports.FIRST_PORT += each * (worker + 1)
+    ports.LAST_PORT = ports.FIRST_PORT + each - 1
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
