@@ -93,6 +93,7 @@ ASKED_BY_NOBODY = {
     "rollcall_notify_partitions": "to see who has which; a process without any is ready",
     "rollcall_notify_stays": "sizing; the lag of webhooks has an alert",
     "rollcall_notify_webhooks": "rollcall webhooks list says more",
+    "rollcall_processor_batch_wait_seconds": "looked up where events are visible late",
     "rollcall_processor_live_screens_corrected_total": "a fault that mends itself, and is logged",
     "rollcall_processor_log_time_seconds": "by partition, for a closer look; its age is shown",
     "rollcall_processor_maintenance_rows_total": "looked up where maintenance takes long",
