@@ -6,11 +6,14 @@ from typing import Final
 
 from tests.faults.kinds import NothingHappenedError, Round, told
 from tests.faults.links import Link
-from tests.faults.names import THIRD
+from tests.faults.names import DISCONNECT_GRACE_SECONDS, THIRD
 from tests.faults.packets import Dropped, no_dropping
 
-#: From one of three brokers the API may have nothing to read.
-ONE_OF_THREE: Final = "api to kafka-"
+#: On which for seconds nobody may have anything to say.
+OFTEN_QUIET: Final = "api to kafka"
+#: A phone that is cut off from one ingest alone for longer than its socket's grace is offline, and
+#: rightly: the other ingest goes on, so that is no outage.
+LONGEST_FOR_PHONES_SECONDS: Final = DISCONNECT_GRACE_SECONDS - 1
 
 
 def cut_a_line(round_: Round) -> None:
@@ -27,16 +30,22 @@ def cut_a_line(round_: Round) -> None:
 def drop_packets(round_: Round) -> None:
     """The kernel drops all packets of the line between a client and a server, any two, for 2 to
     12 s: nothing is acknowledged, and no end of a connection is told."""
-    with Dropped(_a_line(round_, but=ONE_OF_THREE).ports()) as dropped:
-        round_.last(2, 12)
+    name = _name_of_a_line(round_, but=OFTEN_QUIET)
+    longest = LONGEST_FOR_PHONES_SECONDS if name.startswith("phones") else 12
+    with Dropped(round_.stack.links[name].ports()) as dropped:
+        round_.last(2, longest)
         if not dropped.count():
             raise NothingHappenedError("nobody sent a packet")
 
 
-def _a_line(round_: Round, but: str = THIRD) -> Link:
-    """Any, but for those of the processor that is not there, and those that begin with ``but``."""
-    names = [name for name in round_.stack.links if not name.startswith((THIRD, but))]
-    return round_.stack.links[round_.choose(names)]
+def _a_line(round_: Round) -> Link:
+    """Any, but for those of the processor that is not there."""
+    return round_.stack.links[_name_of_a_line(round_)]
+
+
+def _name_of_a_line(round_: Round, but: str = THIRD) -> str:
+    """Of any of those, but for lines that begin with ``but``."""
+    return round_.choose([name for name in round_.stack.links if not name.startswith((THIRD, but))])
 
 
 def break_off_lines(round_: Round) -> None:
