@@ -23,6 +23,8 @@ from schemas.http.server import BoundedServer
 MOST_AT_ONCE: Final = 128
 #: After a look that found nobody, until the next: where phones come one by one it costs nothing.
 LOOK_SECONDS: Final = 0.01
+#: After an error of the system: one line of the log a second says it.
+PAUSE_SECONDS: Final = 1.0
 #: Of aiohttp's site: who it serves, and the listener that it has started.
 PRIVATE: Final = ("_runner", "_server")
 
@@ -86,8 +88,9 @@ class _Newcomers:
                 return
             except ConnectionAbortedError:
                 continue
-            except OSError as error:  # no more files, no memory: who comes next asks again
+            except OSError as error:  # no more files, no memory
                 logger.warning("Cannot accept connections: %s", error.strerror)
+                self._look_again_at = self._loop.time() + PAUSE_SECONDS
                 return
             phone.setblocking(False)
             task = self._loop.create_task(self._enter(phone))
