@@ -5,12 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from tests.conftest import fresh_database
 from tests.rigs.api_harness import Table
+from tests.rigs.database_role import fresh_role
 from tests.rigs.ingest_process import Process
 
 
@@ -45,10 +44,5 @@ def cleared_database_url(shared_database_url: str) -> str:
 @pytest.fixture
 def role(database_url: str) -> Iterator[str]:
     """The name of a role that has no right yet."""
-    name = f"api_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(database_url, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(database_url, autocommit=True) as db:
-        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
-            db.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    with fresh_role(database_url, f"api_{uuid.uuid4().hex[:8]}") as name:
+        yield name

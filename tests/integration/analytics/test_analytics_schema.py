@@ -22,6 +22,7 @@ from processor.core.analytics.screen_names import OUR_NAMES, ScreenNames
 from schemas.database.migrate import migrate
 from schemas.measures.dwell import BUCKETS, bucket_of, percentile_ms
 from tests.integration.processor.rollup_oracle import HOUR, QUARTER, Row, Table, add, floor, recount
+from tests.rigs.database_role import fresh_role
 from tests.rigs.maintenance_rig import fill, random_source, run, utc
 from tests.rigs.rig import rows
 
@@ -209,13 +210,8 @@ def test_concurrency_goes_on_with_the_samples_of_now(database_url: str) -> None:
 @pytest.fixture
 def role(database_url: str) -> Iterator[str]:
     """A role with a name that needs quoting."""
-    name = f'Analyst "{uuid.uuid4().hex[:8]}"'
-    with psycopg.connect(database_url, autocommit=True) as db:
-        db.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
-    yield name
-    with psycopg.connect(database_url, autocommit=True) as db:
-        for statement in ("DROP OWNED BY {}", "DROP ROLE {}"):
-            db.execute(sql.SQL(statement).format(sql.Identifier(name)))
+    with fresh_role(database_url, f'Analyst "{uuid.uuid4().hex[:8]}"') as name:
+        yield name
 
 
 def readable(url: str, role: str) -> set[str]:
