@@ -40,11 +40,14 @@ class TokenRoutes:
         return None
 
     def at_once(self, token: str) -> Identity | None:
-        first = self._candidates(token)[0]
-        try:
-            return first.at_once(token)
-        except ProblemError:  # perhaps the next one accepts it
-            return None
+        refused: ProblemError | None = None
+        for each in self._candidates(token):
+            try:
+                return each.at_once(token)
+            except ProblemError as problem:
+                refused = _unless_signed_by_another(refused, problem)
+        assert refused is not None  # noqa: S101 - there is a candidate
+        raise refused
 
     @property
     def key_set(self) -> tuple[Hashable, ...]:
@@ -60,11 +63,7 @@ class TokenRoutes:
                     token, expired_for_seconds=expired_for_seconds, caller=caller
                 )
             except ProblemError as problem:
-                if problem.code not in (*_SIGNED_BY_ANOTHER, "unavailable"):
-                    raise
-                # A key set that is away may have signed it, whatever the others say.
-                if refused is None or refused.code != "unavailable":
-                    refused = _more_telling(refused, problem)
+                refused = _unless_signed_by_another(refused, problem)
         assert refused is not None  # noqa: S101 - there is a candidate
         raise refused
 
@@ -78,6 +77,16 @@ class TokenRoutes:
         if serving:
             return serving
         return [self._asked if self._asked is not None else self._by_key[0]]
+
+
+def _unless_signed_by_another(before: ProblemError | None, problem: ProblemError) -> ProblemError:
+    """What to raise if no further source accepts the token; raises what none of them can mend."""
+    if problem.code not in (*_SIGNED_BY_ANOTHER, "unavailable"):
+        raise problem
+    # A key set that is away may have signed it, whatever the others say.
+    if before is not None and before.code == "unavailable":
+        return before
+    return _more_telling(before, problem)
 
 
 def _more_telling(first: ProblemError | None, then: ProblemError) -> ProblemError:

@@ -255,6 +255,26 @@ async def test_T4_a_move_from_one_key_to_the_next_loses_nobody(
     assert expired.code == "token_expired", "who signed it is known"
 
 
+async def test_T4_what_both_keys_are_at_hand_for_is_decided_at_once() -> None:
+    by = verifier(jwt_secret=SECRET, previous_jwt_secret="an old secret".ljust(32, "."))
+    for key in (SECRET, "an old secret".ljust(32, ".")):
+        identity = by.at_once(signed({"sub": "u1"}, key))
+        assert identity is not None
+        assert identity.user == "u1"
+    for token, code in (
+        (signed({"sub": "u1"}, "x" * 64), "bad_signature"),
+        (signed({"sub": "u1", "exp": 1}, "an old secret".ljust(32, ".")), "token_expired"),
+    ):
+        with pytest.raises(ProblemError) as at_once:
+            by.at_once(token)
+        later = await refusal(by, token)
+        assert (at_once.value.code, at_once.value.detail) == (later.code, later.detail)
+        assert later.code == code
+    nowhere = verifier(jwks_url="http://127.0.0.1:9/", previous_jwt_public_key=pem(RSA))
+    assert nowhere.at_once(signed({"sub": "u1"}, KEYS["ES384"], "ES384")) is None, "it waits"
+    await nowhere.close()
+
+
 async def test_T4_a_jwt_that_fails_is_not_shown_to_who_is_asked() -> None:
     async with running_back_end() as back_end:
         by = verifier(userinfo_url=back_end.url, previous_jwt_secret=SECRET)
