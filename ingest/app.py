@@ -106,7 +106,9 @@ def install(
         publisher.start()
         sign_outs.start()
         opt_outs.start()
+        sockets.start()
         yield
+        await sockets.close()
         await opt_outs.close()
         await sign_outs.close()
         await publisher.close()

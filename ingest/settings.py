@@ -23,6 +23,8 @@ from schemas.tokens.settings import TokenSettings
 
 #: Of silence before a ping, unless it is set.
 MAX_PING_SECONDS: Final = 30.0
+#: Where timing is short on purpose.
+LEAST_CUT_OFF_SECONDS: Final = 1.0
 
 
 def ping_problem(
@@ -250,6 +252,14 @@ class IngestSettings(
     @property
     def _ping_default_seconds(self) -> float:
         return min(MAX_PING_SECONDS, self.heartbeat_interval_seconds / 2)
+
+    @property
+    def cut_off_seconds(self) -> float:
+        """How long nothing of a partition may be acknowledged before its sockets are sent away: a
+        third of what a socket that is well leaves of offline-after (``ingest/log/cut_off.py``)."""
+        silent = self.heartbeat_interval_seconds + self.ping_interval_seconds
+        left = self.offline_after_seconds - silent - self.ping_timeout_seconds
+        return max(LEAST_CUT_OFF_SECONDS, left / 3)
 
     @property
     def session_policy(self) -> SessionPolicy:

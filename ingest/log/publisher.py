@@ -26,6 +26,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ingest.log.appender import EventLog, NotAppendedError
+from ingest.log.cut_off import Written
 from ingest.log.group import Acknowledgement, Group
 from ingest.log.linger import Linger, LingerPolicy
 from ingest.log.not_taken import NotTakenError
@@ -82,8 +83,14 @@ class _Lane:
         self._untold_bytes = 0
         self._ack_seconds = 0.0
         self._acknowledges = True
+        self._acknowledged = 0
         self._wake: asyncio.Future[None] | None = None
         self._closing = False
+
+    @property
+    def written(self) -> Written:
+        """What became of its records."""
+        return Written(self._acknowledged, fails=not self._acknowledges)
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -207,6 +214,7 @@ class _Lane:
         self._written_at = self._loop.time()
         self._ack_seconds = self._written_at - started
         if appended:
+            self._acknowledged += 1
             self._metrics.ack_seconds.observe(self._ack_seconds)
         return appended
 
@@ -260,6 +268,11 @@ class Publisher:
             self._shed_kafka_away.inc()
             raise NotTakenError("away")
         return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
+
+    @property
+    def written(self) -> list[Written]:
+        """What became of the records of each partition."""
+        return [lane.written for lane in self._lanes]
 
     def _leave_together(self, now: float) -> None:
         for lane in self._lanes:

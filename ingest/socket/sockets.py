@@ -6,6 +6,7 @@ What a socket does is in ``ingest/socket/session.py``, and done by ``ingest/sock
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from ingest.auth import Authentication
 from ingest.body.validate import BodyReader
 from ingest.http.errors import method_not_allowed, problem_response
 from ingest.limits import ConnectionLimits, UserLimits
+from ingest.log.cancellation import end
+from ingest.log.cut_off import CutOff, look_seconds
 from ingest.log.logouts import Logouts
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
@@ -37,8 +40,11 @@ from schemas.http.responses import REQUEST_ID, request_id_of
 from schemas.http.server import prove
 from schemas.http.sweep import Sweep
 from schemas.http.upgraded import hand_over
+from schemas.log.events import partition_of
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
+
+logger = logging.getLogger(__name__)
 
 
 class Sockets:
@@ -85,6 +91,18 @@ class Sockets:
         self._reconnect_spread_ms = settings.reconnect_spread_ms
         self._max_connections = settings.max_connections
         self._draining = False
+        self._partitions = settings.partitions
+        self._cut_off_seconds = settings.cut_off_seconds
+        self._cut_off = CutOff(settings.partitions)
+        self._looking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look after those of whom nothing can be written."""
+        self._looking = asyncio.create_task(self._look(), name="cut-off-sockets")
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            await end(self._looking)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         router.add_get(SOCKET_PATH, self.handle, allow_head=False)
@@ -139,11 +157,44 @@ class Sockets:
     async def drain(self) -> None:
         """Tell all sockets to come back, and close them, over a few seconds (1012)."""
         self._draining = True
-        await asyncio.gather(*(self._restart(socket) for socket in list(self._open.values())))
+        spread = self._drain_seconds, self._reconnect_spread_ms
+        await asyncio.gather(
+            *(self._restart(socket, *spread) for socket in list(self._open.values()))
+        )
 
-    async def _restart(self, socket: Socket) -> None:
-        await asyncio.sleep(random.uniform(0, self._drain_seconds))  # noqa: S311
-        reconnect_after_ms = random.randrange(self._reconnect_spread_ms + 1)  # noqa: S311
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(look_seconds(self._cut_off_seconds))
+            partitions = self._cut_off.look(self._shared.publisher.written)
+            if partitions:
+                self._send_away(partitions)
+
+    def _send_away(self, partitions: frozenset[int]) -> None:
+        """Tell those whose events cannot be written to come back elsewhere (1012)."""
+        theirs = [
+            socket
+            for socket in self._open.values()
+            if (user := socket.session.user) is not None
+            and not socket.session.closed
+            and partition_of(user, self._partitions) in partitions
+        ]
+        if not theirs:
+            return
+        logger.warning(
+            "Kafka acknowledges nothing of partition %s: %d sockets are told to come back, by "
+            "another ingest if there is one",
+            ", ".join(map(str, sorted(partitions))),
+            len(theirs),
+        )
+        half = self._cut_off_seconds / 2
+        over_seconds = min(self._drain_seconds, half)
+        spread_ms = min(self._reconnect_spread_ms, int(1000 * half))
+        for socket in theirs:
+            self._shared.start(self._restart(socket, over_seconds, spread_ms))
+
+    async def _restart(self, socket: Socket, over_seconds: float, spread_ms: int) -> None:
+        await asyncio.sleep(random.uniform(0, over_seconds))  # noqa: S311
+        reconnect_after_ms = random.randrange(spread_ms + 1)  # noqa: S311
         await socket.end(lambda: socket.session.restart(reconnect_after_ms))
 
     async def _admit(

@@ -32,6 +32,8 @@ UNKNOWN: Final = "unknown"
 _NUMBERS: Final = 1 << len(UNKNOWN)
 #: One event in so many names a screen.
 _NAMED: Final = 5
+#: Between two events of a quiet phone: twice offline_after.
+_QUIET_BEATS: Final = 10
 
 
 def spelled(number: int) -> str:
@@ -58,9 +60,13 @@ class Phone:
         self._chance = Random(f"{seed} phone {number}")
         self._doors, self._secret, self._truth = doors, secret, truth
         self._by_socket = number % 3 == 0
+        #: Says nothing for long, as an app whose user reads: renewals alone tell of it.
+        self._quiet = number % 6 == 0
         self._beat_seconds = beat_seconds
         self._beats = 0
         self._logins = 0
+        #: The door of its last attempt, and the one that the next one is not made at.
+        self._at = self._leaves = ""
         self._spell: Spell | None = None
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -88,7 +94,8 @@ class Phone:
             if self._spell is None:
                 self._spell = self._truth.begin(self.user, self.device, time.time())
             self._spell.beat_at = sent_at
-            await self._wait(self._beat_seconds * self._chance.uniform(0.9, 1.1))
+            beats = _QUIET_BEATS if self._quiet else 1
+            await self._wait(beats * self._beat_seconds * self._chance.uniform(0.9, 1.1))
         return self._chance.choices(["dies", "background", "logs out"], [5, 3, 2])[0]
 
     async def _leave(self, ending: str) -> None:
@@ -110,16 +117,24 @@ class Phone:
             await self.come_back()
 
     async def _wait(self, seconds: float) -> None:
-        """Until the next event; pings are answered meanwhile."""
+        """Until the next event; pings are answered meanwhile, and who loses a socket comes back."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        while self._socket is not None and (left := until - loop.time()) > 0:
+        until, back_seconds = loop.time() + seconds, self._chance.uniform(0, self._beat_seconds)
+        while self._socket is not None:
             try:
-                message = await self._socket.receive(left)
+                async with asyncio.timeout_at(until):
+                    # Begins anew with each ping: without any the line may be dead.
+                    message = await self._socket.receive(self._beat_seconds)
             except TimeoutError:
                 return
-            if message.type is not aiohttp.WSMsgType.TEXT:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                told = message.json()
+                if told["type"] == "restart":
+                    back_seconds = told["reconnect_after_ms"] / 1000
+                    self._met(time.time(), "restart")
+            else:
                 await self.come_back()
+                until = min(until, loop.time() + back_seconds)
         await asyncio.sleep(max(0.0, until - loop.time()))
 
     @property
@@ -145,7 +160,9 @@ class Phone:
         while True:
             sent_at = time.time()
             self._truth.tried(event)
-            if await (self._over_socket(said) if self._by_socket else self._over_http(said)):
+            met = await (self._over_socket(said) if self._by_socket else self._over_http(said))
+            self._met(sent_at, met)
+            if met is None:
                 self._truth.acknowledge(event, time.time())
                 return sent_at
             await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
@@ -153,19 +170,32 @@ class Phone:
     async def _log_out(self) -> None:
         event = (self.user, f"sid:{self._session}", LOGOUT)
         while True:
+            sent_at = time.time()
             self._truth.tried(event)
-            if await self._post(LOGOUT_PATH, {"device_id": self.device}):
+            met = await self._post(LOGOUT_PATH, {"device_id": self.device})
+            self._met(sent_at, met)
+            if met is None:
                 self._truth.acknowledge(event, time.time())
                 return
             await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
 
-    def _door(self) -> str:
-        return f"http://127.0.0.1:{self._chance.choice(self._doors).port}"
+    def _met(self, sent_at: float, met: str | None) -> None:
+        """What an attempt came to: nothing if it was acknowledged."""
+        self._truth.tell(self.device, sent_at, self._at, met or "acknowledged")
+        if met is not None:
+            self._truth.trouble(met)
+            self._leaves = self._at
 
-    async def _over_http(self, said: dict[str, Any]) -> bool:
+    def _door(self) -> str:
+        """Not the one that it was last sent away from: a gateway takes that out."""
+        door = self._chance.choice([door for door in self._doors if door.name != self._leaves])
+        self._at, self._leaves = door.name, ""
+        return f"http://127.0.0.1:{door.port}"
+
+    async def _over_http(self, said: dict[str, Any]) -> str | None:
         return await self._post(HEARTBEAT, said)
 
-    async def _post(self, path: str, body: dict[str, Any]) -> bool:
+    async def _post(self, path: str, body: dict[str, Any]) -> str | None:
         assert self._http is not None
         headers = {"Authorization": f"Bearer {self._token()}"}
         try:
@@ -174,38 +204,40 @@ class Phone:
             ) as answer:
                 await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._truth.trouble(type(error).__name__)
-            return False
-        if answer.status != 200:
-            self._truth.trouble(f"{answer.status}")
-        return answer.status == 200
+            return type(error).__name__
+        return None if answer.status == 200 else f"{answer.status}"
 
-    async def _over_socket(self, said: dict[str, Any]) -> bool:
-        frame = {"id": self._beats, **said}
+    async def _over_socket(self, said: dict[str, Any]) -> str | None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                if self._socket is None:
-                    assert self._http is not None
-                    self._socket = await self._http.ws_connect(
-                        self._door() + "/api/ws", timeout=CLOSE
-                    )
-                    frame |= {"type": "auth", "token": self._token()}
-                await self._socket.send_json(frame)
-                while True:
-                    message = await self._socket.receive()
-                    if message.type is not aiohttp.WSMsgType.TEXT:
-                        self._truth.trouble(f"closed with {self._socket.close_code}")
-                        break
-                    told = message.json()
-                    if told.get("id") == self._beats:
-                        if told["type"] == "ack":
-                            return True
-                        self._truth.trouble(f"frame {told.get('code')}")
-                        return False
+                # That an auth frame is acknowledged says that its token counts, no more.
+                met = await self._open_socket() or await self._say({"id": self._beats, **said})
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self._truth.trouble(f"socket: {type(error).__name__}")
-        await self.come_back()
-        return False
+            met = f"socket: {type(error).__name__}"
+        if met is not None and not met.startswith("frame"):
+            await self.come_back()
+        return met
+
+    async def _open_socket(self) -> str | None:
+        """If there is none."""
+        if self._socket is not None:
+            return None
+        assert self._http is not None
+        self._socket = await self._http.ws_connect(self._door() + "/api/ws", timeout=CLOSE)
+        met = await self._say({"id": "auth", "type": "auth", "token": self._token()})
+        if met is not None:
+            await self.come_back()
+        return met
+
+    async def _say(self, frame: dict[str, Any]) -> str | None:
+        """A frame, until it is acknowledged."""
+        assert self._socket is not None
+        await self._socket.send_json(frame)
+        while (message := await self._socket.receive()).type is aiohttp.WSMsgType.TEXT:
+            told = message.json()
+            if told.get("id") == frame["id"]:
+                return None if told["type"] == "ack" else f"frame {told.get('code')}"
+        return f"closed with {self._socket.close_code}"
 
 
 class Fleet:

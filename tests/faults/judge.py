@@ -151,7 +151,8 @@ class Judge:
                 by_silence=reason == "timed_out",
             )
             if why is not None:
-                found.append(f"offline at {at:.1f} ({reason}): {user} {device}, {why}")
+                tries = "; ".join(self._fleet.truth.tries_of(device))
+                found.append(f"offline at {at:.1f} ({reason}): {user} {device}, {why}: {tries}")
         judged.update(last)
         return found
 

@@ -7,7 +7,8 @@ which no two events of a phone have in common; a logout by user and token.
 from __future__ import annotations
 
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -16,6 +17,8 @@ Id: TypeAlias = tuple[str, str, str]
 LOGOUT: Final = "logout"
 #: Log time is in whole milliseconds of the broker's clock.
 SLACK_SECONDS: Final = 0.05
+#: Of a phone that are remembered.
+TRIES: Final = 40
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Truth:
     attempts: Counter[Id] = field(default_factory=Counter)
     troubles: Counter[str] = field(default_factory=Counter)
     spells: dict[str, list[Spell]] = field(default_factory=dict)
+    tries: dict[str, deque[str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def tried(self, event: Id) -> None:
@@ -51,6 +55,16 @@ class Truth:
     def trouble(self, what: str) -> None:
         with self.lock:
             self.troubles[what] += 1
+
+    def tell(self, device: str, began_at: float, door: str, came: str) -> None:
+        """What became of an attempt, for whoever asks why a phone was shown offline."""
+        with self.lock:
+            tries = self.tries.setdefault(device, deque(maxlen=TRIES))
+            tries.append(f"{began_at:.1f}+{time.time() - began_at:.1f} {door}: {came}")
+
+    def tries_of(self, device: str) -> list[str]:
+        with self.lock:
+            return list(self.tries.get(device, ()))
 
     def begin(self, user: str, device: str, at: float) -> Spell:
         spell = Spell(device, at)

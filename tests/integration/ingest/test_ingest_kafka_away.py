@@ -7,6 +7,7 @@ back or lost.
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import struct
 import time
@@ -14,6 +15,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from deploy.local.ports import free_port
 from ingest.app import CONNECTION
@@ -26,6 +29,7 @@ from tests.rigs.harness import (
     client_events,
     ingest_settings,
     running_ingest,
+    token,
     wait_until,
 )
 from tests.rigs.ingest_process import Process, refuses
@@ -227,6 +231,44 @@ async def test_more_calls_than_may_wait_are_refused_at_once(
         assert {answer.status for answer in await asyncio.gather(*waiting)} == {200}
         assert ingest.metric("rollcall_ingest_calls_in_flight") == 0
         assert (await ingest.heartbeat(b"{}")).status == 200
+
+
+async def test_sockets_of_an_ingest_that_is_cut_off_go_to_another_one(
+    proxy: KafkaProxy, far_settings: KafkaSettings
+) -> None:
+    """Their renewals are lost, and the log goes on with what others write: no outage is seen."""
+    settings = ingest_settings(
+        far_settings,
+        accept_timeout_seconds=ACCEPT_TIMEOUT_SECONDS,
+        heartbeat_interval_seconds=1,
+        offline_after_seconds=5,
+        allow_short_timing=True,
+    )
+    authorization = {"Authorization": f"Bearer {token('u1')}"}
+    async with (
+        running_ingest(settings) as ingest,
+        connect(f"ws://127.0.0.1:{ingest.port}/api/ws", additional_headers=authorization) as u1,
+        asyncio.timeout(DEADLINE_SECONDS),
+    ):
+        await ingest.until_ready()
+        assert json.loads(await u1.recv())["type"] == "welcome"
+        await u1.send('{"id": 1, "device_id": "phone", "screen": "Home"}')
+        assert json.loads(await u1.recv())["type"] == "ack"
+        proxy.hold()
+        told = json.loads(await u1.recv())
+        assert told["type"] == "restart"
+        assert told["reconnect_after_ms"] <= 500 * settings.cut_off_seconds
+        with pytest.raises(ConnectionClosed):
+            await u1.recv()
+        assert u1.close_code == 1012
+        proxy.release()
+        await beat_until_accepted(ingest)
+        async with connect(
+            f"ws://127.0.0.1:{ingest.port}/api/ws", additional_headers=authorization
+        ) as back:
+            assert json.loads(await back.recv())["type"] == "welcome"
+            await back.send('{"id": 1, "screen": "Cart"}')
+            assert json.loads(await back.recv())["type"] == "ack"
 
 
 async def in_flight(process: Process, count: int) -> list[asyncio.Task[Answer]]:
