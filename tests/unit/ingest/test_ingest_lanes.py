@@ -37,6 +37,16 @@ class Log:
         await self.takes.wait()
 
 
+class Linger:
+    """Stays as it is, however fast the log acknowledges."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def gathered(self, *_: float) -> None:
+        pass
+
+
 class Running:
     def __init__(self, linger_seconds: float = LINGER_SECONDS) -> None:
         kafka = KafkaSettings(
@@ -47,7 +57,7 @@ class Running:
         self.registry = CollectorRegistry()
         self.publisher = Publisher(settings, self.log, IngestMetrics(self.registry))  # type: ignore[arg-type]
         for lane in self.publisher._lanes:
-            lane._linger.seconds = linger_seconds
+            lane._linger = Linger(linger_seconds)  # type: ignore[assignment]
         self.publisher.start()
 
     def beat(self, partition: int, *, urgent: bool = False) -> asyncio.Future[bool]:
