@@ -1,10 +1,11 @@
-"""Services as processes of their own that need not import libraries: forked from one that has.
+"""Services as processes of their own that need not import anything: forked from one that has.
 
-A start of the processor takes 1.2 s of CPU, nearly all of it imports of libraries, and a run starts
-some hundred and fifty services. Under pytest-xdist one process imports them once, and each service
-is a fork of it: it still imports all of our own code and runs it from the beginning, with its own
-environment, arguments and output, and gets signals like any other. A run without pytest-xdist
-starts services by their command line, as production does; so do `rollcall up` and its tests always.
+A start of the processor takes 1.2 s of CPU, nearly all of it imports, and a run starts some hundred
+and fifty services. Under pytest-xdist one process imports libraries and our own modules once, and
+each service is a fork of it: it still runs its ``__main__`` from the beginning, with its own
+environment, arguments and output, and gets signals like any other. No module of ours reads the
+environment when it is imported. A run without pytest-xdist starts services by their command line,
+as production does; so do `rollcall up` and its tests always, and ingest its workers.
 """
 
 from __future__ import annotations
@@ -30,13 +31,18 @@ from typing import IO, Any, Final, Protocol
 
 #: The path of the socket, where there is one.
 VARIABLE: Final = "ROLLCALL_TEST_FORKS"
-#: Not prometheus_client: it reads the environment when it is imported.
+#: Those that somebody imports late, too.
 LIBRARIES: Final = (
     *("aiohttp.web", "aiokafka", "cryptography.x509", "datasketches", "faust", "faust.app.base"),
     *("faust.livecheck", "faust.transport.drivers.aiokafka", "faust.web.drivers.aiohttp"),
     *("jinja2", "jwt", "msgspec", "numpy", "psycopg", "psycopg_pool", "pydantic_settings"),
     *("structlog", "typer", "uvloop", "zoneinfo"),
 )
+#: What services and commands begin with: it imports all that they need.
+MAINS: Final = ("ingest", "processor", "processor.notify", "api", "deploy.cli")
+COMMANDS: Final = "deploy.cli.command"
+OURS: Final = frozenset({"api", "deploy", "ingest", "processor", "schemas"})
+ROOT: Final = Path(__file__).parents[2]
 POLL_SECONDS: Final = 0.01
 #: How long a fork may take to say that it runs.
 START_SECONDS: Final = 30.0
@@ -248,6 +254,8 @@ def run(request: Mapping[str, Any]) -> None:
         del sys.path[0], arguments[0]
     else:
         sys.path[0] = request["directory"]
+        if is_of_another_release(Path(request["directory"])):
+            forget_ours()
     kind, what, *rest = arguments
     sys.argv = [what, *rest]
     if kind == "-m":
@@ -256,10 +264,26 @@ def run(request: Mapping[str, Any]) -> None:
         exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
 
 
+def is_of_another_release(directory: Path) -> bool:
+    """Whether modules are imported from there first, and are not those that this process has."""
+    return directory.resolve() != ROOT and any((directory / name).is_dir() for name in OURS)
+
+
+def forget_ours() -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
+        del sys.modules[name]
+
+
+def import_all() -> None:
+    for name in (*LIBRARIES, *(f"{name}.__main__" for name in MAINS), COMMANDS):
+        importlib.import_module(name)
+    for name in MAINS:
+        del sys.modules[f"{name}.__main__"]  # each process runs its own anew
+
+
 def main() -> None:
     server = Server(socket.socket(fileno=int(sys.argv[1])))
-    for library in LIBRARIES:
-        importlib.import_module(library)
+    import_all()
     gc.collect()
     gc.freeze()
     request = server.serve()
