@@ -60,8 +60,7 @@ class UserDay:
     used: Device | Span
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedChange:
+class LoggedChange(msgspec.Struct, frozen=True, gc=False):
     """A change with its place in the log: ``(offset, index, ordinal)`` orders and names it."""
 
     offset: int

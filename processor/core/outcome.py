@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from processor.core.model import Changed, User
 
@@ -17,8 +17,7 @@ VERDICTS = (APPLIED, FENCED, SIGNED_OUT, IGNORED, OPTED_OUT, TIMER)
 MARKS = (TOKEN, DEVICE_INFO) = "token", "device_info"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """``user`` is the one given where ``verdict`` is not ``applied``. ``forgotten`` devices made
     room; ``told_apart_by`` is the mark that showed another phone of the device's name."""
 

@@ -5,15 +5,15 @@ Before the events of a record come the things that happened because time passed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from processor.core.analytics.screen_names import ScreenNames
-from processor.core.analytics.spans_and_sessions import follow
+from processor.core.analytics.spans_and_sessions import Finding, follow
 from processor.core.canaries import marked
 from processor.core.effects import Effects, LoggedChange, Record, Reject, RejectCause
 from processor.core.intervals import quiet_interval
 from processor.core.log.clock_steps import ClockStep
-from processor.core.model import Policy, User
+from processor.core.model import Changed, Policy, User
 from processor.core.outage import Grace, Silence, is_heard
 from processor.core.outcome import APPLIED, FENCED, OPTED_OUT, Outcome
 from processor.core.presence import apply_disconnect, apply_heartbeat, apply_renew
@@ -21,7 +21,7 @@ from processor.core.privacy import Erasure, Privacy, Removal, heard_since, is_he
 from processor.core.sign_outs import apply_logout
 from processor.core.signs_of_life import is_flat, only_heard
 from processor.core.timed_users import TimedUsers
-from processor.core.usual import still_there
+from processor.core.usual import moved_on, still_there
 from schemas.log.events import (
     BadEvent,
     ClientEvent,
@@ -133,6 +133,10 @@ class Partition(TimedUsers):
             if beaten is not None:
                 self._settle_usual(offset, index, event, before, beaten, effects)
                 return None
+            navigated = moved_on(before, event, now_ms, self._expires_ms, timer_ms)
+            if navigated is not None:
+                self._settle_moved(offset, index, before, *navigated, effects)
+                return None
         if before is None and (kept_out := self._privacy.kept_out(event.user, now_ms)):
             why, user_hash = kept_out
             effects.verdicts[OPTED_OUT if why == "opted_out" else FENCED] += 1
@@ -232,6 +236,26 @@ class Partition(TimedUsers):
             effects.hear(user.user_id, offset)
         else:
             effects.touched[user.user_id] = offset
+        self._deadlines.watch_at(user.user_id, user.devices[0].expires_ms)
+
+    def _settle_moved(
+        self,
+        offset: int,
+        index: int,
+        before: User,
+        user: User,
+        changed: Changed,
+        findings: Sequence[tuple[int, Finding]],
+        effects: Effects,
+    ) -> None:
+        """As what follows an outcome with this change alone."""
+        effects.verdicts[APPLIED] += 1
+        if not user.canary:
+            self.tally.moved(before.screen, user.screen)
+            user = self._analytics.heard_of(user, findings, index)
+            effects.changes.append(LoggedChange(offset, index, 0, changed))
+        self.users[user.user_id] = user
+        effects.touched[user.user_id] = offset
         self._deadlines.watch_at(user.user_id, user.devices[0].expires_ms)
 
     def _settle(

@@ -19,6 +19,16 @@ class Tally:
         self.by_screen: Counter[str | None] = Counter()
         self.live = LiveScreens(self.by_screen, max_screens)
 
+    def moved(self, from_screen: str | None, to_screen: str | None) -> None:
+        """Somebody in the foreground goes to another screen."""
+        by_screen, live = self.by_screen, self.live
+        by_screen[from_screen] -= 1
+        if not by_screen[from_screen]:
+            del by_screen[from_screen]
+        live.moved(from_screen, -1)
+        by_screen[to_screen] += 1
+        live.moved(to_screen, 1)
+
     def count(self, user: User, by: int) -> None:
         """``user`` comes (1) or goes (-1)."""
         if user.canary:

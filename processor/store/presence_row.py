@@ -143,6 +143,8 @@ _timer = msgspec.json.Decoder(Timer)
 
 def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
     """The row of a user; ``log_offset`` is of the last record that changed the user."""
+    if is_flat(user):
+        return _flat_row(user, user.devices[0], partition, log_offset)
     shown = visible_device(user.devices)
     several = len(user.devices) > 1
     last_active_ms = shown.last_active_ms if shown is not None else None
@@ -168,7 +170,7 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
         token=shown.token if shown is not None else None,
         expires_ms=shown.expires_ms if shown is not None else None,
         signed_out=shown is not None and shown.signed_out,
-        devices=None if is_flat(user) else _text(user.devices),
+        devices=_text(user.devices),
         sign_outs=_text(user.sign_outs) if user.sign_outs else None,
         sockets=_text(shown.sockets if shown is not None else None),
         ended_in_foreground=shown is not None and shown.ended_in_foreground,
@@ -178,6 +180,42 @@ def presence_row(user: User, partition: int, log_offset: int) -> PresenceRow:
         active_day=user.active_day,
         timer=_text(shown.timer if shown is not None else None),
         running_timers=sum(d.timer is not None and d.timer.runs_on for d in user.devices),
+        canary=user.canary,
+    )
+
+
+def _flat_row(user: User, device: Device, partition: int, log_offset: int) -> PresenceRow:
+    """As :func:`presence_row`, of the usual user, in less than half of the time: every navigation
+    has one."""
+    sockets, stay, timer = device.sockets, device.stay, device.timer
+    return PresenceRow(
+        user_id=user.user_id,
+        partition=partition,
+        name=user.name,
+        state=user.state,
+        reason=user.reason,
+        screen=user.screen,
+        changed_ms=user.changed_ms,
+        online_since_ms=user.online_since_ms,
+        last_active_ms=device.last_active_ms,
+        device_count=1 if user.state != "offline" else 0,
+        device=device.device,
+        app_version=device.app_version,
+        device_info=device.device_info,
+        platform=device.platform,
+        token=device.token,
+        expires_ms=device.expires_ms,
+        signed_out=device.signed_out,
+        devices=None,
+        sign_outs=_text(user.sign_outs) if user.sign_outs else None,
+        sockets=None if sockets is None else _text(sockets),
+        ended_in_foreground=device.ended_in_foreground,
+        log_offset=log_offset,
+        stay=None if stay is None else _text(stay),
+        first_day=user.first_day,
+        active_day=user.active_day,
+        timer=None if timer is None else _text(timer),
+        running_timers=1 if timer is not None and timer.runs_on else 0,
         canary=user.canary,
     )
 

@@ -1,6 +1,6 @@
-"""``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat, in one run by the
-short way (``processor/core/usual.py``), by the long one, and by the long one without what tells
-phones of one name apart (``processor/core/twins.py``).
+"""``make bench-reducer``: CPU µs that the reducer takes for a usual heartbeat and for a navigation,
+in one run by the short way (``processor/core/usual.py``), by the long one, and by the long one
+without what tells phones of one name apart (``processor/core/twins.py``).
 
 The usual heartbeat changes nothing: a phone with one device says that it is still there. Without
 means that a device is found by its name alone, as if no two phones could share one. Rounds of all
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import cycle, product
 from statistics import median
 from unittest.mock import patch
 
@@ -38,7 +39,13 @@ NAMINGS: dict[str, tuple[str | None, str | None]] = {
 console = Console()
 
 
-def beats(naming: tuple[str | None, str | None], users: int) -> list[tuple[Heartbeat, ...]]:
+#: What is reported of the screen, in turns.
+SAYING = {"a heartbeat": ("Unknown", "Unknown"), "a navigation": ("Home", "Cart")}
+
+
+def beats(
+    naming: tuple[str | None, str | None], users: int, screen: str
+) -> list[tuple[Heartbeat, ...]]:
     """One of every user, by record."""
     every = [
         Heartbeat(
@@ -47,7 +54,7 @@ def beats(naming: tuple[str | None, str | None], users: int) -> list[tuple[Heart
             device_id=naming[0],
             device_info=naming[1],
             app_version="1.0.0",
-            screen="Unknown",
+            screen=screen,
         )
         for n in range(users)
     ]
@@ -57,8 +64,8 @@ def beats(naming: tuple[str | None, str | None], users: int) -> list[tuple[Heart
 class Rounds:
     """A partition in which everybody beats once a round."""
 
-    def __init__(self, records: list[tuple[Heartbeat, ...]]) -> None:
-        self._records = records
+    def __init__(self, *records: list[tuple[Heartbeat, ...]]) -> None:
+        self._records = cycle(records)
         self._partition = Partition(0, 1, ProcessorSettings().policy, next_offset=0)
         self._now_ms = 1_700_000_000_000
         self.seconds: list[float] = []
@@ -68,7 +75,7 @@ class Rounds:
         self._now_ms += 90_000
         effects = Effects()
         records = [
-            Record(offset + n, self._now_ms, events) for n, events in enumerate(self._records)
+            Record(offset + n, self._now_ms, events) for n, events in enumerate(next(self._records))
         ]
         began = time.process_time()
         for record in records:
@@ -93,6 +100,7 @@ def without_twins() -> Callable[[Rounds], None]:
     def run(rounds: Rounds) -> None:
         with (
             patch.object(partition, "still_there", lambda *_: None),
+            patch.object(partition, "moved_on", lambda *_: None),
             patch.object(presence, "device_of", device_of),
             patch.object(presence, "replaced_after", replaced_after),
         ):
@@ -103,7 +111,10 @@ def without_twins() -> Callable[[Rounds], None]:
 
 def long_way(rounds: Rounds) -> None:
     """A round as if no heartbeat were usual."""
-    with patch.object(partition, "still_there", lambda *_: None):
+    with (
+        patch.object(partition, "still_there", lambda *_: None),
+        patch.object(partition, "moved_on", lambda *_: None),
+    ):
         rounds.run()
 
 
@@ -112,12 +123,12 @@ def main(users: int = 1_000, rounds: int = 200, *, smoke: Smoke = False) -> None
         users, rounds = 200, 2
     columns = ("short", "long", "without twins")
     ratios = ("short ÷ long", "long ÷ without")
-    table = Table("a usual heartbeat of", *(f"µs {name}" for name in columns), *ratios)
+    table = Table("of", "what", *(f"µs {name}" for name in columns), *ratios)
     figures: dict[str, float] = {}
     plain = without_twins()
-    for name, naming in NAMINGS.items():
-        records = beats(naming, users)
-        short, told_apart, by_name = Rounds(records), Rounds(records), Rounds(records)
+    for (said, screens), (name, naming) in product(SAYING.items(), NAMINGS.items()):
+        records = [beats(naming, users, screen) for screen in screens]
+        short, told_apart, by_name = Rounds(*records), Rounds(*records), Rounds(*records)
         for _ in range(rounds + 1):  # the first begins the sessions
             short.run()
             long_way(told_apart)
@@ -126,9 +137,9 @@ def main(users: int = 1_000, rounds: int = 200, *, smoke: Smoke = False) -> None
             median(one / other for one, other in zip(a.seconds, b.seconds, strict=True))
             for a, b in ((short, told_apart), (told_apart, by_name))
         )
-        figures[name] = first
+        figures[f"{said} {name}"] = first
         micros = [f"{1e6 * median(r.seconds) / users:.2f}" for r in (short, told_apart, by_name)]
-        table.add_row(name, *micros, f"{first:.3f}", f"{second:.3f}")
+        table.add_row(name, said, *micros, f"{first:.3f}", f"{second:.3f}")
     check_measured(figures)
     console.print(table)
 

@@ -85,6 +85,8 @@ class ScreenNames:
         self._remembered = remembered or Remembered()
         self._known = frozenset(self._remembered.known)
         self._by_one_user = self._of_one_user()
+        #: Those that count as themselves in this minute, and gather no more users.
+        self._settled: set[str] = set()
         self._elsewhere: tuple[int, Mapping[str, int]] | None = None
         self._changed = False
 
@@ -124,6 +126,8 @@ class ScreenNames:
         """The name under which a user's ``screen`` counts; a new one is noted in ``new``."""
         if screen is None:
             return NO_SCREEN
+        if screen in self._settled:
+            return screen
         if screen in OUR_NAMES:
             return OTHER_SCREENS
         mark = user_mark(user_id)
@@ -155,6 +159,8 @@ class ScreenNames:
         if len(users) < USERS_OF_A_KNOWN_NAME and mark not in users:
             users.append(mark)
             self._changed = True
+        if len(users) == USERS_OF_A_KNOWN_NAME:
+            self._settled.add(screen)
 
     def _of_one_user(self) -> dict[str, None]:
         """The names that may give up their place among those that gather users, in that order."""
@@ -169,6 +175,7 @@ class ScreenNames:
         self._minute_ms = minute_ms
         self._names = {}
         self._brought = Counter()
+        self._settled = set()
 
     def _begin_day(self, day: int, max_screens: int) -> None:
         before = self._remembered
@@ -187,4 +194,5 @@ class ScreenNames:
         self._remembered = Remembered(day, known, {}, before.day, shown_before)
         self._known = frozenset(self._remembered.known)
         self._by_one_user = {}
+        self._settled = set()
         self._changed = True

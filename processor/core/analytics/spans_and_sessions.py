@@ -112,6 +112,27 @@ def follow(
     return after, findings
 
 
+def moved(
+    user: User, device: Device, screen: str | None, now_ms: int
+) -> tuple[Stay, tuple[tuple[int, Finding], ...]]:
+    """What :func:`follow` finds where the only device of ``user``, in the foreground, navigates to
+    another ``screen``: a visit that ended and a view; and what the device is to remember of it."""
+    stay = device.stay
+    assert stay is not None  # noqa: S101  (it is online)
+    span = _closed(user, device, stay, now_ms, "navigated")
+    is_first = stay.views == 0
+    entered = Stay(
+        since_ms=span.shown_until_ms,
+        is_view=True,
+        views=stay.views + 1,
+        visits=stay.visits + 1,
+        foreground_ms=stay.foreground_ms + span.ended_ms - span.started_ms,
+        entry_screen=screen if is_first else stay.entry_screen,
+    )
+    view = View(now_ms, screen, None if is_first else device.screen, is_first)
+    return entered, ((0, span), (0, view))
+
+
 def _told_otherwise(was: Device, device: Device) -> bool:
     return (
         was.app_version != device.app_version

@@ -1,8 +1,8 @@
-"""The short way for the usual heartbeat says what the long one says."""
+"""The short ways for the usual heartbeat and navigation say what the long one says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from processor.core import partition as partition_module
 from processor.core.effects import Effects, Record
 from processor.core.partition import Partition
-from processor.core.usual import still_there
+from processor.core.usual import moved_on, still_there
 from processor.settings import ProcessorSettings
 from schemas.log.events import Connect, Event, Heartbeat, Logout
 
@@ -25,6 +25,7 @@ FIRST = Heartbeat(
     platform="android",
     screen="Home",
 )
+POLICY = ProcessorSettings().policy
 BEGAN_MS = 1_700_000_000_000
 HOUR_MS = 3_600_000
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -63,12 +64,19 @@ BEFORE: dict[str, Sequence[Event]] = {
     "a forgotten name": (replace(FIRST, name=""),),
     "a logout": (Logout(user="u1", token="t1"),),
     "a screen named Unknown": (replace(FIRST, screen="Unknown"),),
+    "another screen": (replace(FIRST, screen="Cart"),),
+    "a phone that came back": (replace(FIRST, screen="background"), replace(FIRST, screen="Film")),
+    "a canary": (
+        Logout(user="u1", token="t9"),
+        replace(FIRST, token="t3", canary=True),
+        replace(FIRST, token="t3", canary=True),
+    ),
 }
 
 
 def states(events: Sequence[Event], after_ms: int) -> list[Any]:
     """Everything that a partition holds and tells after each event."""
-    partition = Partition(0, 1, ProcessorSettings().policy, next_offset=0)
+    partition = Partition(0, 1, POLICY, next_offset=0)
     found: list[Any] = []
     for offset, event in enumerate(events):
         now_ms = BEGAN_MS + offset * 60_000
@@ -85,26 +93,44 @@ def states(events: Sequence[Event], after_ms: int) -> list[Any]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_it_is_as_the_long_way_has_it(monkeypatch: pytest.MonkeyPatch, variant: str) -> None:
     logs = [
-        ([FIRST, *before, replace(FIRST, **VARIANTS[variant])], after_ms)
+        ([FIRST, *before, event, replace(event, screen="Film")], after_ms)
         for before in BEFORE.values()
+        for screen in ("Home", "Film")
+        for event in (replace(FIRST, **{"screen": screen, **VARIANTS[variant]}),)
         for after_ms in (0, 200_000, 25 * HOUR_MS)
     ]
     short = [repr(states(*log)) for log in logs]
-    monkeypatch.setattr(partition_module, "still_there", lambda *_: None)
+    for way in ("still_there", "moved_on"):
+        monkeypatch.setattr(partition_module, way, lambda *_: None)
     assert short == [repr(states(*log)) for log in logs]
 
 
 def test_the_usual_heartbeat_goes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[bool] = []
-
-    def watched(*arguments: Any) -> Any:
-        user = still_there(*arguments)
-        taken.append(user is not None)
-        return user
-
-    monkeypatch.setattr(partition_module, "still_there", watched)
+    taken = watched(monkeypatch, "still_there", still_there)
     states([FIRST, FIRST, replace(FIRST, screen="Unknown"), replace(FIRST, screen="Cart")], 0)
     assert taken == [True, True, False]
     taken.clear()
     states([replace(FIRST, name=""), replace(FIRST, name="")], 0)
     assert taken == [True]
+
+
+def test_the_usual_navigation_goes_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = watched(monkeypatch, "moved_on", moved_on)
+    states([FIRST, FIRST, replace(FIRST, screen="Cart"), replace(FIRST, screen="Film")], 0)
+    assert taken == [True, True]
+    taken.clear()
+    states([FIRST, replace(FIRST, screen="Cart", app_version="2.0")], 0)
+    assert taken == [False]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, name: str, way: Callable[..., object]) -> list[bool]:
+    """Whether an event that was looked at went ``way``."""
+    taken: list[bool] = []
+
+    def asked(*arguments: Any) -> object:
+        found = way(*arguments)
+        taken.append(found is not None)
+        return found
+
+    monkeypatch.setattr(partition_module, name, asked)
+    return taken
