@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from api.dashboard.texts import catalogue
 from tests.e2e.browser import Api
+from tests.e2e.pages.operations import draw_few_operations
 from tests.rigs.api_harness import token
 
 SCOPES = "presence:read presence:manage presence:export presence:audit"
@@ -43,6 +44,7 @@ def test_no_page_in_german_has_english_left(
     stranger.context.add_cookies(
         [{"name": "rollcall_language", "value": "de", "url": weeks_api.origin}]
     )
+    draw_few_operations(stranger)
     for path in PAGES:
         stranger.goto(weeks_api.origin + path)
         expect(stranger.locator("html")).to_have_attribute("lang", "de")
