@@ -68,6 +68,8 @@ class Phone:
         #: The door of its last attempt, and the one that the next one is not made at.
         self._at = self._leaves = ""
         self._spell: Spell | None = None
+        #: What the first event of a use says besides.
+        self._began: dict[str, str] = {}
         self._http: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
@@ -82,6 +84,11 @@ class Phone:
                 await self._leave(ending)
                 await asyncio.sleep(self._chance.uniform(1, 30))
 
+    def name_every_resume(self) -> None:
+        """From now on each use begins with an event that says so, and is no timer's beat to any
+        release (design, section 2)."""
+        self._began = {"app_state": "resumed"}
+
     async def come_back(self) -> None:
         """The connection is gone, as after a change of networks: the next event opens another."""
         socket, self._socket = self._socket, None
@@ -90,7 +97,7 @@ class Phone:
 
     async def _visit(self) -> str:
         while self._chance.random() > 0.06:
-            sent_at = await self._event()
+            sent_at = await self._event(**(self._began if self._spell is None else {}))
             if self._spell is None:
                 self._spell = self._truth.begin(self.user, self.device, time.time())
             self._spell.beat_at = sent_at
@@ -282,6 +289,11 @@ class Fleet:
         except Exception as error:
             self.failed.append(error)
             raise
+
+    def name_every_resume(self) -> None:
+        """Of all phones, for the rest of the run."""
+        for phone in self._phones:
+            phone.name_every_resume()
 
     def all_come_back(self) -> None:
         """Every phone has lost its connection."""

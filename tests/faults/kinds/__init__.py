@@ -54,9 +54,9 @@ class Kind:
 
 def all_kinds() -> list[Kind]:
     """In an order that stays."""
-    from tests.faults.kinds import brokers, clocks, kafka, network, postgres, processes
+    from tests.faults.kinds import brokers, clocks, kafka, network, postgres, processes, upgrade
 
-    modules = (processes, brokers, kafka, postgres, network, clocks)
+    modules = (processes, brokers, kafka, postgres, network, clocks, upgrade)
     return [kind for module in modules for kind in module.KINDS]
 
 

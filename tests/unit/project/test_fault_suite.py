@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import struct
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from schemas.log.events import Heartbeat, Logout, Tick, decode_batch, encode_batch
 from tests.faults.__main__ import SMOKE, plan
 from tests.faults.brokers import THREE
-from tests.faults.fleet import ids_of, spelled
+from tests.faults.fleet import Phone, ids_of, spelled
 from tests.faults.judge import Loss
 from tests.faults.kinds import Kind, all_kinds
 from tests.faults.postgres_wire import CommitWatch
 from tests.faults.segments import batches, tear
-from tests.faults.truth import LOGOUT, Spell, falsely_offline
+from tests.faults.truth import LOGOUT, Spell, Truth, falsely_offline
 
 
 def message(kind: bytes, body: bytes) -> bytes:
@@ -134,3 +138,45 @@ def test_a_kind_is_told_in_the_docs_with_the_brokers_that_it_wants(kind: Kind) -
 
 def test_the_docs_tell_of_no_kind_that_is_none() -> None:
     assert {*told_in_the_docs()} == {kind.name for kind in all_kinds()}
+
+
+class Door(NamedTuple):
+    name: str
+    port: int
+
+
+async def test_a_phone_whose_socket_is_pinged_beats_and_no_auth_frame_counts_as_an_event() -> None:
+    frames: list[dict[str, Any]] = []
+    three = asyncio.Event()
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+
+        async def ping() -> None:
+            while not socket.closed:
+                await socket.ping()
+                await asyncio.sleep(0.02)
+
+        pinging = asyncio.ensure_future(ping())
+        async for message in socket:
+            frames.append(message.json())
+            await socket.send_json({"type": "ack", "id": frames[-1]["id"]})
+            if len(frames) > 3:
+                three.set()
+        await pinging
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/api/ws", serve)
+    truth = Truth()
+    async with TestServer(app) as server, asyncio.timeout(20):
+        phone = Phone(3, "ann", [Door("phones to it", server.port or 0)], "s" * 32, "1", truth, 0.2)  # type: ignore[list-item]
+        living = asyncio.ensure_future(phone.live())
+        await three.wait()
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+    auth, *beats = frames
+    assert {*auth} == {"id", "type", "token"}
+    assert all(beat["device_id"] == "phone-3" for beat in beats)
+    assert {("ann", beat["app_version"], beat["screen"]) for beat in beats} >= {*truth.acknowledged}
