@@ -181,17 +181,17 @@ def test_online_since_survives_background_and_navigation_but_not_offline() -> No
 @pytest.mark.parametrize(
     ("naming", "device"),
     [
-        ({"device_id": "id", "claimed_device": "claim", "device_info": "Pixel"}, "id"),
-        ({"device_id": None, "claimed_device": "claim", "device_info": "Pixel"}, "claim"),
-        ({"device_id": None, "claimed_device": None, "device_info": "Pixel"}, "Pixel"),
-        ({"device_id": None, "claimed_device": None, "device_info": None}, "default"),
+        ({"device": "id", "claimed_device": "claim", "device_info": "Pixel"}, "id"),
+        ({"device": None, "claimed_device": "claim", "device_info": "Pixel"}, "claim"),
+        ({"device": None, "claimed_device": None, "device_info": "Pixel"}, "Pixel"),
+        ({"device": None, "claimed_device": None, "device_info": None}, "default"),
     ],
 )
 def test_a_device_is_named_by_body_then_claim_then_device_info(
     naming: dict[str, str | None], device: str
 ) -> None:
     story = Story()
-    story.record(heartbeat(naming.pop("device_id"), **naming))
+    story.record(heartbeat(**naming))
     assert story.user()["device"] == device
 
 
