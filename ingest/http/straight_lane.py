@@ -14,14 +14,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
-from multidict import istr
 
 from ingest.auth import Authentication
 from ingest.body.field_warnings import warning_header
@@ -32,13 +28,13 @@ from ingest.log.group import Acknowledgement
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import OptOuts
 from ingest.metrics import ACCEPTED, IngestMetrics, observe_all
-from schemas.http.lane import KnownAnswer, LaneConnection, answer_bytes, whole_body
+from schemas.http.known_answers import KnownAnswer, answer_bytes
+from schemas.http.known_heads import UsualCall
+from schemas.http.lane import Asked
 from schemas.http.problems import ProblemError
-from schemas.http.responses import REQUEST_ID, request_id_of
+from schemas.http.responses import request_id_of
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
-
-_REQUEST_ID: Final = istr(REQUEST_ID)
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +47,7 @@ class _Call(msgspec.Struct, gc=False):
     """One call whose answer is owed. ``started`` is of ``time.perf_counter``."""
 
     lane: StraightLane
-    connection: LaneConnection
+    connection: Asked
     request_id: str
     started: float
     closing: bool
@@ -87,15 +83,12 @@ class StraightLane:
         self._metrics = metrics
         self._clock = clock
 
-    def take(
-        self, connection: LaneConnection, message: RawRequestMessage, payload: StreamReader
-    ) -> bool:
+    def take(self, connection: Asked, asked: UsualCall) -> bool:
         """As :data:`schemas.http.lane.Lane`."""
         started = time.perf_counter()
-        headers = message.headers
-        if self._in_flight.is_full or payload.total_bytes > self._max_body_bytes:
+        if self._in_flight.is_full or len(asked.body) > self._max_body_bytes:
             return False
-        authorization = headers.get(hdrs.AUTHORIZATION)
+        authorization = asked.authorization
         identity = self._cached(authorization) or self._at_once(authorization)
         if identity is None:
             return False
@@ -104,14 +97,13 @@ class StraightLane:
                 return False
         except NotTakenError:  # not known yet: the ordinary handler says so
             return False
-        body = whole_body(payload)
         connection.proven = True
         connection.enter_lane()
         self._in_flight.begin()
-        request_id = request_id_of(headers.get(_REQUEST_ID))
-        closing = message.should_close
+        request_id = request_id_of(asked.request_id)
+        closing = asked.closing
         try:
-            sent, kafka = self._accept(identity, body, headers.get(hdrs.CONTENT_TYPE))
+            sent, kafka = self._accept(identity, asked.body, asked.content_type)
         except Exception as error:  # noqa: BLE001 - it owes an answer, whatever went wrong
             self._refuse(connection, request_id, error, closing=closing)
             return True
@@ -123,7 +115,7 @@ class StraightLane:
         return True
 
     def _refuse(
-        self, connection: LaneConnection, request_id: str, error: Exception, *, closing: bool
+        self, connection: Asked, request_id: str, error: Exception, *, closing: bool
     ) -> None:
         """The problem that ``error`` is; anything else is a fault of ours."""
         if isinstance(error, (ProblemError, NotTakenError)):

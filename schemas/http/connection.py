@@ -15,6 +15,7 @@ from aiohttp import web
 from schemas.http.client_address import TrustedProxies
 from schemas.http.deadlines import NOT_FILED
 from schemas.http.idle_connections import LEAST_SECONDS
+from schemas.http.known_heads import KnownHeads
 from schemas.http.lane import LaneConnection, Lanes
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import PROBLEM_JSON, ProblemError
@@ -52,6 +53,7 @@ class BoundedConnection(LaneConnection):
     __slots__ = (
         "_bounds",
         "_counted",
+        "_early",
         "_forwarded_for",
         "_head_by",
         "_idle_since",
@@ -60,11 +62,20 @@ class BoundedConnection(LaneConnection):
         "tick",
     )
 
-    def __init__(self, server: BoundedServer, bounds: Bounds, lanes: Lanes, **options: Any) -> None:
-        super().__init__(server, lanes, **options)
+    def __init__(
+        self,
+        server: BoundedServer,
+        bounds: Bounds,
+        lanes: Lanes,
+        known: KnownHeads,
+        **options: Any,
+    ) -> None:
+        super().__init__(server, lanes, known, **options)
         self._server = server
         self._bounds = bounds
         self._counted = False
+        #: What it said before it was made.
+        self._early = b""
         #: When the head of a request that is awaited must be there; 0.0 where none is.
         self._head_by = 0.0
         self.tick = NOT_FILED
@@ -93,21 +104,36 @@ class BoundedConnection(LaneConnection):
             return None
         return proxies.client(peer, self._forwarded_for or ()), self._idle_since
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if self._server.is_full:
-            self._refuse(cast(asyncio.Transport, transport))
-            return
+    def came_in(self, early: bytes, head_by: float) -> None:
+        """It was counted before, and has said something: see :mod:`schemas.http.newcomer`."""
         self._counted = True
-        self._server.open_connections += 1
-        self._bounds.metrics.connections.inc()
-        self._await_head()
-        super().connection_made(transport)
+        self._early = early
+        self._head_by = head_by
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def uncount(self) -> None:
+        """Once, where it was counted."""
         if self._counted:
             self._counted = False
-            self._server.open_connections -= 1
-            self._bounds.metrics.connections.dec()
+            self._server.uncount()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self._counted:
+            if not self._server.count():
+                cast(asyncio.Transport, transport).write(self._server.refusal())
+                transport.close()
+                return
+            self._counted = True
+        if self._head_by:
+            self._server.heads.file(self, self._head_by)
+        else:
+            self._await_head()
+        super().connection_made(transport)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.uncount()
         self._head_by = 0.0
         self._server.heads.drop(self)
         if self._write_timer is not None:
@@ -234,22 +260,22 @@ class BoundedConnection(LaneConnection):
         if transport is not None:
             transport.abort()  # closing would wait until the client has read everything
 
-    def _refuse(self, transport: asyncio.Transport) -> None:
-        self._bounds.metrics.refused.inc()
-        problem = ProblemError("unavailable", "Too many connections. Try again later.")
-        # The phones' sample reads `success`, and which call this would have been is not known.
-        body = json.dumps({"success": False, **problem.body(request_id="")}).encode()
-        headers = {
-            "Content-Type": PROBLEM_JSON,
-            "Content-Length": str(len(body)),
-            "Connection": "close",
-            "Server": "Rollcall",
-            "X-Content-Type-Options": "nosniff",
-            **problem.all_headers(),
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        transport.write(f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + body)
-        transport.close()
+
+def refusal() -> bytes:
+    """To a connection too many, of which nothing is read."""
+    problem = ProblemError("unavailable", "Too many connections. Try again later.")
+    # The phones' sample reads `success`, and which call this would have been is not known.
+    body = json.dumps({"success": False, **problem.body(request_id="")}).encode()
+    headers = {
+        "Content-Type": PROBLEM_JSON,
+        "Content-Length": str(len(body)),
+        "Connection": "close",
+        "Server": "Rollcall",
+        "X-Content-Type-Options": "nosniff",
+        **problem.all_headers(),
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 503 Service Unavailable\r\n{head}\r\n".encode() + body
 
 
 async def plain(_request: web.BaseRequest, response: web.StreamResponse) -> None:

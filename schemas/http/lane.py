@@ -3,7 +3,8 @@
 1. aiohttp's C parser reads every byte, as ever. A request that is all there and looks as usual
    (:func:`is_usual`), on a connection where nothing else is asked, is offered to the *lane* of its
    path. The lane may take it: then it owes one :meth:`LaneConnection.answer`. There is no task, no
-   ``Request``, no ``Response`` and no future for it.
+   ``Request``, no ``Response`` and no future for it. Where its head is known the parser is spared
+   it (``schemas.http.known_heads``: 0.6 of a call that is kept alive).
 2. Whatever the lane does not take goes to the ordinary handlers, untouched.
 3. What arrives while the lane owes an answer (pipelining) waits, and goes to the ordinary handlers
    afterwards: answers keep the order of requests.
@@ -19,15 +20,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Protocol, TypeAlias, cast
 
-from aiohttp import HttpVersion11, hdrs, web
-from aiohttp.helpers import rfc822_formatted_time
+from aiohttp import HttpVersion11, hdrs
 from aiohttp.http import HttpProcessingError, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from multidict import istr
 
-from schemas.http.responses import PLAIN_HEADERS, REQUEST_ID
+from schemas.http.known_heads import KnownHeads, UsualCall, ends_so
+from schemas.http.responses import REQUEST_ID
 
 #: Members of aiohttp's connection that are used or kept up to date here.
 PRIVATE: Final = (
@@ -62,19 +64,40 @@ REPLACED: Final = {
     "connection_made": "44d50b5763b2c7e481c84b4abda1d4003325bd30938e68147644b9b02549e334",
     "data_received": "1ee57ebe052e6c80ced26c96e4ccb1223172e1d55afba460353c5e414914d3f6",
 }
-#: Stands in a template for the request id.
-_ID: Final = "<request id>"
+_REQUEST_ID: Final = istr(REQUEST_ID)
+
+
+class Asked(Protocol):
+    """A connection on which a lane was offered a call."""
+
+    #: It showed a token that counts.
+    proven: bool
+
+    @property
+    def last_answer(self) -> bool:
+        """The next answer is to be the connection's last one."""
+
+    def enter_lane(self) -> None:
+        """The lane has taken the request that it was offered."""
+
+    def answer(self, data: bytes, *, closing: bool) -> None:
+        """Write the answer to the request that the lane took."""
+
+    def force_close(self) -> None: ...
 
 
 class LaneConnection(RequestHandler):
     """A connection with a straight lane."""
 
-    __slots__ = ("_in_lane", "_lanes", "proven")
+    __slots__ = ("_at_start", "_in_lane", "_known", "_lanes", "proven")
 
-    def __init__(self, server: Any, lanes: Lanes, **options: Any) -> None:
+    def __init__(self, server: Any, lanes: Lanes, known: KnownHeads, **options: Any) -> None:
         super().__init__(server, **options)
         self._lanes = lanes
+        self._known = known
         self._in_lane = False
+        #: The parser is at the beginning of a message; once that is in doubt it stays so.
+        self._at_start = True
         #: It showed a token that counts.
         self.proven = False
 
@@ -109,6 +132,14 @@ class LaneConnection(RequestHandler):
             return
         if self._force_close or self._close:
             return
+        at_start, self._at_start = self._at_start, False
+        offered: UsualCall | None = None
+        if at_start and self._may_go_straight:
+            offered = self._known.call(data)
+            if offered is not None and self._lanes[offered.path](self, offered):
+                self._at_start = True
+                self._request_count += 1
+                return
         messages: Sequence[tuple[RawRequestMessage | _ErrInfo, StreamReader]]
         try:
             messages, upgraded, tail = self._parser.feed_data(data)  # type: ignore[union-attr]
@@ -117,8 +148,14 @@ class LaneConnection(RequestHandler):
             messages, upgraded, tail = [(refused, EMPTY_PAYLOAD)], False, b""
         if messages:
             self._request_count += len(messages)
-            if len(messages) == 1 and self._goes_straight(*messages[0]):
-                return
+            if len(messages) == 1 and type(messages[0][0]) is not _ErrInfo:
+                message, payload = messages[0]
+                if at_start and payload.is_eof():
+                    self._at_start = ends_so(data, payload.total_bytes)
+                if offered is None and self._goes_straight(
+                    cast(RawRequestMessage, message), payload, data
+                ):
+                    return
             self._messages.extend(messages)
             if not self._in_lane:
                 self._go_on()
@@ -135,8 +172,6 @@ class LaneConnection(RequestHandler):
         manager = self._manager
         if manager is not None:
             manager.requests_count += 1
-        if self._parser is not None:
-            self._parser.message_consumed()
 
     def answer(self, data: bytes, *, closing: bool) -> None:
         """Write the answer to the request that the lane took."""
@@ -158,14 +193,37 @@ class LaneConnection(RequestHandler):
         if self._messages:
             self._go_on()
 
-    def _goes_straight(self, message: RawRequestMessage | _ErrInfo, payload: StreamReader) -> bool:
-        if type(message) is _ErrInfo or not self.is_resting:
+    @property
+    def _may_go_straight(self) -> bool:
+        """Nothing else is asked, and no answer is left unread, nor is a body larger than any that
+        is usual."""
+        return self.is_resting and not self._paused and not self._reading_paused
+
+    def _goes_straight(
+        self, request: RawRequestMessage, payload: StreamReader, data: bytes
+    ) -> bool:
+        """``data`` ends what the request was made of."""
+        if not self._may_go_straight:
             return False
-        if self._paused or self._reading_paused:
-            return False  # an answer is not read, or a body is larger than any that is usual
-        request = cast(RawRequestMessage, message)
         lane = self._lanes.get(request.path)
-        return lane is not None and is_usual(request, payload) and lane(self, request, payload)
+        if lane is None or not is_usual(request, payload):
+            return False
+        headers = request.headers
+        call = UsualCall(
+            request.path,
+            headers.get(hdrs.AUTHORIZATION),
+            headers.get(hdrs.CONTENT_TYPE),
+            headers.get(_REQUEST_ID),
+            request.should_close,
+            whole_body(payload),
+        )
+        if not lane(self, call):
+            return False
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._at_start:
+            self._known.learn(data, call)
+        return True
 
     def _go_on(self) -> None:
         """aiohttp's task handles what waits."""
@@ -189,7 +247,7 @@ class LaneConnection(RequestHandler):
 
 
 #: What may take a usual request: true, and then it owes an answer, or false and nothing was done.
-Lane: TypeAlias = Callable[[LaneConnection, RawRequestMessage, StreamReader], bool]
+Lane: TypeAlias = Callable[[Asked, UsualCall], bool]
 #: By path, for ``POST``.
 Lanes: TypeAlias = Mapping[str, Lane]
 
@@ -212,52 +270,7 @@ def is_usual(message: RawRequestMessage, payload: StreamReader) -> bool:
     )
 
 
-def answer_bytes(response: web.Response, date: str, *, closing: bool) -> bytes:
-    """What aiohttp writes for ``response`` behind a server of ours, ``prepared`` by nobody."""
-    body = cast(bytes, response.body or b"")
-    headers = response.headers
-    headers.update(PLAIN_HEADERS)
-    headers[hdrs.CONTENT_LENGTH] = str(len(body))
-    headers[hdrs.DATE] = date
-    if closing:
-        headers[hdrs.CONNECTION] = "close"
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {response.status} {response.reason}\r\n{head}\r\n".encode() + body
-
-
 def whole_body(payload: StreamReader) -> bytes:
     """The body of a usual request. To read it would ask the parser for more, before this request
     has its answer, and cost as much as all the rest of a call."""
     return b"".join(payload._buffer) if payload.total_bytes else b""
-
-
-class KnownAnswer:
-    """An answer whose bytes are known but for its request id and its date. ``after`` are headers
-    that follow the request id."""
-
-    __slots__ = ("_before_id", "_date", "_response", "_tails")
-
-    def __init__(self, response: web.Response, after: Mapping[str, str]) -> None:
-        self._response = response
-        response.headers[REQUEST_ID] = _ID
-        response.headers.update(after)
-        self._date = ""
-        self._before_id = b""
-        self._tails: dict[bool, bytes] = {}
-
-    def bytes(self, request_id: str, warning: str = "", *, closing: bool) -> bytes:
-        """The answer now. ``warning`` is the value of ``X-Rollcall-Warning``, which follows the
-        request id where there is one."""
-        date = rfc822_formatted_time()
-        if date != self._date:
-            self._write(date)
-        if warning:
-            request_id = f"{request_id}\r\nX-Rollcall-Warning: {warning}"
-        return self._before_id + request_id.encode() + self._tails[closing]
-
-    def _write(self, date: str) -> None:
-        self._date = date
-        for closing in (False, True):
-            written = answer_bytes(self._response, date, closing=closing)
-            self._before_id, _, self._tails[closing] = written.partition(_ID.encode())
-        del self._response.headers[hdrs.CONNECTION]

@@ -16,7 +16,9 @@
 7. Bodies stay packed: aiohttp would unpack what nobody reads, without end, on the loop that all
    others wait for. The handler that reads one unpacks it (``schemas.http.content_encoding``).
 8. What aiohttp would answer by itself is answered as ``schemas.http.responses`` has it.
-9. A connection that became a socket leaves aiohttp (``schemas.http.upgraded``), and is counted on.
+9. A call of a new connection that is known is answered before there is more of the connection than
+   its descriptor (``schemas.http.newcomer``).
+10. A connection that became a socket leaves aiohttp (``schemas.http.upgraded``), and is counted on.
 
 Bodies have their time-out where they are read. A request that came in time costs one comparison
 more than in aiohttp's own server, and a *direct* call less: the few calls that nearly all requests
@@ -36,10 +38,12 @@ from typing import Any, Final, cast
 from aiohttp import HttpVersion11, web
 from aiohttp.web_protocol import RequestHandler
 
-from schemas.http.connection import BoundedConnection, Bounds, plain
+from schemas.http.connection import BoundedConnection, Bounds, plain, refusal
 from schemas.http.idle_connections import LEAST_SECONDS, Idle, is_crowded, to_close
+from schemas.http.known_heads import KnownHeads
 from schemas.http.lane import Lanes
 from schemas.http.metrics import HttpMetrics
+from schemas.http.newcomer import Newcomer
 from schemas.http.paths import frozen_path
 from schemas.http.problems import ProblemError
 from schemas.http.responses import REQUEST_ID, plain_response, request_id_of
@@ -77,43 +81,81 @@ class BoundedServer(web.Server):
             # The rest of a refused body, which is read so that the client reads the answer.
             "lingering_time": bounds.head_seconds,
         }
-        self._bounds = bounds
-        self._lanes = lanes
+        self.bounds = bounds
+        self.lanes = lanes
+        self.known = KnownHeads(bounds.max_header_bytes)
+        #: Those of whom a descriptor is all there is, by it.
+        self.newcomers: dict[int, Newcomer] = {}
         #: When heads of requests must be there: one timer for all connections.
         self.heads = Sweep()
         self.open_connections = 0
         #: Upgraded connections that have shown no token yet: client address, idle since.
         self.strangers: dict[UpgradedConnection, tuple[str, float]] = {}
         self.draining = False
-        #: Called for each new connection.
-        self.on_connection: Callable[[], None] = lambda: None
         self._look_again_at = 0.0
 
-    def __call__(self) -> RequestHandler:
-        self.on_connection()
-        return BoundedConnection(self, self._bounds, self._lanes, loop=self._loop, **self._kwargs)
+    def __call__(self) -> BoundedConnection:
+        return BoundedConnection(
+            self, self.bounds, self.lanes, self.known, loop=self._loop, **self._kwargs
+        )
+
+    def came_in(self, early: bytes, head_by: float) -> BoundedConnection:
+        """An ordinary connection for one that was counted before, and has said something."""
+        connection = self()
+        connection.came_in(early, head_by)
+        return connection
+
+    def count(self) -> bool:
+        """Count a new connection. ``False``: there are too many, and it gets the refusal."""
+        if self.is_full:
+            self.bounds.metrics.refused.inc()
+            return False
+        self.open_connections += 1
+        self.bounds.metrics.connections.inc()
+        return True
+
+    def uncount(self) -> None:
+        """One that was counted has ended."""
+        self.open_connections -= 1
+        self.bounds.metrics.connections.dec()
+
+    def refusal(self) -> bytes:
+        """What one more than there may be is told, unread."""
+        return refusal()
+
+    def pre_shutdown(self) -> None:
+        super().pre_shutdown()
+        for newcomer in [*self.newcomers.values()]:
+            newcomer.close()
+
+    async def shutdown(self, timeout: float | None = None) -> None:
+        newcomers = [each.shutdown(timeout) for each in self.newcomers.values()]
+        await asyncio.gather(super().shutdown(timeout), *newcomers)
 
     @property
     def is_full(self) -> bool:
         """Asked for each new connection: room is made where there may be some."""
-        most = self._bounds.max_http_connections
+        most = self.bounds.max_http_connections
         if is_crowded(self._http_connections, most):
             self._make_room(most)
         return self._http_connections >= most
 
     @property
     def _http_connections(self) -> int:
-        return self.open_connections - self._bounds.sockets()
+        return self.open_connections - self.bounds.sockets()
 
     def _make_room(self, most: int) -> None:
         now = self._loop.time()
         if now < self._look_again_at:
             return
-        connections: list[RequestHandler | UpgradedConnection] = [*self.connections]
+        connections: list[RequestHandler | Newcomer | UpgradedConnection] = [
+            *self.connections,
+            *self.newcomers.values(),
+        ]
         idle = [
             Idle(*found, place)
             for place, connection in enumerate(connections)
-            if isinstance(connection, BoundedConnection)
+            if isinstance(connection, BoundedConnection | Newcomer)
             and (found := connection.idle(now)) is not None
         ]
         for stranger, (address, since) in self.strangers.items():
@@ -124,14 +166,13 @@ class BoundedServer(web.Server):
         if is_crowded(self._http_connections - len(closing), most):
             self._look_again_at = now + LOOK_SECONDS
         for place in closing:
-            self._bounds.metrics.made_room.inc()
+            self.bounds.metrics.made_room.inc()
             connections[place].force_close()
 
     def upgraded_lost(self, connection: UpgradedConnection) -> None:
         """One that was handed over has ended."""
         self.strangers.pop(connection, None)
-        self.open_connections -= 1
-        self._bounds.metrics.connections.dec()
+        self.uncount()
 
 
 class BoundedRunner(web.AppRunner):

@@ -92,6 +92,16 @@ MENDED = rb'{"screen": "a\u0000b", "app_state": "asleep", "x": 1}'
 BAD = b'{"device_id": "%b"}' % (b"d" * 129)
 CHUNKED, CHUNKS = "Transfer-Encoding: chunked", b"2\r\n{}\r\n0\r\n\r\n"
 HALF = request(LOGOUT, user="u5")[:12], request(LOGOUT, user="u5")[12:]
+GATEWAY = "X-Forwarded-For: 192.0.2.1, 10.0.0.1"
+#: Heads that are the same but for their token, request id and addresses.
+KNOWN = (
+    request(HEARTBEAT, BODY, "X-Request-ID: a-1", GATEWAY, user="u6"),
+    request(HEARTBEAT, BODY[::-1], "X-Request-ID: b-2", GATEWAY.replace("2.1", "2.2"), user="u7"),
+    request(HEARTBEAT, BODY, 'X-Request-ID: a"b', GATEWAY, user="u6"),
+    request(HEARTBEAT, user="u6"),
+    request(HEARTBEAT, user="u7"),
+)
+LAST = request(LOGOUT, b"{}", "Connection: close", user="u6")
 CASES = [
     Case("a body", (request(HEARTBEAT, BODY, "Content-Type: application/json"),)),
     Case("no body", (request(HEARTBEAT),)),
@@ -136,6 +146,12 @@ CASES = [
     Case("no HTTP", (b"nonsense\r\n\r\n",), 0),
     Case("by and by", (request(HEARTBEAT, BODY)[:-10], BODY[-10:]), 0),
     Case("kept alive", (request(HEARTBEAT, BODY, user="u2"), request(LOGOUT, user="u2")), 2),
+    Case("known", KNOWN, len(KNOWN)),
+    Case("known, by and by", (*KNOWN[:2], KNOWN[0][:-10], KNOWN[0][-10:]), 2),
+    Case("known and a half", (KNOWN[0], KNOWN[0] + KNOWN[0][:40], KNOWN[0][40:]), 3),
+    Case("known, and not any more", (KNOWN[0], KNOWN[0].replace(b"Bearer ", b"Bearer x")), 1),
+    Case("known, and the last one", (LAST,)),
+    Case("known, and the last one again", (LAST,)),
     Case("in turn", tuple(request(path, user="u3") for path in (HEARTBEAT, "/api/x", LOGOUT)), 2),
     Case("pipelined", (request(HEARTBEAT, user="u4") + request(LOGOUT, user="u4"),), 0),
     Case("one and a half", (request(HEARTBEAT, user="u5") + HALF[0], HALF[1]), 2),
@@ -172,7 +188,7 @@ async def wait_until_answered(ingest: Ingest) -> None:
 async def test_both_lanes_give_the_same_bytes_and_write_and_count_the_same(
     lanes: Lanes, kafka_settings: KafkaSettings
 ) -> None:
-    for user in ("u1", "u2", "u3", "u4", "u5", "out", "eager"):
+    for user in ("u1", "u2", "u3", "u4", "u5", "u6", "u7", "out", "eager"):
         await lanes.straight.know(bearer(user))
     for case in CASES:
         before = lanes.straight.straight_calls

@@ -25,7 +25,9 @@ from ingest.app import (
 )
 from ingest.auth import bearer_token
 from ingest.settings import IngestSettings
-from schemas.http.lane import Lane, LaneConnection
+from schemas.http.eager_site import EagerSite
+from schemas.http.known_heads import UsualCall
+from schemas.http.lane import Asked, Lane
 from schemas.http.problems import ProblemError
 from schemas.log.events import BadEvent, Event, Heartbeat, Logout, decode_batch
 from schemas.log.settings import KafkaSettings
@@ -161,7 +163,7 @@ async def running_ingest(
         else {path: _counted(each, ingest) for path, each in runner._lanes.items()}
     )
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = EagerSite(runner, "127.0.0.1", 0)
     await site.start()
     ingest.port = site.port
     try:
@@ -173,8 +175,8 @@ async def running_ingest(
 
 
 def _counted(lane: Lane, ingest: Ingest) -> Lane:
-    def take(connection: LaneConnection, message: Any, payload: Any) -> bool:
-        taken = lane(connection, message, payload)
+    def take(connection: Asked, call: UsualCall) -> bool:
+        taken = lane(connection, call)
         ingest.straight_calls += taken
         return taken
 

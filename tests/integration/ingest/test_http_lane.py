@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http import RawRequestMessage
-from aiohttp.streams import StreamReader
 from prometheus_client import CollectorRegistry
 
-from schemas.http.lane import KnownAnswer, LaneConnection
+from schemas.http.known_answers import KnownAnswer
+from schemas.http.known_heads import UsualCall
+from schemas.http.lane import Asked
 from schemas.http.metrics import HttpMetrics
 from schemas.http.server import BoundedRunner
 from schemas.http.settings import HttpSettings
@@ -32,15 +32,13 @@ class Lane:
 
     def __init__(self) -> None:
         self.at_once = True
-        self.waiting: list[LaneConnection] = []
+        self.waiting: list[Asked] = []
         self.known = KnownAnswer(web.Response(body=BODY), {})
         self.runner: BoundedRunner
         self.registry = CollectorRegistry()
         self.port = 0
 
-    def take(
-        self, connection: LaneConnection, _message: RawRequestMessage, _payload: StreamReader
-    ) -> bool:
+    def take(self, connection: Asked, _call: UsualCall) -> bool:
         connection.enter_lane()
         self.waiting.append(connection)
         if self.at_once:

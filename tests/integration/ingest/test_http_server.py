@@ -16,6 +16,7 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from schemas.http.eager_site import EagerSite
 from schemas.http.metrics import HttpMetrics
 from schemas.http.server import BoundedRunner
 from schemas.http.settings import HttpSettings
@@ -101,7 +102,9 @@ async def running(**values: Any) -> AsyncIterator[Server]:
         direct={("POST", "/direct"): is_routed},
     )
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    # As ingest has it, and as the API has it.
+    of_ingest = isinstance(asyncio.get_running_loop(), uvloop.Loop)
+    site = (EagerSite if of_ingest else web.TCPSite)(runner, "127.0.0.1", 0)
     await site.start()
     server.port = site.port
     try:

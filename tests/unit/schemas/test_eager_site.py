@@ -14,9 +14,10 @@ import uvloop
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from schemas.http.eager_site import MOST_AT_ONCE, PRIVATE, EagerSite
+from schemas.http.doorstep import MOST_AT_ONCE
+from schemas.http.eager_site import PRIVATE, EagerSite
 from schemas.http.metrics import HttpMetrics
-from schemas.http.server import BoundedRunner
+from schemas.http.server import BoundedRunner, BoundedServer
 from schemas.http.settings import HttpSettings
 
 PHONES = 200
@@ -46,10 +47,14 @@ def connect(port: int, count: int) -> list[socket.socket]:
     return [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
 
 
+def counted(runner: BoundedRunner) -> int:
+    return cast(BoundedServer, runner.server).open_connections
+
+
 async def turns_until_all_are_in(runner: BoundedRunner, count: int) -> int:
     assert runner.server is not None
     turns = 0
-    while len(runner.server.connections) < count:
+    while counted(runner) < count:
         await asyncio.sleep(0)
         turns += 1
     return turns
@@ -125,7 +130,7 @@ def test_without_files_it_waits_for_some() -> None:
         # Those that libuv closed meanwhile, to tell them so, are not among them.
         late = connect(port, 10)
         async with asyncio.timeout(10):
-            while runner.server is None or len(runner.server.connections) < len(late):
+            while counted(runner) < len(late):
                 await asyncio.sleep(0.01)
         for phone in (*phones, *late):
             phone.close()

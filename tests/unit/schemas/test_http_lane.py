@@ -11,14 +11,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
 
-from schemas.http.lane import (
-    PRIVATE,
-    PRIVATE_OF_STREAM,
-    REPLACED,
-    KnownAnswer,
-    LaneConnection,
-    answer_bytes,
-)
+from schemas.http.known_answers import KnownAnswer, answer_bytes
+from schemas.http.lane import PRIVATE, PRIVATE_OF_STREAM, REPLACED, LaneConnection
 
 
 @pytest.mark.parametrize("member", PRIVATE)
