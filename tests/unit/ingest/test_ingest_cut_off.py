@@ -26,6 +26,12 @@ def test_who_is_cut_off_is_told_so_and_told_again_after_as_long() -> None:
     assert looks[LOOKS] == {0}
 
 
+def test_who_comes_before_kafka_was_ever_there_is_told_as_soon() -> None:
+    cut_off = CutOff(1)
+    told = [bool(cut_off.look([Written(0, fails=True)])) for _ in range(LOOKS)]
+    assert told == [*[False] * (LOOKS - 1), True]
+
+
 def test_a_partition_by_itself_may_be_cut_off() -> None:
     """As where the broker that leads it cannot be reached, and another one can."""
     cut_off = CutOff(3)
