@@ -267,10 +267,10 @@ class IngestMetrics:
         if sent.sent_at is not None:
             self.clock_skew_seconds.observe(sent.sent_at - unix_seconds)
 
-    def count_renewals(self, renewals: Sequence[None], acknowledged: bool) -> None:
-        """What became of renewals that no socket waits for."""
+    def count_renewals(self, renewals: Sequence[int], acknowledged: bool) -> None:
+        """What became of so many renewals, for which no socket waits."""
         if acknowledged:
-            self._socket_events[Renew].inc(len(renewals))
+            self._socket_events[Renew].inc(sum(renewals))
 
     def count_socket_events(self, writes: Sequence[Write], unix_seconds: float) -> None:
         """Events of sockets are in the log."""

@@ -21,8 +21,9 @@ comes to light when copies are back, and events in it would look as if phones ha
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ingest.log.appender import EventLog, NotAppendedError
@@ -99,14 +100,27 @@ class _Lane:
 
     def add(self, event: bytes, urgent: bool) -> Acknowledgement:
         """Queue an event. Raises :class:`NotTakenError`."""
-        size = len(event)
+        return self._add((event,), len(event), urgent).acknowledged
+
+    def add_all(self, events: list[bytes], settle: Callable[[list[int], bool], None]) -> None:
+        """As far as there is room; ``settle`` is told how many they were."""
+        size = sum(map(len, events))
+        half = len(events) // 2
+        if half and size > FULL_GROUP_BYTES:
+            self.add_all(events[:half], settle)
+            self.add_all(events[half:], settle)
+            return
+        with contextlib.suppress(NotTakenError):
+            self._add(events, size, urgent=False).acknowledged.owe(settle, len(events))
+
+    def _add(self, events: Sequence[bytes], size: int, urgent: bool) -> Group:
         budget = self._budget
         if self._closing:
             raise NotTakenError("away")
         if self._buffered_bytes + size > self._buffer_limit_bytes:
-            raise self._shed("partition_buffer")
+            raise self._shed("partition_buffer", len(events))
         if budget.held_bytes + size > budget.limit_bytes:
-            raise self._shed("buffer")
+            raise self._shed("buffer", len(events))
         groups = self._groups
         if groups and groups[-1].bytes + size <= self._log.max_record_bytes - FRAMING_BYTES:
             group = groups[-1]
@@ -115,7 +129,7 @@ class _Lane:
             group = Group(now, now + self._accept_timeout_seconds)
             groups.append(group)
             self._awake()
-        group.events.append(event)
+        group.events += events
         group.bytes += size
         self._buffered_bytes += size
         budget.held_bytes += size
@@ -126,10 +140,10 @@ class _Lane:
             group.urgent = True
         if urgent or self._is_full(group):
             self._awake()
-        return group.acknowledged
+        return group
 
-    def _shed(self, cause: str) -> NotTakenError:
-        self._metrics.shed[cause].inc()
+    def _shed(self, cause: str, events: int) -> NotTakenError:
+        self._metrics.shed[cause].inc(events)
         return NotTakenError("full")
 
     async def close(self) -> None:
@@ -268,6 +282,20 @@ class Publisher:
             self._shed_kafka_away.inc()
             raise NotTakenError("away")
         return self._lanes[partition_of(user, self._partitions)].add(event, urgent)
+
+    def publish_all(
+        self, events: Sequence[tuple[str, bytes]], settle: Callable[[list[int], bool], None]
+    ) -> None:
+        """Queue encoded events of several users, as far as there is room: nobody waits for one.
+        ``settle`` is told how many are in a record. Raises :class:`NotTakenError` as above."""
+        if self._log.away is not None:
+            self._shed_kafka_away.inc(len(events))
+            raise NotTakenError("away")
+        by_partition: dict[int, list[bytes]] = {}
+        for user, event in events:
+            by_partition.setdefault(partition_of(user, self._partitions), []).append(event)
+        for partition, some in by_partition.items():
+            self._lanes[partition].add_all(some, settle)
 
     @property
     def written(self) -> list[Written]:

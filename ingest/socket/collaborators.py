@@ -18,6 +18,7 @@ from ingest.socket.actions import SessionPolicy
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
 from ingest.socket.reader import SharedReaders
+from ingest.socket.renewals import Renewals
 from schemas.http.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class SocketCollaborators:
     ping_interval: Callable[[str], float]
     readers: SharedReaders
     sweep: Sweep
+    renewals: Renewals
     clock: Callable[[], float]
     #: By connection id.
     open: dict[str, Socket] = field(default_factory=dict)

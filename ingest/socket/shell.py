@@ -41,7 +41,7 @@ from ingest.socket.outgoing import UNREAD_BYTES
 from ingest.socket.reader import Read
 from ingest.socket.session import Session
 from schemas.http.problems import ProblemError
-from schemas.log.events import Logout, Renew, encode_event
+from schemas.log.events import Logout, encode_event
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
 
@@ -156,7 +156,7 @@ class Socket(SocketConnection):
             self.do(self.session.wake(now))
             return
         if idle.renewal is not None:
-            self._renew(idle.renewal)
+            self._shared.renewals.add(idle.renewal)
         if idle.ping:
             self._ping()
 
@@ -168,16 +168,6 @@ class Socket(SocketConnection):
             self.do(self.session.close(LOST_OR_SLOW, "slow reader"))
         else:
             transport.write(wire.PING)
-
-    def _renew(self, renewal: Renew) -> None:
-        """The socket waits for nothing: if this one is lost, another one follows."""
-        shared = self._shared
-        try:
-            if not shared.opt_outs.covers(renewal.user):
-                kafka = shared.publisher.publish(renewal.user, encode_event(renewal))
-                kafka.owe(shared.metrics.count_renewals, None)
-        except NotTakenError:
-            pass
 
     def _ponged(self, now: float) -> bool:
         if not self.session.answered(now):
@@ -284,6 +274,7 @@ class Socket(SocketConnection):
         if not self.session.leaves(write):
             return None
         event = write.event
+        self._shared.renewals.leave()
         try:
             if self._shared.opt_outs.covers(event.user):
                 return None  # its disconnect, too

@@ -32,6 +32,7 @@ from ingest.socket.handshake import Handshake, offered_token, opens
 from ingest.socket.ping_intervals import PingIntervals
 from ingest.socket.places import SocketPlaces
 from ingest.socket.reader import SharedReaders
+from ingest.socket.renewals import Renewals
 from ingest.socket.shell import Socket
 from schemas.http.cors import Cors
 from schemas.http.paths import SOCKET_PATH as SOCKET_PATH
@@ -65,6 +66,7 @@ class Sockets:
     ) -> None:
         policy = settings.session_policy
         ping_intervals = PingIntervals(policy.ping_interval_seconds)
+        renewals = Renewals(publisher, opt_outs, metrics)
         self._shared = SocketCollaborators(
             policy,
             reader,
@@ -79,6 +81,7 @@ class Sockets:
             ping_intervals.of,
             SharedReaders(settings.max_body_bytes),
             Sweep(),
+            renewals,
             clock,
         )
         self._open = self._shared.open

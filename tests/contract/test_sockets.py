@@ -22,6 +22,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.typing import Origin
 
+from ingest.socket import renewals as renewals_module
+from ingest.socket.renewals import Renewals
 from schemas.log.events import Connect, Disconnect, Event, Heartbeat, Logout, Renew
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import SIGN_OUTS, topic_name
@@ -238,6 +240,32 @@ async def test_an_answering_socket_is_renewed(kafka_settings: KafkaSettings) -> 
         await socket.send({"device_id": "phone"})
         renewals = await until_logged(kafka_settings, Renew, 2)
     assert {event.device_id for event in renewals} == {"phone"}
+
+
+async def test_a_renewal_that_waits_is_in_the_log_before_the_end_of_its_socket(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, add = asyncio.Event(), Renewals.add
+
+    def add_and_say_so(renewals: Renewals, renewal: Renew) -> None:
+        add(renewals, renewal)
+        waits.set()
+
+    monkeypatch.setattr(renewals_module, "WAIT_SECONDS", 10 * DEADLINE_SECONDS)
+    monkeypatch.setattr(Renewals, "add", add_and_say_so)
+    quick = {
+        "heartbeat_interval_seconds": 0.2,
+        "offline_after_seconds": 60,
+        "websocket_ping_interval_seconds": 0.1,
+    }
+    async with running(kafka_settings, **quick) as ingest, opened(ingest) as socket:
+        await socket.send({"device_id": "phone"})
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await waits.wait()
+    await until_logged(kafka_settings, Disconnect)
+    kinds = [type(event) for event in await events(kafka_settings)]
+    assert Renew in kinds
+    assert kinds[-1] is Disconnect
 
 
 async def test_another_library_is_understood_as_well(

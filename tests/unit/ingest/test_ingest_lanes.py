@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from ingest.log import publisher as module
-from ingest.log.publisher import UNTOLD_BYTES, Publisher
+from ingest.log.publisher import FULL_GROUP_BYTES, UNTOLD_BYTES, Publisher
 from ingest.metrics import IngestMetrics
-from schemas.log.events import Heartbeat, encode_event, partition_of
+from ingest.socket.renewals import WAIT_SECONDS, Renewals
+from schemas.log.events import Heartbeat, Renew, encode_event, partition_of
 from schemas.log.settings import KafkaSettings
 from tests.rigs.harness import ingest_settings
 
@@ -131,3 +133,56 @@ async def test_what_waits_is_shown_to_within_some_kilobytes_and_nothing_is_left(
     await running.publisher.close()
     assert all(await asyncio.gather(*waiting))
     assert shown() == 0
+
+
+async def test_events_for_which_nobody_waits_are_counted_by_the_record() -> None:
+    running = Running(linger_seconds=0.0)
+    settled: list[tuple[list[int], bool]] = []
+    told = lambda counts, acknowledged: settled.append((counts, acknowledged))  # noqa: E731
+    beats = [(USERS[partition], b"x" * 10) for partition in (0, 1, 0, 0)]
+    running.publisher.publish_all(beats, told)
+    await turns(20)
+    assert sorted(settled) == [([1], True), ([3], True)]
+    await running.publisher.close()
+
+
+async def test_of_more_than_there_is_room_for_as_many_are_taken_as_fit() -> None:
+    running = Running()
+    lane = running.publisher._lanes[0]
+    lane._buffer_limit_bytes = 3 * FULL_GROUP_BYTES
+    counts: list[list[int]] = []
+    half = FULL_GROUP_BYTES // 2
+    running.publisher.publish_all(
+        [(USERS[0], b"x" * half)] * 8, lambda some, _acknowledged: counts.append(some)
+    )
+    shed = running.registry.get_sample_value(
+        "rollcall_ingest_shed_total", {"cause": "partition_buffer"}
+    )
+    assert shed == 2
+    await running.publisher.close()
+    assert sum(sum(some) for some in counts) == 6
+
+
+async def test_renewals_wait_for_each_other_but_not_behind_another_event() -> None:
+    handed_over: list[list[str]] = []
+    publisher = SimpleNamespace(
+        publish_all=lambda events, _settle: handed_over.append([user for user, _ in events])
+    )
+    opt_outs = SimpleNamespace(covers=lambda user: user == "out")
+    metrics = SimpleNamespace(count_renewals=None)
+    renewals = Renewals(publisher, opt_outs, metrics)  # type: ignore[arg-type]
+
+    def renew(*users: str) -> None:
+        for user in users:
+            renewals.add(Renew(user=user, token="t", connection="c"))
+
+    renewals.leave()
+    assert handed_over == []
+    renew("a", "out", "b")
+    renewals.leave()
+    assert handed_over == [["a", "b"]]
+    renew("c")
+    async with asyncio.timeout(20 * WAIT_SECONDS):
+        while len(handed_over) == 1:
+            await asyncio.sleep(WAIT_SECONDS / 10)
+    assert handed_over == [["a", "b"], ["c"]]
