@@ -91,8 +91,11 @@ def user_day_row(user_day: UserDay, partition: int) -> tuple[Any, ...]:
 
 
 class WindowRows(msgspec.Struct, frozen=True):
-    """The argument of ``apply_analytics``: rows of the small tables."""
+    """The argument of ``apply_analytics``: rows of the small tables, and how many rows of two others
+    were copied."""
 
+    sessions: int
+    user_days: int
     minutes: list[tuple[Any, ...]]
     transitions: list[tuple[Any, ...]]
     forgotten_names: list[tuple[Any, ...]]
@@ -110,6 +113,8 @@ def window_rows_of(
 ) -> WindowRows:
     """Of the effects on each partition. Sorted: two batches that meet take locks in one order."""
     return WindowRows(
+        sessions=sum(len(effects.sessions) for _, effects in found),
+        user_days=sum(len(effects.user_days) for _, effects in found),
         minutes=sorted(
             (
                 *(minute_ms, partition, screen),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -42,6 +42,12 @@ from processor.store.rows import (
 )
 
 Row: TypeAlias = tuple[Any, ...]
+
+
+#: What few batches bring, into tables that are made for them (``create_rare_tables``).
+RARE: Final = frozenset(
+    {"copy_outages", "copy_clock_steps", "copy_erasures", "copy_flags", "copy_last_changes"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,24 +26,24 @@ SELECT user_hash FROM privacy_flags
 WHERE "partition" = %s AND log_offset >= %s AND log_offset < %s
 
 -- name: create_privacy_tables
--- What a batch erases and publishes, before it is applied.
-CREATE TEMP TABLE IF NOT EXISTS batch_erasures (
+-- What a batch erases and publishes, before it is applied; for batches that do, as create_rare_tables.
+CREATE TEMP TABLE batch_erasures (
     ordinal integer, "partition" integer, user_id text COLLATE "C", user_hash bytea, request text,
     reason text, log_offset bigint, at_ms bigint, before_ms bigint
-) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_flags (
+) ON COMMIT DROP;
+CREATE TEMP TABLE batch_flags (
     user_hash bytea, "partition" integer, opted_out boolean, log_offset bigint, at_ms bigint,
     erased_ms bigint, fence_until_ms bigint
-) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_last_changes (
+) ON COMMIT DROP;
+CREATE TEMP TABLE batch_last_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
     user_id text, device text, reason text, previous_state text, state text,
     previous_screen text, screen text, user_state text, user_screen text, app_version text,
     platform text, connections text
-) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_removed (
+) ON COMMIT DROP;
+CREATE TEMP TABLE batch_removed (
     user_id text COLLATE "C", table_name text, removed bigint
-) ON COMMIT DELETE ROWS
+) ON COMMIT DROP
 
 -- name: create_apply_privacy
 -- Before the batch's own rows are written: those are of what came after the erasure.
@@ -51,8 +51,6 @@ CREATE OR REPLACE FUNCTION pg_temp.apply_privacy() RETURNS void LANGUAGE plpgsql
 DECLARE
     wanted record;
 BEGIN
-    DELETE FROM last_changes l USING batch_offsets b
-    WHERE l."partition" = b."partition" AND l.log_offset < b.published_through;
     IF NOT EXISTS (SELECT FROM batch_flags) THEN
         RETURN;
     END IF;

@@ -20,7 +20,7 @@ from psycopg import AsyncConnection, IsolationLevel
 from processor.core.changes import published_change
 from processor.core.log.last_read import LastRead
 from processor.core.model import User
-from processor.store.batch import Batch, copies, window_rows
+from processor.store.batch import RARE, Batch, copies, window_rows
 from processor.store.presence_row import PRESENCE_PARTS, user_of_row
 from processor.store.stored import Stored, read_stored
 from schemas.database.named_queries import load_queries
@@ -165,13 +165,17 @@ class Store:
         connection = await self.connected()
         queries = self.queries
         try:
-            for query, types, rows in copies(batches):
-                if rows:
-                    await self._copy(connection, query, types, rows)
+            brought = [copied for copied in copies(batches) if copied[2]]
+            has_rare = any(query in RARE for query, _, _ in brought)
+            if has_rare:
+                await connection.execute(queries["create_rare_tables"])
+                await connection.execute(queries["create_privacy_tables"])
+            for query, types, rows in brought:
+                await self._copy(connection, query, types, rows)
             windows = window_rows(batches)
             copied = time.perf_counter()
             async with connection.pipeline():
-                await connection.execute(queries["apply_batch"])
+                await connection.execute(queries["apply_batch"], (has_rare,))
                 await connection.execute(
                     queries["apply_analytics"], (msgspec.json.encode(windows).decode(),)
                 )
@@ -222,7 +226,6 @@ class Store:
         )
         try:
             await connection.execute(self.queries["create_batch_tables"])
-            await connection.execute(self.queries["create_privacy_tables"])
             await connection.execute(self.queries["create_apply_privacy"])
             await connection.execute(self.queries["create_apply_signs_of_life"])
             await connection.execute(self.queries["create_apply_batch"])

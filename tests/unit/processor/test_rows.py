@@ -41,9 +41,8 @@ SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2"
 
 def declared(table: str) -> list[tuple[str, str]]:
     """Columns and binary types of a batch table."""
-    ddl = load_queries("processor.store", "queries.sql", PRESENCE_PARTS)[
-        "create_batch_tables"
-    ].decode()
+    queries = load_queries("processor.store", "queries.sql", PRESENCE_PARTS)
+    ddl = (queries["create_batch_tables"] + queries["create_rare_tables"]).decode()
     ddl += load_queries("processor.store", "analytics.sql")["create_analytics_tables"].decode()
     body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
     assert body is not None
