@@ -91,8 +91,8 @@ def user_day_row(user_day: UserDay, partition: int) -> tuple[Any, ...]:
 
 
 class WindowRows(msgspec.Struct, frozen=True):
-    """The argument of ``apply_analytics``: rows of the small tables, and how many rows of two others
-    were copied."""
+    """The argument of ``apply_analytics``: rows of the small tables, and how many rows of two
+    others were copied."""
 
     sessions: int
     user_days: int

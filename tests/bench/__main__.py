@@ -5,15 +5,16 @@ Trust CPU per heartbeat, not heartbeats per second: the load generator shares th
 figure is a difference of two readings of /proc; the second one is taken after the processor has
 stored everything. The plain service (``tests/bench/baseline.py``) upserts one row a request; the
 other one (``tests/bench/fastapi_redis.py``) keeps a sorted set, where there is a ``redis-server``.
+
+Three fleets: phones that keep their connections, of whose heartbeats two in eight name another
+screen; phones that browse, where each one does; and phones that connect for each heartbeat.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,26 +24,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
-from urllib.request import urlopen
 
-import psycopg
 import typer
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
 from deploy.local.child import Child, RunningChild
-from deploy.local.kafka import LocalKafka
-from deploy.local.postgres import LocalPostgres
-from schemas.database.migrate import migrate
-from schemas.log.settings import KafkaSettings
-from schemas.log.topics import EVENTS, create_topics, topic_name
 from tests.bench import report
 from tests.bench.cpu import cpu_seconds
+from tests.bench.servers import answers, drained, kafka_environment, listens, servers, service
 from tests.bench.smoke import Smoke, check_measured
-from tests.rigs.rig import free_port, rows, stored_through, wait_for
+from tests.rigs.rig import free_port, rows, wait_for
 
-PARTITIONS = 4
 TOKENS_LAST_SECONDS = 6 * 3600
 #: In place of a rate: the plain service, and FastAPI with Redis, as fast as they answer.
 PLAIN, REDIS = -1.0, -2.0
@@ -59,68 +52,6 @@ FASTAPI = Path(".venv-fastapi").absolute()
 #: How long a rate below saturation is held.
 RATE_SECONDS = 20
 console = Console()
-
-
-@dataclass(frozen=True)
-class Servers:
-    kafka: RunningChild
-    postgres: RunningChild
-    kafka_settings: KafkaSettings
-    database_url: str
-    baseline_url: str
-
-
-@contextmanager
-def servers(
-    directory: Path, *, quick_start: bool = False, partitions: int = PARTITIONS
-) -> Iterator[Servers]:
-    """Kafka and PostgreSQL on this machine: durable, and compiled for a long run unless they are
-    to be there quickly."""
-    kafka = LocalKafka(directory / "kafka", quick_start=quick_start)
-    postgres = LocalPostgres(directory / "postgres")
-    kafka.prepare()
-    postgres.prepare()
-    with ExitStack() as stack:
-        running = []
-        for child in (kafka.child(), postgres.child()):
-            running.append(RunningChild(child))
-            stack.callback(running[-1].stop)
-        asyncio.run(kafka.wait_ready(120, running[0]))
-        asyncio.run(postgres.wait_ready(120, running[1]))
-        settings = KafkaSettings(
-            kafka_bootstrap=kafka.bootstrap, partitions=partitions, replication_factor=1
-        )
-        asyncio.run(create_topics(settings))
-        migrate(postgres.dsn)
-        # Its own database: one service's table is not the other's vacuum.
-        rows_outside_transaction(postgres.dsn, "CREATE DATABASE baseline")
-        yield Servers(running[0], running[1], settings, postgres.dsn, postgres.dsn_of("baseline"))
-
-
-def kafka_environment(settings: KafkaSettings) -> dict[str, str]:
-    """What a service that is to find this Kafka is started with."""
-    return {
-        "ROLLCALL_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "ROLLCALL_PARTITIONS": str(settings.partitions),
-        "ROLLCALL_REPLICATION_FACTOR": str(settings.replication_factor),
-    }
-
-
-def rows_outside_transaction(url: str, statement: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement.encode())
-
-
-@contextmanager
-def service(directory: Path, name: str, command: list[str], **environment: str) -> Iterator[int]:
-    """A process under its guard; gives the guard's pid."""
-    child = RunningChild(
-        Child(name, [sys.executable, *command], directory / f"{name}.log", environment)
-    )
-    try:
-        yield child.pid
-    finally:
-        child.stop()
 
 
 @dataclass(frozen=True)
@@ -148,37 +79,6 @@ def load(port: int, fleet: Fleet, heartbeats: int, mode: str, rate: float = 0.0)
     if result["failed"]:
         raise SystemExit(f"{result['failed']} of {heartbeats} heartbeats were not answered 200")
     return float(result["heartbeats"] / result["seconds"])
-
-
-async def log_ends(kafka: KafkaSettings) -> dict[int, int]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.kafka_bootstrap)
-    await consumer.start()
-    try:
-        topic = topic_name(kafka, EVENTS)
-        ends = await consumer.end_offsets(
-            [TopicPartition(topic, p) for p in range(kafka.partitions)]
-        )
-        return {tp.partition: end for tp, end in ends.items()}
-    finally:
-        await consumer.stop()
-
-
-def drained(servers: Servers) -> None:
-    """Wait until everything that is in the log now is stored."""
-    ends = asyncio.run(log_ends(servers.kafka_settings))
-    wait_for(
-        "the processor has stored the log",
-        lambda: all(stored_through(servers.database_url).get(p, 0) >= e for p, e in ends.items()),
-        seconds=300,
-    )
-
-
-def answers(url: str) -> bool:
-    try:
-        with urlopen(url, timeout=2) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def measure(
@@ -226,13 +126,13 @@ def measure(
                 ["-m", "tests.bench.baseline", str(baseline_port), run.baseline_url, secret],
             )
         )
-        wait_for("the plain service is up", lambda: _listens(baseline_port))
+        wait_for("the plain service is up", lambda: listens(baseline_port))
         others = {PLAIN: ("plain", baseline_port, {"service": plain, "postgres": run.postgres.pid})}
         redis_port = free_port()
         redis_pids = stack.enter_context(fastapi_redis(directory, redis_port, secret))
         if redis_pids:
             others[REDIS] = ("redis", redis_port, redis_pids)
-        for mode, share in (("keep", 1.0), ("new", 0.4)):
+        for mode, share in (("keep", 1.0), ("browse", 0.4), ("new", 0.4)):
             sent = int(heartbeats * share)
             # Not measured: caches, tables and the JVM warm up, the same for both.
             load(ingest_port, fleet, sent, mode)
@@ -276,15 +176,10 @@ def fastapi_redis(directory: Path, port: int, secret: str) -> Iterator[dict[str,
         wait_for("Redis is up", path.exists)
         command = ["-m", "tests.bench.fastapi_redis", str(port), str(path), secret]
         with service(directory, "fastapi", command, PYTHONPATH=str(FASTAPI)) as pid:
-            wait_for("FastAPI is up", lambda: _listens(port))
+            wait_for("FastAPI is up", lambda: listens(port))
             yield {"service": pid, "redis": redis.pid}
     finally:
         redis.stop()
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _per_heartbeat(spent: dict[str, float], heartbeats: int, rate: float) -> dict[str, float]:

@@ -30,8 +30,8 @@ from deploy.local.child import RunningChild
 from deploy.local.postgres import LocalPostgres
 from schemas.database.migrate import migrate
 from schemas.database.named_queries import load_queries
-from tests.bench.__main__ import answers, service
 from tests.bench.fleet import Fleet, fill
+from tests.bench.servers import answers, service
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, wait_for
 

@@ -32,7 +32,7 @@ from processor.core.effects import Effects, Record
 from processor.core.partition import Partition
 from processor.settings import ProcessorSettings
 from schemas.log.events import Heartbeat, encode_batch
-from tests.bench.__main__ import Servers, kafka_environment, rows_outside_transaction, servers
+from tests.bench.servers import Servers, kafka_environment, rows_outside_transaction, servers
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import ProcessorProcess, rows, wait_for
 

@@ -1,8 +1,9 @@
 """The load generator: heartbeats as the published sample sends them, in a closed loop.
 
 Run as ``python -m tests.bench.load PORT SECRET EXPIRY HEARTBEATS CONNECTIONS USERS MODE RATE``. The
-mode is ``keep`` (connections) or ``new`` (one for each heartbeat); the rate is heartbeats a second,
-or 0 for as many as are answered. Prints one JSON object: heartbeats, seconds, and how many answers
+mode is ``keep`` (connections), ``browse`` (the same, and each heartbeat names another screen than
+the one before) or ``new`` (a connection for each heartbeat); the rate is heartbeats a second, or 0
+for as many as are answered. Prints one JSON object: heartbeats, seconds, and how many answers
 were not 200. The same secret and expiry (Unix seconds) make the same tokens: phones keep theirs for
 dozens of heartbeats.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sys
 import time
 from itertools import count
@@ -22,12 +24,19 @@ import uvloop
 SCREENS = ["Unknown", "Unknown", "Home", "Unknown", "Unknown", "Unknown", "Cart", "Unknown"]
 
 
-def requests(port: int, secret: str, expiry: int, users: int, *, keep: bool) -> list[bytes]:
+def browsing() -> list[str]:
+    """Screens of one after the other: seldom those on which an earlier run left its users."""
+    return random.sample([f"Screen {n:02}" for n in range(60)], k=3)
+
+
+def requests(
+    port: int, secret: str, expiry: int, users: int, screens: list[str], *, keep: bool
+) -> list[bytes]:
     """The bytes of every (user, screen) pair: made once, so that sending costs little."""
     made = []
     for n in range(users):
         token = jwt.encode({"sub": f"user-{n:06d}", "exp": expiry}, secret)
-        for screen in ("Unknown", "Home", "Cart"):
+        for screen in screens:
             body = json.dumps(
                 {"app_version": "1.4.2", "device_info": "Pixel 8 / Android 15", "screen": screen}
             ).encode()
@@ -70,10 +79,13 @@ async def run(
     users: int,
     *,
     keep: bool,
+    browse: bool = False,
     rate: float = 0.0,
 ) -> dict[str, float]:
     loop = asyncio.get_running_loop()
-    prepared = requests(port, secret, expiry, users, keep=keep)
+    order = browsing() if browse else SCREENS
+    screens = sorted(set(order))
+    prepared = requests(port, secret, expiry, users, screens, keep=keep)
     numbers = count()
     failed = 0
 
@@ -89,10 +101,9 @@ async def run(
             if not keep and protocol.answer is not None:
                 transport.close()
                 transport, protocol = await connect()
-            screen = SCREENS[(number // users) % len(SCREENS)]
-            offset = ("Unknown", "Home", "Cart").index(screen)
+            offset = screens.index(order[(number // users) % len(order)])
             protocol.answer = loop.create_future()
-            transport.write(prepared[3 * (number % users) + offset])
+            transport.write(prepared[len(screens) * (number % users) + offset])
             failed += not await protocol.answer
         transport.close()
 
@@ -117,7 +128,8 @@ if __name__ == "__main__":
                     int(heartbeats_),
                     int(connections_),
                     int(users_),
-                    keep=mode_ == "keep",
+                    keep=mode_ != "new",
+                    browse=mode_ == "browse",
                     rate=float(rate_),
                 )
             )

@@ -32,10 +32,9 @@ from schemas.log.topics import CHANGES
 from schemas.managed.manager import Manager
 from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
-from tests.bench.__main__ import PARTITIONS, answers
 from tests.bench.cpu import cpu_seconds
+from tests.bench.servers import PARTITIONS, answers, kafka
 from tests.bench.smoke import Smoke, check_measured
-from tests.bench.sockets import kafka
 from tests.rigs.rig import free_port, wait_for
 from tests.suite.forks import start_python
 

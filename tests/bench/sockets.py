@@ -8,7 +8,6 @@ heard of, so it comes with a ping, whose cost is taken off again.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import resource
 import secrets
@@ -29,11 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.child import RunningChild
-from deploy.local.kafka import LocalKafka
-from schemas.log.settings import KafkaSettings
-from schemas.log.topics import create_topics
-from tests.bench.__main__ import PARTITIONS, answers, kafka_environment, service
 from tests.bench.cpu import cpu_seconds
+from tests.bench.servers import answers, kafka, service
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, wait_for
 
@@ -217,23 +213,6 @@ def opened(ingest: Ingest, secret: str, plan: Plan) -> Iterator[tuple[Clients, R
         yield clients, before, ingest.reading(clients)
     finally:
         clients.end()
-
-
-@contextmanager
-def kafka(directory: Path, *, quick_start: bool) -> Iterator[tuple[RunningChild, dict[str, str]]]:
-    """Kafka as `rollcall up` runs it, and the environment that leads to it."""
-    local = LocalKafka(directory / "kafka", quick_start=quick_start)
-    local.prepare()
-    running = RunningChild(local.child())
-    try:
-        asyncio.run(local.wait_ready(120, running))
-        settings = KafkaSettings(
-            kafka_bootstrap=local.bootstrap, partitions=PARTITIONS, replication_factor=1
-        )
-        asyncio.run(create_topics(settings))
-        yield running, kafka_environment(settings)
-    finally:
-        running.stop()
 
 
 def measure(plan: Plan) -> dict[str, float]:

@@ -34,7 +34,7 @@ from rich.console import Console
 
 from schemas.log.events import Heartbeat
 from schemas.log.settings import KafkaSettings
-from tests.bench.__main__ import answers, kafka_environment, servers, service
+from tests.bench.servers import answers, kafka_environment, servers, service
 from tests.bench.smoke import Smoke
 from tests.hostile.attacks import NAMES
 from tests.hostile.log import events_in_log

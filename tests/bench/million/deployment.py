@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from tests.bench.__main__ import Servers, answers, kafka_environment, servers, service
 from tests.bench.cpu import cpu_seconds
+from tests.bench.servers import Servers, answers, kafka_environment, servers, service
 from tests.bench.sockets import Ingest
 from tests.rigs.rig import free_port, wait_for
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from tests.bench.__main__ import drained
 from tests.bench.cpu import cpu_seconds
 from tests.bench.million.deployment import Deployment, wait_online
 from tests.bench.million.fleet import Fleet, Heard
 from tests.bench.million.recount import recount
+from tests.bench.servers import drained
 
 #: What is aimed at.
 MAX_LAG_SECONDS = 2.0
