@@ -3,7 +3,7 @@
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
 	smoke-lanes smoke-benches smoke-drills smoke-others \
 	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store \
-	bench-million bench-catch-up accuracy \
+	bench-million bench-catch-up bench-density accuracy \
 	mutants fuzz \
 	lock docs providers wheel screenshots clean
 .DEFAULT_GOAL := help
@@ -27,6 +27,7 @@ help:
 	@echo "make bench-analytics          how long answers take over a month of 100,000 users (minutes)"
 	@echo "make bench-million            a million users online, the load generator beside them: what is held (20 minutes)"
 	@echo "make bench-catch-up           what waits after ten minutes without processors, and how fast it is stored"
+	@echo "make bench-density            a million users in eight of a hundred partitions: one processor's share (minutes)"
 	@echo "make bench-capacity           what a user, a visit and a heartbeat take in memory and on disk (minutes)"
 	@echo "make accuracy                 false offline by loss, interval and transport: docs/accuracy.md (minutes)"
 	@echo "make test-long                the tests that take minutes each: a minute without Kafka, three brokers"
@@ -174,6 +175,7 @@ smoke-benches:
 	$(MAKE) bench-reducer ARGS=--smoke
 	$(MAKE) bench-notify ARGS=--smoke
 	$(MAKE) bench-store ARGS=--smoke
+	$(MAKE) bench-density ARGS=--smoke
 	$(MAKE) bench-capacity ARGS=--smoke
 smoke-drills:
 	$(MAKE) test-faults ARGS=--smoke
@@ -241,6 +243,9 @@ bench-million: install
 
 bench-catch-up: install
 	$(BIN)/python -m tests.bench.million.catch_up $(ARGS)
+
+bench-density: install
+	$(BIN)/python -m tests.bench.density $(ARGS)
 
 bench-analytics: install
 	$(BIN)/python -m tests.bench.analytics $(ARGS)
