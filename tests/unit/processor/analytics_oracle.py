@@ -382,7 +382,11 @@ def _piece(oracle: Oracle, begin: Fact, since: tuple[int, int], end: Fact) -> Fa
         number = next(n for n, fact in enumerate(before) if fact is lost)
         lost_at = min([lost["at"], *_latest(oracle, number + 1, end["fact"])])
         ended = max(*signs, lost_at - lost["silent"])
-    is_view = any(view["fact"] == begin["fact"] for view in _views(oracle))
+    is_view = any(
+        _view(oracle, change) is not None
+        for change in oracle.changes
+        if change["fact"] == begin["fact"]
+    )
     arrivals = [
         _seen(oracle, change, end["fact"])
         for change in oracle.changes
@@ -463,24 +467,29 @@ def _named(oracle: Oracle, user: str, number: int) -> str | None:
     return next((name for name in reversed(names) if name is not None), None)
 
 
-def _views(oracle: Oracle) -> Iterator[Fact]:
+def _views(oracle: Oracle) -> list[Fact]:
     """The visits that are views, those that are not over too."""
-    for begin in oracle.changes:
-        state, screen = begin["after"]
-        if state != "foreground":
-            continue
-        start = _session_start(oracle, begin)
-        visits_before = [
-            change["after"][1]
-            for change in oracle.changes
-            if _same_device(change, begin)
-            and start["fact"] <= change["fact"] < begin["fact"]
-            and change["after"][0] == "foreground"
-        ]
-        first = not visits_before
-        if first or visits_before[-1] != screen:
-            come_from = None if first else visits_before[-1]
-            yield {**begin, "screen": screen, "first": first, "from": come_from}
+    return [view for begin in oracle.changes if (view := _view(oracle, begin)) is not None]
+
+
+def _view(oracle: Oracle, begin: Fact) -> Fact | None:
+    """The view that begins with that change; None if there is none."""
+    state, screen = begin["after"]
+    if state != "foreground":
+        return None
+    start = _session_start(oracle, begin)
+    visits_before = [
+        change["after"][1]
+        for change in oracle.changes
+        if _same_device(change, begin)
+        and start["fact"] <= change["fact"] < begin["fact"]
+        and change["after"][0] == "foreground"
+    ]
+    first = not visits_before
+    if not first and visits_before[-1] == screen:
+        return None
+    come_from = None if first else visits_before[-1]
+    return {**begin, "screen": screen, "first": first, "from": come_from}
 
 
 def _session_start(oracle: Oracle, change: Fact) -> Fact:

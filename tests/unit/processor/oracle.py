@@ -79,7 +79,8 @@ class Oracle:
         jump = self.began and (lost > 0 or timestamp - self.now > self.policy["outage_gap"])
         self._pass_time(offset, timestamp, heard, jump, "lost_range" if lost else "jump")
         for change in self.changes:
-            change.setdefault("canary", self.is_canary(change["user"]))
+            if "canary" not in change:
+                change["canary"] = self.is_canary(change["user"])
         if events is None:
             self.rejected.append((offset, None))
         for index, event in enumerate(events or ()):
@@ -113,8 +114,8 @@ class Oracle:
                 "foreground": sum(
                     self.shown(user, device)[0] == "foreground"
                     for user in self.users()
-                    for device in self.devices(user)
                     if not self.is_canary(user)
+                    for device in self.devices(user)
                 ),
             }
         )
@@ -134,7 +135,8 @@ class Oracle:
         if counted and was_offline and not isinstance(event, Disconnect):
             counted[-1]["canary"] = event.canary
         for change in self.changes:
-            change.setdefault("canary", self.is_canary(event.user))
+            if "canary" not in change:
+                change["canary"] = self.is_canary(event.user)
 
     def is_canary(self, user: str) -> bool:
         """Whether the last event that found the user offline said so."""
@@ -239,6 +241,8 @@ class Oracle:
     ) -> int:
         """The time of ``fact``, which is the last (before ``end``) that says ``what`` of the
         device."""
+        if all(one["what"] != "step" for one in self.facts):
+            return at
         numbers = {id(one): number for number, one in enumerate(self.facts)}
         later = self.facts[numbers[id(fact)] + 1 : numbers.get(id(end))]
         steps = [f[what] for f in later if f["what"] == "step"]
