@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -41,6 +43,8 @@ COUNT = "/api/online-users-count"
 #: What the settings below allow a call: 1 s for a connection, 1 s for the query, 1 s to hear of it.
 LONGEST_SECONDS = 3.0
 SLACK_SECONDS = 6.0
+MIGRATED = "migrated"
+IS_THERE = "SELECT 1 FROM pg_database WHERE datname = %s"
 
 
 def quick(database_url: str, **values: Any) -> Any:
@@ -50,14 +54,25 @@ def quick(database_url: str, **values: Any) -> Any:
 
 @dataclass
 class Server:
-    """A PostgreSQL of the test's own, to be taken away and given back."""
+    """A PostgreSQL of the module's own, to be taken away and given back."""
 
     local: LocalPostgres
     child: RunningChild | None = None
 
     @property
     def dsn(self) -> str:
+        """Of a database that one test alone uses, and finds empty."""
         return self.local.dsn
+
+    async def start_migrated(self) -> str:
+        """Start it; the URL of a migrated database."""
+        await self.start()
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            if not connection.execute(IS_THERE, [MIGRATED]).fetchall():
+                connection.execute(f"CREATE DATABASE {MIGRATED}")
+        url = self.local.dsn_of(MIGRATED)
+        migrate(url)
+        return url
 
     async def start(self) -> None:
         self.local.prepare()
@@ -83,11 +98,18 @@ class Server:
                 process.send_signal(signal.SIGCONT)
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalPostgres]:
+    # Not below pytest's directory: another run that starts closes that to PostgreSQL's user.
+    with TemporaryDirectory(prefix="rollcall-test-") as directory:
+        local = LocalPostgres(Path(directory), durable=False)
+        local.prepare()
+        yield local
+
+
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    local = LocalPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
-    local.prepare()
-    made = Server(local)
+def server(cluster: LocalPostgres) -> Iterator[Server]:
+    made = Server(cluster)
     yield made
     made.stop()
 
@@ -156,9 +178,8 @@ async def says_not_migrated(api: Api) -> bool:
 
 
 async def test_connections_that_died_while_nobody_looked_cost_no_call(server: Server) -> None:
-    await server.start()
-    migrate(server.dsn)
-    async with running_api(quick(server.dsn)) as api:
+    url = await server.start_migrated()
+    async with running_api(quick(url)) as api:
         await asyncio.gather(*(api.call(ONLINE) for _ in range(20)))
         server.stop()
         await server.start()
@@ -169,9 +190,8 @@ async def test_connections_that_died_while_nobody_looked_cost_no_call(server: Se
 async def test_a_frozen_postgres_is_a_503_in_time_and_forgotten_when_it_thaws(
     server: Server,
 ) -> None:
-    await server.start()
-    migrate(server.dsn)
-    async with running_api(quick(server.dsn)) as api:
+    url = await server.start_migrated()
+    async with running_api(quick(url)) as api:
         await until_it_answers(api)
         with server.frozen():
             started = time.monotonic()
