@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from processor.core.model import Policy
-from processor.core.outage import is_heard
+from processor.core.outage import Grace, Outage, Passage, granted_until_ms, is_heard, passage
 from schemas.log.events import BadEvent, Connect, Disconnect, Event, Logout, Renew, Tick
 from tests.unit.processor.presence_logs import Written
 from tests.unit.processor.presence_story import POLICY, START_MS, Story, heartbeat, logout
@@ -422,3 +422,23 @@ def test_a_processor_that_starts_within_a_silence_goes_on_with_it() -> None:
 def test_it_is_seen_from_where_it_began() -> None:
     story = busy().beat("a").wait(100)
     assert story.processor.outages == {("ticks_only", START_MS + 15_000): None}
+
+
+# -- at the bounds, by itself
+
+
+def test_time_that_passes_as_long_as_it_may_is_no_outage() -> None:
+    gap_ms = POLICY.outage_gap_ms
+    assert passage(None, 0, gap_ms, POLICY, heard=True) == Passage()
+    jump = passage(None, 0, gap_ms + 1, POLICY, heard=True)
+    assert jump.outages == (Outage("jump", 0, gap_ms + 1),)
+    assert jump.held_ms == POLICY.outage_hold_ms
+    # Before the first record there was no time.
+    assert passage(None, None, gap_ms, POLICY, heard=False, after_loss=True) == Passage()
+
+
+def test_whoever_the_record_that_ends_an_outage_has_touched_has_no_grace_by_it() -> None:
+    graces = [Grace(end_offset=7, until_ms=900), Grace(end_offset=9, until_ms=800)]
+    assert granted_until_ms(6, graces) == 900
+    assert granted_until_ms(7, graces) == 800
+    assert granted_until_ms(9, graces) is None
