@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
@@ -111,7 +112,8 @@ async def listen(runner: web.AppRunner, host: str, port: int) -> None:
 async def _bind(runner: web.AppRunner, host: str, port: int, *, shared: bool = False) -> None:
     """On a port that other processes of ours may have too if it is ``shared``: the kernel sends
     them phones at once, so a worker is on it only when it can answer."""
-    site = EagerSite if isinstance(runner, BoundedRunner) else web.TCPSite
+    is_eager = isinstance(runner, BoundedRunner) and hasattr(select, "epoll")  # not on macOS
+    site = EagerSite if is_eager else web.TCPSite
     try:
         await site(runner, host, port, backlog=BACKLOG, reuse_port=shared or None).start()
     except OSError as error:

@@ -44,7 +44,7 @@ class Doorstep:
         self.known = server.known
         self.lanes = server.lanes
         self.closed = False
-        self.epoll = select.epoll()
+        self._epoll = select.epoll()
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self._listeners = {listener.fileno(): listener for listener in listeners}
@@ -54,8 +54,8 @@ class Doorstep:
         self._entering: set[asyncio.Task[None]] = set()
         for fd, listener in self._listeners.items():
             listener.setblocking(False)
-            self.epoll.register(fd, select.EPOLLIN)
-        self._loop.add_reader(self.epoll.fileno(), self._look)
+            self._epoll.register(fd, select.EPOLLIN)
+        self._loop.add_reader(self._epoll.fileno(), self._look)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
@@ -67,17 +67,26 @@ class Doorstep:
         if self.closed:
             return
         self.closed = True
-        self._loop.remove_reader(self.epoll.fileno())
-        self.epoll.close()
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
         for pause in self._pauses:
             pause.cancel()
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
 
+    def watch(self, fd: int, *, again: bool) -> None:
+        """Have a newcomer served once it can be read: once, because who says more, or leaves, while
+        its answer is owed is no reason to look at it in each turn of the loop."""
+        watch = self._epoll.modify if again else self._epoll.register
+        watch(fd, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def unwatch(self, fd: int) -> None:
+        self._epoll.unregister(fd)
+
     def _look(self) -> None:
         newcomers = self.server.newcomers
-        for fd, _ in self.epoll.poll(0, MOST_AT_ONCE):
+        for fd, _ in self._epoll.poll(0, MOST_AT_ONCE):
             listener = self._listeners.get(fd)
             if listener is not None:
                 self._accept(listener)
@@ -126,11 +135,11 @@ class Doorstep:
 
     def _pause(self, listener: socket.socket) -> None:
         """The kernel would say again at once that somebody waits."""
-        self.epoll.unregister(listener)
+        self._epoll.unregister(listener)
 
         def go_on() -> None:
             self._pauses.discard(timer)
-            self.epoll.register(listener, select.EPOLLIN)
+            self._epoll.register(listener, select.EPOLLIN)
 
         timer = self._loop.call_later(PAUSE_SECONDS, go_on)
         self._pauses.add(timer)

@@ -134,7 +134,7 @@ class LaneConnection(RequestHandler):
             return
         at_start, self._at_start = self._at_start, False
         offered: UsualCall | None = None
-        if at_start and self._may_go_straight:
+        if at_start and self._lanes and self._may_go_straight:
             offered = self._known.call(data)
             if offered is not None and self._lanes[offered.path](self, offered):
                 self._at_start = True

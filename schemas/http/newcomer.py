@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import select
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 
 _READ_BYTES: Final = 8192
 _GONE: Final = -1
-#: Told once, and then not before it is asked for again: a client that says more, or leaves, while
-#: its answer is owed is no reason to look at it in each turn of the loop.
-_READABLE: Final = select.EPOLLIN | select.EPOLLONESHOT
 
 
 class _State(Enum):
@@ -169,9 +165,8 @@ class Newcomer:
 
     def _watch(self, state: _State) -> None:
         self._state = state
-        watch = self._door.epoll.modify if self._registered else self._door.epoll.register
+        self._door.watch(self._fd, again=self._registered)
         self._registered = True
-        watch(self._fd, _READABLE)
         self._door.server.heads.file(self, self._by)
 
     def _hand_over(self, data: bytes) -> None:
@@ -187,7 +182,7 @@ class Newcomer:
         del server.newcomers[self._fd]
         server.heads.drop(self)
         if self._registered and not self._door.closed:
-            self._door.epoll.unregister(self._fd)
+            self._door.unwatch(self._fd)
         if self._stopping is not None and not self._stopping.done():
             self._stopping.set_result(None)
         return True

@@ -24,13 +24,14 @@ from typing import Any
 import psutil
 import typer
 import uvloop
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from rich.console import Console
 from rich.table import Table
 
 import ingest.app
+from ingest.garbage_collection import spare_the_living
 from ingest.settings import IngestSettings
+from schemas.http.eager_site import EagerSite
 from schemas.http.server import BoundedRunner
 from tests.bench.smoke import Smoke
 from tests.rigs.rig import free_port, wait_for
@@ -74,7 +75,8 @@ def create_door(secret: str, *, straight: bool) -> BoundedRunner:
 async def _serve(port: int, secret: str, straight: bool) -> None:
     runner = create_door(secret, straight=straight)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
+    await EagerSite(runner, "127.0.0.1", port, backlog=4096).start()
+    spare_the_living()
     await asyncio.Event().wait()
 
 
