@@ -144,10 +144,11 @@ class Doorstep:
         timer = self._loop.call_later(PAUSE_SECONDS, go_on)
         self._pauses.add(timer)
 
-    def enter(self, fd: int, data: bytes, head_by: float) -> None:
+    def enter(self, fd: int, data: bytes, head_by: float, *, proven: bool) -> None:
         """Make an ordinary connection of a counted one that has said ``data``, and whose head must
         be there ``head_by``, or as late as that of any new one if that is 0.0."""
         connection = self.server.came_in(data, head_by)
+        connection.proven = proven
         task = self._loop.create_task(self._enter(connection, socket.socket(fileno=fd)))
         self._entering.add(task)
         task.add_done_callback(self._entering.discard)

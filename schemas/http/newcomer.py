@@ -172,7 +172,7 @@ class Newcomer:
     def _hand_over(self, data: bytes) -> None:
         by = self._by if self._state is _WATCHED else 0.0
         if self._leave():
-            self._door.enter(self._fd, data, by)
+            self._door.enter(self._fd, data, by, proven=self.proven)
 
     def _leave(self) -> bool:
         if self._state is _OVER:
