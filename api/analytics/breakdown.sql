@@ -36,11 +36,16 @@ GROUP BY 1
 SELECT app_version, platform, device_info FROM presence WHERE state <> 'offline' AND NOT canary
 
 -- name: active_in_days
--- Each user once, with what they used on their last active day of the range.
-SELECT DISTINCT ON (user_id) app_version, platform, device_info
-FROM user_days
+-- Each user once, with what they used on their last active day of the range: two reads that are hashed, in place of one
+-- in the order of users, which takes half as long again.
+SELECT app_version, platform, device_info
+FROM (
+    SELECT user_id, max(day) AS day FROM user_days
+    WHERE day >= %(day_from)s AND day < %(day_to)s
+    GROUP BY user_id
+) AS last
+JOIN user_days USING (user_id, day)
 WHERE day >= %(day_from)s AND day < %(day_to)s
-ORDER BY user_id, day DESC
 
 -- name: app_version
 -- By the version of the app.
