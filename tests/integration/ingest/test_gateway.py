@@ -308,12 +308,13 @@ async def test_line_3_who_floods_the_gateway_waits_for_the_others_and_is_refused
             ended.append(who)
             return answer.status
 
-        flood = [asyncio.create_task(call("flood", flooding)) for _ in range(300)]
-        await wait_until(lambda: queued(gateway) > 100)
+        # Few enough for `timeout queue`, 5 s, on a busy machine too: each ingest has one at a time.
+        flood = [asyncio.create_task(call("flood", flooding)) for _ in range(120)]
+        await wait_until(lambda: queued(gateway) > 60)
         statuses = [*await asyncio.gather(call("other", other), *flood)]
     assert set(statuses) == {200}
     # It came last, and its turn was among the next.
-    assert ended[ended.index("other") :].count("flood") > 60
+    assert ended[ended.index("other") :].count("flood") > 30
 
 
 def queued(gateway: Gateway) -> int:
