@@ -556,6 +556,14 @@ def test_a_nameless_timer_of_a_logged_out_token_opens_nothing() -> None:
     assert set(story.devices()) == {"a"}
 
 
+@pytest.mark.parametrize("naming", ["device", "claimed_device"])
+def test_a_phone_by_name_that_was_never_here_needs_no_evidence(naming: str) -> None:
+    """Its token has signed out another one; it is itself no timer of that."""
+    story = Story().beat("a").logout("a").wait(31)
+    story.record(heartbeat(**{naming: "b"}))
+    assert story.device("b")[0] == FOREGROUND
+
+
 def test_a_nameless_timer_of_a_token_known_by_its_logout_alone_opens_nothing() -> None:
     story = Story().logout(None).wait(31).beat(screen="Unknown")
     assert story.shown() == ("offline", None)
