@@ -10,7 +10,7 @@ from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.periods.ranges import (
@@ -64,7 +64,6 @@ def days_of(start: datetime, end: datetime, zone: ZoneInfo) -> dict[date, list[d
     return found
 
 
-@settings(max_examples=100)
 @given(quarters, st.integers(1, 96 * 9), zones)
 def test_days_are_all_instants_of_their_date(start: datetime, length: int, zone: ZoneInfo) -> None:
     end = start + length * QUARTER
@@ -76,7 +75,6 @@ def test_days_are_all_instants_of_their_date(start: datetime, length: int, zone:
     assert len(asked.starts) <= count_points(start, end, "1d", zone)
 
 
-@settings(max_examples=100)
 @given(quarters, zones)
 def test_a_day_starts_with_its_first_instant(moment: datetime, zone: ZoneInfo) -> None:
     day = moment.astimezone(zone).date()
@@ -184,7 +182,6 @@ def test_a_range_without_a_length_is_refused() -> None:
     )
 
 
-@settings(max_examples=100)
 @given(quarters, st.integers(1, 96 * 800), st.integers(1, 60), st.sampled_from(WINDOW_BUCKETS))
 def test_too_many_points_are_refused_naming_the_finest_bucket_that_fits(
     start: datetime, length: int, series: int, bucket: Bucket

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.untrusted import nesting
@@ -34,7 +34,6 @@ def depth_of(value: Any) -> int:
     return 1 + max(map(depth_of, value.values() if isinstance(value, dict) else value), default=0)
 
 
-@settings(max_examples=60)
 @given(values, st.integers(0, 4))
 def test_what_is_deeper_than_the_bound_is_told_from_what_is_not(value: Any, bound: int) -> None:
     is_too_deep = depth_of(value) > bound
@@ -55,7 +54,6 @@ def test_brackets_in_texts_or_beside_each_other_do_not_nest() -> None:
     assert not json_is_too_deep('["' + "[" * 1000)
 
 
-@settings(max_examples=60)
 @given(st.binary(max_size=40))
 def test_any_bytes_can_be_looked_at(noise: bytes) -> None:
     assert not msgpack_is_too_deep(msgspec.msgpack.encode("x" * MAX_DEPTH) + noise)
