@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from processor.core.model import SignOut, User
+from processor.core.outcome import FENCED
 from processor.core.sign_outs import apply_logout, without_dead_sign_outs
 from tests.unit.processor.presence_story import POLICY, logout
 
@@ -32,3 +33,10 @@ def test_somebody_of_whom_a_logout_is_the_first_news_is_offline_by_it_since_then
         7,
     )
     assert outcome.changes == ()
+
+
+def test_a_repeat_within_the_fence_that_signs_nobody_out_changes_nothing_and_says_so() -> None:
+    first = apply_logout(None, logout(), 7, POLICY)
+    repeat = apply_logout(first.user, logout(), 8, POLICY)
+    assert repeat.verdict == FENCED
+    assert repeat.user is first.user
