@@ -51,7 +51,12 @@ class _AnotherLogError(KafkaError):  # type: ignore[misc]
 
 
 class NotAppendedError(Exception):
-    """The record is not known to be in the log."""
+    """The record is not known to be in the log. ``answered``: Kafka says that it cannot write;
+    else nothing was heard of it."""
+
+    def __init__(self, reason: str, *, answered: bool = False) -> None:
+        super().__init__(reason)
+        self.answered = answered
 
 
 @dataclass(slots=True)
@@ -71,6 +76,8 @@ class EventLog:
         self._producer_ids: dict[int, _ProducerId] = {}
         #: The last offset that was acknowledged, by partition.
         self._offsets: dict[int, int] = {}
+        #: The partitions of whose last record a broker has said something.
+        self._answered: set[int] = set()
         self._succeeded_at = 0.0
 
     @property
@@ -92,6 +99,7 @@ class EventLog:
         """
         now = asyncio.get_running_loop().time
         started = now()
+        self._answered.discard(partition)
         try:
             async with asyncio.timeout_at(deadline):
                 await self._append(partition, value)
@@ -99,7 +107,8 @@ class EventLog:
             self._producer_ids.pop(partition, None)
             if self._succeeded_at < started:
                 self._connection.suspect()
-            raise NotAppendedError(str(error) or type(error).__name__) from error
+            answered = partition in self._answered
+            raise NotAppendedError(str(error) or type(error).__name__, answered=answered) from error
         except Exception as error:  # calls wait for an answer, whatever went wrong
             self._producer_ids.pop(partition, None)
             self._connection.suspect()
@@ -142,9 +151,11 @@ class EventLog:
     ) -> KafkaError | None:
         leader = client.cluster.leader_for_partition(TopicPartition(self._topic, partition))
         if leader is None or leader == -1:
+            self._answered.add(partition)
             return UnknownTopicOrPartitionError(self._topic)
         timeout_ms = self._connection.request_timeout_ms
         answer = await self._departures.join(client, leader, partition, batch, timeout_ms)
+        self._answered.add(partition)
         error_type = for_code(answer.error_code)
         if error_type is not NoError:
             return error_type(self._topic)
@@ -164,6 +175,7 @@ class EventLog:
                 client.get_random_node(), InitProducerIdRequest(None, _NO_TRANSACTION_MS)
             )
             if response.error_code:
+                self._answered.add(partition)
                 raise for_code(response.error_code)("producer id")
             producer = _ProducerId(response.producer_id, response.producer_epoch)
             self._producer_ids[partition] = producer

@@ -7,9 +7,12 @@ sent to another process while their last sign of life still counts. Of the time 
 (``IngestSettings.cut_off_seconds``) one third is for noticing, one for telling all of them, one for
 coming back.
 
-A partition is cut off where nothing was acknowledged for :data:`LOOKS` looks, the last attempt
-having failed. Looks are counted and no clock is asked: a process that was frozen has looked once.
-It is told anew after as many looks more, for those who came back to this process meanwhile.
+A partition is cut off where nothing was heard of Kafka for :data:`LOOKS` looks, the last attempt
+having failed. A Kafka that answers that it cannot write was heard: it says so to others, too, which
+is an outage, and sockets stay. So they do where whoever asks for it at that moment is turned away
+(``schemas.log.diagnosis.turns_away``). Looks are counted and no clock is asked: a process that was
+frozen has looked once. It is told anew after as many looks more, for those who came back to this
+process meanwhile.
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ LOOKS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many records of a partition were ``acknowledged``, and whether the last one was not."""
+    """How many records of a partition were ``answered``, by an acknowledgement or by a refusal, and
+    whether the last one ``fails``, without either."""
 
-    acknowledged: int
+    answered: int
     fails: bool
 
 
@@ -38,15 +42,15 @@ class CutOff:
     """Of all partitions of this process."""
 
     def __init__(self, partitions: int) -> None:
-        self._acknowledged = [0] * partitions
+        self._answered = [0] * partitions
         self._silent_looks = [0] * partitions
 
     def look(self, lanes: Sequence[Written]) -> frozenset[int]:
         """Those partitions whose sockets are to be sent away now."""
         found = []
         for partition, written in enumerate(lanes):
-            if written.acknowledged != self._acknowledged[partition]:
-                self._acknowledged[partition] = written.acknowledged
+            if written.answered != self._answered[partition]:
+                self._answered[partition] = written.answered
                 self._silent_looks[partition] = 0
                 continue
             self._silent_looks[partition] += 1

@@ -84,14 +84,15 @@ class _Lane:
         self._untold_bytes = 0
         self._ack_seconds = 0.0
         self._acknowledges = True
-        self._acknowledged = 0
+        self._answered = 0
+        self._unheard = False
         self._wake: asyncio.Future[None] | None = None
         self._closing = False
 
     @property
     def written(self) -> Written:
         """What became of its records."""
-        return Written(self._acknowledged, fails=not self._acknowledges)
+        return Written(self._answered, fails=self._unheard)
 
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -216,19 +217,20 @@ class _Lane:
 
     async def _append(self, value: bytes, deadline: float) -> bool:
         started = self._loop.time()
-        appended = False
+        appended = answered = False
         # A deadline that passed while another record was in flight: dropped, never handed over.
         if started < deadline:
             try:
                 await self._log.append(self._partition, value, deadline)
-                appended = True
-            except NotAppendedError:
-                pass
+                appended = answered = True
+            except NotAppendedError as error:
+                answered = error.answered
             self._acknowledges = appended
+            self._answered += answered
+            self._unheard = not answered
         self._written_at = self._loop.time()
         self._ack_seconds = self._written_at - started
         if appended:
-            self._acknowledged += 1
             self._metrics.ack_seconds.observe(self._ack_seconds)
         return appended
 

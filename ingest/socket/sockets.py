@@ -41,7 +41,9 @@ from schemas.http.responses import REQUEST_ID, request_id_of
 from schemas.http.server import prove
 from schemas.http.sweep import Sweep
 from schemas.http.upgraded import hand_over
+from schemas.log.diagnosis import turns_away
 from schemas.log.events import partition_of
+from schemas.log.settings import KafkaSettings
 from schemas.service.logging import REQUEST_ID_IN_LOG
 from schemas.tokens.identity import Identity
 
@@ -96,6 +98,7 @@ class Sockets:
         self._draining = False
         self._partitions = settings.partitions
         self._cut_off_seconds = settings.cut_off_seconds
+        self._kafka: KafkaSettings = settings
         self._cut_off = CutOff(settings.partitions)
         self._looking: asyncio.Task[None] | None = None
 
@@ -169,7 +172,7 @@ class Sockets:
         while True:
             await asyncio.sleep(look_seconds(self._cut_off_seconds))
             partitions = self._cut_off.look(self._shared.publisher.written)
-            if partitions:
+            if partitions and not await turns_away(self._kafka):
                 self._send_away(partitions)
 
     def _send_away(self, partitions: frozenset[int]) -> None:
@@ -184,7 +187,7 @@ class Sockets:
         if not theirs:
             return
         logger.warning(
-            "Kafka acknowledges nothing of partition %s: %d sockets are told to come back, by "
+            "Kafka says nothing about partition %s: %d sockets are told to come back, by "
             "another ingest if there is one",
             ", ".join(map(str, sorted(partitions))),
             len(theirs),

@@ -7,6 +7,7 @@ more. Passwords are in none of these messages.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from typing import Final
 
@@ -24,6 +25,8 @@ from schemas.log.settings import KafkaSettings
 
 #: How long asking for the cause may take, beside what the failed attempt took.
 ASK_SECONDS: Final = 3.0
+#: How long to wait for somebody who turns us away.
+KNOCK_SECONDS: Final = 1.0
 #: X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL.
 _NAMES_ANOTHER_HOST: Final = (62, 64)
 
@@ -43,6 +46,30 @@ async def why_away(settings: KafkaSettings, error: BaseException) -> str:
     except TimeoutError:
         causes.append("no answer")
     return "; ".join(causes) or told
+
+
+async def turns_away(settings: KafkaSettings) -> bool:
+    """Whether somebody says, where a server of Kafka should be, that it is not there: its name does
+    not exist, a connection is refused, or is closed at once. Silence is what one hears, too, who is
+    cut off."""
+    servers = collect_hosts(settings.kafka_servers, randomize=False)
+    return any(await asyncio.gather(*(_turns_away(host, port) for host, port, _ in servers)))
+
+
+async def _turns_away(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(KNOCK_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                return not await reader.read(1)
+            finally:
+                writer.close()
+    except (ConnectionRefusedError, ConnectionResetError):
+        return True
+    except socket.gaierror as error:
+        return error.errno == socket.EAI_NONAME
+    except OSError:  # nobody answers in time, or there is no way there
+        return False
 
 
 async def _cause(settings: KafkaSettings, host: str, port: int) -> str | None:

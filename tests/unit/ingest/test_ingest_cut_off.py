@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from prometheus_client import CollectorRegistry
 
+from deploy.local.ports import free_port
 from ingest.log.appender import NotAppendedError
 from ingest.log.cut_off import LOOKS, CutOff, Written, look_seconds
 from ingest.log.publisher import Publisher
 from ingest.metrics import IngestMetrics
+from schemas.log.diagnosis import turns_away
 from schemas.log.events import Heartbeat, encode_event
 from schemas.log.settings import KafkaSettings
 from tests.rigs.harness import ingest_settings
@@ -40,11 +44,11 @@ def test_a_partition_by_itself_may_be_cut_off() -> None:
     assert cut_off.look([Written(9, fails=False), FAILS, Written(9, fails=False)]) == {1}
 
 
-def test_a_record_that_is_acknowledged_begins_it_anew() -> None:
+def test_a_record_that_is_answered_begins_it_anew() -> None:
     cut_off = CutOff(1)
-    for acknowledged in (1, 2):
+    for answered in (1, 2):
         for _ in range(LOOKS):
-            assert not cut_off.look([Written(acknowledged, fails=True)])
+            assert not cut_off.look([Written(answered, fails=True)])
     assert cut_off.look([Written(2, fails=True)])
 
 
@@ -82,14 +86,14 @@ class Log:
 
     max_record_bytes = 100_000
     away = None
-    takes = False
+    takes = answers = False
 
     async def append(self, _partition: int, _value: bytes, _deadline: float) -> None:
         if not self.takes:
-            raise NotAppendedError
+            raise NotAppendedError("too few copies", answered=self.answers)
 
 
-async def test_a_lane_tells_what_was_acknowledged_and_what_was_not() -> None:
+async def test_a_lane_tells_what_was_answered_and_what_was_not() -> None:
     settings = ingest_settings(KAFKA, accept_timeout_seconds=60, tick_interval_seconds=5)
     log = Log()
     publisher = Publisher(settings, log, IngestMetrics(CollectorRegistry()))  # type: ignore[arg-type]
@@ -98,8 +102,33 @@ async def test_a_lane_tells_what_was_acknowledged_and_what_was_not() -> None:
     assert publisher.written == [Written(0, fails=False)]
     assert not await publisher.publish("u", event)
     assert publisher.written == [Written(0, fails=True)]
+    log.answers = True
+    assert not await publisher.publish("u", event)
+    assert publisher.written == [Written(1, fails=False)]
     log.takes = True
     assert await publisher.publish("u", event)
     # The tick that went first, too.
-    assert publisher.written == [Written(2, fails=False)]
+    assert publisher.written == [Written(3, fails=False)]
     await publisher.close()
+
+
+async def test_a_closed_door_is_told_from_silence() -> None:
+    async def says_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def closes(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    silent = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
+    closing = await asyncio.start_server(closes, "127.0.0.1", 0)
+    async with silent, closing:
+        silence, closed = (f"127.0.0.1:{s.sockets[0].getsockname()[1]}" for s in (silent, closing))
+        refused = f"127.0.0.1:{free_port()}"
+        for servers, turned_away in (
+            (silence, False),
+            (closed, True),
+            (refused, True),
+            (f"{silence},{refused}", True),
+        ):
+            assert await turns_away(KafkaSettings(kafka_bootstrap=servers)) == turned_away
