@@ -12,6 +12,8 @@ Three parts make a range, and every instant of it is in exactly one of them:
 Buckets of a minute are what the processor writes, as far back as that is kept.
 
 Unique users come from sketches of the same days, and of whole hours as far as these are rolled up.
+A day that begins within an hour, as India's do, shares that hour with its neighbour: whoever is in
+both is counted once.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from api.periods.instants import rfc3339
-from api.periods.ranges import DAY, HOUR, Range, day_start, floor, local_date
+from api.periods.ranges import DAY, HOUR, Range, ceiling, day_start, floor, local_date
 from schemas.http.problems import FieldProblem, ProblemError
 
 #: Sketches of hours that an answer merges, for each screen: of what no day has.
@@ -105,8 +107,8 @@ def check_minutes(asked: Range, progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class UniqueParts:
-    """Where the users of a range are found: sketches of days, and of hours before and after them.
-    ``hours`` is up to where these are rolled up."""
+    """Where the users of a range are found: sketches of days, and of hours before and after them,
+    which may reach into those days. ``hours`` is up to where hours are rolled up."""
 
     days: tuple[date, date]
     before_days: tuple[datetime, datetime]
@@ -161,6 +163,11 @@ class UniqueParts:
 def unique_parts_of(asked: Range, progress: Progress) -> UniqueParts:
     """Which sketches tell the range's users."""
     days, (days_from, days_to) = _whole_days(asked, progress, asked.end)
+    # Where all is one bucket, whole hours tell the same as what is left of them beside the days.
+    if asked.bucket is None and asked.start < days_from:
+        days_from = min(ceiling(days_from, HOUR), asked.end)
+    if asked.bucket is None and days_to < asked.end:
+        days_to = max(floor(days_to, HOUR), asked.start)
     return UniqueParts(days, (asked.start, days_from), (days_to, asked.end), progress.hours)
 
 

@@ -124,7 +124,6 @@ def test_days_are_taken_where_they_answer(asked: Range, progress: Progress) -> N
     assert day_start(day + timedelta(days=1), progress.zone) > end
 
 
-@settings(max_examples=100)
 @given(ranges(), progresses())
 def test_unique_users_are_told_where_sketches_are_whole(asked: Range, progress: Progress) -> None:
     sketches = unique_parts_of(asked, progress)
@@ -142,6 +141,25 @@ def test_unique_users_are_told_where_sketches_are_whole(asked: Range, progress: 
                 known &= whole and progress.hours is not None and hour + HOUR <= progress.hours
             at += QUARTER
         assert (number in told) == known
+
+
+def test_a_week_of_days_that_begin_within_an_hour_is_told_up_to_the_last_hour() -> None:
+    """India's days begin at half past six in the evening, UTC."""
+    zone = ZoneInfo("Asia/Kolkata")
+    midnight = day_start((START + timedelta(days=7)).astimezone(zone).date(), zone)
+    until = floor(midnight + timedelta(hours=9), HOUR)
+    progress = Progress(zone, quarters=until, days=midnight, hours=until)
+    week = Range(START, until, zone, None)
+    sketches = unique_parts_of(week, progress)
+    assert sketches.problem(week.start, week.end) is None
+    first_midnight = day_start((START + timedelta(days=1)).date(), zone)
+    assert sketches.before_days == (START, first_midnight + timedelta(minutes=30))
+    assert sketches.after_days == (midnight - timedelta(minutes=30), until)
+    # By days each has its own users, and what is left of an hour is nobody's.
+    by_days = replace(week, bucket="1d")
+    assert 1 not in unique_parts_of(by_days, progress).told(
+        list(zip(by_days.starts, by_days.ends, strict=True)), 1
+    )
 
 
 def test_hours_of_more_than_a_month_are_not_merged() -> None:
