@@ -13,10 +13,12 @@ ASKED = "import api, schemas; print(schemas.__file__); print(api.__file__)"
 def started(tmp_path: Path, source: str, **variables: str) -> list[str]:
     """What it prints."""
     printed = tmp_path / "printed"
+    # The image has it, with which no process imports from its folder.
+    environment = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONSAFEPATH"}}
     with printed.open("wb") as output:
         process: Process = start_python(
             ["-c", source],
-            env={**os.environ, **variables},
+            env=environment | variables,
             cwd=tmp_path,
             stdout=output,
             stderr=output,
