@@ -178,7 +178,7 @@ smoke-deadline:
 smoke-environments:
 	nice -n 19 $(MAKE) $(FASTAPI)/.locked $(FUZZ)/.locked
 	nice -n 19 $(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/schemas/test_events.py tests/unit/schemas/test_nesting.py' \
-	    FEW='editables hatchling hypothesis psutil pytest pytest-asyncio pytest-xdist'
+	    FEW='editables hatchling jgo platformdirs hypothesis psutil pytest pytest-asyncio pytest-xdist'
 smoke-benches:
 	$(MAKE) bench ARGS=--smoke
 	$(MAKE) bench-sockets ARGS=--smoke
