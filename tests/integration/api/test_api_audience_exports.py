@@ -248,7 +248,8 @@ async def test_an_export_that_a_restart_ends_has_failed(
 async def test_a_slow_reader_gets_one_moment_and_holds_no_snapshot(
     api: Api, table: AnalyticsTable
 ) -> None:
-    many_users(table, MANY)
+    # In a thread: the API, which still opens its connections, shares this test's loop.
+    await asyncio.to_thread(many_users, table, MANY)
     answer = await begun(api)
     table.run("DELETE FROM presence")
     table.user("late")
