@@ -105,7 +105,7 @@ def install(
     metrics = ApiMetrics(registry, (call.route for call in CALLS))
     door = Door(metrics)
     database = Database(settings, metrics)
-    members = Members(database)
+    members = Members(database, metrics)
     quality = Quality(settings.stale_after_seconds, settings.reporting_zone, metrics)
     secret = ApiSecret(database)
     store = Store(database, quality, metrics, secret)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from api.page_table import PAGES
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import CODES, TOKEN_CODES
+from schemas.service.background import Background
 from schemas.service.build_info import tell_version
 
 #: Those of the dashboard, and of what is nowhere; beside them each declared call has one.
@@ -39,6 +40,8 @@ QUERIES: Final = (
     *("webhooks", "alerts", "alert_try"),
     *("share_links", "shared_live", "managed_audit"),
 )
+#: What goes on until a process ends.
+BACKGROUND: Final = ("members",)
 ONLINE_STATES: Final = ("foreground", "background")
 #: Why PostgreSQL did not answer in time.
 FAILURES: Final = (
@@ -55,6 +58,7 @@ class ApiMetrics:
     def __init__(self, registry: CollectorRegistry, calls: Iterable[str] = ()) -> None:
         routes = (*dict.fromkeys(calls), *PAGE_ROUTES)
         tell_version(registry, "rollcall_api")
+        self.background = Background(registry, "rollcall_api", BACKGROUND)
         self.http = HttpMetrics(registry, "rollcall_api")
         requests = Counter(
             "rollcall_api_requests",

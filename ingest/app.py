@@ -67,7 +67,7 @@ def install(
     async def end_opted_out() -> None:
         await sockets.end_opted_out()
 
-    opt_outs = OptOuts(settings, end_opted_out)
+    opt_outs = OptOuts(settings, end_opted_out, metrics)
     reader = BodyReader(settings.door_rules)
     phone_calls = PhoneCalls(
         settings,
@@ -93,7 +93,7 @@ def install(
         connection_limits,
     )
     sockets.add_routes(app.router)
-    sign_outs = SignOuts(settings, sockets.end_signed_out)
+    sign_outs = SignOuts(settings, sockets.end_signed_out, metrics)
     app[CONNECTION] = connection
     app[OPT_OUTS] = opt_outs
     app[METRICS] = metrics

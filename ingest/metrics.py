@@ -16,6 +16,7 @@ from ingest.socket.frames import ERROR_CODES
 from schemas.http.metrics import HttpMetrics
 from schemas.http.problems import CODES, TOKEN_CODES
 from schemas.log.events import MAX_TEXT, Connect, Disconnect, Heartbeat, Logout, Renew
+from schemas.service.background import Background
 from schemas.service.build_info import tell_version
 from schemas.tokens.causes import CAUSES
 
@@ -30,6 +31,8 @@ LIMITS: Final = ("user_events", "user_logouts", "auth_failures")
 #: all partitions or for one), or Kafka known to be away.
 SHED_CAUSES: Final = ("calls", "buffer", "partition_buffer", "kafka_away")
 FIELDS: Final = (*MAX_TEXT, "app_state", "device_id", "sent_at", "body")
+#: What goes on until a process ends.
+BACKGROUND: Final = ("kafka_connection", "lanes", "sign_outs", "opt_outs", "cut_off")
 SOCKET_KINDS: Final = (Connect, Heartbeat, Logout, Renew, Disconnect)
 
 _SECONDS: Final = (0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -60,6 +63,7 @@ class IngestMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         tell_version(registry, "rollcall_ingest")
         self.http = HttpMetrics(registry, "rollcall_ingest")
+        self.background = Background(registry, "rollcall_ingest", BACKGROUND)
         requests = Counter(
             "rollcall_ingest_requests",
             "Calls answered, by outcome: accepted, gone (the client left), or a problem's code.",

@@ -124,8 +124,17 @@ async def serve(settings: ProcessorSettings) -> int:
         app = lags.app = create_app(settings, pipeline, metrics, log_watch.may_go_on, read.base)
         watching = asyncio.create_task(log_watch.run(read, stop), name="log-watch")
         if settings.user_hash is not None:
-            claim = publisher.publish_claim(settings.user_hash.fingerprint)
-            claiming = asyncio.create_task(claim, name="claim")
+            fingerprint = settings.user_hash.fingerprint
+
+            async def claim() -> None:
+                is_published = False
+                while not is_published:
+                    with metrics.background.goes_on("claim"):
+                        await publisher.publish_claim(fingerprint)
+                        is_published = True
+                    await asyncio.sleep(0 if is_published else LONGEST_STARTUP_RETRY_SECONDS)
+
+            claiming = asyncio.create_task(claim(), name="claim")
         # Users by the million are never garbage in cycles: look for cycles a hundred times less.
         gc.freeze()
         gc.set_threshold(70_000, 20, 100)

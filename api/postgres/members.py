@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import Final
 
 import psycopg
 
+from api.metrics import ApiMetrics
 from api.postgres.database import Connection, Database
 from schemas.database.named_queries import load_queries
 from schemas.http.problems import ProblemError
@@ -33,8 +35,9 @@ logger = logging.getLogger(__name__)
 class Members:
     """Does nothing where the database is no federation."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, metrics: ApiMetrics) -> None:
         self._database = database
+        self._background = metrics.background
         self._queries = load_queries("api.postgres", "members.sql")
         self._is_here: dict[int, bool] = {}
         self._due: dict[int, float] = {}
@@ -67,26 +70,28 @@ class Members:
         if not await self._asked_whether():
             return
         while True:
-            try:
-                self._names = await self._database.read("members", self._places)
-            except (ProblemError, psycopg.Error) as error:
-                logger.info("The members were not read: %s", error)
-            now = time.monotonic()
-            self._due = {place: self._due.get(place, now) for place in self._names}
-            self._is_here = {place: self._is_here.get(place, True) for place in self._names}
-            await self._look_at([place for place, due in self._due.items() if due <= now])
+            with self._background.goes_on("members"):
+                await self._look_at_those_due()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look_at_those_due(self) -> None:
+        try:
+            self._names = await self._database.read("members", self._places)
+        except (ProblemError, psycopg.Error) as error:
+            logger.info("The members were not read: %s", error)
+        now = time.monotonic()
+        self._due = {place: self._due.get(place, now) for place in self._names}
+        self._is_here = {place: self._is_here.get(place, True) for place in self._names}
+        await self._look_at([place for place, due in self._due.items() if due <= now])
 
     async def _asked_whether(self) -> bool:
         while True:
-            try:
+            with self._background.goes_on("members"), suppress(ProblemError):
                 self._is_federation = await self._database.read("members", self._whether)
-            except ProblemError:
-                await asyncio.sleep(ASK_SECONDS)
-            else:
                 # A plan is of the members that were here when it was made.
                 self._database.keeps_plans = not self._is_federation
                 return self._is_federation
+            await asyncio.sleep(ASK_SECONDS)
 
     async def _look_at(self, places: list[int]) -> None:
         waiting = list(places)

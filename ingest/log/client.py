@@ -100,26 +100,39 @@ class Connection:
 
     async def _keep(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(self._settings.accept_timeout_seconds):
-                    self._client = await self._connect()
-            except (KafkaError, OSError, TimeoutError, TopicProblemError) as error:
-                told, self._away = self._away, self._away or str(error) or type(error).__name__
-                self._settled.set()
-                self._away = await why_away(self._settings, error)
-                is_another = isinstance(error, TopicProblemError) and told != self._away
-                if told is None or is_another:
-                    logger.error("Kafka cannot be used, calls get a 503: %s", self._away)
-            else:
-                logger.info("Connected to Kafka")
-                self._away = None
-                self._metrics.kafka_connected.set(1)
-            self._settled.set()
+            with self._metrics.background.goes_on("kafka_connection"):
+                await self._connect_until_suspect()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _connect_until_suspect(self) -> None:
+        try:
+            await self._try_to_connect()
             if self._client is not None:
                 self._suspect.clear()
                 await self._until_suspect(self._client)
-                await self._disconnect()
-            await asyncio.sleep(RECONNECT_SECONDS)
+        except Exception as error:
+            self._away = self._away or type(error).__name__
+            self._settled.set()  # nobody waits for what nobody thought of
+            raise
+        finally:
+            await self._disconnect()
+
+    async def _try_to_connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.accept_timeout_seconds):
+                self._client = await self._connect()
+        except (KafkaError, OSError, TimeoutError, TopicProblemError) as error:
+            told, self._away = self._away, self._away or str(error) or type(error).__name__
+            self._settled.set()
+            self._away = await why_away(self._settings, error)
+            is_another = isinstance(error, TopicProblemError) and told != self._away
+            if told is None or is_another:
+                logger.error("Kafka cannot be used, calls get a 503: %s", self._away)
+        else:
+            logger.info("Connected to Kafka")
+            self._away = None
+            self._metrics.kafka_connected.set(1)
+        self._settled.set()
 
     async def _until_suspect(self, client: AIOKafkaClient) -> None:
         """Return once records may not go where they should."""

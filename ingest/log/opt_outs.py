@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.log.cancellation import end
 from ingest.log.not_taken import NotTakenError
+from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.log.client import client_options
 from schemas.log.diagnosis import why_away
@@ -40,8 +41,14 @@ logger = logging.getLogger(__name__)
 class OptOuts:
     """One task; ``changed`` is awaited after somebody opted out, at most twice a second."""
 
-    def __init__(self, settings: IngestSettings, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        settings: IngestSettings,
+        changed: Callable[[], Awaitable[None]],
+        metrics: IngestMetrics,
+    ) -> None:
         self._settings = settings
+        self._background = metrics.background
         self._hashed = settings.user_hash
         topic = topic_name(settings, PRIVACY)
         self._partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
@@ -124,16 +131,17 @@ class OptOuts:
 
     async def _follow(self) -> None:
         while True:
-            try:
-                await self._read()
-            except UserHashKeyError as error:
-                if self._trouble is None:
-                    logger.error("Not ready: %s", error)
-                self._trouble = str(error)
-                self._is_decided.set()
-            except (KafkaError, OSError) as error:
-                reason = await why_away(self._settings, error)
-                logger.warning("Cannot follow opt-outs (%s): trying again", reason)
+            with self._background.goes_on("opt_outs"):
+                try:
+                    await self._read()
+                except UserHashKeyError as error:
+                    if self._trouble is None:
+                        logger.error("Not ready: %s", error)
+                    self._trouble = str(error)
+                    self._is_decided.set()
+                except (KafkaError, OSError) as error:
+                    reason = await why_away(self._settings, error)
+                    logger.warning("Cannot follow opt-outs (%s): trying again", reason)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -159,7 +167,8 @@ class OptOuts:
                 await self._take_some(consumer, 500)
             while True:
                 if await self._take_some(consumer, 60_000):
-                    await self._changed()
+                    with self._background.goes_on("opt_outs"):
+                        await self._changed()
                     await asyncio.sleep(0.5)
         finally:
             await consumer.stop()

@@ -41,6 +41,8 @@ FRAMING_BYTES: Final = 16
 FULL_GROUP_BYTES: Final = 65_536
 #: What is shown of what waits may be so far behind: to show each event costs a sixth of adding it.
 UNTOLD_BYTES: Final = 4096
+#: After an error that nobody thought of.
+TROUBLE_SECONDS: Final = 0.1
 #: Of its wait, what a group must have had to go with another lane's.
 _MOST: Final = 0.5
 _TICK: Final = join_batch([encode_event(Tick())])
@@ -154,13 +156,21 @@ class _Lane:
         await self._task
 
     async def _run(self) -> None:
+        has_ended = False
+        while not has_ended:
+            with self._metrics.background.goes_on("lanes"):
+                await self._write_until_closed()
+                has_ended = True
+            if not has_ended:
+                await asyncio.sleep(TROUBLE_SECONDS)
+
+    async def _write_until_closed(self) -> None:
         while True:
             if self._groups:
                 await self._gather(self._groups[0])
-                group = self._groups.popleft()
-                if not group.joins:
+                if not self._groups[0].joins:
                     self._leaves(self._loop.time())
-                await self._write(group)
+                await self._write(self._groups.popleft())
             elif self._closing:
                 return
             else:
@@ -190,14 +200,17 @@ class _Lane:
         self._buffered_bytes -= group.bytes
         self._untold_bytes -= group.bytes
         self._tell_bytes()
-        value = join_batch(group.events)
-        now = self._loop.time()
-        within_seconds, self._left_at = now - self._left_at, now
-        if not self._acknowledges:
-            await self._tick(group.deadline)
-        acknowledged = self._acknowledges and await self._append(value, group.deadline)
-        self._budget.held_bytes -= group.bytes
-        group.acknowledged.resolve(acknowledged)
+        acknowledged = False
+        try:
+            value = join_batch(group.events)
+            now = self._loop.time()
+            within_seconds, self._left_at = now - self._left_at, now
+            if not self._acknowledges:
+                await self._tick(group.deadline)
+            acknowledged = self._acknowledges and await self._append(value, group.deadline)
+        finally:
+            self._budget.held_bytes -= group.bytes
+            group.acknowledged.resolve(acknowledged)
         if acknowledged:
             self._metrics.record_events.observe(len(group.events))
             self._metrics.record_bytes.observe(len(value))

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest.log.cancellation import end
+from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.log.client import client_options
 from schemas.log.diagnosis import why_away
@@ -45,8 +46,11 @@ _decoder = msgspec.json.Decoder(_SignOut)
 class SignOuts:
     """One task; ``end_connections`` gets the ids of each record."""
 
-    def __init__(self, settings: IngestSettings, end_connections: EndConnections) -> None:
+    def __init__(
+        self, settings: IngestSettings, end_connections: EndConnections, metrics: IngestMetrics
+    ) -> None:
         self._settings = settings
+        self._background = metrics.background
         topic = topic_name(settings, SIGN_OUTS)
         self._partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
         self._end_connections = end_connections
@@ -64,11 +68,12 @@ class SignOuts:
 
     async def _follow(self) -> None:
         while True:
-            try:
-                await self._read()
-            except (KafkaError, OSError) as error:
-                reason = await why_away(self._settings, error)
-                logger.warning("Cannot follow sign-outs (%s): trying again", reason)
+            with self._background.goes_on("sign_outs"):
+                try:
+                    await self._read()
+                except (KafkaError, OSError) as error:
+                    reason = await why_away(self._settings, error)
+                    logger.warning("Cannot follow sign-outs (%s): trying again", reason)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -88,7 +93,8 @@ class SignOuts:
             while True:
                 for partition, records in (await consumer.getmany(timeout_ms=60_000)).items():
                     for record in records:
-                        await self._end(record.value)
+                        with self._background.goes_on("sign_outs"):
+                            await self._end(record.value)
                     self._next[partition] = records[-1].offset + 1
         finally:
             await consumer.stop()

@@ -171,9 +171,10 @@ class Sockets:
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(look_seconds(self._cut_off_seconds))
-            partitions = self._cut_off.look(self._shared.publisher.written)
-            if partitions and not await turns_away(self._kafka):
-                self._send_away(partitions)
+            with self._metrics.background.goes_on("cut_off"):
+                partitions = self._cut_off.look(self._shared.publisher.written)
+                if partitions and not await turns_away(self._kafka):
+                    self._send_away(partitions)
 
     def _send_away(self, partitions: frozenset[int]) -> None:
         """Tell those whose events cannot be written to come back elsewhere (1012)."""

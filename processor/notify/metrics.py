@@ -7,9 +7,12 @@ from typing import Final, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from processor.notify.sender import Outcome
+from schemas.service.background import Background
 from schemas.service.build_info import tell_version
 
 SECONDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+#: What goes on until a process ends.
+BACKGROUND: Final = ("webhooks", "clocks")
 
 
 class NotifyMetrics:
@@ -17,6 +20,7 @@ class NotifyMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         tell_version(registry, "rollcall_notify")
+        self.background = Background(registry, "rollcall_notify", BACKGROUND)
         self.deliveries = Counter(
             "rollcall_notify_deliveries_total",
             "Attempts to deliver a message, by what came of them.",

@@ -140,14 +140,18 @@ class Notifier:
     async def _keep_refreshing(self) -> None:
         while True:
             self._taken.clear()
-            try:
-                await self._refresh()
-                self.trouble = None
-            except psycopg.errors.UndefinedTable:
-                self.trouble = "the database lacks tables of this release: run rollcall migrate"
-            except psycopg.Error as error:
-                self.trouble = f"PostgreSQL: {type(error).__name__}"
-            self._show_lag()
+            with self._means.metrics.background.goes_on("webhooks"):
+                try:
+                    await self._refresh()
+                    self.trouble = None
+                except psycopg.errors.UndefinedTable:
+                    self.trouble = "the database lacks tables of this release: run rollcall migrate"
+                except psycopg.Error as error:
+                    self.trouble = f"PostgreSQL: {type(error).__name__}"
+                except Exception as error:
+                    self.trouble = f"webhooks: {type(error).__name__}, see the log"
+                    raise
+                self._show_lag()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await self._taken.wait()
@@ -155,9 +159,10 @@ class Notifier:
     async def _keep_reading_clocks(self) -> None:
         """While a timer of a webhook wants to know what time it is."""
         while True:
-            if any(target.filter.timer is not None for target in self._targets.values()):
-                with contextlib.suppress(psycopg.Error, KafkaError, OSError):
-                    await self._read_clocks()
+            with self._means.metrics.background.goes_on("clocks"):
+                if any(target.filter.timer is not None for target in self._targets.values()):
+                    with contextlib.suppress(psycopg.Error, KafkaError, OSError):
+                        await self._read_clocks()
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def _read_clocks(self) -> None:

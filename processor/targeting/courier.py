@@ -79,6 +79,10 @@ class Courier:
                     self._metrics.failures.inc()
                     log.warning("audiences wait: PostgreSQL: %s", type(error).__name__)
                     pause = TROUBLE_SECONDS
+                except Exception:  # the next round may go well
+                    self._metrics.failures.inc()
+                    log.exception("looking for deliveries failed")
+                    pause = TROUBLE_SECONDS
                 await asyncio.sleep(pause)
         finally:
             keeping.cancel()
@@ -106,8 +110,13 @@ class Courier:
         while True:
             await asyncio.sleep(KEEP_SECONDS)
             at = [each for each, task in self._at.items() if not task.done()]
-            with suppress(psycopg.Error):
+            try:
                 await self._store.keep(at)
+            except psycopg.Error:
+                continue  # who looks for more says it
+            except Exception:
+                self._metrics.failures.inc()
+                log.exception("deliveries were not kept: another process may take them over")
 
     async def _deliver(self, claimed: Claimed) -> None:
         pace = Pace(claimed.calls_per_second)

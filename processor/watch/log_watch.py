@@ -79,26 +79,30 @@ class LogWatch:
     async def run(self, read: Log, stop: asyncio.Event) -> None:
         """Look until ``stop``; the database belongs to the topic ``read``."""
         while not stop.is_set():
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    trouble = await self._look(read)
-                await self._look_for_silence(read.base)
-                await self._look_back(read.base)
-            except (KafkaError, OSError, TimeoutError) as error:
-                # The agent and the publisher say that Kafka is away.
-                log.debug("cannot ask Kafka for %s: %s", self._topic, error)
-            else:
-                if trouble is not None and trouble != self.trouble:
-                    log.critical("%s", trouble)
-                elif trouble is None and self.trouble is not None:
-                    log.warning("%s is read again", self._topic)
-                self.trouble = trouble
+            with self._metrics.background.goes_on("log_watch"):
+                await self._look_once(read)
             self._metrics.topic_replaced.set(self.replaced)
             try:
                 async with asyncio.timeout(ASK_EVERY_SECONDS):
                     await stop.wait()
             except TimeoutError:
                 continue
+
+    async def _look_once(self, read: Log) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                trouble = await self._look(read)
+            await self._look_for_silence(read.base)
+            await self._look_back(read.base)
+        except (KafkaError, OSError, TimeoutError) as error:
+            # The agent and the publisher say that Kafka is away.
+            log.debug("cannot ask Kafka for %s: %s", self._topic, error)
+            return
+        if trouble is not None and trouble != self.trouble:
+            log.critical("%s", trouble)
+        elif trouble is None and self.trouble is not None:
+            log.warning("%s is read again", self._topic)
+        self.trouble = trouble
 
     async def may_go_on(self) -> None:
         """Return once records are of the log that the database belongs to."""

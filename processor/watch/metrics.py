@@ -19,6 +19,7 @@ from processor.core.outcome import MARKS, VERDICTS
 from processor.watch.top_names import TopNames
 from processor.watch.weighted_histogram import WeightedHistogram
 from schemas.log.changes import Reason
+from schemas.service.background import Background
 from schemas.service.build_info import tell_version
 
 #: What a batch goes through, in this order.
@@ -61,6 +62,8 @@ _STAGE_SECONDS: Final = (0.0005, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 _VISIBLE_SECONDS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3600)
 #: Just above the intervals that apps use, so that each falls into a bucket of its own.
 _INTERVAL_SECONDS: Final = (35, 65, 95, 125, 155, 185, 215, 305, 605)
+#: What goes on until a process ends.
+BACKGROUND: Final = ("log_watch", "claim")
 
 
 class Metrics:
@@ -87,6 +90,7 @@ class Metrics:
             return {value: family.labels(value) for value in values}
 
         tell_version(registry, "rollcall_processor")
+        self.background = Background(registry, "rollcall_processor", BACKGROUND)
         self.records = counter("records", "Records that were stored, ticks included.")
         self.events = counters("events", "Client events by what they came to.", "verdict", VERDICTS)
         self.replays = counter(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from ingest.log.not_taken import NotTakenError
 from ingest.log.opt_outs import MAX_RECENT, OptOuts
+from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from schemas.log.privacy_flags import (
     CLAIM_KEY,
@@ -50,7 +52,7 @@ async def nothing() -> None:
 
 def opt_outs(key: str = KEY) -> OptOuts:
     settings = IngestSettings.model_validate({"jwt_secret": "x" * 40, "user_hash_key": key})
-    return OptOuts(settings, nothing)
+    return OptOuts(settings, nothing, IngestMetrics(CollectorRegistry()))
 
 
 def said(of: OptOuts, user: str, opted_out: bool, offset: int, writer: Writer) -> bool:
