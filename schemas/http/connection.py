@@ -132,6 +132,19 @@ class BoundedConnection(LaneConnection):
             early, self._early = self._early, b""
             self.data_received(early)
 
+    async def start(self) -> None:
+        """aiohttp's task, which fails where the client has left before its first step."""
+        if self.transport is not None:
+            await super().start()
+
+    async def _handle_request(
+        self, request: web.BaseRequest, start_time: float | None, request_handler: Any
+    ) -> tuple[web.StreamResponse, bool]:
+        if self.transport is None and not request.content.is_eof():
+            # As aiohttp has it where the client leaves later: to wait for the rest is no fault.
+            request._cancel(ConnectionResetError("the client has left"))
+        return await super()._handle_request(request, start_time, request_handler)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         self.uncount()
         self._head_by = 0.0
@@ -219,7 +232,7 @@ class BoundedConnection(LaneConnection):
         if self._server.draining:
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if not self.proven:
+        if not self.proven and self.transport is not None:
             self._idle_since = self._loop.time()
             self._keep_forwarded_for(request)
             failed = HTTPStatus.BAD_REQUEST <= resp.status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -26,14 +26,16 @@ ROOT: Final = Path(__file__).parents[3]
 USED: Final[dict[type, tuple[str, ...]]] = {
     RequestHandler: (
         *("_buffer_paused", "_current_request", "_message_tail", "_messages"),
-        *("_force_close", "_loop", "_process_keepalive", "_request_count", "_upgraded", "_waiter"),
-        *("finish_response", "force_close", "handle_error", "log_exception"),
+        *("_force_close", "_handle_request", "_loop", "_process_keepalive", "_request_count"),
+        *("_upgraded", "_waiter"),
+        *("start", "finish_response", "force_close", "handle_error", "log_exception"),
         *("connection_lost", "data_received", "pause_writing", "resume_writing"),
     ),
     web.WebSocketResponse: ("_post_start", "_writer", "prepare", "write_eof"),
     WebSocketDataQueue: ("feed_data", "set_exception"),
     WebSocketReader: ("feed_data",),
     WebSocketWriter: ("_send_compressed_frame_sync", "compress"),
+    web.BaseRequest: ("_cancel",),
     web.Server: ("_kwargs", "_loop", "request_factory", "request_handler"),
     web.AppRunner: ("_make_server",),
     web.AbstractRoute: ("_expect_handler",),
