@@ -18,9 +18,7 @@ _KINDS: Final = frozenset(
 _NAMES: Final = frozenset(("Dockerfile", "Makefile"))
 #: Of the folders with a dot only this one is ours.
 _DOT_FOLDERS: Final = frozenset((".github",))
-_OTHERS: Final = frozenset(
-    ("__pycache__", "build", "dist", "mutants", "node_modules", "screenshots")
-)
+_OTHERS: Final = frozenset(("__pycache__", "build", "dist", "node_modules", "screenshots"))
 _FENCED: Final = re.compile(r"^( *)(```|~~~).*?^ *\2", re.MULTILINE | re.DOTALL)
 _IN_LINE: Final = re.compile(r"`[^`\n]*`")
 _LINK: Final = re.compile(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)")

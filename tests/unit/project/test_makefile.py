@@ -12,7 +12,6 @@ NOT_RUN: Final = {
     "up": "it runs until it is stopped; the end-to-end tests start and stop it",
     "unit": "its tests are among those of `make test`",
     "budget": "it is `make test`, and writes down what files took",
-    "mutants": "to copy and mutate the code and to see which test covers what takes minutes",
     "lock": "it asks the package index, so its answer is another one each week",
     "providers": "wants Node, a JDK, Maven and the network; its result is committed",
     "clean": "it removes the environment that everything else runs in",
