@@ -78,6 +78,12 @@ def test_four_accounts_do_not_turn_the_screens_of_a_minute_into_other() -> None:
     assert names.show("Checkout", "ada") == "Checkout"
 
 
+def test_an_account_brings_a_tenth_of_the_names_of_a_minute_rounded_down() -> None:
+    names = Names(most=MOST + 5)
+    fill(names, accounts=1)
+    assert len(names.new) == MOST // 10
+
+
 def test_names_that_five_users_showed_on_an_earlier_day_keep_their_place() -> None:
     names = Names().by("Home", 5).by("Checkout", 5).by("Rare", 4).at(1)
     fill(names, accounts=50)
