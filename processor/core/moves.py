@@ -12,10 +12,8 @@ over the screen unless the connect names one, so that what the user shows does n
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from processor.core.devices import end_session, find, names_another
-from processor.core.model import Changed, Device, Lost, Sockets, User
+from processor.core.model import Changed, Device, User
 from processor.core.sockets import device_of_connection, open_connections
 from schemas.log.events import Connect, Heartbeat
 
@@ -36,7 +34,5 @@ def end_if_left(user: User, key: str, now_ms: int) -> tuple[User, tuple[Changed,
     http_ms = device.sockets.http_expires_ms
     if open_connections(device, now_ms) or (http_ms is not None and now_ms < http_ms):
         return user, ()
-    lost = Lost(now_ms, 0, silence_expires_ms=device.expires_ms)
-    left = replace(device, sockets=Sockets((), http_ms, lost))
-    user, changed = end_session(user, left, "disconnected", now_ms)
+    user, changed = end_session(user, device, "disconnected", now_ms)
     return user, (changed,)
