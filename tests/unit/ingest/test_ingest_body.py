@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.body.charset import text_of
 from ingest.body.field_warnings import FieldWarning, warning_header
-from ingest.body.lenient import take_texts
+from ingest.body.lenient import read_json, take_texts
 from ingest.body.validate import BodyReader, Sent, parse_logout
+from schemas.http.problems import ProblemError
 
 parse_heartbeat = BodyReader().heartbeat
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -212,3 +214,24 @@ def test_an_object_in_the_place_of_a_text_is_no_text(value: Any) -> None:
     warnings: list[FieldWarning] = []
     assert take_texts({"screen": value}, ["screen"], warnings) == {"screen": None}
     assert warnings == [FieldWarning("screen", "not_a_text")]
+
+
+@pytest.mark.parametrize("text", ["1", '{"screen":"Kaffee"}', '{"screen":"Caf\u00e9 \u2615"}'])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_utf_16_is_read_with_a_mark_and_without(text: str, encoding: str) -> None:
+    assert text_of(text.encode(encoding)) == (text, False)
+    assert text_of(text.encode()) == (text, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("{", "The frame is not JSON."),
+        ('{"screen":,}', "The frame is not JSON."),
+        ("[" * 500, "The frame is nested too deeply."),
+    ],
+)
+def test_what_is_no_json_is_told_by_its_name(text: str, detail: str) -> None:
+    with pytest.raises(ProblemError) as refused:
+        read_json(text, "frame")
+    assert (refused.value.code, refused.value.detail) == ("bad_json", detail)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from processor.core.log.clock_steps import MAX_STEPS
+from processor.core.log.clock_steps import MAX_STEPS, ClockStep, moved_back, silence_moved_back
+from processor.core.model import Device, Timer, User
+from processor.core.outage import Silence
 from schemas.log.events import Tick
 from tests.unit.processor.presence_story import POLICY, START_MS, Story
 from tests.unit.processor.test_outage import BUSY, busy, outages
@@ -97,3 +99,26 @@ def test_a_clock_that_steps_back_time_and_again_costs_no_memory() -> None:
         story.outage(20)
         put_right(story, 16)
     assert len(story.processor.steps) == MAX_STEPS
+
+
+STEP = ClockStep(offset=7, from_ms=120_000, to_ms=90_000)
+
+
+def test_a_silence_and_its_hold_move_back_and_an_outage_begins_anew() -> None:
+    moved = silence_moved_back(Silence(100_000, 3, outage_ms=110_000, held_ms=200_000), STEP)
+    assert moved == Silence(70_000, 3, outage_ms=90_000, held_ms=170_000)
+    assert silence_moved_back(Silence(100_000, 3), STEP) == Silence(70_000, 3, held_ms=-30_000)
+
+
+def test_a_timer_beat_before_the_new_log_time() -> None:
+    def beat_ms(at_ms: int) -> int:
+        timer = Timer(beats=2, period_ms=30_000, runs_on=True, beat_ms=at_ms)
+        phone = Device("a", "background", "started", 50_000, 50_000, 150_000, timer=timer)
+        [device] = moved_back(
+            User("ann", "background", "started", 50_000, devices=(phone,)), STEP
+        ).devices
+        assert device.timer is not None
+        assert replace(device.timer, beat_ms=at_ms) == timer
+        return device.timer.beat_ms
+
+    assert (beat_ms(80_000), beat_ms(110_000)) == (80_000, 89_999)

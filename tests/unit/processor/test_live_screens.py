@@ -45,6 +45,14 @@ def test_a_place_that_is_free_goes_to_the_next_who_comes_with_all_who_are_there(
     assert tally.live.rows() == {"Home": 1, "Help": 2}
 
 
+def test_who_goes_from_one_screen_without_a_place_to_another_stays_one_of_the_others() -> None:
+    tally = tally_of("Home", "Cart", "/1")
+    tally.moved("/1", "/2")
+    assert tally.live.rows() == {"Home": 1, "Cart": 1, "(other)": 1}
+    tally.moved("Home", "Cart")
+    assert tally.live.rows() == {"Cart": 2, "(other)": 1}
+
+
 def test_who_leaves_a_screen_without_a_place_gives_it_none() -> None:
     tally = tally_of("Home", "Cart", "Help", "Help")
     tally.count(on("Home"), -1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from processor.core.effects import Effects, Record
-from processor.core.model import Policy
+from processor.core.analytics.screen_names import DAY_MS
+from processor.core.effects import Effects, Record, UserDay
+from processor.core.model import Device, Policy
 from processor.core.outcome import APPLIED, FENCED, OPTED_OUT
 from processor.core.partition import Partition
+from processor.core.privacy import Privacy, StoredFlag
 from processor.store.presence_row import presence_row, user_of_row
 from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, OptIn, OptOut
 
@@ -13,6 +15,7 @@ POLICY = Policy(300_000, 30_000, 200_000)
 START = 1_800_000_000_000
 OUT, IN = OptOut(user="ada", request="r"), OptIn(user="ada", request="s")
 ERASE = Erase(user="ada", request="t")
+PHONE = Device("a", "foreground", "started", START, START, START + 300_000)
 
 
 def beat(screen: str = "Home") -> Heartbeat:
@@ -92,6 +95,7 @@ def test_an_erasure_of_what_is_older_leaves_a_user_who_was_heard_of_since() -> N
     assert list(log.partition.users) == ["ada"]
     assert [change.changed.screen for change in log.effects.changes] == ["New"]
     assert log.effects.last_changes == []
+    assert [each.before_ms for each in log.effects.erasures] == [START + 10_000]
 
 
 def test_an_erasure_of_what_is_older_takes_devices_that_were_not_heard_of_since() -> None:
@@ -110,6 +114,34 @@ def test_an_erasure_of_what_is_older_takes_devices_that_were_not_heard_of_since(
     assert {change.changed.device for change in log.effects.changes} == {new}
     # Its columns are not those of the one device that is left.
     assert user_of_row(presence_row(ada, 0, 7)) == (ada, 7)
+
+
+def test_an_erasure_of_what_is_older_leaves_a_logout_of_the_devices_that_stay() -> None:
+    log = Log()
+    for second, device in enumerate(("old", "new")):
+        log.record(second, Heartbeat(user="ada", token="t", device_id=device))
+    log.record(5, Logout(user="ada", token="t"))
+    log.record(50, Heartbeat(user="ada", token="u", device_id="new"))
+    log.record(60, Erase(user="ada", request="r", before_ms=START + 10_000))
+    [sign_out] = log.partition.users["ada"].sign_outs
+    assert (sign_out.token, sign_out.devices) == ("t", ("new",))
+
+
+def test_a_day_goes_if_it_was_over_before_and_stays_if_its_last_instant_was_not() -> None:
+    for before_ms, left in ((2 * DAY_MS - 1, 1), (2 * DAY_MS, 0)):
+        effects = Effects(user_days=[UserDay(1, "ada", True, PHONE)])
+        effects.forget("ada", before_ms)
+        assert len(effects.user_days) == left
+
+
+def test_the_fence_of_an_erasure_holds_after_a_restart() -> None:
+    fenced = StoredFlag(b"ada", opted_out=False, offset=5, fence_until_ms=START + 30_000)
+    privacy = Privacy(
+        flags=[fenced, StoredFlag(b"bob", opted_out=True, offset=6, fence_until_ms=None)]
+    )
+    assert privacy.kept_out("ada", START + 29_999) == ("erased", b"ada")
+    assert privacy.kept_out("ada", START + 30_000) is None
+    assert privacy.kept_out("bob", START + 30_000) == ("opted_out", b"bob")
 
 
 def test_repeating_is_safe() -> None:

@@ -583,6 +583,15 @@ def test_an_expired_token_that_was_seen_with_no_device_signs_out_none() -> None:
     assert story.device("a")[0] == "foreground"
 
 
+def test_an_expired_token_signs_out_a_named_device_only_if_it_was_that_devices() -> None:
+    pixel = {"device_info": "Pixel 8"}
+    story = Story().beat(**pixel, token="before").wait(10).beat(**pixel, token="now")
+    story.logout("Pixel 8", token="of nobody", token_expires_ms=0)
+    assert story.device("Pixel 8")[0] == "foreground"
+    story.logout("Pixel 8", token="before", token_expires_ms=0)
+    assert story.device("Pixel 8")[0] == "offline"
+
+
 def test_an_expired_token_signs_out_the_device_that_it_claims() -> None:
     story = Story().beat("a", token="now")
     story.logout("b", token="old", claimed_device="a", token_expires_ms=0)

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from processor.core.model import MAX_DEVICES, MAX_REPLACED, Device
+from processor.core.model import MAX_DEVICES, MAX_REPLACED, Device, Replaced
+from processor.core.twins import gave_way_on
 from processor.store.presence_row import presence_row, user_of_row
 from tests.unit.processor.presence_logs import columns_written
 from tests.unit.processor.presence_story import Story, heartbeat
@@ -298,3 +299,12 @@ def test_a_beat_that_is_refused_parts_nobody() -> None:
     story.record(heartbeat(screen="Unknown", token="A", device_info=APP))
     assert story.states() == {APP: (OFFLINE, None)}
     assert story.verdicts()[-1] == "fenced"
+
+
+def test_a_frame_comes_from_another_phone_of_the_name_if_its_mark_has_given_way() -> None:
+    replaced = (Replaced("t1", "foreground", "Home", 0),)
+    phone = Device(APP, "foreground", "started", 0, 0, 300_000, token="t2", replaced=replaced)
+    assert gave_way_on(phone, heartbeat(device_info=APP, token="t1"))
+    assert not gave_way_on(phone, heartbeat(device_info=APP, token="t2"))
+    assert not gave_way_on(phone, heartbeat(device_info="Another app", token="t1"))
+    assert not gave_way_on(phone, heartbeat(token="t1"))
