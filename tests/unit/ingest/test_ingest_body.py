@@ -49,6 +49,9 @@ def warned(sent: Sent) -> str:
         (MULTIPART, 'multipart/form-data; boundary="dart-1"', ""),
         (MULTIPART, "multipart/form-data", ""),  # fetch with a content type of one's own
         (MULTIPART.replace(b"\r\n", b"\n"), "multipart/form-data; boundary=dart-1", ""),
+        (b"\r\n" + MULTIPART, "multipart/form-data", ""),
+        (MULTIPART.replace(b"dart-1", b"x"), "multipart/form-data; boundary=x", ""),
+        (b"\r\n screen=MovieDetails&app_version=1.2.3&device_info=Pixel+8", None, ""),
         (b"", FORM, "screen=MovieDetails&app_version=1.2.3&device_info=Pixel%208"),
         (b"", None, "screen=MovieDetails&app_version=1.2.3&device_info=Pixel+8"),
         (b'{"screen": "MovieDetails"}', None, "screen=x&app_version=1.2.3&device_info=Pixel+8"),
@@ -235,3 +238,13 @@ def test_what_is_no_json_is_told_by_its_name(text: str, detail: str) -> None:
     with pytest.raises(ProblemError) as refused:
         read_json(text, "frame")
     assert (refused.value.code, refused.value.detail) == ("bad_json", detail)
+
+
+def test_an_object_that_was_cut_off_is_no_form_whatever_its_values_hold() -> None:
+    cut_off = json.dumps(SENT | {"note": "a=b"}).encode()[:-1]
+    sent = parse_heartbeat(cut_off, FORM, "")
+    assert (sent.screen, sent.device_info, warned(sent)) == (
+        "MovieDetails",
+        "Pixel 8",
+        "body: not JSON",
+    )

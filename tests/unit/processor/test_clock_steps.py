@@ -101,6 +101,14 @@ def test_a_clock_that_steps_back_time_and_again_costs_no_memory() -> None:
     assert len(story.processor.steps) == MAX_STEPS
 
 
+def test_what_is_counted_before_log_time_is_where_it_was_is_late() -> None:
+    """Rollups of these quarter-hours may have been made already."""
+    story = put_right(ahead().beat("a", "home").wait(30), HOUR)
+    now = story.wait(20).processor.log_time_ms or 0
+    quarters = {quarter for quarter, _ in story.processor.effects.windows.late_quarters}
+    assert quarters == {now - now % 900_000}
+
+
 STEP = ClockStep(offset=7, from_ms=120_000, to_ms=90_000)
 
 

@@ -11,6 +11,7 @@ from processor.core.analytics.screen_names import (
     Remembered,
     ScreenNames,
 )
+from tests.unit.processor.presence_story import Story
 
 START_MS = 20_000 * DAY_MS
 MOST = 200
@@ -116,6 +117,12 @@ def test_a_partition_tells_the_others_what_it_showed_on_two_days() -> None:
     assert remembered.day_before == START_MS // DAY_MS
     assert remembered.shown_before == {"Home": 5, "Cart": 2}
     assert remembered.shown_by.keys() == {"Search"}
+
+
+def test_of_a_name_five_users_are_remembered_after_a_restart_too() -> None:
+    names = Names().by("Home", 5).restarted()
+    names.show("Home", "ada")
+    assert len(msgspec.json.decode(names.stored, type=Remembered).shown_by["Home"]) == 5
 
 
 def test_a_name_is_not_known_before_its_day_is_over() -> None:
@@ -224,3 +231,9 @@ def test_log_time_that_steps_back_over_midnight_begins_no_day() -> None:
     names.at(1, minutes=1).by("Cart", 5).at(2)
     fill(names, accounts=50)
     assert names.show("Cart", "ada") == "Cart"
+
+
+def test_a_batch_gives_what_is_remembered_to_be_stored() -> None:
+    story = Story().beat("a", "Home").beat("a", "Cart")
+    remembered = msgspec.json.decode(story.processor.remembered, type=Remembered)
+    assert remembered.shown_by.keys() == {"Home", "Cart"}
