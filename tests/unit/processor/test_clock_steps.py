@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from processor.core.effects import Effects
 from processor.core.log.clock_steps import MAX_STEPS, ClockStep, moved_back, silence_moved_back
 from processor.core.model import Device, Timer, User
 from processor.core.outage import Silence
@@ -130,3 +131,31 @@ def test_a_timer_beat_before_the_new_log_time() -> None:
         return device.timer.beat_ms
 
     assert (beat_ms(80_000), beat_ms(110_000)) == (80_000, 89_999)
+
+
+def test_devices_keep_the_order_of_their_changes_and_of_their_signs_of_life() -> None:
+    devices = tuple(
+        Device(name, "foreground", "started", changed_ms, heard_ms, 300_000)
+        for name, changed_ms, heard_ms in (
+            ("a", 110_000, 100_000),
+            ("b", 100_000, 119_000),
+            ("c", 110_000, 110_000),
+            ("d", 50_000, 60_000),
+        )
+    )
+    moved = moved_back(User("ann", "foreground", "started", 110_000, devices=devices), STEP)
+    assert [(device.changed_ms, device.last_active_ms) for device in moved.devices] == [
+        (89_999, 89_997),
+        (89_998, 89_999),
+        (89_999, 89_998),
+        (50_000, 60_000),
+    ]
+
+
+def test_of_two_steps_in_a_batch_the_rows_of_before_either_are_to_be_written() -> None:
+    user = User("ann", "offline", "timed_out", 50_000)
+    effects = Effects(touched={"ann": 3})
+    effects.step_back(STEP, {"ann": user})
+    effects.touched["bob"] = 8
+    effects.step_back(replace(STEP, offset=9), {"ann": user, "bob": replace(user, user_id="bob")})
+    assert {name: offset for name, (_, offset) in effects.settled.items()} == {"ann": 3, "bob": 8}

@@ -598,6 +598,17 @@ def test_an_expired_token_signs_out_the_device_that_it_claims() -> None:
     assert story.device("a")[0] == "offline"
 
 
+def test_an_expired_token_signs_out_the_device_that_its_body_and_its_claim_name() -> None:
+    story = Story().beat("a", token="now").beat("b", token="now")
+    story.logout("a", token="old", claimed_device="a", token_expires_ms=0)
+    assert (story.device("a")[0], story.device("b")[0]) == ("offline", "foreground")
+
+
+def test_a_beat_is_of_the_device_that_its_body_names_where_its_token_names_another() -> None:
+    story = Story().beat("a", "home", claimed_device="a").beat("b", "cart", claimed_device="a")
+    assert (story.device("a"), story.device("b")) == ((FOREGROUND, "home"), (FOREGROUND, "cart"))
+
+
 def test_a_token_that_has_not_expired_signs_out_the_device_that_its_body_names() -> None:
     story = Story().beat("a", token="now").beat("b", token="old")
     story.logout("a", token="old", token_expires_ms=START_MS + 60_000)

@@ -80,6 +80,11 @@ def test_an_interval_lies_between_two_heartbeats_that_changed_nothing() -> None:
     assert intervals((0, beat()), (10, background), (20, background), (30, background)) == []
 
 
+def test_an_interval_is_of_the_version_that_the_phone_says_or_said() -> None:
+    silent = Heartbeat(user="ada", token="t")
+    assert intervals((0, beat("Home")), (90, silent), (180, silent)) == [("1.2", 90_000)]
+
+
 def test_sockets_have_no_interval_of_their_own() -> None:
     connect = Connect(user="ada", token="t", connection="c")
     assert intervals((0, connect), (90, beat(connection="c")), (180, beat(connection="c"))) == []
