@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from processor.core.analytics.screen_names import DAY_MS
 from processor.core.effects import Effects, Record, UserDay
+from processor.core.log.clock_steps import ClockStep
 from processor.core.model import Device, Policy
 from processor.core.outcome import APPLIED, FENCED, OPTED_OUT
 from processor.core.partition import Partition
@@ -142,6 +143,9 @@ def test_the_fence_of_an_erasure_holds_after_a_restart() -> None:
     assert privacy.kept_out("ada", START + 29_999) == ("erased", b"ada")
     assert privacy.kept_out("ada", START + 30_000) is None
     assert privacy.kept_out("bob", START + 30_000) == ("opted_out", b"bob")
+    privacy.step_back(ClockStep(offset=7, from_ms=START + 20_000, to_ms=START))
+    assert privacy.kept_out("ada", START + 9_999) == ("erased", b"ada")
+    assert privacy.kept_out("ada", START + 10_000) is None
 
 
 def test_repeating_is_safe() -> None:
@@ -166,3 +170,12 @@ def test_an_erasure_of_what_is_older_takes_nothing_back() -> None:
     log.record(0, ERASE)
     log.record(5, Erase(user="ada", request="u", before_ms=START - 60_000))
     assert log.effects.flags[b"ada"].erased_ms == START
+
+
+def test_an_opt_in_erases_nothing_and_leaves_the_fence_of_an_erasure() -> None:
+    log = Log()
+    log.record(0, ERASE)
+    log.effects.flags.clear()
+    log.record(5, IN)
+    flag = log.effects.flags[b"ada"]
+    assert (flag.erased_ms, flag.fence_until_ms) == (None, START + 30_000)

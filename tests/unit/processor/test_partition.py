@@ -258,3 +258,20 @@ def test_memory_holds_nobody_who_is_offline() -> None:
     assert set(memory.users) == {"bob"}
     story.wait(301)
     assert memory.users == {}
+
+
+def test_what_does_not_count_is_rejected_with_its_place_its_bytes_and_its_cause() -> None:
+    of_another = next(f"u{n}" for n in range(99) if partition_of(f"u{n}", 2) == 1)
+    ours = next(f"u{n}" for n in range(99) if partition_of(f"u{n}", 2) == 0)
+    lost, refused = heartbeat("a", user=of_another), heartbeat("a", user=ours)
+    partition, effects = Partition(0, 2, POLICY, next_offset=0), Effects()
+    events = (BadEvent("no such kind", b"??"), lost, refused, heartbeat("b", user=ours))
+    partition.apply(Record(0, START_MS, events, refused={2: "no such text"}), effects)
+    partition.skip(1, "no msgpack", b"!", START_MS, effects)
+    assert [(r.offset, r.index, r.raw, r.cause) for r in effects.rejects] == [
+        (0, 0, b"??", "bad_event"),
+        (0, 1, repr(lost).encode(), "wrong_partition"),
+        (0, 2, repr(refused).encode(), "refused"),
+        (1, None, b"!", "undecodable"),
+    ]
+    assert [device.device for device in partition.users[ours].devices] == ["b"]
