@@ -275,3 +275,21 @@ def test_what_does_not_count_is_rejected_with_its_place_its_bytes_and_its_cause(
         (1, None, b"!", "undecodable"),
     ]
     assert [device.device for device in partition.users[ours].devices] == ["b"]
+
+
+def test_whom_the_database_refuses_to_let_go_is_tried_again_offline_after_later() -> None:
+    partition, effects = Partition(0, 1, POLICY, next_offset=0), Effects()
+
+    def tick(seconds: int) -> int:
+        """How many have gone offline by then."""
+        at_ms = START_MS + 1_000 * seconds
+        partition.apply(Record(partition.next_offset, at_ms, (Tick(),)), effects)
+        return sum(change.changed.state == "offline" for change in effects.changes)
+
+    partition.apply(Record(0, START_MS, (heartbeat("a"),)), effects)
+    tick(290)
+    partition.put_off("ann", START_MS + 300_000)
+    partition.put_off("nobody", START_MS + 300_000)
+    assert [tick(seconds) for seconds in (*range(300, 600, 10), 600)] == [0] * 30 + [1]
+    partition.put_off("ann", START_MS + 600_000)
+    assert partition.users["ann"].state == "offline"
