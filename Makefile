@@ -34,7 +34,7 @@ help:
 	@echo "make test-hostile             ten minutes of attacks of every kind beside 500 honest phones"
 	@echo "make test-faults              twenty minutes of faults, one after the other, under a fleet of phones"
 	@echo "make test-restore             lose PostgreSQL under a fleet, restore it from a dump, compare (minutes)"
-	@echo "make mutants                  change the pure core in thousands of ways: which change does no test see? (an hour)"
+	@echo "make mutants                  change the pure core in thousands of ways: which change does no test see? (hours)"
 	@echo "make fuzz                     what parsers promise of any bytes, hunted with coverage for ten minutes"
 	@echo "make test-pythons             unit and contract tests on every further Python that is here: 3.12, 3.13"
 	@echo "make smoke                    each target that make test leaves out, in its smallest form (minutes)"

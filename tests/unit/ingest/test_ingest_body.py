@@ -241,10 +241,15 @@ def test_what_is_no_json_is_told_by_its_name(text: str, detail: str) -> None:
 
 
 def test_an_object_that_was_cut_off_is_no_form_whatever_its_values_hold() -> None:
-    cut_off = json.dumps(SENT | {"note": "a=b"}).encode()[:-1]
+    cut_off = b"\r\n" + json.dumps(SENT | {"note": "a=b"}).encode()[:-1]
     sent = parse_heartbeat(cut_off, FORM, "")
     assert (sent.screen, sent.device_info, warned(sent)) == (
         "MovieDetails",
         "Pixel 8",
         "body: not JSON",
     )
+
+
+def test_a_form_with_bytes_that_are_no_text_says_the_rest() -> None:
+    sent = parse_heartbeat(b"screen=Caf\xc3\xa9+1\xff&app_version=1.2.3", FORM, "")
+    assert (sent.screen, sent.app_version) == ("Café 1", "1.2.3")
