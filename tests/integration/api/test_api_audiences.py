@@ -284,23 +284,32 @@ async def test_a_count_that_takes_too_long_is_an_estimate_and_says_so(
     database_url: str,
 ) -> None:
     """No regular expression finds a platform in these long texts: the slowest of filters. How long
-    it takes here is measured first."""
+    it takes here is measured first, and a call that meets another speed than that is repeated."""
     table = AnalyticsTable(database_url)
     table.log_time(AS_OF)
     many_users(table, 100_000, "x" * 200)
     table.close()
-    seconds = []
     async with running_api(api_settings(database_url, api_statement_timeout_seconds=60)) as api:
-        for _ in range(2):
-            started = time.monotonic()
-            preview = (await ask(api, "preview", {"platform": "amiga"})).json
-            seconds.append(time.monotonic() - started)
-            assert (preview["count"], preview["is_exact"]) == (0, True)
-    settings = api_settings(database_url, api_statement_timeout_seconds=min(seconds))
-    async with running_api(settings) as api:
+        started = time.monotonic()
         preview = (await ask(api, "preview", {"platform": "amiga"})).json
-        assert (preview["count"], preview["is_exact"]) == (0, False)
-        assert 10_000 < preview["estimated_from"] < 40_000
+        assert (preview["count"], preview["is_exact"]) == (0, True)
+    limit_seconds = time.monotonic() - started
+
+    async def is_estimated() -> bool:
+        nonlocal limit_seconds, preview
+        settings = api_settings(database_url, api_statement_timeout_seconds=limit_seconds)
+        async with running_api(settings) as api:
+            answer = await ask(api, "preview", {"platform": "amiga"})
+        if answer.status == 503:
+            limit_seconds *= 1.5
+            return False
+        preview = answer.json
+        limit_seconds /= 2
+        assert (answer.status, preview["count"]) == (200, 0)
+        return not preview["is_exact"]
+
+    await wait_until(is_estimated)
+    assert 10_000 < preview["estimated_from"] < 40_000
 
 
 async def test_a_preview_whose_client_leaves_is_cancelled_in_the_database(
