@@ -67,7 +67,7 @@ async def serve(settings: ProcessorSettings) -> int:
     pipeline = Pipeline(settings.partitions, settings.policy, store, publisher, metrics, progress)
     lags = Lags(pipeline)
     registry.register(PartitionMetrics(lags.now))
-    watchdog = Watchdog(settings.stall_seconds, lags, progress)
+    watchdog = Watchdog(settings.stall_seconds, lags, progress, metrics.background)
     log_watch = LogWatch(settings, lags, pipeline, progress, metrics)
     watching: asyncio.Task[None] | None = None
     claiming: asyncio.Task[None] | None = None

@@ -63,7 +63,7 @@ _VISIBLE_SECONDS: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10,
 #: Just above the intervals that apps use, so that each falls into a bucket of its own.
 _INTERVAL_SECONDS: Final = (35, 65, 95, 125, 155, 185, 215, 305, 605)
 #: What goes on until a process ends.
-BACKGROUND: Final = ("log_watch", "claim")
+BACKGROUND: Final = ("log_watch", "claim", "watchdog")
 
 
 class Metrics:

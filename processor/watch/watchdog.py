@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from processor.watch.lag import Lags
 from processor.watch.progress import Progress
+from schemas.service.background import Background
 
 BEAT_SECONDS: Final = 0.5
 #: A rebalance waits for the slowest member and for PostgreSQL.
@@ -38,10 +39,13 @@ log = logging.getLogger(__name__)
 class Watchdog:
     """From :meth:`start`, on the running event loop, to :meth:`stop`."""
 
-    def __init__(self, stall_seconds: float, lags: Lags, progress: Progress) -> None:
+    def __init__(
+        self, stall_seconds: float, lags: Lags, progress: Progress, background: Background
+    ) -> None:
         self._stall_seconds = stall_seconds
         self._lags = lags
         self._progress = progress
+        self._background = background
         self._beats = 0
         self._behind = ""
         self._rebalancing = False
@@ -63,7 +67,10 @@ class Watchdog:
     async def _beat(self) -> None:
         while True:
             self._beats += 1
-            self._look()
+            # What could not be looked at is no reason to end the process.
+            self._behind, self._rebalancing = "", False
+            with self._background.goes_on("watchdog"):
+                self._look()
             faulthandler.dump_traceback_later(
                 self._stall_seconds + LAST_RESORT_SECONDS, exit=True, file=sys.stderr
             )

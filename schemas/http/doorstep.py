@@ -154,8 +154,15 @@ class Doorstep:
         task.add_done_callback(self._entering.discard)
 
     async def _enter(self, connection: BoundedConnection, phone: socket.socket) -> None:
+        came_in = False
         try:
             await self._loop.connect_accepted_socket(lambda: connection, phone)
+            came_in = True
         except OSError:  # it left
-            phone.close()
-            connection.uncount()
+            pass
+        except Exception:
+            logger.exception("A connection could not be taken in")
+        finally:
+            if not came_in:
+                phone.close()
+                connection.uncount()

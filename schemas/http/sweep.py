@@ -67,15 +67,19 @@ class Sweep:
         self._has_read = False
         self._timer, self._timer_at = None, float("inf")
         self._woken += self._deadlines.due(now)
-        for _ in range(min(MOST_AT_ONCE, len(self._woken))):
-            connection = self._woken.popleft()
-            try:
-                connection.wake(now)
-            except Exception:  # the others are due too
-                logger.exception("A connection could not be woken")
-                connection.force_close()
-        if self._woken:
-            self._timer_at = now
-            self._timer = loop.call_later(0, self._run)
-        else:
-            self._set_timer()
+        try:
+            for _ in range(min(MOST_AT_ONCE, len(self._woken))):
+                self._wake(self._woken.popleft(), now)
+        finally:
+            if self._woken:
+                self._timer_at = now
+                self._timer = loop.call_later(0, self._run)
+            else:
+                self._set_timer()
+
+    def _wake(self, connection: Woken, now: float) -> None:
+        try:
+            connection.wake(now)
+        except Exception:  # the others are due too
+            logger.exception("A connection could not be woken")
+            connection.force_close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,8 +16,9 @@ from processor.notify.metrics import NotifyMetrics
 from processor.notify.settings import NotifySettings
 from processor.targeting import courier
 from processor.targeting.metrics import TargetingMetrics
-from processor.watch import log_watch
+from processor.watch import log_watch, watchdog
 from processor.watch.metrics import Metrics
+from processor.watch.progress import Progress
 from schemas.log.settings import KafkaSettings
 
 KAFKA = KafkaSettings(kafka_bootstrap="127.0.0.1:1", partitions=1, replication_factor=1)
@@ -53,6 +55,30 @@ async def test_the_watch_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     await goes_on(watch.run(anything, asyncio.Event()), again)
     name = "rollcall_processor_background_errors_total"
     assert registry.get_sample_value(name, {"work": "log_watch"}) >= 1  # type: ignore[operator]
+
+
+async def test_the_beats_of_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without beats it would end a processor whose loop runs."""
+    registry, again = CollectorRegistry(), asyncio.Event()
+
+    class FailingLags:
+        app = None
+        looks = 0
+
+        def now(self) -> list[Any]:
+            self.looks += 1
+            if self.looks == 1:
+                raise LookupError("nobody thought of this")
+            again.set()
+            return []
+
+    monkeypatch.setattr(watchdog, "BEAT_SECONDS", 0.0)
+    background = Metrics(registry).background
+    watch = watchdog.Watchdog(60.0, cast(Any, FailingLags()), Progress(), background)
+    await goes_on(watch._beat(), again)
+    faulthandler.cancel_dump_traceback_later()
+    name = "rollcall_processor_background_errors_total"
+    assert registry.get_sample_value(name, {"work": "watchdog"}) == 1
 
 
 async def test_the_webhooks_that_there_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,6 +139,31 @@ def test_without_files_it_waits_for_some() -> None:
     in_uvloop(test)
 
 
+class FailingLoop(uvloop.Loop):
+    async def connect_accepted_socket(self, *_: Any, **__: Any) -> Any:
+        raise LookupError("nobody thought of this")
+
+
+def test_whoever_cannot_be_taken_in_leaves_no_file_and_no_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test() -> None:
+        runner, port = await start(EagerSite)
+        phone = connect(port, 1)[0]
+        phone.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(phone, CALL)
+        async with asyncio.timeout(10):
+            assert await loop.sock_recv(phone, 1) == b""
+        assert counted(runner) == 0
+        phone.close()
+        await runner.cleanup()
+
+    with asyncio.Runner(loop_factory=FailingLoop) as own:
+        own.run(test())
+    assert "could not be taken in" in caplog.text
+
+
 @pytest.mark.parametrize("member", PRIVATE)
 def test_aiohttps_site_has_the_member(member: str) -> None:
     assert member in web.BaseSite.__slots__

@@ -60,11 +60,12 @@ def test_what_was_dropped_is_never_due() -> None:
 
 
 class Sleeper:
-    def __init__(self, *, fails: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, stays_open: bool = False) -> None:
         self.tick = NOT_FILED
         self.woken = asyncio.get_running_loop().create_future()
         self.closed = False
         self._fails = fails
+        self._stays_open = stays_open
 
     def wake(self, now: float) -> None:
         self.woken.set_result(now)
@@ -72,6 +73,8 @@ class Sleeper:
             raise RuntimeError("a fault")
 
     def force_close(self) -> None:
+        if self._stays_open:
+            raise RuntimeError("another fault")
         self.closed = True
 
 
@@ -99,6 +102,21 @@ async def test_one_that_fails_is_closed_and_the_others_are_woken(
         await asyncio.gather(*(sleeper.woken for sleeper in sleepers))
     await asyncio.sleep(0)
     assert [sleeper.closed for sleeper in sleepers] == [False, True, False]
+
+
+async def test_after_one_that_cannot_even_be_closed_the_others_are_woken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    sweep, loop = Sweep(), asyncio.get_running_loop()
+    faults: list[object] = []
+    loop.set_exception_handler(lambda _, context: faults.append(str(context["exception"])))
+    sleepers = [Sleeper(fails=not number, stays_open=True) for number in range(3)]
+    for number, sleeper in enumerate(sleepers):
+        sweep.file(sleeper, loop.time() + 0.3 * (number // 2))
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(sleeper.woken for sleeper in sleepers))
+    assert faults == ["another fault"]
 
 
 async def test_an_earlier_deadline_than_the_timer_s_is_kept() -> None:
