@@ -57,7 +57,7 @@ TABLES: Final[dict[str, Stored]] = {
         "as long as the user's row of `presence`",
         "with it",
         names="user_id token",
-        tells="last_active expires_at sockets",
+        tells="last_active expires_at sockets timer",
         runs="log_offset",
     ),
     "changes": Stored(

@@ -12,10 +12,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from processor.core.model import User
+from processor.core.model import Timer, User
 
 #: What a sign of life may change, of the user's only device.
-CHANGED: Final = ("last_active_ms", "expires_ms", "token", "sockets")
+CHANGED: Final = ("last_active_ms", "expires_ms", "token", "sockets", "timer")
 
 
 def is_flat(user: User) -> bool:
@@ -39,7 +39,17 @@ def only_heard(before: User, after: User) -> bool:
     if len(before.devices) != 1 or not is_flat(after):
         return False
     device = after.devices[0]
-    if not device.online:
+    if not device.online or not _is_timer_kept_so(before.devices[0].timer, device.timer):
         return False
     heard = replace(before.devices[0], **{name: getattr(device, name) for name in CHANGED})
     return heard == device and replace(before, devices=after.devices) == after
+
+
+def _is_timer_kept_so(before: Timer | None, after: Timer | None) -> bool:
+    """Does a narrow row say what ``after`` is? There nothing is no news, and whether it runs on is
+    among what people look at."""
+    if before == after:
+        return True
+    if after is None or after.runs_on:
+        return False
+    return before is None or not before.runs_on

@@ -18,7 +18,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from processor.core.analytics.spans_and_sessions import LONGEST_SPAN_MS, Finding, moved
-from processor.core.model import Changed, User, shared
+from processor.core.model import Changed, Timer, User, shared
 from processor.core.timers import has_grid_alone, is_on_grid
 from schemas.log.events import FOREGROUND_APP_STATES, Heartbeat
 
@@ -34,15 +34,18 @@ def still_there(
     if not user.devices:
         return None
     device, screen = user.devices[0], event.screen
+    timer = device.timer
     # `Unknown` is no news of the screen.
     if screen is None or screen == "Unknown":
         if timer_ms and not is_on_grid(device, now_ms, timer_ms):
-            return None
+            if event.app_state is not None or now_ms == device.online_since_ms:
+                return None
+            timer = Timer(beat_ms=now_ms)
     elif screen != device.screen or screen.strip().lower() in _NO_SCREENS:
         return None
     if not _is_all_else_known(user, event, now_ms, timer_ms):
         return None
-    beaten = replace(device, last_active_ms=now_ms, expires_ms=expires_ms)
+    beaten = replace(device, last_active_ms=now_ms, expires_ms=expires_ms, timer=timer)
     return replace(user, devices=(beaten,))
 
 

@@ -96,6 +96,8 @@ class SignOfLifeRow(NamedTuple):
     expires_ms: int
     token: str | None
     sockets: str | None
+    #: ``None``: as in ``presence``.
+    timer: str | None
     log_offset: int
 
 
@@ -124,6 +126,9 @@ def _parts() -> dict[str, str]:
             f"{stored[f]} = {kinds[f].stored.format(f'b.{batch[f]}')}"
             for f in heard
             if f != "user_id"
+        ),
+        "sign_upserts": ", ".join(
+            f"{stored[f]} = EXCLUDED.{stored[f]}" for f in heard if f != "user_id"
         ),
     }
 
@@ -230,6 +235,7 @@ def sign_of_life_row(user: User, log_offset: int) -> SignOfLifeRow:
         device.expires_ms,
         device.token,
         _text(device.sockets),
+        _text(device.timer),
         log_offset,
     )
 

@@ -24,7 +24,7 @@ WITH step AS (
 ), joined AS (
     UPDATE presence p
     SET last_active = s.last_active, expires_at = s.expires_at, token = s.token, sockets = s.sockets,
-        log_offset = s.log_offset
+        timer = coalesce(s.timer, p.timer), log_offset = s.log_offset
     FROM signs_of_life s JOIN step USING (user_id)
     WHERE p.user_id = s.user_id AND s.log_offset > p.log_offset
     RETURNING p.user_id

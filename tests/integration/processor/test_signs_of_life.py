@@ -9,6 +9,7 @@ from random import Random
 import psycopg
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from processor.core.effects import Record
 from processor.core.partition import Partition
@@ -20,8 +21,11 @@ from schemas.log.events import Connect, Erase, Event, Heartbeat, Logout, Tick, e
 from schemas.service.user_hash import UserHash
 from tests.conftest import fresh_database
 from tests.rigs.rig import rows
-from tests.unit.processor.fence_reference import POLICY, START_MS
+from tests.unit.processor import fence_reference
+from tests.unit.processor.fence_reference import START_MS
 
+#: A second apart beats are soon on no grid of it.
+POLICY = replace(fence_reference.POLICY, background_timer_ms=120_000)
 USERS = [f"user-{n}" for n in range(12)]
 SCREENS = ["Home", "Cart", "Unknown", None, None, None, "background"]
 SHOWN = "SELECT * FROM {} ORDER BY user_id"
@@ -152,9 +156,14 @@ async def test_the_operator_switches_there_and_back_without_a_deadline_lost(log:
     assert "already" in keep_signs_of_life(log.url, "apart")
     # Each batch goes by what holds, whoever has the partition.
     users = [Heartbeat(user=name, token="t", device_id="phone") for name in USERS]
-    await log.write(tuple(users))
-    await log.write(tuple(users))
+    for _ in range(5):
+        await log.write(tuple(users))
     assert rows(log.url, NEWER) == [(len(USERS),)]
+    assert rows(
+        log.url,
+        "SELECT count(*) FROM current_presence p JOIN signs_of_life USING (user_id) "
+        "WHERE p.timer = signs_of_life.timer",
+    ) == [(len(USERS),)]
     shown = rows(log.url, SHOWN.format("current_presence"))
     advanced = "UPDATE stream_offsets SET next_offset = next_offset + 1"
     name = "rollcall-processor"
@@ -170,6 +179,20 @@ async def test_the_operator_switches_there_and_back_without_a_deadline_lost(log:
         earlier.rollback()
     await log.write(tuple(users))
     assert rows(log.url, NEWER) == [(0,)]
+
+
+async def test_where_the_empty_table_was_analyzed_nothing_is_read_but_by_its_key(log: Log) -> None:
+    with psycopg.connect(log.url) as db:
+        db.execute("ANALYZE signs_of_life")
+    beats = [Heartbeat(user=f"user-{n}", token="t", device_id="phone") for n in range(60)]
+    await log.write(tuple(beats))
+    for begin in range(0, len(beats), 10):
+        await log.write(tuple(beats[begin : begin + 10]))
+    assert rows(log.url, "SELECT count(*) FROM signs_of_life") == [(len(beats),)]
+    await (await log.store.connected()).execute("SELECT pg_stat_force_next_flush()")
+    await log.write((Tick(),))
+    read = "SELECT idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'signs_of_life_pkey'"
+    assert rows(log.url, read)[0][0] <= len(beats)
 
 
 async def test_nothing_of_who_is_erased_is_left(log: Log) -> None:

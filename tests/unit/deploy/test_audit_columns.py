@@ -22,7 +22,7 @@ from schemas.stored_data import TABLES
 _PLACE = {"partition", "log_offset", "event_index", "ordinal"}
 COMPARED = {
     "presence": {*PRESENCE},
-    "signs_of_life": {"user_id", "last_active", "expires_at", "token"},
+    "signs_of_life": {"user_id", "last_active", "expires_at", "token", "timer"},
     "changes": {*CHANGES, *_PLACE},
     "spans": {*SPANS, *_PLACE},
     "sessions": {*SESSIONS, *_PLACE},

@@ -98,6 +98,8 @@ class Database:
             self.presence[presence.user_id] = presence
         for row in batch.rows["copy_signs_of_life"]:
             heard = SignOfLifeRow._make(row)._asdict()
+            if heard["timer"] is None:
+                del heard["timer"]
             self.presence[heard["user_id"]] = self.presence[heard["user_id"]]._replace(**heard)
         for name in _INSERTED:
             self.inserted[name] += batch.rows[name]

@@ -24,6 +24,7 @@ TABLET = replace(BEAT, device_id="tablet")
 HEARD: dict[str, Sequence[Event]] = {
     "the same": (BEAT, BEAT),
     "Unknown": (BEAT, replace(BEAT, screen="Unknown")),
+    "a timer that is not on its grid": (BEAT, *3 * (replace(BEAT, screen="Unknown"),)),
     "another token": (BEAT, replace(BEAT, token="t2")),
     "in the background": (replace(BEAT, screen="background"), replace(BEAT, screen="background")),
     "a socket that opens": (BEAT, OPENED),
@@ -93,3 +94,19 @@ def test_a_batch_with_both_leaves_a_whole_row_of_the_later_one() -> None:
     for events in ((BEAT, BEAT, cart, cart), (BEAT, cart, cart, cart)):
         effects = effects_of(events, together=3)
         assert (effects.touched, effects.only_heard({})) == ({"ada": 3}, [])
+
+
+def test_a_session_that_is_marked_or_no_longer_leaves_a_whole_row() -> None:
+    """That it runs on in the background is shown (``processor/core/timers.py``)."""
+    policy = replace(ProcessorSettings().policy, background_timer_ms=0)
+    partition = Partition(0, 1, policy, next_offset=0)
+    screens = ("Home", "background", "Unknown", "Unknown", "Unknown", "Unknown", "Home")
+    left = []
+    for offset, screen in enumerate(screens):
+        effects = Effects()
+        event = replace(BEAT, screen=screen)
+        partition.apply(Record(offset, BEGAN_MS + 120_000 * offset, (event,)), effects)
+        timer = partition.users["ada"].devices[0].timer
+        left.append((bool(effects.touched), timer is not None and timer.runs_on))
+    # The first two may be a timer, the third one is.
+    assert left[3:] == [(False, False), (True, True), (False, True), (True, False)]

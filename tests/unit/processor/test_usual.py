@@ -97,7 +97,7 @@ def test_it_is_as_the_long_way_has_it(monkeypatch: pytest.MonkeyPatch, variant: 
         for before in BEFORE.values()
         for screen in ("Home", "Film")
         for event in (replace(FIRST, **{"screen": screen, **VARIANTS[variant]}),)
-        for after_ms in (0, 200_000, 25 * HOUR_MS)
+        for after_ms in (0, 30_000, 200_000, 25 * HOUR_MS)
     ]
     short = [repr(states(*log)) for log in logs]
     for way in ("still_there", "moved_on"):
@@ -109,6 +109,10 @@ def test_the_usual_heartbeat_goes_the_short_way(monkeypatch: pytest.MonkeyPatch)
     taken = watched(monkeypatch, "still_there", still_there)
     states([FIRST, FIRST, replace(FIRST, screen="Unknown"), replace(FIRST, screen="Cart")], 0)
     assert taken == [True, True, False]
+    taken.clear()
+    # Neither grid is that of the policy's period.
+    states([FIRST, replace(FIRST, screen="Unknown"), replace(FIRST, screen="Unknown")], 30_000)
+    assert taken == [True, True]
     taken.clear()
     states([replace(FIRST, name=""), replace(FIRST, name="")], 0)
     assert taken == [True]
