@@ -166,11 +166,12 @@ test-pythons: $(if $(FEW),install)
 # Each target that CI does not run as it is, in the smallest form that shows that it still works: first the one
 # that has a deadline to keep, and beside it, with what it leaves idle, what installs environments of its own; then
 # all others in four lanes, one beside the other: for half of the time one waits for a start, for phones or for a
-# clock. A lane is printed at its end.
+# clock. Their benches share a Kafka and a PostgreSQL, and services that have imported all. A lane is printed at its
+# end.
 smoke: install
 	@$(MAKE) help
 	$(MAKE) --jobs=2 --output-sync=target smoke-first
-	$(MAKE) --jobs=4 --output-sync=target smoke-lanes
+	$(BIN)/python -m tests.bench.together $(MAKE) --jobs=4 --output-sync=target smoke-lanes
 smoke-first: smoke-deadline smoke-environments
 smoke-lanes: smoke-benches smoke-drills smoke-loads smoke-others
 smoke-deadline:

@@ -15,8 +15,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,7 +30,15 @@ from rich.table import Table
 from deploy.local.child import Child, RunningChild
 from tests.bench import report
 from tests.bench.cpu import cpu_seconds
-from tests.bench.servers import answers, drained, kafka_environment, listens, servers, service
+from tests.bench.servers import (
+    answers,
+    drained,
+    kafka_environment,
+    listens,
+    python_says,
+    servers,
+    service,
+)
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, rows, wait_for
 
@@ -69,13 +75,7 @@ def load(port: int, fleet: Fleet, heartbeats: int, mode: str, rate: float = 0.0)
     the heartbeats per second. Every answer must be a 200."""
     arguments: list[object] = [port, fleet.secret, fleet.tokens_expire_at, heartbeats]
     arguments += [fleet.connections, fleet.users, mode, rate]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    result = json.loads(done.stdout)
+    result = json.loads(python_says("tests.bench.load", arguments))
     if result["failed"]:
         raise SystemExit(f"{result['failed']} of {heartbeats} heartbeats were not answered 200")
     return float(result["heartbeats"] / result["seconds"])
@@ -114,8 +114,8 @@ def measure(
             "processor": stack.enter_context(
                 service(directory, "processor", ["-m", "processor"], **common)
             ),
-            "postgres": run.postgres.pid,
-            "kafka": run.kafka.pid,
+            "postgres": run.postgres_pid,
+            "kafka": run.kafka_pid,
         }
         wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{ingest_admin}/readyz"))
         wait_for("the processor is ready", lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
@@ -127,7 +127,7 @@ def measure(
             )
         )
         wait_for("the plain service is up", lambda: listens(baseline_port))
-        others = {PLAIN: ("plain", baseline_port, {"service": plain, "postgres": run.postgres.pid})}
+        others = {PLAIN: ("plain", baseline_port, {"service": plain, "postgres": run.postgres_pid})}
         redis_port = free_port()
         redis_pids = stack.enter_context(fastapi_redis(directory, redis_port, secret))
         if redis_pids:

@@ -188,7 +188,7 @@ def main(
         )
         changes = sum(
             segment.stat().st_size
-            for segment in directory.glob("kafka/storage/replay.presence.changes-*/*.log")
+            for segment in running.kafka_storage.glob("replay.presence.changes-*/*.log")
         )
         [(published,)] = rows(url, "SELECT count(*) FROM changes")
         console.print(f"Kafka: {changes / published:,.0f} bytes a change on presence.changes")

@@ -15,8 +15,6 @@ import multiprocessing
 import secrets
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from functools import partial
 from typing import Any
@@ -33,6 +31,7 @@ from ingest.garbage_collection import spare_the_living
 from ingest.settings import IngestSettings
 from schemas.http.eager_site import EagerSite
 from schemas.http.server import BoundedRunner
+from tests.bench.servers import python_says
 from tests.bench.smoke import Smoke
 from tests.rigs.rig import free_port, wait_for
 
@@ -91,26 +90,14 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _load(port: int, phones: list[object], mode: str) -> None:
-    arguments = [port, *phones, USERS, mode, 0]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.load", *map(str, arguments)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    if failed := json.loads(done.stdout)["failed"]:
+    arguments: list[object] = [port, *phones, USERS, mode, 0]
+    if failed := json.loads(python_says("tests.bench.load", arguments))["failed"]:
         raise SystemExit(f"{failed} heartbeats were not answered 200")
 
 
 def _unwired(secret: str, heartbeats: int, connections: int, lane: str) -> float:
-    arguments = [secret, str(heartbeats), str(connections), lane]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.door_unwired", *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return float(done.stdout)
+    arguments: list[object] = [secret, heartbeats, connections, lane]
+    return float(python_says("tests.bench.door_unwired", arguments))
 
 
 def main(

@@ -21,19 +21,17 @@ from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
-from deploy.local.child import RunningChild
-from deploy.local.postgres import LocalPostgres
 from deploy.webhooks import WebhookTable
 from processor.core.changes import rfc3339
-from schemas.database.migrate import migrate
 from schemas.log.changes import Change
 from schemas.log.events import partition_of
-from schemas.log.topics import CHANGES
+from schemas.log.settings import KafkaSettings
+from schemas.log.topics import CHANGES, topic_name
 from schemas.managed.manager import Manager
 from schemas.webhooks.filter import parse_filter
 from schemas.webhooks.secret_box import SecretBox
 from tests.bench.cpu import cpu_seconds
-from tests.bench.servers import PARTITIONS, answers, kafka
+from tests.bench.servers import PARTITIONS, answers, kafka_environment, servers
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, wait_for
 from tests.suite.forks import start_python
@@ -80,9 +78,12 @@ def change(number: int) -> Change:
     )
 
 
-async def publish(bootstrap: str, a_second: int, seconds: int) -> None:
+async def publish(settings: KafkaSettings, a_second: int, seconds: int) -> None:
     """So many a second, as evenly as a loop does it."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=20)
+    topic = topic_name(settings, CHANGES)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap, acks="all", linger_ms=20
+    )
     await producer.start()
     try:
         began, each = time.monotonic(), max(1, a_second // 20)
@@ -90,7 +91,7 @@ async def publish(bootstrap: str, a_second: int, seconds: int) -> None:
             for number in range(first, first + each):
                 told = change(number)
                 await producer.send(
-                    CHANGES,
+                    topic,
                     msgspec.json.encode(told),
                     key=told.user_id.encode(),
                     partition=partition_of(told.user_id, PARTITIONS),
@@ -107,14 +108,10 @@ def measure(a_second: int, webhooks: int, seconds: int) -> dict[str, float]:
     port, admin = free_port(), free_port()
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rollcall-bench-")))
-        _, where = stack.enter_context(kafka(directory, quick_start=seconds < 10))
-        postgres = LocalPostgres(directory / "postgres")
-        postgres.prepare()
-        running = RunningChild(postgres.child())
-        stack.callback(running.stop)
-        asyncio.run(postgres.wait_ready(120, running))
-        migrate(postgres.dsn)
-        table = WebhookTable(postgres.dsn, SecretBox(KEY), Manager("command", "bench"))
+        # PostgreSQL may run as another user, who must get in.
+        directory.chmod(0o755)
+        run = stack.enter_context(servers(directory, quick_start=seconds < 10))
+        table = WebhookTable(run.database_url, SecretBox(KEY), Manager("command", "bench"))
         for number in range(webhooks):
             table.create(f"http://127.0.0.1:{port}/{number}", parse_filter({}))
         receiver = multiprocessing.get_context("spawn").Process(
@@ -124,8 +121,8 @@ def measure(a_second: int, webhooks: int, seconds: int) -> dict[str, float]:
         stack.callback(receiver.join)
         stack.callback(receiver.terminate)
         environment = {
-            **where,
-            "ROLLCALL_DATABASE_URL": postgres.dsn,
+            **kafka_environment(run.kafka_settings),
+            "ROLLCALL_DATABASE_URL": run.database_url,
             "ROLLCALL_ENCRYPTION_KEY": KEY,
             "ROLLCALL_WEBHOOK_PRIVATE_HOSTS": "127.0.0.0/8",
             "ROLLCALL_NOTIFY_ADMIN_PORT": str(admin),
@@ -138,9 +135,9 @@ def measure(a_second: int, webhooks: int, seconds: int) -> dict[str, float]:
         stack.callback(notify.wait)
         stack.callback(notify.terminate)
         wait_for("notify", lambda: answers(f"http://127.0.0.1:{admin}/readyz"))
-        bootstrap, wanted = where["ROLLCALL_KAFKA_BOOTSTRAP"], a_second * seconds * webhooks
+        wanted = a_second * seconds * webhooks
         before, began = cpu_seconds(notify.pid), time.monotonic()
-        asyncio.run(publish(bootstrap, a_second, seconds))
+        asyncio.run(publish(run.kafka_settings, a_second, seconds))
         published = time.monotonic()
         wait_for("every change is delivered", lambda: received.value >= wanted)
         ended = time.monotonic()

@@ -27,9 +27,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.child import RunningChild
 from tests.bench.cpu import cpu_seconds
-from tests.bench.servers import answers, kafka, service
+from tests.bench.servers import answers, kafka, kafka_environment, service
 from tests.bench.smoke import Smoke, check_measured
 from tests.rigs.rig import free_port, wait_for
 
@@ -127,12 +126,13 @@ class Clients:
 class Ingest:
     """An ingest process under measurement."""
 
-    def __init__(self, guard_pid: int, port: int, admin_port: int, kafka: RunningChild) -> None:
+    def __init__(self, guard_pid: int, port: int, admin_port: int, kafka_pid: int) -> None:
         self.port = port
         self._admin_port = admin_port
         self._guard_pid = guard_pid
-        self._kafka = kafka
-        [self._process] = psutil.Process(guard_pid).children()
+        self._kafka_pid = kafka_pid
+        guard = psutil.Process(guard_pid)
+        [self._process] = guard.children() or [guard]  # a fork has none
 
     def metric(self, name: str, **labels: str) -> float:
         with urlopen(f"http://127.0.0.1:{self._admin_port}/metrics") as answer:
@@ -158,7 +158,7 @@ class Ingest:
         memory = self._process.memory_full_info()
         return Reading(
             cpu_seconds(self._guard_pid),
-            cpu_seconds(self._kafka.pid),
+            cpu_seconds(self._kafka_pid),
             memory.rss,
             memory.pss,
             told["pings"],
@@ -169,7 +169,7 @@ class Ingest:
 @contextmanager
 def ingest(
     directory: Path,
-    kafka: RunningChild,
+    kafka_pid: int,
     secret: str,
     where: dict[str, str],
     *,
@@ -189,7 +189,7 @@ def ingest(
     }
     with service(directory, f"ingest-{port}", ["-m", "ingest"], **environment) as guard_pid:
         wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{admin_port}/readyz"))
-        yield Ingest(guard_pid, port, admin_port, kafka)
+        yield Ingest(guard_pid, port, admin_port, kafka_pid)
 
 
 @contextmanager
@@ -221,16 +221,17 @@ def measure(plan: Plan) -> dict[str, float]:
     figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
         directory = Path(temporary)
-        running, where = stack.enter_context(kafka(directory, quick_start=plan.quick_start))
+        pid, settings = stack.enter_context(kafka(directory, quick_start=plan.quick_start))
+        where = kafka_environment(settings)
         with (
-            ingest(directory, running, secret, where) as one,
+            ingest(directory, pid, secret, where) as one,
             opened(one, secret, plan) as (_, before, after),
         ):
             figures["rss"] = (after.rss_bytes - before.rss_bytes) / plan.sockets
             figures["pss"] = (after.pss_bytes - before.pss_bytes) / plan.sockets
             figures["connect"], figures["connect_kafka"] = _micros(before, after, plan.sockets)
         with (
-            ingest(directory, running, secret, where, pings=plan.ping_seconds) as one,
+            ingest(directory, pid, secret, where, pings=plan.ping_seconds) as one,
             opened(one, secret, plan) as (clients, _, first),
         ):
             time.sleep(plan.seconds)
@@ -238,7 +239,7 @@ def measure(plan: Plan) -> dict[str, float]:
             figures["ping"], _ = _micros(first, last, last.pings - first.pings)
         renewed = {"heartbeats": plan.renewal_seconds, "pings": plan.ping_seconds}
         with (
-            ingest(directory, running, secret, where, **renewed) as one,
+            ingest(directory, pid, secret, where, **renewed) as one,
             opened(one, secret, plan) as (clients, _, first),
         ):
             time.sleep(plan.seconds)

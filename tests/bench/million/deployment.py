@@ -139,12 +139,12 @@ def deployment(
         guard = stack.enter_context(service(directory, "ingest", ["-m", "ingest"], **environment))
         wait_for("ingest is ready", lambda: answers(f"http://127.0.0.1:{admin_port}/readyz"))
         database = stack.enter_context(psycopg.connect(run.database_url, autocommit=True))
-        parts = {"ingest": [guard], "postgres": [run.postgres.pid], "kafka": [run.kafka.pid]}
+        parts = {"ingest": [guard], "postgres": [run.postgres_pid], "kafka": [run.kafka_pid]}
         found = Deployment(
             directory,
             run,
             secret,
-            Ingest(guard, port, admin_port, run.kafka),
+            Ingest(guard, port, admin_port, run.kafka_pid),
             environment,
             database,
             parts,
