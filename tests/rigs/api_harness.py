@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,12 +22,14 @@ from api.app import PRIVACY, STORE, create_app, create_runner
 from api.presence.store import Store
 from api.privacy.requests import PrivacyRequests
 from api.settings import ApiSettings
+from tests.rigs.patience import SECONDS, patient_api
 from tests.rigs.samples import value_of
 from tests.rigs.token_life import TOKENS_END_S
 from tests.waiting import pause
 
 SECRET = "the secret of the tests, of 32 bytes and more"
-DEADLINE_SECONDS = 20.0
+#: Generous: a deadline tells a hang from a slow machine, nothing else.
+DEADLINE_SECONDS = 60.0
 #: A moment with milliseconds; no row is younger unless a test says so.
 NOON = datetime(2024, 5, 17, 12, 0, 0, 123_000, tzinfo=UTC)
 
@@ -49,9 +51,11 @@ def at(seconds: float) -> datetime:
 
 
 def api_settings(database_url: str, **values: Any) -> ApiSettings:
+    """Of an API that has time for its database, unless that is what a test is about."""
     if "introspection_url" not in values:
         values.setdefault("jwt_secret", SECRET)
-    return ApiSettings(**{"database_url": database_url, **values})
+    patient = {"api_pool_wait_seconds": SECONDS / 2, "api_statement_timeout_seconds": SECONDS}
+    return ApiSettings(**{"database_url": database_url, **patient, **values})
 
 
 @dataclass(frozen=True)
@@ -111,20 +115,24 @@ class Api:
 
 
 @asynccontextmanager
-async def running_api(settings: ApiSettings, port: int = 0) -> AsyncIterator[Api]:
-    """The API in this process, as its own ``__main__`` runs it."""
-    registry = CollectorRegistry()
-    app = create_app(settings, registry=registry)
-    app[STORE].by_activity.max_age_seconds = 0.0  # what a test has written it reads
-    runner = create_runner(app, settings)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
-    await site.start()
-    try:
-        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield Api(site.port, registry, http, app[STORE], app[PRIVACY])
-    finally:
-        await runner.cleanup()
+async def running_api(
+    settings: ApiSettings, port: int = 0, *, is_patient: bool = True
+) -> AsyncIterator[Api]:
+    """The API in this process, as its own ``__main__`` runs it; without patience where a test is
+    about its shortest deadlines."""
+    with patient_api() if is_patient else nullcontext():
+        registry = CollectorRegistry()
+        app = create_app(settings, registry=registry)
+        app[STORE].by_activity.max_age_seconds = 0.0  # what a test has written it reads
+        runner = create_runner(app, settings)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
+        await site.start()
+        try:
+            async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+                yield Api(site.port, registry, http, app[STORE], app[PRIVACY])
+        finally:
+            await runner.cleanup()
 
 
 async def wait_until(condition: Callable[[], Awaitable[Any]]) -> None:

@@ -42,7 +42,7 @@ def database_url(cleared_database_url: str) -> str:
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url, api_pool_wait_seconds=1)) as running:
+    async with running_api(api_settings(database_url)) as running:
         yield running
 
 
@@ -75,7 +75,14 @@ def many_table(many_url: str) -> Iterator[AnalyticsTable]:
 
 @pytest.fixture
 async def many_api(many_url: str, many_table: AnalyticsTable) -> AsyncIterator[Api]:
-    async with running_api(api_settings(many_url, api_pool_wait_seconds=1)) as running:
+    async with running_api(api_settings(many_url)) as running:
+        yield running
+
+
+@pytest.fixture
+async def crowded_api(many_url: str, many_table: AnalyticsTable) -> AsyncIterator[Api]:
+    """Who waits for one of its few places is told soon."""
+    async with running_api(api_settings(many_url, api_pool_wait_seconds=4)) as running:
         yield running
 
 
@@ -221,10 +228,7 @@ async def test_an_export_that_breaks_has_no_end_and_has_failed(
 async def test_looking_for_users_has_a_time_limit_of_its_own(
     many_url: str, many_table: AnalyticsTable
 ) -> None:
-    settings = api_settings(
-        many_url, api_export_timeout_seconds=0.02, api_statement_timeout_seconds=10
-    )
-    async with running_api(settings) as api:
+    async with running_api(api_settings(many_url, api_export_timeout_seconds=0.02)) as api:
         answer = await export(api, {"cap": MANY})
         assert (answer.status, answer.json["code"]) == (503, "unavailable")
         assert answer.headers["Retry-After"]
@@ -377,20 +381,20 @@ async def test_a_role_with_the_least_of_grants_is_enough(
 
 
 async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
-    many_api: Api, many_table: AnalyticsTable, caplog: pytest.LogCaptureFixture
+    crowded_api: Api, many_table: AnalyticsTable, caplog: pytest.LogCaptureFixture
 ) -> None:
-    readers = [await begun(many_api, f"reader {number}") for number in range(2)]
-    refused = await export(many_api, {})
+    readers = [await begun(crowded_api, f"reader {number}") for number in range(2)]
+    refused = await export(crowded_api, {})
     assert (refused.status, refused.json["code"]) == (503, "unavailable")
     assert "exports" in refused.json["detail"]
     # The database is as well as before, and nobody says otherwise.
     assert not [line for line in caplog.messages if "503" in line or "answers again" in line]
-    assert (await ended(many_api))["problem"] == refused.json["detail"]
-    assert (await many_api.call("/api/v1/users")).status == 200
+    assert (await ended(crowded_api))["problem"] == refused.json["detail"]
+    assert (await crowded_api.call("/api/v1/users")).status == 200
     await asyncio.gather(*(reader.read() for reader in readers))
 
     async def have_ended() -> bool:
-        return [row["outcome"] for row in (await exports(many_api))["items"]] == [
+        return [row["outcome"] for row in (await exports(crowded_api))["items"]] == [
             "failed",
             "completed",
             "completed",
@@ -400,14 +404,14 @@ async def test_exports_are_few_at_a_time_and_each_that_is_refused_is_recorded(
 
 
 async def test_one_reader_whose_exports_stall_leaves_a_place_to_others(
-    many_api: Api, many_table: AnalyticsTable
+    crowded_api: Api, many_table: AnalyticsTable
 ) -> None:
-    stalled = await begun(many_api)
-    refused = await export(many_api, {})
+    stalled = await begun(crowded_api)
+    refused = await export(crowded_api, {})
     assert (refused.status, refused.json["code"]) == (429, "rate_limited")
     assert int(refused.headers["Retry-After"]) >= 1
     assert "You have too many exports" in refused.json["detail"]
-    other = await begun(many_api, "other")
+    other = await begun(crowded_api, "other")
     assert (await other.read()).count(b"\n") < MANY
     stalled.close()
 

@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def api(shared_database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(shared_database_url, api_pool_wait_seconds=1)) as running:
+    async with running_api(api_settings(shared_database_url)) as running:
         yield running
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
@@ -12,15 +13,24 @@ from typing import Any
 import psycopg
 import pytest
 
+from api.presence.store import COUNT_SHARED_SECONDS, METRICS_SECONDS
 from schemas.database.named_queries import filled, load_queries
-from tests.rigs.api_harness import Answer, Api, Table, api_settings, running_api, wait_until
+from tests.rigs.api_harness import (
+    DEADLINE_SECONDS,
+    Answer,
+    Api,
+    Table,
+    api_settings,
+    running_api,
+    wait_until,
+)
 
 BADGE = "/api/v1/count/badge.svg"
 
 
 @pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url, stale_after_seconds=10)) as running:
+    async with running_api(api_settings(database_url, stale_after_seconds=600)) as running:
         yield running
 
 
@@ -76,8 +86,8 @@ async def test_the_window_is_the_longest_of_the_policies_in_force(api: Api, tabl
 @pytest.mark.parametrize(
     ("ages", "as_of_is_known", "stale"),
     [
-        ([0.0, 9.0], True, False),
-        ([0.0, 11.0], True, True),
+        ([0.0, 500.0], True, False),
+        ([0.0, 601.0], True, True),
         ([0.0, None], False, True),  # a partition that has read nothing yet
         ([0.0], False, True),  # a partition without a row
         ([0.0, -0.5], True, False),  # two clocks
@@ -118,7 +128,7 @@ async def test_the_count_is_a_picture_for_any_page(api: Api, table: Table) -> No
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert b"&lt;b&gt; here: 1,283 (as of " in answer.body
-    table.offsets(0, foreground=1283, age_seconds=60)
+    table.offsets(0, foreground=1283, age_seconds=3_600)
 
     async def says_stale() -> bool:
         return b"1,283, stale" in (await api.call(BADGE, bearer=None)).body
@@ -135,10 +145,12 @@ async def test_no_token_is_looked_at(api: Api) -> None:
 async def test_a_stampede_is_one_read(api: Api, table: Table) -> None:
     table.deployment(1)
     table.offsets(0, foreground=3)
+    started = time.monotonic()
     answers = await asyncio.gather(*(api.count() for _ in range(100)))
     assert {answer.json["count"] for answer in answers} == {3}
     reads = api.metric("rollcall_api_query_seconds_count", query="freshness")
-    assert reads <= 3  # the machine may be slow enough for the half second to pass
+    # On a slow machine they do not come in one half second.
+    assert reads <= 2 + (time.monotonic() - started) / COUNT_SHARED_SECONDS
 
 
 async def test_a_new_count_is_seen_soon(api: Api, table: Table) -> None:
@@ -155,7 +167,7 @@ async def test_a_new_count_is_seen_soon(api: Api, table: Table) -> None:
 
 
 async def test_prometheus_is_told_of_the_fleet_and_of_the_pool(
-    api: Api, table: Table, database_url: str
+    api: Api, table: Table, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table.deployment(1)
     table.offsets(0, foreground=3, background=2)
@@ -170,8 +182,10 @@ async def test_prometheus_is_told_of_the_fleet_and_of_the_pool(
     with psycopg.connect(database_url) as locker:
         locker.execute("LOCK TABLE stream_offsets IN ACCESS EXCLUSIVE MODE")
         # Prometheus waits for no lock, and gets no old figure for a new one.
-        async with asyncio.timeout(10):
-            await api.store.refresh_metrics()
+        with monkeypatch.context() as in_life:
+            in_life.setattr("api.presence.store.METRICS_SECONDS", METRICS_SECONDS)
+            async with asyncio.timeout(DEADLINE_SECONDS / 2):
+                await api.store.refresh_metrics()
         assert math.isnan(api.metric("rollcall_online_users", state="foreground"))
         assert math.isnan(api.metric("rollcall_api_as_of_age_seconds"))
     await api.store.refresh_metrics()

@@ -580,7 +580,8 @@ async def test_the_login_leads_to_the_page_that_was_asked_for_and_to_ours_only(a
 
 
 async def test_a_page_without_its_database_is_a_page_that_says_so(database_url: str) -> None:
-    away = api_settings(database_url.rsplit("/", 1)[0] + "/no_such_database")
+    nowhere = database_url.rsplit("/", 1)[0] + "/no_such_database"
+    away = api_settings(nowhere, api_pool_wait_seconds=1)
     async with running_api(away) as lost:
         headers = {"Cookie": f"rollcall_session_{lost.port}={'x' * 64}"}
         page = await lost.call("/", bearer=None, headers=headers)

@@ -58,10 +58,7 @@ RANGE_OF_SOME = "from=2026-03-25&to=2026-03-27"
 
 @asynccontextmanager
 async def running(database_url: str) -> AsyncIterator[Api]:
-    settings = api_settings(
-        database_url, api_pool_wait_seconds=1, api_statement_timeout_seconds=30
-    )  # a busy machine takes its time to find sixty thousand screens
-    async with running_api(settings) as api:
+    async with running_api(api_settings(database_url)) as api:
         yield api
 
 

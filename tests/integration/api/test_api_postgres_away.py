@@ -42,7 +42,8 @@ ONLINE = "/api/v1/online-users"
 COUNT = "/api/online-users-count"
 #: What the settings below allow a call: 1 s for a connection, 1 s for the query, 1 s to hear of it.
 LONGEST_SECONDS = 3.0
-SLACK_SECONDS = 6.0
+#: On a busy machine an answer may be this late.
+SLACK_SECONDS = 60.0
 MIGRATED = "migrated"
 IS_THERE = "SELECT 1 FROM pg_database WHERE datname = %s"
 

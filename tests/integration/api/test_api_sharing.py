@@ -4,6 +4,7 @@ nothing else."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from yarl import URL
 
 from api.openapi import CALLS
 from api.sharing.link import ENDED, MAX_LINKS, token_hash
+from api.sharing.store import SHARED_SECONDS
 from tests.rigs.api_harness import Answer, Api, Table, api_settings, running_api, token, wait_until
 
 LINKS = "/api/v1/share-links"
@@ -197,10 +199,12 @@ async def test_a_token_opens_its_page_and_no_other_call(api: Api, table: Table) 
 async def test_a_thousand_viewers_are_one_read(api: Api, table: Table) -> None:
     path = (await make(api)).json["path"]
     before = api.metric("rollcall_api_query_seconds_count", query="shared_live")
+    started = time.monotonic()
     answers = await asyncio.gather(*(seen(api, path) for _ in range(100)))
     assert {answer.json["count"] for answer in answers} == {4}
     reads = api.metric("rollcall_api_query_seconds_count", query="shared_live") - before
-    assert reads <= 3  # the machine may be slow enough for a second to pass
+    # On a slow machine they do not come in one second.
+    assert reads <= 2 + (time.monotonic() - started) / SHARED_SECONDS
 
 
 async def test_an_address_that_opens_links_too_often_is_told_when_to_come_back(

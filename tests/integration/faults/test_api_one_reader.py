@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
@@ -25,7 +24,7 @@ FEED = "/api/v1/feed"
 #: A table that a scan of presence does not need.
 AUDIT = "/api/v1/audiences/exports"
 #: For a place. Much longer than a call takes on a busy machine.
-WAIT_SECONDS = 4
+WAIT_SECONDS = 8
 OTHER = token("other", scope="presence:read presence:export")
 
 
@@ -81,10 +80,9 @@ async def test_reads_without_an_index_of_one_reader_leave_the_rest_to_others(
         return api.metric("rollcall_api_pool_connections", state="in_use") >= 1
 
     await wait_until(have_come)
-    started = time.monotonic()
+    # Who waited for a place would be refused: nobody gives one back.
     assert (await api.count()).status == 200
     assert (await api.call(AUDIT, bearer=OTHER)).status == 200
-    assert time.monotonic() - started < WAIT_SECONDS - 0.5  # they did not wait for a place
     # Two places for scans of eight connections: one reader has one of them.
     assert api.metric("rollcall_api_pool_connections", state="in_use") == 1
     refused: list[Answer] = []
@@ -134,10 +132,8 @@ async def test_the_count_answers_while_every_connection_is_taken(
             return api.metric("rollcall_api_pool_connections", state="in_use") == 8
 
         await wait_until(all_are_taken)
-        started = time.monotonic()
         assert (await api.count()).json["count"] == 1
         assert await api.store.not_ready() is None
-        assert time.monotonic() - started < 1.0
         locked.give_back()
         await asyncio.gather(*calls)
 
