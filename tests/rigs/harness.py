@@ -36,7 +36,8 @@ from tests.rigs.samples import value_of
 from tests.rigs.token_life import TOKENS_END_S
 
 SECRET = "the secret of the tests, of 32 bytes and more"
-DEADLINE_SECONDS = 20.0
+#: Generous: a deadline tells a hang from a slow machine, nothing else.
+DEADLINE_SECONDS = 60.0
 
 
 class Ways:
@@ -52,11 +53,20 @@ def token(user: str = "u1", key: Any = SECRET, algorithm: str = "HS256", /, **cl
     return jwt.encode({"sub": user, "exp": TOKENS_END_S, **claims}, key, algorithm)
 
 
+#: What a machine that stands still for a moment must not be refused for.
+PATIENT = {
+    "accept_timeout_seconds": 60,
+    "websocket_auth_timeout_seconds": 60,
+    "websocket_first_frame_seconds": 60,
+}
+
+
 def ingest_settings(kafka: KafkaSettings, **values: Any) -> IngestSettings:
+    """Of an ingest that has time for phones and for Kafka, unless that is what a test is about."""
     elsewhere = {"jwt_public_key", "jwks_url", "introspection_url", "userinfo_url"}
     if not elsewhere & values.keys():
         values.setdefault("jwt_secret", SECRET)
-    return IngestSettings(**{**kafka.model_dump(), **values})
+    return IngestSettings(**{**kafka.model_dump(), **PATIENT, **values})
 
 
 @dataclass(frozen=True)

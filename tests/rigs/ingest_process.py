@@ -38,6 +38,8 @@ class Process:
             "ROLLCALL_INGEST_ADMIN_PORT": str(self.admin_port),
             # No gateway has to notice its end.
             "ROLLCALL_DRAIN_SECONDS": "0",
+            # A Kafka that stands still with the machine is not away.
+            "ROLLCALL_ACCEPT_TIMEOUT_SECONDS": "30",
             **variables,
         }
         with log.open("wb") as output:

@@ -43,14 +43,17 @@ async def test_line_2_pings_that_nobody_reads_the_pongs_of(
 
 async def test_line_2_pings_count_against_the_users_allowance(ingest: Ingest) -> None:
     raw = await RawSocket.open(ingest)
+    begun = asyncio.get_running_loop().time()
     raw.send(b'{"id": 1, "device_id": "phone"}')
     raw.write(PINGS)
     raw.send(b'{"type": "logout", "id": 2}')
     async with asyncio.timeout(DEADLINE_SECONDS):
         received = [frame async for frame in raw.frames()]
+    took = asyncio.get_running_loop().time() - begun
     raw.end()
     pongs = [frame for frame in received if frame.opcode == Opcode.PONG]
-    assert 50 <= len(pongs) <= 65  # 60 at once, one of them for the heartbeat
+    # 60 at once, one of them for the heartbeat, and one more in each second.
+    assert 50 <= len(pongs) <= 60 + 5 + took
     assert received[-1].opcode == Opcode.CLOSE
     # It is there all the same: nothing was closed but by its own logout.
     assert int.from_bytes(received[-1].payload[:2], "big") == 4409
@@ -87,20 +90,26 @@ async def test_line_2_what_comes_faster_than_it_is_read_waits_with_its_client(
 ) -> None:
     """Reading a ping costs little, and 30,000 of them a second a whole core."""
     settings = ingest_settings(kafka_settings, websocket_messages_per_second=10)
-    async with running_ingest(settings) as ingest:
-        await ingest.until_ready()
+
+    async def acknowledged(raw: RawSocket, begun: float) -> float:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await anext(frame async for frame in raw.frames() if b'"ack"' in frame.payload)
+        return asyncio.get_running_loop().time() - begun
+
+    async def seconds_of_both(ingest: Ingest) -> tuple[float, float]:
         flood, other = await RawSocket.open(ingest), await RawSocket.open(ingest)
         begun = asyncio.get_running_loop().time()
         flood.write(Frame(Opcode.PONG, b"unasked").serialize(mask=True) * 14)
         flood.send(b'{"id": 1, "device_id": "phone"}')
         other.send(b'{"id": 1, "device_id": "tablet"}')
-
-        async def acknowledged(raw: RawSocket) -> float:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await anext(frame async for frame in raw.frames() if b'"ack"' in frame.payload)
-            return asyncio.get_running_loop().time() - begun
-
-        after_flood, after_one = await asyncio.gather(acknowledged(flood), acknowledged(other))
+        both = await asyncio.gather(acknowledged(flood, begun), acknowledged(other, begun))
         flood.end()
         other.end()
-    assert after_one < 0.9 < after_flood < DEADLINE_SECONDS
+        return both
+
+    async with running_ingest(settings) as ingest, asyncio.timeout(DEADLINE_SECONDS):
+        await ingest.until_ready()
+        after_one = 1.0
+        while after_one >= 0.9:  # a machine that is slow once is not so each time
+            after_flood, after_one = await seconds_of_both(ingest)
+            assert after_flood > 0.9
