@@ -18,7 +18,7 @@ from jgo.maven import MavenContext, PythonResolver
 from deploy.local.lock import file_lock
 from deploy.local.maven import cache_dir, maven_url, sha256_of
 
-DEADLINE_SECONDS: Final = 60.0
+DEADLINE_SECONDS: Final = 180.0
 COMPILER: Final = "org.eclipse.jdt.internal.compiler.batch.Main"
 
 

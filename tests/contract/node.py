@@ -15,7 +15,7 @@ import pytest
 from deploy.local.jars import cache_dir
 from deploy.local.lock import file_lock
 
-DEADLINE_SECONDS: Final = 60.0
+DEADLINE_SECONDS: Final = 180.0
 
 
 def node() -> str:

@@ -104,7 +104,11 @@ async def test_okhttp_keeps_one_connection_and_sends_chunks_and_forms(
 
 async def test_okhttp_s_socket_pings_logs_out_and_comes_back(ingest: Ingest) -> None:
     url = f"http://127.0.0.1:{ingest.port}{SOCKET_PATH}"
-    lines = await java.run(OKHTTP, JARS, "socket", url, token())
+    for _ in range(5):
+        lines = await java.run(OKHTTP, JARS, "socket", url, token())
+        # After 300 ms without a pong it gives up: a machine may stand still for longer.
+        if not any("didn't receive pong" in line for line in lines):
+            break
     welcomes = [lines.pop(n) for n in (6, 4, 0)]
     assert {json.loads(welcome)["type"] for welcome in welcomes} == {"welcome"}
     assert [json.loads(line) for line in lines[:2]] == [

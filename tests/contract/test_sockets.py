@@ -375,13 +375,22 @@ async def test_4401_bad_token(ingest: Ingest) -> None:
 
 async def test_4402_token_expired(kafka_settings: KafkaSettings) -> None:
     async with running(kafka_settings, jwt_leeway_seconds=0) as ingest:
-        url = f"ws://127.0.0.1:{ingest.port}/api/ws"
-        soon = {"Authorization": f"Bearer {token('u1', exp=int(time.time()) + 2)}"}
-        async with connect(url, additional_headers=soon) as client:
-            code, reason, frames = await Socket(client).end()
+        code, reason, frames = await ends_soon(f"ws://127.0.0.1:{ingest.port}/api/ws")
     assert (code, reason) == (4402, "token expired")
     assert [frame["type"] for frame in frames] == ["welcome", "token_expiring"]
     assert 0 <= frames[1]["seconds"] <= 2
+
+
+async def ends_soon(url: str) -> tuple[int | None, str, list[Any]]:
+    """The end of a socket whose token ends two seconds after it was made."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            soon = {"Authorization": f"Bearer {token('u1', exp=int(time.time()) + 2)}"}
+            try:
+                async with connect(url, additional_headers=soon) as client:
+                    return await Socket(client).end()
+            except InvalidStatus:  # the machine took longer
+                continue
 
 
 async def test_4408_ping_time_out(kafka_settings: KafkaSettings) -> None:

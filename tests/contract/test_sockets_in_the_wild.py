@@ -118,7 +118,7 @@ async def test_W1_the_newest_socket_of_a_phone_wins_over_those_that_are_half_ope
         started = time.monotonic()
         client, first = await stack.enter_async_context(socket(ingest.port, **auth))
         assert first["type"] == "welcome"
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 25  # long before a ping is not answered
         await client.send(json.dumps({"id": 1, "device_id": "phone", "screen": "Home"}))
         assert json.loads(await client.recv()) == {"type": "ack", "id": 1}
         await wait_until(lambda: ingest.metric("rollcall_ingest_sockets_open") == 20)

@@ -15,7 +15,7 @@ from deploy.roles.api_keys import KeyTable
 from schemas.database.migrate import migrate
 from schemas.log.events import Heartbeat, Tick, partition_of
 from schemas.log.settings import KafkaSettings
-from tests.rigs.api_harness import Api, api_settings, running_api, token
+from tests.rigs.api_harness import Api, api_settings, running_api, token, wait_until
 from tests.rigs.pgbouncer import PgBouncer, running_pgbouncer
 from tests.rigs.rig import (
     ProcessorProcess,
@@ -137,7 +137,11 @@ async def test_a_slow_query_is_cut_short_there_too(bouncer: PgBouncer, database_
         finally:
             held.close()
         assert api.metric("rollcall_api_database_failures_total", cause="statement_timeout") == 1
-        assert (await api.count()).status == 200
+
+        async def answers_again() -> bool:
+            return (await api.count()).status == 200
+
+        await wait_until(answers_again)
 
 
 def held_lock(database_url: str, lock: str) -> Any:

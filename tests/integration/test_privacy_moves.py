@@ -26,6 +26,7 @@ from tests.rigs.privacy_rig import (
     private_ingest,
     processor_of,
     traces,
+    waiting_briefly,
 )
 from tests.rigs.rig import (
     DEADLINE_SECONDS,
@@ -106,7 +107,7 @@ async def test_opt_outs_and_erasures_hold_when_their_partitions_move_in_the_midd
         await say(kafka, *leaving, *erased, *staying)
         await until("all are online", lambda: online(database_url) == 3 * kafka.partitions)
         async with private_api(kafka, database_url) as api:
-            with psycopg.connect(database_url) as holder:
+            with waiting_briefly(), psycopg.connect(database_url) as holder:
                 # Nobody's rows can be removed: no transaction that removes somebody can end.
                 holder.execute("SELECT FROM user_days FOR UPDATE")
                 asked = [Person(api, user).set_tracking(OPT_OUT) for user in leaving]

@@ -141,4 +141,4 @@ def test_a_migration_that_waits_for_a_table_lets_the_running_release_through(
     migration.join(60)
     assert done == ["9999_newer"]
     # Behind it no longer than it waits; on a busy machine a little more.
-    assert slowest < LOCK_SECONDS + 5
+    assert slowest < LOCK_SECONDS + 30

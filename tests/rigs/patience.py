@@ -24,6 +24,7 @@ _OF_THE_API: Final = (
     (api.presence.store, "PROBE_SECONDS"),
     (api.privacy.log, "WRITE_SECONDS"),
     (api.privacy.requests, "PROBE_SECONDS"),
+    (api.privacy.requests, "WAIT_SECONDS"),
 )
 _OF_LIFE: Final = [getattr(module, name) for module, name in _OF_THE_API]
 

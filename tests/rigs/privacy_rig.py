@@ -13,6 +13,7 @@ from typing import Any
 
 import jsonschema
 import psycopg
+import pytest
 from psycopg import sql
 
 from api.openapi import document
@@ -68,6 +69,14 @@ async def private_api(kafka: KafkaSettings, database_url: str, **values: Any) ->
     where = kafka.model_dump(include={"kafka_bootstrap", "topic_prefix", "partitions"})
     async with running_api(api_settings(database_url, **where, **settings)) as api:
         yield api
+
+
+@contextmanager
+def waiting_briefly() -> Iterator[None]:
+    """Whoever asks that API for something that takes long hears of it soon."""
+    with pytest.MonkeyPatch.context() as brief:
+        brief.setattr("api.privacy.requests.WAIT_SECONDS", 1.0)
+        yield
 
 
 @dataclass(frozen=True)

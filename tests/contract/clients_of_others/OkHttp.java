@@ -114,7 +114,7 @@ public class OkHttp {
 
     /** The next thing that happened, on a line. */
     void tell() throws InterruptedException {
-      System.out.println(heard.poll(20, TimeUnit.SECONDS));
+      System.out.println(heard.poll(60, TimeUnit.SECONDS));
     }
 
     @Override

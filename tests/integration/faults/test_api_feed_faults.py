@@ -18,7 +18,7 @@ from schemas.tokens.identity import Identity
 from tests.rigs.api_harness import api_settings
 
 ADA = Identity("ada", "t", None, None, frozenset(), None)
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 
 
 class BrittleReader(FeedReader):

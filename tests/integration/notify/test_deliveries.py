@@ -219,7 +219,8 @@ async def test_every_change_arrives_in_order_through_failures_a_kill_and_a_rebal
         "FROM webhooks w WHERE url ~ '/gone$'",
     )
     assert (why, bodies) == ("gone", 0)
-    assert len(gone.attempts) <= kafka_settings.partitions
+    # One that was heard after its time is made again.
+    assert len({message_id for message_id, _, _ in gone.attempts}) <= kafka_settings.partitions
     assert receiver.strays == []  # a redirect is not followed
     assert notify.stop() == 0
 
@@ -230,7 +231,7 @@ async def test_what_cannot_be_delivered_is_replayed_while_later_changes_go_on(
     topic = Topic(kafka_settings)
     away = Hook(answers=lambda _: 500)
     webhook = make(database_url, receiver, "away", away, {})
-    notify.start(NOTIFY_RETRY_SECONDS="4")
+    notify.start(NOTIFY_RETRY_SECONDS="6")
     await topic.publish(topic.made(["foreground", "offline"]))
     given_up = "SELECT coalesce(sum(changes), 0) FROM webhook_dead_letters"
 

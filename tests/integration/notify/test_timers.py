@@ -221,7 +221,7 @@ async def test_timers_that_could_not_be_delivered_are_replayed_by_a_role_of_noti
         *(database_url, receiver, "away", hook),
         {"timer": {"while": "offline", "seconds": 60}},
     )
-    limited.start(NOTIFY_RETRY_SECONDS="2")
+    limited.start(NOTIFY_RETRY_SECONDS="6")
     await log.say(0, USERS, "foreground")
     await log.say(10, USERS, "offline")
     await log.pass_to(70)

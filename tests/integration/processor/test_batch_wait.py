@@ -87,4 +87,4 @@ def test_what_waits_outlives_a_kill_and_a_logout_ends_the_wait(
         assert waited > WAIT_SECONDS / 4
         began = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 30

@@ -200,7 +200,7 @@ async def test_onesignal_gets_each_member_once_at_the_pace_that_it_wants(
     onesignal.answers = lambda before: (HANG, 429, 503, 200)[min(before, 3)]
     onesignal.headers = {"Retry-After": "1"}
     made = await send(api, "onesignal", users_per_call=10, calls_per_second=4)
-    limited.start(**told_to(onesignal))
+    limited.start(**told_to(onesignal), NOTIFY_TIMEOUT_SECONDS="4")
     started = time.monotonic()
     done = await ended(api, made["id"])
     assert (done["state"], done["sent"]) == ("completed", 24)
@@ -338,7 +338,7 @@ async def test_a_delivery_is_cancelled_and_one_of_a_receiver_that_is_gone_fails(
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Processes are started meanwhile, on a machine that may be busy."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not await condition():
             await asyncio.sleep(0.05)
 
