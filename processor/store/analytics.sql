@@ -34,21 +34,22 @@ CREATE TEMP TABLE IF NOT EXISTS batch_spans (
     changed_ms bigint, ended_ms bigint, ended_by text, is_view boolean, session_start_ms bigint,
     online_since_ms bigint, name text, app_version text, device_info text, platform text,
     told_before text
-) ON COMMIT DELETE ROWS;
+);
 CREATE TEMP TABLE IF NOT EXISTS batch_sessions (
     shown_until_ms bigint, "partition" integer, log_offset bigint, event_index integer,
     ordinal integer, user_id text, device text, started_ms bigint, ended_ms bigint, ended_by text,
     views integer, visits integer, foreground_ms bigint, entry_screen text, exit_screen text,
     app_version text, device_info text, platform text
-) ON COMMIT DELETE ROWS;
+);
 CREATE TEMP TABLE IF NOT EXISTS batch_user_days (
     day integer, user_id text, "partition" integer, is_new boolean, app_version text,
     device_info text, platform text
-) ON COMMIT DELETE ROWS
+)
 
 -- name: create_apply_analytics
 -- `windows` are the small tables of the batch, each an array of rows (processor/store/analytics_rows.py). Most are empty
--- most of the time, and a statement that finds nothing costs what one does that finds a row.
+-- most of the time, and a statement that finds nothing costs what one does that finds a row. Nothing of the batch is read
+-- after this.
 CREATE OR REPLACE FUNCTION pg_temp.apply_analytics(windows jsonb) RETURNS void
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -167,6 +168,7 @@ BEGIN
         WHERE (w ->> 2)::bigint > 0
         ON CONFLICT ("partition", screen) DO UPDATE SET foreground = EXCLUDED.foreground;
     END IF;
+    PERFORM pg_temp.empty_batch();
 END
 $$
 

@@ -110,31 +110,56 @@ WHERE u."partition" = %s AND u.log_offset >= %s AND u.log_offset < %s
 ORDER BY u.log_offset, u.event_index, u.ordinal
 
 -- name: create_batch_tables
--- What a batch brings, as the binary COPY writes it. The temporary function below reads them: its
--- plans are cached for the connection, and its version is that of this program.
+-- What a batch brings, as the binary COPY writes it. The temporary functions below read them: their
+-- plans are cached for the connection, and their version is that of this program. What a batch leaves in
+-- them goes in its own transaction (create_empty_batch).
 CREATE TEMP TABLE IF NOT EXISTS batch_offsets (
     "partition" integer, expected_offset bigint, next_offset bigint, log_time_ms bigint,
     published_through bigint, foreground bigint, background bigint, policy text, graces text,
     silence text, last_read text
-) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_presence ({batch_presence_columns}) ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS batch_signs_of_life ({batch_sign_columns}) ON COMMIT DELETE ROWS;
+);
+CREATE TEMP TABLE IF NOT EXISTS batch_presence ({batch_presence_columns});
+CREATE TEMP TABLE IF NOT EXISTS batch_signs_of_life ({batch_sign_columns});
 CREATE TEMP TABLE IF NOT EXISTS batch_changes (
     at_ms bigint, "partition" integer, log_offset bigint, event_index integer, ordinal integer,
     user_id text, device text, reason text, previous_state text, state text,
     previous_screen text, screen text, user_state text, user_screen text, app_version text,
     platform text, connections text
-) ON COMMIT DELETE ROWS
+)
 
 -- name: create_rare_tables
--- What few batches bring: for those alone, because the end of each transaction empties every temporary table, and that
--- was a third of what a small batch cost.
+-- What few batches bring: for those alone, as the end of a transaction costs more the more temporary tables it drops
+-- or empties.
 CREATE TEMP TABLE batch_outages (
     "partition" integer, kind text, started_ms bigint, ended_ms bigint
 ) ON COMMIT DROP;
 CREATE TEMP TABLE batch_clock_steps (
     "partition" integer, log_offset bigint, from_ms bigint, to_ms bigint
 ) ON COMMIT DROP
+
+-- name: create_empty_batch
+-- The last of a batch, and after one that failed. No ON COMMIT DELETE ROWS: it cuts every table at each commit and builds
+-- its TOAST index anew, a third of what a small batch costs. What is deleted, or was rolled back, keeps its pages: they
+-- are let go once they are many, and not sooner, because that writes to the catalogs and has plans made anew.
+CREATE OR REPLACE FUNCTION pg_temp.empty_batch() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_relation_size('batch_offsets') + pg_relation_size('batch_presence')
+        + pg_relation_size('batch_signs_of_life') + pg_relation_size('batch_changes')
+        + pg_relation_size('batch_spans') + pg_relation_size('batch_sessions')
+        + pg_relation_size('batch_user_days') > 2097152 THEN
+        TRUNCATE batch_offsets, batch_presence, batch_signs_of_life, batch_changes, batch_spans,
+            batch_sessions, batch_user_days;
+        RETURN;
+    END IF;
+    DELETE FROM batch_offsets;
+    DELETE FROM batch_presence;
+    DELETE FROM batch_signs_of_life;
+    DELETE FROM batch_changes;
+    DELETE FROM batch_spans;
+    DELETE FROM batch_sessions;
+    DELETE FROM batch_user_days;
+END
+$$
 
 -- name: create_apply_signs_of_life
 -- Rows by their keys, however few the table has when the plan is made, which is kept: an upsert knows no other way, a
@@ -258,3 +283,7 @@ COPY batch_clock_steps FROM STDIN (FORMAT binary)
 -- name: apply_batch
 -- Store what was copied; see create_apply_batch.
 SELECT pg_temp.apply_batch(%s)
+
+-- name: empty_batch
+-- Let go of what batches left that failed; see create_empty_batch.
+SELECT pg_temp.empty_batch()

@@ -212,6 +212,8 @@ class Store:
     async def _reset(self, connection: AsyncConnection[tuple[Any, ...]]) -> None:
         try:
             await connection.rollback()
+            await connection.execute(self.queries["empty_batch"])
+            await connection.commit()
         except psycopg.Error:
             await self.close()
 
@@ -226,6 +228,7 @@ class Store:
         )
         try:
             await connection.execute(self.queries["create_batch_tables"])
+            await connection.execute(self.queries["create_empty_batch"])
             await connection.execute(self.queries["create_apply_privacy"])
             await connection.execute(self.queries["create_apply_signs_of_life"])
             await connection.execute(self.queries["create_apply_batch"])

@@ -42,9 +42,9 @@ SHORT = {"text": "text", "bigint": "int8", "integer": "int4", "smallint": "int2"
 def declared(table: str) -> list[tuple[str, str]]:
     """Columns and binary types of a batch table."""
     queries = load_queries("processor.store", "queries.sql", PRESENCE_PARTS)
-    ddl = (queries["create_batch_tables"] + queries["create_rare_tables"]).decode()
-    ddl += load_queries("processor.store", "analytics.sql")["create_analytics_tables"].decode()
-    body = re.search(rf"{table} \((.*?)\) ON COMMIT", ddl, re.S)
+    analytics = load_queries("processor.store", "analytics.sql")["create_analytics_tables"]
+    made = [queries["create_batch_tables"], queries["create_rare_tables"], analytics, b""]
+    body = re.search(rf"{table} \(([^;]*?)\)(?: ON COMMIT DROP)?;", b";".join(made).decode())
     assert body is not None
     columns = [column.replace('"', "").split() for column in body[1].split(",")]
     return [(column[0], SHORT[column[1]]) for column in columns]
