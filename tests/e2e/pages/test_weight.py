@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import Api
@@ -17,11 +18,11 @@ SLOW_4G = {
     "downloadThroughput": 1_638_400 / 8,
     "uploadThroughput": 750_000 / 8,
 }
-#: Promised are 1 s and 2 s. Other tests share the machine, on which scripts then take longer.
+#: Promised are 1 s and 2 s, of a machine that has nothing else to do: `make test-long` asks for that.
 MOST_PAINT_MS = 1_500
 MOST_CHART_MS = 4_000
 MOST_SHIFT = 0.1
-#: Other tests share the machine: the best of so many counts.
+#: The best of so many counts.
 ATTEMPTS = 3
 PAGES = {
     "/": "#screens li",
@@ -73,15 +74,24 @@ def load(page: Page, address: str, ready: str) -> dict[str, float]:
     return {**told, "bytes": sum(received)}
 
 
-def test_every_page_is_light_and_soon_there_on_slow_4g(analyst: Page, weeks_api: Api) -> None:
+def test_every_page_is_light_and_there_on_slow_4g(analyst: Page, weeks_api: Api) -> None:
+    analyst.add_init_script(f"({WATCH})()")
+    for path, ready in PAGES.items():
+        found = load(analyst, weeks_api.origin + path, ready)
+        assert 5_000 < found["bytes"] < MOST_BYTES, (path, found)
+        assert found["paint"] > 0, (path, found)
+        assert ("canvas" in ready) == (found["chart"] > 0), (path, found)
+        assert found["shift"] < MOST_SHIFT, (path, found)
+
+
+@pytest.mark.long
+def test_every_page_is_soon_there_on_slow_4g(analyst: Page, weeks_api: Api) -> None:
     analyst.add_init_script(f"({WATCH})()")
     for path, ready in PAGES.items():
         found: dict[str, float] = {}
         for _ in range(ATTEMPTS):
             found = load(analyst, weeks_api.origin + path, ready)
-            assert 5_000 < found["bytes"] < MOST_BYTES, (path, found)
             if found["paint"] < MOST_PAINT_MS and found["chart"] < MOST_CHART_MS:
                 break
         assert found["paint"] < MOST_PAINT_MS, (path, found)
         assert found["chart"] < MOST_CHART_MS, (path, found)
-        assert found["shift"] < MOST_SHIFT, (path, found)
