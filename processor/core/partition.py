@@ -21,7 +21,7 @@ from processor.core.privacy import Erasure, Privacy, Removal, heard_since, is_he
 from processor.core.sign_outs import apply_logout
 from processor.core.signs_of_life import is_flat, only_heard
 from processor.core.timed_users import TimedUsers
-from processor.core.usual import moved_on, still_there
+from processor.core.usual import moved_on, still_connected, still_there
 from schemas.log.events import (
     BadEvent,
     ClientEvent,
@@ -137,6 +137,11 @@ class Partition(TimedUsers):
             if navigated is not None:
                 self._settle_moved(offset, index, before, *navigated, effects)
                 return None
+        elif before is not None and type(event) is Renew:
+            renewed = still_connected(before, event, now_ms, self._expires_ms)
+            if renewed is not None:
+                self._settle_usual(offset, index, event, before, renewed, effects)
+                return None
         if before is None and (kept_out := self._privacy.kept_out(event.user, now_ms)):
             why, user_hash = kept_out
             effects.verdicts[OPTED_OUT if why == "opted_out" else FENCED] += 1
@@ -218,7 +223,7 @@ class Partition(TimedUsers):
         self,
         offset: int,
         index: int,
-        event: Heartbeat,
+        event: Heartbeat | Renew,
         before: User,
         user: User,
         effects: Effects,
