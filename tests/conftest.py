@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import hypothesis
+import hypothesis.internal.conjecture.providers as hypothesis_providers
 import psycopg
 import pytest
 from aiokafka import TopicPartition
@@ -37,11 +38,15 @@ pytest_plugins = ["tests.suite.plugin"]
 # How long an example takes says something of the machine only. `make test-long` draws a thousand.
 hypothesis.settings.register_profile(
     "rollcall",
-    max_examples=int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 40),
+    max_examples=int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 25),
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("rollcall")
+if not os.environ.get("ROLLCALL_TEST_EXAMPLES"):
+    # Some draws are constants of our own code, for which each process of the run would read all of
+    # it: more than a second of CPU. `make test-long` has them.
+    hypothesis_providers._get_local_constants = lambda: hypothesis_providers._local_constants
 
 #: Every service of the tests that hashes users has this key.
 os.environ.setdefault("ROLLCALL_USER_HASH_KEY", "the key under which the tests hash users")

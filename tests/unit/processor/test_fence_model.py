@@ -169,7 +169,7 @@ def run(world: Callable[[], World], examples: int) -> None:
 
 
 def test_every_event_counts_once_and_every_change_is_published_in_order() -> None:
-    run(World, _HUNTED or 100)
+    run(World, _HUNTED or 60)
 
 
 class WithoutTheFence(Database):
