@@ -16,8 +16,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from psycopg import sql
 
+from processor.maintenance import retention
 from processor.maintenance.database_session import Connection
-from processor.maintenance.retention import partitioned_tables
 from processor.settings import ProcessorSettings
 from tests.conftest import database_in
 from tests.integration.processor.rollup_oracle import DAY, HOUR, Source, recount
@@ -79,7 +79,7 @@ def something_of_everything(url: str) -> None:
         db.execute("INSERT INTO late_days SELECT day FROM active_user_days")
 
 
-@pytest.mark.parametrize("apart", [19, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("apart", [31, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_after_any_statement_and_run_again_it_leaves_the_same_rows(
     apart: int, postgres_url: str, database_url: str
 ) -> None:
@@ -239,7 +239,7 @@ def oldest(url: str, table: str, column: str) -> Any:
 
 
 def test_each_table_is_kept_for_its_days_and_nothing_goes_before_it_is_rolled_up(
-    database_url: str,
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After months of downtime everything that is still there is rolled up, then it goes."""
     start = utc(2026, 2, 1)
@@ -247,22 +247,24 @@ def test_each_table_is_kept_for_its_days_and_nothing_goes_before_it_is_rolled_up
     fill(database_url, source, start + 61 * HOUR)
     run(database_url)
     # The rest came while nobody kept house.
-    later = random_source(17, start + 61 * HOUR, 24 * 20, "UTC", per_hour=1, samples_seconds=300)
+    later = random_source(17, start + 61 * HOUR, 24 * 9, "UTC", per_hour=1, samples_seconds=300)
     for name in ("minutes", "transitions", "samples"):
         getattr(source, name).update(getattr(later, name))
     new_days = {key: value for key, value in later.user_days.items() if key[0] > start.date() + DAY}
     source.user_days.update(new_days)
     source.sessions += later.sessions
     source.changes += later.changes
-    end = start + 24 * 23 * HOUR
+    end = start + 24 * 12 * HOUR
     fill(database_url, source, end)
     run(database_url)
     assert_equals_recount(database_url, source, end)
     before = rollups(database_url)
 
-    # Twice: a run deletes no more than 20,000 rows of a table.
+    # Twice: a run deletes no more than so many rows of a table.
+    monkeypatch.setattr(retention, "MOST_ROWS", 10_000)
+    days = {"changes": 5, "samples": 4, "spans": 7}
     for _ in range(2):
-        run(database_url, changes_retention_days=5, samples_retention_days=4)
+        run(database_url, **{f"{table}_retention_days": kept for table, kept in days.items()})
     today = end.date()
     found = {
         table: oldest(database_url, table, f"{column}::date")
@@ -275,7 +277,7 @@ def test_each_table_is_kept_for_its_days_and_nothing_goes_before_it_is_rolled_up
     # The day that is not rolled up yet began at the midnight before the end.
     assert found == {
         "changes": today - 6 * DAY,
-        "sessions": today - 15 * DAY,
+        "sessions": today - 8 * DAY,
         "concurrency_samples": today - 5 * DAY,
         "screen_minutes": today - 4 * DAY,
         "screen_transitions": today - 4 * DAY,
@@ -286,21 +288,21 @@ def test_each_table_is_kept_for_its_days_and_nothing_goes_before_it_is_rolled_up
     assert kept["screen_minutes"].date() == today - 4 * DAY
     others = {*before, "presence", "unkeyed_sketches", "annotations", "saved_views", "erasures"}
     others.add("screen_version_hours")
-    assert set(kept) == {*partitioned_tables(ProcessorSettings()), *others}
+    assert set(kept) == {*retention.partitioned_tables(ProcessorSettings()), *others}
 
 
 def test_a_late_note_for_a_quarter_whose_minutes_are_gone_destroys_nothing(
     database_url: str,
 ) -> None:
     start = utc(2026, 2, 1)
-    source = random_source(18, start, 24 * 6, "UTC", per_hour=1, samples_seconds=300)
-    fill(database_url, source, start + 24 * 6 * HOUR + HOUR)
-    run(database_url)
-    run(database_url)
+    source = random_source(18, start, 24 * 4, "UTC", per_hour=1, samples_seconds=300)
+    fill(database_url, source, start + 24 * 4 * HOUR + HOUR)
+    for _ in range(2):
+        run(database_url, minutes_retention_days=2)
     before = rollups(database_url)
     with psycopg.connect(database_url) as db:
         db.execute("INSERT INTO late_quarters VALUES (%s, 0, 1)", (start + 2 * HOUR,))
-    run(database_url)
+    run(database_url, minutes_retention_days=2)
     assert rollups(database_url) == before
     assert rows(database_url, "SELECT * FROM late_quarters") == []
 
@@ -367,7 +369,8 @@ def test_partitions_of_days_to_come_are_made_and_old_ones_are_dropped(database_u
         )
         # Tomorrow's is made too; but by now NOW may be yesterday.
         to_come = [
-            f"{t}_{NOW.date() + 2 * DAY:%Y%m%d}" for t in partitioned_tables(ProcessorSettings())
+            f"{t}_{NOW.date() + 2 * DAY:%Y%m%d}"
+            for t in retention.partitioned_tables(ProcessorSettings())
         ]
         for table in to_come:
             db.execute(f"DROP TABLE IF EXISTS {table}".encode())
