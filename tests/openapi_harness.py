@@ -1,13 +1,16 @@
 """The OpenAPI document as schemathesis holds a running service to it.
 
 Of each operation schemathesis sends every boundary of what it takes, and examples drawn at random:
-the same on every run, unless ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with.
+the same on every run, unless ``ROLLCALL_TEST_EXAMPLES`` draws that many others to hunt with. What
+takes nothing but what others take, too, gets the examples alone: a parameter and a body are
+declared once for all.
 
 Import it where it is used: schemathesis costs every process that collects tests a second and more.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -55,15 +58,14 @@ def described(
     auth: Mapping[str, str] | None = None,
     likely: Mapping[str, Sequence[str]] | None = None,
     unchecked: Sequence[str] = (),
-    same_body: Sequence[str] = (),
 ) -> BaseSchema:
     """The document for schemathesis.
 
     ``auth``: the tokens that it sends, by security scheme. ``likely``: values that it tries for a
     parameter (``query.from``) half of the time; at random none would be of the fleet. ``unchecked``
-    are checks that a service does not promise. ``same_body`` are paths whose body is that of
-    another call: they get examples of it, but not every boundary once more.
+    are checks that a service does not promise.
     """
+    described = document("0")
     checks: dict[str, Any] = {name: {"enabled": False} for name in unchecked}
     # Data that is wrong because it is long may end at the limit of a head.
     checks["negative_data_rejection"] = {"expected-statuses": [*_REFUSED, "431"]}
@@ -86,8 +88,8 @@ def described(
             "checks": {**checks, "positive_data_acceptance": {"enabled": False}},
             **({"auth": {"openapi": {n: {"bearer": t} for n, t in auth.items()}}} if auth else {}),
             "operations": [
-                {"include-path": path, "phases": {"coverage": {"enabled": bool(_HUNTED)}}}
-                for path in same_body
+                {"include-name": label, "phases": {"coverage": {"enabled": bool(_HUNTED)}}}
+                for label in take_nothing_new(described)
             ],
             "dictionaries": {
                 _word(name): {"values": list(values)} for name, values in (likely or {}).items()
@@ -97,7 +99,28 @@ def described(
             },
         }
     )
-    return schemathesis.openapi.from_dict(closed(document("0")), config=config)
+    return schemathesis.openapi.from_dict(closed(described), config=config)
+
+
+def take_nothing_new(document: Mapping[str, Any]) -> list[str]:
+    """Operations each of whose parameters, and whose body, another one takes, too: that gets all
+    boundaries. One that takes nothing is no such operation."""
+    taken = {
+        f"{method.upper()} {path}": {
+            json.dumps(each, sort_keys=True)
+            for each in (*operation.get("parameters", ()), operation.get("requestBody"))
+            if each
+        }
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    known: set[str] = set()
+    found = []
+    for label in sorted(taken, key=lambda label: -len(taken[label])):
+        if taken[label] and taken[label] <= known:
+            found.append(label)
+        known |= taken[label]
+    return found
 
 
 def _operations(schema: BaseSchema) -> list[APIOperation[Any, Any, Any, Any]]:

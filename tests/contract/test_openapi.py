@@ -36,7 +36,7 @@ HANDSHAKE = {
 def everything() -> BaseSchema:
     from tests.openapi_harness import described
 
-    return described(30, auth={"phoneToken": PHONE})
+    return described(15, auth={"phoneToken": PHONE})
 
 
 def hold(answer: requests.Response, path: str, method: str) -> None:
