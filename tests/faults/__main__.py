@@ -47,6 +47,7 @@ RECOVERY_SECONDS: Final = 90.0
 #: Each begins and ends within seconds, and together they are under 45 s.
 SMOKE: Final = ("kill-processor", "poison")
 PHONES: Final = 60
+PHONES_OF_SMOKE: Final = 20
 console = Console()
 
 
@@ -126,7 +127,13 @@ def recovered(stack: Stack, recount: Recount) -> float | None:
 
 
 def run(
-    directory: Path, kinds: list[Kind], rounds: int, minutes: float, seed: int, brokers: int
+    directory: Path,
+    kinds: list[Kind],
+    rounds: int,
+    minutes: float,
+    seed: int,
+    brokers: int,
+    phones: int,
 ) -> list[Outcome]:
     """The rounds, as many as there is time for."""
     outcomes: list[Outcome] = []
@@ -140,12 +147,12 @@ def run(
         if not here:
             return outcomes
         doors = [stack.links[f"phones to {name}"] for name in INGESTS]
-        fleet = Fleet(PHONES, doors, stack.secret, seed, BEAT_SECONDS, background)
+        fleet = Fleet(phones, doors, stack.secret, seed, BEAT_SECONDS, background)
         fleet.start()
         recount = Recount(stack.kafka_settings)
         judge = Judge(stack, fleet, recount)
         chance = random.Random(f"{seed} rounds")
-        until(lambda: len(fleet.truth.users()) > PHONES // 2, 60)
+        until(lambda: len(fleet.truth.users()) > phones // 2, 60)
         ends_at = time.monotonic() + 60 * minutes
         for number, kind in enumerate(plan(here, chance, rounds), 1):
             if time.monotonic() > ends_at:
@@ -200,7 +207,8 @@ def main(
     say(f"seed {chosen}; logs in {directory}")
     signal.signal(signal.SIGTERM, _end)
     kinds = [kind for kind in kinds if kind.name in wanted]
-    outcomes = run(directory, kinds, rounds, minutes, chosen, brokers)
+    phones = PHONES_OF_SMOKE if smoke else PHONES
+    outcomes = run(directory, kinds, rounds, minutes, chosen, brokers, phones)
     console.print(table(outcomes))
     if json_file is not None:
         write_json(json_file, chosen, outcomes)

@@ -33,6 +33,7 @@ from tests.faults.links import Background, Link
 from tests.faults.managed import Keeper, Managed
 from tests.faults.names import API, CLIENTS, INGESTS, PARTITIONS, POSTGRES, SERVICES, TIMING
 from tests.rigs.rig import wait_for
+from tests.suite.forks import run_python
 
 START_SECONDS: Final = 120.0
 
@@ -145,14 +146,11 @@ class Stack:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """``rollcall …`` in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "deploy.cli", *arguments],
+        return run_python(
+            ["-P", "-m", "deploy.cli", *arguments],
             env={**os.environ, **self.environment(None)},
             cwd=self.directory,
-            capture_output=True,
-            text=True,
             timeout=120,
-            check=False,
         )
 
     def not_ready(self) -> list[str]:

@@ -47,6 +47,7 @@ from tests.rigs.privacy_rig import traces
 from tests.rigs.rig import wait_for
 
 PHONES: Final = 60
+PHONES_OF_SMOKE: Final = 20
 DUMP_SECONDS: Final = 120
 ERASED, OPTED_OUT = "erased-since", "opted-out-since"
 #: Those whose rows follow from the log alone, but for what says when this was stored.
@@ -77,12 +78,13 @@ def say(line: str) -> None:
 class Drill:
     """One dump, one loss, one restore."""
 
-    def __init__(self, directory: Path, seed: int, background: Background) -> None:
+    def __init__(self, directory: Path, seed: int, background: Background, phones: int) -> None:
         TIMING["EVENT_VERSION"] = "2"
         self.directory = directory
         self.stack = Stack(directory, background)
         doors = [self.stack.links[f"phones to {name}"] for name in INGESTS]
-        self.fleet = Fleet(PHONES, doors, self.stack.secret, seed, BEAT_SECONDS, background)
+        self.phones = phones
+        self.fleet = Fleet(phones, doors, self.stack.secret, seed, BEAT_SECONDS, background)
         self.recount = Recount(self.stack.kafka_settings)
         self.dump = directory / "rollcall.dump"
         self._beside: list[Managed] = []
@@ -91,7 +93,7 @@ class Drill:
         """What does not hold; ``seconds`` go by between the dump and the loss."""
         stack, fleet = self.stack, self.fleet
         fleet.start()
-        until(lambda: len(fleet.truth.users()) > PHONES // 2, 60)
+        until(lambda: len(fleet.truth.users()) > self.phones // 2, 60)
         for user in (ERASED, OPTED_OUT):
             fleet.truth.tried((user, "", "Home"))
             self._call(user, INGESTS[0], "/api/update-online-status", "POST", {"screen": "Home"})
@@ -280,7 +282,7 @@ def main(
     background = Background()
     drill: Drill | None = None
     try:
-        drill = Drill(directory, chosen, background)
+        drill = Drill(directory, chosen, background, PHONES_OF_SMOKE if smoke else PHONES)
         wrong = drill.run(3.0 if smoke else seconds)
     finally:
         if drill is not None:

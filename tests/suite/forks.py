@@ -81,11 +81,15 @@ def start_python(
 
 
 def run_python(
-    arguments: Sequence[str], *, env: Mapping[str, str], timeout: float = 30
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    timeout: float = 30,
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end; what it printed as text."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        process = start_python(arguments, env=env, stdout=output, stderr=errors)
+        process = start_python(arguments, env=env, cwd=cwd, stdout=output, stderr=errors)
         try:
             status = process.wait(timeout)
         except subprocess.TimeoutExpired:
