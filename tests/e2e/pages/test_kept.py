@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -30,10 +31,21 @@ def show(page: Page, api: Api, path: str) -> None:
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
 
-def add(page: Page, api: Api, **note: Any) -> None:
+@pytest.fixture
+def add(lead: Page, weeks_api: Api) -> Iterator[Callable[..., None]]:
+    """Notes that are gone after the test: they are on every chart of these weeks."""
     headers = {"Sec-Fetch-Site": "same-origin"}
-    answer = page.request.post(f"{api.origin}/api/v1/annotations", data=note, headers=headers)
-    assert answer.status == 201, answer.text()
+    notes = f"{weeks_api.origin}/api/v1/annotations"
+    added: list[int] = []
+
+    def add(**note: Any) -> None:
+        answer = lead.request.post(notes, data=note, headers=headers)
+        assert answer.status == 201, answer.text()
+        added.append(answer.json()["id"])
+
+    yield add
+    for each in added:
+        assert lead.request.delete(f"{notes}/{each}", headers=headers).ok
 
 
 def test_a_page_is_saved_shared_renamed_and_deleted(
@@ -95,10 +107,12 @@ def test_an_audience_is_saved_with_its_filter(lead: Page, weeks_api: Api) -> Non
     expect(lead.get_by_label("On screen")).to_have_value("Home")
 
 
-def test_charts_mark_notes_with_their_texts(lead: Page, weeks_api: Api, weeks: Fleet) -> None:
+def test_charts_mark_notes_with_their_texts(
+    lead: Page, weeks_api: Api, weeks: Fleet, add: Callable[..., None]
+) -> None:
     at = (weeks.as_of - timedelta(days=3)).isoformat()
-    add(lead, weeks_api, text=RELEASE, kind="release", at=at)
-    add(lead, weeks_api, text=HOSTILE, kind="incident", at=at)
+    add(text=RELEASE, kind="release", at=at)
+    add(text=HOSTILE, kind="incident", at=at)
     show(lead, weeks_api, "/screens?range=7d")
     label = lead.locator("#series .plot-label.note")
     expect(label).to_have_count(1)
