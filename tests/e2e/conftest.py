@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.conftest import fresh_database
 from tests.e2e.browser import (
     Api,
-    context_of_its_own,
+    context_of_many,
     next_person,
     running_browser,
     sign_in,
@@ -62,7 +62,7 @@ def table(pages_database: str) -> Iterator[Table]:
 @pytest.fixture(scope="module")
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """That of all persons of a module, one after the other."""
-    with context_of_its_own(browser) as made:
+    with context_of_many(browser) as made:
         yield made
 
 

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.conftest import fresh_database
-from tests.e2e.browser import Api, running_browser, sign_in
+from tests.e2e.browser import Api, context_of_many, running_browser, sign_in
 from tests.e2e.pages.weeks import Filled, a_moment_ago, fill, fleet_of_weeks
 from tests.integration.processor.small_fleet import Fleet
 
 #: Log time stands still in these tests.
 NEVER_STALE = "1000000"
+KEY = "the key under which the tests encrypt secrets"
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +28,13 @@ def browser(postgres_url: str) -> Iterator[Browser]:
     """One for all files that follow each other in a process: its start takes two seconds of CPU."""
     with running_browser() as started:
         yield started
+
+
+@pytest.fixture(scope="package")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all files, too: what its cache has of a page the next file need not load again."""
+    with context_of_many(browser) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +79,17 @@ def weeks(filled: Filled) -> Fleet:
 @pytest.fixture(scope="package")
 def weeks_api(weeks_database: str, weeks: Fleet) -> Iterator[Api]:
     running = Api(weeks_database, STALE_AFTER_SECONDS=NEVER_STALE)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="package")
+def managed_api(pages_database: str) -> Iterator[Api]:
+    """One that may encrypt secrets, and to which nothing is stale."""
+    running = Api(pages_database, ENCRYPTION_KEY=KEY, STALE_AFTER_SECONDS=NEVER_STALE)
     running.start()
     try:
         yield running

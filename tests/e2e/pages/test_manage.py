@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -11,21 +10,14 @@ from playwright.sync_api import Locator, Page, expect
 from tests.e2e.browser import HOSTILE, Api, assert_accessible, look, sign_in
 from tests.rigs.api_harness import Table, token
 
-KEY = "the key under which the tests encrypt secrets"
 SCOPES = "presence:read presence:manage"
 URL = "https://crm.example.com/rollcall"
 SECRET = re.compile(r"^whsec_[A-Za-z0-9+/]{32,}=*$")
 
 
-@pytest.fixture(scope="module")
-def api(pages_database: str) -> Iterator[Api]:
-    """One that may encrypt secrets."""
-    running = Api(pages_database, ENCRYPTION_KEY=KEY, STALE_AFTER_SECONDS="1000000")
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+@pytest.fixture
+def api(managed_api: Api) -> Api:
+    return managed_api
 
 
 @pytest.fixture

@@ -15,12 +15,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from schemas.measures.dwell import RELATIVE_ERROR
-from tests.conftest import fresh_database
 from tests.e2e.browser import HOSTILE, Api, look, sign_in, wait_until, watched_page
 from tests.e2e.pages.weeks import PSEUDO, by_screen, folded, transitions
 from tests.integration.processor.rollup_oracle import DAY, HOUR, MINUTE, QUARTER, floor
 from tests.integration.processor.small_fleet import Fleet
-from tests.rigs.api_harness import Table, token
+from tests.rigs.api_harness import Table
 
 SHOWN_IN_FLOWS = 12
 
@@ -618,50 +617,36 @@ def test_a_screen_is_found_whatever_its_name(analyst: Page, weeks_api: Api, week
             expect(analyst.locator("#now-words")).to_have_text("0 people are on it now.")
 
 
-def test_a_stale_answer_says_so(browser: Browser, weeks_database: str, weeks: Fleet) -> None:
-    strict = Api(weeks_database)
-    strict.start()
-    try:
-        with watched_page(browser) as (page, _):
-            page.goto(f"{strict.origin}/login?next=/screens#token={token()}")
-            expect(page.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
-            expect(page.locator("#connection")).to_have_attribute("data-state", "late")
-    finally:
-        strict.stop()
+def test_a_stale_answer_says_so(signed_in: Page, api: Api, table: Table) -> None:
+    table.offsets(0, age_seconds=3600)
+    signed_in.goto(f"{api.origin}/screens")
+    expect(signed_in.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
+    expect(signed_in.locator("#connection")).to_have_attribute("data-state", "late")
 
 
-def test_an_app_that_names_no_screens_is_told_how(
-    browser: Browser, postgres_url: str, template_database: str
-) -> None:
-    with fresh_database(postgres_url, template_database) as url:
-        api, table = Api(url, STALE_AFTER_SECONDS="1000000"), Table(url)
-        api.start()
-        try:
-            with watched_page(browser) as (page, complaints):
-                page.goto(f"{api.origin}/login?next=/screens#token={token()}")
-                how = page.locator("#how-to")
-                expect(how).to_contain_text("Nothing has arrived yet")
-                expect(page.locator("#top .trouble")).to_contain_text("Nobody was on a screen")
-                table.deployment(1)
-                table.offsets(0)
-                minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
-                table.run(
-                    'INSERT INTO screen_minutes (minute, "partition", screen, views, visits,'
-                    " dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces)"
-                    " VALUES (%s, 0, '(none)', 3, 3, 900, 0, '{0,3}', 1, 1)",
-                    minute,
-                )
-                page.reload()
-                expect(how).to_contain_text("none of them said where the user was")
-                expect(how).to_contain_text("jsonEncode({'screen': 'Checkout'")
-                expect(how).to_contain_text("ScreenObserver(presence.show)")
-                settle(page)
-                expect(page.locator("#top-rows .screen-name")).to_have_text(["No screen"])
-                look(page, "screens-unnamed", part="#how-to")
-                assert complaints == []
-        finally:
-            table.close()
-            api.stop()
+def test_an_app_that_names_no_screens_is_told_how(signed_in: Page, api: Api, table: Table) -> None:
+    page = signed_in
+    table.clear()
+    page.goto(f"{api.origin}/screens")
+    how = page.locator("#how-to")
+    expect(how).to_contain_text("Nothing has arrived yet")
+    expect(page.locator("#top .trouble")).to_contain_text("Nobody was on a screen")
+    table.deployment(1)
+    table.offsets(0)
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    table.run(
+        'INSERT INTO screen_minutes (minute, "partition", screen, views, visits,'
+        " dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces)"
+        " VALUES (%s, 0, '(none)', 3, 3, 900, 0, '{0,3}', 1, 1)",
+        minute,
+    )
+    page.reload()
+    expect(how).to_contain_text("none of them said where the user was")
+    expect(how).to_contain_text("jsonEncode({'screen': 'Checkout'")
+    expect(how).to_contain_text("ScreenObserver(presence.show)")
+    settle(page)
+    expect(page.locator("#top-rows .screen-name")).to_have_text(["No screen"])
+    look(page, "screens-unnamed", part="#how-to")
 
 
 def test_the_pages_fit_phones_and_desks_by_day_and_night(

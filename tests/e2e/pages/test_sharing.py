@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,14 +11,9 @@ from tests.e2e.browser import HOSTILE, Api, look, watched_page
 from tests.rigs.api_harness import Table, token
 
 
-@pytest.fixture(scope="module")
-def api(pages_database: str) -> Iterator[Api]:
-    running = Api(pages_database, STALE_AFTER_SECONDS="1000000")
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
+@pytest.fixture
+def api(managed_api: Api) -> Api:
+    return managed_api
 
 
 @pytest.fixture
