@@ -75,6 +75,7 @@ class Api:
             "DRAIN_SECONDS": "0",
             # On a machine that stands still pages wait for their answers, and nobody turns them away.
             "API_POOL_WAIT_SECONDS": "30",
+            "API_STATEMENT_TIMEOUT_SECONDS": "60",
             "ADMIN_TARGETS": f"127.0.0.1:{self._admin_port}",
             **settings,
         }

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import psutil
 
 # Generous: a deadline tells a hang from a slow machine, nothing else.
-START_SECONDS = 180.0
-STOP_SECONDS = 60.0
+START_SECONDS = 300.0
+STOP_SECONDS = 120.0
 LAST_LINE = "Ctrl-C stops everything"
 ROLLCALL = [sys.executable, "-m", "deploy.cli"]
 
@@ -77,7 +77,7 @@ def wait_for(
 
 def get(url: str, token: str | None = None) -> tuple[int, bytes]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=60)
     try:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         connection.request("GET", parts.path, headers=headers)

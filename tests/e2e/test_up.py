@@ -54,7 +54,7 @@ def test_it_shows_every_step_and_then_what_to_do_next(up: Up) -> None:
 def test_the_curl_line_is_a_heartbeat_that_runs_as_printed(up: Up) -> None:
     [line] = [line for line in up.output.splitlines() if line.startswith("  curl ")]
     done = subprocess.run(
-        [*shlex.split(line), "--silent"], capture_output=True, text=True, timeout=20, check=True
+        [*shlex.split(line), "--silent"], capture_output=True, text=True, timeout=60, check=True
     )
     assert json.loads(done.stdout) == {"success": True}
 

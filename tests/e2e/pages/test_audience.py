@@ -338,7 +338,7 @@ def test_the_copied_call_gives_the_same_users(
         cwd=tmp_path,
         capture_output=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     ids = (tmp_path / "audience.ndjson").read_text()
     assert sorted(ids.splitlines()) == sorted(downloaded(audience, "NDJSON")[1].splitlines())

@@ -19,8 +19,6 @@ from tests.rigs.api_harness import Table, token
 
 #: Without uPlot; as the browser has it, not as it was sent.
 MOST_PAGE_BYTES = 135_000
-#: The promise is a second; other tests share the machine.
-MOST_PAINT_MS = 5_000
 
 
 @pytest.fixture
@@ -449,7 +447,7 @@ def test_what_users_write_is_text(
     assert page.evaluate("window.owned") is None
 
 
-def test_it_paints_soon_and_weighs_little_and_uplot_comes_after(
+def test_it_weighs_little_and_paints_before_uplot_comes(
     stranger: Page, api: Api, log_time: LogTime, fleet: Fleet
 ) -> None:
     log_time.count(**fleet.online(50))
@@ -467,7 +465,6 @@ def test_it_paints_soon_and_weighs_little_and_uplot_comes_after(
                 .find(({ name }) => name.includes("uPlot.iife")).startTime,
         })"""
     )
-    assert timings["painted"] < MOST_PAINT_MS
     assert timings["painted"] < timings["uplot"]
     parts = [
         len(answer.body())

@@ -57,7 +57,7 @@ def query_of(page: Page) -> dict[str, str]:
 
 
 def answer(api: Api, path: str) -> Any:
-    connection = http.client.HTTPConnection(urlsplit(api.origin).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(api.origin).netloc, timeout=60)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token()}"})
         return json.load(connection.getresponse())
