@@ -63,7 +63,7 @@ class FairTurns:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._end(key)  # it had just been given
-            else:
+            elif turn in queue:  # nobody has passed over it yet
                 self._total_waiting -= 1
                 queue.remove(turn)
                 if not queue and self._waiting.get(key) is queue:
@@ -86,17 +86,21 @@ class FairTurns:
             pass
 
     def _serve_next(self) -> bool:
-        """Give a turn to the first key that may have one; it is the last from then on."""
+        """Give a turn to the first key that may have one; it is the last from then on. Passes over
+        one who has given up in this moment and has not heard of it. ``False``: nobody may."""
         key = next((each for each in self._waiting if self._may_run(each)), _NO_KEY)
         if isinstance(key, _NoKey):
             return False
-        queue = self._waiting.pop(key)
+        queue = self._waiting[key]
         turn = queue.popleft()
-        if queue:
-            self._waiting[key] = queue
         self._total_waiting -= 1
-        self._start(key)
-        turn.set_result(None)
+        if not queue:
+            del self._waiting[key]
+        if not turn.cancelled():
+            if queue:
+                self._waiting.move_to_end(key)
+            self._start(key)
+            turn.set_result(None)
         return True
 
 

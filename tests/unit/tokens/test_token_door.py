@@ -170,6 +170,25 @@ async def test_so_many_may_wait_a_quarter_of_them_for_one_key() -> None:
     await asyncio.gather(*tasks)
 
 
+async def test_many_who_give_up_in_one_moment_take_no_turn_with_them() -> None:
+    """As where a machine stood still: those who have a turn and those who wait are late at once."""
+    turns = FairTurns(4, 100)
+
+    async def work(key: str) -> None:
+        async with turns.turn(key):
+            await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(work(key)) for key in "aabbccddaabb"]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(end) for end in ends} == {asyncio.CancelledError}
+    assert (turns._total, turns._total_waiting, turns._waiting) == (0, 0, {})
+    async with asyncio.timeout(60), turns.turn("a"), turns.turn("b"), turns.turn("c"):
+        pass
+
+
 async def test_who_gives_up_takes_no_turn_with_them() -> None:
     turns = FairTurns(1, 10)
     release = asyncio.Event()
