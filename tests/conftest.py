@@ -162,7 +162,7 @@ async def make_all(settings: KafkaSettings) -> None:
     async with kafka_admin(settings) as admin:
         await make_topics(admin, specs, settings.replication_factor)
         # A broker knows new topics a moment before it serves them.
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while any(
                 each["error_code"] for each in await admin.describe_topics([s.name for s in specs])
             ):

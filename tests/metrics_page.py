@@ -20,7 +20,7 @@ class Scrape:
 
     @classmethod
     def of_port(cls, port: int) -> Scrape:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             return cls(answer.read().decode())
 
     def value(self, name: str, **labels: str) -> float | None:

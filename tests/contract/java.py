@@ -56,7 +56,7 @@ def _jar(kept: Path, sha256: str, coordinates: str) -> Path:
             repo_cache=kept / "repository",
             remote_repos={"central": maven_url()},
             resolver=PythonResolver(),
-            timeout=20,
+            timeout=60,
         )
         component = context.project(group, artifact).at_version(version)
         got = Path(component.artifact().resolve())

@@ -121,7 +121,7 @@ def test_a_token_is_refused_as_described(
     ingest: Ingest, path: str, authorization: str | None, code: str
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    answer = requests.post(origin(ingest) + path, headers=headers, timeout=20)
+    answer = requests.post(origin(ingest) + path, headers=headers, timeout=60)
     hold(answer, path, "post")
     assert (answer.status_code, answer.json()["code"]) == (401, code)
 
@@ -137,7 +137,7 @@ def test_a_token_is_refused_as_described(
 def test_a_handshake_is_refused_as_described(
     ingest: Ingest, headers: dict[str, str], status: int
 ) -> None:
-    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, timeout=20)
+    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, timeout=60)
     hold(answer, SOCKET_PATH, "get")
     assert answer.status_code == status
 
@@ -146,7 +146,7 @@ def test_the_described_handshake_opens_a_socket(ingest: Ingest) -> None:
     told = everything()[SOCKET_PATH]["get"].definition.raw
     headers = {each["name"]: each["example"] for each in told["parameters"]}
     assert headers == HANDSHAKE
-    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, stream=True, timeout=20)
+    answer = requests.get(origin(ingest) + SOCKET_PATH, headers=headers, stream=True, timeout=60)
     with answer:
         assert answer.status_code == 101
         required = {name for name, of in told["responses"]["101"]["headers"].items()}

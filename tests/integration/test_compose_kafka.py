@@ -134,7 +134,7 @@ async def test_a_service_reads_nothing_else(kafka: ComposeKafka, user: str, topi
     await consumer.start()
     try:
         with pytest.raises(TopicAuthorizationFailedError):
-            await asyncio.wait_for(consumer.getone(), 20)
+            await asyncio.wait_for(consumer.getone(), 60)
     finally:
         await consumer.stop()
 
@@ -144,7 +144,7 @@ async def test_ingest_joins_no_group(kafka: ComposeKafka) -> None:
         "presence.sign_outs", **client_options(kafka.settings("ingest")), group_id="mine"
     )
     with pytest.raises(GroupAuthorizationFailedError):
-        await asyncio.wait_for(consumer.start(), 20)
+        await asyncio.wait_for(consumer.start(), 60)
     await consumer.stop()
 
 
@@ -156,7 +156,7 @@ async def test_a_service_writes_nothing_else(kafka: ComposeKafka, user: str, top
     await producer.start()
     try:
         with pytest.raises(TopicAuthorizationFailedError):
-            await asyncio.wait_for(producer.send_and_wait(topic, b"forged"), 20)
+            await asyncio.wait_for(producer.send_and_wait(topic, b"forged"), 60)
     finally:
         await producer.stop()
 

@@ -85,7 +85,7 @@ class Phones(threading.Thread):
                 wrong = self.wrong_key and number % 2
                 bearer = bad if wrong else good[number % 20]
                 headers = {"Authorization": f"Bearer {bearer}"}
-                session.post(self._url, headers=headers, json={"screen": "Home"}, timeout=20)
+                session.post(self._url, headers=headers, json={"screen": "Home"}, timeout=60)
                 if self._stop_asked.wait(0.1):
                     return
 

@@ -76,7 +76,7 @@ def running_debian_postgres() -> Iterator[DebianPostgres]:
         def answers() -> bool:
             assert process.poll() is None, log.read_text()
             try:
-                psycopg.connect(server.url(), connect_timeout=2).close()
+                psycopg.connect(server.url(), connect_timeout=10).close()
             except psycopg.OperationalError:
                 return False
             return True

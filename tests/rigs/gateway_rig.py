@@ -31,7 +31,7 @@ from tests.suite.forks import start_python
 from tests.waiting import pause
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "deploy/gateway/haproxy.cfg"
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 MISSING: Final = "haproxy is not installed here: `make packages`, or Debian's package haproxy"
 
 
@@ -89,6 +89,9 @@ class Service:
             f"{name}_ADMIN_PORT": str(ports[1]),
             "ROLLCALL_JWT_SECRET": SECRET,
             "ROLLCALL_USER_HASH_KEY": os.environ["ROLLCALL_USER_HASH_KEY"],
+            # What stands still with the machine is not away.
+            "ROLLCALL_ACCEPT_TIMEOUT_SECONDS": "30",
+            "ROLLCALL_API_POOL_WAIT_SECONDS": "30",
             **variables,
         }
         self.start()
@@ -184,7 +187,7 @@ class Gateway:
         if body is not None:
             headers["content-length"] = str(len(body))
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", port, ssl=tls, local_addr=(source, 0)
             )
@@ -243,7 +246,7 @@ def running_gateway(
 
 
 def read(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - http://
+    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - http://
         return bytes(answer.read())
 
 

@@ -18,7 +18,7 @@ from tests.suite.forks import start_python
 from tests.waiting import pause
 
 #: Several Pythons start one after the other, on a machine that does other things too.
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 
 
 class Process:

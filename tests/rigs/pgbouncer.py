@@ -90,7 +90,7 @@ client_tls_key_file = {signed.key}
         def answers() -> bool:
             assert process.poll() is None, "pgbouncer ended"
             try:
-                psycopg.connect(bouncer.sessions, connect_timeout=2).close()
+                psycopg.connect(bouncer.sessions, connect_timeout=10).close()
             except psycopg.OperationalError:
                 return False
             return True

@@ -98,7 +98,7 @@ class Prometheus:
         query = f"?{urlencode(parameters)}" if parameters else ""
         try:
             url = f"http://127.0.0.1:{self._port}/api/v1/{call}{query}"
-            with urlopen(url, timeout=20) as answer:
+            with urlopen(url, timeout=60) as answer:
                 return json.load(answer)["data"]
         except HTTPError as error:
             raise AssertionError(f"{call} {parameters}: {error.read().decode()}") from error

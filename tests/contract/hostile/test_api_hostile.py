@@ -121,7 +121,7 @@ async def test_no_table_and_no_answer_without_http_is_sniffed(api: Api) -> None:
     assert sheet.headers.getall("X-Content-Type-Options") == ["nosniff"]
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     writer.write(b"nonsense\r\n\r\n")
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert b"400 Bad Request" in answer
     assert b"X-Content-Type-Options: nosniff" in answer

@@ -57,8 +57,8 @@ RANGE_OF_SOME = "from=2026-03-25&to=2026-03-27"
 
 
 @asynccontextmanager
-async def running(database_url: str) -> AsyncIterator[Api]:
-    async with running_api(api_settings(database_url)) as api:
+async def running(database_url: str, **settings: float) -> AsyncIterator[Api]:
+    async with running_api(api_settings(database_url, **settings)) as api:
         yield api
 
 
@@ -311,7 +311,12 @@ async def test_a_reader_who_leaves_gives_the_connection_back(many: Api) -> None:
     assert many.metric("rollcall_api_broken_exports_total") == 0
 
 
-async def test_exports_are_few_at_a_time_and_leave_the_pool_to_others(many: Api) -> None:
+async def test_exports_are_few_at_a_time_and_leave_the_pool_to_others(many_url: str) -> None:
+    async with running(many_url, api_pool_wait_seconds=4) as many:
+        await fill_the_exports(many)
+
+
+async def fill_the_exports(many: Api) -> None:
     path = URL(f"{many.origin}/api/v1/screens/engagement?{RANGE}", encoded=True)
     readers = []
     for number in range(2):

@@ -254,7 +254,7 @@ def send(
     required = REQUIRED.get(path, "?")
     body = BODIES.get(path) if method == "post" else None
     return reader.session.request(
-        method, address + required + query, json=body, headers=headers, timeout=20
+        method, address + required + query, json=body, headers=headers, timeout=60
     )
 
 
@@ -352,21 +352,21 @@ def test_no_call_is_left_out(reader: Reader, api: Api) -> None:
 def test_the_feed_answers_with_events(api: Api) -> None:
     """What is in them is held to the document in test_api_feed.py."""
     headers = {"Authorization": f"Bearer {STAFF}"}
-    with requests.get(api.origin + FEED, headers=headers, stream=True, timeout=20) as answer:
+    with requests.get(api.origin + FEED, headers=headers, stream=True, timeout=60) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert answer.status_code == 200
         assert answer.headers["X-Request-ID"]
 
 
 def test_the_document_is_public_and_kept_by_caches(api: Api) -> None:
-    found = requests.get(api.origin + "/api/openapi.json", timeout=20)
+    found = requests.get(api.origin + "/api/openapi.json", timeout=60)
     assert found.json() == document(rollcall_version())
     assert found.headers["Content-Type"] == "application/json"
     assert found.headers["Access-Control-Allow-Origin"] == "*"
     assert found.headers["Cache-Control"] == "public, max-age=300"
     for known, status in ((found.headers["ETag"], 304), ('"other"', 200), ("*", 304)):
-        again = requests.get(found.url, headers={"If-None-Match": known}, timeout=20)
+        again = requests.get(found.url, headers={"If-None-Match": known}, timeout=60)
         assert again.status_code == status
         assert again.headers["ETag"] == found.headers["ETag"]
-    refused = requests.post(found.url, timeout=20)
+    refused = requests.post(found.url, timeout=60)
     assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")

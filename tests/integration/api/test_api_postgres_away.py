@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,14 +128,26 @@ async def assert_unavailable(api: Api, path: str) -> Answer:
 
 async def assert_probes_and_the_count_are_answered_soon(api: Api) -> None:
     """A probe waits for a second; whoever asks for the count waits little longer."""
-    await asyncio.sleep(COUNT_SHARED_SECONDS)
-    started = time.monotonic()
-    assert await api.store.not_ready()
-    assert time.monotonic() - started < 1
-    await asyncio.sleep(COUNT_SHARED_SECONDS)
-    started = time.monotonic()
-    assert (await api.count()).status == 503
-    assert time.monotonic() - started < STATUS_SECONDS + 1.5
+
+    async def probe() -> None:
+        assert await api.store.not_ready()
+
+    async def count() -> None:
+        assert (await api.count()).status == 503
+
+    await assert_soon(probe, 1)
+    await assert_soon(count, STATUS_SECONDS + 1.5)
+
+
+async def assert_soon(ask: Callable[[], Awaitable[None]], seconds: float) -> None:
+    """Once of several times: a machine may be slow, and what waits by design does so each time."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        took = seconds
+        while took >= seconds:
+            await asyncio.sleep(COUNT_SHARED_SECONDS)
+            started = time.monotonic()
+            await ask()
+            took = time.monotonic() - started
 
 
 async def until_it_answers(api: Api) -> None:
@@ -150,7 +162,7 @@ async def test_it_starts_before_postgres_and_its_tables_and_recovers_from_a_rest
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "api")
-    async with running_api(quick(server.dsn)) as api:
+    async with running_api(quick(server.dsn), is_patient=False) as api:
         for path in (COUNT, ONLINE, "/api/v1/users/u1"):
             await assert_unavailable(api, path)
         await assert_probes_and_the_count_are_answered_soon(api)
@@ -180,7 +192,7 @@ async def says_not_migrated(api: Api) -> bool:
 
 async def test_connections_that_died_while_nobody_looked_cost_no_call(server: Server) -> None:
     url = await server.start_migrated()
-    async with running_api(quick(url)) as api:
+    async with running_api(api_settings(url, api_pool_size=4)) as api:
         await asyncio.gather(*(api.call(ONLINE) for _ in range(20)))
         server.stop()
         await server.start()
@@ -192,7 +204,7 @@ async def test_a_frozen_postgres_is_a_503_in_time_and_forgotten_when_it_thaws(
     server: Server,
 ) -> None:
     url = await server.start_migrated()
-    async with running_api(quick(url)) as api:
+    async with running_api(quick(url), is_patient=False) as api:
         await until_it_answers(api)
         with server.frozen():
             started = time.monotonic()
@@ -304,8 +316,9 @@ async def test_a_process_without_postgres_lives_and_is_not_ready(server: Server)
             async def is_alive() -> bool:
                 return await status("/healthz") == 200
 
+            async def is_not_ready() -> None:
+                assert await status("/readyz") == 503
+
             await wait_until(is_alive)
             for _ in range(3):
-                asked = time.monotonic()
-                assert await status("/readyz") == 503
-                assert time.monotonic() - asked < 1
+                await assert_soon(is_not_ready, 1)

@@ -31,7 +31,7 @@ class Processor:
 
     def get(self, path: str) -> str:
         """The answer of the admin port; nothing while there is none."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             return connection.getresponse().read().decode()

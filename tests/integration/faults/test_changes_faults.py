@@ -31,7 +31,7 @@ async def test_partitions_that_publish_at_once_start_one_producer(
     publisher = ChangePublisher(kafka_settings, failures, Progress())
     reject = Reject(offset=1, index=0, error="bad", raw=b"{}", cause="bad_event")
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asyncio.gather(
                 *(publisher.publish_rejects(partition, [reject]) for partition in range(2))
             )

@@ -89,7 +89,7 @@ def gateway(services: Services, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 async def until_both_serve(services: Services, gateway: Gateway) -> None:
     """Every server that DNS names is in the turn."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for ingest in services.ingests:
             before = ingest.metric(ACCEPTED)
             while ingest.metric(ACCEPTED) == before:
@@ -331,7 +331,7 @@ def queued(gateway: Gateway) -> int:
 async def test_a_socket_passes_and_its_frames_are_acknowledged(gateway: Gateway) -> None:
     headers = {"Authorization": f"Bearer {token('socket')}"}
     url = f"ws://127.0.0.1:{gateway.port}/api/ws"
-    async with asyncio.timeout(20), connect(url, additional_headers=headers) as socket:
+    async with asyncio.timeout(60), connect(url, additional_headers=headers) as socket:
         assert json.loads(await socket.recv())["type"] == "welcome"
         for number in range(3):
             await socket.send(json.dumps({"id": str(number), "screen": f"S{number}"}))
@@ -348,7 +348,7 @@ async def test_events_of_the_feed_arrive_one_by_one_as_they_happen(
     table.offsets(0)
     url = f"http://127.0.0.1:{gateway.port}/api/v1/feed"
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         aiohttp.ClientSession() as http,
         http.get(url, headers={"Authorization": STAFF}) as answer,
     ):
@@ -363,7 +363,7 @@ async def test_events_of_the_feed_arrive_one_by_one_as_they_happen(
         for count in (3, 4, 5):
             table.offsets(0, foreground=count)
             written = time.monotonic()
-            assert await until_says(f'"count":{count}'.encode()) - written < 2
+            assert await until_says(f'"count":{count}'.encode()) - written < 10
     table.close()
 
 
@@ -394,7 +394,7 @@ class Load:
 async def until_serves(service: Service) -> None:
     """It takes calls again, so another may go."""
     await asyncio.to_thread(service.until_ready)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while service.metric(ACCEPTED) == 0:
             await asyncio.sleep(0.05)
 

@@ -87,7 +87,7 @@ def start(tmp_path: Path, port: int) -> Iterator[Start]:
 
 def readiness(port: int) -> str:
     """``ready``, why not, or nothing."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/readyz")
         answer = json.loads(connection.getresponse().read())

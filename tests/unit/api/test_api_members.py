@@ -39,7 +39,7 @@ async def test_members_are_looked_at_after_an_error_nobody_thought_of(
     registry, database = CollectorRegistry(), Database()
     watch = members.Members(cast(Any, database), ApiMetrics(registry))
     watch.watch()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await database.again.wait()
     await watch.close()
     name = "rollcall_api_background_errors_total"

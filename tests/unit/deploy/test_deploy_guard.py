@@ -14,15 +14,15 @@ import pytest
 
 from deploy.local.child import GUARD, Child, RunningChild
 
-DEADLINE_SECONDS = 10.0
+DEADLINE_SECONDS = 60.0
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "print('started', flush=True); time.sleep(60)"
+    "print('started', flush=True); time.sleep(300)"
 )
 WITH_GRANDCHILD = (
     "import subprocess, sys, time;"
-    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
-    "print('started', flush=True); time.sleep(60)"
+    "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)']);"
+    "print('started', flush=True); time.sleep(300)"
 )
 
 Guarded = Callable[..., subprocess.Popen[str]]
@@ -64,7 +64,7 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_the_child_ends_when_the_supervisors_end_of_the_pipe_closes(guarded: Guarded) -> None:
-    guard = guarded("import time; print('started', flush=True); time.sleep(60)")
+    guard = guarded("import time; print('started', flush=True); time.sleep(300)")
     children = descendants(guard)
     assert len(children) == 1
     assert guard.stdin is not None
@@ -91,7 +91,7 @@ def test_what_the_child_has_started_goes_with_it(guarded: Guarded) -> None:
 def test_the_child_gets_the_signal_that_it_wants(guarded: Guarded) -> None:
     code = (
         "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(7));"
-        "print('started', flush=True); time.sleep(60)"
+        "print('started', flush=True); time.sleep(300)"
     )
     guard = guarded(code, "--stop-signal", "INT")
     guard.terminate()

@@ -170,7 +170,7 @@ async def test_a_phone_whose_socket_is_pinged_beats_and_no_auth_frame_counts_as_
     app = web.Application()
     app.router.add_get("/api/ws", serve)
     truth = Truth()
-    async with TestServer(app) as server, asyncio.timeout(20):
+    async with TestServer(app) as server, asyncio.timeout(60):
         phone = Phone(3, "ann", [Door("phones to it", server.port or 0)], "s" * 32, "1", truth, 0.2)  # type: ignore[list-item]
         living = asyncio.ensure_future(phone.live())
         await three.wait()

@@ -53,7 +53,7 @@ async def answer_to(request: bytes) -> bytes:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
         writer.write(request)
-        status = await asyncio.wait_for(reader.readline(), 10)
+        status = await asyncio.wait_for(reader.readline(), 60)
         writer.close()
         return status
     finally:

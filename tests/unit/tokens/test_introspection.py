@@ -31,7 +31,7 @@ from tests.authorization_server import (
 
 CACHE_SECONDS = 60.0
 LEEWAY_SECONDS = 30.0
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass
@@ -444,7 +444,7 @@ async def test_closing_ends_look_ups_in_flight(
     server.gate.clear()
     call = asyncio.create_task(by.verify("t-1"))
     await until(lambda: server.requests == 1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await by.close()
         with pytest.raises(asyncio.CancelledError):
             await call
