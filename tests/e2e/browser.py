@@ -73,7 +73,7 @@ class Api:
             "API_PORT": str(self.port),
             "API_ADMIN_PORT": str(self._admin_port),
             "DRAIN_SECONDS": "0",
-            # On a machine that stands still pages wait for their answers, and nobody turns them away.
+            # On a machine that stands still pages wait for their answers; nobody turns them away.
             "API_POOL_WAIT_SECONDS": "30",
             "API_STATEMENT_TIMEOUT_SECONDS": "60",
             "ADMIN_TARGETS": f"127.0.0.1:{self._admin_port}",

@@ -18,7 +18,7 @@ SLOW_4G = {
     "downloadThroughput": 1_638_400 / 8,
     "uploadThroughput": 750_000 / 8,
 }
-#: Promised are 1 s and 2 s, of a machine that has nothing else to do: `make test-long` asks for that.
+#: Promised are 1 s and 2 s, of a machine that does nothing else: `make test-long` asks for that.
 MOST_PAINT_MS = 1_500
 MOST_CHART_MS = 4_000
 MOST_SHIFT = 0.1
