@@ -235,6 +235,7 @@ async def test_an_answering_socket_is_renewed(kafka_settings: KafkaSettings) -> 
         "heartbeat_interval_seconds": 0.2,
         "offline_after_seconds": 60,
         "websocket_ping_interval_seconds": 0.1,
+        "websocket_ping_timeout_seconds": 30,
     }
     async with running(kafka_settings, **quick) as ingest, opened(ingest) as socket:
         await socket.send({"device_id": "phone"})
@@ -257,6 +258,7 @@ async def test_a_renewal_that_waits_is_in_the_log_before_the_end_of_its_socket(
         "heartbeat_interval_seconds": 0.2,
         "offline_after_seconds": 60,
         "websocket_ping_interval_seconds": 0.1,
+        "websocket_ping_timeout_seconds": 30,
     }
     async with running(kafka_settings, **quick) as ingest, opened(ingest) as socket:
         await socket.send({"device_id": "phone"})

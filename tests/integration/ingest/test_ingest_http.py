@@ -8,6 +8,7 @@ import json
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -493,9 +494,7 @@ async def test_a_phone_that_leaves_in_the_middle_harms_nobody(ingest: Ingest) ->
 
 
 async def test_a_body_that_comes_by_and_by_is_not_waited_for(kafka_settings: KafkaSettings) -> None:
-    settings = ingest_settings(
-        kafka_settings, http_body_timeout_seconds=0.3, http_head_timeout_seconds=0.5
-    )
+    settings = ingest_settings(kafka_settings, http_body_timeout_seconds=0.3)
     async with running_ingest(settings) as ingest:
         reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
         head = f"POST {HEARTBEAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token()}\r\n"
@@ -503,13 +502,21 @@ async def test_a_body_that_comes_by_and_by_is_not_waited_for(kafka_settings: Kaf
         # Not until the end: bytes that cross it make it a reset.
         received = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
         started = time.monotonic()
-        while not received.done() and time.monotonic() - started < 10:
+        while not received.done() and time.monotonic() - started < 60:
             writer.write(b" ")
             await asyncio.sleep(0.05)
         assert (await received).startswith(b"HTTP/1.1 400 ")
         assert ingest.metric("rollcall_ingest_http_timeouts_total", cause="body") == 1
         assert (await ingest.heartbeat()).status == 200
         writer.close()
+
+
+async def one_is_accepted(ingest: Ingest) -> bool:
+    """One whose head was there in time, on a machine that may be slow."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError, EOFError):
+                return (await ingest.heartbeat()).status == 200
 
 
 async def test_a_head_that_comes_by_and_by_is_not_waited_for(kafka_settings: KafkaSettings) -> None:
@@ -520,5 +527,5 @@ async def test_a_head_that_comes_by_and_by_is_not_waited_for(kafka_settings: Kaf
         async with asyncio.timeout(60):
             assert await reader.read() == b""
         assert ingest.metric("rollcall_ingest_http_timeouts_total", cause="head") == 1
-        assert (await ingest.heartbeat()).status == 200
+        assert await one_is_accepted(ingest)
         writer.close()

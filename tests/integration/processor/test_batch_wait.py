@@ -24,7 +24,7 @@ from tests.rigs.rig import (
 )
 
 WAIT_SECONDS: float = ProcessorSettings.model_fields["batch_wait_seconds"].default
-TRIES = 5
+TRIES = 15
 
 
 @contextmanager

@@ -50,6 +50,8 @@ INGEST = {
     "TOTAL_BUFFER_BYTES": str(BUFFER_BYTES),
     "USER_EVENTS_BURST": "100000",
     "WEBSOCKET_PING_INTERVAL_SECONDS": "1",
+    # The phones live in this process, which may stand still for a moment.
+    "WEBSOCKET_PING_TIMEOUT_SECONDS": "30",
 }
 
 
