@@ -34,7 +34,7 @@ BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 #: Much longer than a look, because this machine may be busy.
 DRAIN_SECONDS = 4.0
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 #: Whoever is not heard of for so long would be shown offline.
 OFFLINE_AFTER_SECONDS = 20.0
 #: What a count is refused with on a machine that stands still, whoever restarts.

@@ -88,6 +88,12 @@ async def test_who_enters_is_told_once_in_a_window_through_kills(
     limited.start(**told_to(onesignal))
     await enter(log, 0, [first, gone])
     await until(lambda: _true(bool(hook.attempts and onesignal.calls)))
+
+    async def are_fixed() -> bool:
+        fixed = "SELECT user_id FROM webhook_told ORDER BY user_id"
+        return await asked(database_url, fixed) == [(first,), (first,), (gone,), (gone,)]
+
+    await until(are_fixed)
     # Fixed and not delivered: whoever is killed here tells them, and nobody who opts out meanwhile.
     limited.kill()
     await asyncio.to_thread(opt_out, database_url, gone)
