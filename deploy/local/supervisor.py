@@ -32,8 +32,9 @@ from schemas.log.topic_retention import apply_retentions
 from schemas.log.topics import TopicProblemError, create_topics
 from schemas.service.restarts import RestartPolicy
 
-STORE_READY_SECONDS = 60.0
-SERVICES_READY_SECONDS = 60.0
+#: One that ends is told at once: this is for slow machines.
+STORE_READY_SECONDS = 180.0
+SERVICES_READY_SECONDS = 180.0
 READY_POLL_SECONDS = 0.05
 STORE_MAX_FAILURES = 5
 

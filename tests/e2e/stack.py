@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 
 # Generous: a deadline tells a hang from a slow machine, nothing else.
-START_SECONDS = 300.0
+START_SECONDS = 400.0
 STOP_SECONDS = 120.0
 LAST_LINE = "Ctrl-C stops everything"
 ROLLCALL = [sys.executable, "-m", "deploy.cli"]

@@ -45,7 +45,7 @@ OURS: Final = frozenset({"api", "deploy", "ingest", "processor", "schemas"})
 ROOT: Final = Path(__file__).parents[2]
 POLL_SECONDS: Final = 0.01
 #: How long a fork may take to say that it runs.
-START_SECONDS: Final = 30.0
+START_SECONDS: Final = 120.0
 _length: Final = struct.Struct("!I")
 #: Exit status as `Popen.returncode` has it, and CPU seconds.
 _end: Final = struct.Struct("!id")

@@ -23,7 +23,7 @@ from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
 from deploy.local.postgres import LocalPostgres
 
-READY_SECONDS: Final = 120.0
+READY_SECONDS: Final = 300.0
 #: Longer than a start may take: who asks is told why there is none.
 ASK_SECONDS: Final = READY_SECONDS + 60.0
 POLL_SECONDS: Final = 0.05

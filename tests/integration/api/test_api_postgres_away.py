@@ -78,7 +78,7 @@ class Server:
     async def start(self) -> None:
         self.local.prepare()
         self.child = RunningChild(self.local.child())
-        await self.local.wait_ready(60, self.child)
+        await self.local.wait_ready(DEADLINE_SECONDS * 2, self.child)
 
     def stop(self) -> None:
         if self.child is not None:

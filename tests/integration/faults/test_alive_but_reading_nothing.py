@@ -17,7 +17,7 @@ import asyncio, functools, os
 from processor import __main__
 from processor.kafka import offsets
 from processor.watch import log_watch, reading
-log_watch.Reading = functools.partial(reading.Reading, 2.0)
+log_watch.Reading = functools.partial(reading.Reading, 5.0)
 log_watch.ASK_EVERY_SECONDS = log_watch.FETCH_SECONDS = 0.5
 """
 FETCHES_NOTHING_AFTER_A_SIGN = (
