@@ -492,10 +492,17 @@ async def test_a_stream_ends_with_its_token(
     api: Api, table: FeedTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.feed.calls.ADMIT_SECONDS", 0.2)
-    ends = {"Authorization": f"Bearer {token(exp=int(time.time()) - 28)}"}  # 30 s of leeway
-    async with following(api, ends) as feed:
-        while await feed.next() is not None:
-            pass
+    status = 401
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while status == 401:  # the machine took longer than the token lasts
+            ends = {"Authorization": f"Bearer {token(exp=int(time.time()) - 28)}"}  # 30 s of leeway
+            async with api.http.get(api.origin + FEED, headers=ends) as answer:
+                status = answer.status
+                if status == 200:
+                    feed = Followed(answer)
+                    while await feed.next() is not None:
+                        pass
+    assert status == 200
 
 
 async def test_only_readers_follow_and_a_parameter_is_refused(api: Api) -> None:
