@@ -17,6 +17,7 @@ FROM erasures WHERE erasure_id = ANY (%s)
 -- Everybody of whom something is stored.
 SELECT user_id FROM presence
 UNION SELECT user_id FROM signs_of_life
+UNION SELECT user_id FROM search_texts
 UNION SELECT user_id FROM changes
 UNION SELECT user_id FROM spans
 UNION SELECT user_id FROM sessions

@@ -60,6 +60,12 @@ TABLES: Final[dict[str, Stored]] = {
         tells="last_active expires_at sockets timer",
         runs="log_offset",
     ),
+    "search_texts": Stored(
+        "what a search finds users by; empty where it has no index",
+        "as long as the user's row of `presence`",
+        "with it",
+        names="user_id name",
+    ),
     "changes": Stored(
         "time travel, a user's timeline, the feed, `presence.changes`",
         "`ROLLCALL_CHANGES_RETENTION_DAYS`",

@@ -72,15 +72,18 @@ AND (%(platform)s::text IS NULL OR {platform} = lower(%(platform)s::text))
 AND (%(device)s::text IS NULL OR lower(device_info) LIKE lower(%(device)s::text))
 AND (%(q)s::text IS NULL OR user_id LIKE %(q)s::text
      OR lower(name) COLLATE "C" LIKE lower(%(q)s::text))
-AND (%(search)s::text IS NULL OR {found})
+AND {found}
 
 -- name: found_by_reading
--- The search, user by user.
-{folded_id} LIKE %(search)s::text OR {folded_name} LIKE %(search)s::text
+-- The search, if there is one, user by user.
+(%(search)s::text IS NULL OR {folded_id} LIKE %(search)s::text OR {folded_name} LIKE %(search)s::text)
 
 -- name: found_by_index
--- The search, where `rollcall migrate` has built its index (schemas/database/search_index.py).
-search_folded(user_id) LIKE {search_pattern} OR search_folded(name) LIKE {search_pattern}
+-- The search, where `rollcall migrate` has built its index (schemas/database/search_index.py). Not within an OR: so the
+-- planner may begin with the texts, or with the list where most would be found.
+user_id IN (SELECT texts.user_id FROM search_texts AS texts
+            WHERE search_folded(texts.user_id) LIKE {search_pattern}
+               OR search_folded(texts.name) LIKE {search_pattern})
 
 -- name: search_pattern
 -- What the accents of the server leave of the search, as a pattern: constant, so that the planner knows it.
@@ -88,11 +91,12 @@ search_folded(user_id) LIKE {search_pattern} OR search_folded(name) LIKE {search
     search_folded(%(search_text)s::text), '\', '\\'), '%%', '\%%'), '_', '\_') || '%%')
 
 -- name: has_search_index
--- Whether the index gives what is searched: it is there, and the search has three letters or digits in a
+-- Whether the index gives what is searched: it is there, its table may be read, and the search has three letters or digits in a
 -- row. Of others it knows nothing, and would be read as a whole.
 SELECT EXISTS (
     SELECT FROM pg_index
-    WHERE indexrelid = to_regclass('presence_search') AND indisvalid
+    WHERE indexrelid = to_regclass('search_texts_trigrams') AND indisvalid
+      AND has_table_privilege(indrelid, 'SELECT')
       AND to_regprocedure('search_folded(text)') IS NOT NULL
       AND %(search_text)s::text ~ '[[:alnum:]]{3}'
 )
@@ -110,6 +114,10 @@ AND user_id IN (SELECT user_id FROM presence ORDER BY changed_at DESC, user_id L
 -- name: one_moment
 -- All that follows in the transaction is of one moment.
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
+
+-- name: found_one_by_one
+-- A count ends early, which the planner makes little of: it would read everybody online for a frequent name.
+SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
 
 -- name: counted
 -- A thousand is as many as anybody counts; a list of more is known to have more.

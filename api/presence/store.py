@@ -76,6 +76,7 @@ class Store:
         self._lookup = queries["lookup"]
         self._one_moment = queries["one_moment"]
         self._heard_last = queries["heard_last"]
+        self._found_one_by_one = queries["found_one_by_one"]
         self._has_search_index = queries["has_search_index"]
         self._lists: dict[tuple[str, str, str], bytes] = {
             (name, audience, found): filled(
@@ -124,6 +125,8 @@ class Store:
                 if request.counts and wanted.is_a_state:
                     count = _counted_already(freshness, wanted.state)
                 elif request.counts:
+                    if found == _INDEX:
+                        await connection.execute(self._found_one_by_one)
                     counted = self._lists["counted", among, found]
                     most = {"most": MOST_COUNTED + 1}
                     [many] = await _row(connection, counted, parameters | most)

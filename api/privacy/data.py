@@ -26,12 +26,14 @@ class Kept:
     about: str
     days: int | None
     until: str
-    #: Another table whose values are shown as columns of these rows.
-    beside: str = ""
+    #: Other tables whose values are shown as columns of these rows.
+    beside: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
-        return f"the table {self.table}" + (f" and {self.beside}" if self.beside else "")
+        if not self.beside:
+            return f"the table {self.table}"
+        return f"the tables {', '.join((self.table, *self.beside[:-1]))} and {self.beside[-1]}"
 
 
 TABLES: Final = (
@@ -40,7 +42,7 @@ TABLES: Final = (
         "Whether you are online, on which screen and device, and when you were last there.",
         90,
         "you opt out, are erased, or were not seen for {days} days",
-        beside="signs_of_life",
+        beside=("signs_of_life", "search_texts"),
     ),
     Kept("changes", "When your state or screen changed, and why.", 7, "{days} days after each"),
     Kept("spans", "Which screens you opened, from when until when.", 14, "{days} days after each"),

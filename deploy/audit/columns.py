@@ -152,4 +152,5 @@ EXEMPT: Final[dict[str, str]] = {
     "screen_names": "which names have a place in the running minute; shows in the sums",
     "known_screens": "depends on how far other partitions were (promise 4); shows in the sums",
     "last_changes": "rows live for seconds, until they are published",
+    "search_texts": "a copy of ids and names in `presence`, which triggers keep",
 }

@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -170,22 +170,34 @@ def build_beside_others(connection: psycopg.Connection, statement: str, index: s
 def _apply(
     connection: psycopg.Connection, queries: Mapping[str, bytes], name: str, text: str
 ) -> None:
+    def apply() -> None:
+        analysts = connection.execute(queries["analysts"]).fetchall()
+        connection.execute(text.encode())
+        connection.execute(queries["record"], (name, _checksum(text)))
+        for analyst in analysts:
+            connection.execute(queries["grant_analytics"], analyst)
+
+    with_short_locks(connection, apply, f"migration {name}")
+
+
+def with_short_locks(
+    connection: psycopg.Connection, change: Callable[[], object], what: str
+) -> None:
+    """A change of the schema in one transaction, tried again where it does not get its locks soon.
+    Raises :class:`MigrationError`, which says ``what`` did not."""
+    wait = load_queries("schemas.database", "sql/migrations.queries.sql")["wait_for_locks"]
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE_SECONDS)
         try:
             with connection.transaction():
-                connection.execute(queries["wait_for_locks"], (f"{LOCK_SECONDS:g}s",))
-                analysts = connection.execute(queries["analysts"]).fetchall()
-                connection.execute(text.encode())
-                connection.execute(queries["record"], (name, _checksum(text)))
-                for analyst in analysts:
-                    connection.execute(queries["grant_analytics"], analyst)
+                connection.execute(wait, (f"{LOCK_SECONDS:g}s",))
+                change()
         except psycopg.errors.LockNotAvailable:
             continue
         return
     raise MigrationError(
-        f"migration {name} did not get its locks in {ATTEMPTS} attempts: some transaction holds a "
+        f"{what} did not get its locks in {ATTEMPTS} attempts: some transaction holds a "
         "table all the time; find it in pg_stat_activity, end it, and run this again"
     )
 

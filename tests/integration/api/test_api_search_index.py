@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -11,12 +12,19 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from deploy.cli.command import app
+from schemas.database.search_index import drop_search_index, make_search_index
+from schemas.log.events import Erase, Heartbeat, OptOut
+from tests.integration.processor.test_signs_of_life import USERS, Log
 from tests.rigs.api_harness import NOON, Api, Table, api_settings, at, running_api
 from tests.rigs.debian_postgres import DebianPostgres, running_debian_postgres
+from tests.rigs.rig import rows, wait_for
 
 KNOWN = "/api/v1/users"
 ONLINE = "/api/v1/online-users"
-PLAN = "Bitmap Index Scan on presence_search"
+PLAN = "Bitmap Index Scan on search_texts_trigrams"
+#: As an earlier build made it.
+OF_BEFORE = "CREATE INDEX presence_search ON presence (lower(name))"
+TEXTS = "SELECT user_id, name FROM search_texts ORDER BY 1"
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +110,7 @@ async def test_a_search_uses_the_index_and_finds_what_it_found_without(
         assert await everything() == found
         assert await ids(api, search="soren") == []
         assert PLAN not in server.log.read_text()
-        assert "searches have the index presence_search, built now" in migrated(owner)
+        assert "searches have the index search_texts_trigrams, built now" in migrated(owner)
         assert await everything() == found
         plans = server.log.read_text()
         assert PLAN in plans
@@ -113,9 +121,93 @@ async def test_a_search_uses_the_index_and_finds_what_it_found_without(
         assert (counted.json["count"], counted.user_ids) == (2, ["u1"])
         after = counted.json["next_cursor"]
         assert await ids(api, search="JOSE", count="true", limit="1", cursor=after) == ["U2-jose"]
-        assert "searches have the index presence_search\n" in migrated(owner)
+        assert "searches have the index search_texts_trigrams\n" in migrated(owner)
         migrated(owner, "--no-search-index")
         assert await everything() == found
+    table.close()
+
+
+def test_what_is_searched_follows_whoever_writes_presence(owner: str) -> None:
+    migrated(owner, "--no-search-index")
+    table = Table(owner)
+    table.user("ada", name="Ada")
+    table.user("bob")
+    table.run(OF_BEFORE)
+    assert rows(owner, "SELECT count(*) FROM search_texts") == [(0,)]
+    assert make_search_index(owner) == "searches have the index search_texts_trigrams, built now"
+    assert rows(owner, "SELECT to_regclass('presence_search')") == [(None,)]
+    assert rows(owner, TEXTS) == [("ada", "Ada"), ("bob", None)]
+
+    table.user("cyd", name="Cyd")
+    table.run("UPDATE presence SET name = 'Bob' WHERE user_id = 'bob'")
+    table.run("DELETE FROM presence WHERE user_id = 'ada'")
+    assert rows(owner, TEXTS) == [("bob", "Bob"), ("cyd", "Cyd")]
+    placed = "SELECT ctid::text, xmin::text FROM search_texts WHERE user_id = 'cyd'"
+    before = rows(owner, placed)
+    table.run("UPDATE presence SET screen = 'Cart', name = 'Cyd' WHERE user_id = 'cyd'")
+    assert rows(owner, placed) == before
+
+    drop_search_index(owner)
+    assert rows(owner, "SELECT count(*) FROM search_texts") == [(0,)]
+    table.user("dee", name="Dee")
+    assert rows(owner, TEXTS) == []
+    assert make_search_index(owner).endswith("built now")
+    assert rows(owner, TEXTS) == [("bob", "Bob"), ("cyd", "Cyd"), ("dee", "Dee")]
+
+    # A trigger that somebody dropped: nobody knows what was missed.
+    table.run("DROP TRIGGER search_texts_removed ON presence")
+    table.run("DELETE FROM presence WHERE user_id = 'dee'")
+    assert make_search_index(owner).endswith("built now")
+    assert rows(owner, TEXTS) == [("bob", "Bob"), ("cyd", "Cyd")]
+    table.close()
+
+
+async def test_nothing_of_who_is_erased_or_opts_out_is_searched(owner: str) -> None:
+    migrated(owner)
+    log = Log(owner)
+    await log.claim()
+    named = [Heartbeat(user=u, token="t", device_id="phone", name=u.title()) for u in USERS[:3]]
+    await log.write(tuple(named))
+    assert rows(owner, TEXTS) == [(u, u.title()) for u in USERS[:3]]
+    renamed = Heartbeat(user=USERS[0], token="t", device_id="phone", name="Ada", screen="Cart")
+    await log.write(
+        (renamed, Erase(user=USERS[1], request="r"), OptOut(user=USERS[2], request="s"))
+    )
+    assert rows(owner, TEXTS) == [(USERS[0], "Ada")]
+    await log.store.close()
+
+
+def test_who_is_removed_while_the_index_is_built_is_not_in_it(owner: str) -> None:
+    migrated(owner, "--no-search-index")
+    table = Table(owner)
+    table.user("ada", name="Ada")
+    with psycopg.connect(owner) as eraser, ThreadPoolExecutor(1) as beside:
+        eraser.execute("SELECT FROM presence WHERE user_id = 'ada' FOR UPDATE")
+        told = beside.submit(make_search_index, owner)
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_for("the copy waits for the user", lambda: rows(owner, waiting) == [(1,)])
+        eraser.execute("DELETE FROM presence WHERE user_id = 'ada'")
+        eraser.commit()
+        assert told.result(60).endswith("built now")
+    assert rows(owner, TEXTS) == []
+    table.close()
+
+
+async def test_a_role_that_may_not_read_the_texts_yet_searches_as_before(
+    server: DebianPostgres, owner: str
+) -> None:
+    """Between `rollcall migrate` and the same with `--api-role`."""
+    role = f"api_{uuid.uuid4().hex[:8]}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    migrated(owner, "--api-role", role)
+    table = Table(owner)
+    table.deployment(1)
+    table.offsets(0)
+    table.user("u1", name="José")
+    table.run(f'REVOKE ALL ON search_texts FROM "{role}"')
+    async with running_api(api_settings(server.url(role, owner.rpartition("/")[2]))) as api:
+        assert await ids(api, search="jose") == ["u1"]
     table.close()
 
 
@@ -134,7 +226,7 @@ def test_a_role_that_may_not_create_extensions_migrates_and_is_told(
         assert "this role may not create extensions; let a superuser run CREATE EXTENSION" in told
         for extension in ("pg_trgm", "unaccent"):
             connection.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
-    assert "searches have the index presence_search, built now" in migrated(owner)
+    assert "searches have the index search_texts_trigrams, built now" in migrated(owner)
 
 
 def test_a_server_without_the_extensions_migrates_and_says_what_it_lacks(database_url: str) -> None:

@@ -119,11 +119,11 @@ def test_who_cannot_be_a_member_is_named_with_what_to_do(servers: Servers, fleet
         opened.close()
     assert "members eu and us are one deployment" in refused(fleet, f"{eu},{servers.member('us')}")
     old = Table(servers.members["old"])
-    old.run("DELETE FROM schema_migrations WHERE name LIKE '0041%%'")
-    assert "lacks migration 0041_from_ms_inlined: upgrade members" in refused(
+    old.run("DELETE FROM schema_migrations WHERE name LIKE '0043%%'")
+    assert "lacks migration 0043_search_texts: upgrade members" in refused(
         fleet, servers.member("old")
     )
-    old.run("INSERT INTO schema_migrations (name, checksum) VALUES ('0041_from_ms_inlined', '')")
+    old.run("INSERT INTO schema_migrations (name, checksum) VALUES ('0043_search_texts', '')")
     # A member may be ahead.
     old.run("INSERT INTO schema_migrations (name, checksum) VALUES ('9999_to_come', '')")
     assert federate(fleet, members=servers.member("old")).exit_code == 0

@@ -29,7 +29,7 @@ def test_how_long_is_what_maintenance_keeps_and_a_number_wherever_there_is_one()
     answer = to_builtins(stored_answer("ada", True, EMPTY, kept, AGES))
     until = {part["where"]: part["until"] for part in (*answer["stored"], *answer["not_listed"])}
     assert until["the table changes"] == "3 days after each"
-    assert until["the table presence and signs_of_life"].endswith("45 days")
+    assert until["the tables presence, signs_of_life and search_texts"].endswith("45 days")
     assert until["the table reads_audit"] == "10 days after each"
     assert "20 days" in until.values()
     assert until["the topic presence.events"] == "30 hours after each, and up to 3 hours more"
