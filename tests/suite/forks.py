@@ -29,6 +29,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+import psutil
+
 #: The path of the socket, where there is one.
 VARIABLE: Final = "ROLLCALL_TEST_FORKS"
 #: Those that somebody imports late, too.
@@ -113,6 +115,18 @@ def start_server(path: Path) -> subprocess.Popen[bytes]:
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # forks are of one thread
             pass_fds=[listener.fileno()],
         )
+
+
+def end_what_is_left(path: Path) -> list[str]:
+    """Kill what was started with the socket at ``path`` in its environment, as a run that is
+    interrupted leaves it running; gives the command lines."""
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(VARIABLE) == str(path) and process.pid != os.getpid():
+                left.append(" ".join(process.cmdline()))
+                process.kill()
+    return left
 
 
 class Forked:

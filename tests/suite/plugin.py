@@ -15,6 +15,7 @@ import gc
 import os
 import resource
 import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Generator
@@ -37,7 +38,7 @@ from tests.suite.budget import (
     report,
     write_files,
 )
-from tests.suite.forks import Forked, start_server
+from tests.suite.forks import Forked, end_what_is_left, start_server
 from tests.suite.scratch import leave, make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
@@ -155,6 +156,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_servers].stop()
         config.stash[_forks].terminate()
         config.stash[_forks].wait()
+        for command in end_what_is_left(Path(config.stash[_directory].name) / "forks"):
+            sys.stderr.write(f"ended what was left: {command}\n")
         config.stash[_directory].cleanup()
     if _scratch in config.stash:
         leave(config.stash[_scratch])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.suite.forks import Process, start_python
+from tests.suite.forks import VARIABLE, Process, end_what_is_left, start_python
 
 ASKED = "import api, schemas; print(schemas.__file__); print(api.__file__)"
 
@@ -41,3 +44,19 @@ def test_settings_are_those_of_its_own_environment(tmp_path: Path) -> None:
     secret = {"ROLLCALL_JWT_SECRET": "x" * 32}
     for port in ("8111", "8112"):
         assert started(tmp_path, source, ROLLCALL_INGEST_PORT=port, **secret) == [port]
+
+
+def test_what_a_run_leaves_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    ours, theirs = (
+        subprocess.Popen(command, env={**os.environ, VARIABLE: str(tmp_path / name)})
+        for name in ("ours", "theirs")
+    )
+    try:
+        assert end_what_is_left(tmp_path / "ours") == [" ".join(command)]
+        assert ours.wait(60) == -signal.SIGKILL
+        assert theirs.poll() is None
+    finally:
+        for process in (ours, theirs):
+            process.kill()
+            process.wait()
