@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
+
+from tests.yaml_text import read_yaml
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "deploy/prometheus"
@@ -28,7 +29,7 @@ def rules() -> list[dict[str, Any]]:
     return [
         rule
         for path in RULE_FILES
-        for group in yaml.safe_load(path.read_text("utf-8"))["groups"]
+        for group in read_yaml(path.read_text("utf-8"))["groups"]
         for rule in group["rules"]
     ]
 

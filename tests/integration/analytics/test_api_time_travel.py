@@ -89,8 +89,8 @@ async def test_what_was_answered_then_is_answered_for_then(
     rng = random.Random(seed)
     happened = [event.at for event in histories.events]
     instants = sorted(
-        {rng.choice(happened) + rng.choice((0, 0, -1, 1)) * MS for _ in range(30)}
-        | {START + rng.randrange((END - START) // MS) * MS for _ in range(20)}
+        {rng.choice(happened) + rng.choice((0, 0, -1, 1)) * MS for _ in range(18)}
+        | {START + rng.randrange((END - START) // MS) * MS for _ in range(12)}
     )
     answers: dict[str, tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]] = {}
     for instant in instants:
@@ -102,7 +102,7 @@ async def test_what_was_answered_then_is_answered_for_then(
     histories.run_through(END)
     histories.write(table)
     assert any(row["ended_by"] == "continued" for row in histories.spans) or seed
-    assert sum(len(online) for online, _ in answers.values()) > 100
+    assert sum(len(online) for online, _ in answers.values()) > 60
 
     for at, (online, everybody) in answers.items():
         assert await pages(api, at, 3) == online

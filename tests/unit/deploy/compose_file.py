@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from tests.yaml_text import read_yaml
 
 ROOT: Final = Path(__file__).parents[3]
 #: Where `make tools` puts what it compiles.
@@ -25,7 +25,7 @@ def interpolated(text: str, environment: dict[str, str]) -> str:
 def load_compose(**environment: str) -> dict[str, Any]:
     """The file with these variables set and no others."""
     text = interpolated((ROOT / "docker-compose.yml").read_text("utf-8"), environment)
-    loaded = yaml.safe_load(text)
+    loaded = read_yaml(text)
     assert isinstance(loaded, dict)
     return loaded
 

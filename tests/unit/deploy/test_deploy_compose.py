@@ -13,7 +13,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
@@ -34,6 +33,7 @@ from schemas.service.settings import MIN_USER_HASH_KEY
 from schemas.tokens.settings import TokenSettings
 from schemas.tokens.staff_settings import StaffSettings
 from tests.unit.deploy.compose_file import ROOT, TOOLS, base_images, load_compose, seconds
+from tests.yaml_text import read_yaml
 
 SECRET = "a secret of the tests, of 32 bytes and more"
 COMPOSE = load_compose()
@@ -382,7 +382,7 @@ def test_health_is_asked_on_the_admin_port_of_the_service() -> None:
         "notify": SERVICES["notify"].model_fields["notify_admin_port"].default,
         "api": ApiSettings(jwt_secret=SECRET).api_admin_port,
     }
-    scraped = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    scraped = read_yaml((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
     jobs = {job["job_name"]: job for job in scraped["scrape_configs"]}
     image = (ROOT / "deploy/Dockerfile").read_text("utf-8")
     [exposed] = re.findall(r"^EXPOSE (.*)$", image, re.M)

@@ -12,7 +12,6 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-import yaml
 
 from api.app import SHUTDOWN_MARGIN_SECONDS
 from api.settings import ApiSettings
@@ -28,6 +27,7 @@ from tests.unit.deploy.test_deploy_compose import (
     gateway_stop_seconds,
     settings_variables,
 )
+from tests.yaml_text import read_documents, read_yaml
 
 CHART = ROOT / "deploy/helm/rollcall"
 VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -65,7 +65,7 @@ def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
 def rendered(values: Path) -> list[Manifest]:
     done = run_helm("template", "fleet", str(CHART), "--namespace", "apps", "--values", str(values))
     assert done.returncode == 0, done.stderr
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    return [manifest for manifest in read_documents(done.stdout) if manifest]
 
 
 @pytest.fixture(params=VALUES, ids=lambda path: path.stem.removesuffix("-values"))
@@ -166,7 +166,7 @@ def test_monitors_autoscalers_and_ingresses_find_what_they_name() -> None:
         for pod in pods
         if endpoint["port"] in {p["name"] for p in pod["spec"]["containers"][0].get("ports", ())}
     ]
-    prometheus = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    prometheus = read_yaml((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
     jobs = {job["job_name"] for job in prometheus["scrape_configs"]} - {"prometheus"}
     assert sorted(scraped) == sorted(jobs)
 
@@ -268,7 +268,7 @@ def test_other_targets_and_other_plain_hosts_may_be_set() -> None:
         minimal = ("--values", str(CHART / "ci/minimal-values.yaml"))
         done = run_helm("template", "fleet", str(CHART), *minimal, *options)
         assert done.returncode == 0, done.stderr
-        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        manifests = [manifest for manifest in read_documents(done.stdout) if manifest]
         [api] = [m for m in of_kind(manifests, "Deployment") if component(m) == "api"]
         return environment(api["spec"]["template"]["spec"]["containers"][0])
 
@@ -426,7 +426,7 @@ def test_the_cookie_is_for_https_wherever_tls_is_configured() -> None:
         minimal = ("--values", str(CHART / "ci/minimal-values.yaml"))
         done = run_helm("template", "fleet", str(CHART), *minimal, *options)
         assert done.returncode == 0, done.stderr
-        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        manifests = [manifest for manifest in read_documents(done.stdout) if manifest]
         [api] = [m for m in of_kind(manifests, "Deployment") if component(m) == "api"]
         [container] = api["spec"]["template"]["spec"]["containers"]
         return environment(container).get("ROLLCALL_API_COOKIE_SECURE")
@@ -476,7 +476,7 @@ def test_rules_and_dashboards_are_those_of_the_repository() -> None:
     manifests = rendered(CHART / "ci/full-values.yaml")
     groups: list[Any] = []
     for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yml")):
-        groups += yaml.safe_load(path.read_text("utf-8"))["groups"]
+        groups += read_yaml(path.read_text("utf-8"))["groups"]
     [rule] = of_kind(manifests, "PrometheusRule")
     assert rule["spec"]["groups"] == groups
     boards = {path.name for path in (ROOT / "deploy/grafana/dashboards").glob("*.json")}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import yaml
-
 from deploy.pages.metrics import families, services
 from tests.grafana_dashboards import (
     ANALYTICS,
@@ -16,6 +14,7 @@ from tests.grafana_dashboards import (
     questions,
 )
 from tests.prometheus_rules import ROOT, rules
+from tests.yaml_text import read_yaml
 
 PROVISIONING = ROOT / "deploy/grafana/provisioning"
 
@@ -59,7 +58,7 @@ def test_panels_do_not_lie_on_each_other() -> None:
 
 def test_the_sources_are_the_provisioned_ones_and_hold_no_password() -> None:
     text = (PROVISIONING / "datasources/rollcall.yml").read_text("utf-8")
-    sources = yaml.safe_load(text)["datasources"]
+    sources = read_yaml(text)["datasources"]
     assert {source["uid"] for source in sources} == {PROMETHEUS, ANALYTICS}
     for source in sources:
         assert re.fullmatch(r"\$\{GRAFANA_\w+\}", source["url"])

@@ -60,13 +60,13 @@ def episodes_after(interval: float, bad: int) -> int:
 
 @pytest.mark.parametrize(("loss", "interval"), [(0.3, 90), (0.2, 120), (0.1, 180)])
 def test_virtual_time_and_the_closed_form_agree(loss: float, interval: float) -> None:
-    found = calls(loss, None, interval, hours=8)
+    found = calls(loss, None, interval, hours=4)
     assert found.episodes_an_hour == pytest.approx(episodes_an_hour(loss, interval, 300), rel=0.15)
     assert found.share_offline == pytest.approx(share_offline(loss, interval, 300), rel=0.2)
 
 
 def test_bursts_agree_too_and_are_worse_than_the_same_loss_alone() -> None:
-    found = calls(0.1, 120, 120, hours=8)
+    found = calls(0.1, 120, 120, hours=4)
     expected = episodes_an_hour_in_bursts(0.1, 120, 120, 300)
     assert found.episodes_an_hour == pytest.approx(expected, rel=0.15)
     assert expected > episodes_an_hour(0.1, 120, 300)
@@ -103,6 +103,6 @@ def test_sockets_in_bursts_agree_with_their_closed_form() -> None:
     phones = [
         SocketPhone(f"user-{n}", policy, path_of(0.1, 60, Random(n)), Random(-n)) for n in range(40)
     ]
-    found = measure(phones, 8, POLICY)
+    found = measure(phones, 4, POLICY)
     expected = socket_episodes_an_hour_in_bursts(0.1, 60, 30)
     assert found.episodes_an_hour == pytest.approx(expected, rel=0.2)

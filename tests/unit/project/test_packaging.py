@@ -10,11 +10,11 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-import yaml
 
 from schemas.service.distribution import DISTRIBUTION, rollcall_version
 from tests.repository_text import texts
 from tests.unit.deploy.compose_file import ROOT, load_compose
+from tests.yaml_text import read_yaml
 
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 #: A command that takes names of distributions, up to the end of the command.
@@ -94,7 +94,7 @@ def test_the_name_is_ours_and_the_version_is_known_by_it() -> None:
 
 def test_chart_image_pages_and_changelog_are_of_this_version() -> None:
     version = PROJECT["version"]
-    chart = yaml.safe_load((ROOT / "deploy/helm/rollcall/Chart.yaml").read_text("utf-8"))
+    chart = read_yaml((ROOT / "deploy/helm/rollcall/Chart.yaml").read_text("utf-8"))
     assert chart["version"] == chart["appVersion"] == version
     assert load_compose()["services"]["ingest"]["image"] == f"rollcall:{version}"
     assert load_compose()["services"]["secrets"]["build"]["args"] == {"VERSION": version}

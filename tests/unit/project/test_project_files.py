@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import jsonschema
 import pytest
-import yaml
 
 from tests.unit.deploy.compose_file import ROOT
 from tests.unit.project.test_packaging import PROJECT
+from tests.yaml_text import read_yaml
 
 HOST: Final = ROOT / ".github"
 FORMS: Final = sorted(
@@ -27,7 +27,7 @@ def valid(path: Path, schema: str) -> Any:
     """The file, after a look at one of the schemas that check-jsonschema brings."""
     [folder] = find_spec("check_jsonschema").submodule_search_locations  # type: ignore[union-attr, misc]
     text = (Path(folder) / f"builtin_schemas/vendor/{schema}.json").read_text("utf-8")
-    loaded = yaml.safe_load(path.read_text("utf-8"))
+    loaded = read_yaml(path.read_text("utf-8"))
     # YAML takes the word `on` for a truth, the host does not.
     found = {"on" if key is True else key: value for key, value in loaded.items()}
     jsonschema.validate(found, json.loads(text), cls=jsonschema.Draft7Validator)

@@ -8,9 +8,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.prometheus_rules import FOLDER, ROOT, RULE_FILES, TEST_FILES, alerts, tool
+from tests.yaml_text import read_yaml
 
 RUNBOOK = ROOT / "docs/runbook.md"
 SEVERITIES = {"page", "ticket"}
@@ -47,7 +47,7 @@ def test_every_alert_is_tested_firing_and_silent() -> None:
     seen: dict[str, set[bool]] = defaultdict(set)
     rates: dict[str, set[str]] = defaultdict(set)
     for path in TEST_FILES:
-        for test in yaml.safe_load(path.read_text("utf-8"))["tests"]:
+        for test in read_yaml(path.read_text("utf-8"))["tests"]:
             for case in test["alert_rule_test"]:
                 fired = case.get("exp_alerts", [])
                 seen[case["alertname"]].add(bool(fired))
