@@ -59,6 +59,8 @@ def test_windows_are_added_up_however_they_are_cut_into_batches(database_url: st
     with psycopg.connect(database_url) as connection:
         connection.execute(queries["create_analytics_tables"])
         connection.execute(queries["create_apply_analytics"])
+        # Windows come as an argument: nothing of a batch is in a table here.
+        connection.execute("CREATE FUNCTION pg_temp.empty_batch() RETURNS void LANGUAGE sql AS ''")
         connection.commit()
         for _ in range(60):
             found = [(p, random_effects(source)) for p in source.sample(range(3), k=2)]
