@@ -340,9 +340,15 @@ async def test_a_preview_whose_client_leaves_is_cancelled_in_the_database(
 
 
 async def test_previews_are_few_at_a_time_and_leave_the_pool_to_others(
-    api: Api, shared_database_url: str, table: AnalyticsTable
+    shared_database_url: str, table: AnalyticsTable
 ) -> None:
-    with psycopg.connect(shared_database_url) as other:
+    settings = api_settings(shared_database_url, api_pool_wait_seconds=4)
+    async with running_api(settings) as api:
+        await preview_four_at_once(api, shared_database_url)
+
+
+async def preview_four_at_once(api: Api, database_url: str) -> None:
+    with psycopg.connect(database_url) as other:
         other.execute("LOCK TABLE presence")
         readers = [token(f"reader {n}", scope="presence:export") for n in range(4)]
         previews = [

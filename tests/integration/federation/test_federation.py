@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from api.postgres.database import STATUS_SECONDS
 from deploy.federation.views import view_names
 from deploy.local.ports import free_port
 from tests.integration.analytics.analytics_rows import (
@@ -103,7 +104,9 @@ async def fleet() -> AsyncIterator[Fleet]:
                 name: await stack.enter_async_context(running_api(api_settings(member)))
                 for name, member in servers.members.items()
             }
-            api = await stack.enter_async_context(running_api(api_settings(as_api)))
+            # As in life: a member that is away is waited for so long.
+            settings = api_settings(as_api, api_statement_timeout_seconds=5)
+            api = await stack.enter_async_context(running_api(settings))
             yield Fleet(servers, url, line, api, members, tables, samples)
         for table in tables.values():
             table.close()
@@ -490,7 +493,9 @@ async def test_a_member_that_swallows_what_it_is_sent_is_away_too(fleet: Fleet) 
         return answer.status == 200 and answer.json["members_away"] == ["us"]
 
     try:
-        await wait_until(is_away)
+        with pytest.MonkeyPatch.context() as in_life:
+            in_life.setattr("api.postgres.database.STATUS_SECONDS", STATUS_SECONDS)
+            await wait_until(is_away)
     finally:
         fleet.line.release()
 
