@@ -140,7 +140,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @given(request=requests())
-@examples(150)
+@examples(90)
 async def test_every_request_is_answered_from_the_closed_tables(
     watch: Watch, request: bytes
 ) -> None:
@@ -200,7 +200,7 @@ PIECES: Final = (
     ),
     cut=st.integers(0, 400),
 )
-@examples(80)
+@examples(50)
 async def test_any_bytes_are_survived(watch: Watch, conversation: bytes, cut: int) -> None:
     ingest = watch.ingest
     async with asyncio.timeout(DEADLINE_SECONDS):

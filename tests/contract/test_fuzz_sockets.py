@@ -67,7 +67,7 @@ NO_JSON: Final = BODIES.flatmap(
     values=st.lists(VALUES, max_size=4),
     texts=st.lists(NO_JSON, max_size=2),
 )
-@examples(100)
+@examples(60)
 async def test_every_frame_with_an_id_is_answered_once(
     watch: Watch, authenticated: bool, values: list[Any], texts: list[str]
 ) -> None:
@@ -156,7 +156,7 @@ _RESERVED: Final = st.sampled_from([0] * 9 + [0x40, 0x20, 0x10])
     parts=st.lists(st.one_of(wire_frames(), wire_frames(), st.binary(max_size=20)), max_size=8),
     cut=st.integers(0, 200),
 )
-@examples(100)
+@examples(60)
 async def test_any_bytes_on_a_socket_are_survived(
     watch: Watch, authenticated: bool, parts: list[bytes], cut: int
 ) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.periods.ranges import HOUR, QUARTER, Bucket, Range, day_start, floor
@@ -57,7 +57,6 @@ def is_split(at: datetime, parts: Parts) -> bool:
     return parts.split_hours is None or floor(at, HOUR) in parts.split_hours
 
 
-@settings(max_examples=100)
 @given(ranges(), progresses())
 def test_every_quarter_hour_is_in_one_part_that_is_made(asked: Range, progress: Progress) -> None:
     parts = parts_of(asked, progress)

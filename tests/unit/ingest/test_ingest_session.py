@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from ingest.socket.actions import SessionPolicy
 from schemas.http.problems import ProblemError
 from schemas.log.events import Connect, Disconnect, Heartbeat, Logout, Renew
 from tests.unit.ingest.socket_talk import Talk, identity
+
+_HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
 
 # -- authentication
 
@@ -505,7 +508,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@settings(max_examples=_HUNTED or 50, derandomize=not _HUNTED, deadline=None, database=None)
 @given(_steps, st.booleans())
 def test_every_frame_with_an_id_is_answered_once_and_nothing_goes_wrong(
     steps: list[Any], header: bool
