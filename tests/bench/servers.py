@@ -49,8 +49,12 @@ class Shared:
     postgres_pid: int
 
     def told(self) -> dict[str, str]:
-        """The environment of those benches."""
-        return {SHARED: json.dumps(asdict(self))}
+        """The environment of those benches, and of tests beside them."""
+        return {
+            SHARED: json.dumps(asdict(self)),
+            "ROLLCALL_TEST_KAFKA": self.bootstrap,
+            "ROLLCALL_TEST_POSTGRES": self.databases + "postgres",
+        }
 
 
 def shared(*, quick_start: bool) -> Shared | None:

@@ -19,6 +19,7 @@ from tests.e2e.browser import (
     Api,
     assert_accessible,
     look,
+    sign_in,
     wait_until,
 )
 from tests.e2e.pages.fleet import LogTime
@@ -64,8 +65,8 @@ def fleet(table: Table, log_time: LogTime) -> Table:
 @pytest.fixture
 def audience(stranger: Page, api: Api, fleet: Table) -> Page:
     """The page, opened by somebody who may export."""
-    stranger.goto(f"{api.origin}/login?next=%2Faudience#token={token('marketing', scope=BOTH)}")
-    stranger.wait_for_url(f"{api.origin}/audience")
+    sign_in(stranger, api.origin, token("marketing", scope=BOTH))
+    stranger.goto(f"{api.origin}/audience")
     return stranger
 
 

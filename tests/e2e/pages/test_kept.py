@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, look
+from tests.e2e.browser import HOSTILE, Api, look, sign_in
 from tests.integration.processor.small_fleet import Fleet
 from tests.rigs.api_harness import token
 
@@ -21,8 +21,7 @@ RELEASE = "Release 4.2 to everybody who had waited for it since the spring"
 @pytest.fixture
 def lead(stranger: Page, weeks_api: Api) -> Page:
     """Somebody who may write notes, on a page of theirs."""
-    form: dict[str, str | float | bool] = {"token": token("lead", scope=SCOPES)}
-    stranger.request.post(f"{weeks_api.origin}/login", form=form, max_redirects=0)
+    sign_in(stranger, weeks_api.origin, token("lead", scope=SCOPES))
     return stranger
 
 

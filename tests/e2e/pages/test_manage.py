@@ -22,8 +22,7 @@ def api(managed_api: Api) -> Api:
 
 @pytest.fixture
 def lead(stranger: Page, api: Api, table: Table) -> Page:
-    form: dict[str, str | float | bool] = {"token": token("lead", scope=SCOPES)}
-    stranger.request.post(f"{api.origin}/login", form=form, max_redirects=0)
+    sign_in(stranger, api.origin, token("lead", scope=SCOPES))
     return stranger
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -82,10 +82,10 @@ def numbers_of(card: Locator) -> list[list[str]]:
 TRENDS = re.compile("/api/v1/trends")
 
 
-def open_range(page: Page) -> dict[str, str]:
-    """The range that the page asks the API about, from the call that the page makes next."""
+def asked_by(page: Page, act: Callable[[], object]) -> dict[str, str]:
+    """The range that the page asks the API about then."""
     with page.expect_request(TRENDS) as asked:
-        page.reload()
+        act()
     settle(page)
     return range_of(asked.value.url)
 
@@ -109,9 +109,8 @@ def opened(browser: Browser, weeks_api: Api) -> Iterator[Opened]:
     """Once, for tests that only read it."""
     with watched_page(browser) as (page, complaints):
         sign_in(page, weeks_api.origin)
-        with page.expect_request(TRENDS) as asked:
-            show(page, weeks_api, "/screens?range=7d")
-        yield Opened(page, complaints, range_of(asked.value.url))
+        asked = asked_by(page, lambda: show(page, weeks_api, "/screens?range=7d"))
+        yield Opened(page, complaints, asked)
 
 
 @pytest.fixture
@@ -166,10 +165,10 @@ def test_unique_users_are_told_up_to_where_they_are_known(seven_days: Page, week
 def test_unique_users_of_the_last_hour_are_counted(
     analyst: Page, weeks_api: Api, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api, "/screens?range=1h&sort=unique_users")
+    path = "/screens?range=1h&sort=unique_users"
+    told = asked_by(analyst, lambda: show(analyst, weeks_api, path))
     expect(analyst.locator("#users-note")).to_be_empty()
     rows = rows_of(analyst)
-    told = open_range(analyst)
     counted = by_screen(weeks, *(datetime.fromisoformat(told[edge]) for edge in ("from", "to")))
     expected = {screen: len(count.users) for screen, count in counted.items() if count.users}
     assert {screen: numbers_in(cells[2]) for screen, cells in rows.items()} == {
@@ -337,15 +336,13 @@ def test_hostile_names_are_text_wherever_they_are_shown(
 def test_the_range_is_in_the_address_and_the_way_back_leads_through_it(
     analyst: Page, weeks_api: Api, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api, "/screens")
+    asked = asked_by(analyst, lambda: show(analyst, weeks_api, "/screens"))
     words = analyst.locator("#period-words")
-    assert open_range(analyst)["tz"] == "Europe/Berlin"
+    assert asked["tz"] == "Europe/Berlin"
     expect(words).to_contain_text("Europe/Berlin, the reporting zone; counted up to")
-    analyst.check("input[value='7d']", force=True)
+    asked = asked_by(analyst, lambda: analyst.check("input[value='7d']", force=True))
     expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d")
-    settle(analyst)
     start, end = week(weeks)
-    asked = open_range(analyst)
     assert (asked["from"], asked["to"]) == tuple(
         str(at.astimezone(weeks.zone).date()) for at in (start, end)
     )
@@ -377,8 +374,7 @@ def test_a_custom_range_is_read_in_the_zone_that_is_shown(
     analyst.click("#custom button")
     expect(analyst.locator("#period-problem")).to_contain_text("quarter-hour")
     analyst.fill("input[name=to]", f"{day}T20:30")
-    analyst.click("#custom button")
-    settle(analyst)
+    asked = asked_by(analyst, lambda: analyst.click("#custom button"))
     expect(analyst.locator("#period-problem")).to_be_empty()
     expect(analyst.locator("#period-words")).to_contain_text("20:30 in Europe/Berlin")
     start, end = (
@@ -389,7 +385,7 @@ def test_a_custom_range_is_read_in_the_zone_that_is_shown(
     assert {name: int(cells[0]) for name, cells in rows_of(analyst).items()} == {
         name: each.views for name, each in counted.items()
     }
-    assert open_range(analyst)["from"] == start.isoformat().replace("+00:00", ".000Z")
+    assert asked["from"] == start.isoformat().replace("+00:00", ".000Z")
 
 
 def test_clocks_and_instants_agree_in_every_zone(seven_days: Page) -> None:
@@ -518,8 +514,8 @@ def test_it_says_how_much_is_other_where_that_is_more_than_a_hundredth(
 
 
 def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:
-    show(analyst, weeks_api, "/screens?range=7d&show=Home&show=" + quote(HOSTILE))
-    asked = query_of(open_range(analyst))
+    path = "/screens?range=7d&show=Home&show=" + quote(HOSTILE)
+    asked = query_of(asked_by(analyst, lambda: show(analyst, weeks_api, path)))
 
     def saved(card: str) -> list[dict[str, str]]:
         with analyst.expect_download() as download:

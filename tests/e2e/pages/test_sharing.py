@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import HOSTILE, Api, look, watched_page
+from tests.e2e.browser import HOSTILE, Api, look, sign_in, watched_page
 from tests.rigs.api_harness import Table, token
 
 
@@ -18,10 +18,7 @@ def api(managed_api: Api) -> Api:
 
 @pytest.fixture
 def lead(stranger: Page, api: Api, table: Table) -> Page:
-    form: dict[str, str | float | bool] = {
-        "token": token("lead", scope="presence:read presence:manage")
-    }
-    stranger.request.post(f"{api.origin}/login", form=form, max_redirects=0)
+    sign_in(stranger, api.origin, token("lead", scope="presence:read presence:manage"))
     return stranger
 
 
