@@ -86,7 +86,11 @@ class Api:
         self._process = start_python(
             ["-m", "api"], env=self._environment, stderr=subprocess.DEVNULL
         )
-        wait_until(self._is_ready, "the API is ready")
+        try:
+            wait_until(self._is_ready, "the API is ready")
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> int | None:
         """Its exit status."""
