@@ -167,13 +167,17 @@ async def make_all(settings: KafkaSettings) -> None:
                 each["error_code"] for each in await admin.describe_topics([s.name for s in specs])
             ):
                 await asyncio.sleep(0.02)
-            while not await is_served(admin, settings):
+            while not await are_deleted(admin, settings, before_offset=0):
                 await asyncio.sleep(0.02)
 
 
-async def is_served(admin: AIOKafkaAdminClient, settings: KafkaSettings) -> bool:
+async def are_deleted(
+    admin: AIOKafkaAdminClient, settings: KafkaSettings, before_offset: int
+) -> bool:
+    """``False`` from a broker that knows the topic and does not serve it: it is new, or the broker
+    stood still and has yet to come back to itself."""
     try:
-        await delete_records(admin, settings, before_offset=0)
+        await delete_records(admin, settings, before_offset)
     except KafkaError as error:
         if not error.retriable:
             raise
@@ -204,8 +208,9 @@ def emptied_topics(reused_topics: KafkaSettings) -> KafkaSettings:
 
 
 async def empty_log(settings: KafkaSettings) -> None:
-    async with kafka_admin(settings) as admin:
-        await delete_records(admin, settings, before_offset=-1)  # up to the end
+    async with kafka_admin(settings) as admin, asyncio.timeout(60):
+        while not await are_deleted(admin, settings, before_offset=-1):  # up to the end
+            await asyncio.sleep(0.02)
 
 
 async def delete_records(

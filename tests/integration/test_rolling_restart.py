@@ -33,7 +33,7 @@ SOCKETS = 15
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 #: Much longer than a look, because this machine may be busy.
-DRAIN_SECONDS = 4.0
+DRAIN_SECONDS = 8.0
 READY_SECONDS = 180.0
 #: Whoever is not heard of for so long would be shown offline.
 OFFLINE_AFTER_SECONDS = 20.0
