@@ -171,7 +171,7 @@ test-pythons: $(if $(FEW),install)
 smoke: install
 	@$(MAKE) help
 	$(MAKE) --jobs=2 --output-sync=target smoke-first
-	$(BIN)/python -m tests.bench.together $(MAKE) --jobs=4 --output-sync=target smoke-lanes
+	ROLLCALL_LOCAL_PORTS=20000-20999 $(BIN)/python -m tests.bench.together $(MAKE) --jobs=4 --output-sync=target smoke-lanes
 smoke-first: smoke-deadline smoke-environments
 smoke-lanes: smoke-benches smoke-drills smoke-loads smoke-others
 smoke-deadline:
@@ -180,6 +180,11 @@ smoke-environments:
 	nice -n 19 $(MAKE) $(FASTAPI)/.locked $(FUZZ)/.locked
 	nice -n 19 $(MAKE) test-pythons PYTHONS=3.13 TESTS='tests/unit/schemas/test_events.py tests/unit/schemas/test_nesting.py' \
 	    FEW='editables hatchling jgo platformdirs hypothesis psutil pytest pytest-asyncio pytest-xdist'
+# Ports of their own: one is looked for before its server takes it.
+smoke-benches: export ROLLCALL_LOCAL_PORTS = 21000-22999
+smoke-drills: export ROLLCALL_LOCAL_PORTS = 23000-24999
+smoke-loads: export ROLLCALL_LOCAL_PORTS = 25000-26999
+smoke-others: export ROLLCALL_LOCAL_PORTS = 27000-28999
 smoke-benches:
 	$(MAKE) bench ARGS=--smoke
 	$(MAKE) bench-sockets ARGS=--smoke

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from pathlib import Path
 
+#: Environment: the first and the last port that may be taken, `20000-29999`.
+VARIABLE = "ROLLCALL_LOCAL_PORTS"
 # Below the ports that Linux (32768) and macOS (49152) give to outgoing connections, so that
 # nobody takes one between our look and the server's bind; above those of well-known servers.
 FIRST_PORT, LAST_PORT = 20_000, 29_999
@@ -31,16 +34,27 @@ def is_free(port: int) -> bool:
     return True
 
 
+def port_range() -> tuple[int, int]:
+    """The first and the last port that may be taken. Raises `OSError` where `VARIABLE` is neither
+    unset nor two ports in order."""
+    told = os.environ.get(VARIABLE, f"{FIRST_PORT}-{LAST_PORT}")
+    first, dash, last = told.partition("-")
+    if not (first + last).isdecimal() or not dash or not 0 < int(first) <= int(last) <= 65_535:
+        raise OSError(f"{VARIABLE} is {told!r}: give the first and the last port, 20000-29999")
+    return int(first), int(last)
+
+
 def free_port(*, not_in: frozenset[int] = frozenset()) -> int:
     """A port that is free on loopback now.
 
     Raises `OSError` if none was found.
     """
+    first, last = port_range()
     for _ in range(ATTEMPTS):
-        port = random.randint(FIRST_PORT, LAST_PORT)  # noqa: S311 - nothing secret
+        port = random.randint(first, last)  # noqa: S311 - nothing secret
         if port not in not_in and is_free(port):
             return port
-    raise OSError(f"no free port between {FIRST_PORT} and {LAST_PORT} on 127.0.0.1")
+    raise OSError(f"no free port between {first} and {last} on 127.0.0.1")
 
 
 def remembered_ports(

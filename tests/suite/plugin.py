@@ -143,12 +143,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def keep_to_ports(worker: int, workers: int) -> None:
-    """Ports of a process's own: a port is looked for before its server takes it, and of six
-    processes with hundreds of servers each now and then two found the same."""
-    each = (ports.LAST_PORT + 1 - ports.FIRST_PORT) // (workers + 1)
+    """Ports of a process's own, and of what it starts: a port is looked for before its server takes
+    it, and of six processes with hundreds of servers each now and then two found the same."""
+    first, last = ports.port_range()
+    each = (last + 1 - first) // (workers + 1)
     # The first ones are of the servers that all share.
-    ports.FIRST_PORT += each * (worker + 1)
-    ports.LAST_PORT = ports.FIRST_PORT + each - 1
+    first += each * (worker + 1)
+    os.environ[ports.VARIABLE] = f"{first}-{first + each - 1}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

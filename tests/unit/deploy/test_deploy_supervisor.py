@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from deploy.local.ports import is_free, remembered_ports
+import pytest
+
+from deploy.local.ports import VARIABLE, is_free, remembered_ports
 from deploy.local.screen import base_urls, heartbeat_curl
 
 
@@ -25,6 +27,19 @@ def test_the_port_that_was_asked_for_is_not_given_to_anybody_else(tmp_path: Path
     file = tmp_path / "ports.json"
     first = remembered_ports(file, ("one",))["one"]
     assert remembered_ports(file, ("one",), avoid=frozenset({first}))["one"] != first
+
+
+def test_ports_are_of_the_range_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("one", "two", "three")
+    monkeypatch.setenv(VARIABLE, "30100-30119")
+    found = remembered_ports(tmp_path / "ports.json", names)
+    assert all(30_100 <= port <= 30_119 for port in found.values())
+    for wrong in ("", "20000", "30119-30100", "0-99", "20000-70000", "a-b", "-1-20"):
+        monkeypatch.setenv(VARIABLE, wrong)
+        with pytest.raises(OSError, match=f"{VARIABLE} is '{wrong}': give the first and the last"):
+            remembered_ports(tmp_path / "others.json", names)
 
 
 def test_a_damaged_file_of_ports_is_replaced(tmp_path: Path) -> None:
