@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,13 +90,17 @@ class Server:
         """All of its processes stopped: connections open, no answer."""
         assert self.child is not None
         processes = psutil.Process(self.child.pid).children(recursive=True)
-        for process in processes:
-            process.send_signal(signal.SIGSTOP)
+
+        def tell(number: signal.Signals) -> None:
+            for process in processes:
+                with suppress(psutil.NoSuchProcess):  # a session that has just ended
+                    process.send_signal(number)
+
+        tell(signal.SIGSTOP)
         try:
             yield
         finally:
-            for process in processes:
-                process.send_signal(signal.SIGCONT)
+            tell(signal.SIGCONT)
 
 
 @pytest.fixture(scope="module")
