@@ -68,19 +68,22 @@ class Watchdog:
         while True:
             self._beats += 1
             # What could not be looked at is no reason to end the process.
-            self._behind, self._rebalancing = "", False
+            behind, rebalancing = "", False
             with self._background.goes_on("watchdog"):
-                self._look()
+                behind, rebalancing = self._look()
+            # Set last: the thread reads them at any moment, and takes nothing for nobody waits.
+            self._behind, self._rebalancing = behind, rebalancing
             faulthandler.dump_traceback_later(
                 self._stall_seconds + LAST_RESORT_SECONDS, exit=True, file=sys.stderr
             )
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _look(self) -> None:
+    def _look(self) -> tuple[str, bool]:
+        """Which records wait, and whether a rebalance goes on."""
         app: Any = self._lags.app
-        self._rebalancing = bool(app is not None and app.rebalancing)
+        rebalancing = bool(app is not None and app.rebalancing)
         waiting = {s.partition: s.lag_records for s in self._lags.now() if s.lag_records}
-        self._behind = ", ".join(f"{lag} of partition {p}" for p, lag in waiting.items())
+        return ", ".join(f"{lag} of partition {p}" for p, lag in waiting.items()), rebalancing
 
     def _watch(self) -> None:
         beats = steps = -1
