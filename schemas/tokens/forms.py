@@ -40,7 +40,7 @@ def canonical_jwt(token: str) -> str:
 
 def jwt_header(token: str) -> dict[str, Any] | None:
     """The header of what has the form of a signed JWT; ``None`` for anything else."""
-    if _is_nested_too_deeply(token):
+    if is_nested_too_deeply(token):
         return None
     try:
         return jwt.get_unverified_header(token)
@@ -51,7 +51,7 @@ def jwt_header(token: str) -> dict[str, Any] | None:
 
 def unverified_claims(token: str) -> dict[str, Any] | None:
     """What a JWT claims, true or not; ``None`` for anything else."""
-    if _is_nested_too_deeply(token):
+    if is_nested_too_deeply(token):
         return None
     try:
         claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
@@ -60,7 +60,7 @@ def unverified_claims(token: str) -> dict[str, Any] | None:
     return claims
 
 
-def _is_nested_too_deeply(token: str) -> bool:
+def is_nested_too_deeply(token: str) -> bool:
     """Header or payload, before anybody decodes them. What is no JSON is the decoder's to say."""
     for part in token.split(".", 2)[:2]:
         try:
@@ -127,7 +127,7 @@ def not_a_jwt(token: str) -> TokenRefusedError:
             "asked: ROLLCALL_USERINFO_URL or ROLLCALL_INTROSPECTION_URL.",
             "opaque",
         )
-    if _is_nested_too_deeply(token):
+    if is_nested_too_deeply(token):
         return TokenRefusedError(
             "token_invalid", f"The token's JSON nests deeper than {MAX_DEPTH}."
         )

@@ -11,14 +11,22 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import jwt
+from jwt.algorithms import HMACAlgorithm
 from jwt.types import Options
 
 from schemas.http.problems import ProblemError
 from schemas.tokens.claims import ClaimRules
-from schemas.tokens.forms import canonical_jwt, jwt_header, mistake_in, not_a_jwt
+from schemas.tokens.forms import (
+    canonical_jwt,
+    is_nested_too_deeply,
+    jwt_header,
+    mistake_in,
+    not_a_jwt,
+)
 from schemas.tokens.identity import (
     NOBODY,
     Caller,
@@ -52,7 +60,24 @@ _OPTIONS: Final[Options] = {
     "verify_exp": False,
 }
 
+#: Headers of tokens that counted: an issuer has one for each of its keys.
+_MOST_HEADERS: Final = 64
+
 logger = logging.getLogger(__name__)
+
+
+class CheckedSecrets(HMACAlgorithm):
+    """PyJWT's own, which looks at each secret once, and not for each token, whether it is rather a
+    public key: a tenth of what a token costs that was not seen before."""
+
+    prepare_key = lru_cache(maxsize=16)(HMACAlgorithm.prepare_key)
+
+
+for _name in SECRET_BYTES:
+    jwt.unregister_algorithm(_name)
+    jwt.register_algorithm(
+        _name, CheckedSecrets(getattr(HMACAlgorithm, _name.replace("HS", "SHA")))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +172,8 @@ class JwtVerifier(VerifiedTokens):
         self._source = issuer.source
         self.algorithms = allowed_algorithms(issuer)
         self._decoded_secret = _other_reading(issuer)
+        #: Of tokens that counted, as they were written: algorithm and key id.
+        self._headers: dict[str, tuple[str, object]] = {}
         self._hints: list[str] = []
 
     @property
@@ -157,6 +184,11 @@ class JwtVerifier(VerifiedTokens):
     @property
     def key_set(self) -> int:
         return self._keys.version
+
+    @property
+    def known_headers(self) -> int:
+        """How many are not read again: they were those of tokens that counted."""
+        return len(self._headers)
 
     async def verify(
         self, token: str, *, expired_for_seconds: float = 0.0, caller: Caller = NOBODY
@@ -188,19 +220,29 @@ class JwtVerifier(VerifiedTokens):
         mistake = mistake_in(token)
         if mistake is not None:
             raise mistake
+        written = token.partition(".")[0]
+        known = self._headers.get(written)
+        if known is not None and is_nested_too_deeply(token):
+            raise not_a_jwt(token)
+        algorithm, key_id = known or self._read_header(token)
+        claims = await self._signed_claims(token, key_id, algorithm)
+        if claims is None and await self._keys.renew():
+            claims = await self._signed_claims(token, key_id, algorithm)
+        if claims is None:
+            raise self._bad_signature(token, algorithm)
+        if len(self._headers) >= _MOST_HEADERS and written not in self._headers:
+            del self._headers[next(iter(self._headers))]
+        self._headers[written] = algorithm, key_id
+        return claims
+
+    def _read_header(self, token: str) -> tuple[str, object]:
         header = jwt_header(token)
         if header is None:
             raise not_a_jwt(token)
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in self.algorithms:
             raise TokenRefusedError("token_invalid", self._wrong_algorithm(algorithm), "algorithm")
-        key_id = header.get("kid")
-        claims = await self._signed_claims(token, key_id, algorithm)
-        if claims is None and await self._keys.renew():
-            claims = await self._signed_claims(token, key_id, algorithm)
-        if claims is None:
-            raise self._bad_signature(token, algorithm)
-        return claims
+        return algorithm, header.get("kid")
 
     async def _signed_claims(
         self, token: str, key_id: object, algorithm: str
@@ -233,6 +275,8 @@ class JwtVerifier(VerifiedTokens):
         except jwt.ImmatureSignatureError as error:
             raise TokenRefusedError("token_not_yet_valid", "The token's nbf is ahead.") from error
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
+            if jwt_header(token) is None:
+                raise not_a_jwt(token) from error
             raise TokenRefusedError("token_invalid", "The token cannot be read.") from error
         return claims
 
