@@ -8,6 +8,8 @@ are made when it is due, token included (an HMAC).
 
 A beat waits from the instant at which it was due: what this process, its connections or the service
 are late by is in the time until its answer.
+
+Standard library alone, and Python 3.9: PyPy runs it where there is one.
 """
 
 from __future__ import annotations
