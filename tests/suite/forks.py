@@ -3,7 +3,8 @@
 A start of the processor takes 1.2 s of CPU, nearly all of it imports, and a run starts some hundred
 and fifty services. Under pytest-xdist one process imports libraries and our own modules once, and
 each service is a fork of it: it still runs its ``__main__`` from the beginning, with its own
-environment, arguments and output, and gets signals like any other. No module of ours reads the
+environment, arguments and output, and gets signals like any other. So are the processes of
+pytest-xdist themselves (``tests/suite/forked_worker.py``). No module of ours reads the
 environment when it is imported. A run without pytest-xdist starts services by their command line,
 as production does; so do `rollcall up` and its tests always, and ingest its workers.
 """
@@ -40,6 +41,8 @@ LIBRARIES: Final = (
     *("jinja2", "jwt", "msgspec", "numpy", "psycopg", "psycopg_pool", "pydantic_settings"),
     *("structlog", "typer", "uvloop", "zoneinfo"),
 )
+#: What tests import besides. Not Hypothesis: pytest rewrites what has a plugin of its own.
+OF_TESTS: Final = ("jsonschema", "jsonschema_rs", "playwright.sync_api", "pytest", "yaml")
 #: What services and commands begin with: it imports all that they need.
 MAINS: Final = ("ingest", "processor", "processor.notify", "api", "deploy.cli")
 COMMANDS: Final = "deploy.cli.command"
@@ -141,6 +144,8 @@ class Forked:
         env: Mapping[str, str],
         cwd: Path,
         outputs: tuple[int | IO[bytes] | None, int | IO[bytes] | None],
+        *,
+        stdin: int | None = None,
     ) -> None:
         self.returncode: int | None = None
         request = json.dumps(
@@ -151,7 +156,8 @@ class Forked:
         self._socket.connect(str(path))
         nothing = os.open(os.devnull, os.O_RDWR)
         try:
-            descriptors = [nothing, *map(_descriptor, outputs, (1, 2), (nothing, nothing))]
+            read_from = nothing if stdin is None else stdin
+            descriptors = [read_from, *map(_descriptor, outputs, (1, 2), (nothing, nothing))]
             socket.send_fds(self._socket, [_length.pack(len(request))], descriptors)
         finally:
             os.close(nothing)
@@ -293,7 +299,7 @@ def forget_ours() -> None:
 
 
 def import_all() -> None:
-    for name in (*LIBRARIES, *(f"{name}.__main__" for name in MAINS), COMMANDS):
+    for name in (*LIBRARIES, *OF_TESTS, *(f"{name}.__main__" for name in MAINS), COMMANDS):
         importlib.import_module(name)
     for name in MAINS:
         del sys.modules[f"{name}.__main__"]  # each process runs its own anew

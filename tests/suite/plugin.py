@@ -30,6 +30,7 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 from deploy.local import ports
+from tests.suite import forked_worker
 from tests.suite.budget import (
     by_folder,
     is_held,
@@ -137,6 +138,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if is_controller(config):
         config.stash[_directory] = TemporaryDirectory(prefix="rollcall-servers-")
         config.stash[_forks] = start_server(Path(config.stash[_directory].name) / "forks")
+        config.option.tx = [f"popen//python={forked_worker.command()}"] * len(config.option.tx)
         servers = SharedServers(Path(config.stash[_directory].name), starters())
         config.stash[_servers] = servers
         servers.start()
