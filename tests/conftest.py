@@ -38,7 +38,7 @@ pytest_plugins = ["tests.suite.plugin"]
 # How long an example takes says something of the machine only. `make test-long` draws a thousand.
 hypothesis.settings.register_profile(
     "rollcall",
-    max_examples=int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 25),
+    max_examples=int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 15),
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

@@ -59,7 +59,9 @@ def altered(deployment: Deployment, tmp_path: Path, *statements: str) -> Result:
         return deployment.audit(url, tmp_path / "state")
 
 
-@pytest.mark.parametrize("of", ["another log", "more than is stored"])
+@pytest.mark.parametrize(
+    "of", ["another log", pytest.param("more than is stored", marks=pytest.mark.long)]
+)
 def test_a_state_that_nothing_goes_on_from_is_begun_anew_with_all_rows(
     deployment: Deployment, tmp_path: Path, of: str
 ) -> None:

@@ -194,7 +194,7 @@ async def last_changes(kafka: KafkaSettings) -> list[dict[str, Any]]:
     return [c for c in await asyncio.to_thread(published_changes, kafka) if c["device"] == ""]
 
 
-@pytest.mark.parametrize("kind", ["opt_out", "erase"])
+@pytest.mark.parametrize("kind", ["erase", pytest.param("opt_out", marks=pytest.mark.long)])
 async def test_a_processor_that_is_killed_in_the_middle_does_it_once_all_the_same(
     kafka_settings: KafkaSettings, database_url: str, tmp_path: Path, kind: str
 ) -> None:

@@ -28,8 +28,8 @@ from tests.rigs.harness import SECRET, token, wait_until
 from tests.rigs.rig import rows
 from tests.suite.forks import start_python
 
-PHONES = 40
-SOCKETS = 15
+PHONES = 20
+SOCKETS = 8
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.2
 #: Much longer than a look, because this machine may be busy.

@@ -201,6 +201,8 @@ class Fleet:
         assert self._all_are_online()
 
 
+# Daily, that the switch loses no deadline: tests/integration/processor/test_signs_of_life.py.
+@pytest.mark.long
 def test_nobody_is_offline_while_partitions_go_back_and_forth(
     kafka_settings: KafkaSettings,
     database_url: str,

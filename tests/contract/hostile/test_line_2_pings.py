@@ -21,7 +21,7 @@ from tests.rigs.harness import (
 PINGS = Frame(Opcode.PING, b"p" * 125).serialize(mask=True) * 500
 
 
-@pytest.mark.parametrize("authenticated", [True, False])
+@pytest.mark.parametrize("authenticated", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_line_2_pings_that_nobody_reads_the_pongs_of(
     kafka_settings: KafkaSettings, authenticated: bool
 ) -> None:

@@ -221,7 +221,7 @@ def open_files(count: int) -> Iterator[None]:
 SOCKETS, KEPT, STRANGERS, ROOM = 5_000, 2_000, 10_010, 10_000
 
 
-@pytest.mark.parametrize("scale", [20, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("scale", [40, pytest.param(1, marks=pytest.mark.long)])
 async def test_line_3_ten_thousand_idle_strangers_cost_no_phone_of_their_address_anything(
     kafka_settings: KafkaSettings, tmp_path: Path, scale: int
 ) -> None:

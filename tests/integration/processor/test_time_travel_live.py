@@ -61,7 +61,7 @@ SCREENS = "/api/v1/screens?limit=500"
 USERS = "/api/v1/users"
 #: So slow that a partition often stands still for as long as an answer takes.
 SECONDS_BETWEEN_RECORDS = 0.05
-SECONDS_BETWEEN_ANSWERS = 0.1
+SECONDS_BETWEEN_ANSWERS = 0.25
 OUTAGE_GAP_SECONDS = 4
 ENDINGS = {"navigated", "backgrounded", "logged_out", "timed_out", "disconnected"}
 SETTINGS = {
@@ -315,9 +315,9 @@ async def run_with_faults(
         before = stored_through(url)
         await until(
             f"every partition goes on, {phase}",
-            lambda: all(offset > before[p] + 10 for p, offset in stored_through(url).items()),
+            lambda: all(offset > before[p] + 5 for p, offset in stored_through(url).items()),
         )
-        await recorder.answers(phase, ONLINE, 5, partitions=1)
+        await recorder.answers(phase, ONLINE, 3, partitions=1)
 
     first, second = start(), start()
     await until("work begins", lambda: len(stored_through(url)) == phones.partitions)
@@ -334,7 +334,7 @@ async def run_with_faults(
     recorder.phase = "silence"
     phones.pause()
     for path in (ONLINE, SCREENS):
-        await recorder.answers("silence", path, 10, phones.partitions)
+        await recorder.answers("silence", path, 4, phones.partitions)
     over = time.monotonic() + OUTAGE_GAP_SECONDS
     await until("the silence is an outage", lambda: time.monotonic() > over)
     phones.resume()

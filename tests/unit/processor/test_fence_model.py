@@ -215,7 +215,14 @@ WORLDS = {
 }
 
 
-@pytest.mark.parametrize("without", WORLDS)
+#: It finds them after hundreds of runs, the others after a few.
+FOUND_LATE = ("the re-read after an unknown commit", "publishing before the next commit")
+
+
+@pytest.mark.parametrize(
+    "without",
+    [pytest.param(each, marks=pytest.mark.long) if each in FOUND_LATE else each for each in WORLDS],
+)
 def test_the_machine_finds_that_it_does_not_hold_without(without: str) -> None:
     with pytest.raises(BrokenPromiseError):
         run(WORLDS[without], 2000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections import defaultdict
@@ -37,8 +38,12 @@ def test_promtool_takes_the_rules_and_the_configuration() -> None:
 
 @pytest.mark.parametrize("path", TEST_FILES, ids=lambda path: path.stem)
 def test_alerts_fire_when_they_should_and_only_then(path: Path) -> None:
+    # Garbage is looked for later: it takes a fifth of the time.
     done = subprocess.run(
-        [tool("promtool"), "test", "rules", str(path)], capture_output=True, text=True
+        [tool("promtool"), "test", "rules", str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GOGC": "400"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
