@@ -135,7 +135,7 @@ budget: install packages
 	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
 # Those that `make test` leaves out, and a thousand examples for each property, of which the oracles have the same
-# dozen logs on every run otherwise.
+# eight logs on every run otherwise.
 PROPERTIES = $$(grep -rl --include='test_*.py' '@given' tests/unit)
 EXAMPLES := 1000
 test-long: install

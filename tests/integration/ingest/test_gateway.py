@@ -504,7 +504,13 @@ async def chromium_page(_folder: Path) -> AsyncIterator[Page]:
         await browser.close()
 
 
-@pytest.mark.parametrize("browser_page", [chromium_page, firefox_page], ids=["Chromium", "Firefox"])
+@pytest.mark.parametrize(
+    "browser_page",
+    [
+        pytest.param(chromium_page, id="Chromium"),
+        pytest.param(firefox_page, id="Firefox", marks=pytest.mark.long),
+    ],
+)
 async def test_a_browsers_socket_over_tls_and_http_2(
     services: Services,
     gateway: Gateway,

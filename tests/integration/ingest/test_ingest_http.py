@@ -7,10 +7,12 @@ import gzip
 import json
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from schemas.log.events import Heartbeat, Logout
 from schemas.log.settings import KafkaSettings
@@ -24,6 +26,8 @@ from tests.rigs.harness import (
     token,
 )
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 HEARTBEAT = "/api/update-online-status"
 LOGOUT = "/api/logout-status"
 
@@ -34,24 +38,57 @@ def kafka_settings(emptied_topics: KafkaSettings) -> KafkaSettings:
     return emptied_topics
 
 
-@pytest.fixture(params=["straight", pytest.param("ordinary", marks=pytest.mark.long)], autouse=True)
-def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(
+    scope="module",
+    params=["straight", pytest.param("ordinary", marks=pytest.mark.long)],
+    autouse=True,
+)
+def lane(request: pytest.FixtureRequest) -> Iterator[None]:
     """By the straight lane, whatever is usual. That aiohttp's handlers say the same, byte for byte:
     tests/contract/test_straight_lane.py."""
-    monkeypatch.setattr(Ways, "lane", request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Ways, "lane", request.param)
+        yield
 
 
-@pytest.fixture
-async def ingest(kafka_settings: KafkaSettings) -> AsyncIterator[Ingest]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_ingest(reused_topics: KafkaSettings, lane: None) -> AsyncIterator[Ingest]:
+    """Of all tests but those that want other settings: a start costs as much as three tests."""
     settings = ingest_settings(
-        kafka_settings,
+        reused_topics,
         cors_origins="http://localhost:*",
         jwt_issuer="https://id.example",
         jwt_audience="rollcall",
         heartbeat_interval_seconds=45.5,
+        # All tests have one address and one user.
+        auth_failures_burst=100_000,
+        user_events_burst=100_000,
+        user_logouts_burst=100_000,
     )
     async with running_ingest(settings) as running:
         yield running
+
+
+@dataclass
+class SinceThen(Ingest):
+    """An ingest that was there before; it counts from now on."""
+
+    def __post_init__(self) -> None:
+        self._before = {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+        }
+
+    def metric(self, name: str, **labels: str) -> float:
+        before = self._before.get((name, frozenset(labels.items())), 0.0)
+        return super().metric(name, **labels) - before
+
+
+@pytest.fixture
+def ingest(shared_ingest: Ingest, kafka_settings: KafkaSettings) -> Ingest:
+    """Its log is empty."""
+    return SinceThen(**vars(shared_ingest))
 
 
 def good_token(user: str = "u1", **claims: object) -> str:
@@ -407,7 +444,8 @@ PATHS = {
 async def test_H4_a_frozen_call_is_reached_however_its_slashes_and_capitals_are(
     ingest: Ingest, kafka_settings: KafkaSettings, path: str
 ) -> None:
-    answer = await ingest.call(f"{path}?device_id=d", b"", authorization=bearer())
+    caller = f"Bearer {good_token(f'caller of {path}')}"
+    answer = await ingest.call(f"{path}?device_id=d", b"", authorization=caller)
     assert (answer.status, answer.body) == (200, b'{"success": true}')
     [event] = await client_events(kafka_settings)
     assert isinstance(event, Logout if path in PATHS[LOGOUT] else Heartbeat)

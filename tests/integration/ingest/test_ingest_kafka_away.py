@@ -295,7 +295,7 @@ async def in_flight(process: Process, count: int) -> list[asyncio.Task[Answer]]:
     return calls
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.long), "2"])
 async def test_sigterm_answers_what_is_in_flight_and_exits_with_0(
     proxy: KafkaProxy,
     far_settings: KafkaSettings,

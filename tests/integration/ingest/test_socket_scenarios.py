@@ -323,6 +323,8 @@ async def test_a_token_is_refreshed_in_place(fleet: Fleet) -> None:
     await fleet.until("offline", None, "logged_out")
 
 
+# Daily, of all services at once: tests/integration/test_rolling_restart.py.
+@pytest.mark.long
 async def test_a_rolling_restart_puts_nobody_offline(ends_first: Fleet) -> None:
     fleet = ends_first
     socket = await fleet.socket(fleet.first, screen="Home")
