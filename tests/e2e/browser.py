@@ -56,6 +56,12 @@ _SERIOUS: Final = ("serious", "critical")
 _RULES_OF_LOOKS: Final = (
     *("color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"),
 )
+#: Rows and items look like those before them, and axe looks at each node for itself.
+_MORE_OF_THE_SAME: Final = ("tbody tr:nth-child(n + 7)", "li:nth-child(n + 7)")
+#: The pages whose colours are looked at by night every day: they have a list, a strip, charts and a
+#: form between them, and all others have their colours from the same sheet. Those are looked at
+#: by night in `make test-long` and in `make screenshots`.
+_BY_NIGHT: Final = ("live", "login", "screen", "user-24h", "users")
 
 expect.set_options(timeout=DEADLINE_SECONDS * 1000)
 
@@ -237,15 +243,18 @@ def assert_accessible(
     page: Page, part: str | None = None, *, rules: Sequence[str] | None = None
 ) -> None:
     """No violation that axe calls serious or critical, by all its rules or some: on the page, or
-    in that part of it. On a whole page axe takes a second of CPU, which is colours for the most."""
+    in that part of it. On a whole page axe takes up to a second of CPU, colours for the most."""
     options: dict[str, Any] = {"resultTypes": ["violations"], "preload": False}
     if rules is not None:
         options["runOnly"] = list(rules)
     if page.evaluate("window.axe === undefined"):
         page.evaluate(AXE_SCRIPT)
     found: list[dict[str, Any]] = page.evaluate(
-        "async ([part, options]) => (await axe.run(part ?? document, options)).violations",
-        [part, options],
+        "async ([place, options]) => (await axe.run(place, options)).violations",
+        [
+            {"include": [[part or "html"]], "exclude": [[each] for each in _MORE_OF_THE_SAME]},
+            options,
+        ],
     )
     serious = [
         f"{rule['id']}: {node['html']} {node['failureSummary']}"
@@ -271,9 +280,11 @@ def look(page: Page, name: str, *, part: str | None = None) -> None:
     it was looked at already and is in another state, ``part`` selects what is new on it, of which
     by day is enough.
 
+    With ``ROLLCALL_LOOKS=all``, which ``make test-long`` sets, all pages are looked at by night.
     With ``ROLLCALL_SCREENSHOTS``, which ``make screenshots`` sets, its looks are kept for people.
     """
     kept = bool(os.environ.get("ROLLCALL_SCREENSHOTS"))
+    by_night = kept or os.environ.get("ROLLCALL_LOOKS") == "all" or name in _BY_NIGHT
     for shown, (width, height), scheme in LOOKS if kept else (LOOKS[0], LOOKS[-1]):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": height})
@@ -281,7 +292,7 @@ def look(page: Page, name: str, *, part: str | None = None) -> None:
         assert_no_sideways_scroll(page)
         if shown == "light":
             assert_accessible(page, part)
-        elif shown == "phone-dark" and part is None:
+        elif shown == "phone-dark" and part is None and by_night:
             assert_accessible(page, rules=_RULES_OF_LOOKS)
         if kept:
             SCREENSHOTS.mkdir(exist_ok=True)

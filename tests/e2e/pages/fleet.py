@@ -120,13 +120,18 @@ class Fleet:
         """Samples of the last hour, and of the same hour yesterday and last week."""
         now = self.now()
         last = now.replace(second=now.second // 10 * 10, microsecond=0)
+        samples: list[tuple[datetime, int]] = []
         for days, share in ((0, 1.0), (1, 0.8), (7, 0.65)):
             for step in range(0, 3600, 10):
                 at = last - timedelta(days=days, seconds=step)
                 wave = 0.85 + 0.15 * math.cos(step / 700 + days) + self._random.uniform(-0.01, 0.01)
-                users = round(online * share * wave)
-                counts = {"foreground": users * 4 // 5, "background": users - users * 4 // 5}
-                self._insert("concurrency_samples", {"at": at, "partition": 0, **counts})
+                samples.append((at, round(online * share * wave)))
+        self._table.run(
+            'INSERT INTO concurrency_samples (at, "partition", foreground, background)'
+            " SELECT at, 0, users * 4 / 5, users - users * 4 / 5"
+            " FROM unnest(%s::timestamptz[], %s::int[]) AS samples (at, users)",
+            *map(list, zip(*samples, strict=True)),
+        )
 
     def quarter(self, at: datetime, peak: int) -> None:
         """A quarter-hour that is rolled up, with its peak."""

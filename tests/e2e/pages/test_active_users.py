@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browser import Api, look, wait_until
+from tests.e2e.browser import Api, look, sign_in, wait_until, watched_page
 from tests.e2e.pages.weeks import OUTAGE, active_days, outage_of, sampled
 from tests.integration.processor.rollup_oracle import DAY, MINUTE, floor
 from tests.integration.processor.small_fleet import Fleet
@@ -76,8 +78,25 @@ def drawn_at(page: Page, *hours: float) -> list[bool]:
     return drawn
 
 
-def test_active_users_are_those_of_a_recount(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
-    show(analyst, weeks_api)
+@pytest.fixture(scope="module")
+def opened(browser: Browser, weeks_api: Api) -> Iterator[tuple[Page, list[str]]]:
+    """The page of the last thirty days, once, and what its console said. Tests go on from where
+    the one before has left it."""
+    with watched_page(browser) as (page, complaints):
+        sign_in(page, weeks_api.origin)
+        show(page, weeks_api)
+        yield page, complaints
+
+
+@pytest.fixture
+def thirty_days(opened: tuple[Page, list[str]]) -> Iterator[Page]:
+    page, complaints = opened
+    yield page
+    assert not complaints, "\n".join(complaints)
+
+
+def test_active_users_are_those_of_a_recount(thirty_days: Page, weeks: Fleet) -> None:
+    analyst = thirty_days
     days = active_days(weeks)
     today = weeks.day(weeks.as_of)
     first = min(min(each) for each in days.values())
@@ -105,10 +124,8 @@ def test_active_users_are_those_of_a_recount(analyst: Page, weeks_api: Api, week
     assert figures_of(analyst)["Daily active"][0] == str(active(complete, 1))
 
 
-def test_peaks_come_with_the_first_instant_that_had_them(
-    analyst: Page, weeks_api: Api, weeks: Fleet
-) -> None:
-    show(analyst, weeks_api)
+def test_peaks_come_with_the_first_instant_that_had_them(thirty_days: Page, weeks: Fleet) -> None:
+    analyst = thirty_days
     counted = sampled(weeks)
     by_day: dict[date, dict[datetime, int]] = {}
     for at, users in counted.items():
@@ -130,8 +147,30 @@ def test_peaks_come_with_the_first_instant_that_had_them(
     assert figures_of(analyst)["Most at once ever"][0] == str(most)
 
 
-def test_an_outage_is_a_gap_with_its_cause(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
-    show(analyst, weeks_api)
+def test_a_csv_is_the_apis(thirty_days: Page, weeks_api: Api, weeks: Fleet) -> None:
+    analyst = thirty_days
+
+    def table(text: str) -> list[dict[str, Any]]:
+        return list(csv.DictReader(io.StringIO(text)))
+
+    def rows(path: str) -> list[dict[str, Any]]:
+        answer = analyst.request.get(weeks_api.origin + path, headers={"Accept": "text/csv"})
+        return table(answer.text())
+
+    today = weeks.day(weeks.as_of)
+    days = f"from={today - 29 * DAY}&to={today + DAY}"
+    for card, path in (
+        ("active", f"/api/v1/active-users?{days}"),
+        ("peaks", f"/api/v1/concurrency?{days}&bucket=1d"),
+        ("day", f"/api/v1/concurrency?from={today}&to={today + DAY}&bucket=1m"),
+    ):
+        with analyst.expect_download() as download:
+            analyst.click(f"#{card} .download")
+        assert table(download.value.path().read_text("utf-8")) == rows(path), card
+
+
+def test_an_outage_is_a_gap_with_its_cause(thirty_days: Page, weeks: Fleet) -> None:
+    analyst = thirty_days
     day = weeks.day(outage_of(weeks))
     expect(analyst.locator("#outage-rows tr td")).to_have_text(
         [
@@ -163,10 +202,16 @@ def test_an_outage_is_a_gap_with_its_cause(analyst: Page, weeks_api: Api, weeks:
         assert abs(float(online) - sum(samples) / len(samples)) < 0.006
 
 
+def test_the_page_fits_phones_and_desks_by_day_and_night(thirty_days: Page) -> None:
+    """With the day of the outage, which has the most to show."""
+    expect(thirty_days.locator("#day .plot")).to_contain_text("Outage")
+    look(thirty_days, "active-users")
+
+
 def test_days_are_chosen_and_kept_in_the_address(
-    analyst: Page, weeks_api: Api, weeks: Fleet
+    thirty_days: Page, weeks_api: Api, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api)
+    analyst = thirty_days
     words = analyst.locator("#period-words")
     expect(words).to_contain_text("Days are those of Europe/Berlin, the reporting zone")
     analyst.check("input[value='90d']", force=True)
@@ -188,28 +233,6 @@ def test_days_are_chosen_and_kept_in_the_address(
     expect(analyst.locator("input[value='90d']")).to_be_checked()
 
 
-def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
-    show(analyst, weeks_api)
-
-    def table(text: str) -> list[dict[str, Any]]:
-        return list(csv.DictReader(io.StringIO(text)))
-
-    def rows(path: str) -> list[dict[str, Any]]:
-        answer = analyst.request.get(weeks_api.origin + path, headers={"Accept": "text/csv"})
-        return table(answer.text())
-
-    today = weeks.day(weeks.as_of)
-    days = f"from={today - 29 * DAY}&to={today + DAY}"
-    for card, path in (
-        ("active", f"/api/v1/active-users?{days}"),
-        ("peaks", f"/api/v1/concurrency?{days}&bucket=1d"),
-        ("day", f"/api/v1/concurrency?from={today}&to={today + DAY}&bucket=1m"),
-    ):
-        with analyst.expect_download() as download:
-            analyst.click(f"#{card} .download")
-        assert table(download.value.path().read_text("utf-8")) == rows(path), card
-
-
 def test_without_anything_it_says_so(signed_in: Page, api: Api, table: Table) -> None:
     table.clear()
     signed_in.goto(f"{api.origin}/active-users")
@@ -219,12 +242,3 @@ def test_without_anything_it_says_so(signed_in: Page, api: Api, table: Table) ->
         )
     expect(signed_in.locator("#latest .trouble")).to_contain_text("No day of the range")
     expect(signed_in.locator("#active .as-of")).to_contain_text("Not complete yet")
-
-
-def test_the_page_fits_phones_and_desks_by_day_and_night(
-    analyst: Page, weeks_api: Api, weeks: Fleet
-) -> None:
-    show(analyst, weeks_api)
-    analyst.select_option("#day-chosen", str(weeks.day(outage_of(weeks))))
-    expect(analyst.locator("#day .plot")).to_contain_text("Outage")
-    look(analyst, "active-users")

@@ -1,6 +1,6 @@
 """The page to try the API: Swagger UI from its wheel, under the policy of all pages.
 
-One visit draws all operations, which takes seconds of CPU; all others a few of each kind.
+Few operations of each kind are drawn; all take seconds of CPU, and `make test-long` draws them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.browser import Api, assert_accessible, look
@@ -32,6 +33,7 @@ def answer_of(shown: Locator) -> tuple[str, object]:
     return status.split()[0], json.loads(tried.locator("pre.microlight").first.inner_text())
 
 
+@pytest.mark.long
 def test_a_stranger_sees_every_operation(stranger: Page, api: Api) -> None:
     open_docs(stranger, api)
     shown = stranger.locator(".opblock-summary-path").all_inner_texts()

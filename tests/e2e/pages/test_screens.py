@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
@@ -177,40 +177,39 @@ def test_unique_users_of_the_last_hour_are_counted(
     assert list(rows) == sorted(rows, key=lambda screen: (-expected[screen], screen))
 
 
-def test_users_of_two_months_are_shown_as_bounds(analyst: Page, weeks_api: Api) -> None:
+def test_bounds_small_groups_and_much_that_is_other_are_told(analyst: Page, weeks_api: Api) -> None:
+    """In answers that this fleet does not give."""
     bounds = {"unique_users": None, "users_at_least": 1940, "users_at_most": 3105}
+    other = {"share": 0.071}
 
     def answer(route: Route) -> None:
         told = route.fetch()
         items = [{**item, **bounds} for item in told.json()["items"]]
-        route.fulfill(response=told, json={**told.json(), "items": items})
-
-    analyst.route("**/api/v1/screens/engagement?**", answer)
-    show(analyst, weeks_api, "/screens?range=7d")
-    assert {cells[2] for cells in rows_of(analyst).values()} == {"1,940 – 3,105"}
-    cell = analyst.locator("#top-rows td[title*='19 times in 20']").first
-    expect(cell).to_have_attribute("title", "1,876 to 3,207, 19 times in 20")
-    expect(analyst.locator("#users-note")).to_contain_text("each month (UTC) is counted apart")
-    analyst.unroute("**/api/v1/screens/engagement?**")
-
-
-def test_small_groups_are_a_row_that_leads_nowhere(analyst: Page, weeks_api: Api) -> None:
-    def answer(route: Route) -> None:
-        told = route.fetch()
-        first, *items = told.json()["items"]
-        items = [{**first, "screen": "(suppressed)"}, *items]
-        route.fulfill(response=told, json={**told.json(), "items": items})
+        items[0]["screen"] = "(suppressed)"
+        answered = {**told.json(), "items": items, "other_share": other["share"]}
+        route.fulfill(response=told, json=answered)
 
     called: list[str] = []
     analyst.on("request", lambda request: called.append(request.url))
     analyst.route("**/api/v1/screens/engagement?**sort=views", answer)
     show(analyst, weeks_api, "/screens?range=7d")
+    # Users of two months.
+    assert {cells[2] for cells in rows_of(analyst).values()} == {"1,940 – 3,105"}
+    cell = analyst.locator("#top-rows td[title*='19 times in 20']").first
+    expect(cell).to_have_attribute("title", "1,876 to 3,207, 19 times in 20")
+    expect(analyst.locator("#users-note")).to_contain_text("each month (UTC) is counted apart")
+    # Small groups are a row that leads nowhere.
     name = analyst.locator("#top-rows .screen-name").first
     expect(name).to_have_text("Small groups")
     assert name.evaluate("(element) => element.tagName") == "SPAN"
     expect(analyst.locator("#top-rows .swatch").first).to_be_hidden()
     assert any("screen=Home" in url or "screen=Cart" in url for url in called)
     assert not any("suppressed" in url for url in called)
+    # More than a hundredth is said.
+    expect(analyst.locator("#other-note")).to_contain_text("7.1 % of the views count as (other)")
+    other["share"] = 0.01
+    analyst.check("input[value='24h']", force=True)
+    expect(analyst.locator("#other-note")).to_be_hidden()
     analyst.unroute("**/api/v1/screens/engagement?**sort=views")
 
 
@@ -328,6 +327,8 @@ def test_hostile_names_are_text_wherever_they_are_shown(
     assert analyst.locator("#series .tip").locator("a, b").count() == 0
     analyst.locator(".screen-name", has_text="<img").last.click()
     settle(analyst)
+    address = f"{weeks_api.origin}/screens/{quote(HOSTILE, safe='')}?range=7d"
+    assert unquote(analyst.url) == unquote(address)
     expect(analyst.locator("h1")).to_have_text(HOSTILE)
     assert analyst.locator("main img, main script, main b").count() == 0
     assert analyst.evaluate("window.owned") is None
@@ -358,12 +359,7 @@ def test_the_range_is_in_the_address_and_the_way_back_leads_through_it(
     settle(analyst)
     expect(analyst.locator("input[value='24h']")).to_be_checked()
     expect(words).to_contain_text("the reporting zone")
-
-
-def test_a_custom_range_is_read_in_the_zone_that_is_shown(
-    analyst: Page, weeks_api: Api, weeks: Fleet
-) -> None:
-    show(analyst, weeks_api, "/screens")
+    # A custom range is read in the zone that is shown.
     analyst.check("input[value=custom]", force=True)
     day = weeks.day(weeks.as_of) - 3 * DAY
     analyst.fill("input[name=from]", f"{day}T10:00")
@@ -469,9 +465,7 @@ def test_what_the_api_refuses_is_told_in_its_words(
     complaints.clear()  # Chromium reports every 400
 
 
-def test_sorting_is_kept_in_the_address(
-    analyst: Page, weeks_api: Api, weeks: Fleet, complaints: list[str]
-) -> None:
+def test_sorting_is_kept_in_the_address(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
     show(analyst, weeks_api, "/screens?range=7d")
     counted = by_screen(weeks, *week(weeks))
     by_dwell = sorted(counted, key=lambda name: (-sum(counted[name].dwells), name))
@@ -486,36 +480,10 @@ def test_sorting_is_kept_in_the_address(
     settle(analyst)
     users = [numbers_in(cells[2])[0] for cells in rows_of(analyst).values()]
     assert users == sorted(users, reverse=True)
-    # Nobody's are known of the last hour: it says so, and shows it by views.
-    show(analyst, weeks_api, "/screens?range=1h&sort=unique_users")
-    if analyst.locator("#top-rows tr").count():
-        expect(analyst.locator("#users-note")).to_contain_text("cannot be sorted by unique users")
-    # That is what the API said of a part of an hour, which browsers note in the console.
-    assert all("status of 400" in complaint for complaint in complaints)
-    complaints.clear()
 
 
-def test_it_says_how_much_is_other_where_that_is_more_than_a_hundredth(
-    analyst: Page, weeks_api: Api
-) -> None:
-    other = {"share": 0.01}
-
-    def answer(route: Route) -> None:
-        told = route.fetch()
-        route.fulfill(response=told, json={**told.json(), "other_share": other["share"]})
-
-    analyst.route("**/api/v1/screens/engagement?**", answer)
-    show(analyst, weeks_api, "/screens?range=7d")
-    expect(analyst.locator("#other-note")).to_be_hidden()
-    other["share"] = 0.071
-    show(analyst, weeks_api, "/screens?range=24h")
-    expect(analyst.locator("#other-note")).to_contain_text("7.1 % of the views count as (other)")
-    analyst.unroute("**/api/v1/screens/engagement?**")
-
-
-def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:
-    path = "/screens?range=7d&show=Home&show=" + quote(HOSTILE)
-    asked = query_of(asked_by(analyst, lambda: show(analyst, weeks_api, path)))
+def test_a_csv_is_the_apis(seven_days: Page, opened: Opened, weeks_api: Api) -> None:
+    analyst, asked = seven_days, query_of(opened.asked)
 
     def saved(card: str) -> list[dict[str, str]]:
         with analyst.expect_download() as download:
@@ -531,8 +499,8 @@ def test_a_csv_is_the_apis(analyst: Page, weeks_api: Api) -> None:
     assert saved("top") == rows(f"/api/v1/screens/engagement?{asked}&sort=views")
     assert saved("flows") == rows(f"/api/v1/flows?{asked}&top={SHOWN_IN_FLOWS}")
     series = saved("series")
-    assert [row["screen"] for row in series].count("Home") == len(series) / 2
-    assert series[: len(series) // 2] == rows(
+    assert len({row["screen"] for row in series}) == 5
+    assert [row for row in series if row["screen"] == "Home"] == rows(
         f"/api/v1/screens/engagement?{asked}&bucket=1h&screen=Home"
     )
 
@@ -559,10 +527,7 @@ def test_what_a_word_means_is_one_hover_or_key_away(seven_days: Page) -> None:
 def test_a_screen_has_figures_paths_and_who_is_on_it(
     analyst: Page, weeks_api: Api, weeks: Fleet
 ) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
-    analyst.click("#top-rows >> text=Home")
-    expect(analyst).to_have_url(f"{weeks_api.origin}/screens/Home?range=7d")
-    settle(analyst)
+    show(analyst, weeks_api, "/screens/Home?range=7d")
     mine = by_screen(weeks, *week(weeks))["Home"]
     figures = dict(
         zip(
@@ -596,13 +561,24 @@ def test_a_screen_has_figures_paths_and_who_is_on_it(
     _, *bars = numbers_of(analyst.locator("#dwell"))
     assert sum(int(row[1]) for row in bars) == len(mine.dwells)
     expect(analyst.locator("#dwell figcaption")).to_contain_text(f"{len(mine.dwells)} visits")
+    look(analyst, "screen")
     analyst.click("#back")
     expect(analyst).to_have_url(f"{weeks_api.origin}/screens?range=7d")
 
 
-def test_a_screen_is_found_whatever_its_name(analyst: Page, weeks_api: Api, weeks: Fleet) -> None:
+@pytest.mark.parametrize(
+    "screens",
+    [
+        (PSEUDO, "a/b %25?#é 😀"),
+        pytest.param((HOSTILE, "engagement", "constructor"), marks=pytest.mark.long),
+    ],
+    ids=["daily", "long"],
+)
+def test_a_screen_is_found_whatever_its_name(
+    analyst: Page, weeks_api: Api, weeks: Fleet, screens: tuple[str, ...]
+) -> None:
     counted = by_screen(weeks, *week(weeks))
-    for screen in (HOSTILE, PSEUDO, "a/b %25?#é 😀", "engagement", "constructor"):
+    for screen in screens:
         show(analyst, weeks_api, f"/screens/{quote(screen, safe='')}?range=7d")
         expect(analyst.locator("h1")).to_have_text(screen)
         if screen in counted:
@@ -613,14 +589,9 @@ def test_a_screen_is_found_whatever_its_name(analyst: Page, weeks_api: Api, week
             expect(analyst.locator("#now-words")).to_have_text("0 people are on it now.")
 
 
-def test_a_stale_answer_says_so(signed_in: Page, api: Api, table: Table) -> None:
-    table.offsets(0, age_seconds=3600)
-    signed_in.goto(f"{api.origin}/screens")
-    expect(signed_in.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
-    expect(signed_in.locator("#connection")).to_have_attribute("data-state", "late")
-
-
-def test_an_app_that_names_no_screens_is_told_how(signed_in: Page, api: Api, table: Table) -> None:
+def test_an_app_that_names_no_screens_is_told_how_and_that_it_is_stale(
+    signed_in: Page, api: Api, table: Table
+) -> None:
     page = signed_in
     table.clear()
     page.goto(f"{api.origin}/screens")
@@ -628,8 +599,8 @@ def test_an_app_that_names_no_screens_is_told_how(signed_in: Page, api: Api, tab
     expect(how).to_contain_text("Nothing has arrived yet")
     expect(page.locator("#top .trouble")).to_contain_text("Nobody was on a screen")
     table.deployment(1)
-    table.offsets(0)
-    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    table.offsets(0, age_seconds=3600)
+    minute = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=2)
     table.run(
         'INSERT INTO screen_minutes (minute, "partition", screen, views, visits,'
         " dwell_ms, silent_dwell_ms, dwell_histogram, exits, bounces)"
@@ -642,17 +613,14 @@ def test_an_app_that_names_no_screens_is_told_how(signed_in: Page, api: Api, tab
     expect(how).to_contain_text("ScreenObserver(presence.show)")
     settle(page)
     expect(page.locator("#top-rows .screen-name")).to_have_text(["No screen"])
+    expect(page.locator("#top .as-of")).to_contain_text("Stale: complete only up to")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "late")
     look(page, "screens-unnamed", part="#how-to")
 
 
-def test_the_pages_fit_phones_and_desks_by_day_and_night(
-    seven_days: Page, analyst: Page, weeks_api: Api
-) -> None:
+def test_the_page_fits_phones_and_desks_by_day_and_night(seven_days: Page) -> None:
     wait_until(lambda: seven_days.locator("#flows .stream-node").count() > 0, "the transitions")
     look(seven_days, "screens")
-    show(analyst, weeks_api, "/screens/Home?range=7d")
-    wait_until(lambda: analyst.locator("#dwell .plot canvas").count() > 0, "the bars")
-    look(analyst, "screen")
 
 
 def test_an_address_with_a_range_that_cannot_be_used_is_met_and_said(
@@ -756,10 +724,9 @@ def by_minute(fleet: Fleet, since: datetime, until: datetime) -> list[int]:
     return [sum(start <= at < start + MINUTE for at in began) for start in minutes]
 
 
-def test_a_restart_is_told_and_survived(
-    analyst: Page, weeks_api: Api, complaints: list[str]
-) -> None:
-    show(analyst, weeks_api, "/screens?range=7d")
+def test_a_restart_is_told_and_survived(opened: Opened, weeks_api: Api) -> None:
+    """The last test of the page that the others read."""
+    analyst = opened.page
     shown = rows_of(analyst)
     weeks_api.stop()
     try:
@@ -773,4 +740,4 @@ def test_a_restart_is_told_and_survived(
     expect(analyst.locator("#top .trouble")).to_be_hidden()
     settle(analyst)
     assert rows_of(analyst) == shown
-    complaints.clear()  # Chromium reports the calls that failed
+    opened.complaints.clear()  # Chromium reports the calls that failed
