@@ -24,7 +24,7 @@ _FEW = (
 def few_operations() -> dict[str, Any]:
     """The document of these alone, with the components that they refer to."""
     components = DOCUMENT["components"]
-    few = {**DOCUMENT, "paths": {path: DOCUMENT["paths"][path] for path in _FEW}}
+    few = {**DOCUMENT, "paths": {path: _shorter(DOCUMENT["paths"][path]) for path in _FEW}}
     few["components"] = {"securitySchemes": components["securitySchemes"]}
     referred: set[str] = set()
     while more := set(re.findall(r'"#/components/([^"]+)"', json.dumps(few))) - referred:
@@ -34,6 +34,16 @@ def few_operations() -> dict[str, Any]:
         referred |= more
     assert {method for item in few["paths"].values() for method in item} >= METHODS
     return few
+
+
+def _shorter(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Each operation with the first of its answers: one looks like the other."""
+    return {
+        name: {**part, "responses": dict([*part["responses"].items()][:1])}
+        if name in METHODS
+        else part
+        for name, part in item.items()
+    }
 
 
 def draw_few_operations(page: Page) -> None:

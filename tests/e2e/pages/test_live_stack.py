@@ -80,7 +80,7 @@ def test_an_audience_of_who_saw_a_screen_is_downloaded(live: Page, stack: Stack)
     expect(live.locator("#count")).to_have_text("1")
 
 
-def test_the_health_page_knows_every_process_and_misses_one_that_is_frozen(
+def test_pages_know_every_process_and_say_that_one_is_frozen_and_that_it_goes_on(
     live: Page, stack: Stack
 ) -> None:
     phone = Phone(stack)
@@ -95,7 +95,7 @@ def test_the_health_page_knows_every_process_and_misses_one_that_is_frozen(
     expect(live.locator("#versions")).to_have_text(rollcall_version())
     expect(live.locator("#rate")).to_have_text(re.compile(r"^[\d.]+/s$"))
     expect(live.locator("#retention")).to_contain_text("Retention ran last")
-    look(live, "health-stack")
+    look(live, "health-stack", part="#processes")
     frozen = stack.process(PROCESSOR)
     frozen.send_signal(signal.SIGSTOP)
     try:
@@ -104,28 +104,20 @@ def test_the_health_page_knows_every_process_and_misses_one_that_is_frozen(
         expect(live.locator("#count")).to_have_text("1 of 2")
         # Who cannot be asked is still known by what it was.
         expect(processor).to_contain_text("Processor")
+        watcher = live.context.new_page()
+        watcher.goto(f"{stack.up.url}/")
+        pill = watcher.locator("#connection")
+        expect(pill).to_have_text("Late")
+        expect(watcher.locator("#banner-freshness")).to_contain_text("processor is behind or down")
+        late = Phone(stack)
+        assert late.show("Home") == 200
     finally:
         frozen.send_signal(signal.SIGCONT)
+    expect(pill).to_have_text("Live")
+    expect(watcher.locator("#changes")).to_contain_text(f"{late.user} came online on Home")
     expect(findings).to_have_text(["All 2 processes answer and are ready."])
-    assert phone.log_out() == 200
-
-
-def test_a_processor_that_is_frozen_is_said_and_one_that_goes_on_too(
-    live: Page, stack: Stack
-) -> None:
-    pill = live.locator("#connection")
-    expect(pill).to_have_text("Live")
-    processor = stack.process(PROCESSOR)
-    processor.send_signal(signal.SIGSTOP)
-    try:
-        expect(pill).to_have_text("Late")
-        expect(live.locator("#banner-freshness")).to_contain_text("processor is behind or down")
-        phone = Phone(stack)
-        assert phone.show("Home") == 200
-    finally:
-        processor.send_signal(signal.SIGCONT)
-    expect(pill).to_have_text("Live")
-    expect(live.locator("#changes")).to_contain_text(f"{phone.user} came online on Home")
+    for each in (phone, late):
+        assert each.log_out() == 200
 
 
 def test_a_front_that_is_killed_is_said_and_the_page_comes_back(
