@@ -27,6 +27,11 @@ SECONDS = 30.0
 
 
 @pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
+@pytest.fixture
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with running_api(api_settings(database_url)) as running:
         yield running
@@ -201,7 +206,6 @@ async def test_a_last_use_that_cannot_be_stored_costs_no_call(
         "$$ BEGIN RAISE insufficient_privilege; END $$"
     )
     rows.run("CREATE TRIGGER refuse BEFORE UPDATE ON api_keys EXECUTE FUNCTION refuse()")
-    rows.close()
     assert (await api.call(ONLINE, bearer=key)).status == 200
 
     async def said() -> bool:
@@ -210,6 +214,8 @@ async def test_a_last_use_that_cannot_be_stored_costs_no_call(
     await wait_until(said)
     assert (await api.call(ONLINE, bearer=key)).status == 200
     assert key not in caplog.text
+    rows.run("DROP FUNCTION refuse CASCADE")
+    rows.close()
 
 
 async def test_storing_a_last_use_never_holds_up_a_revocation(database_url: str, api: Api) -> None:
@@ -272,9 +278,12 @@ async def test_without_a_database_keys_are_neither_good_nor_bad(database_url: st
 
 def test_a_database_without_the_table_names_the_remedy(database_url: str) -> None:
     rows = Table(database_url)
-    rows.run("DROP TABLE api_keys")
-    rows.close()
-    done = rollcall(database_url, "list")
+    rows.run("ALTER TABLE api_keys RENAME TO elsewhere")
+    try:
+        done = rollcall(database_url, "list")
+    finally:
+        rows.run("ALTER TABLE elsewhere RENAME TO api_keys")
+        rows.close()
     assert done.returncode == 1
     assert "rollcall migrate" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -17,6 +17,7 @@ from processor.settings import ProcessorSettings
 from processor.watch.metrics import RETAINED_TABLES
 from schemas.log.events import Heartbeat, Logout, partition_of
 from schemas.log.settings import KafkaSettings
+from tests.conftest import fresh_database
 from tests.integration.processor.rollup_oracle import DAY, Source
 from tests.rigs.maintenance_rig import fill, housekeeper, run
 from tests.rigs.rig import (
@@ -31,12 +32,20 @@ from tests.rigs.rig import (
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
+@pytest.fixture(scope="module")
+def maintained(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The name of a database whose first maintenance is done: before it nothing goes."""
+    with fresh_database(postgres_url, template_database) as url:
+        fill(url, Source(1, "UTC"), NOW)
+        run(url)
+        yield url.partition("?")[0].rpartition("/")[2]
+
+
 @pytest.fixture
-def kept(database_url: str) -> str:
-    """A database whose first maintenance is done: before it nothing goes."""
-    fill(database_url, Source(1, "UTC"), NOW)
-    run(database_url)
-    return database_url
+def kept(postgres_url: str, maintained: str) -> Iterator[str]:
+    """A copy of it."""
+    with fresh_database(postgres_url, maintained) as url:
+        yield url
 
 
 def user(url: str, name: str, *, days: float, state: str = "offline") -> None:

@@ -41,6 +41,11 @@ MORE_ZONES = [
 ]
 
 
+@pytest.fixture
+def database_url(cleared_database_url: str) -> str:
+    return cleared_database_url
+
+
 @pytest.mark.parametrize(("zone", "start"), [*ZONES, *MORE_ZONES])
 def test_every_rollup_equals_a_recount(zone: str, start: datetime, database_url: str) -> None:
     source = random_source(start.day, start, 53, zone)
