@@ -36,7 +36,7 @@ from tests.rigs.rig import (
 
 EVENTS_PER_RECORD = 20
 #: Between two records: writing as fast as it goes, a busy machine's processors never catch up.
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.015
 USERS = 400
 SCREENS = ["Home", "Cart", "Search", "Unknown", "background", None]
 
@@ -162,7 +162,7 @@ def test_a_zombie_and_a_kill_change_nothing(
     traffic = Traffic(kafka_settings)
     try:
         first, second = processors(), processors()
-        wait_for("the first batches are stored", lambda: total_stored(database_url) > 200)
+        wait_for("the first batches are stored", lambda: total_stored(database_url) > 80)
 
         first.send(signal.SIGSTOP)
         frozen_at = stored_through(database_url)
@@ -174,7 +174,7 @@ def test_a_zombie_and_a_kill_change_nothing(
         )
         first.send(signal.SIGCONT)
         resumed_at = total_stored(database_url)
-        wait_for("work goes on", lambda: total_stored(database_url) > resumed_at + 200)
+        wait_for("work goes on", lambda: total_stored(database_url) > resumed_at + 80)
 
         second.kill()
         killed_at = stored_through(database_url)

@@ -34,7 +34,7 @@ from tests.rigs.rig import (
 HTTP_USERS = [f"http-{n}" for n in range(20)]
 SOCKET_USERS = [f"socket-{n}" for n in range(40)]
 #: Between two heartbeats of a user.
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.4
 BUFFER_BYTES = 131_072
 #: What buffers, connections and answers of so small a load may take beside it.
 OTHER_BYTES = 16_000_000

@@ -112,7 +112,9 @@ def test_lint_has_nothing_to_say(values: Path) -> None:
     assert "[WARNING]" not in done.stdout
 
 
-@pytest.mark.parametrize("version", KUBERNETES)
+@pytest.mark.parametrize(
+    "version", [KUBERNETES[0], pytest.param(KUBERNETES[1], marks=pytest.mark.long)]
+)
 def test_kubernetes_takes_what_is_rendered(version: str) -> None:
     seen: list[Manifest] = []
     for values in VALUES:

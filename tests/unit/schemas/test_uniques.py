@@ -69,7 +69,7 @@ def test_few_users_are_counted_exactly_merged_or_not(one: set[str], other: set[s
         assert estimate(merged(*sketches)) == len(one | other)
 
 
-@pytest.mark.parametrize("total", [1_000, 20_000, 200_000])
+@pytest.mark.parametrize("total", [1_000, 20_000, pytest.param(200_000, marks=pytest.mark.long)])
 def test_many_users_are_counted_within_three_standard_errors(total: int) -> None:
     whole = sketch_of(users(0, total), KEY)
     assert estimate(whole) == pytest.approx(total, rel=3 * RELATIVE_ERROR)
