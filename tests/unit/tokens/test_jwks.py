@@ -11,19 +11,20 @@ import jwt
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from schemas.http.problems import ProblemError
 from schemas.tokens.identity import TokenVerifier
 from schemas.tokens.jwks import MAX_BYTES, JwksClient, KeysUnavailableError, UnknownKeyError
 from schemas.tokens.jwt import JwtVerifier
 from schemas.tokens.settings import TokenSettings
+from tests.rigs.rsa_keys import RSA, RSA_NEXT
 
 REFRESH_SECONDS = 300.0
 COOLDOWN_SECONDS = 10.0
 KEYS: dict[str, Any] = {
-    "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-    "rsa-next": rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "rsa": RSA,
+    "rsa-next": RSA_NEXT,
     "p256": ec.generate_private_key(ec.SECP256R1()),
     "ed25519": ed25519.Ed25519PrivateKey.generate(),
 }

@@ -28,11 +28,10 @@ from schemas.tokens.settings import TokenSettings
 from schemas.tokens.verifiers import phone_verifier
 from tests.authorization_server import introspection, running_authorization_server
 from tests.back_end import running_back_end
+from tests.rigs.rsa_keys import RSA, RSA_NEXT
 
 SECRET = "a secret of sixty-four bytes or more, which is what HS512 wants!!"
 SANCTUM = "12|Zq8cVtX0JkfQm3r1b7yHn2LwPs9uEdGaOiTzKj4Mf3a91c7d"
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-RSA_NEXT = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
 KEYS: dict[str, Any] = {
     **dict.fromkeys(("HS256", "HS384", "HS512"), SECRET),

@@ -14,7 +14,7 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +32,7 @@ from schemas.tokens.jwt import allowed_algorithms
 from schemas.tokens.settings import TokenSettings
 from schemas.tokens.verifiers import phone_verifier
 from schemas.untrusted.nesting import MAX_DEPTH
+from tests.rigs.rsa_keys import RSA
 
 SECRET = "a secret of thirty-two bytes, or more"
 LEEWAY_SECONDS = 30.0
@@ -91,7 +92,6 @@ def pem(private_key: Any) -> str:
     return public.decode()
 
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
 P521 = ec.generate_private_key(ec.SECP521R1())
