@@ -41,7 +41,7 @@ ARGUMENTS: Final = (
     *("--disable-quic", "--disable-component-update", "--disable-dev-shm-usage"),
     # A test has one page at a time: the next one goes on in the process of the last.
     "--renderer-process-limit=1",
-    # Two processes less to start, and to tell of each answer and each frame: a sixteenth of the CPU.
+    # Two processes less to start and to tell of each answer and frame: a sixteenth of the CPU.
     *("--in-process-gpu", "--enable-features=NetworkServiceInProcess2"),
 )
 DESK: Final = (1280, 900)

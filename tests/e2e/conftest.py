@@ -17,7 +17,7 @@ from tests.e2e.browser import (
     watched_page,
 )
 from tests.e2e.stacks import back_end, plain_up, short_stack, staffed_up
-from tests.rigs.api_harness import Table, token
+from tests.rigs.api_harness import Table
 
 __all__ = ["back_end", "plain_up", "short_stack", "staffed_up"]  # fixtures
 
@@ -102,8 +102,7 @@ def signed_in(stranger: Page, api: Api, table: Table) -> Page:
 
 
 @pytest.fixture
-def page(stranger: Page, api: Api, table: Table) -> Page:
-    """The dashboard, opened by the link that ``rollcall up`` prints."""
-    stranger.goto(f"{api.origin}/login#token={token()}")
-    stranger.wait_for_url(f"{api.origin}/")
-    return stranger
+def page(signed_in: Page, api: Api) -> Page:
+    """The dashboard."""
+    signed_in.goto(f"{api.origin}/")
+    return signed_in

@@ -30,8 +30,12 @@ def test_the_login_leads_to_no_other_site(stranger: Page, api: Api, table: Table
 
 
 def test_a_link_signs_in_and_leaves_no_token_in_the_address_bar_or_to_scripts(
-    page: Page, api: Api
+    stranger: Page, api: Api, table: Table
 ) -> None:
+    """The link that ``rollcall up`` prints."""
+    page = stranger
+    page.goto(f"{api.origin}/login#token={token()}")
+    page.wait_for_url(f"{api.origin}/")
     here = page.locator("nav [aria-current=page]")
     expect(here).to_have_text("Live")
     page.click("nav >> text=Users")

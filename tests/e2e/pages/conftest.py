@@ -98,13 +98,6 @@ def managed_api(pages_database: str) -> Iterator[Api]:
 
 
 @pytest.fixture
-def page(signed_in: Page, api: Api) -> Page:
-    """The dashboard; tests/e2e/test_dashboard.py opens it by the login."""
-    signed_in.goto(f"{api.origin}/")
-    return signed_in
-
-
-@pytest.fixture
 def modules(stranger: Page, api: Api) -> Page:
     """The lightest page, for tests that only call what a module exports."""
     stranger.goto(f"{api.origin}/login")
