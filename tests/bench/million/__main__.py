@@ -65,7 +65,7 @@ def begun(stack: ExitStack, scale: Scale, processors: int) -> tuple[Deployment, 
         f"{scale.users:,} users, a sign of life every {scale.seconds_between:g} s: "
         f"{scale.users / scale.seconds_between:,.0f} a second. {who.kept_alive:,} over "
         f"{CONNECTIONS:,} connections kept alive, {who.one_each:,} with a connection for each "
-        f"call, {who.sockets:,} sockets, phones under {Path(INTERPRETER).name}. "
+        f"call, {who.sockets:,} sockets; the first under {Path(INTERPRETER).name}. "
         f"{PARTITIONS} partitions, processors: {processors}, workers of ingest: {scale.workers}. "
         f"Load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores."
     )

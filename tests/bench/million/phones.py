@@ -9,7 +9,7 @@ are made when it is due, token included (an HMAC).
 A beat waits from the instant at which it was due: what this process, its connections or the service
 are late by is in the time until its answer.
 
-Standard library alone, and Python 3.9: PyPy runs it where there is one.
+Standard library alone, and Python 3.9: PyPy may run it.
 """
 
 from __future__ import annotations
@@ -203,8 +203,7 @@ class Phones:
     def _send(self, line: Line, beat: Beat) -> None:
         line.beat, line.received, line.request = beat, b"", self.request(beat)
         if line.sock is None:
-            line.sock = socket.socket()
-            line.sock.setblocking(False)
+            line.sock = socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
             line.sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
             line.sock.bind((SOURCES[self._opened % len(SOURCES)], 0))
             self._opened += 1
