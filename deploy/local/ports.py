@@ -6,7 +6,9 @@ import json
 import os
 import random
 import socket
+from collections import deque
 from pathlib import Path
+from typing import Final
 
 #: Environment: the first and the last port that may be taken, `20000-29999`.
 VARIABLE = "ROLLCALL_LOCAL_PORTS"
@@ -14,6 +16,8 @@ VARIABLE = "ROLLCALL_LOCAL_PORTS"
 # nobody takes one between our look and the server's bind; above those of well-known servers.
 FIRST_PORT, LAST_PORT = 20_000, 29_999
 ATTEMPTS = 200
+#: Given by this process just now: whoever asked may not have bound them yet.
+_given: Final[deque[int]] = deque(maxlen=256)
 
 
 def try_port(port: int, host: str) -> None:
@@ -45,14 +49,17 @@ def port_range() -> tuple[int, int]:
 
 
 def free_port(*, not_in: frozenset[int] = frozenset()) -> int:
-    """A port that is free on loopback now.
+    """A port that is free on loopback now, and another one than this process was given before, as
+    far as there are others.
 
     Raises `OSError` if none was found.
     """
     first, last = port_range()
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         port = random.randint(first, last)  # noqa: S311 - nothing secret
-        if port not in not_in and is_free(port):
+        may_be_taken_soon = port in _given and attempt < ATTEMPTS // 2
+        if port not in not_in and not may_be_taken_soon and is_free(port):
+            _given.append(port)
             return port
     raise OSError(f"no free port between {first} and {last} on 127.0.0.1")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.ports import VARIABLE, is_free, remembered_ports
+from deploy.local.ports import VARIABLE, free_port, is_free, remembered_ports
 from deploy.local.screen import base_urls, heartbeat_curl
 
 
@@ -40,6 +40,18 @@ def test_ports_are_of_the_range_that_the_environment_names(
         monkeypatch.setenv(VARIABLE, wrong)
         with pytest.raises(OSError, match=f"{VARIABLE} is '{wrong}': give the first and the last"):
             remembered_ports(tmp_path / "others.json", names)
+
+
+def test_a_port_is_not_given_twice_before_somebody_may_have_bound_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 200 out of 1,000 a score would be equal."""
+    monkeypatch.setenv(VARIABLE, "30200-31199")
+    given = [free_port() for _ in range(200)]
+    assert len(set(given)) == len(given)
+    # Where there are no others it is better than none.
+    monkeypatch.setenv(VARIABLE, f"{given[-1]}-{given[-1]}")
+    assert free_port() == given[-1]
 
 
 def test_a_damaged_file_of_ports_is_replaced(tmp_path: Path) -> None:
