@@ -11,11 +11,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import jwt
-from jwt.algorithms import HMACAlgorithm
 from jwt.types import Options
 
 from schemas.http.problems import ProblemError
@@ -44,7 +42,7 @@ from schemas.tokens.jwt_keys import (
     KeySource,
     algorithms_of_key,
     algorithms_of_secret,
-    decoded_base64,
+    other_reading,
     public_key,
     secret_bytes,
 )
@@ -64,20 +62,6 @@ _OPTIONS: Final[Options] = {
 _MOST_HEADERS: Final = 64
 
 logger = logging.getLogger(__name__)
-
-
-class CheckedSecrets(HMACAlgorithm):
-    """PyJWT's own, which looks at each secret once, and not for each token, whether it is rather a
-    public key: a tenth of what a token costs that was not seen before."""
-
-    prepare_key = lru_cache(maxsize=16)(HMACAlgorithm.prepare_key)
-
-
-for _name in SECRET_BYTES:
-    jwt.unregister_algorithm(_name)
-    jwt.register_algorithm(
-        _name, CheckedSecrets(getattr(HMACAlgorithm, _name.replace("HS", "SHA")))
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +155,7 @@ class JwtVerifier(VerifiedTokens):
         self._rules = issuer.rules
         self._source = issuer.source
         self.algorithms = allowed_algorithms(issuer)
-        self._decoded_secret = _other_reading(issuer)
+        self._decoded_secret = other_reading(issuer.secret)
         #: Of tokens that counted, as they were written: algorithm and key id.
         self._headers: dict[str, tuple[str, object]] = {}
         self._hints: list[str] = []
@@ -312,10 +296,3 @@ class JwtVerifier(VerifiedTokens):
             return self._decode(token, decoded, algorithm) is not None
         except TokenRefusedError as refused:
             return refused.code == "token_not_yet_valid"
-
-
-def _other_reading(issuer: JwtIssuer) -> bytes | None:
-    """What a secret would be if it were base64: where every signature fails, perhaps it is."""
-    if not issuer.secret or issuer.secret.startswith(BASE64_PREFIX):
-        return None
-    return decoded_base64(issuer.secret)
