@@ -41,6 +41,36 @@ class Budget:
         return NEVER_MEASURED_SECONDS if cpu is None else cpu * WALL_OF_CPU
 
 
+@dataclass
+class Unit:
+    """What stays in one process, and what its files take together."""
+
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+
+
+def in_order(units: Mapping[str, Unit]) -> list[str]:
+    """The longest first, and at any time of a run those that compute beside those that wait: where
+    all processes wait for something at the same time, both cores have nothing to do."""
+    longest_first = sorted(units, key=lambda name: (-units[name].wall_seconds, name))
+    all_wall = sum(unit.wall_seconds for unit in units.values())
+    mean = sum(unit.cpu_seconds for unit in units.values()) / max(all_wall, 1e-9)
+
+    def computes(name: str) -> bool:
+        return units[name].cpu_seconds > mean * units[name].wall_seconds
+
+    sides = [[n for n in longest_first if computes(n) is side] for side in (True, False)]
+    # Each unit stands where its side's clock would be if both sides began and ended together.
+    stands: list[tuple[float, int, str]] = []
+    for side in sides:
+        total = sum(units[name].wall_seconds for name in side)
+        passed = 0.0
+        for place, name in enumerate(side):
+            stands.append((passed / max(total, 1e-9), place, name))
+            passed += units[name].wall_seconds
+    return [name for _, _, name in sorted(stands)]
+
+
 @cache
 def read_budget() -> Budget:
     read = tomllib.loads(FILE.read_text())

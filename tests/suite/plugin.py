@@ -2,7 +2,7 @@
 
 Under pytest-xdist one process hands out files, and each file stays in one process: its tests share
 servers and browsers. Files that take long by the clock come first, so that no process ends long
-after the others. Files of one group (``GROUPS``) stay together: they share a stack.
+after the others, and those that compute beside those that wait. Files of one group (``GROUPS``) stay together: they share a stack.
 
 CPU is that of the test process and of the children that it has waited for, so a file's sum is
 right, and a test's may hold what an earlier one started. It says more than seconds on a machine
@@ -32,7 +32,9 @@ from xdist.workermanage import WorkerController
 from deploy.local import ports
 from tests.suite import forked_worker
 from tests.suite.budget import (
+    Unit,
     by_folder,
+    in_order,
     is_held,
     over_budget,
     read_budget,
@@ -219,15 +221,17 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest units first; a file's tests in the order in which they are written."""
+    """Units in the order of ``in_order``; a file's tests in the order in which they are written."""
     budget = read_budget()
-    units: dict[str, float] = defaultdict(float)
-    for file in {file_of(item.nodeid) for item in items}:
-        units[unit_of(file)] += budget.wall_of(file)
+    units: dict[str, Unit] = defaultdict(Unit)
+    for file in sorted({file_of(item.nodeid) for item in items}):
+        unit = units[unit_of(file)]
+        unit.cpu_seconds += budget.seconds_of_file.get(file, 0.0)
+        unit.wall_seconds += budget.wall_of(file)
+    places = {name: place for place, name in enumerate(in_order(units))}
 
-    def place(item: pytest.Item) -> tuple[float, str, int]:
-        unit = unit_of(item.nodeid)
-        return -units[unit], unit, PLACE_IN_GROUP.get(file_of(item.nodeid), 0)
+    def place(item: pytest.Item) -> tuple[int, int]:
+        return places[unit_of(item.nodeid)], PLACE_IN_GROUP.get(file_of(item.nodeid), 0)
 
     items.sort(key=place)
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.suite.budget import Budget, by_folder, over_budget, read_budget, report
+from tests.suite.budget import (
+    Budget,
+    Unit,
+    by_folder,
+    in_order,
+    over_budget,
+    read_budget,
+    report,
+)
 from tests.suite.plugin import GROUPS, unit_of
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +44,15 @@ def test_the_end_of_a_run_names_folders_and_the_ten_costliest_files() -> None:
     files = lines[lines.index("") + 1 :]
     assert [line.split()[-1] for line in files] == [
         f"tests/unit/test_{n}.py" for n in range(11, 1, -1)
+    ]
+
+
+def test_units_that_compute_run_beside_those_that_wait_and_of_each_the_longest_first() -> None:
+    waits = {f"waits {wall}": Unit(1.0, wall) for wall in (20.0, 10.0, 40.0)}
+    computes = {f"computes {cpu}": Unit(cpu, cpu) for cpu in (4.0, 8.0, 2.0)}
+    assert in_order(waits | computes) == [
+        *("computes 8.0", "waits 40.0", "computes 4.0", "waits 20.0"),
+        *("computes 2.0", "waits 10.0"),
     ]
 
 
