@@ -2,7 +2,8 @@
 
 Under pytest-xdist one process hands out files, and each file stays in one process: its tests share
 servers and browsers. Files that take long by the clock come first, so that no process ends long
-after the others, and those that compute beside those that wait. Files of one group (``GROUPS``) stay together: they share a stack.
+after the others, and those that compute beside those that wait. Files of one group (``GROUPS``)
+stay together: they share a stack.
 
 CPU is that of the test process and of the children that it has waited for, so a file's sum is
 right, and a test's may hold what an earlier one started. It says more than seconds on a machine
