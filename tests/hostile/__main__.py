@@ -110,9 +110,10 @@ def observe(plan: Plan) -> Outcome:
             ("ingest", f"http://127.0.0.1:{admin_port}/readyz"),
             ("api", f"http://127.0.0.1:{target.api_port}/api/online-users-count"),
         ):
-            guard = stack.enter_context(service(directory, name, ["-m", name], **environment))
+            pid = stack.enter_context(service(directory, name, ["-m", name], **environment))
             wait_for(f"{name} is ready", partial(answers, ready))
-            [processes[name]] = psutil.Process(guard).children()
+            started = psutil.Process(pid)
+            [processes[name]] = started.children() or [started]  # a fork has no guard
         try:
             with Memory(processes) as memory:
                 phones, did = attacked(plan, target)
