@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -128,3 +130,20 @@ def test_a_log_is_kept_short(tmp_path: Path) -> None:
     child.stop()
     assert log.read_text() == "new\n"
     assert log.with_name("service.log.1").stat().st_size == 6_000_000
+
+
+@pytest.mark.parametrize("platform", [sys.platform, "another system"])
+async def test_the_end_of_a_child_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    ends = Child(name="ends", command=["sh", "-c", "exit 3"], log_path=tmp_path / "ends.log")
+    stays = Child(name="stays", command=["sleep", "300"], log_path=tmp_path / "stays.log")
+    first, second = RunningChild(ends), RunningChild(stays)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", platform)
+        both = asyncio.gather(first.wait(), second.wait())
+        await asyncio.sleep(0)
+        psutil.Process(second.pid).kill()
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            assert await both == [3, -signal.SIGKILL]
+            assert await first.wait() == 3, "again"
