@@ -206,7 +206,7 @@ smoke-loads:
 	$(MAKE) bench-store ARGS=--smoke
 smoke-others:
 	$(MAKE) bench-density ARGS=--smoke
-	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/test_dashboard.py::test_the_login_is_accessible
+	$(MAKE) screenshots ARGS=--smoke PAGES=tests/e2e/pages/test_dashboard.py::test_the_login_is_accessible
 	$(MAKE) bench-capacity ARGS=--smoke
 	$(MAKE) fuzz ARGS=--smoke
 	$(MAKE) mutants ARGS=--smoke
@@ -323,7 +323,7 @@ wheel: install
 
 # README's picture of the Live page, after a quarter of an hour of simulated users, and every page by day, by
 # night and on a phone, into screenshots/, as the tests of pages see them.
-PAGES := tests/e2e/pages tests/e2e/test_dashboard.py
+PAGES := tests/e2e/pages
 screenshots: install packages
 	$(BIN)/python -m tests.e2e.picture $(ARGS)
 	ROLLCALL_SCREENSHOTS=1 $(BIN)/pytest -q $(PAGES) -k "not stack and not seen"

@@ -236,7 +236,7 @@ def watched_page_in(context: BrowserContext) -> tuple[Page, list[str]]:
 
 def sign_in(page: Page, origin: str, bearer: str | None = None) -> None:
     """What the login's form does, without its page and the one that it leads to: they cost as much
-    as most tests. tests/e2e/test_dashboard.py goes that way."""
+    as most tests. tests/e2e/pages/test_dashboard.py goes that way."""
     page.request.post(f"{origin}/login", form={"token": bearer or token()}, max_redirects=0)
     assert page.context.cookies(origin), "no session has begun"
 

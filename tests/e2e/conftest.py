@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import fresh_database
 from tests.e2e.browser import (
     Api,
-    context_of_many,
     next_person,
-    running_browser,
     sign_in,
     watched_page,
 )
@@ -20,13 +18,6 @@ from tests.e2e.stacks import back_end, plain_up, short_stack, staffed_up
 from tests.rigs.api_harness import Table
 
 __all__ = ["back_end", "plain_up", "short_stack", "staffed_up"]  # fixtures
-
-
-@pytest.fixture(scope="module")
-def browser(postgres_url: str) -> Iterator[Browser]:
-    """After PostgreSQL, whose start needs an event loop: Playwright holds this thread's."""
-    with running_browser() as started:
-        yield started
 
 
 @pytest.fixture(scope="package")
@@ -57,13 +48,6 @@ def table(pages_database: str) -> Iterator[Table]:
     opened.offsets(0)
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="module")
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """That of all persons of a module, one after the other."""
-    with context_of_many(browser) as made:
-        yield made
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
         *("taking_along", "screens"),
     ),
     # Those of the API that shows what a test has written:
-    _pages("live", "user", "health", "settings_page"),
+    _pages("live", "user", "dashboard", "health", "settings_page"),
     # And of one that encrypts secrets:
     _pages("users", "docs", "manage", "sharing", "audience", "audit"),
 )
