@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -17,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.local.ports import free_port
 from deploy.tokens import make_token, signing_key
 from tests.e2e.driver import PROCESSOR, Stack
-from tests.e2e.stack import ROLLCALL, STOP_SECONDS
+from tests.e2e.stack import STOP_SECONDS
 from tests.rigs.rig import wait_for
-from tests.suite.forks import run_python
+from tests.suite.forks import run_python, start_python
 
 SECONDS = 120.0
 #: False where it should not be is a fault of a loaded machine, too: it may be late by so much.
@@ -34,8 +33,8 @@ class Canaries:
         self.log = log
         key = signing_key(stack.up.data_dir)
         reader = make_token(key, user="canaries", expires_seconds=3600, scope="presence:read")
-        self.process = subprocess.Popen(
-            [*ROLLCALL, "canary"],
+        self.process = start_python(
+            ["-m", "deploy.cli", "canary"],
             env={
                 **os.environ,
                 "ROLLCALL_CANARY_TOKENS_FILE": str(tokens),
@@ -46,7 +45,7 @@ class Canaries:
                 "ROLLCALL_CANARY_SETTLE_SECONDS": str(SETTLE_SECONDS),
                 "ROLLCALL_CANARY_ADMIN_PORT": str(self.port),
             },
-            stderr=log.open("w"),
+            stderr=log.open("wb"),
         )
 
     def get(self, path: str) -> str:

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from deploy.local.ports import free_port
 from deploy.local.stack import PARTITIONS
 from deploy.simulate.report.result import schema
 from tests.e2e.driver import FRONT, Stack
-from tests.e2e.stack import ROLLCALL, START_SECONDS, STOP_SECONDS, Up, get
+from tests.e2e.stack import START_SECONDS, STOP_SECONDS, Up, get
 from tests.rigs.rig import wait_for
 from tests.suite.forks import run_python
 
@@ -119,9 +118,10 @@ def test_a_report_says_how_true_what_is_shown_is_and_nothing_acknowledged_is_mis
     ports = json.loads((stack.up.data_dir / "ports.json").read_text())
     where = ["--url", stack.up.url, "--data-dir", str(stack.up.data_dir), "--seed", "2"]
     trouble = ["--loss", "0.2", "--latency", "0.05", "--duplicates", "0.2", "--reordering", "0.1"]
-    ended = subprocess.run(
+    ended = run_python(
         [
-            *(*ROLLCALL, "simulate", *where, *trouble, "--storms", "4", "--clock-error", "3600"),
+            *("-m", "deploy.cli", "simulate", *where, *trouble),
+            *("--storms", "4", "--clock-error", "3600"),
             *("--users", "200", "--duration", "6", "--report", str(tmp_path), "--recount"),
         ],
         env={
@@ -129,8 +129,6 @@ def test_a_report_says_how_true_what_is_shown_is_and_nothing_acknowledged_is_mis
             "ROLLCALL_KAFKA_BOOTSTRAP": f"127.0.0.1:{ports['kafka']}",
             "ROLLCALL_PARTITIONS": str(PARTITIONS),
         },
-        capture_output=True,
-        text=True,
         timeout=START_SECONDS,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
