@@ -63,11 +63,17 @@ def fleet(table: Table, log_time: LogTime) -> Table:
 
 
 @pytest.fixture
-def audience(stranger: Page, api: Api, fleet: Table) -> Page:
-    """The page, opened by somebody who may export."""
+def marketer(stranger: Page, api: Api) -> Page:
+    """Somebody who may export, and has opened no page yet."""
     sign_in(stranger, api.origin, token("marketing", scope=BOTH))
-    stranger.goto(f"{api.origin}/audience")
     return stranger
+
+
+@pytest.fixture
+def audience(marketer: Page, api: Api, fleet: Table) -> Page:
+    """The page, opened by them."""
+    marketer.goto(f"{api.origin}/audience")
+    return marketer
 
 
 def counts(page: Page, text: str) -> None:
@@ -291,12 +297,11 @@ def test_typing_asks_once_and_of_several_counts_only_the_last_is_shown(
 
 
 def test_hostile_texts_are_shown_and_run_nothing_also_in_a_shell(
-    audience: Page, fleet: Table, tmp_path: Path
+    marketer: Page, api: Api, table: Table, log_time: LogTime, tmp_path: Path
 ) -> None:
     screen = f"'; touch {tmp_path}/owned; echo $(touch {tmp_path}/owned) `touch {tmp_path}/owned`"
-    fleet.run("DELETE FROM presence")
     for user_id, shown in ((HOSTILE, HOSTILE), ("a'b\\c", screen)):
-        fleet.user(
+        table.user(
             user_id,
             name=HOSTILE,
             screen=shown[:128],
@@ -304,7 +309,9 @@ def test_hostile_texts_are_shown_and_run_nothing_also_in_a_shell(
             device_info=HOSTILE,
             platform="<b>",
         )
-    audience.reload()
+    log_time.count(foreground=2)
+    audience = marketer
+    audience.goto(f"{api.origin}/audience")
     counts(audience, "2")
     expect(audience.locator("#sample-rows")).to_contain_text(HOSTILE)
     audience.get_by_label("On screen").fill(screen[:128])

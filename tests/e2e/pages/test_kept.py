@@ -50,13 +50,13 @@ def add(lead: Page, weeks_api: Api) -> Iterator[Callable[..., None]]:
 def test_a_page_is_saved_shared_renamed_and_deleted(
     lead: Page, weeks_api: Api, complaints: list[str]
 ) -> None:
-    path = "/screens?range=7d&show=Home&show=Cart+1"
+    path = "/users?state=background&sort=user_id"
     show(lead, weeks_api, path)
     lead.get_by_role("button", name="Saved views").click()
     dialog = lead.get_by_role("dialog", name="Saved views")
     expect(dialog).to_contain_text("You have saved none yet")
     name = dialog.get_by_label("Name of this page")
-    expect(name).to_have_value("Screens")
+    expect(name).to_have_value("Online users, in the background")
     name.fill(HOSTILE)
     dialog.get_by_role("button", name="Save this page").click()
     expect(dialog.get_by_role("status")).to_have_text("Saved.")
