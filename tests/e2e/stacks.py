@@ -1,6 +1,6 @@
 """The stacks that several files of tests share: a start costs more than most of them.
 
-Files of one stack run in one process (``tests/suite/plugin.py``), in the order that stands there.
+Files of one stack run in one process (``tests/suite/groups.py``), in the order that stands there.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Under pytest-xdist one process hands out files, and each file stays in one process: its tests share
 servers and browsers. Files that take long by the clock come first, so that no process ends long
-after the others, and those that compute beside those that wait. Files of one group (``GROUPS``)
-stay together: they share a stack.
+after the others, and those that compute beside those that wait. Files of one group
+(``tests/suite/groups.py``) stay together: they share a stack.
 
 CPU is that of the test process and of the children that it has waited for, so a file's sum is
 right, and a test's may hold what an earlier one started. It says more than seconds on a machine
@@ -43,46 +43,10 @@ from tests.suite.budget import (
     write_files,
 )
 from tests.suite.forks import Forked, end_what_is_left, start_server
+from tests.suite.groups import PLACE_IN_GROUP, file_of, unit_of
 from tests.suite.scratch import leave, make_scratch, use
 from tests.suite.servers import SharedServers, starters
 
-
-def _pages(*names: str) -> tuple[str, ...]:
-    return tuple(f"tests/e2e/pages/test_{name}.py" for name in names)
-
-
-#: Files that share a stack (``tests/e2e/stacks.py``), or a browser and an API, in their order.
-GROUPS: Final[tuple[tuple[str, ...], ...]] = (
-    # The second goes on with the data of the first. README's wants nobody online but its own user.
-    (
-        "tests/e2e/test_own_back_end.py",
-        "tests/e2e/test_simulation.py",
-        "tests/e2e/test_readme.py",
-        "tests/e2e/pages/test_live_stack.py",
-        "tests/e2e/test_up.py",
-        "tests/e2e/test_logs_name_nobody.py",
-    ),
-    # The first wants nobody online but its own users. In the last Kafka is away at last, and its
-    # grace keeps everybody online for longer.
-    (
-        "tests/e2e/test_count_is_exact.py",
-        "tests/e2e/pages/test_five_steps_seen.py",
-        "tests/e2e/test_canary.py",
-        "tests/e2e/test_five_steps.py",
-    ),
-    # A browser and an API take three seconds of CPU to start, as much as a short file of pages.
-    # Those of the fleet of weeks. The last one stops its API, and has the most to look at.
-    _pages(
-        *("active_users", "weight", "german", "journeys", "screen_rules", "kept", "display"),
-        *("taking_along", "screens"),
-    ),
-    # Those of the API that shows what a test has written:
-    _pages("live", "user", "dashboard", "health", "settings_page"),
-    # And of one that encrypts secrets:
-    _pages("users", "docs", "manage", "sharing", "audience", "audit"),
-)
-GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
-PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}
 MAX_ID_BYTES: Final = 16
 MAX_ID_CHARACTERS: Final = 80
 
@@ -108,16 +72,6 @@ def messages(config: pytest.Config, name: str) -> dict[str, Any]:
     """``workerinput`` or ``workeroutput``: what a process is told, and what it tells at its end."""
     found: dict[str, Any] = getattr(config, name)
     return found
-
-
-def file_of(nodeid: str) -> str:
-    return nodeid.split("::", 1)[0]
-
-
-def unit_of(nodeid: str) -> str:
-    """What must stay in one process: a group, or a file."""
-    file = file_of(nodeid)
-    return GROUP_OF.get(file, file)
 
 
 class UnitScheduling(LoadFileScheduling):

@@ -14,7 +14,7 @@ from tests.suite.budget import (
     read_budget,
     report,
 )
-from tests.suite.plugin import GROUPS, unit_of
+from tests.suite.groups import GROUPS, unit_of
 
 ROOT = Path(__file__).parents[3]
 BUDGET = Budget({"tests/unit": 10.0, "tests/e2e": 5.0}, {})
