@@ -77,10 +77,9 @@ def test_a_theme_that_was_chosen_is_there_before_the_first_paint(signed_in: Page
     dark = paper(signed_in)
     assert dark != light
     assert_accessible(signed_in)
-    for path in ("/screens", "/login"):
+    for path in ("/login", "/retention"):
         signed_in.goto(api.origin + path)
         assert signed_in.evaluate("firstTheme") == "dark", path
-    signed_in.goto(f"{api.origin}/users")
     choose(signed_in, "system")
     for scheme, color in (("dark", dark), ("light", light)):
         signed_in.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

@@ -115,7 +115,10 @@ def test_lint_has_nothing_to_say(values: Path) -> None:
 @pytest.mark.parametrize(
     "version", [KUBERNETES[0], pytest.param(KUBERNETES[1], marks=pytest.mark.long)]
 )
-def test_kubernetes_takes_what_is_rendered(version: str) -> None:
+def test_kubernetes_takes_what_is_rendered(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It reads all of Kubernetes' definitions anew for each manifest.
+    once = cache(kubernetes_validate.utils.schema_contents)
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", once)
     seen: list[Manifest] = []
     for values in VALUES:
         for manifest in rendered(values):
