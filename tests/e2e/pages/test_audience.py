@@ -98,6 +98,9 @@ def test_a_filter_is_built_exported_and_recorded(audience: Page, fleet: Table) -
     expect(audience.locator("#exports-empty")).to_have_text("Nobody has exported anything yet.")
     expect(audience.locator("#versions option")).to_have_count(5)
     expect(audience.locator("#screens option")).to_have_count(4)
+    send = audience.get_by_role("form", name="Send this audience")
+    expect(send).to_contain_text("There is nowhere to send it")
+    expect(send.get_by_role("button", name="Send to this audience")).to_be_disabled()
 
     audience.get_by_label("State").select_option(label="offline")
     counts(audience, "30")
@@ -148,23 +151,21 @@ def test_a_filter_is_built_exported_and_recorded(audience: Page, fleet: Table) -
     look(audience, "audience")
 
 
-def test_an_audience_is_sent_followed_and_cancelled(audience: Page, fleet: Table) -> None:
-    send = audience.get_by_role("form", name="Send this audience")
-    button = send.get_by_role("button", name="Send to this audience")
-    expect(send).to_contain_text("There is nowhere to send it")
-    expect(button).to_be_disabled()
+def test_an_audience_is_sent_followed_and_cancelled(marketer: Page, api: Api, fleet: Table) -> None:
     fleet.run(
         "INSERT INTO webhooks (id, url, filter, created_by, secret) VALUES (%s, "
         """'https://crm.example.com/rollcall', '{"of": "audience"}', 'admin', '')""",
         "wh_" + "5" * 16,
     )
-    audience.reload()
+    audience = marketer
+    audience.goto(f"{api.origin}/audience")
+    send = audience.get_by_role("form", name="Send this audience")
     audience.get_by_label("State").select_option(label="offline")
     counts(audience, "30")
     send.get_by_label("Name").fill("<b>Sale</b>")
     send.get_by_label("Text").fill("It begins")
     expect(send.get_by_label("To")).to_contain_text("https://crm.example.com (wh_5555")
-    button.click()
+    send.get_by_role("button", name="Send to this audience").click()
     [row] = [audience.locator("#deliveries-rows tr")]
     expect(row).to_have_count(1)
     expect(row).to_contain_text("<b>Sale</b>")

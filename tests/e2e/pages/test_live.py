@@ -466,10 +466,11 @@ def test_it_weighs_little_and_paints_before_uplot_comes(
 
 
 def test_a_page_that_nobody_looks_at_lets_go_of_its_place(
-    own_clock: None, page: Page, api: Api, log_time: LogTime
+    own_clock: None, signed_in: Page, api: Api, log_time: LogTime
 ) -> None:
+    page = signed_in
     page.clock.install()
-    page.reload()
+    page.goto(api.origin)
     is_live(page)
     hide = (
         "hidden => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
