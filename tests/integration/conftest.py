@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tests.conftest import fresh_database
 from tests.rigs.api_harness import Table
 from tests.rigs.database_role import fresh_role
+from tests.rigs.debian_postgres import DebianPostgres, running_debian_postgres
 from tests.rigs.ingest_process import Process
 
 
@@ -39,6 +41,12 @@ def cleared_database_url(shared_database_url: str) -> str:
     table.clear()
     table.close()
     return shared_database_url
+
+
+@pytest.fixture(scope="session")
+def debian_postgres(unit_resources: ExitStack) -> DebianPostgres:
+    """That of a group of files (``tests/suite/plugin.py``)."""
+    return unit_resources.enter_context(running_debian_postgres())
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli.command import app
 from schemas.database.migrate import grant_federation, migrate
-from tests.rigs.debian_postgres import DebianPostgres, running_debian_postgres
+from tests.rigs.debian_postgres import DebianPostgres
 
 #: With what would break a statement, and a URL.
 PASSWORD = "it's a @ secret, /really"
@@ -22,6 +22,8 @@ IN_A_URL = "it%27s%20a%20%40%20secret%2C%20%2Freally"
 READER = "federation_reader"
 OWNER = "federation_owner"
 API = "federation_api"
+#: The database of which members are copies.
+MIGRATED = "migrated"
 
 
 @dataclass(frozen=True)
@@ -67,25 +69,31 @@ def allow_wrapper(server: DebianPostgres, url: str) -> None:
         connection.execute(f"GRANT USAGE ON FOREIGN DATA WRAPPER postgres_fdw TO {OWNER}")
 
 
-@contextmanager
-def running_members(*names: str) -> Iterator[Servers]:
-    with running_debian_postgres() as server:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            for role in (READER, OWNER, API):
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
-                        sql.Identifier(role), sql.Literal(PASSWORD)
-                    )
+def allow_members(server: DebianPostgres) -> None:
+    """Make the roles, and what each member is a copy of."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        for role in (READER, OWNER, API):
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(PASSWORD)
                 )
-            rules = server.log.parent / "data" / "pg_hba.conf"
-            asked = f"host all {READER} 127.0.0.1/32 scram-sha-256\n"
-            rules.write_text(asked + rules.read_text())
-            connection.execute("SELECT pg_reload_conf()")
-        migrated = create(server, "migrated", "postgres")
-        migrate(migrated)
-        grant_federation(migrated, READER)
-        members = {name: create(server, f"member_{name}", "postgres", "migrated") for name in names}
-        yield Servers(server, members)
+            )
+        rules = server.log.parent / "data" / "pg_hba.conf"
+        asked = f"host all {READER} 127.0.0.1/32 scram-sha-256\n"
+        rules.write_text(asked + rules.read_text())
+        connection.execute("SELECT pg_reload_conf()")
+    migrated = create(server, MIGRATED, "postgres")
+    migrate(migrated)
+    grant_federation(migrated, READER)
+
+
+def new_members(server: DebianPostgres, *names: str) -> Servers:
+    """Databases of these members, which nobody else has."""
+    own = uuid.uuid4().hex[:8]
+    return Servers(
+        server,
+        {name: create(server, f"member_{name}_{own}", "postgres", MIGRATED) for name in names},
+    )
 
 
 def federate(url: str, *options: str, members: str | None = None) -> Result:

@@ -9,7 +9,8 @@ def _pages(*names: str) -> tuple[str, ...]:
     return tuple(f"tests/e2e/pages/test_{name}.py" for name in names)
 
 
-#: Files that share a stack (``tests/e2e/stacks.py``), or a browser and an API, in their order.
+#: Files that share a stack (``tests/e2e/stacks.py``), a browser and an API, or a server, in their
+#: order.
 GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     # The second goes on with the data of the first. README's wants nobody online but its own user.
     (
@@ -38,6 +39,12 @@ GROUPS: Final[tuple[tuple[str, ...], ...]] = (
     _pages("live", "user", "dashboard", "health", "settings_page"),
     # And of one that encrypts secrets:
     _pages("users", "docs", "manage", "sharing", "audience", "audit"),
+    # Debian's PostgreSQL. The first looks at all that it logged.
+    (
+        "tests/integration/api/test_api_search_index.py",
+        "tests/integration/federation/test_federate_command.py",
+        "tests/integration/federation/test_federation.py",
+    ),
 )
 GROUP_OF: Final = {file: group[0] for group in GROUPS for file in group}
 PLACE_IN_GROUP: Final = {file: place for group in GROUPS for place, file in enumerate(group)}

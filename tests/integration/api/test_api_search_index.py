@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -16,7 +15,7 @@ from schemas.database.search_index import drop_search_index, make_search_index
 from schemas.log.events import Erase, Heartbeat, OptOut
 from tests.integration.processor.test_signs_of_life import USERS, Log
 from tests.rigs.api_harness import NOON, Api, Table, api_settings, at, running_api
-from tests.rigs.debian_postgres import DebianPostgres, running_debian_postgres
+from tests.rigs.debian_postgres import DebianPostgres
 from tests.rigs.rig import rows, wait_for
 
 KNOWN = "/api/v1/users"
@@ -28,9 +27,8 @@ TEXTS = "SELECT user_id, name FROM search_texts ORDER BY 1"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[DebianPostgres]:
-    with running_debian_postgres() as running:
-        yield running
+def server(debian_postgres: DebianPostgres) -> DebianPostgres:
+    return debian_postgres
 
 
 @pytest.fixture

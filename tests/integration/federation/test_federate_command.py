@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from deploy.cli.command import app
 from tests.rigs.api_harness import Table
+from tests.rigs.debian_postgres import DebianPostgres
 from tests.rigs.federation_rig import (
     IN_A_URL,
     PASSWORD,
@@ -17,14 +18,13 @@ from tests.rigs.federation_rig import (
     Servers,
     allow_wrapper,
     federate,
-    running_members,
+    new_members,
 )
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with running_members("eu", "us", "old") as running:
-        yield running
+def servers(members_server: DebianPostgres) -> Servers:
+    return new_members(members_server, "eu", "us", "old")
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_who_cannot_be_a_member_is_named_with_what_to_do(servers: Servers, fleet
     assert f"run rollcall migrate --federation-role {READER} there" in said
     old.run(f"GRANT SELECT ON screen_days TO {READER}")
     old.close()
-    nobody = eu.replace("/member_eu", "/postgres")
+    nobody = eu.rpartition("/")[0] + "/postgres"
     assert "member eu has no schema of Rollcall" in refused(fleet, nobody)
     of_itself = fleet.replace("//federation_owner@", f"//{READER}:{IN_A_URL}@")
     assert "member fleet is a federation" in refused(fleet, f"fleet={of_itself}")

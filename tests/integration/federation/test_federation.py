@@ -27,6 +27,7 @@ from tests.integration.analytics.analytics_rows import (
     write_screens,
 )
 from tests.rigs.api_harness import Answer, Api, api_settings, running_api, token, wait_until
+from tests.rigs.debian_postgres import DebianPostgres
 from tests.rigs.federation_rig import (
     API,
     IN_A_URL,
@@ -36,7 +37,7 @@ from tests.rigs.federation_rig import (
     allow_wrapper,
     create,
     federated,
-    running_members,
+    new_members,
 )
 from tests.rigs.proxy import Proxy
 
@@ -84,32 +85,32 @@ class Fleet:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def fleet() -> AsyncIterator[Fleet]:
-    with running_members("eu", "us") as servers:
-        tables, samples = {}, {}
-        for seed, (name, url) in enumerate(servers.members.items()):
-            tables[name] = AnalyticsTable(url)
-            samples[name] = fill(tables[name], name, random.Random(seed))
-        url = create(servers.server, "fleet", "federation_owner")
-        allow_wrapper(servers.server, url)
-        async with AsyncExitStack() as stack:
-            line = Proxy(free_port(), servers.server.port)
-            await line.start()
-            stack.push_async_callback(line.cut)
-            wanted = f"{servers.member('eu')},{servers.member('us', line.port)}"
-            said = await federated(url, "--api-role", API, members=wanted)
-            assert said.endswith(f"a federation of eu, us\n{API} may do what the API does\n")
-            as_api = servers.server.url(API, "fleet")
-            members = {
-                name: await stack.enter_async_context(running_api(api_settings(member)))
-                for name, member in servers.members.items()
-            }
-            # As in life: a member that is away is waited for so long.
-            settings = api_settings(as_api, api_statement_timeout_seconds=5)
-            api = await stack.enter_async_context(running_api(settings))
-            yield Fleet(servers, url, line, api, members, tables, samples)
-        for table in tables.values():
-            table.close()
+async def fleet(members_server: DebianPostgres) -> AsyncIterator[Fleet]:
+    servers = new_members(members_server, "eu", "us")
+    tables, samples = {}, {}
+    for seed, (name, url) in enumerate(servers.members.items()):
+        tables[name] = AnalyticsTable(url)
+        samples[name] = fill(tables[name], name, random.Random(seed))
+    url = create(servers.server, "fleet", "federation_owner")
+    allow_wrapper(servers.server, url)
+    async with AsyncExitStack() as stack:
+        line = Proxy(free_port(), servers.server.port)
+        await line.start()
+        stack.push_async_callback(line.cut)
+        wanted = f"{servers.member('eu')},{servers.member('us', line.port)}"
+        said = await federated(url, "--api-role", API, members=wanted)
+        assert said.endswith(f"a federation of eu, us\n{API} may do what the API does\n")
+        as_api = servers.server.url(API, "fleet")
+        members = {
+            name: await stack.enter_async_context(running_api(api_settings(member)))
+            for name, member in servers.members.items()
+        }
+        # As in life: a member that is away is waited for so long.
+        settings = api_settings(as_api, api_statement_timeout_seconds=5)
+        api = await stack.enter_async_context(running_api(settings))
+        yield Fleet(servers, url, line, api, members, tables, samples)
+    for table in tables.values():
+        table.close()
 
 
 def fill(table: AnalyticsTable, name: str, rng: random.Random) -> dict[datetime, tuple[int, int]]:
