@@ -9,11 +9,12 @@ from a migrated template.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import hypothesis
@@ -29,8 +30,7 @@ from psycopg.conninfo import make_conninfo
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, kafka_admin, make_topics, topic_name, topic_specs
-from tests.rigs.looks import end_looks
-from tests.suite.scratch import in_memory
+from tests.rigs.copies import copy_database
 from tests.suite.servers import KAFKA, POSTGRES, ask, starters
 
 pytest_plugins = ["tests.suite.plugin"]
@@ -86,15 +86,42 @@ def postgres_url(shared_servers: Path | None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def template_database(postgres_url: str) -> Iterator[str]:
-    """Name of a migrated, empty database that tests clone."""
-    name = f"rollcall_template_{uuid.uuid4().hex[:12]}"
+def template_database(postgres_url: str, testrun_uid: str) -> Iterator[str]:
+    """Name of a migrated, empty database that tests clone, the same in all processes of a run.
+
+    Whoever asks first makes it, and whoever is done last drops it: they have a lock of PostgreSQL's
+    in common.
+    """
+    run = hashlib.sha256(testrun_uid.encode()).hexdigest()[:12]
+    name, lock = f"rollcall_template_{run}", int(run, 16)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        migrate(database_in(postgres_url, name))
+        connection.execute("SELECT pg_advisory_lock(%s)", (lock,))
+        known = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
+        if known.fetchone() is None:
+            make_template(connection, postgres_url, name)
+        connection.execute("SELECT pg_advisory_lock_shared(%s), pg_advisory_unlock(%s)", [lock] * 2)
         yield name
         drop_databases()
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        connection.execute("SELECT pg_advisory_unlock_shared(%s)", (lock,))
+        last = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone()
+        if last == (True,):
+            drop_database(connection, name)
+
+
+def make_template(connection: psycopg.Connection, postgres_url: str, name: str) -> None:
+    # By its name it is whole: a process may end before that.
+    unfinished = f"{name}_unfinished"
+    drop_database(connection, unfinished)
+    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unfinished)))
+    migrate(database_in(postgres_url, unfinished))
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(*map(sql.Identifier, (unfinished, name)))
+    )
+
+
+def drop_database(connection: psycopg.Connection, name: str) -> None:
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+    connection.execute(drop.format(sql.Identifier(name)))
 
 
 def database_in(url: str, name: str) -> str:
@@ -109,15 +136,7 @@ def database_in(url: str, name: str) -> str:
 def fresh_database(postgres_url: str, template_database: str) -> Iterator[str]:
     """URL of a migrated, empty database."""
     name = f"rollcall_{uuid.uuid4().hex[:12]}"
-    # Cheapest in memory, dearest on a disk: it waits for two checkpoints.
-    strategy = "FILE_COPY" if in_memory() else "WAL_LOG"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        end_looks(connection, template_database)
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
-                sql.Identifier(name), sql.Identifier(template_database), sql.SQL(strategy)
-            )
-        )
+    copy_database(maintenance(postgres_url), template_database, name)
     yield database_in(postgres_url, name)
     used_up.append((postgres_url, name))
     if len(used_up) >= DATABASES_KEPT:
@@ -128,10 +147,13 @@ def drop_databases() -> None:
     """Those that tests have done with. Each drop is a checkpoint: many in a row cost a fifth."""
     while used_up:
         url, name = used_up.pop()
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            )
+        drop_database(maintenance(url), name)
+
+
+@cache
+def maintenance(postgres_url: str) -> psycopg.Connection:
+    """This process's connection to a server, for as long as it runs."""
+    return psycopg.connect(postgres_url, autocommit=True)
 
 
 @pytest.fixture

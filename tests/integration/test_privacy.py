@@ -25,9 +25,9 @@ from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, PRIVACY, REJECTS
 from schemas.service.user_hash import UserHash
 from tests.rigs.api_harness import token
+from tests.rigs.copies import copy_database
 from tests.rigs.harness import client_events, ingest_settings, running_ingest, wait_until
 from tests.rigs.harness import token as phone_token
-from tests.rigs.looks import end_looks
 from tests.rigs.privacy_rig import (
     KEY,
     OPT_IN,
@@ -622,8 +622,7 @@ def copied(database_url: str) -> Iterator[str]:
     name = database_url.partition("?")[0].rpartition("/")[2]
     copy = f"{name}_restored"
     with psycopg.connect(database_url.replace(name, "postgres"), autocommit=True) as connection:
-        end_looks(connection, name)
-        connection.execute(f"CREATE DATABASE {copy} TEMPLATE {name}".encode())
+        copy_database(connection, name, copy)
         yield database_url.replace(name, copy)
         connection.execute(f"DROP DATABASE {copy} WITH (FORCE)".encode())
 

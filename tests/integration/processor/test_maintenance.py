@@ -21,7 +21,7 @@ from processor.maintenance.database_session import Connection
 from processor.settings import ProcessorSettings
 from tests.conftest import database_in
 from tests.integration.processor.rollup_oracle import DAY, HOUR, Source, recount
-from tests.rigs.looks import end_looks
+from tests.rigs.copies import copy_database
 from tests.rigs.maintenance_rig import (
     HookedConnection,
     assert_equals_recount,
@@ -44,12 +44,7 @@ def clone(postgres_url: str, database_url: str) -> Iterator[str]:
     original = psycopg.conninfo.conninfo_to_dict(database_url)["dbname"]
     name = f"rollcall_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as db:
-        end_looks(db, str(original))
-        db.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(str(original))
-            )
-        )
+        copy_database(db, str(original), name)
         yield database_in(postgres_url, name)
         db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
