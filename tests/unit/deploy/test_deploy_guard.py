@@ -145,5 +145,5 @@ async def test_the_end_of_a_child_is_noticed(
         await asyncio.sleep(0)
         psutil.Process(second.pid).kill()
         async with asyncio.timeout(DEADLINE_SECONDS):
-            assert await both == [3, -signal.SIGKILL]
+            assert [*await both] == [3, -signal.SIGKILL]
             assert await first.wait() == 3, "again"
