@@ -5,14 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
 from tests.conftest import fresh_database
-from tests.rigs.api_harness import Table
+from tests.rigs.api_harness import clear
 from tests.rigs.database_role import fresh_role
 from tests.rigs.debian_postgres import DebianPostgres, running_debian_postgres
 from tests.rigs.ingest_process import Process
+from tests.rigs.rig import rows
 
 
 @pytest.fixture
@@ -37,9 +39,7 @@ def cleared_database_url(shared_database_url: str) -> str:
 
     A module whose tests change rows alone makes it their ``database_url``.
     """
-    table = Table(shared_database_url)
-    table.clear()
-    table.close()
+    clear(partial(rows, shared_database_url))
     return shared_database_url
 
 

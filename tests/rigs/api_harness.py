@@ -143,6 +143,20 @@ async def wait_until(condition: Callable[[], Awaitable[Any]]) -> None:
             await asyncio.sleep(pause(started))
 
 
+def clear(run: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    """Delete what is in a database, but not how the schema was made and who is logged in."""
+    # Of tables and partitions those that were ever written: the others are most of them.
+    written = run(
+        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
+        "AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0 "
+        "AND relname NOT IN ('schema_migrations', 'api_secret', 'browser_sessions')"
+    )
+    # Far cheaper than TRUNCATE, which gives every table and index a file of its own.
+    deletes = (f"of_{number} AS (DELETE FROM {name})" for number, (name,) in enumerate(written))
+    if written:
+        run(f"WITH {', '.join(deletes)} SELECT 1")
+
+
 class Table:
     """Writes what the processor would have written."""
 
@@ -158,16 +172,7 @@ class Table:
 
     def clear(self) -> None:
         """Forget everything, but not how the schema was made and who is logged in."""
-        # Of tables and partitions those that were ever written: the others are most of them.
-        names = self.run(
-            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
-            "AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0 "
-            "AND relname NOT IN ('schema_migrations', 'api_secret', 'browser_sessions')"
-        )
-        # Far cheaper than TRUNCATE, which gives every table and index a file of its own.
-        with self._connection.transaction():
-            for (name,) in names:
-                self.run(f"DELETE FROM {name}")
+        clear(self.run)
 
     def user(self, user_id: str, state: str = "foreground", **columns: Any) -> None:
         """A user of one device; online for a minute at noon unless ``columns`` say otherwise."""
