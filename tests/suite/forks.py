@@ -165,7 +165,7 @@ class Forked:
         (self.pid,) = _length.unpack(_receive(self._socket, _length.size))
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self._socket], [], [], 0)[0]:
+        if self.returncode is None and self._has_been_told(0.0):
             status, seconds = _end.unpack(_receive(self._socket, _end.size))
             self.returncode = status
             Forked.cpu_seconds_of_ended += seconds
@@ -177,8 +177,14 @@ class Forked:
         while (status := self.poll()) is None:
             if deadline is not None and time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(f"fork {self.pid}", timeout or 0)
-            select.select([self._socket], [], [], POLL_SECONDS if timeout is None else 0.1)
+            self._has_been_told(POLL_SECONDS if timeout is None else 0.1)
         return status
+
+    def _has_been_told(self, within_seconds: float) -> bool:
+        # Not `select.select`: a test with a thousand sockets has descriptors that it cannot take.
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN)
+        return bool(waiting.poll(1000 * within_seconds))
 
     def send_signal(self, sig: int) -> None:
         """Like `Popen`'s, it does nothing to a process that has ended."""

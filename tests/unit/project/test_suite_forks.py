@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -60,3 +61,15 @@ def test_what_a_run_leaves_is_ended_and_nothing_else(tmp_path: Path) -> None:
         for process in (ours, theirs):
             process.kill()
             process.wait()
+
+
+def test_a_process_with_thousands_of_descriptors_hears_of_an_end(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert started(tmp_path, "print('ended')") == ["ended"]
+    finally:
+        for filler in fillers:
+            os.close(filler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
