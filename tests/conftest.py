@@ -89,21 +89,23 @@ def postgres_url(shared_servers: Path | None) -> Iterator[str]:
 def template_database(postgres_url: str, testrun_uid: str) -> Iterator[str]:
     """Name of a migrated, empty database that tests clone, the same in all processes of a run.
 
-    Whoever asks first makes it, and whoever is done last drops it: they have a lock of PostgreSQL's
-    in common.
+    Whoever asks first makes it, under one lock, and whoever is done last drops it: until then each
+    holds another one, which they share.
     """
     run = hashlib.sha256(testrun_uid.encode()).hexdigest()[:12]
-    name, lock = f"rollcall_template_{run}", int(run, 16)
+    name = f"rollcall_template_{run}"
+    making, using = (2 * int(run, 16) + n for n in (0, 1))
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", (lock,))
+        connection.execute("SELECT pg_advisory_lock_shared(%s)", (using,))
+        connection.execute("SELECT pg_advisory_lock(%s)", (making,))
         known = connection.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
         if known.fetchone() is None:
             make_template(connection, postgres_url, name)
-        connection.execute("SELECT pg_advisory_lock_shared(%s), pg_advisory_unlock(%s)", [lock] * 2)
+        connection.execute("SELECT pg_advisory_unlock(%s)", (making,))
         yield name
         drop_databases()
-        connection.execute("SELECT pg_advisory_unlock_shared(%s)", (lock,))
-        last = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone()
+        connection.execute("SELECT pg_advisory_unlock_shared(%s)", (using,))
+        last = connection.execute("SELECT pg_try_advisory_lock(%s)", (using,)).fetchone()
         if last == (True,):
             drop_database(connection, name)
 
