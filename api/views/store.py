@@ -14,8 +14,9 @@ from psycopg.rows import dict_row
 from api.http.documents import Row
 from api.postgres.database import Connection, Database
 from api.views.view import MOST, MOST_OF_A_READER, Change
+from schemas.bodies.body import refusal
 from schemas.database.named_queries import load_queries
-from schemas.http.problems import ProblemError
+from schemas.http.problems import FieldProblem, ProblemError
 from schemas.tokens.identity import Identity, PrincipalKind
 
 _WRITE: Final = "view_write"
@@ -75,10 +76,10 @@ class ViewStore:
         )
         if row["id"] is None:
             if row["of_reader"] >= MOST_OF_A_READER:
-                detail = f"You keep {MOST_OF_A_READER} views already: delete one of them."
+                kept = f"you keep {MOST_OF_A_READER} views already, delete one of them"
             else:
-                detail = f"All readers keep {MOST:,} views together: some have to go first."
-            raise ProblemError("bad_field", detail)
+                kept = f"all readers keep {MOST:,} views together, some have to go first"
+            raise refusal([FieldProblem("name", f"is one too many: {kept}")])
         return _view(row)
 
     async def change(self, reader: Identity, view_id: str, given: Change) -> SavedView:

@@ -194,7 +194,7 @@ async def test_a_reader_keeps_a_hundred_views(
     full = await send(api, "POST", VIEWS, CART, token("ada"))
     assert (full.status, full.json["detail"]) == (
         422,
-        "You keep 100 views already: delete one of them.",
+        "name is one too many: you keep 100 views already, delete one of them.",
     )
     assert (await send(api, "POST", VIEWS, CART, token("bob"))).status == 201
     monkeypatch.setattr(views, "MOST", 101)

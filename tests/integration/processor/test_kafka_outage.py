@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from deploy.local.child import RunningChild
 from deploy.local.kafka import LocalKafka
@@ -53,6 +54,8 @@ INGEST = {
     # The phones live in this process, which may stand still for a moment.
     "WEBSOCKET_PING_TIMEOUT_SECONDS": "30",
 }
+#: Close codes.
+RESTART, TRY_AGAIN_LATER = 1012, 1013
 
 
 class Broker:
@@ -108,10 +111,19 @@ class Load:
                 assert int(answer.headers["retry-after"]) >= 1
                 self.refused += 1
 
-    async def over_socket(self, user: str, client: ClientConnection) -> None:
+    async def over_socket(self, user: str, stack: AsyncExitStack, client: ClientConnection) -> None:
         async for screen in self._screens(user):
-            await client.send(json.dumps({"id": screen, "screen": screen}))
-            answer = json.loads(await client.recv())
+            try:
+                await client.send(json.dumps({"id": screen, "screen": screen}))
+                answer = json.loads(await client.recv())
+            except ConnectionClosed as closed:
+                if code_of(closed) != RESTART:
+                    raise
+                answer = {"type": "restart"}
+            # An ingest to which Kafka says nothing for long sends its sockets to another one.
+            if answer["type"] == "restart":
+                client = await opened_again(stack, self._ingest, user)
+                continue
             assert answer["id"] == screen
             if answer["type"] == "ack":
                 self.acknowledged.add(screen)
@@ -196,7 +208,7 @@ async def test_kafka_is_killed_under_load_and_comes_back(
             for user in HTTP_USERS:
                 group.create_task(load.over_http(user))
             for user, client in zip(SOCKET_USERS, clients, strict=True):
-                group.create_task(load.over_socket(user, client))
+                group.create_task(load.over_socket(user, stack, client))
             await load.until_everybody_is_acknowledged_again()
             await until_online(database_url)
 
@@ -227,7 +239,7 @@ async def test_kafka_is_killed_under_load_and_comes_back(
 
 
 async def opened(stack: AsyncExitStack, ingest: Process, user: str) -> ClientConnection:
-    """A socket that must stay open to the end."""
+    """A socket that stays open until it is told to come back."""
     headers = {"Authorization": f"Bearer {token(user)}"}
     url = f"ws://127.0.0.1:{ingest.port}/api/ws"
     client = await stack.enter_async_context(
@@ -235,6 +247,25 @@ async def opened(stack: AsyncExitStack, ingest: Process, user: str) -> ClientCon
     )
     assert json.loads(await client.recv())["type"] == "welcome"
     return client
+
+
+async def opened_again(stack: AsyncExitStack, ingest: Process, user: str) -> ClientConnection:
+    """As a phone that was told to come back does, until it is let in."""
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while True:
+            try:
+                return await opened(stack, ingest, user)
+            except InvalidStatus as refused:
+                if refused.response.status_code != 503:
+                    raise
+            except ConnectionClosed as closed:
+                if code_of(closed) not in {RESTART, TRY_AGAIN_LATER}:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def code_of(closed: ConnectionClosed) -> int | None:
+    return None if closed.rcvd is None else closed.rcvd.code
 
 
 async def until_online(database_url: str) -> None:
