@@ -59,7 +59,7 @@ def main(
         raise typer.BadParameter(f"no target (they are: {', '.join(TARGETS)})", param_hint="--only")
     names = [only] if only else [*TARGETS]
     workers = min(2, len(names))
-    seconds = 2 if smoke else round(60 * minutes * workers / len(names))
+    seconds = 1 if smoke else round(60 * minutes * workers / len(names))
     with ThreadPoolExecutor(workers) as pool:
         keeps = keep_inputs and not smoke
         hunts = [*pool.map(lambda name: _hunt(name, seconds, seed, keeps=keeps), names)]
