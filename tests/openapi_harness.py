@@ -60,7 +60,10 @@ _RULED_BY_MORE: Final = frozenset(
 )
 
 #: Of any text, which characters; of any list that is kept, how long it is by now.
-_IS_OF_ALL: Final = re.compile("holds characters that no text here can hold|is one too many:")
+_IS_OF_ALL: Final = re.compile(
+    "holds characters that no text here can hold|must have no characters that cannot be seen"
+    "|is one too many:"
+)
 
 
 def described(
