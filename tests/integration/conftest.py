@@ -45,7 +45,7 @@ def cleared_database_url(shared_database_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def debian_postgres(unit_resources: ExitStack) -> DebianPostgres:
-    """That of a group of files (``tests/suite/plugin.py``)."""
+    """That of a group of files (``tests/suite/groups.py``)."""
     return unit_resources.enter_context(running_debian_postgres())
 
 
