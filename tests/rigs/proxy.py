@@ -20,6 +20,7 @@ class Proxy:
         self._open.set()
         self._deaf: set[asyncio.StreamReader] = set()
         self._answers: set[asyncio.StreamReader] = set()
+        self._cuts = 0
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
@@ -28,6 +29,7 @@ class Proxy:
         """End every connection and refuse new ones."""
         assert self._server is not None
         self._server.close()
+        self._cuts += 1
         for writer in self._writers:
             writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -45,10 +47,15 @@ class Proxy:
         self._open.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cuts = self._cuts
         try:
             upstream = await asyncio.open_connection("127.0.0.1", self._upstream_port)
         except OSError:
             writer.transport.abort()
+            return
+        if self._cuts > cuts:  # the cut came while this one was on its way
+            writer.transport.abort()
+            upstream[1].transport.abort()
             return
         self._writers |= {writer, upstream[1]}
         self._answers.add(upstream[0])
