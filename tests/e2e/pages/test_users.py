@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.browser import HOSTILE, Api, look
 from tests.e2e.pages.lives import called
@@ -411,11 +411,16 @@ def test_every_list_says_how_many_it_has(page: Page, api: Api, table: Table, row
 def test_ctrl_k_finds_a_person_from_every_page(page: Page, api: Api, table: Table) -> None:
     a_few(table)
     table.user("x-17", "offline", name="José Álvarez")
+    scripts: list[Route] = []
+    page.route("**/finder.js", lambda route: scripts.append(route))
     page.goto(f"{api.origin}/active-users")
-    page.keyboard.press("Control+k")
+    with page.expect_request("**/finder.js"):
+        page.keyboard.press("Control+k")
     found = page.locator("#finder")
-    expect(found).to_be_visible()
-    page.keyboard.type("alvare")
+    page.keyboard.type("alvare")  # before the script is there
+    expect(found.locator("input")).to_have_value("alvare")
+    scripts[0].continue_()
+    page.unroute_all()
     expect(found.locator("a").first).to_contain_text("José Álvarez")
     expect(found.locator("[role=status]")).to_have_text("1 user found.")
     look(page, "finder", part="#finder")

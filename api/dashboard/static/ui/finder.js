@@ -20,14 +20,8 @@ let turn = 0;
 // What the links are of: Enter must not open somebody that was found for another text.
 let foundFor = "";
 
-export function open() {
-  if (dialog.open) return field.select();
-  dialog.showModal();
-  field.select();
-  find();
-}
-
-async function find() {
+/** What is in the field. */
+export async function find() {
   const mine = ++turn;
   const text = field.value.trim();
   if (text === "") {

@@ -3,12 +3,25 @@
 
 import { offerCopies } from "./copy.js";
 import { offerDisplay } from "./display.js";
+import { setText } from "./dom.js";
+import { t } from "../lib/texts.js";
 
 const find = document.getElementById("find");
+const finder = document.getElementById("finder");
 
+/** What is typed while its script is read is kept, and looked for then. */
 async function open() {
-  const finder = await import(new URL("finder.js", import.meta.url));
-  finder.open();
+  const field = finder.querySelector("input");
+  if (finder.open) return field.select();
+  finder.showModal();
+  field.select();
+  try {
+    const script = await import(new URL("finder.js", import.meta.url));
+    script.find();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    setText(finder.querySelector("p"), t("This cannot be searched now: {why}", { why: t("Connection lost") }));
+  }
 }
 
 if (find !== null) {
