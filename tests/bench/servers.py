@@ -25,6 +25,7 @@ from deploy.local.postgres import LocalPostgres
 from schemas.database.migrate import migrate
 from schemas.log.settings import KafkaSettings
 from schemas.log.topics import EVENTS, create_topics, topic_name
+from tests.ending import end_by_sigterm
 from tests.rigs.rig import stored_through, wait_for
 from tests.suite.forks import VARIABLE as FORKS
 from tests.suite.forks import run_python, start_python
@@ -81,6 +82,7 @@ def servers(
 ) -> Iterator[Servers]:
     """Kafka and PostgreSQL on this machine: durable, and compiled for a long run unless they are
     to be there quickly. Where there are some already it has topics and databases of its own."""
+    end_by_sigterm()
     with ExitStack() as stack:
         there = shared(quick_start=quick_start) or stack.enter_context(
             own_servers(directory, quick_start=quick_start)

@@ -7,15 +7,14 @@ For ``make smoke``, whose figures say nothing: starts are most of what its bench
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NoReturn
 
 from tests.bench.servers import own_servers
+from tests.ending import end_by_sigterm
 from tests.suite.forks import start_server
 
 
@@ -32,12 +31,7 @@ def run(command: list[str]) -> int:
         return subprocess.call(command, env={**os.environ, **there.told()})
 
 
-def _end(number: int, _frame: object) -> NoReturn:
-    """As Ctrl-C does: nothing is left behind."""
-    raise SystemExit(128 + number)
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, _end)
+    end_by_sigterm()
     os.umask(0o022)
     raise SystemExit(run(sys.argv[1:]))

@@ -21,18 +21,18 @@ import logging
 import os
 import random
 import shutil
-import signal
 import tempfile
 import time
 import traceback
 from pathlib import Path
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import psycopg
 import typer
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from tests.ending import end_by_sigterm
 from tests.faults.brokers import THREE
 from tests.faults.fleet import Fleet
 from tests.faults.judge import Judge, Loss, Verdict
@@ -205,7 +205,7 @@ def main(
     chosen = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     directory = Path(tempfile.mkdtemp(prefix="rollcall-faults-"))
     say(f"seed {chosen}; logs in {directory}")
-    signal.signal(signal.SIGTERM, _end)
+    end_by_sigterm()
     kinds = [kind for kind in kinds if kind.name in wanted]
     phones = PHONES_OF_SMOKE if smoke else PHONES
     outcomes = run(directory, kinds, rounds, minutes, chosen, brokers, phones)
@@ -219,11 +219,6 @@ def main(
         raise SystemExit(1)
     if not keep:
         shutil.rmtree(directory)
-
-
-def _end(number: int, _frame: object) -> NoReturn:
-    """As Ctrl-C does: nothing is left behind."""
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

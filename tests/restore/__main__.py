@@ -36,6 +36,7 @@ from psycopg import sql
 from rich.console import Console
 
 from deploy.local.postgres import LocalPostgres, binary
+from tests.ending import end_by_sigterm
 from tests.faults.fleet import Fleet
 from tests.faults.judge import Judge, Loss
 from tests.faults.links import Background
@@ -276,6 +277,7 @@ def main(
 ) -> None:
     """Lose PostgreSQL, restore it from a dump, and compare."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    end_by_sigterm()
     chosen = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     directory = Path(tempfile.mkdtemp(prefix="rollcall-restore-"))
     say(f"seed {chosen}; logs in {directory}")
