@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from schemas.http.problems import CODES, PROBLEM_JSON
 from tests.rigs.harness import SECRET, Answer, Ingest, token, wait_until
+from tests.rigs.tasks import our_tasks
 
 _HUNTED = int(os.environ.get("ROLLCALL_TEST_EXAMPLES") or 0)
 
@@ -82,16 +83,6 @@ class Watch:
             and metric("rollcall_ingest_buffer_bytes") == 0
             and our_tasks() <= self.tasks_at_rest
         )
-
-
-def our_tasks() -> int:
-    """Tasks that run now, those of Kafka's client left out: they come and go as it likes."""
-    return sum(not _of_kafkas_client(task) for task in asyncio.all_tasks())
-
-
-def _of_kafkas_client(task: asyncio.Task[Any]) -> bool:
-    code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and "aiokafka" in code.co_filename
 
 
 def assert_ours(answer: Answer) -> None:
