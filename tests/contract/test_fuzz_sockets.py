@@ -107,7 +107,9 @@ def usable_ids(value: Any) -> list[Any]:
     """The ids in a message of at most 100 frames that design, section 4, lets a frame have."""
     frames = value if isinstance(value, list) else [value]
     ids = [frame.get("id") for frame in frames if isinstance(frame, dict)]
-    if "NaN" in json_text(value) or "Infinity" in json_text(value):
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
         return []  # no JSON: the message is answered as a whole
     return [
         each
