@@ -18,7 +18,10 @@ import jwt
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
+
+#: By default the one call too many fails at once; so it waits its turn.
+CONNECTIONS = 64
 
 
 class Heartbeat(BaseModel):
@@ -51,8 +54,11 @@ def create_app(redis: Redis, secret: str) -> FastAPI:
 
 if __name__ == "__main__":
     port, path, secret = sys.argv[1:]
+    pool = BlockingConnectionPool(
+        CONNECTIONS, connection_class=UnixDomainSocketConnection, path=path
+    )
     uvicorn.run(
-        create_app(Redis(unix_socket_path=path), secret),
+        create_app(Redis(connection_pool=pool), secret),
         host="127.0.0.1",
         port=int(port),
         loop="uvloop",

@@ -98,7 +98,7 @@ async def run(
         while (number := next(numbers)) < heartbeats:
             if rate and (early := begun + number / rate - loop.time()) > 0:
                 await asyncio.sleep(early)
-            if not keep and protocol.answer is not None:
+            if (not keep and protocol.answer is not None) or transport.is_closing():
                 transport.close()
                 transport, protocol = await connect()
             offset = screens.index(order[(number // users) % len(order)])
